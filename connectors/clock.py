@@ -9,7 +9,7 @@ from typing import Self
 import httpx
 
 from connectors.errors import Misconfigured
-from connectors.http import CancelToken, authorities
+from connectors.http import CancelToken, certificate_authorities
 
 _LONGEST_NAP = 60.0  # seconds; the clock may be set or the machine suspended while we sleep
 _CONFLICT = 409
@@ -64,7 +64,7 @@ class SandboxClock:
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
             timeout=httpx.Timeout(10.0, read=patience),
             trust_env=False,
-            verify=authorities(url),
+            verify=certificate_authorities(url),
         )
 
     def __enter__(self) -> Self:

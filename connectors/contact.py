@@ -293,7 +293,7 @@ _SHARED = 3
 _MAY_BE_SHOWN = re.compile(r"[^\W\d_][^\W\d_ '.-]{0,29}")
 
 
-def lost_phones(contacts: Sequence[Contact]) -> str | None:
+def summarise_unusable_phones(contacts: Sequence[Contact]) -> str | None:
     """Summarise by reason the leads with a phone field that yields no number; None if there are none."""
     lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
     if not lost:

@@ -13,7 +13,7 @@ from connectors.records import ClickId, Contact, LeadId, Lost, Moment, NotSent, 
 
 
 @dataclass(frozen=True, slots=True)
-class LeadData:
+class LeadToWrite:
     """What to write about one lead; whatever is None or empty is left out."""
 
     contact: Contact = field(default_factory=Contact)
@@ -40,14 +40,14 @@ class LeadDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteAccepted:
     """The CRM took it."""
 
     id: str | None = None
     """The new lead's or subscription's id, if the answer names one."""
 
 
-class WriteFault(StrEnum):
+class WriteRefusalReason(StrEnum):
     """Why a write was refused, by who can mend it."""
 
     DATA = "data"
@@ -68,12 +68,12 @@ class WriteRefused:
 
     status: int
     """The HTTP status; 0 if it was refused here, before anything was sent."""
-    fault: WriteFault
+    fault: WriteRefusalReason
     reason: str
     """What the CRM says, without anything that was sent."""
 
 
-WriteReceipt = Written | WriteRefused | NotSent | Lost
+WriteReceipt = WriteAccepted | WriteRefused | NotSent | Lost
 """What became of one write; `Lost` means that it may or may not have been done."""
 
 
@@ -123,10 +123,10 @@ class LeadWriter(Protocol):
     `Misconfigured` is raised for settings with which no request can be made.
     """
 
-    def create(self, lead: LeadData, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
+    def create(self, lead: LeadToWrite, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
         """Create a lead; `leaving` is called right before its request leaves, after every wait, or not at all."""
 
-    def update(self, lead_id: LeadId, lead: LeadData) -> WriteReceipt:
+    def update(self, lead_id: LeadId, lead: LeadToWrite) -> WriteReceipt:
         """Change a lead; what `lead` leaves out stays."""
 
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
@@ -145,7 +145,7 @@ class LeadWriter(Protocol):
 class PreviewsWrites(Protocol):
     """A writer that also shows what it would write."""
 
-    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+    def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write; raise ValueError with why it cannot be written."""
 
 

@@ -26,7 +26,7 @@ WAITS = 4
 _CANCEL_POLL = 0.5  # seconds; maximum delay before a cancellation is noticed
 
 
-def bounded(
+def run_with_timeout(
     call: Callable[[], T],
     seconds: float,
     *,
@@ -94,7 +94,7 @@ def shut_down_socket(line: socket.socket) -> None:
         socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
-def authorities(url: str) -> ssl.SSLContext | bool:
+def certificate_authorities(url: str) -> ssl.SSLContext | bool:
     """Return httpx's `verify` for a URL: the default CAs, or for plain HTTP no CAs, since loading them is slow."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.lower().startswith("http://") else True
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from connectors.http import bounded, is_loopback
+from connectors.http import is_loopback, run_with_timeout
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -37,7 +37,7 @@ class AppriseNotifier:
     def send(self, title: str, text: str) -> bool:
         """Send one message and return whether it was accepted."""
         try:
-            return bounded(lambda: self._send(title, text), LONGEST)
+            return run_with_timeout(lambda: self._send(title, text), LONGEST)
         except Exception:  # noqa: BLE001 - runs the code of a hundred services; no failure there may end the night
             return False
 
@@ -76,7 +76,7 @@ class DeadMansSwitch:
         parts = urlsplit(self._url)
         path = f"{parts.path.rstrip('/')}/fail" if failed else parts.path
         try:
-            return bounded(lambda: _is_taken(urlunsplit(parts._replace(path=path))), LONGEST)
+            return run_with_timeout(lambda: _is_taken(urlunsplit(parts._replace(path=path))), LONGEST)
         except Exception:  # noqa: BLE001 - a failed ping must not change the night's result
             return False
 

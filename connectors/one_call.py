@@ -16,7 +16,15 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, CancelToken, bounded, error_chain, is_loopback, is_unknown_host, shut_down_socket
+from connectors.http import (
+    WAITS,
+    CancelToken,
+    error_chain,
+    is_loopback,
+    is_unknown_host,
+    run_with_timeout,
+    shut_down_socket,
+)
 from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
@@ -41,7 +49,7 @@ class AnswerTooLarge(requests.RequestException):
     """An answer exceeds LARGEST_ANSWER."""
 
 
-def silence(*loggers: str, below: int = logging.WARNING) -> None:
+def silence_vendor_logging(*loggers: str, below: int = logging.WARNING) -> None:
     """Keep a vendor library's requests, addresses and tokens out of the logs."""
     for name in loggers:
         logging.getLogger(name).setLevel(below)
@@ -55,7 +63,7 @@ def checked_address(url: str, what: str) -> str:
     return url.rstrip("/")
 
 
-def restrain(session: requests.Session, url: str) -> None:
+def restrict_http_session(session: requests.Session, url: str) -> None:
     """Disable redirects, bound the size of answers, and ignore environment proxies for loopback addresses."""
     session.hooks["response"].append(_bound_body)
     session.max_redirects = 0
@@ -64,7 +72,7 @@ def restrain(session: requests.Session, url: str) -> None:
     session.mount("http://", session.get_adapter(_EVERYWHERE))
 
 
-def exchange(
+def run_call(
     session: requests.Session,
     call: Callable[[], Answer],
     timeout: float | tuple[float, float],
@@ -85,7 +93,7 @@ def exchange(
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return bounded(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
+        return run_with_timeout(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None

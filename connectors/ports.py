@@ -129,7 +129,7 @@ class ConversionSink(Protocol):
 
 
 @runtime_checkable
-class Adjusts(ConversionSink, Protocol):
+class AdjustmentSink(ConversionSink, Protocol):
     """A sink that also corrects counted conversions; `limits.corrects` lists what each transport supports."""
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:

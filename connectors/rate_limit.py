@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class RequestTrace:
+class ProcessRequestHistory:
     """One process's recent requests to a platform."""
 
     running: list[AwareDatetime]
@@ -46,11 +46,11 @@ class RequestTrace:
     closed_until: AwareDatetime | None
     """No requests until then, because earlier ones are unknown."""
 
-    def at(self, now: datetime) -> "RequestTrace":
+    def at(self, now: datetime) -> "ProcessRequestHistory":
         """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
         running = [_possible(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
-        return RequestTrace(
+        return ProcessRequestHistory(
             running=[since for since in running if now - since < LONGEST_REQUEST],
             answered=[at for at in (*lost, *(_possible(at, now) for at in self.answered)) if now - at < WINDOW],
             throttled_until=_ahead(self.throttled_until, now, THROTTLED_FOR),
@@ -70,7 +70,7 @@ def _ahead(until: datetime | None, now: datetime, longest: timedelta) -> datetim
     return min(until, now + longest) if until is not None and until > now else None
 
 
-_TRACES = TypeAdapter(dict[str, RequestTrace])
+_TRACES = TypeAdapter(dict[str, ProcessRequestHistory])
 
 
 def pace_file(folder: Path, address: str, token: str) -> Path:
@@ -79,7 +79,7 @@ def pace_file(folder: Path, address: str, token: str) -> Path:
     return folder / f"oplead-sync-{digest[:16]}.pace"
 
 
-class SharedPace:
+class SharedRequestHistory:
     """Recent requests to one platform by every process on the machine, in one file.
 
     An unreadable file blocks requests for a minute. If the file cannot be written (read-only folder, full disk), a
@@ -94,7 +94,7 @@ class SharedPace:
         self._is_alone = False
 
     @contextmanager
-    def opened(self, own: RequestTrace, now: datetime) -> Iterator[Sequence[RequestTrace]]:
+    def opened(self, own: ProcessRequestHistory, now: datetime) -> Iterator[Sequence[ProcessRequestHistory]]:
         """Hold the file lock for the block; yield the other processes' traces, then write `own` on exit.
 
         Raises:
@@ -128,15 +128,15 @@ class SharedPace:
                     raise Transient(f"another process holds {self._path.name}, by which we share a pace") from None
             time.sleep(_LOCK_POLL)
 
-    def _others(self, file: FileIO, now: datetime) -> dict[str, RequestTrace]:
+    def _others(self, file: FileIO, now: datetime) -> dict[str, ProcessRequestHistory]:
         try:
             found = _TRACES.validate_json(file.read(_LARGEST_FILE) or b"{}")
             traces = {name: trace.at(now) for name, trace in found.items()}
         except (OSError, ValueError, OverflowError):
-            traces = {_UNKNOWN: RequestTrace([], [], None, closed_until=now + WINDOW)}
+            traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
         return {name: trace for name, trace in traces.items() if trace and name != self._me}
 
-    def _write(self, file: FileIO, traces: Mapping[str, RequestTrace]) -> None:
+    def _write(self, file: FileIO, traces: Mapping[str, ProcessRequestHistory]) -> None:
         try:
             # Overwrite, then truncate: dying in between leaves invalid JSON, never an empty file that reads as idle.
             file.seek(0)
@@ -167,7 +167,7 @@ class Pacer:
         clock: Clock,
         per_minute: int,
         *,
-        shared: SharedPace | None = None,
+        shared: SharedRequestHistory | None = None,
         cancel_token: CancelToken | None = None,
     ) -> None:
         """Create a pacer that uses what the other processes leave free.
@@ -184,11 +184,11 @@ class Pacer:
         self._per_minute = per_minute
         self._shared = shared
         self._cancel_token = cancel_token
-        self._own = RequestTrace([], [], None, None)
+        self._own = ProcessRequestHistory([], [], None, None)
         self._changed = threading.Condition()
 
     def take(self) -> datetime | None:
-        """Take a slot and return None, or return when to try again; any thread may `give_back` the slot.
+        """Take a slot and return None, or return when to try again; any thread may `release_request_slot` the slot.
 
         Raises:
             Transient: another process locks the shared file for too long.
@@ -208,7 +208,7 @@ class Pacer:
                     return free_at
                 self._changed.wait(timeout=1)  # this process holds every slot; check again when one is returned
 
-    def give_back(self) -> None:
+    def release_request_slot(self) -> None:
         """Return the slot of a completed request and start its minute."""
         with self._changed:
             now = self._clock.now()
@@ -217,7 +217,7 @@ class Pacer:
             self._publish(now)
             self._changed.notify_all()
 
-    def throttled(self) -> None:
+    def halve_pace_after_throttling(self) -> None:
         """Halve the pace for ten minutes after a 429."""
         with self._changed:
             now = self._clock.now()
@@ -229,13 +229,13 @@ class Pacer:
         with suppress(Transient), self._opened(now):
             pass
 
-    def _opened(self, now: datetime) -> AbstractContextManager[Sequence[RequestTrace]]:
+    def _opened(self, now: datetime) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
         running, self._own.running = self._own.running, []  # our own are never presumed lost
         self._own = self._own.at(now)
         self._own.running = running
         return nullcontext(()) if self._shared is None else self._shared.opened(self._own, now)
 
-    def _free_at(self, now: datetime, others: Sequence[RequestTrace]) -> datetime | None:
+    def _free_at(self, now: datetime, others: Sequence[ProcessRequestHistory]) -> datetime | None:
         """Return when to try again: None if a slot is free, `now` if one of our own requests must end first."""
         traces = (self._own, *others)
         closed = [trace.closed_until for trace in traces if trace.closed_until]

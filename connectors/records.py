@@ -127,7 +127,7 @@ class UnreadableLead:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherLead:
+class SubstituteLead:
     """The lead returned in place of the one requested, for example after a merge."""
 
     id: LeadId
@@ -138,7 +138,7 @@ class NotInExport:
     """The file read has no such lead, which may well exist: the file need not have every lead."""
 
 
-Found = Lead | UnreadableLead | OtherLead | NotInExport | None
+Found = Lead | UnreadableLead | SubstituteLead | NotInExport | None
 """Result of fetching one lead; None if it was deleted."""
 
 
@@ -203,7 +203,7 @@ class Identifier:
         return cls(kind, sha256(normalized.encode()).hexdigest())
 
 
-class Signal(StrEnum):
+class ConsentSignalValue(StrEnum):
     """One consent signal as sent to a platform."""
 
     GRANTED = "granted"
@@ -214,8 +214,8 @@ class Signal(StrEnum):
 class Consent:
     """The two consent signals; None leaves a signal unset."""
 
-    ad_user_data: Signal | None
-    ad_personalization: Signal | None
+    ad_user_data: ConsentSignalValue | None
+    ad_personalization: ConsentSignalValue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,7 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class CorrectionSupport:
     """What one transport can correct."""
 
     kinds: frozenset[AdjustmentKind]
@@ -347,7 +347,7 @@ class Limits:
     """How long after a lost answer a replay is safe from double counting; None if a key only ever counts once."""
     takes_assumed_times: bool = True
     """Whether assumed event times are allowed; False if the platform forbids re-dating."""
-    corrects: Mapping[str, Correction] = field(default_factory=dict)
+    corrects: Mapping[str, CorrectionSupport] = field(default_factory=dict)
     """Supported corrections by transport; empty if none."""
     version: ApiVersion | None = None
     """API version in use, if the platform sunsets versions."""
@@ -400,7 +400,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RowOutcomes:
     """The outcome of every row, in request order."""
 
     outcomes: tuple[Outcome, ...]
@@ -445,7 +445,7 @@ class Lost:
     """Delay requested by the platform, if even an inconclusive answer gives one."""
 
 
-Receipt = Received | Answered | Refused | NotSent | Lost
+Receipt = Received | RowOutcomes | Refused | NotSent | Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,13 +471,13 @@ class Miscounted:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ForgottenRequest:
     """The platform no longer knows the request, so its outcome can never be resolved."""
 
     code: str
 
 
-Resolution = Answered | StillPending | PartlyRefused | Miscounted | Forgotten
+Resolution = RowOutcomes | StillPending | PartlyRefused | Miscounted | ForgottenRequest
 
 
 # ── configuration checks ─────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,7 @@ class SeenInLeads:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPath:
+class SurveyedPath:
     """One dotted path found in leads."""
 
     path: str
@@ -84,7 +84,7 @@ class FewValues:
 
 
 @dataclass(frozen=True, slots=True)
-class AmountSeen:
+class AmountPath:
     """A path that holds amounts of money."""
 
     path: str
@@ -95,7 +95,7 @@ class AmountSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSeen:
+class UtmSourceClickIds:
     """How leads of one `utm_source` carry click ids."""
 
     source: str
@@ -115,7 +115,7 @@ class Survey:
     total: int | None = None
     """Leads in the source, if its answers say so or all were read."""
     requests: int = 0
-    paths: tuple[KeyPath, ...] = ()
+    paths: tuple[SurveyedPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
     labels: tuple[SurveyedLabel, ...] = ()
     past_labels: tuple[str, ...] = ()
@@ -123,8 +123,8 @@ class Survey:
     named: Mapping[str, int] = field(default_factory=dict)
     """Leads with a value at each requested path."""
     few_values: tuple[FewValues, ...] = ()
-    amounts: tuple[AmountSeen, ...] = ()
-    sources: tuple[SourceSeen, ...] = ()
+    amounts: tuple[AmountPath, ...] = ()
+    sources: tuple[UtmSourceClickIds, ...] = ()
     how: tuple[str, ...] = ()
     """Findings on access, pagination and filters, one sentence each."""
     suspicions: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _LINE_ENDS = frozenset({"Zl", "Zp"})
 
 
-def plain(text: str, *, keep: str = "") -> str:
+def strip_control_characters(text: str, *, keep: str = "") -> str:
     """Strip control and format characters (C0, DEL, C1, bidi, zero width); tabs and line ends become spaces.
 
     Characters in `keep` are left alone. For the risks of format characters, see https://www.unicode.org/reports/tr36/.

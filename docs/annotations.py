@@ -127,7 +127,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "status_change": "STATUS_UPDATED",
         "appointment": "APPOINTMENT_UPDATED",
     },
-    "SourceSettings": {
+    "ExportFileSettings": {
         "csv": "exports/*.csv",
         "xlsx": "exports/*.xlsx",
         "sheet": "Leads",
@@ -175,7 +175,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "country": "contact.country",
         "appointment_at": "appointment.date",
     },
-    "ClickIds": {"bare": "gclid", "bare_digits": "lead_id"},
+    "UnlabelledClickIdSettings": {"bare": "gclid", "bare_digits": "lead_id"},
     "ConsentRule": {
         "ad_user_data": "{ field: leadData.consent, granted: [oui], refused: [non] }",
         "ad_personalization": "{ field: leadData.adPersonalization, granted: [oui], refused: [non] }",
@@ -233,7 +233,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "google_ads": "{ conversion_action: 987654321 }",
         "meta": "{ event: Schedule }",
     },
-    "FieldValue": {
+    "ValueFromFieldSettings": {
         "field": "amount",
         "tax": "included",
         "otherwise": "900",

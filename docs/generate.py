@@ -129,7 +129,7 @@ def _codes(_: str) -> Part:
     return header, ((", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items())
 
 
-def _columns(words: wording.Words) -> tuple[str, str, str]:
+def _columns(words: wording.StateAndReasonTexts) -> tuple[str, str, str]:
     return words.short, words.means, words.todo or "See its reason."
 
 

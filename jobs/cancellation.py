@@ -69,7 +69,7 @@ class StopSignal:
         finally:
             del self._last_checks[me]
 
-    def quiet_for(self) -> timedelta:
+    def time_since_stop_check(self) -> timedelta:
         """Return the longest time since a working thread last checked for a stop; zero if none is working."""
         last = min(list(self._last_checks.values()), default=None)
         return timedelta() if last is None else timedelta(seconds=time.monotonic() - last)
@@ -97,7 +97,7 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def stoppable() -> Iterator[StopSignal]:
+def handle_stop_signals() -> Iterator[StopSignal]:
     """Treat the first Ctrl-C, SIGTERM or SIGHUP in the block as a stop request, and the next one as an immediate exit.
 
     An immediate exit is as safe as being killed: whatever was about to be sent is on record and is replayed.

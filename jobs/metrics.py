@@ -24,7 +24,7 @@ _FILE_START = f"# HELP {_PREFIX}_".encode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class AccountMetrics:
     """One account's metrics after a run."""
 
     account: str
@@ -66,13 +66,13 @@ class Measured:
         yield moved
 
 
-def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> Measured:
+def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> AccountMetrics:
     """Return the metrics of a run whose end is on record."""
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
         moved[tally.conversion, tally.destination, tally.state] += tally.count
     with ledger.reading() as session:
-        return Measured(
+        return AccountMetrics(
             ledger.account,
             now,
             exit_code,
@@ -83,7 +83,7 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
         )
 
 
-def write_metrics(measured: Measured, path: Path) -> None:
+def write_metrics(measured: AccountMetrics, path: Path) -> None:
     """Replace the previous run's metrics atomically.
 
     A new file is readable by its owner only; permissions set on an existing file are kept.

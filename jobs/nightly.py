@@ -11,7 +11,7 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
-from jobs.deliver.resolve import recover, resolve
+from jobs.deliver.resolve import recover, settle_received_requests
 from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
@@ -23,8 +23,8 @@ from jobs.pull.export import open_export
 from jobs.pull.inbox import read_reported
 from jobs.pull.sync import expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Scope, Stop, StopKind
-from jobs.run_context import NightStep, Reading, RunContext, SyncMode
+from jobs.rules.reasons import DestinationScope, Stop, StopKind
+from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
@@ -32,7 +32,9 @@ ASK_AGAIN_AFTER = timedelta(minutes=5)
 """Minimum wait before asking a platform again for outcomes that weren't ready."""
 
 
-def run_night(run: RunContext, *, reading: Reading = Reading.EVERYTHING, wait: timedelta = timedelta()) -> RunSummary:
+def run_night(
+    run: RunContext, *, reading: RunReadingScope = RunReadingScope.EVERYTHING, wait: timedelta = timedelta()
+) -> RunSummary:
     """Run one night for one account, or what is done between nights, and return its summary.
 
     If the source fails, due deliveries still go out; a destination that stops doesn't affect the others. A run that
@@ -48,7 +50,7 @@ def run_night(run: RunContext, *, reading: Reading = Reading.EVERYTHING, wait: t
     summary = _read(run, reading)
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
-    is_night = reading is Reading.EVERYTHING
+    is_night = reading is RunReadingScope.EVERYTHING
     with run.deps.watch(NightStep.DELIVER, summary):
         sending = Sending(
             run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
@@ -100,7 +102,7 @@ def is_due(row: Delivery, at: datetime) -> bool:
     return due_at is None or due_at <= at
 
 
-def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, Stop]) -> DestinationScope | None:
     """Return the scope of the stop that kept a delivery from being checked; None if no reported stop did."""
     route = book.route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
@@ -111,7 +113,7 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Sc
         return None
     destination = DestinationId(row.destination)
     way = book.way(destination, target.transport, target.owner)
-    scopes = (Scope(destination), way, replace(way, action=target.action))
+    scopes = (DestinationScope(destination), way, replace(way, action=target.action))
     return next((scope for scope in scopes if scope in stopped), None)
 
 
@@ -127,15 +129,15 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
         erase_idle(run)
 
 
-def _read(run: RunContext, reading: Reading = Reading.EVERYTHING) -> RunSummary:
-    if reading is not Reading.EVERYTHING:
+def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING) -> RunSummary:
+    if reading is not RunReadingScope.EVERYTHING:
         # The source, which tells the time, may not be asked.
         expect_plausible(run.ledger, run.now())
     summary = begin_run(run)
     summary.reading = reading
-    if reading is not Reading.NOTHING:
+    if reading is not RunReadingScope.NOTHING:
         with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
-            if reading is Reading.EVERYTHING:
+            if reading is RunReadingScope.EVERYTHING:
                 _pull(run, summary)
             else:
                 read_reported(run, until=run.now() + run.deps.sync_window.budget, done=summary.pulled)
@@ -201,7 +203,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
 def ask_for_outcomes(run: RunContext, summary: RunSummary) -> None:
     """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
     with run.deps.watch(NightStep.RESOLVE, summary):
-        resolve(run, summary.resolved)
+        settle_received_requests(run, summary.resolved)
 
 
 def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
@@ -222,13 +224,13 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
 def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     """Add the review, unknown labels and current state counts to the summary."""
     with run.ledger.writing() as session:
-        is_pass = summary.reading is Reading.WEBHOOKS
+        is_pass = summary.reading is RunReadingScope.WEBHOOKS
         planned = None if is_pass else summary.planned
         summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
         taken = summary.pulled.webhooks
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
-            leads.move_inbox_place(session, run.ledger.account, taken.inbox, taken.read_to)
+            leads.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
     with run.ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
@@ -240,11 +242,16 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
     in_doubt = outbox.count_in_doubt(session, run.ledger.account)
     summary.in_doubt = in_doubt.total()
     summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in run.book.ask_when_lost)
-    summary.unconfirmed = outbox.moved_to(session, run.ledger, DeliveryState.UNCONFIRMED)
+    summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)
     summary.rejected = [
-        (row.lead, row.conversion, Scope(DestinationId(row.destination), isinstance(row, Adjustment)), row.code or "")
+        (
+            row.lead,
+            row.conversion,
+            DestinationScope(DestinationId(row.destination), isinstance(row, Adjustment)),
+            row.code or "",
+        )
         for row in outbox.unexpected_rejections(session, run.ledger)
     ]
     summary.standing = outbox.count_by_state(session, run.ledger.account)
@@ -280,7 +287,7 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
 
     Only `unknown` conversion ids are looked up in sent keys: the others were checked when they first appeared.
     """
-    for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
+    for new, now_called in outbox.former_conversion_ids(session, book.account, unknown):
         raise RenamedError(
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."

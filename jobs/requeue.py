@@ -10,7 +10,7 @@ from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
-from jobs.ledger.requeue import BackfillRequest, Refusals
+from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
@@ -18,7 +18,7 @@ from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch
 from jobs.pull.sync import read_range
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
-from jobs.rules.model import LeadFacts, Origin, Route
+from jobs.rules.model import ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.status_changes import assumed_time
 from jobs.run_context import NightStep, RunContext
 from jobs.run_summary import RunSummary
@@ -73,7 +73,7 @@ class AlreadySentResult:
 
 
 @dataclass(frozen=True, slots=True)
-class AgeGroup:
+class AgeGroupOutcomeCounts:
     """Outcome counts for changes in one age group."""
 
     conversion: str
@@ -123,7 +123,7 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
                 if route is None:
                     continue
                 at = row.at
-                if row.origin == Origin.BASELINE:
+                if row.origin == StatusTimeOrigin.BASELINE:
                     at = row.assumed_at = _assumed_time(asked, row, lead, facts[LeadId(row.lead)], route)
                     undated[row.conversion, row.destination] += at is None
                 if asked.covers(at):
@@ -136,11 +136,11 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
 
 
 def _assumed_time(
-    asked: BackfillRequest, row: Delivery, lead: LeadRow, facts: LeadFacts, route: Route
+    asked: BackfillRequest, row: Delivery, lead: LeadRow, facts: LeadFacts, route: ConversionRoute
 ) -> datetime | None:
     if not asked.assume_time or not route.limits.takes_assumed_times:
         return None
-    undated = (one for one in facts.changes if one.origin is Origin.BASELINE and one.label == row.label)
+    undated = (one for one in facts.changes if one.origin is StatusTimeOrigin.BASELINE and one.label == row.label)
     return next((assumed_time(one, lead.updated_at) for one in undated), None)
 
 
@@ -159,7 +159,7 @@ def settle_already_sent(
                     continue
                 if conversion is not None and one.conversion not in (None, conversion):
                     continue
-                rows = ledger_requeue.of_lead(
+                rows = ledger_requeue.deliveries_of_lead(
                     session, ledger.account, one.lead, conversion=one.conversion or conversion, destination=destination
                 )
                 done.nothing += not rows
@@ -175,7 +175,7 @@ def settle_already_sent(
     return done
 
 
-def group_picked(run: RunContext) -> tuple[AgeGroup, ...]:
+def preview_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.reading() as session:
@@ -185,13 +185,13 @@ def group_picked(run: RunContext) -> tuple[AgeGroup, ...]:
             counts[row.conversion, row.destination, band][_prospect(row, now)] += 1
     prospects = ("sent", "waits", "withheld", "expired", "left")
     return tuple(
-        AgeGroup(conversion, destination, _age(band), *(found[name] for name in prospects))
+        AgeGroupOutcomeCounts(conversion, destination, _age(band), *(found[name] for name in prospects))
         for (conversion, destination, band), found in sorted(counts.items())
     )
 
 
 def _prospect(row: Delivery, now: datetime) -> str:
-    """Return the `AgeGroup` field that counts a delivery."""
+    """Return the `AgeGroupOutcomeCounts` field that counts a delivery."""
     if row.state == DeliveryState.PENDING:
         return "sent" if is_due(row, now) else "waits"
     return row.state if row.state in {DeliveryState.WITHHELD, DeliveryState.EXPIRED} else "left"
@@ -220,7 +220,7 @@ class RejectedGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RowsToResend:
     """The rows to send again."""
 
     rows: tuple[OutboxRow, ...] = ()
@@ -243,7 +243,7 @@ class Requeued:
     """Sent by the next night."""
 
 
-def find_rejected(run: RunContext, wanted: Refusals) -> Chosen:
+def find_rejected(run: RunContext, wanted: RejectionFilter) -> RowsToResend:
     """Return what would be sent again: conversions first, then corrections."""
     account, places, now = run.ledger.account, {route.place for route in run.book.routes}, run.now()
     with run.ledger.reading() as session:
@@ -255,7 +255,7 @@ def find_rejected(run: RunContext, wanted: Refusals) -> Chosen:
     alike = defaultdict[tuple[str, str, str, bool], list[OutboxRow]](list)
     for row in rows:
         alike[row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)].append(row)
-    return Chosen(
+    return RowsToResend(
         tuple(rows),
         tuple(
             RejectedGroup(*group, len(found), sum(one.expires_at is not None and one.expires_at < now for one in found))
@@ -265,7 +265,7 @@ def find_rejected(run: RunContext, wanted: Refusals) -> Chosen:
     )
 
 
-def requeue_rejected(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
+def requeue_rejected(run: RunContext, chosen: RowsToResend, summary: RunSummary) -> Requeued:
     """Read each lead's own page again and requeue its rejected rows.
 
     A lead that cannot be read is left out: the platform would refuse the same data again. `summary` records what was

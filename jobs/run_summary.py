@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from jobs.deliver.resolve import Resolved
-from jobs.deliver.transactions import Delivered
-from jobs.plan.planner import Planned
+from jobs.deliver.resolve import ResolvingResult
+from jobs.deliver.transactions import SendingResult
+from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.pull.ingest import Pulled
-from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
-from jobs.run_context import Reading
+from jobs.pull.ingest import PullResult
+from jobs.rules.reasons import Anomaly, Cause, DestinationScope, Message, MessageId, Stop
+from jobs.run_context import RunReadingScope
 
 
 class LabelCount(NamedTuple):
@@ -23,7 +23,7 @@ class LabelCount(NamedTuple):
 
 
 @dataclass(slots=True)
-class Review:
+class RunFindings:
     """What this run reports, and what was reported before and still holds."""
 
     renames: list[Message] = field(default_factory=list)
@@ -69,14 +69,14 @@ class RunSummary:
     run: int
     started_at: datetime
     recovered: int = 0
-    pulled: Pulled = field(default_factory=Pulled)
-    planned: Planned = field(default_factory=Planned)
-    delivered: Delivered = field(default_factory=Delivered)
-    corrected: Delivered = field(default_factory=Delivered)
+    pulled: PullResult = field(default_factory=PullResult)
+    planned: PlanningResult = field(default_factory=PlanningResult)
+    delivered: SendingResult = field(default_factory=SendingResult)
+    corrected: SendingResult = field(default_factory=SendingResult)
     """Results of sending corrections."""
-    resolved: Resolved = field(default_factory=Resolved)
-    review: Review = field(default_factory=Review)
-    held: dict[Scope, ExcessVolume] = field(default_factory=dict)
+    resolved: ResolvingResult = field(default_factory=ResolvingResult)
+    review: RunFindings = field(default_factory=RunFindings)
+    held: dict[DestinationScope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)
@@ -86,21 +86,21 @@ class RunSummary:
     """How many of those are not replayed until a human decides (`in_doubt: ask`)."""
     unconfirmed: int = 0
     """Deliveries and corrections given up tonight."""
-    rejected: list[tuple[str, str, Scope, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str, DestinationScope, str]] = field(default_factory=list)
     """Lead, conversion, destination (or its corrections) and platform code of each unexpected rejection."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight and in an earlier run."""
-    reading: Reading = Reading.EVERYTHING
+    reading: RunReadingScope = RunReadingScope.EVERYTHING
     """What the run read."""
     only_validated: bool = False
     """Whether platforms only validated, so that no answer is recorded."""
-    not_checked: Counter[tuple[str, str, str, Scope]] = field(default_factory=Counter)
+    not_checked: Counter[tuple[str, str, str, DestinationScope]] = field(default_factory=Counter)
     """Deliveries due for a check but not checked, by conversion, destination, state and stopped scope."""
     standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """All deliveries after the night, by conversion, destination, state and reason."""
 
     @property
-    def stopped(self) -> dict[Scope, Stop]:
+    def stopped(self) -> dict[DestinationScope, Stop]:
         """Return the stopped scopes, and why each stopped."""
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 

@@ -17,7 +17,7 @@ from apscheduler.triggers.date import DateTrigger
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
-from jobs.timetable import Firing, Timetable
+from jobs.timetable import DueNight, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
 """When to ask for outcomes, measured from the end of a night."""
@@ -72,7 +72,7 @@ class ScheduledAccount(Protocol):
     def read(self) -> Timetable | None:
         """Read the settings again; return None if they must not run. Called on the loop's own thread."""
 
-    def planned(self, firing: Firing | None) -> None:
+    def planned(self, firing: DueNight | None) -> None:
         """Receive the next night, once it is first known or has changed."""
 
     def open_clock(self) -> AbstractContextManager[Clock]:
@@ -96,7 +96,7 @@ class _Work(NamedTuple):
     clock: Clock
 
 
-class AccountScheduler:
+class NightScheduler:
     """Schedules several accounts' nights by one clock.
 
     APScheduler keeps the jobs and the thread pool. Its own wait loop only knows the machine's time, and nights must be
@@ -155,7 +155,7 @@ class AccountScheduler:
             while True:
                 self._stop.cancel_token()
                 # No heartbeat while work hangs.
-                if self._stop.quiet_for() < _MAX_SILENCE:
+                if self._stop.time_since_stop_check() < _MAX_SILENCE:
                     self._liveness.beat()
                 now = self._clock.now()
                 if now < looked - _MAX_SET_BACK:

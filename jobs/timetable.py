@@ -20,7 +20,7 @@ class WrongCronError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class DueNight:
     """A night that is due."""
 
     night: date
@@ -43,20 +43,20 @@ class Timetable:
     also_every: timedelta | None = None
     """How often to take up webhooks between nights; None for never."""
 
-    def after(self, moment: datetime) -> Firing | None:
+    def after(self, moment: datetime) -> DueNight | None:
         """Return the first night due after `moment`; None if there is none."""
         first = moment.astimezone(self.zone).date() - _DAY
         days = (first + _DAY * ahead for ahead in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at > moment), None)
 
-    def latest(self, moment: datetime) -> Firing | None:
+    def latest(self, moment: datetime) -> DueNight | None:
         """Return the last night due at or before `moment`; None if there was none."""
         last = moment.astimezone(self.zone).date()
         days = (last - _DAY * back for back in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at <= moment), None)
 
-    def _on(self, day: date) -> Firing | None:
-        return Firing(day, first_instant(day, self.at, self.zone)) if self.names(day) else None
+    def _on(self, day: date) -> DueNight | None:
+        return DueNight(day, first_instant(day, self.at, self.zone)) if self.names(day) else None
 
 
 def daily(written: str, zone: ZoneInfo) -> Timetable:

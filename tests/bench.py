@@ -15,7 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
-from connectors.rate_limit import Pacer, SharedPace
+from connectors.rate_limit import Pacer, SharedRequestHistory
 from connectors.records import LeadId
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import Population
@@ -63,7 +63,10 @@ def main() -> None:
     print_nights()
     print(f"\n{RATE} requests a minute, {LATENCY.total_seconds():g} s an answer, leads' own pages, in a time-lapse:")
     with tempfile.TemporaryDirectory() as folder:
-        for name, shared in (("one process", None), ("with a shared pace", SharedPace(Path(folder) / "bench.pace"))):
+        for name, shared in (
+            ("one process", None),
+            ("with a shared pace", SharedRequestHistory(Path(folder) / "bench.pace")),
+        ):
             for way in (one_by_one, by_pages):
                 print(f"{name + ', ' + way.__name__.replace('_', ' '):>34} {share_of_the_pace(way, shared):>7.1%}")
 
@@ -112,7 +115,7 @@ def status_change(number: int) -> bytes:
     return f"POST /hooks/{SECRET} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPace | None) -> float:
+def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedRequestHistory | None) -> float:
     """How much of the allowed rate is reached, from the second round of slots to the last."""
     clock, sent = TimeLapse(), list[datetime]()
 

@@ -22,11 +22,20 @@ from connectors.records import (
 )
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, hold_account, hold_lock, lock_path
-from jobs.pull.ingest import Pulled
+from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.reporting.sentences import sentence, stop_sentence
-from jobs.rules.extraction import ConsentField, Extraction
-from jobs.rules.model import ConsentAnswer, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts, StatusEntered
+from jobs.rules.extraction import ConsentField, RequiredLeadData
+from jobs.rules.model import (
+    ConsentAnswer,
+    ConversionRoute,
+    CountingStarts,
+    KnownClickId,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    ValueFromFieldRule,
+)
 from jobs.run_context import SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook
 from tests import quick
@@ -87,7 +96,7 @@ def changed(old, **over):
 
 def reported(label, when, *, seen=NIGHT, date_only=False):
     """A status change that Oplead dates."""
-    return StatusEntered(label, when, date_only, Origin.REPORTED, seen)
+    return StatusEntered(label, when, date_only, StatusTimeOrigin.REPORTED, seen)
 
 
 def click(value="gclid-1", when=CREATED, *, kind=ClickIdKind.GCLID, estimated=True):
@@ -135,17 +144,19 @@ def route(conversion="sale", **over):
         "attach_contact": False,
         "assume_consent": False,
     }
-    return Route(**(plain | over))
+    return ConversionRoute(**(plain | over))
 
 
 def from_field(**over):
     """A value read from the lead's `amount`."""
-    return FieldAmount(**({"path": "amount", "tax": "included", "otherwise": None, "wait": timedelta(days=3)} | over))
+    return ValueFromFieldRule(
+        **({"path": "amount", "tax": "included", "otherwise": None, "wait": timedelta(days=3)} | over)
+    )
 
 
 def starts(since=START, **labels):
     """Starts of a conversion, and of labels added later."""
-    return Starts(since, labels)
+    return CountingStarts(since, labels)
 
 
 def rulebook(*routes, **over):
@@ -156,7 +167,7 @@ def rulebook(*routes, **over):
     plain = {
         "account": ACCOUNT,
         "zone": PARIS,
-        "extraction": Extraction(
+        "extraction": RequiredLeadData(
             ad_user_data=ConsentField("consent", frozenset({"oui"}), frozenset({"non"})),
             ad_personalization=None,
             where={},
@@ -181,7 +192,7 @@ REACH = SyncWindow(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timede
 
 def read(run):
     """Pull once; what was read."""
-    done = Pulled()
+    done = PullResult()
     pull(run, until=run.now() + run.deps.sync_window.budget, done=done)
     return done
 

@@ -10,23 +10,23 @@ from datetime import UTC, datetime, timedelta
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
     AdjustmentKind,
-    Answered,
     ClickIdKind,
-    Correction,
-    Forgotten,
+    CorrectionSupport,
+    ForgottenRequest,
     Identifier,
     IdentifierKind,
     LeadPage,
     Limits,
     Lost,
     NotSent,
-    OtherLead,
     Outcome,
     OutcomeClass,
     PartlyRefused,
     Received,
     Refused,
+    RowOutcomes,
     StillPending,
+    SubstituteLead,
     utc,
 )
 
@@ -43,10 +43,10 @@ LIMITS = Limits(
     needs_personalization=False,
     resolve_after=timedelta(minutes=30),
     corrects={
-        "data_manager": Correction(
+        "data_manager": CorrectionSupport(
             frozenset({AdjustmentKind.RESTATEMENT}), within=timedelta(days=54), batch=1000, by_resending=True
         ),
-        "google_ads_api": Correction(
+        "google_ads_api": CorrectionSupport(
             frozenset(AdjustmentKind),
             within=timedelta(days=54),
             batch=1000,
@@ -90,7 +90,7 @@ def slot(pacer):
     try:
         yield
     finally:
-        pacer.give_back()
+        pacer.release_request_slot()
 
 
 class FakeSource:
@@ -174,7 +174,7 @@ class FakeSource:
             self.asked.append(lead_id)
             if lead_id in self.fails:
                 raise self.fails.pop(lead_id)
-            yield lead_id, OtherLead(self.merged[lead_id]) if lead_id in self.merged else self.leads.get(lead_id)
+            yield lead_id, SubstituteLead(self.merged[lead_id]) if lead_id in self.merged else self.leads.get(lead_id)
 
     def fetch_latest(self, count):
         """The last created, newest first."""
@@ -303,7 +303,7 @@ class FakeSink:
         self.asked.append(ticket)
         known = self.tickets.get(ticket)
         if known is None:
-            return Forgotten("NOT_FOUND")
+            return ForgottenRequest("NOT_FOUND")
         waiting = known.answers or self.status
         if waiting:
             answer = waiting.popleft()
@@ -313,7 +313,7 @@ class FakeSink:
         assert rows == len(known.outcomes)
         failed = [outcome.code for outcome in known.outcomes if outcome.kind is not OutcomeClass.DONE]
         if self.names_rows or len(failed) in (0, rows):
-            return Answered(known.outcomes)
+            return RowOutcomes(known.outcomes)
         return PartlyRefused(len(failed), rows, tuple(sorted(set(failed))))
 
     # ── what the platform does with rows ─────────────────────────────────────────────────────────
@@ -363,7 +363,7 @@ class FakeSink:
         outcomes = self.process(batch)
         at_once = [each for each in map(_correction, batch) if each and "event" not in each]
         if not self.asynchronous or at_once:
-            return Answered(outcomes)
+            return RowOutcomes(outcomes)
         ticket = f"request-{len(self.tickets) + 1}"
         self.tickets[ticket] = Ticket(outcomes)
         return Received(ticket)
@@ -395,7 +395,7 @@ def answer(*outcomes):
     def step(sink, batch):
         for event, outcome in zip(batch, outcomes, strict=True):
             sink.counted[event.key] += outcome.kind is OutcomeClass.DONE
-        return Answered(outcomes)
+        return RowOutcomes(outcomes)
 
     return step
 
@@ -447,7 +447,7 @@ def refuse_bad(*, named, kind=OutcomeClass.FIX_DATA):
 RESOLUTIONS = {
     "still pending": StillPending(),
     "partly refused": PartlyRefused(1, 2, ("BAD",)),
-    "forgotten": Forgotten("NOT_FOUND"),
+    "forgotten": ForgottenRequest("NOT_FOUND"),
     "transient": Transient("later"),
     "misconfigured": Misconfigured("no access"),
 }

@@ -67,7 +67,7 @@ FAULTS = (
     Fault(
         "an event without an id is recognised whenever it is sent",
         "connectors/oplead/webhook_parser.py",
-        "for key in content if loose(key) not in _OF_THE_DELIVERY",
+        "for key in content if loosely_normalised_name(key) not in _OF_THE_DELIVERY",
         "for key in content",
         "tests/unit/oplead/test_webhook_parser.py",
     ),
@@ -348,16 +348,16 @@ FAULTS = (
     Fault(
         "what a webhook reports is no baseline",
         "jobs/rules/status_changes.py",
-        "_add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])",
-        "_add(changes, [StatusEntered(event.label, *event.time, Origin.BASELINE, when.ended)])",
+        "_add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended)])",
+        "_add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.BASELINE, when.ended)])",
         "tests/unit/rules/test_webhook_history.py",
     ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED",
-        "origin = Origin.BOUNDED",
+        "origin = StatusTimeOrigin.BASELINE if when.previously is None and not heard else StatusTimeOrigin.BOUNDED",
+        "origin = StatusTimeOrigin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),
     Fault(
@@ -370,15 +370,15 @@ FAULTS = (
     Fault(
         "no consent, no conversion",
         "jobs/rules/eligibility.py",
-        "return Signal.GRANTED if assume else Reason.CONSENT_MISSING",
-        "return Signal.GRANTED",
+        "return ConsentSignalValue.GRANTED if assume else Reason.CONSENT_MISSING",
+        "return ConsentSignalValue.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
     Fault(
         "an answer in no list is no consent",
         "jobs/rules/eligibility.py",
         "return Reason.CONSENT_UNKNOWN",
-        "return Signal.GRANTED",
+        "return ConsentSignalValue.GRANTED",
         "tests/unit/rules/test_consent.py",
     ),
     Fault(
@@ -498,7 +498,7 @@ FAULTS = (
     Fault(
         "no hash is kept of who said no",
         "jobs/rules/eligibility.py",
-        "return not isinstance(signal, Reason) and signal is not Signal.DENIED",
+        "return not isinstance(signal, Reason) and signal is not ConsentSignalValue.DENIED",
         "return True",
         "tests/unit/rules/test_consent.py tests/e2e/test_privacy.py",
     ),

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.http import CancelToken, is_unknown_host
-from connectors.one_call import checked_address, exchange, restrain
+from connectors.one_call import checked_address, restrict_http_session, run_call
 from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
 DATA_MANAGER_SCOPE = "https://www.googleapis.com/auth/datamanager"
@@ -80,7 +80,7 @@ class ServiceAccount:
         self._is_new = self._credentials.token_state is not TokenState.FRESH
         if self._is_new:
             with requests.Session() as session:
-                restrain(session, self._token_url)
+                restrict_http_session(session, self._token_url)
                 self._refresh(session)
         return SecretStr(str(self._credentials.token))
 
@@ -102,7 +102,7 @@ class ServiceAccount:
     def _refresh(self, session: requests.Session) -> None:
         try:
             refresh = partial(self._credentials.refresh, partial(_ask_once, Request(session), self._timeout))
-            exchange(session, refresh, self._timeout, cancel_token=self._cancel_token)
+            run_call(session, refresh, self._timeout, cancel_token=self._cancel_token)
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle at the path the environment sets
@@ -150,5 +150,5 @@ def open_session(url: str, token: SecretStr) -> requests.Session:
     """
     session = requests.Session()
     session.headers["authorization"] = f"Bearer {token.get_secret_value()}"
-    restrain(session, url)
+    restrict_http_session(session, url)
     return session

@@ -6,7 +6,7 @@ from datetime import timedelta
 from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.resources import types as resources
 
-from connectors.google_ads.ads_api.outcomes import member_of
+from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 from connectors.text import counted
 
@@ -19,7 +19,7 @@ _Category = enums.ConversionActionCategoryEnum.ConversionActionCategory
 _Uploads = enums.OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
 
 
-def query(resource: str, *fields: str) -> str:
+def gaql_query(resource: str, *fields: str) -> str:
     """Return the GAQL for fields of a resource."""
     listed = ", ".join(f"{resource}.{field}" for field in fields)
     return f"SELECT {listed} FROM {resource}"  # noqa: S608 - GAQL, built only from constants in this file
@@ -41,7 +41,7 @@ def _member_name(member: object) -> str:
 
 # ── the account ──────────────────────────────────────────────────────────────────────────────────
 
-ACCOUNT_QUERY = query(
+ACCOUNT_QUERY = gaql_query(
     "customer",
     *("id", "manager", "currency_code", "auto_tagging_enabled"),
     "conversion_tracking_setting.google_ads_conversion_customer",
@@ -129,7 +129,7 @@ def _auto_tagging(customer: resources.Customer) -> CheckFinding:
 
 # ── conversion actions ───────────────────────────────────────────────────────────────────────────
 
-ACTIONS_QUERY = query(
+ACTIONS_QUERY = gaql_query(
     "conversion_action",
     *("id", "name", "type", "status", "category", "origin", "primary_for_goal", "counting_type", "owner_customer"),
     "click_through_lookback_window_days",
@@ -230,7 +230,7 @@ def _window(found: resources.ConversionAction, subject: str, expected: timedelta
 
 # ── what bidding learns from ─────────────────────────────────────────────────────────────────────
 
-GOALS_QUERY = query("customer_conversion_goal", "category", "origin", "biddable")
+GOALS_QUERY = gaql_query("customer_conversion_goal", "category", "origin", "biddable")
 """https://developers.google.com/google-ads/api/docs/conversions/goals/customer-goals"""
 
 Goals = Mapping[tuple[int, int], bool]
@@ -368,5 +368,5 @@ def _alert(alert: resources.OfflineConversionAlert) -> str:
     """Format an error code with its share of the last day that had uploads."""
     error = resources.OfflineConversionError.pb(alert.error)
     family = error.WhichOneof("error_code")
-    code = member_of(error, family) if family else "an error this release does not know"
+    code = api_error_name(error, family) if family else "an error this release does not know"
     return f"{code} {alert.error_percentage:.0%}"

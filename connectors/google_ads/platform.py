@@ -10,7 +10,7 @@ from connectors.records import (
     ApiVersion,
     ClickIdKind,
     Contact,
-    Correction,
+    CorrectionSupport,
     Identifier,
     IdentifierKind,
     Limits,
@@ -31,7 +31,7 @@ _ADJUSTABLE = timedelta(days=54)
 
 CORRECTIONS = {
     # No retractions: https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
-    "data_manager": Correction(
+    "data_manager": CorrectionSupport(
         kinds=frozenset({AdjustmentKind.RESTATEMENT}),
         within=_ADJUSTABLE,
         batch=2000,
@@ -39,7 +39,7 @@ CORRECTIONS = {
     ),
     # "work with GCLIDs and GBRAIDs, but don't work with WBRAIDs":
     # https://developers.google.com/google-ads/api/docs/conversions/upload-adjustments
-    "google_ads_api": Correction(
+    "google_ads_api": CorrectionSupport(
         kinds=frozenset(AdjustmentKind),
         within=_ADJUSTABLE,
         batch=2000,

@@ -26,7 +26,6 @@ from connectors.google_ads.auth import (
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.ports import ConversionSink
 from connectors.records import (
-    Answered,
     AssumedTarget,
     CheckFinding,
     CheckVerdict,
@@ -43,6 +42,7 @@ from connectors.records import (
     Receipt,
     Received,
     Refused,
+    RowOutcomes,
     Target,
 )
 
@@ -161,7 +161,7 @@ class GoogleInspector:
 
     def _uploads(self, subject: str) -> Sequence[CheckFinding]:
         summary, fields = checks.UPLOADS[subject]
-        rows = self._rows(checks.query(summary, *fields), subject)
+        rows = self._rows(checks.gaql_query(summary, *fields), subject)
         if isinstance(rows, CheckFinding):
             return [rows]
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]
@@ -227,11 +227,11 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
         case NotSent(reason) | Lost(reason):
             return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
-        case Answered((outcome,)) | Refused(outcome):
+        case RowOutcomes((outcome,)) | Refused(outcome):
             pass
         case Received():
             outcome = Outcome(OutcomeClass.DONE, "")
-        case Answered():
+        case RowOutcomes():
             message = "the answer is not about the one conversion that was sent"
             return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
     answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code

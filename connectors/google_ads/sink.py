@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from connectors.google_ads.auth import GoogleOptions
-from connectors.ports import Adjusts
+from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
 
 
 class GoogleSink:
-    """`ConversionSink` and `Adjusts` for one Google Ads customer.
+    """`ConversionSink` and `AdjustmentSink` for one Google Ads customer.
 
     Replays and resolves each delivery over the transport that sent it, whichever is configured now. The other
     transport's library is imported only when one of its deliveries is left.
@@ -17,7 +17,7 @@ class GoogleSink:
 
     def __init__(self, options: GoogleOptions) -> None:
         """Set up the configured transport; raise Misconfigured if the key file or an address is unusable."""
-        self._by: Callable[[str], Adjusts] = cache(partial(_carrier, options))
+        self._by: Callable[[str], AdjustmentSink] = cache(partial(_carrier, options))
         configured = self._by(options.transport)
         self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
@@ -38,7 +38,7 @@ class GoogleSink:
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _carrier(options: GoogleOptions, transport: str) -> Adjusts:
+def _carrier(options: GoogleOptions, transport: str) -> AdjustmentSink:
     # Imported lazily: each vendor library is slow to load.
     if transport == "google_ads_api":
         from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import requests
 
-from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, Refused
+from connectors.records import Lost, Outcome, OutcomeClass, Receipt, Refused, RowOutcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     return replace(found, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
 
 
-def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Lost:
+def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | Lost:
     if error := read_error(response):
         return error.receipt(sent)
     answer = read_object(response)
@@ -192,9 +192,9 @@ def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Los
         return Lost(f"HTTP {response.status_code} without a count of events or an error of Meta's")
     if received != sent:
         words = _message(f"{received} of {sent} received", trace)
-        return Answered((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
+        return RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
     words = "received with a remark of Meta's: see Diagnostics in Events Manager" if answer.get("messages") else ""
-    return Answered((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
+    return RowOutcomes((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
 
 
 def warns_of_its_end(response: requests.Response) -> bool:

@@ -19,17 +19,24 @@ from connectors.http import CancelToken
 from connectors.meta import encode as encoder
 from connectors.meta import identity
 from connectors.meta.outcomes import receipt
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, restrain, silence
+from connectors.one_call import (
+    UPLOAD_GRACE,
+    checked_address,
+    receipt_of,
+    restrict_http_session,
+    run_call,
+    silence_vendor_logging,
+)
 from connectors.records import (
     UNREADABLE_EVENT,
-    Answered,
     EncodedEvent,
-    Forgotten,
+    ForgottenRequest,
     Outcome,
     OutcomeClass,
     Receipt,
     Refused,
     Resolution,
+    RowOutcomes,
     Target,
 )
 
@@ -92,7 +99,7 @@ class MetaSink:
         if refused := encoder.find_refusal(events):
             return refused
         if self._is_validating:
-            return Answered((_CHECKED,) * len(batch))
+            return RowOutcomes((_CHECKED,) * len(batch))
         try:
             response = self._graph.post_events(target.owner, texts)
         except OSError as error:
@@ -101,7 +108,7 @@ class MetaSink:
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
         """Always return Forgotten: Meta answers synchronously and issues no tickets."""
-        return Forgotten("META_GIVES_NO_TICKETS")
+        return ForgottenRequest("META_GIVES_NO_TICKETS")
 
 
 _SECRET = re.compile(r"[!-~]+")
@@ -120,7 +127,7 @@ class Graph:
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         # They log URLs, and that of `debug_token` contains the token.
-        silence("urllib3.connection", "urllib3.connectionpool", below=logging.ERROR)
+        silence_vendor_logging("urllib3.connection", "urllib3.connectionpool", below=logging.ERROR)
         self._url = checked_address(options.graph_url, "Meta's Graph address")
         for problem, secret in (
             ("access token is empty, or has spaces or line breaks", options.access_token),
@@ -152,7 +159,7 @@ class Graph:
     def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
         timeout = self._options.timeout
         try:
-            exchange(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
+            run_call(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
         except _AnsweredError as answered:
             return answered.response
         raise AssertionError("the library came back without an answer")
@@ -167,7 +174,7 @@ class Graph:
         session.GRAPH = self._url
         with closing(session.requests):
             session.requests.params.clear()  # the library puts the token here, in every URL
-            restrain(session.requests, self._url)
+            restrict_http_session(session.requests, self._url)
             session.requests.hooks["response"].append(_hand_over)
             # Not by `FacebookAdsApi.init()`, which sets a process-wide token and crash handler.
             yield session, FacebookAdsApi(session, api_version=self._options.version)

@@ -7,7 +7,6 @@ public reference is the API guide, https://aide.eldo.com/fr/knowledge/comment-ut
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
     AuthOptions,
-    ClickIdRules,
     Endpoint,
     FieldPaths,
     FormOptions,
@@ -15,6 +14,7 @@ from connectors.oplead.options import (
     PaginationOptions,
     SinceOptions,
     SubscriptionOptions,
+    UnlabelledClickIdRules,
     WebhookOptions,
     WriteOptions,
     WritePaths,
@@ -24,7 +24,6 @@ from connectors.oplead.webhook_parser import WebhookParser
 
 __all__ = [
     "AuthOptions",
-    "ClickIdRules",
     "Endpoint",
     "FieldPaths",
     "FormOptions",
@@ -34,6 +33,7 @@ __all__ = [
     "PaginationOptions",
     "SinceOptions",
     "SubscriptionOptions",
+    "UnlabelledClickIdRules",
     "WebhookOptions",
     "WebhookParser",
     "WriteOptions",

@@ -55,7 +55,7 @@ class OpleadAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class OpleadDocument:
+class RawOpleadResponse:
     """A response of any status and kind, as it came."""
 
     status: int

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, loose, moment_in, read_json, shape
-from connectors.oplead.options import BareRule, ClickIdRules
+from connectors.oplead.fields import is_empty, loosely_normalised_name, moment_in, read_json, shape
+from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.records import ClickId, ClickIdKind
 
 _GOOGLE = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID})
@@ -70,7 +70,7 @@ class _LabelledText:
 
 
 def read_click_ids(
-    value: object, *, utm_source: str | None, rules: ClickIdRules, zone: ZoneInfo, label: str | None = None
+    value: object, *, utm_source: str | None, rules: UnlabelledClickIdRules, zone: ZoneInfo, label: str | None = None
 ) -> tuple[tuple[ClickId, ...], str | None]:
     """Return every click id in `value`, in order, and the reason if a non-empty value yields none.
 
@@ -85,7 +85,9 @@ def read_click_ids(
         zone: the time zone of capture times (`gclid_ts`) that lack one.
         label: the field's name; ignored unless it names one kind of click id.
     """
-    entries = tuple(_entries(value, loose(label) if label and is_click_id_label(label) else None, _DEPTH))
+    entries = tuple(
+        _entries(value, loosely_normalised_name(label) if label and is_click_id_label(label) else None, _DEPTH)
+    )
     found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     read = [one for one in found if isinstance(one, ClickId)]
@@ -111,7 +113,7 @@ def labelled(ids: Iterable[ClickId]) -> str:
 
 def is_click_id_label(name: str) -> bool:
     """Whether a field name identifies one kind of click id."""
-    return loose(name) in _LABELS
+    return loosely_normalised_name(name) in _LABELS
 
 
 # ── splitting the value ──────────────────────────────────────────────────────────────────────────
@@ -124,7 +126,9 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Labelled
         yield _LabelledText(_UNKNOWN, shape(value))
     elif isinstance(value, Mapping):
         for name, inner in _pairs(value):
-            yield from _entries(inner, known if (known := loose(name)) in _KNOWN else _UNKNOWN, depth - 1)
+            yield from _entries(
+                inner, known if (known := loosely_normalised_name(name)) in _KNOWN else _UNKNOWN, depth - 1
+            )
     elif isinstance(value, list):
         for inner in value:
             yield from _entries(inner, label, depth - 1)
@@ -160,7 +164,11 @@ def _labelled(text: str) -> tuple[_LabelledText, ...]:
     """Return the labelled pairs in a text, percent-decoding nested URLs until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
-            return tuple(_LabelledText(loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
+            return tuple(
+                _LabelledText(loosely_normalised_name(one["label"]), unquote(_whole(one)))
+                for one in found
+                if one["value"]
+            )
         text = unquote(text)
     return ()
 
@@ -180,7 +188,7 @@ def _whole(labelled: re.Match[str]) -> str:
 # ── classifying each part ────────────────────────────────────────────────────────────────────────
 
 
-def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> ClickId | str:
+def _read(entry: _LabelledText, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
     """Return the entry as a click id, or the reason it is not one."""
     if (own := _by_its_form(entry)) is not None:
         return own
@@ -216,7 +224,7 @@ def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
     return ClickId(kind, text)
 
 
-def _as_bare(text: str, utm_source: str | None, rules: ClickIdRules) -> ClickId | str:
+def _as_bare(text: str, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
     match = _META_LEAD.fullmatch(text)
     if match and (match["prefix"] or rules.bare_digits == "lead_id"):
         return ClickId(ClickIdKind.LEAD_ID, match["digits"])
@@ -240,7 +248,7 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
         return "an Oplead channel identifier"
     if _METAS_START.match(text):
         return "Meta's form under another's name, cut short, or with a time that cannot be"
-    if text.casefold() in _PLACEHOLDERS or loose(text) in _KNOWN:
+    if text.casefold() in _PLACEHOLDERS or loosely_normalised_name(text) in _KNOWN:
         return "a placeholder"
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):
         return f"a number or date ({shape(text)})"

@@ -19,15 +19,15 @@ from connectors.http import (
     WAITS,
     CancelToken,
     TooLargeError,
-    authorities,
-    bounded,
+    certificate_authorities,
     is_loopback,
     is_unknown_host,
     retry_read,
+    run_with_timeout,
 )
 from connectors.oplead.answers import (
     OpleadAnswer,
-    OpleadDocument,
+    RawOpleadResponse,
     TooLarge,
     WriteAnswer,
     count_in,
@@ -102,7 +102,7 @@ class OpleadClient:
             timeout=self.timeout,
             follow_redirects=False,
             trust_env=not is_loopback(base.host),
-            verify=authorities(str(base)),
+            verify=certificate_authorities(str(base)),
         )
         self._idle: deque[Connection] = deque()
         self._wrong_clock: WrongClock | None = None
@@ -132,7 +132,7 @@ class OpleadClient:
         """
         return self._with_retries(target, self._largest_page)
 
-    def document(self, target: str, most: int) -> OpleadDocument:
+    def document(self, target: str, most: int) -> RawOpleadResponse:
         """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
 
         Raises:
@@ -144,8 +144,8 @@ class OpleadClient:
         try:
             response, content = self._exchange(target, target.partition("?")[0], most)
         finally:
-            self.pacer.give_back()
-        return OpleadDocument(response.status_code, content, response.headers.get("Location"))
+            self.pacer.release_request_slot()
+        return RawOpleadResponse(response.status_code, content, response.headers.get("Location"))
 
     def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Page], None, None]:
         """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
@@ -195,9 +195,9 @@ class OpleadClient:
             leaving()
             answer = self._write(verb, path, body)
         finally:
-            self.pacer.give_back()
+            self.pacer.release_request_slot()
         if isinstance(answer, WriteAnswer) and answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            self.pacer.throttled()
+            self.pacer.halve_pace_after_throttling()
         return answer
 
     def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> WriteAnswer | NotSent | Lost:
@@ -255,7 +255,7 @@ class OpleadClient:
         try:
             response, content = self._exchange(target, path, most)
         finally:
-            self.pacer.give_back()
+            self.pacer.release_request_slot()
         self._check_clock(response)
         if not response.is_success:
             raise self._failure(response, path, content)
@@ -316,7 +316,9 @@ class OpleadClient:
         grace: float = 0.0,
     ) -> tuple[httpx.Response, bytes]:
         try:
-            return bounded(request, seconds, cancel_token=self.cancel_token, grace=grace, abort=connection.abort)
+            return run_with_timeout(
+                request, seconds, cancel_token=self.cancel_token, grace=grace, abort=connection.abort
+            )
         finally:
             if not connection.is_aborted:  # an aborted request may still be ending in its thread
                 self._idle.append(connection)
@@ -348,7 +350,7 @@ class OpleadClient:
 
     def _failure(self, response: httpx.Response, path: str, content: bytes) -> Exception:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            self.pacer.throttled()
+            self.pacer.halve_pace_after_throttling()
         return failure_of(response, path, content, is_list=path == self.list_path, now=self.clock.now())
 
 

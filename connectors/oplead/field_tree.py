@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, moment_in, pairs_in, text_of
-from connectors.survey import KeyPath
+from connectors.oplead.fields import is_empty, moment_in, name_value_pairs, text_of
+from connectors.survey import SurveyedPath
 from connectors.text import counted
 
 
@@ -138,7 +138,7 @@ class Node:
 Tree = Mapping[str, Node]
 
 
-def tree_of(leads: Sequence[object]) -> Tree:
+def common_lead_paths(leads: Sequence[object]) -> Tree:
     """Return every dotted path that many leads share, containers included, in order of first appearance.
 
     An unknown name that few leads have is left out: it may be personal data, as in an object keyed by people's names.
@@ -172,9 +172,9 @@ _OWNERS = frozenset(
 """Normalised names of the fields that say whose a lead is."""
 
 
-def owners_in(leads: Sequence[object]) -> int | None:
+def count_lead_owners(leads: Sequence[object]) -> int | None:
     """Return how many users, agencies or the like these leads belong to; None if they do not say."""
-    named = (node for path, node in tree_of(leads).items() if leaf(path) in _OWNERS)
+    named = (node for path, node in common_lead_paths(leads).items() if leaf(path) in _OWNERS)
     owners = max(named, key=lambda node: node.filled, default=None)
     found = {text_of(value) for value in owners.every()} - {None} if owners else set()
     return len(found) or None
@@ -183,7 +183,7 @@ def owners_in(leads: Sequence[object]) -> int | None:
 def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[tuple[str, object, bool, bool]]:
     if depth == 0 or (path and is_php_date(value)):
         return
-    pairs = pairs_in(value) if isinstance(value, list) else []
+    pairs = name_value_pairs(value) if isinstance(value, list) else []
     if isinstance(value, list) and not pairs:
         for one in value:
             yield from _walk(one, path, depth - 1, is_listed=True)
@@ -208,9 +208,9 @@ def is_date(value: object, zone: ZoneInfo) -> bool:
     return (isinstance(value, str | Decimal) or is_php_date(value)) and moment_in(value, zone) is not None
 
 
-def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
+def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]:
     """Return each path with how many leads fill it and the shapes of its values."""
-    return tuple(KeyPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
+    return tuple(SurveyedPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def raw(container: object, path: str) -> tuple[object, ...]:
 def first(container: object, paths: Sequence[str]) -> object:
     """Return the first non-empty value at the first path that has one, else None."""
     if isinstance(container, Mapping):  # most paths lead nowhere, which their first name tells
-        names = {loose(name) for name in container}
+        names = {loosely_normalised_name(name) for name in container}
         paths = [path for path in paths if _asked(path.partition(".")[0]) in names]
     return next((value for path in paths for value in find(container, path)), None)
 
@@ -130,7 +130,7 @@ def _named(container: object, name: str) -> Iterator[object]:
     elif isinstance(container, Mapping):
         yield from _matching(container.items(), name)
     elif isinstance(container, list):
-        if pairs := pairs_in(container):
+        if pairs := name_value_pairs(container):
             yield from _matching(pairs, name)
         else:
             for one in container:
@@ -139,10 +139,10 @@ def _named(container: object, name: str) -> Iterator[object]:
 
 def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
     wanted = _asked(name)
-    return (value for key, value in pairs if loose(key) == wanted)
+    return (value for key, value in pairs if loosely_normalised_name(key) == wanted)
 
 
-def pairs_in(entries: Sequence[object]) -> list[tuple[str, object]]:
+def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
     """Return the names and values of the entries that are name/value pairs."""
     return [pair for entry in entries if isinstance(entry, Mapping) and (pair := _pair(entry)) is not None]
 
@@ -158,12 +158,12 @@ def _flat(values: Iterable[object]) -> Iterator[object]:
         yield from _flat(value) if isinstance(value, list) else (value,)
 
 
-def loose(name: str) -> str:
+def loosely_normalised_name(name: str) -> str:
     """Return a name without case, `_` and `-`, for comparison."""
     return name.replace("_", "").replace("-", "").casefold()
 
 
-_asked = lru_cache(1_024)(loose)
+_asked = lru_cache(1_024)(loosely_normalised_name)
 """The same for a name in the settings, which is asked for in every lead."""
 
 

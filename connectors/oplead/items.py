@@ -10,7 +10,7 @@ _ARRAYS = ("data", "items", "results", "leads", "content", "records", "value")
 _KEY = re.compile(r"[A-Za-z_@$][\w.:-]{0,40}", re.ASCII)
 
 
-def find_items(body: object, path: str | None) -> list[object]:
+def find_lead_array(body: object, path: str | None) -> list[object]:
     """Return the only array of leads in a response: at `path`, or else the body itself or under a usual name.
 
     Raises:

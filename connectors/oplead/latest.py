@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from heapq import nlargest
 
-from connectors.oplead.field_tree import tree_of
+from connectors.oplead.field_tree import common_lead_paths
 from connectors.oplead.fields import find
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SeenInLeads
@@ -61,7 +61,7 @@ def seen_in(items: Sequence[object], leads: Sequence[Lead]) -> SeenInLeads:
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history))]
     return SeenInLeads(
         leads=len(items),
-        paths=list(tree_of(items)),
+        paths=list(common_lead_paths(items)),
         labels=list(filter(None, labels)),
         filled=lambda path: sum(bool(find(item, path)) for item in items),
     )

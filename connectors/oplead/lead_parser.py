@@ -14,7 +14,7 @@ from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.fields import find, first, moment_in, raw, read_moment, shape, start_of, text_of, texts
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
-from connectors.text import plain
+from connectors.text import strip_control_characters
 
 _ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
 _ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
@@ -238,7 +238,7 @@ def clean_label(text: str | None) -> str | None:
     """Return a status fit to store and display: without control characters, and truncated."""
     if text is None:
         return None
-    label = plain(text).strip()
+    label = strip_control_characters(text).strip()
     return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
 
 

@@ -95,7 +95,7 @@ CANDIDATES = FieldPaths()
 
 
 @dataclass(frozen=True, slots=True)
-class ClickIdRules:
+class UnlabelledClickIdRules:
     """How to read click ids without a label."""
 
     bare: BareRule = "by_utm"
@@ -128,7 +128,7 @@ class OpleadOptions:
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
     fields: FieldPaths = FieldPaths()
-    click_ids: ClickIdRules = ClickIdRules()
+    click_ids: UnlabelledClickIdRules = UnlabelledClickIdRules()
 
 
 @dataclass(frozen=True, slots=True)

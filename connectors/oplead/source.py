@@ -9,9 +9,9 @@ from itertools import islice, takewhile
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.field_tree import owners_in
+from connectors.oplead.field_tree import count_lead_owners
 from connectors.oplead.fields import first, first_instant, shape, since_query
-from connectors.oplead.items import find_items
+from connectors.oplead.items import find_lead_array
 from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import (
     LeadParser,
@@ -22,7 +22,7 @@ from connectors.oplead.lead_parser import (
     objects_in,
 )
 from connectors.oplead.pagination import ListedPage, PageWalk, mark_without_id
-from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
 from connectors.survey import SeenInLeads
 
 IsKnown = Callable[[LeadId, str], bool]
@@ -44,7 +44,7 @@ class _ListEntry:
     needs_details: bool
 
 
-_DetailPage = Mapping[str, object] | OtherLead | UnreadableLead | None
+_DetailPage = Mapping[str, object] | SubstituteLead | UnreadableLead | None
 """The lead on a detail page, another lead found there, why it is unreadable, or None if the page is gone."""
 
 
@@ -107,7 +107,7 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        self.seen = replace(seen_in(shown, page.leads), owners=owners_in(shown))
+        self.seen = replace(seen_in(shown, page.leads), owners=count_lead_owners(shown))
         return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
@@ -136,7 +136,7 @@ class OpleadSource:
 
     def _listed_page(self, target: str) -> ListedPage:
         answer = self._client.get(target)
-        items = tuple(find_items(answer.body, self._options.pagination.items))
+        items = tuple(find_lead_array(answer.body, self._options.pagination.items))
         return ListedPage(answer, items, tuple(map(self._mark, items)))
 
     def _mark(self, item: object) -> str:
@@ -190,7 +190,7 @@ class OpleadSource:
             )
         if page is None:
             return UnreadableLead(lead_id, "it is listed, but its own page is gone")
-        if isinstance(page, OtherLead):
+        if isinstance(page, SubstituteLead):
             return UnreadableLead(lead_id, "its own page is another lead's, see oplead.fields.id")
         return page
 
@@ -224,7 +224,7 @@ class OpleadSource:
                 return None
             raise
 
-    def _unwrapped(self, body: object, lead_id: LeadId) -> Mapping[str, object] | OtherLead:
+    def _unwrapped(self, body: object, lead_id: LeadId) -> Mapping[str, object] | SubstituteLead:
         """Return the object with the lead's id, the body or what it wraps; else the other lead found there.
 
         Raises:
@@ -236,7 +236,7 @@ class OpleadSource:
             raise _NoLeadError(
                 f"lead {lead_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"
             )
-        return lead_among(named, lead_id, self._id_paths) or OtherLead(self._parser.read_id(named[0]))
+        return lead_among(named, lead_id, self._id_paths) or SubstituteLead(self._parser.read_id(named[0]))
 
     def _parsed(self, item: Mapping[str, object], lead_id: LeadId, digest: str | None = None) -> Lead | UnreadableLead:
         if self._shown is not None:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
-from connectors.oplead.field_tree import key_paths, normalise, tree_of
-from connectors.oplead.fields import find, first, loose, moment_in, raw, read_json, shape, text_of
+from connectors.oplead.field_tree import common_lead_paths, key_paths, normalise
+from connectors.oplead.fields import find, first, loosely_normalised_name, moment_in, raw, read_json, shape, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
 from connectors.records import LeadId, Moment
@@ -118,7 +118,9 @@ class WebhookParser:
             raise ValueError(f"not an event ({shape(content)})")  # noqa: TRY004 - the body is wrong, not the call
         try:
             # It also refuses what is nested too deeply.
-            canonical = digest_of({key: content[key] for key in content if loose(key) not in _OF_THE_DELIVERY})
+            canonical = digest_of(
+                {key: content[key] for key in content if loosely_normalised_name(key) not in _OF_THE_DELIVERY}
+            )
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None
         scopes = _scopes(content, self._paths.lead)
@@ -212,7 +214,10 @@ class WebhookParser:
     def _structure(self, event: _Event) -> str:
         """Return every path with the shape of its values, and the event's name if it can be no personal data."""
         name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
-        paths = (f"{one.path}: {' or '.join(one.shapes)}" for one in key_paths(tree_of([event.content]), self._zone))
+        paths = (
+            f"{one.path}: {' or '.join(one.shapes)}"
+            for one in key_paths(common_lead_paths([event.content]), self._zone)
+        )
         return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE]
 
 

@@ -15,22 +15,22 @@ from urllib.parse import unquote
 
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.google import oauth
-from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi, self_signed
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
-from connectors.sandbox.google.data_manager.server import DataManager
-from connectors.sandbox.google.oauth import OAuth
+from connectors.sandbox.google.data_manager.server import SandboxDataManager
+from connectors.sandbox.google.oauth import OAuthServer
 from connectors.sandbox.google.platform import GooglePlatform
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
-from connectors.sandbox.oplead.form import OpleadForm
-from connectors.sandbox.oplead.leads.accidents import Accident
+from connectors.sandbox.oplead.form import SandboxFormImport
+from connectors.sandbox.oplead.leads.accidents import LeadDataFault
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
 from connectors.sandbox.platform import Faults, PlannedFault, from_json
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
-from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, own_page_only
+from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, refuse_foreign_pages
 
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
@@ -77,14 +77,16 @@ class Sandbox:
         self.directory = directory.resolve()
         self.clock = VirtualClock(start)
         self.faults = Faults()
-        self.oauth = OAuth(oauth.read_key(self.key_file.read_text()) if self.key_file.exists() else oauth.new_key())
+        self.oauth = OAuthServer(
+            oauth.read_key(self.key_file.read_text()) if self.key_file.exists() else oauth.new_key()
+        )
         self.oplead = OpleadPlatform(self.clock.now, population.leads_and_deletions_at if population else lambda _: {})
         google = GooglePlatform()
-        self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
-        self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
-        self.oplead_form = OpleadForm(self.oplead)
+        self.data_manager = SandboxDataManager(self.clock.now, self.oauth.authorised, google)
+        self.google_ads = SandboxGoogleAdsApi(self.clock.now, self.oauth.scopes, google)
+        self.oplead_form = SandboxFormImport(self.oplead)
         self.meta = MetaPlatform(self.clock.now)
-        self.control = Control(self)
+        self.control = SandboxControlApi(self)
         self._certificate = self_signed()
         ports = self._resume()
         if population:
@@ -183,13 +185,13 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": (own_page_only(self.clock.handle), generic_failure),
+            "clock": (refuse_foreign_pages(self.clock.handle), generic_failure),
             "oplead": (self.oplead.handle, generic_failure),
             "oplead_form": (self.oplead_form.handle, generic_failure),
             "oauth": (self.oauth.handle, generic_failure),
             "data_manager": (self.data_manager.handle, data_manager_wire.failed),
             "meta": (self.meta.handle, wire.failed_response),
-            "control": (own_page_only(self.control.handle), generic_failure),
+            "control": (refuse_foreign_pages(self.control.handle), generic_failure),
         }
         faults, now, closed = self.faults, self.clock.now, self.clock.closed
         served = {
@@ -220,7 +222,7 @@ FAULTY = frozenset({"oplead", "oplead_form", "oauth", "data_manager", "google_ad
 _PAGE = Path(__file__).with_name("page.html")
 
 
-class Control:
+class SandboxControlApi:
     """The control API, with which a person or a test inspects and changes the sandbox, and its web page."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -239,7 +241,7 @@ class Control:
             ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
             ("POST", "switches"): lambda request: self._switch(_object(request)),
             ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(
-                from_json(Accident, _object(request))
+                from_json(LeadDataFault, _object(request))
             ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
@@ -271,7 +273,7 @@ class Control:
         """Return the state, the lead behind each conversion by conversion id, and the names of Google's actions."""
         sandbox = self._sandbox
         known_by = {**sandbox.data_manager.known_by(), **sandbox.meta.known_by()}
-        leads = leads_behind(known_by, sandbox.oplead.leads())
+        leads = lead_by_conversion_id(known_by, sandbox.oplead.leads())
         return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
 
     def _deliver(self, request: WireRequest) -> object:
@@ -319,7 +321,7 @@ def _object(request: WireRequest) -> dict[str, object]:
     return document
 
 
-def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
+def lead_by_conversion_id(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
     """Map each conversion id to the lead that shares a click id or hash with it; omit conversions without one."""
     by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
     behind = {}

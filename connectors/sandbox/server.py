@@ -350,7 +350,7 @@ def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> Wire
     return replace(response, headers={**response.headers, **delay})
 
 
-def own_page_only(handler: Handler) -> Handler:
+def refuse_foreign_pages(handler: Handler) -> Handler:
     """Wrap a handler so that only its own page and non-browser clients reach it; others get 403.
 
     A foreign Host header reveals DNS rebinding; the browser itself sets Origin and Sec-Fetch-Site

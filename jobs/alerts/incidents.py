@@ -15,8 +15,8 @@ from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
 from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
-from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
-from jobs.run_context import Reading
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
+from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 
@@ -35,7 +35,7 @@ UNTIL_TOMORROW = timedelta(hours=25)
 class DestinationHistory:
     """The numbers of a destination's conversions or corrections: tonight's, and those of earlier nights with a run."""
 
-    scope: Scope
+    scope: DestinationScope
     tonight: NightNumbers = field(default_factory=NightNumbers)
     before: tuple[NightNumbers, ...] = ()
     in_doubt: int = 0
@@ -52,7 +52,7 @@ class DestinationHistory:
     @property
     def usual_acceptance(self) -> Fraction | None:
         """Return the share usually accepted; None if there are too few nights."""
-        shares = [night.acceptance for night in self.before if night.settled]
+        shares = [night.acceptance_rate for night in self.before if night.settled]
         return median(shares) if len(shares) >= FEWEST_NIGHTS else None
 
 
@@ -63,12 +63,12 @@ class NightFacts:
     now: datetime
     zone: ZoneInfo
     summary: RunSummary
-    reached: frozenset[Scope] = frozenset()
+    reached: frozenset[DestinationScope] = frozenset()
     """Scopes whose platform received or accepted something tonight."""
-    configured: frozenset[Scope] = frozenset()
+    configured: frozenset[DestinationScope] = frozenset()
     """The configured destinations and their actions."""
     destinations: tuple[DestinationHistory, ...] = ()
-    waiting: Mapping[Scope, Sequence[datetime]] = field(default_factory=dict)
+    waiting: Mapping[DestinationScope, Sequence[datetime]] = field(default_factory=dict)
     """When each delivery that waits in a stopped or held scope expires."""
     begun: tuple[QualifiedConversion, ...] = ()
     let_in: frozenset[tuple[str, str]] = frozenset()
@@ -141,11 +141,11 @@ def _unsettled(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident
 def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
     is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
-    if acceptance is not None and is_enough and acceptance - tonight.acceptance >= drop:
+    if acceptance is not None and is_enough and acceptance - tonight.acceptance_rate >= drop:
         values: Mapping[str, object] = {
             "accepted": tonight.accepted,
             "settled": tonight.settled,
-            "share": tonight.acceptance,
+            "share": tonight.acceptance_rate,
             "usual": acceptance,
         }
         yield Incident(IncidentId(IncidentKind.ACCEPTANCE, found.scope), values)
@@ -155,7 +155,7 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> 
         for scope in (*summary.stopped, *summary.held)
     )
     # Between nights, few leads are looked at: only a night shows silence.
-    is_night = summary.reading is not Reading.WEBHOOKS
+    is_night = summary.reading is not RunReadingScope.WEBHOOKS
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops and is_night:
         values = {"nights": len(found.before), "sends": float(sends)}
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
@@ -168,7 +168,7 @@ def _is_above(tonight: NightNumbers, when: NotifyWhen) -> bool:
 # ── whether one has cleared ──────────────────────────────────────────────────────────────────────
 
 
-def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
+def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
     """Return whether an incident not found tonight is known to be over; False if there is no evidence either way."""
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:
@@ -184,9 +184,9 @@ def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
         case IncidentKind.ANOMALY:
-            if facts.summary.reading is Reading.WEBHOOKS:
+            if facts.summary.reading is RunReadingScope.WEBHOOKS:
                 return False  # it looks for none
-            return not isinstance(cause.about, AnomalyCause) or _has_anomaly_cleared(cause.about, facts)
+            return not isinstance(cause.about, AnomalyIdentity) or _has_anomaly_cleared(cause.about, facts)
         case (
             IncidentKind.EXPIRING
             | IncidentKind.HELD
@@ -198,7 +198,7 @@ def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
     assert_never(cause.kind)
 
 
-def _has_anomaly_cleared(cause: AnomalyCause, facts: NightFacts) -> bool:
+def _has_anomaly_cleared(cause: AnomalyIdentity, facts: NightFacts) -> bool:
     if cause.kind is AnomalyKind.STOPPED:
         begun = facts.begun
         hit = sum((each.reason,) == cause.about for each in begun)

@@ -9,20 +9,20 @@ from sqlmodel import Session
 
 from connectors.ports import Notifies
 from connectors.records import DestinationId
-from connectors.text import plain
+from connectors.text import strip_control_characters
 from jobs.alerts.incidents import (
     NIGHTS,
     DestinationHistory,
     NightFacts,
     find_incidents,
-    has_cleared,
+    is_incident_over,
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, outbox, queries, runs
 from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import KINDS, Adjustment, IncidentRow
-from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 from jobs.settings.schema import NotifyWhen
@@ -86,7 +86,7 @@ def update_incidents(
             if incidents.record_incident(session, ledger.account, each, on_record.get(each), words(incident), now=now)
         }
         for each, row in on_record.items():
-            if each not in found and row.cleared_at is None and has_cleared(each, facts, when):
+            if each not in found and row.cleared_at is None and is_incident_over(each, facts, when):
                 row.cleared_at = now
                 session.add(row)
         session.flush()
@@ -97,7 +97,7 @@ def update_incidents(
         )
 
 
-def send_undelivered(
+def send_undelivered_notices(
     ledger: Ledger, recipients: Recipients, *, text_of: Callable[[IncidentRow], str], now: datetime
 ) -> list[tuple[str, str]]:
     """Send each recipient its undelivered notices; return the place and title of those to retry on later runs.
@@ -110,13 +110,16 @@ def send_undelivered(
     for mark, recipient in recipients.items():
         is_up = True
         for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
-            title, text = plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
+            title, text = (
+                strip_control_characters(f"{ledger.account}: {row.title}"),
+                strip_control_characters(text_of(row), keep="\n"),
+            )
             is_up = is_up and recipient.by.send(title, text)
             if not is_up:
                 failed.append((recipient.place, row.title))
                 continue
             with ledger.writing() as session:
-                incidents.mark_delivered(session, ledger.account, row.cause, mark, now=now)
+                incidents.mark_notice_accepted(session, ledger.account, row.cause, mark, now=now)
     return failed
 
 
@@ -124,7 +127,7 @@ def gather_facts(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
-    passes = runs.passes_before(session, ledger.account, ledger.run)
+    passes = runs.inbox_runs_before(session, ledger.account, ledger.run)
     tonight = queries.qualified_since(
         session, *passes, ledger.run, since=summary.started_at - NIGHTS * timedelta(days=1)
     )
@@ -149,7 +152,7 @@ def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]
     return {
         (cause.about.about[0], cause.about.about[1])
         for cause in incidents.recorded_incidents(session, account)
-        if isinstance(cause.about, AnomalyCause) and cause.about.kind is AnomalyKind.WHERE
+        if isinstance(cause.about, AnomalyIdentity) and cause.about.kind is AnomalyKind.WHERE
     }
 
 
@@ -164,7 +167,7 @@ def _destinations(
         did: dict[str, dict[int, NightNumbers]] = incidents.night_numbers(session, ledger.account, kind, dates)
         in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
         for destination in sorted({*sinks, *in_doubt}):
-            scope = Scope(DestinationId(destination), kind is Adjustment)
+            scope = DestinationScope(DestinationId(destination), kind is Adjustment)
             now, before = by_night(dates, did.get(destination, {}), tonight)
             rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
             yield DestinationHistory(
@@ -178,33 +181,33 @@ def _destinations(
             )
 
 
-def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
+def _configured(book: Rulebook, sinks: Sinks) -> Iterator[DestinationScope]:
     """Yield each destination and action, and the same for corrections if it has any."""
     for destination in sinks:
-        yield Scope(destination)
+        yield DestinationScope(destination)
         for route in book.routes_to(destination):
-            yield Scope(destination, action=route.target.action)
+            yield DestinationScope(destination, action=route.target.action)
             if route.undo is not None or route.field_value is not None:
-                yield Scope(destination, corrections=True)
-                yield Scope(destination, corrections=True, action=route.target.action)
+                yield DestinationScope(destination, corrections=True)
+                yield DestinationScope(destination, corrections=True, action=route.target.action)
 
 
-def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
+def _reached(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
     for kind in KINDS:
         for destination, action in incidents.reached_destinations(session, ledger, kind):
-            scope = Scope(DestinationId(destination), kind is Adjustment)
+            scope = DestinationScope(DestinationId(destination), kind is Adjustment)
             yield from (scope, replace(scope, action=action))
 
 
 def _waiting(
-    session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]
-) -> dict[Scope, list[datetime]]:
+    session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[DestinationScope]
+) -> dict[DestinationScope, list[datetime]]:
     """Return when what waits in blocked scopes expires, each delivery in one scope."""
-    found: defaultdict[Scope, list[datetime]] = defaultdict(list)
+    found: defaultdict[DestinationScope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
         for conversion, expires_at in incidents.pending_expiries(session, ledger.account, destination):
-            scopes = (Scope(destination), Scope(destination, action=actions.get(conversion, "")))
+            scopes = (DestinationScope(destination), DestinationScope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:
                 found[scope].append(expires_at)
     return found

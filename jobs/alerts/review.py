@@ -16,11 +16,11 @@ from jobs.ledger import leads, queries, runs, status_labels
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
-from jobs.plan.planner import Planned, hold_missing_values
-from jobs.rules.extraction import Extraction
+from jobs.plan.planner import PlanningResult, hold_missing_values
+from jobs.rules.extraction import RequiredLeadData
 from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
-from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
-from jobs.run_summary import LabelCount, Review
+from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageId, Reason
+from jobs.run_summary import LabelCount, RunFindings
 from jobs.settings.compile import Rulebook
 
 FEWEST = 5
@@ -47,7 +47,9 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 """Reasons that stop some leads of healthy accounts every night: they alarm only when they stop more than usual."""
 
 
-def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planned | None, *, now: datetime) -> Review:
+def review_run(
+    session: Session, ledger: Ledger, book: Rulebook, planned: PlanningResult | None, *, now: datetime
+) -> RunFindings:
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it.
 
     Without `planned`, between nights, it looks for no anomaly: the next night judges what has qualified since the last.
@@ -61,7 +63,7 @@ def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planne
     )
     # A new name is reported as a rename, not as an unknown status.
     new -= {each.after for each in tonight}
-    return Review(
+    return RunFindings(
         anomalies=[] if planned is None else _anomalies_tonight(session, ledger, book, planned, now=now),
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
@@ -72,11 +74,14 @@ def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planne
 
 
 def _anomalies_tonight(
-    session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime
+    session: Session, ledger: Ledger, book: Rulebook, planned: PlanningResult, *, now: datetime
 ) -> list[Anomaly]:
     let_in = queries.pairs_with_deliveries(session, ledger.account, planned.filtered_out)
     return _each_once(
-        [*find_anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
+        [
+            *find_anomalies(session, book, run=ledger.run, now=now),
+            *filters_excluding_all_leads(planned.filtered_out, let_in),
+        ]
     )
 
 
@@ -84,16 +89,16 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
     # A night judges what has qualified since the last one.
-    passes = runs.passes_before(session, account, run)
+    passes = runs.inbox_runs_before(session, account, run)
     tonight = queries.qualified_since(session, *passes, run, since=now - BEFORE)
-    yield from stopped_tonight(
+    yield from blocked_conversion_anomalies(
         tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE, but=passes)
     )
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
-    yield from stopped_clicks(queries.newest_have_click_ids(session, account, since=before))
+    yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
     yield from collapsed_share(
         queries.click_id_share(session, account, (recent, now)),
         queries.click_id_share(session, account, (before, recent)),
@@ -170,7 +175,9 @@ def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Q
     return found
 
 
-def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion]) -> Iterator[Anomaly]:
+def blocked_conversion_anomalies(
+    tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion]
+) -> Iterator[Anomaly]:
     """Yield an anomaly where none of the qualifying conversions can be sent, or one reason stops half of them.
 
     Args:
@@ -193,7 +200,7 @@ def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[Qua
 
 
 def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **values: object) -> Anomaly:
-    return Anomaly(AnomalyCause(kind, tuple(about.values())), Message(message, {**about, **values}))
+    return Anomaly(AnomalyIdentity(kind, tuple(about.values())), Message(message, {**about, **values}))
 
 
 def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
@@ -215,7 +222,9 @@ def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple
     return None if may_be_right and is_usual else (reason, MessageId.HALF_STOPPED)
 
 
-def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
+def filters_excluding_all_leads(
+    counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]
+) -> Iterator[Anomaly]:
     """Yield an anomaly where `where` excludes every lead that reached a stage, and has never let one in.
 
     Args:
@@ -234,7 +243,7 @@ def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple
 def empty_fields(
     newest: Sequence[LeadFacts],
     entered: Sequence[LeadFacts],
-    wanted: Extraction,
+    wanted: RequiredLeadData,
     never_seen: Collection[str] = (),
 ) -> Iterator[Anomaly]:
     """Yield configured fields that are empty on every recent lead, or hold no value that the settings list.
@@ -286,7 +295,7 @@ def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anom
         )
 
 
-def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
+def missing_click_id_anomalies(newest: Sequence[bool]) -> Iterator[Anomaly]:
     """Yield an anomaly if the run of newest leads without a click id is next to impossible, given the share before.
 
     If a fraction p of earlier leads had no id, a run of n without one has probability p ** n. One lead with and one

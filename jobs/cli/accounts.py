@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, SecretStr
 
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import AccountHeading
+from jobs.reporting.console import AccountPresentation
 from jobs.settings import Invalid, Loaded, Settings, Valid, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
@@ -135,10 +135,10 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def heading_of(settings: Settings, file: Path) -> AccountHeading:
+def heading_of(settings: Settings, file: Path) -> AccountPresentation:
     """Return what reports need to present the results of the account that `file` describes."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return AccountHeading(settings.account, settings.zone, settings.currency, names, file)
+    return AccountPresentation(settings.account, settings.zone, settings.currency, names, file)
 
 
 def state_of(settings: Settings) -> Path:

@@ -285,7 +285,7 @@ def probe(
 
     Reads some leads and prints where things are, what a night will take, and the settings to paste.
     """
-    from jobs.cli.probe import from_file, from_options  # noqa: PLC0415
+    from jobs.cli.probe import partial_settings_from_file, partial_settings_from_options  # noqa: PLC0415
     from jobs.cli.probe import probe as look  # noqa: PLC0415
 
     if config is not None and any(option is not None for option in (base_url, path_prefix, token_file, clock)):
@@ -293,7 +293,11 @@ def probe(
             "a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock"
         )
 
-    known = from_options(base_url, path_prefix, token_file, clock) if config is None else from_file(config)
+    known = (
+        partial_settings_from_options(base_url, path_prefix, token_file, clock)
+        if config is None
+        else partial_settings_from_file(config)
+    )
     return look(known, file=config, leads=leads, spec=spec, json_wanted=json)
 
 
@@ -363,10 +367,10 @@ def retry(
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
     from jobs.cli.approval import Approval  # noqa: PLC0415
-    from jobs.cli.approved_send import Retry, send_approved  # noqa: PLC0415
-    from jobs.ledger.requeue import Refusals  # noqa: PLC0415
+    from jobs.cli.approved_send import RetryRejected, send_approved  # noqa: PLC0415
+    from jobs.ledger.requeue import RejectionFilter  # noqa: PLC0415
 
-    refused = partial(Retry, refusals=Refusals(code, destination, conversion))
+    refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
     return send_approved(config, Approval(yes, dry_run, json), refused)
 
 

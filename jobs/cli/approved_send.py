@@ -18,30 +18,30 @@ from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import running_command, watching
-from jobs.cli.session import expect_state, recorded_run
+from jobs.cli.output import running_command, show_progress
+from jobs.cli.session import expect_state, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
-from jobs.ledger.requeue import BackfillRequest, Refusals
+from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.nightly import begin_run
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
     Preview,
+    leads_read_sentence,
     print_preview,
     print_refusals,
     print_sent,
-    read_line,
     sending_json,
 )
-from jobs.reporting.console import AccountHeading, facts, print_json, results
-from jobs.reporting.run_report import needs, print_needs
+from jobs.reporting.console import AccountPresentation, facts_grid, print_json, results
+from jobs.reporting.run_report import print_needs, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
-from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched
+from jobs.run_context import Deps, NightStep, RunContext, Watch, silent_watch
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -69,7 +69,7 @@ class _Send(ABC):
         return self.account.settings
 
     @property
-    def heading(self) -> AccountHeading:
+    def heading(self) -> AccountPresentation:
         """How reports present the account."""
         return heading_of(self.settings, self.account.file)
 
@@ -80,7 +80,7 @@ class _Send(ABC):
             expect_state(self.settings)
         with (
             temporary_copy(path) if self.approval.dry_run else nullcontext(path) as state,
-            recorded_run(self.settings, state, self.command, clock) as ledger,
+            hold_account_for_run(self.settings, state, self.command, clock) as ledger,
         ):
             code = self.do(ledger)
             finish_run(ledger, code, now=clock.now())
@@ -90,7 +90,7 @@ class _Send(ABC):
     def do(self, ledger: Ledger) -> int:
         """Preview, ask, send, report, and return the exit code."""
 
-    def run_context(self, ledger: Ledger, watch: Watch = unwatched) -> RunContext:
+    def run_context(self, ledger: Ledger, watch: Watch = silent_watch) -> RunContext:
         """Return the run that holds the ledger; `watch` shows its steps."""
         return RunContext(ledger, self.book, replace(self.deps, watch=watch))
 
@@ -146,7 +146,7 @@ def send_approved(
         approval.expect_somebody()
         account, console = open_account(file), results()
         settings, console.quiet = account.settings, approval.json
-        redaction.learn(account.secrets)
+        redaction.redact_secrets(account.secrets)
         with (
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
@@ -159,10 +159,10 @@ def send_approved(
 
 
 @dataclass(slots=True, kw_only=True)
-class Retry(_Send):
+class RetryRejected(_Send):
     """Shows what was rejected, asks, and sends it again, for one account."""
 
-    refusals: Refusals
+    refusals: RejectionFilter
     command = "retry"
 
     def do(self, ledger: Ledger) -> int:
@@ -183,7 +183,7 @@ class Retry(_Send):
         if not self.approval.agrees(f"Send {named} again?", self.deps.cancel_token):
             self.say(_UNSENT)
             return Exit.DONE
-        with watching(self.settings.account) as watch:
+        with show_progress(self.settings.account) as watch:
             with watch(NightStep.PULL, summary):
                 requeued = requeue.requeue_rejected(run, chosen, summary)
             requeue.send_requeued(self.run_context(ledger, watch), summary)
@@ -223,7 +223,7 @@ class Backfill(_Send):
     def __post_init__(self) -> None:
         now, zone = self.deps.clock.now(), self.settings.zone
         if self.already_sent is not None:
-            self.listed = list(listed_in(self.already_sent))
+            self.listed = list(read_already_sent_list(self.already_sent))
         self.expect_names(self.conversion, self.destination)
         if self.days is not None:
             first, last = self.days
@@ -251,7 +251,7 @@ class Backfill(_Send):
             return self._broken_off(summary)
         with (
             temporary_copy(ledger.path) as copy,
-            recorded_run(self.settings, copy, self.command, self.deps.clock) as trial,
+            hold_account_for_run(self.settings, copy, self.command, self.deps.clock) as trial,
         ):
             preview = self._apply(trial)
         print_preview(self.console, self.heading, preview)
@@ -266,7 +266,7 @@ class Backfill(_Send):
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
-        with watching(self.settings.account) as watch:
+        with show_progress(self.settings.account) as watch:
             requeue.send_requeued(self.run_context(ledger, watch), summary)
         return self.sent(self._document(preview), summary, ledger, approved=question is not None)
 
@@ -278,9 +278,9 @@ class Backfill(_Send):
             plan(with_missing_value_guard(run))
             summary.pulled.complete = True
             return summary
-        with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
+        with show_progress(self.settings.account) as watch, watch(NightStep.PULL, summary):
             requeue.read_requested(run, self.request, summary)
-        self.console.print(facts([("read", read_line(summary))]))
+        self.console.print(facts_grid([("read", leads_read_sentence(summary))]))
         self.console.print()
         return summary
 
@@ -294,10 +294,10 @@ class Backfill(_Send):
         if self.request is None:
             return Preview(already_sent=settled)
         undated = requeue.pick_requested(run, self.request)
-        return Preview(requeue.group_picked(run), self.count_approved(ledger), undated, settled)
+        return Preview(requeue.preview_picked_by_age(run), self.count_approved(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
-        print_needs(self.console, needs(summary))
+        print_needs(self.console, what_needs_a_human(summary))
         if not summary.source_stopped:
             self.say("Time or requests are used up before all leads were read.")
         self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")
@@ -316,7 +316,7 @@ class Backfill(_Send):
         }
 
 
-def listed_in(file: Path) -> Iterator[AlreadySent]:
+def read_already_sent_list(file: Path) -> Iterator[AlreadySent]:
     """Read a list of conversions already sent: one `LEAD` or `LEAD,CONVERSION` a line.
 
     Semicolons and tabs separate too; a heading line, `#` comments and blank lines are skipped.

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from connectors.contact import lost_phones
+from connectors.contact import summarise_unusable_phones
 from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.output import open_visible_clock, worst_exit_code
-from jobs.cli.session import reading_state
+from jobs.cli.session import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
@@ -21,7 +21,7 @@ from jobs.oplead_commands.keys import Access, key_finding
 from jobs.reporting.check_report import (
     CheckedFile,
     consent_findings,
-    corrections_on,
+    correction_sentences,
     forecast_findings,
     print_checked_files,
     print_findings,
@@ -60,7 +60,7 @@ class OpleadCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class RunnableFileCheck:
     """The result of checking one file that can run."""
 
     file: Path
@@ -162,20 +162,27 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
     return worst_exit_code(one.exit_code for one in checked_files)
 
 
-def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
+def check_account(file: Path, loaded: Valid, *, live: bool) -> RunnableFileCheck:
     """Check a file that can run."""
     settings, notes = loaded.settings, list(loaded.notes)
     if starts_in(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += future_notes(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
-    with suppress(LedgerError), reading_state(settings) as session:  # none yet, or a run reports that it is unreadable
+    with (
+        suppress(LedgerError),
+        open_state_read_only(settings) as session,
+    ):  # none yet, or a run reports that it is unreadable
         begun = {route: start.conversion for route, start in starts.load_starts(session, settings.account).items()}
-    checked = Checked(file, settings, sorted(notes), begun)
-    return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
+    checked = RunnableFileCheck(file, settings, sorted(notes), begun)
+    return (
+        replace(checked, platforms=compare_settings_with_platforms(settings), oplead=_look_at_oplead(settings, file))
+        if live
+        else checked
+    )
 
 
-def look_up(settings: Settings) -> Findings:
+def compare_settings_with_platforms(settings: Settings) -> Findings:
     """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
     expected = assumed_targets(settings, rules_alone(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
@@ -237,7 +244,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
     # Contact data matters only if a route sends it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
     findings = [*forecast_findings(made)]
-    if lost := lost_phones(contacts):
+    if lost := summarise_unusable_phones(contacts):
         findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
     findings += consent_findings(book, leads)
     if isinstance(deps.source, ShowsLatest):
@@ -245,11 +252,11 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
     return OpleadCheck(findings, made, labels_seen(settings, leads)), Access.GRANTED if leads else Access.UNKNOWN
 
 
-def _print(checked: Checked, *, verbose: bool) -> None:
+def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     console, account = results(), heading_of(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
-    say(*(f"  corrected: {each}" for each in corrections_on(checked.settings, rules_alone(checked.settings))))
+    say(*(f"  corrected: {each}" for each in correction_sentences(checked.settings, rules_alone(checked.settings))))
     if checked.findings:
         print_findings(console, checked.findings, verbose=verbose)
     if checked.oplead and (made := checked.oplead.forecast) and made.leads:
@@ -257,14 +264,14 @@ def _print(checked: Checked, *, verbose: bool) -> None:
         print_forecast(console, account, made)
 
 
-def _print_json(checked: Checked) -> None:
+def _print_json(checked: RunnableFileCheck) -> None:
     summary = checked.summary
     document = {
         "config": str(checked.file),
         "account": checked.settings.account,
         "notes": [str(note) for note in checked.notes],
         "assumed": list(checked.assumptions()),
-        "corrections": list(corrections_on(checked.settings, rules_alone(checked.settings))),
+        "corrections": list(correction_sentences(checked.settings, rules_alone(checked.settings))),
         "checked": summary.checked,
         "unchecked": summary.unchecked,
         "unconfirmed": summary.unconfirmed,

@@ -18,18 +18,25 @@ from jobs.reporting.lead_report import (
     AdjustmentReport,
     ConversionReport,
     Explanation,
-    SeenChange,
     SeenClickId,
     StateChange,
+    StatusEntryReport,
     print_explanation,
 )
-from jobs.reporting.sentences import code_of, names_of, words_for
-from jobs.reporting.status_report import DeliveryList, DetectedRename, LastRun, Status, print_status, print_which
+from jobs.reporting.sentences import explain_state, names_of, reason_or_state_code
+from jobs.reporting.status_report import (
+    DeliveryList,
+    DetectedRename,
+    LastRun,
+    StatusReport,
+    print_delivery_list,
+    print_status,
+)
 from jobs.reporting.wording import REASONS, STATES
-from jobs.rules.decision import Decision, NotConcerned
+from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, listed_label
+from jobs.rules.model import ConversionRoute, CountingStarts, KnownClickId, LeadFacts, UnreadableAmount, listed_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -43,7 +50,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
         session, run, book = view.session, queries.last_run(view.session, account), rules_alone(settings)
         anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
-        status = Status(
+        status = StatusReport(
             account=account,
             now=view.now,
             run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
@@ -52,7 +59,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
-            webhooks=inbox.waiting(after=leads.inbox_place(session, account, inbox.identity())),
+            webhooks=inbox.waiting(after=leads.last_read_inbox_event(session, account, inbox.identity())),
             renamed=tuple(
                 DetectedRename(
                     status_labels.as_oplead_writes(session, account, row.before),
@@ -82,7 +89,9 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
         meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
         if not meant and not _is_known(name):
             found_codes = {
-                code for state, reason, held_for in kinds for code in (state, code_of(state, reason), held_for)
+                code
+                for state, reason, held_for in kinds
+                for code in (state, reason_or_state_code(state, reason), held_for)
             }
             codes = ", ".join(sorted(code for code in found_codes if code))
             raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
@@ -94,7 +103,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(which)
     else:
-        print_which(results(), heading_of(settings, file), which)
+        print_delivery_list(results(), heading_of(settings, file), which)
     return Exit.DONE
 
 
@@ -190,7 +199,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             for destination, found in facts.identifiers.items()
         },
         changes=tuple(
-            SeenChange(as_written(change.label), change.at, change.date_only, change.origin.value)
+            StatusEntryReport(as_written(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
         verdicts=tuple(_verdicts(view, hold_missing_values(view.session, rules_alone(settings)), facts)),
@@ -207,10 +216,10 @@ def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route that no run has seen yet would start with the next run.
-            start = begun.get((route.conversion, route.destination), Starts(view.now))
+            start = begun.get((route.conversion, route.destination), CountingStarts(view.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
             decision = judge(route, lead, start, None, now=view.now)
-            yield _judged(route, NotConcerned(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
+            yield _judged(route, NoSuchConversion(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
 
 
 def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
@@ -222,7 +231,7 @@ def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
         "stands": STATES[state].short,
         "reason": reason,
         "detail": row.detail,
-        "words": words_for(state, reason, row.detail),
+        "words": explain_state(state, reason, row.detail),
         "value": row.value,
         "currency": row.currency,
         "due_at": due_at if due_at and due_at > view.now else None,
@@ -256,7 +265,7 @@ def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment])
     )
 
 
-def _judged(route: Route, decision: Decision | NotConcerned) -> ConversionReport:
+def _judged(route: ConversionRoute, decision: Decision | NoSuchConversion) -> ConversionReport:
     """Build the report of the rules' current verdict for a route without a delivery."""
     reason, detail = decision.reason, decision.detail
     return ConversionReport(
@@ -266,8 +275,8 @@ def _judged(route: Route, decision: Decision | NotConcerned) -> ConversionReport
         stands=_NO_DELIVERY.get(reason, REASONS[reason].short),
         reason=reason,
         detail=detail,
-        words=words_for(DeliveryState.WITHHELD, reason, detail),
-        held_for=None if isinstance(decision, NotConcerned) else decision.held_for,
+        words=explain_state(DeliveryState.WITHHELD, reason, detail),
+        held_for=None if isinstance(decision, NoSuchConversion) else decision.held_for,
     )
 
 

@@ -25,8 +25,8 @@ from structlog.typing import EventDict, Processor
 from connectors.clock import MachineClock, SandboxClock
 from connectors.errors import ConnectorError
 from connectors.ports import Clock
-from connectors.text import counted, plain
-from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
+from connectors.text import counted, strip_control_characters
+from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
@@ -122,7 +122,7 @@ class Redaction:
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def redact_secrets(self, secrets: Iterable[str]) -> None:
         """Redact these secrets from now on."""
         # Rebound, never mutated: another thread may be iterating over the set.
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
@@ -136,7 +136,7 @@ class Redaction:
             case str():
                 for secret in self._secrets:
                     value = value.replace(secret, _HIDDEN)
-                return plain(value, keep="\n")
+                return strip_control_characters(value, keep="\n")
             case dict():
                 return {key: self._clean(each) for key, each in value.items()}
             case list() | tuple():
@@ -221,7 +221,7 @@ _log = structlog.stdlib.get_logger()
 
 
 @contextmanager
-def watching(account: str, *, alone: bool = True) -> Iterator[Watch]:
+def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
     """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
@@ -337,7 +337,7 @@ def run_guarded(command: Callable[[], int]) -> int:
 def running_command() -> Iterator[tuple[StopSignal, Redaction]]:
     """Let signals request a stop while the block runs; log sentences to a terminal, JSON to anything else."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
-    with stoppable() as stop:
+    with handle_stop_signals() as stop:
         try:
             yield stop, redaction
         except StoppedBySignal as stopped:

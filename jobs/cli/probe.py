@@ -16,12 +16,12 @@ from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
-from jobs.reporting.console import duration, print_json, results, table, times
+from jobs.reporting.console import duration, print_json, results, table, value_with_count
 from jobs.rules.model import listed_label, normalise_label
 from jobs.settings import Invalid
-from jobs.settings.document import Tree, Written, block
+from jobs.settings.document import Tree, Written, yaml_section_lines
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
-from jobs.settings.references import References
+from jobs.settings.references import ReferenceResolver
 from jobs.settings.specified import assumed, differences, subscription_settings, write_settings
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
 from jobs.wiring.surveys import survey_files, survey_oplead
@@ -62,7 +62,7 @@ def probe(
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(block(_suggested(survey, kept, known.source))),
+        settings="\n".join(yaml_section_lines(_suggested(survey, kept, known.source))),
         webhook_settings=_webhook_lines(subscription_settings(survey, webhooks)),
         assumed=assumed(survey, write, webhooks),
         differences=tuple(differences(survey, write, webhooks)),
@@ -95,7 +95,7 @@ def _merged(old: Mapping[str, Written], new: Mapping[str, Written]) -> dict[str,
 
 
 def _webhook_lines(subscriptions: Mapping[str, Written]) -> str:
-    return "\n".join(block({"webhooks": {"subscriptions": subscriptions}})) if subscriptions else ""
+    return "\n".join(yaml_section_lines({"webhooks": {"subscriptions": subscriptions}})) if subscriptions else ""
 
 
 def _address(look: OpleadSection) -> str:
@@ -115,7 +115,7 @@ def _suggested(survey: Survey, kept: Mapping[str, Written], source: Mapping[str,
     return {"source": {**files, **columns}, **({"oplead": oplead} if oplead else {})}
 
 
-def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSettings:
+def partial_settings_from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSettings:
     """Load partial settings from a file.
 
     Raises:
@@ -128,7 +128,7 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSet
     return known
 
 
-def from_options(
+def partial_settings_from_options(
     base_url: str | None,
     path_prefix: str | None,
     token_file: Path | None,
@@ -142,7 +142,7 @@ def from_options(
     """
     reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
     try:
-        token = References(environ, Path.cwd()).secret(reference)
+        token = ReferenceResolver(environ, Path.cwd()).secret(reference)
     except ValueError as error:
         raise UsageError(f"probe: {'--token-file' if token_file else _TOKEN}: {error}") from None
     try:
@@ -366,7 +366,7 @@ def _sources(survey: Survey) -> Parts:
 
 def _few_values(report: ProbeReport) -> Parts:
     few = report.survey.few_values
-    values = (", ".join(times(value, count) for value, count in one.values.items()) for one in few)
+    values = (", ".join(value_with_count(value, count) for value, count in one.values.items()) for one in few)
     rows = ((one.path, every, "consent?" if one.consent else "") for one, every in zip(few, values, strict=True))
     yield from _table("Fields with few values", ("Field", "Values", ""), rows)
     unlisted = "with an answer that consent lists neither as granted nor as refused"

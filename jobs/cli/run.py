@@ -17,14 +17,14 @@ from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.output import Redaction, failure_of, report, running_command, stopped_by, watching, worst_exit_code
+from jobs.cli.output import Redaction, failure_of, report, running_command, show_progress, stopped_by, worst_exit_code
 from jobs.cli.session import (
     RunOptions,
     do_night,
     expect_state,
     log_night,
-    reading_state,
-    take_up_inbox,
+    open_state_read_only,
+    process_webhook_inbox,
     try_night,
     work_between_nights,
 )
@@ -32,12 +32,12 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
 from jobs.pull.inbox import has_work
-from jobs.reporting.console import AccountHeading, day_and_time, print_json, results, say
-from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
-from jobs.run_context import Reading, Watch
-from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
+from jobs.reporting.console import AccountPresentation, day_and_time, print_json, results, say
+from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
+from jobs.run_context import RunReadingScope, Watch
+from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.settings import Valid
-from jobs.timetable import Firing, Timetable, by_cron, daily
+from jobs.timetable import DueNight, Timetable, by_cron, daily
 from jobs.wiring.night import inbox_of, open_clock
 
 STOPPED = "stopped"
@@ -52,11 +52,11 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     with running_command() as (stop, redaction):
         accounts = open_accounts(files_of(paths))
         for account in accounts:
-            redaction.learn(account.secrets)
+            redaction.redact_secrets(account.secrets)
         alone = len(accounts) == 1
         options = replace(options, others=frozenset(account.name for account in accounts))
         tasks = [partial(_account, account, options, stop, alone=alone) for account in accounts]
-        ended: list[Ended] = []
+        ended: list[NightResult] = []
         for one in run_in_threads(tasks, at_once=at_once):
             ended.append(one)
             if one.night is not None and one.account is not None:
@@ -70,7 +70,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     return worst_exit_code(one.exit_code for one in ended)
 
 
-def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
     """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
@@ -79,30 +79,30 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
             stop.cancel_token()
             return _night(account.file, valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
-            return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
+            return NightResult(account.name, failure_of(signal).exit_code, why=STOPPED)
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
             failure = failure_of(error)
             report(failure)
-            return Ended(str(account.file), failure.exit_code, why=failure.message)
+            return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
-def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
-        with watching(settings.account, alone=alone) as watch:
+        with show_progress(settings.account, alone=alone) as watch:
             if options.inbox_only:
-                night = take_up_inbox(settings, watch=watch, stop=stop)
+                night = process_webhook_inbox(settings, watch=watch, stop=stop)
             else:
                 play = do_night if options.mode is Mode.RUN else try_night
                 night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings, file))
+    return NightResult(settings.account, night.summary.exit_code, night, heading_of(settings, file))
 
 
-def _print_night(night: Night, account: AccountHeading, *, json_wanted: bool) -> None:
+def _print_night(night: Night, account: AccountPresentation, *, json_wanted: bool) -> None:
     if json_wanted:
         print_json(night_json(night, account.currency))
     else:
@@ -139,7 +139,7 @@ def schedule_accounts(
             return worst_exit_code(map(report, failures))
         shared.clock = usable[0].clock
         with open_clock(usable[0], stop, patience=_A_DAY) as clock:
-            AccountScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
+            NightScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
     _log.info("stopped, as asked; what was sent is on record")
     return Exit.DONE
 
@@ -203,7 +203,7 @@ class _ServedAccount:
     def read(self) -> Timetable | None:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
         self.account = open_account(self.account.file)
-        self._shared.redaction.learn(self.account.secrets)
+        self._shared.redaction.redact_secrets(self.account.secrets)
         with self._bound():
             try:
                 return self.timetable()
@@ -211,7 +211,7 @@ class _ServedAccount:
                 report(failure_of(error))
         return None
 
-    def planned(self, firing: Firing | None) -> None:
+    def planned(self, firing: DueNight | None) -> None:
         """Log and print when the next night is due."""
         if firing is None:
             return
@@ -251,7 +251,7 @@ class _ServedAccount:
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
-        return self._outcome(partial(self._between_nights, Reading.NOTHING, clock))
+        return self._outcome(partial(self._between_nights, RunReadingScope.NOTHING, clock))
 
     def inbox(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
@@ -260,14 +260,14 @@ class _ServedAccount:
             return TaskOutcome()
 
         def do(watch: Watch) -> Night:
-            with reading_state(settings) as session, closing(inbox_of(settings)) as inbox:
+            with open_state_read_only(settings) as session, closing(inbox_of(settings)) as inbox:
                 if not has_work(session, settings.account, inbox, now=clock.now()):
                     raise runs.NightDoneError(None, None)
-            return self._between_nights(Reading.WEBHOOKS, clock, watch)
+            return self._between_nights(RunReadingScope.WEBHOOKS, clock, watch)
 
         return self._outcome(do)
 
-    def _between_nights(self, reading: Reading, clock: Clock, watch: Watch) -> Night:
+    def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: Watch) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
 
     def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
@@ -275,12 +275,12 @@ class _ServedAccount:
         settings = self.account.settings
         with self._bound():
             try:
-                with watching(settings.account, alone=False) as watch:
+                with show_progress(settings.account, alone=False) as watch:
                     night = do(watch)
                 log_night(night)
                 with self._shared.printing:
                     _print_night(night, heading_of(settings, self.account.file), json_wanted=self._shared.json_wanted)
-                with reading_state(settings) as session:
+                with open_state_read_only(settings) as session:
                     return TaskOutcome(runs.next_pass(session, settings.account, AFTER_A_NIGHT))
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass)

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from connectors.errors import ConnectorError, Misconfigured
 from connectors.ports import Clock
-from jobs.alerts.notify import send_undelivered, update_incidents
+from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import state_of
 from jobs.cli.output import failure_of
@@ -26,11 +26,11 @@ from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
-from jobs.run_context import Deps, Reading, RunContext, Watch, unwatched
+from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, silent_watch
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import connect, notice_recipients, open_clock, ping_of, rules_alone
+from jobs.wiring.night import configured_dead_mans_switch, connect, notice_recipients, open_clock, rules_alone
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -110,7 +110,7 @@ def open_view(settings: Settings) -> Iterator[StateView]:
         LedgerError: the state is missing or unreadable.
         Misconfigured: the sandbox's clock is closed and there is no run on record.
     """
-    with reading_state(settings) as session:
+    with open_state_read_only(settings) as session:
         try:
             with open_clock(settings) as clock:
                 now = clock.now()
@@ -123,7 +123,7 @@ def open_view(settings: Settings) -> Iterator[StateView]:
 
 
 @contextmanager
-def reading_state(settings: Settings) -> Iterator[Session]:
+def open_state_read_only(settings: Settings) -> Iterator[Session]:
     """Open the account's state read-only.
 
     Raises:
@@ -139,7 +139,7 @@ def reading_state(settings: Settings) -> Iterator[Session]:
 
 
 @contextmanager
-def recorded_run(
+def hold_account_for_run(
     settings: Settings,
     state: Path,
     command: str,
@@ -186,7 +186,7 @@ def do_night(
     settings: Settings,
     options: RunOptions,
     *,
-    watch: Watch = unwatched,
+    watch: Watch = silent_watch,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
     night: date | None = None,
@@ -203,12 +203,14 @@ def do_night(
         night: the date of the night; the default is the local date on which it begins.
         unless: called once the account is held; if it raises, the run is not recorded.
     """
-    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, pinging(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
         with (
             connect(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (book, deps),
-            recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
+            hold_account_for_run(
+                settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run
+            ) as ledger,
         ):
             night_deps = _night_deps(deps, options, watch)
             summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
@@ -222,20 +224,22 @@ def _night_deps(deps: Deps, options: RunOptions, watch: Watch) -> Deps:
     return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
 
 
-_BETWEEN_NIGHTS = {Reading.NOTHING: RESOLVING, Reading.WEBHOOKS: INBOX}
+_BETWEEN_NIGHTS = {RunReadingScope.NOTHING: RESOLVING, RunReadingScope.WEBHOOKS: INBOX}
 
 
-def work_between_nights(settings: Settings, reading: Reading, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
+def work_between_nights(
+    settings: Settings, reading: RunReadingScope, clock: Clock, *, watch: Watch, stop: StopSignal
+) -> Night:
     """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
-        recorded_run(settings, state_of(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
+        hold_account_for_run(settings, state_of(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
         summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
-def take_up_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Night:
+def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Night:
     """Read the leads that webhooks report, and send what follows from them.
 
     Raises:
@@ -246,7 +250,7 @@ def take_up_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Nigh
         raise UsageError("--inbox reads what webhooks report: add `webhooks`, and start `oplead webhooks serve`")
     expect_state(settings)
     with open_clock(settings, stop) as clock:
-        return work_between_nights(settings, Reading.WEBHOOKS, clock, watch=watch, stop=stop)
+        return work_between_nights(settings, RunReadingScope.WEBHOOKS, clock, watch=watch, stop=stop)
 
 
 def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
@@ -260,7 +264,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         temporary_copy(state) as copy,
         open_clock(settings, stop) as clock,
         connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
-        recorded_run(settings, copy, options.mode, clock) as ledger,
+        hold_account_for_run(settings, copy, options.mode, clock) as ledger,
     ):
         night_deps = _night_deps(deps, options, watch)
         summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
@@ -295,7 +299,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
-        for address, title in send_undelivered(ledger, notice_recipients(settings), text_of=text_of, now=now):
+        for address, title in send_undelivered_notices(ledger, notice_recipients(settings), text_of=text_of, now=now):
             _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning("nobody could be notified of the incidents", exc_info=True)
@@ -311,7 +315,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
 
 
 @contextmanager
-def pinging(settings: Settings) -> Iterator[list[int]]:
+def ping_with_outcome(settings: Settings) -> Iterator[list[int]]:
     """Ping the dead man's switch with the block's outcome; the block appends its exit code to the yielded list."""
     codes: list[int] = []
     try:
@@ -323,16 +327,16 @@ def pinging(settings: Settings) -> Iterator[list[int]]:
         raise
     finally:
         # Another run pings for a night that it has done, and for the account that it holds.
-        switch = ping_of(settings)
+        switch = configured_dead_mans_switch(settings)
         for code in codes:
             if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
                 _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
 
 
 _ENDED = {
-    Reading.EVERYTHING: "night ended",
-    Reading.WEBHOOKS: "webhooks taken up",
-    Reading.NOTHING: "outcomes asked for",
+    RunReadingScope.EVERYTHING: "night ended",
+    RunReadingScope.WEBHOOKS: "webhooks taken up",
+    RunReadingScope.NOTHING: "outcomes asked for",
 }
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
-from connectors.ports import Adjusts
+from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
 from jobs.deliver.sender import UNANSWERED_IN_A_ROW, Sender, Sending
-from jobs.deliver.transactions import Delivered, Preparation, SendingStop, freeze, is_damaged
+from jobs.deliver.transactions import Preparation, SendingResult, SendingStop, freeze, is_damaged
 from jobs.ledger import outbox, starts
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -23,20 +23,20 @@ from jobs.rules.adjustment import (
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import LeadFacts, Route
-from jobs.rules.reasons import Reason, Scope
+from jobs.rules.model import ConversionRoute, LeadFacts
+from jobs.rules.reasons import DestinationScope, Reason
 
 
-def send_adjustments(sending: Sending, *, silent: Collection[Scope] = ()) -> Delivered:
+def send_adjustments(sending: Sending, *, silent: Collection[DestinationScope] = ()) -> SendingResult:
     """Send every due correction, those in doubt first.
 
     For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
     """
-    done = Delivered()
+    done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
-        if Scope(destination) not in sending.stopped and isinstance(sink, Adjusts):
-            sender = AdjustmentSender(sending, Scope(destination, corrections=True), sink, done)
-            sender.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
+        if DestinationScope(destination) not in sending.stopped and isinstance(sink, AdjustmentSink):
+            sender = AdjustmentSender(sending, DestinationScope(destination, corrections=True), sink, done)
+            sender.unanswered = UNANSWERED_IN_A_ROW - 1 if DestinationScope(destination) in silent else 0
             sender.send_all()
     return done
 
@@ -45,7 +45,7 @@ def send_adjustments(sending: Sending, *, silent: Collection[Scope] = ()) -> Del
 class _AdjustmentPreparation(Preparation):
     """Prepares corrections."""
 
-    sink: Adjusts
+    sink: AdjustmentSink
 
     kind: ClassVar[type[OutboxRow]] = Adjustment
 
@@ -65,15 +65,15 @@ class _AdjustmentPreparation(Preparation):
         if row.state != DeliveryState.PENDING:
             return False
         if route is None:
-            return self.leave(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
         if lead.stale:
-            return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         sent = sent_conversion(
             self.session.get_one(Delivery, row.delivery), [each for each in made if each.number < row.number]
         )
         wanted = wanted_adjustment(route, lead, sent, renamed=renamed, now=self.now)
         if wanted is None:
-            return self.leave(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+            return self.move_unsent_row(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, sent, wanted)
 
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
@@ -82,32 +82,32 @@ class _AdjustmentPreparation(Preparation):
         Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
         """
         if is_damaged(row):
-            return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         given_up = reason_not_to_resend(lead, self.sink.limits, row.transport)
-        return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
+        return given_up is None or self.move_unsent_row(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
-        self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, wanted: WantedAdjustment
+        self, row: Adjustment, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, wanted: WantedAdjustment
     ) -> bool:
         """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
-            return self.leave(row, state_of(wanted.ruled_out_by), wanted.ruled_out_by)
+            return self.move_unsent_row(row, state_of(wanted.ruled_out_by), wanted.ruled_out_by)
         if wanted.until is not None:
             row.not_before = wanted.until
-            return self.leave(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
+            return self.move_unsent_row(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
         if (row.kind, row.transport) != (wanted.kind, wanted.transport):
-            outbox.plan_again(self.session, row)
-            return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            outbox.flag_for_correction_check(self.session, row)
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         row.value = wanted.value_text
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
-            return self.leave(row, state_of(correction), correction)
+            return self.move_unsent_row(row, state_of(correction), correction)
         freeze(row, self.sink.encode_adjustment(correction))
         return True
 
     def _correction(
-        self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, value: Decimal | None
+        self, row: Adjustment, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None
     ) -> Correction | Reason:
         """The correction to encode, or why it may not be sent."""
         target = outbox.target_of(row)
@@ -134,7 +134,7 @@ class AdjustmentSender(Sender):
     Its stops are its own: an API that rejects corrections may still accept conversions.
     """
 
-    sink: Adjusts
+    sink: AdjustmentSink
     preparation: ClassVar[type[Preparation]] = _AdjustmentPreparation
     off: set[tuple[str, str]] = field(default_factory=set)
     """Transports and owners that are stopped for this run."""
@@ -142,14 +142,16 @@ class AdjustmentSender(Sender):
     def _due_by_target(self) -> Mapping[Target, Target]:
         account, now = self.run.ledger.account, self.run.now()
         with self.run.ledger.reading() as session:
-            due = outbox.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
+            due = outbox.due_adjustment_targets(
+                session, account, self.destination, now=now, new_by=self.first_sends_due_by
+            )
         return {target: target for target in due}
 
     def _batch(self, target: Target) -> int:
         can = self.sink.limits.corrects.get(target.transport)
         return self.sink.limits.batch if can is None else can.batch
 
-    def _way(self, _: Target) -> Scope:
+    def _way(self, _: Target) -> DestinationScope:
         return self.scope
 
     def _is_off(self, target: Target) -> bool:

@@ -57,7 +57,7 @@ def single_row_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
     return [part for part in ((one,), *map(tuple, others), tuple(rest)) if part]
 
 
-def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
+def batches_with_sample_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
     """Return the batches to send next: first a few single rows spread over all of them, then the rest."""
     rows = [row for batch in waiting for row in batch]
     chosen = (
@@ -102,7 +102,7 @@ class CircuitBreaker:
             self.reasons.setdefault(refusal.code, refusal)
         self.suspects += blamed
 
-    def passed(self) -> list[Suspect]:
+    def record_pass(self) -> list[Suspect]:
         """Record that something passed, so the refusals were about rows; reset, and return the suspects."""
         self.has_passed = True
         self.refusals, self.sampled = 0, None
@@ -119,10 +119,10 @@ class CircuitBreaker:
         if self.refusals < NOTHING_PASSES or self.sampled is not None or not waiting:
             return waiting
         self.sampled = self.refusals
-        return sample(waiting)
+        return batches_with_sample_first(waiting)
 
     @property
-    def is_general(self) -> bool:
+    def is_sample_refused(self) -> bool:
         """Whether the sample was refused too."""
         return self.sampled is not None and self.refusals >= self.sampled + SAMPLE
 

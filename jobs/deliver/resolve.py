@@ -6,21 +6,21 @@ from typing import assert_never
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
-    Answered,
     DestinationId,
-    Forgotten,
+    ForgottenRequest,
     Miscounted,
     Outcome,
     PartlyRefused,
     Resolution,
+    RowOutcomes,
     StillPending,
 )
 from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, refusal_of
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
-from jobs.ledger.schema import OutboxRow, Place, Request, identity
+from jobs.ledger.schema import AttemptRow, OutboxRow, Request, identity
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 from jobs.run_context import RunContext
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -28,7 +28,7 @@ GIVE_UP_AFTER = timedelta(days=45)
 
 
 @dataclass(frozen=True, slots=True)
-class Unresolved:
+class UnconfirmedRequest:
     """A request whose outcome the platform will never fully report."""
 
     destination: str
@@ -38,16 +38,16 @@ class Unresolved:
 
 
 @dataclass(slots=True)
-class Resolved(Progress):
+class ResolvingResult(Progress):
     """What resolving changed."""
 
     asked: int = 0
     pending: int = 0
-    unconfirmed: list[Unresolved] = field(default_factory=list)
+    unconfirmed: list[UnconfirmedRequest] = field(default_factory=list)
     """Requests a human should look up with the platform."""
 
 
-def resolve(run: RunContext, done: Resolved) -> None:
+def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
     done.pending = 0
     with run.ledger.reading() as session:
@@ -61,7 +61,7 @@ def resolve(run: RunContext, done: Resolved) -> None:
         resolution: Resolution | None = _ask(run, request, done)
         if isinstance(resolution, StillPending):
             destination = DestinationId(request.destination)
-            done.pending += destination in run.deps.sinks and Scope(destination) not in done.stopped
+            done.pending += destination in run.deps.sinks and DestinationScope(destination) not in done.stopped
             if now - request.sent_at > GIVE_UP_AFTER:
                 resolution = None
         with run.ledger.writing() as session:
@@ -70,7 +70,7 @@ def resolve(run: RunContext, done: Resolved) -> None:
         _Settling(session, run.ledger, run.now(), done).give_up_doubts()
 
 
-def _ask(run: RunContext, request: Request, done: Resolved) -> Resolution:
+def _ask(run: RunContext, request: Request, done: ResolvingResult) -> Resolution:
     """The platform's resolution of a request; still pending if it can't be asked."""
     destination = DestinationId(request.destination)
     sink = run.deps.sinks.get(destination)
@@ -91,7 +91,7 @@ def _ask(run: RunContext, request: Request, done: Resolved) -> Resolution:
 class _Settling(Transaction):
     """One transaction that turns outcomes into states."""
 
-    done: Resolved
+    done: ResolvingResult
 
     def settle_request(self, number: int, resolution: Resolution | None) -> None:
         """Move every row of a request according to its resolution; None gives up on it."""
@@ -100,7 +100,7 @@ class _Settling(Transaction):
         match resolution:
             case StillPending():
                 pass
-            case Answered():
+            case RowOutcomes():
                 request.state = RequestState.SETTLED
                 for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
                     self._answered(attempt, row, outcome)
@@ -110,7 +110,7 @@ class _Settling(Transaction):
             case Miscounted():
                 found = f"{resolution.counted} of {resolution.total}"
                 self._unconfirmed(request, rows, Reason.MISCOUNTED, found)
-            case Forgotten():
+            case ForgottenRequest():
                 self._unconfirmed(request, rows, PlatformCode(resolution.code))
             case None:
                 self._unconfirmed(request, rows, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
@@ -123,17 +123,19 @@ class _Settling(Transaction):
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
-    def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
-        outcome = self.in_time(row, outcome)
+    def _answered(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
+        outcome = self.drop_if_too_late(row, outcome)
         self.settle(attempt, row, outcome, asynchronous=True)
         if outcome.kind in STOPPING:
             action = row.action if outcome.of_target else None
-            self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
+            self.done.stopped[DestinationScope(DestinationId(row.destination), action=action or "")] = refusal_of(
+                outcome
+            )
 
     def _unconfirmed(self, request: Request, rows: Rows, cause: Cause, detail: str | None = None) -> None:
         """Mark a request's rows unconfirmed: nothing counts as accepted without evidence."""
         request.state, request.message = RequestState.UNRESOLVED, ": ".join(filter(None, (cause, detail)))
-        self.done.unconfirmed.append(Unresolved(request.destination, request.ticket, cause, detail))
+        self.done.unconfirmed.append(UnconfirmedRequest(request.destination, request.ticket, cause, detail))
         for _, row in rows:
             self._give_up(row, cause, detail)
 

@@ -9,16 +9,16 @@ from typing import ClassVar, assert_never
 from sqlmodel import Session
 
 from connectors.ports import ConversionSink
-from connectors.records import Answered, DestinationId, LeadId, NotSent, Receipt, Received, Refused, Target
+from connectors.records import DestinationId, LeadId, NotSent, Receipt, Received, Refused, RowOutcomes, Target
 from jobs.deliver.bisect import CircuitBreaker, bisect, partition, single_row_first
 from jobs.deliver.transactions import (
     DEFER,
     LONGEST_DELAY,
     ConversionPreparation,
-    Delivered,
     Follow,
     Preparation,
     ReceiptRecorder,
+    SendingResult,
     SendingStop,
     SendNext,
     Transaction,
@@ -29,8 +29,8 @@ from jobs.ledger import leads, outbox, requests
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import Route
-from jobs.rules.reasons import Reason, Scope, Stop, StopKind
+from jobs.rules.model import ConversionRoute
+from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
 from jobs.run_context import RunContext
 
 ATTEMPTS = 5
@@ -53,9 +53,9 @@ class Sending:
     """Its rules are those the run planned by, applied again to each delivery when it is sent."""
     due_by: datetime
     """When first sends must have been due, as the volume guard counted them; later ones wait for the next run."""
-    stopped: Collection[Scope] = ()
+    stopped: Collection[DestinationScope] = ()
     """Scopes already waiting for a human."""
-    held: Collection[Scope] = ()
+    held: Collection[DestinationScope] = ()
     """Scopes in which first sends are held."""
     replays: bool = True
     """Whether to replay what is in doubt; otherwise it waits for another run."""
@@ -63,12 +63,12 @@ class Sending:
     """Whether to send only what a human approved in this run."""
 
 
-def deliver(sending: Sending) -> Delivered:
+def deliver(sending: Sending) -> SendingResult:
     """Send every due delivery, those in doubt first; a stop affects only its own destination."""
-    done = Delivered()
+    done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
-        if Scope(destination) not in sending.stopped:
-            Sender(sending, Scope(destination), sink, done).send_all()
+        if DestinationScope(destination) not in sending.stopped:
+            Sender(sending, DestinationScope(destination), sink, done).send_all()
     return done
 
 
@@ -78,11 +78,11 @@ class Sender:
 
     preparation: ClassVar[type[Preparation]] = ConversionPreparation
     sending: Sending
-    scope: Scope
+    scope: DestinationScope
     """Covers everything this sender sends."""
     sink: ConversionSink
-    done: Delivered
-    stopped: set[Scope] = field(default_factory=set)
+    done: SendingResult
+    stopped: set[DestinationScope] = field(default_factory=set)
     """Scopes that stopped during this run."""
     unanswered: int = 0
     """Consecutive unanswered parts."""
@@ -92,7 +92,7 @@ class Sender:
     """Whether anything was answered in this run."""
     new_unanswered: bool = False
     """Whether something never in doubt before, and everything after it, went unanswered."""
-    set_aside: deque["SendingTurn"] = field(default_factory=deque)
+    set_aside: deque["PriorityBatches"] = field(default_factory=deque)
     """Unanswered batches of this run, split into smaller parts; sent after everything due has had its turn."""
 
     @property
@@ -106,7 +106,7 @@ class Sender:
         return self.scope.destination
 
     @property
-    def new_by(self) -> datetime | None:
+    def first_sends_due_by(self) -> datetime | None:
         """When first sends must have been due; None holds them, so that only earlier sends may be repeated."""
         return None if self.scope in self.sending.held else self.sending.due_by
 
@@ -127,20 +127,20 @@ class Sender:
         if silent is not None:
             self._is_stopped(silent[1], silent[0])
 
-    def _turns(self) -> Iterator["SendingTurn"]:
+    def _turns(self) -> Iterator["PriorityBatches"]:
         """Yield what to send next, re-evaluated after each turn.
 
         What is in doubt goes first, until one of its parts goes unanswered again. Then what is due goes before the
         rest, so that a few rows that never get an answer hold up nothing else.
         """
         replays = deque(
-            SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
+            PriorityBatches(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
         )
         while replays and not self.unanswered:
             yield replays.popleft()
         for target, of in self._due_by_target().items():
             for batch in self._due_batches(target, of):
-                yield SendingTurn(target, (batch,), is_new=True)
+                yield PriorityBatches(target, (batch,), is_new=True)
         while self.set_aside or replays:
             yield (self.set_aside or replays).popleft()
 
@@ -166,7 +166,7 @@ class Sender:
                     self.destination,
                     of,
                     now=self.run.now(),
-                    new_by=self.new_by,
+                    new_by=self.first_sends_due_by,
                     approved_in=self.run.ledger.run if self.sending.approved_only else None,
                     after=last,
                     limit=self._batch(target),
@@ -194,11 +194,11 @@ class Sender:
         # A stop of a former transport or owner doesn't affect the current one.
         return stop.whole_destination and way == self.scope
 
-    def _scope(self, target: Target) -> Scope:
+    def _scope(self, target: Target) -> DestinationScope:
         """The scope of a stop of this target alone."""
         return replace(self._way(target), action=target.action)
 
-    def _way(self, target: Target) -> Scope:
+    def _way(self, target: Target) -> DestinationScope:
         """The scope of a stop of everything sent by the target's transport and owner."""
         return self.run.book.way(self.destination, target.transport, target.owner)
 
@@ -210,7 +210,7 @@ class Sender:
         """
         found: dict[tuple[int, Target], list[int]] = {}
         with self.run.ledger.writing() as session:
-            doubtful = outbox.in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
+            doubtful = outbox.rows_in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
             for target, waiting in doubtful.items():
                 for delivery in waiting:
                     asked = requests.unanswered_sends(session, delivery)
@@ -219,7 +219,7 @@ class Sender:
                         moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
                         moving.move(delivery, DeliveryState.UNCONFIRMED, *given_up)
                     elif not self._has_to_wait(delivery, asked):
-                        together = requests.last_request(session, delivery), target
+                        together = requests.last_request_id_of(session, delivery), target
                         found.setdefault(together, []).append(identity(delivery))
         return [
             (target, tuple(left[start : start + self._batch(target)]))
@@ -257,7 +257,7 @@ class Sender:
         # A recorded replay in the future, from a clock set back since, must not block any.
         return len(asked) > 1 and abs(self.run.now() - asked[-1]) < REPLAYS_APART
 
-    def _send(self, turn: "SendingTurn") -> SendingStop | None:
+    def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
         breaker = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
@@ -279,13 +279,13 @@ class Sender:
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
                     _, smaller = bisect(follow.batch, ())
                     if smaller := smaller or once_more:
-                        self.set_aside.append(SendingTurn(turn.target, tuple(smaller), tries=1))
+                        self.set_aside.append(PriorityBatches(turn.target, tuple(smaller), tries=1))
                     self._sleep(follow.wait)
                 case _:
                     assert_never(follow)
-            if breaker.is_general:
+            if breaker.is_sample_refused:
                 break
-        if breaker.is_general or breaker.blames_all:
+        if breaker.is_sample_refused or breaker.blames_all:
             why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
         with self.run.ledger.writing() as session:
@@ -366,7 +366,7 @@ class Sender:
         with self.run.ledger.writing() as session:
             follow = self._receiving(session, breaker).receive(intent, receipt)
         # A refusal by the sink itself doesn't show that the platform answers.
-        is_answer = isinstance(receipt, Received | Answered | Refused) and not unasked
+        is_answer = isinstance(receipt, Received | RowOutcomes | Refused) and not unasked
         if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
@@ -382,7 +382,7 @@ class Sender:
         """Make the wire call."""
         return self.sink.submit(intent.target, intent.events)
 
-    def _routes(self) -> Mapping[str, Route]:
+    def _routes(self) -> Mapping[str, ConversionRoute]:
         return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
 
     def _receiving(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
@@ -402,7 +402,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class SendingTurn:
+class PriorityBatches:
     """Batches for one target, sent before anything else."""
 
     target: Target

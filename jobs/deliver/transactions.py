@@ -13,7 +13,6 @@ from sqlmodel import Session
 from connectors.ports import ConversionSink
 from connectors.records import (
     AdjustmentKind,
-    Answered,
     DestinationId,
     LeadId,
     Limits,
@@ -24,19 +23,20 @@ from connectors.records import (
     Receipt,
     Received,
     Refused,
+    RowOutcomes,
     Target,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request, identity
-from jobs.plan.planner import bring_in_line, judge
-from jobs.rules.decision import DeliveryStatus, NotConcerned, reconcile
-from jobs.rules.delivery_state import DeliveryState, after_answer
+from jobs.ledger.schema import Adjustment, AttemptRow, Delivery, OutboxRow, Request, identity
+from jobs.plan.planner import apply_decision, judge
+from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
+from jobs.rules.delivery_state import DeliveryState, state_after_answer
 from jobs.rules.eligibility import consent_is_withdrawn
-from jobs.rules.model import LeadFacts, Route, Starts
-from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
+from jobs.rules.model import ConversionRoute, CountingStarts, LeadFacts
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 
 DEFER = timedelta(hours=6)
 """Delay after "too recent" if the platform names none: Google asks for six hours."""
@@ -52,7 +52,7 @@ OF_ROWS = BLAMING | {OutcomeClass.DROP_EXPECTED, OutcomeClass.EXPIRED, OutcomeCl
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that prove our rows can pass."""
 
-Rows = list[tuple[Place, OutboxRow]]
+Rows = list[tuple[AttemptRow, OutboxRow]]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Progress:
 
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Moves by conversion, destination, state and cause."""
-    stopped: dict[Scope, Stop] = field(default_factory=dict)
+    stopped: dict[DestinationScope, Stop] = field(default_factory=dict)
     """Scopes a human must fix, and why."""
     unexpected: int = 0
     """Unexpected rejections, which need a look."""
@@ -72,13 +72,13 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Delivered(Progress):
+class SendingResult(Progress):
     """What sending changed."""
 
     requests: int = 0
     sent: int = 0
     """Rows that reached a platform: received, or answered for good."""
-    silent: list[Scope] = field(default_factory=list)
+    silent: list[DestinationScope] = field(default_factory=list)
     """Scopes that stopped only for lack of answers."""
     warnings: Counter[str] = field(default_factory=Counter)
 
@@ -97,7 +97,7 @@ class Transaction:
         outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
         self.done.count(row, cause)
 
-    def in_time(self, row: OutboxRow, outcome: Outcome) -> Outcome:
+    def drop_if_too_late(self, row: OutboxRow, outcome: Outcome) -> Outcome:
         """Return the outcome, as a drop once `final_after` has passed: a conversion not found by then never will be."""
         if outcome.final_after is None or not isinstance(row, Adjustment):
             return outcome
@@ -105,7 +105,7 @@ class Transaction:
         is_final = sent is None or self.now - sent > outcome.final_after
         return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
 
-    def settle(self, attempt: Place, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
+    def settle(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
         """Record the answer to an attempt and move its row accordingly."""
         requests.record_outcome(self.session, attempt, outcome)
         tried_before = row.in_doubt_since is not None
@@ -113,7 +113,7 @@ class Transaction:
             # If the conversion is already retracted, by anyone, the correction has what it wants.
             is_retraction = isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION
             tried_before = is_retraction or requests.sent_before(self.session, row, attempt.request)
-        state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+        state = state_after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
         row.outcome = outcome.kind
         if state is DeliveryState.IN_DOUBT:
             outbox.mark_in_doubt(row, attempt.request, since=self.session.get_one(Request, attempt.request).sent_at)
@@ -147,7 +147,7 @@ class Preparation(Transaction, ABC):
 
     sink: ConversionSink
     destination: DestinationId
-    routes: Mapping[str, Route]
+    routes: Mapping[str, ConversionRoute]
     """The destination's routes by conversion."""
     target: Target
 
@@ -170,7 +170,7 @@ class Preparation(Transaction, ABC):
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the rows to send now; move every other row to its proper state."""
 
-    def leave(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
+    def move_unsent_row(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
         """Move a row that isn't sent, and return False: it isn't ready."""
         self.move(row, to, cause)
         return False
@@ -188,7 +188,7 @@ class ConversionPreparation(Preparation):
         deliveries = [row for row in rows if isinstance(row, Delivery)]
         return [row for row in deliveries if self._is_ready(row, facts[LeadId(row.lead)], known)]
 
-    def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts]) -> bool:
+    def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], CountingStarts]) -> bool:
         if row.state == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
@@ -204,25 +204,27 @@ class ConversionPreparation(Preparation):
         """
         cannot_tell = self.sink.limits.replay_within is not None
         if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            return self.leave(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
         if cannot_tell and row.expires_at is not None and self.now > row.expires_at:
-            return self.leave(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
         if is_damaged(row):
-            return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         row.may_count_twice = row.may_count_twice or cannot_tell
         return True
 
-    def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts) -> bool:
+    def _may_send(self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts) -> bool:
         """Decide a due delivery again, and freeze its bytes or move it to its new state."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
-        state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)
-        event = None if isinstance(decision, NotConcerned) else decision.event
+        state = next_delivery_state(
+            DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
+        )
+        event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is not None:
             freeze(row, self.sink.encode(event))
             row.transport, row.owner, row.action, row.source = astuple(self.target)
         if state is not None:
-            bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
+            apply_decision(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
         if event is None:
             self.done.count(row, outbox.current_cause(row))
         return event is not None
@@ -270,7 +272,7 @@ Follow = SendNext | TryAgain | SendingStop
 class ReceiptRecorder(Transaction):
     """One transaction, right after a wire call."""
 
-    done: Delivered
+    done: SendingResult
     limits: Limits
     breaker: CircuitBreaker
     is_silent: bool = False
@@ -283,7 +285,7 @@ class ReceiptRecorder(Transaction):
         match receipt:
             case Received():
                 return self._taken_in(request, rows, receipt)
-            case Answered():
+            case RowOutcomes():
                 request.state = RequestState.SETTLED
                 self.done.warnings.update(receipt.warnings)
                 return self._answered(intent, rows, receipt.outcomes)
@@ -319,17 +321,17 @@ class ReceiptRecorder(Transaction):
         for _, row in rows:
             self.move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
-        self.reject_suspects(self.breaker.passed())
+        self.reject_suspects(self.breaker.record_pass())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
-        outcomes = [self.in_time(row, outcome) for (_, row), outcome in zip(rows, outcomes, strict=True)]
+        outcomes = [self.drop_if_too_late(row, outcome) for (_, row), outcome in zip(rows, outcomes, strict=True)]
         again: list[tuple[int, Outcome]] = []
         stop: Outcome | None = None
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
         if passes:
-            self.reject_suspects(self.breaker.passed())
+            self.reject_suspects(self.breaker.record_pass())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.record_outcome(self.session, attempt, outcome)
@@ -395,7 +397,7 @@ class ReceiptRecorder(Transaction):
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
-    def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
+    def _settle(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
         self.settle(attempt, row, outcome, asynchronous=False)
         self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
 

@@ -18,7 +18,7 @@ from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
-from jobs.rules.model import Route
+from jobs.rules.model import ConversionRoute
 
 _AT_ONCE = 500
 """Deduplication keys per statement."""
@@ -81,7 +81,9 @@ def rank(delivery: Delivery | None) -> Rank:
     return Rank.SENT if state in COUNTING else Rank.NEW
 
 
-def counting_candidates(session: Session, account: str, route: Route, dedup_keys: Iterator[str]) -> Iterator[Candidate]:
+def counting_candidates(
+    session: Session, account: str, route: ConversionRoute, dedup_keys: Iterator[str]
+) -> Iterator[Candidate]:
     """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
@@ -101,7 +103,7 @@ def counting_candidates(session: Session, account: str, route: Route, dedup_keys
         yield from (Candidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows)
 
 
-def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
+def erase_idle(session: Session, account: str, routes: Collection[ConversionRoute], *, now: datetime) -> None:
     """Erase the deduplication keys that no later conversion can match."""
     of_use = or_(
         *(
@@ -109,7 +111,7 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
                 col(DedupKey.conversion) == route.conversion,
                 col(DedupKey.destination) == route.destination,
                 # A conversion may be sent for as long as the platform remembers its click.
-                col(DedupKey.at) >= now - route.once.within - route.remembered,
+                col(DedupKey.at) >= now - route.once.within - route.longest_sending_delay,
             )
             for route in routes
             if route.once is not None
@@ -147,7 +149,7 @@ GROUP BY conversion
 # single join scans every delivery of the account for every click.
 
 
-def count_shared_clicks(session: Session, ledger: Ledger) -> Counter[str]:
+def count_leads_sharing_clicks(session: Session, ledger: Ledger) -> Counter[str]:
     """Count, by conversion, the leads queued in this run that share a click id with another lead that counts."""
     statement = sqlalchemy.text(_SHARED_CLICKS).bindparams(
         bindparam("frozen", expanding=True), bindparam("counting", expanding=True)
@@ -235,7 +237,7 @@ class DedupCandidates:
             else:
                 self._database.execute("INSERT OR REPLACE INTO duplicate VALUES (?, ?)", (lead, *first))
 
-    def counting_for(self, lead: LeadId) -> LeadId | None:
+    def lead_counting_instead(self, lead: LeadId) -> LeadId | None:
         """Return the lead that counts instead of this one, or None if this one is not a duplicate."""
         row = self._database.execute("SELECT counts FROM duplicate WHERE lead = ?", (lead,)).fetchone()
         return None if row is None else LeadId(row[0])

@@ -34,7 +34,7 @@ def keep_export(session: Session, account: str, export: Export) -> None:
     )
 
 
-def read_until(session: Session, account: str) -> datetime | None:
+def leads_last_read_at(session: Session, account: str) -> datetime | None:
     """Return as of when leads were last read, from a file or from the API; None if none was."""
     found: datetime | None = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
     return found

@@ -19,7 +19,7 @@ from connectors.records import OutcomeClass
 from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import AnomalyCause, Scope
+from jobs.rules.reasons import AnomalyIdentity, DestinationScope
 
 
 class IncidentKind(StrEnum):
@@ -43,7 +43,7 @@ class IncidentId:
     """An incident's identity: while it stays open, finding it again sends no further notice."""
 
     kind: IncidentKind
-    about: Scope | AnomalyCause | str | None = None
+    about: DestinationScope | AnomalyIdentity | str | None = None
     """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope."""
 
 
@@ -83,7 +83,7 @@ class NightNumbers:
         return self.accepted + self.rejected + self.unconfirmed
 
     @property
-    def acceptance(self) -> Fraction:
+    def acceptance_rate(self) -> Fraction:
         """The accepted share of those settled; raises ZeroDivisionError if none were."""
         return Fraction(self.accepted, self.settled)
 
@@ -135,7 +135,7 @@ def night_numbers(
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
-        col(kind.attempted()) == col(kind.moved()),
+        col(kind.attempt_row_id_column()) == col(kind.moved()),
         col(kind.attempts.code) == col(kind.moves.code),
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
@@ -252,7 +252,7 @@ def undelivered_addresses(row: IncidentRow) -> Sequence[str]:
     return marks
 
 
-def mark_delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
+def mark_notice_accepted(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
     """Record that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered_addresses(row) if mark != address])

@@ -33,7 +33,7 @@ from jobs.ledger.schema import (
     ContactHash,
     Cursor,
     Delivery,
-    ExcludedLead,
+    ExcludedTestLead,
     InboxPlace,
     LeadRow,
     OutboxRow,
@@ -43,7 +43,7 @@ from jobs.ledger.schema import (
     rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import LeadReading, erased_value
+from jobs.rules.extraction import StorableLead, erased_value
 from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 
@@ -68,18 +68,18 @@ def get_cursor(session: Session, account: str) -> Cursor:
     return found
 
 
-def inbox_place(session: Session, account: str, inbox: str) -> int:
+def last_read_inbox_event(session: Session, account: str, inbox: str) -> int:
     """Return the last event of this inbox whose lead was read; 0 if none was."""
     row = session.get(InboxPlace, account)
     return 0 if row is None or row.inbox != inbox else row.event
 
 
-def move_inbox_place(session: Session, account: str, inbox: str, event: int) -> None:
+def record_last_read_event(session: Session, account: str, inbox: str, event: int) -> None:
     """Record that the leads of all events of this inbox up to this one were read."""
     session.merge(InboxPlace(account=account, event=event, inbox=inbox))
 
 
-def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
+def store(session: Session, account: str, readings: Sequence[StorableLead], *, seen_at: datetime) -> None:
     """Store lead readings and flag the leads for planning; status changes and click ids accumulate."""
     labels_seen.record_labels(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
@@ -117,7 +117,7 @@ def take_unreported_unreadable(session: Session, account: str, *, run: int) -> t
     return new, everything - new
 
 
-def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
+def record_unchanged_leads(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
     """Record that unchanged leads were seen again; those presumed deleted are restored and replanned."""
     _update(
         session,
@@ -141,7 +141,9 @@ def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now
     _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
 
 
-def note_merged(session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
+def record_merged_into(
+    session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]
+) -> None:
     """Record which lead, if any, each deleted lead's detail page shows instead."""
     for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(deleted))):
         row.merged_into = merged.get(LeadId(row.id))
@@ -174,7 +176,7 @@ def _update(
 def forget_digests(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    for table in (Cursor, ExcludedLead, BackfillPlace):
+    for table in (Cursor, ExcludedTestLead, BackfillPlace):
         session.exec(delete(table).where(col(table.account) == account))
 
 
@@ -188,7 +190,7 @@ def flag_expired(session: Session, account: str, kind: RowKind, *, now: datetime
     _flag(session, account, kind, col(kind.state).in_(OPEN), col(kind.expires_at) < now, **flag)
 
 
-def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
+def flag_withheld_for_planning(session: Session, account: str, *reasons: Reason) -> None:
     """Flag for planning the leads with deliveries withheld for one of these reasons."""
     held = col(Delivery.reason).in_(reasons)
     _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
@@ -228,7 +230,7 @@ def mark_corrections_checked(session: Session, account: str, ids: Collection[Lea
     _update(session, account, ids, to_correct=False)
 
 
-def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
+def is_stored_unchanged(session: Session, account: str, lead: LeadId, digest: str) -> bool:
     """Return whether the lead is stored with this digest; False if marked deleted, so that it is read in full again."""
     on_record = select(LeadRow.digest).where(
         LeadRow.account == account, LeadRow.id == lead, col(LeadRow.deleted_at).is_(None)
@@ -338,7 +340,7 @@ def _ids(
 def remember_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
     """Record which leads were excluded, with the digests that identify them as unchanged."""
     for lead, digest in digests.items():
-        session.merge(ExcludedLead(account=account, id=lead, digest=digest, read_at=read_at))
+        session.merge(ExcludedTestLead(account=account, id=lead, digest=digest, read_at=read_at))
 
 
 def update_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime) -> None:
@@ -368,11 +370,15 @@ def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) ->
 
 def forget_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Forget that these leads were excluded."""
-    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, col(ExcludedLead.id).in_(ids)))
+    session.exec(
+        delete(ExcludedTestLead).where(col(ExcludedTestLead.account) == account, col(ExcludedTestLead.id).in_(ids))
+    )
 
 
-def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedLead]:
-    wanted = select(ExcludedLead).where(ExcludedLead.account == account, col(ExcludedLead.id).in_(list(ids)))
+def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedTestLead]:
+    wanted = select(ExcludedTestLead).where(
+        ExcludedTestLead.account == account, col(ExcludedTestLead.id).in_(list(ids))
+    )
     return list(session.exec(wanted))
 
 
@@ -501,7 +507,7 @@ def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], 
         session.connection().execute(replace, values)
 
 
-def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:
+def _row(account: str, reading: StorableLead, seen_at: datetime) -> LeadRow:
     lead = reading.lead
     amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
     kept = {"where": dict(reading.where), "amounts": amounts}
@@ -523,7 +529,7 @@ def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:
     )
 
 
-def _child_rows(account: str, reading: LeadReading) -> Iterator[StatusChange | ClickIdRow | ContactHash]:
+def _child_rows(account: str, reading: StorableLead) -> Iterator[StatusChange | ClickIdRow | ContactHash]:
     lead = reading.lead.id
     for change in reading.changes:
         yield StatusChange(account=account, lead=lead, **asdict(change))

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
-from jobs.ledger.requests import went_out
+from jobs.ledger.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
     KINDS,
@@ -51,7 +51,7 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 UNSETTLED = OPEN | FROZEN
 """States in which a correction blocks the next one of the same delivery."""
 WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
-"""The columns that `why_of` takes: grouping by them computes each cause once per group, not per delivery in SQL."""
+"""The columns that `cause_from_columns` takes: grouped by them, each cause is computed once per group."""
 
 
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
@@ -91,7 +91,7 @@ def move(
     if delivery.id is None:
         session.flush()
     if to in SETTLED:
-        plan_again(session, delivery)
+        flag_for_correction_check(session, delivery)
     kind = type(delivery)
     transition = kind.moves(
         account=delivery.account,
@@ -107,7 +107,7 @@ def move(
     session.add(transition)
 
 
-def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
+def flag_for_correction_check(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
     """Flag the lead for a correction check; after a correction, which may be a retraction, for planning too."""
     lead = session.get_one(LeadRow, (row.account, row.lead))
     lead.to_correct = True
@@ -135,10 +135,10 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
 def current_cause(delivery: OutboxRow) -> Cause:
     """Return why a delivery or correction is in its state."""
     may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
-    return why_of(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
+    return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
 
 
-def why_of(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
+def cause_from_columns(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
     """Return the cause of a state, from its columns."""
     if may_count_twice and state == DeliveryState.ACCEPTED:
         return Reason.MAY_COUNT_TWICE
@@ -195,7 +195,7 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
     return any(session.exec(each.limit(1)).first() is not None for each in due)
 
 
-def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
+def rows_in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
     """Return the rows in doubt at a destination, by the target their bytes were sent to."""
     found: dict[Target, list[Sent]] = {}
     for row in rows_in_state(session, account, kind, DeliveryState.IN_DOUBT):
@@ -238,7 +238,7 @@ def has_deliveries(session: Session, account: str, conversion: str, destination:
     return session.exec(wanted.limit(1)).first() is not None
 
 
-def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
+def former_conversion_ids(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield `(old, current)` for each of these conversion ids that delivery keys were made with before a rename.
 
     Ids that a delivery has now are skipped; any other id costs a scan of all deliveries, so pass only new ids.
@@ -267,11 +267,11 @@ def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, st
     )
     counts: Counter[tuple[str, str, str, Cause]] = Counter()
     for conversion, destination, state, reason, code, twice, count in rows:
-        counts[conversion, destination, state, why_of(state, reason, code, may_count_twice=twice)] += count
+        counts[conversion, destination, state, cause_from_columns(state, reason, code, may_count_twice=twice)] += count
     return counts
 
 
-def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
+def count_moves_to_state(session: Session, ledger: Ledger, state: DeliveryState) -> int:
     """Count the moves of deliveries and corrections to a state in this run."""
     return sum(
         session.exec(
@@ -375,7 +375,7 @@ def due_adjustment_targets(
     return sorted(Target(*row) for row in rows)
 
 
-def count_new(
+def count_volume_guarded_rows(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> int:
     """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
@@ -386,7 +386,7 @@ def count_new(
 def hold_new_rows(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
-    """Hold the rows that `count_new` counts until a human releases them."""
+    """Hold the rows that `count_volume_guarded_rows` counts until a human releases them."""
     wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
     session.exec(
         update(kind)
@@ -442,6 +442,6 @@ def _is_new(kind: RowKind) -> ColumnElement[bool]:
     if kind is Adjustment:
         return ~exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))
     went = exists().where(
-        col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
+        col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), may_have_reached_platform()
     )
     return and_(~went, col(Delivery.approved_in).is_(None))

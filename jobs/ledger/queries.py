@@ -17,7 +17,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
 from jobs.ledger.leads import facts, has_related_row
-from jobs.ledger.outbox import WHY, current_cause, why_of
+from jobs.ledger.outbox import WHY, cause_from_columns, current_cause
 from jobs.ledger.requests import RequestState, attempts_of_row
 from jobs.ledger.schema import (
     KINDS,
@@ -153,7 +153,7 @@ def tallies(
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
     first: dict[_Alike, datetime] = {}
     for conversion, destination, state, held_for, reason, code, twice, waits, count, sum_of_cents, opens_at in rows:
-        cause = why_of(state, reason, code, may_count_twice=twice)
+        cause = cause_from_columns(state, reason, code, may_count_twice=twice)
         if state == DeliveryState.PENDING and reason != Reason.EXCESS_VOLUME and not waits:
             cause = Reason.DUE
         key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
@@ -238,7 +238,7 @@ class LeadStanding:
     date_only: bool
 
 
-def standing(session: Session, account: str, leads: Collection[LeadId]) -> dict[LeadId, LeadStanding]:
+def recorded_lead_statuses(session: Session, account: str, leads: Collection[LeadId]) -> dict[LeadId, LeadStanding]:
     """Return the status of each of these leads that is on record; since it was seen, where it has no time."""
     labels = session.exec(select(StatusLabel.label, StatusLabel.written).where(StatusLabel.account == account))
     written = {label: spelled for label, spelled in labels if spelled}

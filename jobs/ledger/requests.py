@@ -14,9 +14,9 @@ from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass,
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
     KINDS,
+    AttemptRow,
     Delivery,
     OutboxRow,
-    Place,
     Request,
     RowKind,
     identity,
@@ -50,7 +50,7 @@ _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Row outcomes that don't settle an earlier lost receipt: a row too old now may still have been accepted then."""
 
 
-def went_out(request: type[Request] = Request) -> ColumnElement[bool]:
+def may_have_reached_platform(request: type[Request] = Request) -> ColumnElement[bool]:
     """Match requests from which the platform may have kept something."""
     return col(request.state).not_in(_NOTHING_KEPT)
 
@@ -83,7 +83,7 @@ def record_intent(
     session.add(request)
     session.flush()
     number, kind = identity(request), type(batch[0])
-    place: Callable[..., Place] = kind.attempts
+    place: Callable[..., AttemptRow] = kind.attempts
     session.add_all(
         place(request=number, position=position, **{kind.link: identity(sent)}) for position, sent in enumerate(batch)
     )
@@ -91,20 +91,20 @@ def record_intent(
     return Intent(number, target, tuple(map(identity, batch)), events)
 
 
-def attempts_of_request(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
+def attempts_of_request(session: Session, request: int) -> list[tuple[AttemptRow, OutboxRow]]:
     """Return a request's attempts with their deliveries or adjustments, in the order they were sent."""
-    found: list[tuple[Place, OutboxRow]] = []
+    found: list[tuple[AttemptRow, OutboxRow]] = []
     for kind in KINDS:
-        pairs = select(kind.attempts, kind).join(kind, col(kind.id) == kind.attempted())
+        pairs = select(kind.attempts, kind).join(kind, col(kind.id) == kind.attempt_row_id_column())
         found += session.exec(pairs.where(kind.attempts.request == request).order_by(col(kind.attempts.position)))
     return found
 
 
-def attempts_of_row(session: Session, sent: OutboxRow) -> list[tuple[Place, Request]]:
+def attempts_of_row(session: Session, sent: OutboxRow) -> list[tuple[AttemptRow, Request]]:
     """Return a row's attempts with their requests, oldest first."""
     kind = type(sent)
     pairs = select(kind.attempts, Request).join(Request, col(Request.id) == col(kind.attempts.request))
-    return list(session.exec(pairs.where(kind.attempted() == sent.id).order_by(col(Request.id))))
+    return list(session.exec(pairs.where(kind.attempt_row_id_column() == sent.id).order_by(col(Request.id))))
 
 
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
@@ -121,7 +121,7 @@ def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     return max(times, default=None)
 
 
-def last_request(session: Session, sent: OutboxRow) -> int:
+def last_request_id_of(session: Session, sent: OutboxRow) -> int:
     """Return the id of the last request containing this row, or 0 if there is none."""
     return max((attempt.request for attempt, _ in attempts_of_row(session, sent)), default=0)
 
@@ -159,9 +159,11 @@ def first_sends_of(session: Session, kind: RowKind, destination: str, runs: Coll
 
 def _first(kind: RowKind) -> list[ColumnElement[bool]]:
     """Match requests and their rows that went out for the first time."""
-    first = [went_out(), col(Request.id) == col(kind.attempts.request), ~_went_before(kind)]
+    first = [may_have_reached_platform(), col(Request.id) == col(kind.attempts.request), ~_went_before(kind)]
     if kind is Delivery:
-        first.append(~exists().where(col(Delivery.id) == kind.attempted(), col(Delivery.approved_in).is_not(None)))
+        first.append(
+            ~exists().where(col(Delivery.id) == kind.attempt_row_id_column(), col(Delivery.approved_in).is_not(None))
+        )
     return first
 
 
@@ -169,14 +171,14 @@ def _went_before(kind: RowKind) -> ColumnElement[bool]:
     """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(
-        getattr(earlier, kind.link) == kind.attempted(),
+        getattr(earlier, kind.link) == kind.attempt_row_id_column(),
         col(earlier.request) < col(kind.attempts.request),
         col(before.id) == col(earlier.request),
-        went_out(before),
+        may_have_reached_platform(before),
     )
 
 
-def record_outcome(session: Session, attempt: Place, outcome: Outcome) -> None:
+def record_outcome(session: Session, attempt: AttemptRow, outcome: Outcome) -> None:
     """Record the outcome of one attempt."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code
     session.add(attempt)

@@ -13,12 +13,12 @@ from jobs.ledger import outbox
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import KINDS, Adjustment, BackfillPlace, Delivery, LeadRow, OutboxRow, RowKind
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.model import Origin
+from jobs.rules.model import StatusTimeOrigin
 from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
+class RejectionFilter:
     """A filter for rejected deliveries and corrections; None matches any value."""
 
     code: str | None = None
@@ -27,7 +27,13 @@ class Refusals:
 
 
 def find_rejected(
-    session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
+    session: Session,
+    kind: RowKind,
+    account: str,
+    wanted: RejectionFilter,
+    *,
+    places: Collection[tuple[str, str]],
+    limit: int,
 ) -> list[OutboxRow]:
     """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
     last = select(func.max(kind.moves.id)).where(kind.moved() == col(kind.id)).scalar_subquery()
@@ -35,7 +41,9 @@ def find_rejected(
     return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
 
 
-def count_rejected(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
+def count_rejected(
+    session: Session, account: str, wanted: RejectionFilter, *, places: Collection[tuple[str, str]]
+) -> int:
     """Count the rejected deliveries and corrections that match, as in `find_rejected` but without a limit."""
     return sum(
         session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
@@ -68,12 +76,12 @@ def requeue_rejected(
         if isinstance(row, Delivery):
             row.approved_in = ledger.run
         outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
-        outbox.plan_again(session, row, to_plan=True)
+        outbox.flag_for_correction_check(session, row, to_plan=True)
     return len(rows)
 
 
 def _meant(
-    kind: RowKind, account: str, wanted: Refusals, places: Collection[tuple[str, str]]
+    kind: RowKind, account: str, wanted: RejectionFilter, places: Collection[tuple[str, str]]
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.state) == DeliveryState.REJECTED
@@ -135,14 +143,14 @@ def _has_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime) 
     return place.epoch == ledger.epoch - 1 and place.fresh_to is not None and place.fresh_to >= fresh_to
 
 
-def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:
+def store_backfill_cursor(session: Session, ledger: Ledger, resume: str | None) -> None:
     """Store the cursor after a page."""
     row = session.get_one(BackfillPlace, ledger.account)
     row.resume = resume
     session.add(row)
 
 
-def end_reading(ledger: Ledger) -> None:
+def delete_backfill_cursor(ledger: Ledger) -> None:
     """Delete the backfill's cursor."""
     with ledger.writing() as session:
         session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == ledger.account))
@@ -170,7 +178,7 @@ def skipped_before_start(
             *_only(Delivery, conversion=asked.conversion, destination=asked.destination),
             or_(
                 _within(Delivery.at, asked),
-                and_(col(Delivery.origin) == Origin.BASELINE, _within(LeadRow.updated_at, asked)),
+                and_(col(Delivery.origin) == StatusTimeOrigin.BASELINE, _within(LeadRow.updated_at, asked)),
             ),
         )
         .order_by(*place)
@@ -207,7 +215,7 @@ def approved(session: Session, ledger: Ledger) -> Iterator[Delivery]:
     yield from session.exec(select(Delivery).where(*mine).order_by(col(Delivery.id)))
 
 
-def of_lead(
+def deliveries_of_lead(
     session: Session, account: str, lead: LeadId, *, conversion: str | None, destination: str | None
 ) -> list[Delivery]:
     """Return a lead's deliveries, optionally of one conversion or to one destination."""

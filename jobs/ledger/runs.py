@@ -48,7 +48,7 @@ class NightDoneError(Exception):
         self.next_pass = next_pass
 
 
-def done_since(session: Session, account: str, night: date, *, today: date) -> Run | None:
+def run_covering_night(session: Session, account: str, night: date, *, today: date) -> Run | None:
     """Return the run that did the night of this date or a later one, which includes the earlier night's work.
 
     Nights after `today` don't count: a clock once set ahead must not suppress the nights in between.
@@ -71,7 +71,7 @@ def expect_undone(
     Raises:
         NightDoneError: there is nothing to do; carries the time of the next pass (`passes` are delays after a night).
     """
-    done = done_since(session, account, night, today=today)
+    done = run_covering_night(session, account, night, today=today)
     has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
     if done is not None or (if_missed and not has_run):
         raise NightDoneError(None if done is None else done.id, next_pass(session, account, passes))
@@ -100,7 +100,7 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
     return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
 
 
-def passes_before(session: Session, account: str, run: int) -> list[int]:
+def inbox_runs_before(session: Session, account: str, run: int) -> list[int]:
     """Return the runs of the inbox before a run and after the last completed night before it, in order."""
     earlier = (Run.account == account, col(Run.id) < run)
     nights = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED))

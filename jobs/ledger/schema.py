@@ -178,7 +178,7 @@ class LeadRow(AccountRow, table=True):
     """The lead that its detail page showed instead when it was last not found."""
 
 
-class ExcludedLead(AccountRow, table=True):
+class ExcludedTestLead(AccountRow, table=True):
     """An excluded test lead: enough to recognise it as unchanged, with no personal data."""
 
     __tablename__ = "excluded_lead"
@@ -287,7 +287,7 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Place(SQLModel):
+class AttemptRow(SQLModel):
     """One attempt: a row's position in a request, and its outcome."""
 
     request: int = Field(primary_key=True, foreign_key="request.id")
@@ -296,7 +296,7 @@ class Place(SQLModel):
     code: str | None = None
 
 
-class Attempt(Place, table=True):
+class Attempt(AttemptRow, table=True):
     """One delivery's attempt in one request."""
 
     delivery: int = Field(foreign_key="delivery.id", index=True)
@@ -323,7 +323,7 @@ class Transition(Move, table=True):
     delivery: int = Field(foreign_key="delivery.id", index=True)
 
 
-class AdjustmentAttempt(Place, table=True):
+class AdjustmentAttempt(AttemptRow, table=True):
     """One correction's attempt in one request."""
 
     __tablename__ = "adjustment_attempt"
@@ -341,7 +341,7 @@ class OutboxRow(SQLModel):
     """A row that is sent in requests and moves through the delivery states: a delivery, or a correction of one."""
 
     moves: ClassVar[type[Move]]
-    attempts: ClassVar[type[Place]]
+    attempts: ClassVar[type[AttemptRow]]
     link: ClassVar[str]
     """The column of `moves` and `attempts` that refers to this table."""
 
@@ -387,7 +387,7 @@ class OutboxRow(SQLModel):
         return col(getattr(cls.moves, cls.link))
 
     @classmethod
-    def attempted(cls) -> Mapped[int]:
+    def attempt_row_id_column(cls) -> Mapped[int]:
         """Return the column of `attempts` with the id of the sent row."""
         return col(getattr(cls.attempts, cls.link))
 

@@ -14,19 +14,19 @@ from sqlmodel import Session, col, select
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, read_only
 from jobs.ledger.schema import Adjustment, DedupKey, Delivery, Start
-from jobs.rules.model import Route, Starts
+from jobs.rules.model import ConversionRoute, CountingStarts
 
 
-def load_starts(session: Session, account: str) -> dict[tuple[str, str], Starts]:
+def load_starts(session: Session, account: str) -> dict[tuple[str, str], CountingStarts]:
     """Return the stored starts, by conversion and destination."""
     found: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in session.exec(select(Start).where(Start.account == account)):
         found[row.conversion, row.destination][row.label] = row.since
     names = current_label_names(session, account)
-    return {place: Starts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
+    return {place: CountingStarts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
-def record_start(session: Session, account: str, route: Route, *, now: datetime) -> None:
+def record_start(session: Session, account: str, route: ConversionRoute, *, now: datetime) -> None:
     """Store a route's start, and one for each label added to its stage.
 
     A start from the settings applies to every label and may change; one taken from the first run never changes. A
@@ -64,7 +64,7 @@ def rename_conversion(session: Session, account: str, *, old: str, new: str) -> 
 
 
 def possible_renames(
-    session: Session, account: str, routes: Sequence[Route], kind: Literal["conversion", "destination"]
+    session: Session, account: str, routes: Sequence[ConversionRoute], kind: Literal["conversion", "destination"]
 ) -> list[tuple[str, str]]:
     """Return pairs of an id gone from the settings and a new id that may be its rename.
 
@@ -107,7 +107,7 @@ def current_label_names(session: Session, account: str) -> dict[str, str]:
     return found
 
 
-def _place(route: Route) -> str:
+def _place(route: ConversionRoute) -> str:
     """Return where a conversion goes, whatever the transport; a route restricted to some ids is a separate place."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")

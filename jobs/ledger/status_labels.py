@@ -12,19 +12,19 @@ from sqlmodel import Session, col, select
 
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
-from jobs.rules.extraction import LeadReading
-from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, normalise_label
+from jobs.rules.extraction import StorableLead
+from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, normalise_label
 from jobs.rules.status_changes import (
     FEWEST,
     EntryDating,
     LabelChange,
-    Sightings,
+    SeenLabels,
     are_distinct_statuses,
-    as_observed,
+    as_real_change,
     dates_both_labels,
+    detect_renamed_labels,
     entry_dating,
-    is_merged,
-    judge_labels,
+    is_merged_label,
     renamed_entries,
 )
 
@@ -34,7 +34,7 @@ Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
 
-def record_labels(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
+def record_labels(session: Session, account: str, readings: Sequence[StorableLead], *, seen_at: datetime) -> None:
     """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
     A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
@@ -50,7 +50,9 @@ def record_labels(session: Session, account: str, readings: Sequence[LeadReading
             continue
         move = LabelChange(on_record[reading.lead.id], reading.label or "")
         # A webhook reports a change of the lead's, not of a status' name.
-        shown = {change.label for change in reading.changes if change.origin is not Origin.WEBHOOK} - {APPOINTMENT_SET}
+        shown = {change.label for change in reading.changes if change.origin is not StatusTimeOrigin.WEBHOOK} - {
+            APPOINTMENT_SET
+        }
         waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
@@ -100,7 +102,7 @@ def settle_renames(
     account = ledger.account
     seen = _sightings(session, account, since)
     _find_merges(session, ledger, meanings, since=moved_since, in_use=seen.last)
-    renames, undecided = judge_labels(seen, meanings)
+    renames, undecided = detect_renamed_labels(seen, meanings)
     for move in renames:
         _note_rename(session, ledger, move, seen.moves[move])
     session.flush()
@@ -207,7 +209,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
     return new
 
 
-def _note_labels(session: Session, account: str, readings: Sequence[LeadReading], seen_at: datetime) -> set[str]:
+def _note_labels(session: Session, account: str, readings: Sequence[StorableLead], seen_at: datetime) -> set[str]:
     """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
     shown = {change.label for reading in readings for change in reading.changes} - {APPOINTMENT_SET}
     shown |= {reading.label for reading in readings if reading.label}
@@ -261,12 +263,12 @@ def _silent_moves(
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: entry_dating(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
-        if is_merged(Counter(dated.values()), left[move.before]):
+        if is_merged_label(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
 
 
-def _sightings(session: Session, account: str, since: datetime) -> Sightings:
+def _sightings(session: Session, account: str, since: datetime) -> SeenLabels:
     fresh = session.exec(
         select(StatusLabel.label, StatusLabel.seen_at).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     )
@@ -288,7 +290,7 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
         .where(LeadRow.account == account, col(LeadRow.label).is_not(None), LeadRow.seen_at >= since)
         .group_by(col(LeadRow.label))
     )
-    return Sightings(
+    return SeenLabels(
         fresh=dict(fresh.all()), moves=moves, left=left, last={label: at for label, at in last if label is not None}
     )
 
@@ -309,8 +311,8 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
     for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
         changes = status_entries(rows)
         for row, change in zip(rows, changes, strict=True):
-            if row.label == move.after and change.origin is Origin.RELABEL:
-                observed = as_observed(change, changes, move)
+            if row.label == move.after and change.origin is StatusTimeOrigin.RELABEL:
+                observed = as_real_change(change, changes, move)
                 row.origin, row.at, row.date_only = observed.origin, observed.at, observed.date_only
                 session.add(row)
 
@@ -322,7 +324,7 @@ def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[s
     """
     for lead, rows in _entries(session, account, relabel, moved).items():
         for position in renamed_entries(status_entries(rows), relabel, moved=moved[lead]):
-            rows[position].origin = Origin.RELABEL
+            rows[position].origin = StatusTimeOrigin.RELABEL
             session.add(rows[position])
 
 
@@ -343,4 +345,7 @@ def _entries(
 
 def status_entries(rows: Iterable[StatusChange]) -> list[StatusEntered]:
     """Convert rows to status changes."""
-    return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]
+    return [
+        StatusEntered(row.label, row.at, row.date_only, StatusTimeOrigin(row.origin), row.seen_at, row.after)
+        for row in rows
+    ]

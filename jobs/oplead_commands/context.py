@@ -11,8 +11,8 @@ from connectors.crm import (
     LeadWriter,
     PlatformLists,
     PreviewsWrites,
-    WriteFault,
     WriteReceipt,
+    WriteRefusalReason,
     WriteRefused,
 )
 from connectors.http import CancelToken
@@ -35,7 +35,7 @@ class OpleadAccess(LeadWriter, PreviewsWrites, PlatformLists, Protocol):
         """Return Oplead's name for a kind of event."""
 
 
-class Approves(Protocol):
+class WriteApproval(Protocol):
     """How a write is agreed to and reported."""
 
     @property
@@ -56,7 +56,7 @@ class OpleadContext:
 
     known: PartialSettings
     clock: Clock
-    approval: Approves
+    approval: WriteApproval
     cancel_token: CancelToken
 
     def writer(self) -> AbstractContextManager[OpleadAccess]:
@@ -71,7 +71,7 @@ class OpleadContext:
         """Whether somebody agrees to a write."""
         return self.approval.agrees(question, self.cancel_token)
 
-    def until_taken(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
+    def retry_until_write_arrives(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""
         wait = _FIRST_WAIT
         for _ in range(ATTEMPTS - 1):
@@ -79,7 +79,7 @@ class OpleadContext:
                 case NotSent(is_unknown_host=False):
                     self.clock.sleep_until(self.clock.now() + wait)
                     wait *= 2
-                case WriteRefused(fault=WriteFault.PACE):
+                case WriteRefused(fault=WriteRefusalReason.PACE):
                     self.clock.sleep_until(self.clock.now() + _A_MINUTE)
                 case _:
                     return receipt

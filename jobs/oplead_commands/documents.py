@@ -8,12 +8,12 @@ from zipfile import BadZipFile, ZipFile
 
 import puremagic
 
-from connectors.crm import LeadDocument, Written
+from connectors.crm import LeadDocument, WriteAccepted
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
-from jobs.reporting.console import facts, print_json, results, say
+from jobs.oplead_commands.outcomes import ADMIN, exit_of, sentence_of, write_outcome_for_json
+from jobs.reporting.console import facts_grid, print_json, results, say
 
 _MB = 1_000_000
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -39,10 +39,10 @@ _INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
     named = named_lead(lead_id)
-    documents = checked(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
+    documents = documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
     json = context.approval.json
     if not json:
-        results().print(facts([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
+        results().print(facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
     if context.approval.dry_run:
         if json:
             print_json({"rehearsed": True, "lead": named, "documents": list(map(_named, documents))})
@@ -54,20 +54,20 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
-            receipt = context.until_taken(partial(writer.attach, named, document))
+            receipt = context.retry_until_write_arrives(partial(writer.attach, named, document))
         look = f"Look at lead {named} in Oplead before you send it again: a second copy would stay."
         if json:
-            print_json({**_named(document), **document_of(receipt)})
+            print_json({**_named(document), **write_outcome_for_json(receipt)})
         else:
             say(f"{document.name}: {sentence_of(receipt, 'added', key=ADMIN, look=look)}")
-        if not isinstance(receipt, Written):
+        if not isinstance(receipt, WriteAccepted):
             if left := len(documents) - number:
                 sys.stderr.write(f"{counted(left, 'document')} after it not sent.\n")
             return exit_of(receipt)
     return Exit.DONE
 
 
-def checked(files: Sequence[Path], *, largest_mb: int) -> list[LeadDocument]:
+def documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list[LeadDocument]:
     """Return the files as documents.
 
     Raises:

@@ -15,10 +15,10 @@ from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import NoStateError, open_engine
-from jobs.ledger.queries import standing
+from jobs.ledger.queries import recorded_lead_statuses
 from jobs.ledger.runs import open_snapshot
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.outbox import Creation, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, results, say, table
 from jobs.webhooks.inbox import Inbox
 
@@ -43,10 +43,10 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
         raise UsageError(f"{file}: it exists already; name another file, or remove it")
     look = context.known.settings
     with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
-        created = outbox.reporting() if outbox else []
+        created = outbox.created_leads_with_feedback() if outbox else []
     ids = [one.lead for one in created if one.lead]
     zone = look.zone
-    heard = later(_by_webhook(context, ids), _by_night(context, ids), zone)
+    heard = latest_feedback_of_each_lead(_by_webhook(context, ids), _by_night(context, ids), zone)
     if file is not None:
         _write(file, created, heard)
     if context.approval.json:
@@ -62,7 +62,9 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     return Exit.DONE
 
 
-def later(first: Mapping[LeadId, Heard], second: Mapping[LeadId, Heard], zone: ZoneInfo) -> Mapping[LeadId, Heard]:
+def latest_feedback_of_each_lead(
+    first: Mapping[LeadId, Heard], second: Mapping[LeadId, Heard], zone: ZoneInfo
+) -> Mapping[LeadId, Heard]:
     """Return of each lead what was heard last; what is equally old is taken from `first`."""
 
     def order(one: Heard) -> datetime:
@@ -98,7 +100,9 @@ def _by_webhook(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[Lead
             if one.event.label is not None:
                 at = one.event.at.at if one.event.at else one.received_at
                 # Of one lead, webhooks may arrive in another order than things happened.
-                heard = later(heard, {lead: Heard(one.event.label, at, "webhook")}, context.known.settings.zone)
+                heard = latest_feedback_of_each_lead(
+                    heard, {lead: Heard(one.event.label, at, "webhook")}, context.known.settings.zone
+                )
     return heard
 
 
@@ -112,7 +116,7 @@ def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId
         return {}
     try:
         with open_snapshot(engine, path) as session:
-            found = standing(session, account, ids)
+            found = recorded_lead_statuses(session, account, ids)
     finally:
         engine.dispose()
     zone = context.known.settings.zone
@@ -125,12 +129,12 @@ def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId
 # ── how it is shown ──────────────────────────────────────────────────────────────────────────────
 
 
-def _values(one: Creation, heard: Mapping[LeadId, Heard]) -> Sequence[object]:
+def _values(one: LeadCreationRecord, heard: Mapping[LeadId, Heard]) -> Sequence[object]:
     known = heard.get(one.lead) if one.lead else None
     return (one.lead, one.sent_at, *((known.status, known.since, known.by) if known else (None, None, None)))
 
 
-def _print(created: Sequence[Creation], heard: Mapping[LeadId, Heard], zone: ZoneInfo) -> None:
+def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, Heard], zone: ZoneInfo) -> None:
     rows = []
     for one in created:
         known = heard.get(one.lead) if one.lead else None
@@ -145,7 +149,7 @@ def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:
     return day_and_time(moment, zone) if isinstance(moment, datetime) else moment.isoformat()
 
 
-def _write(file: Path, created: Sequence[Creation], heard: Mapping[LeadId, Heard]) -> None:
+def _write(file: Path, created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, Heard]) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)

@@ -18,11 +18,11 @@ from typing import TextIO
 from rich.markup import escape
 
 from connectors.ports import LeadSource
-from connectors.records import Lead, OtherLead, UnreadableLead
+from connectors.records import Lead, SubstituteLead, UnreadableLead
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.reporting.console import day_and_time, facts, print_json, results, say, table
+from jobs.reporting.console import day_and_time, facts_grid, print_json, results, say, table
 from jobs.wiring.texts import click_id_text
 
 _NOTHING = "-"
@@ -43,11 +43,11 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     match found:
         case Lead():
             if context.approval.json:
-                print_json(document_of(found, contact=contact))
+                print_json(lead_for_json(found, contact=contact))
             else:
-                results().print(facts(tuple(_rows(context, found, contact=contact))))
+                results().print(facts_grid(tuple(_rows(context, found, contact=contact))))
             return Exit.DONE
-        case OtherLead(id=other):
+        case SubstituteLead(id=other):
             problem = f"Oplead answers with another lead, {other}: this one was probably merged into it."
         case UnreadableLead(reason=reason):
             problem = f"This lead cannot be read: {reason}."
@@ -62,7 +62,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
 
 def show(context: OpleadContext, *, since: date | None, limit: int, contact: bool) -> int:
     """List the newest leads, or the newest of those created on a day or later."""
-    every = EveryLead()
+    every = LeadListReading()
     unreadable = every.unreadable
     with context.source() as source:
         if since is None:
@@ -78,7 +78,7 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
             )
     if context.approval.json:
         for lead in leads:
-            print_json(document_of(lead, contact=contact))
+            print_json(lead_for_json(lead, contact=contact))
     else:
         _print_list(context, leads, contact=contact)
         more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
@@ -88,7 +88,7 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
 
 
 @dataclass(slots=True)
-class EveryLead:
+class LeadListReading:
     """One reading of the list, and what it lacks."""
 
     unreadable: list[UnreadableLead] = field(default_factory=list)
@@ -131,7 +131,7 @@ def _start_of(day: date, context: OpleadContext) -> datetime:
     return datetime.combine(day, time_of_day(), context.known.settings.zone).astimezone(UTC)
 
 
-def document_of(lead: Lead, *, contact: bool) -> Mapping[str, object]:
+def lead_for_json(lead: Lead, *, contact: bool) -> Mapping[str, object]:
     """Return a lead for JSON: without click ids' values, and without contact data unless asked for."""
     document: dict[str, object] = {
         "lead": lead.id,
@@ -207,7 +207,7 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     provider = {"provider_name": written.provider_name, "provider_url": written.provider_url}
     wanted = frozenset({*provider.values(), *fields})
     start = _start_of(since, context) if since else None
-    every = EveryLead()
+    every = LeadListReading()
     count = 0
     with context.source(wanted) as source, _opened(file, lambda: every.gap is None) as out:
         write = writing(out, (*COLUMNS, *fields))

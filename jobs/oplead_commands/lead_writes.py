@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.creation.creating import Creating, Wanted, wanted_of, with_reference
+from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead, lead_to_create, with_reference
 from jobs.oplead_commands.creation.identity import key_of
-from jobs.oplead_commands.creation.outbox import Creation, Outbox, hold_outbox, outbox_path
-from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
-from jobs.reporting.console import facts, print_json, results, say
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, outbox_path
+from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, sentence_of, write_outcome_for_json
+from jobs.reporting.console import facts_grid, print_json, results, say
 
 _PLACES = (
     "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "
@@ -21,7 +21,7 @@ _PATIENCE = 60.0
 """How many seconds to wait for another command that creates leads: a website may send two at once."""
 
 
-def create(context: OpleadContext, lead: LeadData, *, reference: str | None = None, again: bool = False) -> int:
+def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None = None, again: bool = False) -> int:
     """Show a new lead, ask, create it once, and say what became of it.
 
     Args:
@@ -35,7 +35,7 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
     if not _is_agreed(context, lead, None):
         return Exit.DONE
     with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
-        wanted = wanted_of(context, lead, reference, outbox.salt)
+        wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
         if one is not None and one.is_created and not again:
             return _told_before(context, one, wanted)
@@ -44,7 +44,7 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
             if again:
                 outbox.drop(key)
         wanted = replace(wanted, new=replace(wanted.new, key=key))
-        creating = Creating(context, outbox, {key: wanted})
+        creating = LeadCreator(context, outbox, {key: wanted})
         creating.run()
         outbox.forget_marks()
         one = outbox.find([key]).get(key)
@@ -58,7 +58,7 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
     return _told(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
 
 
-def _latest(outbox: Outbox, key: str) -> tuple[str, Creation | None]:
+def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
     """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
     last = None
     while (one := outbox.find([key]).get(key)) is not None:
@@ -66,7 +66,7 @@ def _latest(outbox: Outbox, key: str) -> tuple[str, Creation | None]:
     return key, last
 
 
-def _receipt(creating: Creating, wanted: Wanted, one: Creation | None) -> WriteReceipt:
+def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord | None) -> WriteReceipt:
     """Return what became of a lead as the answer to its creation."""
     key = wanted.new.key
     if creating.stop is not None or key in creating.refusals:
@@ -74,13 +74,13 @@ def _receipt(creating: Creating, wanted: Wanted, one: Creation | None) -> WriteR
     if one is None:
         return NotSent("every answer was lost, and it is not in Oplead")
     if one.is_created:
-        return Written(one.lead)
+        return WriteAccepted(one.lead)
     earlier = ", which had other data: those of now were not sent" if one.content != wanted.new.content else ""
     unreadable = f"; leads cannot be looked up: {creating.unreadable}" if creating.unreadable else ""
     return Lost(f"its answer was lost{earlier}{unreadable}")
 
 
-def _told_before(context: OpleadContext, one: Creation, wanted: Wanted) -> int:
+def _told_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
     named = f" {one.lead}" if one.lead else ""
     which = f" as{named}" if named else ""
     said = "nothing was written"
@@ -94,7 +94,7 @@ def _told_before(context: OpleadContext, one: Creation, wanted: Wanted) -> int:
     return Exit.ATTENTION
 
 
-def update(context: OpleadContext, lead_id: str, lead: LeadData) -> int:
+def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
     """Show what changes in a lead, ask, change it, and say what became of it."""
     named = named_lead(lead_id)
     if not _is_agreed(context, lead, named):
@@ -105,7 +105,7 @@ def update(context: OpleadContext, lead_id: str, lead: LeadData) -> int:
     return _told(context, receipt, "Lead changed", ADMIN, look)
 
 
-def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -> bool:
+def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None) -> bool:
     """Show what would be written, and ask; in a dry run, only show it."""
     with context.writer() as writer:
         try:
@@ -118,7 +118,7 @@ def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -
         return False
     if not json:
         say(preview.request)
-        results().print(facts(tuple(preview.values.items())))
+        results().print(facts_grid(tuple(preview.values.items())))
     if dry_run or not context.agrees("Write this to Oplead?"):
         say("Nothing was written.")
         return False
@@ -128,9 +128,9 @@ def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -
 def _told(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
     if context.approval.json:
         todo = {"look": look} if isinstance(receipt, Lost) else {}
-        print_json({**document_of(receipt), **todo, "exit_code": exit_of(receipt)})
+        print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_of(receipt)})
     else:
         say(sentence_of(receipt, done, key=key, look=look))
-        if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteFault.DATA:
+        if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
             say(_PLACES)
     return exit_of(receipt)

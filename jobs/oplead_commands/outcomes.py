@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-from connectors.crm import WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.records import Lost, NotSent
 from jobs.exit_codes import Exit
 
@@ -14,11 +14,11 @@ ANY_KEY = "the client admin's key, a user's or a supplier's"
 def exit_of(receipt: WriteReceipt) -> Exit:
     """Return the exit code of a single write."""
     match receipt:
-        case Written():
+        case WriteAccepted():
             return Exit.DONE
-        case WriteRefused(fault=WriteFault.ACCESS | WriteFault.PATH):
+        case WriteRefused(fault=WriteRefusalReason.ACCESS | WriteRefusalReason.PATH):
             return Exit.CONFIGURATION
-        case WriteRefused(fault=WriteFault.PACE) | NotSent():
+        case WriteRefused(fault=WriteRefusalReason.PACE) | NotSent():
             return Exit.STOPPED
         case WriteRefused() | Lost():
             return Exit.ATTENTION
@@ -35,9 +35,9 @@ def sentence_of(receipt: WriteReceipt, done: str, *, key: str, look: str) -> str
         look: what to do before it is sent again, if nobody knows whether it was done.
     """
     match receipt:
-        case Written(id=None):
+        case WriteAccepted(id=None):
             return f"{done}."
-        case Written(id=new):
+        case WriteAccepted(id=new):
             return f"{done}: {new}."
         case WriteRefused():
             return _refusal(receipt, key)
@@ -52,23 +52,23 @@ def _refusal(refused: WriteRefused, key: str) -> str:
     status = f" ({refused.status})" if refused.status else ""
     said = f": {refused.reason}" if refused.reason else ""
     match refused.fault:
-        case WriteFault.ACCESS:
+        case WriteRefusalReason.ACCESS:
             return f"This key may not do it{status}{said}. It takes {key}: see oplead.token."
-        case WriteFault.PATH:
+        case WriteRefusalReason.PATH:
             return f"Oplead has no such path or verb{status}{said}: see oplead.write, and oplead.path_prefix."
-        case WriteFault.MISSING:
+        case WriteRefusalReason.MISSING:
             return f"Oplead has no such lead, or this key may not see it{status}{said}."
-        case WriteFault.PACE:
+        case WriteRefusalReason.PACE:
             return f"Too many requests{status}: nothing was written. Try again in some minutes."
-        case WriteFault.DATA:
+        case WriteRefusalReason.DATA:
             return f"Refused{status}{said or ', without a reason that can be shown'}. Nothing was written."
     assert_never(refused.fault)
 
 
-def document_of(receipt: WriteReceipt) -> Mapping[str, object]:
+def write_outcome_for_json(receipt: WriteReceipt) -> Mapping[str, object]:
     """Return what became of a write, for JSON."""
     match receipt:
-        case Written():
+        case WriteAccepted():
             return {"outcome": "written", "id": receipt.id}
         case WriteRefused():
             refusal = {"http_status": receipt.status, "fault": receipt.fault, "reason": receipt.reason}

@@ -29,7 +29,7 @@ _log = structlog.stdlib.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class WebhookAccount:
     """One account whose webhooks are received."""
 
     account: str
@@ -52,7 +52,7 @@ class SignsOfLife(Protocol):
 
 
 def receive(
-    accounts: Sequence[Served],
+    accounts: Sequence[WebhookAccount],
     *,
     should_stop: Callable[[], bool],
     liveness: SignsOfLife,
@@ -90,7 +90,7 @@ def receive(
     return pulse.total
 
 
-def _hook(one: Served, inbox: GroupCommit) -> Hook:
+def _hook(one: WebhookAccount, inbox: GroupCommit) -> Hook:
     webhooks, signs = one.webhooks, one.webhooks.signature
     signature = None
     if signs is not None:
@@ -108,7 +108,7 @@ def _hook(one: Served, inbox: GroupCommit) -> Hook:
     )
 
 
-def _inbox(one: Served) -> Inbox:
+def _inbox(one: WebhookAccount) -> Inbox:
     try:
         return Inbox.to_write(one.inbox)
     except (sqlite3.Error, OSError) as error:

@@ -10,7 +10,7 @@ from connectors.text import counted
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY
-from jobs.reporting.console import as_plain, print_json, results, say, table
+from jobs.reporting.console import as_json_value, print_json, results, say, table
 
 _MOST_COLUMNS = 6
 Entries = Listed[Mapping[str, object]]
@@ -46,7 +46,7 @@ def _document(found: Entries | str) -> Mapping[str, object]:
     if isinstance(found, str):
         return {"problem": found}
     problem = {"problem": f"There may be more than these: {found.gap}."} if found.gap else {}
-    return {"entries": as_plain(list(found.entries)), **problem}
+    return {"entries": as_json_value(list(found.entries)), **problem}
 
 
 def _print(name: str, found: Entries | str) -> None:
@@ -67,4 +67,4 @@ def _is_shown(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    return "" if value is None or not _is_shown(value) else str(as_plain(value))
+    return "" if value is None or not _is_shown(value) else str(as_json_value(value))

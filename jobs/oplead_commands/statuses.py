@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from connectors.crm import LeadWriter, WriteReceipt, Written
+from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
+from jobs.oplead_commands.outcomes import ADMIN, exit_of, sentence_of, write_outcome_for_json
 from jobs.reporting.console import print_json, say
 from jobs.rules.model import normalise_label
 from jobs.wiring.texts import lead_id_in
@@ -27,7 +27,7 @@ _LARGEST_FILE = 16 * 1024**2  # bytes
 _SHOWN = 20
 
 
-def label_of(text: str, *, force: bool) -> str:
+def official_status_spelling(text: str, *, force: bool) -> str:
     """Return a status as the guide spells it, or with `force` any other as it is.
 
     Raises:
@@ -45,17 +45,17 @@ def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> 
     """Show the change, ask, set one lead's status, and say what became of it."""
     named = named_lead(lead_id)
     try:
-        label = label_of(text, force=force)
+        label = official_status_spelling(text, force=force)
     except ValueError as error:
         raise UsageError(f"STATUS: {error}") from None
     question = f"Set the status of lead {named} to {label}?"
     if not _is_agreed(context, f"lead {named}: status {label}", {label: 1}, question):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
-        receipt = settled(context, writer, source, named, label)
+        receipt = set_and_confirm_status(context, writer, source, named, label)
     look = f"Look at it: `oplead-sync oplead leads get {named}`; setting the same status again does no harm."
     if context.approval.json:
-        print_json({"lead": named, "label": label, **document_of(receipt), "exit_code": exit_of(receipt)})
+        print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
     else:
         say(sentence_of(receipt, f"Lead {named} is {label} now", key=ADMIN, look=look))
     return exit_of(receipt)
@@ -75,14 +75,14 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
     lost_in_a_row = 0
     with context.writer() as writer, context.source() as source:
         for lead_id, label in wanted.items():
-            receipt = settled(context, writer, source, lead_id, label)
+            receipt = set_and_confirm_status(context, writer, source, lead_id, label)
             codes.append(exit_of(receipt))
             lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, Lost) else 0
             if codes[-1] not in _ENDS and not isinstance(receipt, Lost):
                 del left[lead_id]
             if context.approval.json:
-                print_json({"lead": lead_id, "label": label, **document_of(receipt)})
-            elif not isinstance(receipt, Written):
+                print_json({"lead": lead_id, "label": label, **write_outcome_for_json(receipt)})
+            elif not isinstance(receipt, WriteAccepted):
                 look = f"Look at it: `oplead-sync oplead leads get {lead_id}`."
                 problems.append(f"{lead_id}: {sentence_of(receipt, '', key=ADMIN, look=look)}")
             if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
@@ -102,12 +102,12 @@ _MOST_LOST = 10
 """After so many lost answers in a row, nothing else is sent."""
 
 
-def settled(
+def set_and_confirm_status(
     context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
 ) -> WriteReceipt:
     """Set a status; after a lost answer read the lead, and set it again only if nobody has changed it since."""
     before = _label_now(source, lead_id)
-    receipt = context.until_taken(partial(writer.set_status, lead_id, label))
+    receipt = context.retry_until_write_arrives(partial(writer.set_status, lead_id, label))
     for _ in range(ATTEMPTS - 1):
         if not isinstance(receipt, Lost):
             break
@@ -115,10 +115,10 @@ def settled(
         if has is None:
             break
         if normalise_label(has) == normalise_label(label):
-            return Written()
+            return WriteAccepted()
         if before is None or normalise_label(has) != normalise_label(before):
             break  # somebody else has set another since, which stays
-        receipt = context.until_taken(partial(writer.set_status, lead_id, label))
+        receipt = context.retry_until_write_arrives(partial(writer.set_status, lead_id, label))
     return receipt
 
 
@@ -204,7 +204,7 @@ def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], 
     known_as = lead_id_in(lead_id or "")
     if known_as is None:
         raise ValueError("the lead's id is missing or cannot be used")
-    label = label_of(status or "", force=force)
+    label = official_status_spelling(status or "", force=force)
     if wanted.get(known_as, label) != label:
         raise ValueError(f"lead {known_as} has two statuses")
     return known_as, label

@@ -7,13 +7,13 @@ from urllib.parse import quote, urlsplit
 
 from rich.markup import escape
 
-from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, Written
+from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured
 from connectors.records import Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, sentence_of, write_outcome_for_json
 from jobs.reporting.console import print_json, results, say, table
 from jobs.settings.oplead_schema import WebhookSettings
 
@@ -23,7 +23,7 @@ _NOT_ALL = "there may be more subscriptions than were read: "
 _LOOK = "See `oplead-sync oplead webhooks list` before you subscribe again."
 
 
-def address_of(webhooks: WebhookSettings | None) -> str:
+def webhook_address(webhooks: WebhookSettings | None) -> str:
     """Return the address Oplead is to call, with the secret unless a header carries it.
 
     Raises:
@@ -46,7 +46,7 @@ def shown(url: str) -> str:
 
 def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool) -> int:
     """Show what is subscribed to, ask, and subscribe to what is not yet."""
-    url = address_of(context.known.settings.webhooks)
+    url = webhook_address(context.known.settings.webhooks)
     codes: list[int] = []
     with context.writer() as writer:
         there: Listed[Subscription] = Listed() if force else _on_record(writer)
@@ -66,11 +66,11 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             say("Nothing was written.")
             return Exit.DONE
         for kind in missing:
-            receipt = context.until_taken(partial(writer.subscribe, kind, url))
+            receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
             if isinstance(receipt, Lost) and not force and _is_there(_on_record(writer), writer.event_name(kind), url):
-                receipt = Written()
+                receipt = WriteAccepted()
             told = sentence_of(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
-            _tell(context, kind, f"{kind.value}: {told}", document_of(receipt))
+            _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
             codes.append(exit_of(receipt))
     return max(codes, default=Exit.DONE)
 
@@ -78,7 +78,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
 def show(context: OpleadContext) -> int:
     """List the subscriptions on record."""
     webhooks = context.known.settings.webhooks
-    ours = address_of(webhooks) if webhooks and webhooks.public_url else None
+    ours = webhook_address(webhooks) if webhooks and webhooks.public_url else None
     with context.writer() as writer:
         found = _on_record(writer)
     code = _tell_gap(found)
@@ -101,7 +101,7 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
     json = context.approval.json
     with context.writer() as writer:
         if all_ours:
-            ours = address_of(context.known.settings.webhooks)
+            ours = webhook_address(context.known.settings.webhooks)
             found = _on_record(writer)
             code = _tell_gap(found)
             ids = [one.id for one in found.entries if one.url == ours]
@@ -121,9 +121,9 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
 
 
 def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
-    receipt = context.until_taken(partial(writer.unsubscribe, subscription_id))
+    receipt = context.retry_until_write_arrives(partial(writer.unsubscribe, subscription_id))
     if context.approval.json:
-        print_json({"subscription": subscription_id, **document_of(receipt)})
+        print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
         look = "Ending it again does no harm."
         say(f"{subscription_id}: {sentence_of(receipt, 'ended', key=ANY_KEY, look=look)}")

@@ -20,7 +20,7 @@ from jobs.rules.adjustment import (
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.model import LeadFacts, Route
+from jobs.rules.model import ConversionRoute, LeadFacts
 from jobs.rules.reasons import Reason
 from jobs.run_context import RunContext
 
@@ -46,7 +46,7 @@ def plan_adjustments(run: RunContext) -> None:
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
-                        correcting.look_at(facts[lead], delivery, made.get(identity(delivery), []))
+                        correcting.update_corrections_of(facts[lead], delivery, made.get(identity(delivery), []))
             leads.mark_corrections_checked(session, account, ids)
         looking = bool(ids)
 
@@ -83,7 +83,7 @@ class _Correcting:
     renamed: Mapping[str, str]
     now: datetime
 
-    def look_at(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         """Update the corrections of one accepted delivery."""
         route = self.run.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
@@ -110,14 +110,16 @@ class _Correcting:
         else:
             self._begin(wanted, route, delivery, made)
 
-    def _give_up(self, out: Adjustment, lead: LeadFacts, route: Route | None) -> None:
+    def _give_up(self, out: Adjustment, lead: LeadFacts, route: ConversionRoute | None) -> None:
         """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""
         if route is None or out.state != DeliveryState.IN_DOUBT:
             return
         if (over := reason_not_to_resend(lead, route.limits, out.transport)) is not None:
             self._move(out, DeliveryState.UNCONFIRMED, over)
 
-    def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def _begin(
+        self, wanted: WantedAdjustment, route: ConversionRoute, delivery: Delivery, made: Sequence[Adjustment]
+    ) -> None:
         last = made[-1] if made else None
         if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
             if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
@@ -144,7 +146,12 @@ class _Correcting:
         self._put(begun, wanted, route, delivery, made)
 
     def _put(
-        self, row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
+        self,
+        row: Adjustment,
+        wanted: WantedAdjustment,
+        route: ConversionRoute,
+        delivery: Delivery,
+        before: Sequence[Adjustment],
     ) -> None:
         """Update an unsent correction to the wanted one, and set its state accordingly."""
         sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]

@@ -14,10 +14,17 @@ from jobs.ledger import deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, identity, rows_by_lead
-from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
+from jobs.rules.decision import (
+    Decision,
+    DeliveryStatus,
+    NoSuchConversion,
+    decide,
+    meets_where_conditions,
+    next_delivery_state,
+)
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_other_way
-from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Route, Starts, delivery_key
+from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_route_for_other_clicks
+from jobs.rules.model import FEWEST_LEADS, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
 from jobs.run_context import RunContext
@@ -40,7 +47,7 @@ def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
     return replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
 
 
-def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Route:
+def _hold_missing_value(session: Session, route: ConversionRoute, absent: set[str]) -> ConversionRoute:
     value, labels = route.field_value, None if route.on_creation else route.labels
     if value is None or value.path not in absent:
         return route
@@ -57,7 +64,7 @@ LEADS_AT_ONCE = 200
 
 
 @dataclass(slots=True)
-class Planned:
+class PlanningResult:
     """What tonight's planning covered."""
 
     leads: int = 0
@@ -67,7 +74,7 @@ class Planned:
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
 
 
-def plan(run: RunContext) -> Planned:
+def plan(run: RunContext) -> PlanningResult:
     """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
     `run` must have been `with_missing_value_guard` since leads were last read.
@@ -78,7 +85,7 @@ def plan(run: RunContext) -> Planned:
         candidates = {route.place: stack.enter_context(closing(DedupCandidates())) for route in once}
         with run.ledger.writing() as session:
             leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
-            leads.plan_held_for(session, account, *MAY_BE_MENDED_ELSEWHERE)
+            leads.flag_withheld_for_planning(session, account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.reading() as session:
             planner.find_duplicates(session)
@@ -89,7 +96,7 @@ def plan(run: RunContext) -> Planned:
                 planning = planner.plan_some(session)
     with run.ledger.writing() as session:
         deduplication.erase_idle(session, account, run.book.routes, now=now)
-        planner.done.same_click = deduplication.count_shared_clicks(session, run.ledger)
+        planner.done.same_click = deduplication.count_leads_sharing_clicks(session, run.ledger)
     return planner.done
 
 
@@ -110,11 +117,11 @@ class _Planner:
     """State shared while leads are planned one by one."""
 
     run: RunContext
-    starts: Mapping[tuple[str, str], Starts]
+    starts: Mapping[tuple[str, str], CountingStarts]
     now: datetime
     candidates: Mapping[tuple[str, DestinationId], DedupCandidates]
     """Tonight's duplicate leads, by conversion and destination, where a conversion counts once per click or person."""
-    done: Planned = field(default_factory=Planned)
+    done: PlanningResult = field(default_factory=PlanningResult)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
     """Retraction time by delivery, for deliveries that were retracted."""
     last: LeadId | None = None
@@ -139,7 +146,7 @@ class _Planner:
             candidates.find_duplicates(rule.within)
 
     def _candidate(
-        self, session: Session, route: Route, lead: LeadFacts, existing: Sequence[Delivery]
+        self, session: Session, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery]
     ) -> Candidate | None:
         """The lead's conversion on a route, if it already counts or could from tonight on."""
         # The last occurrence only: a retracted one no longer counts.
@@ -185,11 +192,11 @@ class _Planner:
         for route in self.run.book.routes:
             delivery = self._current(by_route.pop(route.place, None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
-            if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
+            if decision == NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
             if state is not None:
                 delivery = delivery or new_delivery(route, lead.id)
-                bring_in_line(
+                apply_decision(
                     session, self.run.ledger, delivery, route=route, decision=decision, state=state, now=self.now
                 )
             if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
@@ -197,7 +204,7 @@ class _Planner:
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
 
-    def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
+    def _current(self, delivery: Delivery | None, route: ConversionRoute) -> Delivery | None:
         """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
         if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
@@ -207,12 +214,12 @@ class _Planner:
         return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
 
     def _verdict(
-        self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
-    ) -> tuple[Decision | NotConcerned, DeliveryState | None]:
+        self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
+    ) -> tuple[Decision | NoSuchConversion, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
         candidates = self.candidates.get(route.place)
-        rival = None if candidates is None else candidates.counting_for(lead.id)
+        rival = None if candidates is None else candidates.lead_counting_instead(lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
             reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
@@ -221,18 +228,18 @@ class _Planner:
         if _reached_before(delivery, decision) or (sent_before and is_new):
             return decision, None
         if sent_before:
-            decision = NotConcerned(Reason.SENT_ELSEWHERE)
+            decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
         standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
-        return decision, reconcile(standing, decision)
+        return decision, next_delivery_state(standing, decision)
 
-    def _count_filtered_out(self, route: Route, lead: LeadFacts) -> None:
+    def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts) -> None:
         start = self.starts[route.place]
         entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
-        if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
+        if entry is not None and entry.origin is not StatusTimeOrigin.BASELINE and entry.at >= start.of(entry.label):
             self.done.filtered_out[route.place] += 1
 
     def _standing(
-        self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts
+        self, delivery: Delivery, decision: Decision | NoSuchConversion, route: ConversionRoute, lead: LeadFacts
     ) -> DeliveryStatus:
         return DeliveryStatus(
             state=DeliveryState(delivery.state),
@@ -245,9 +252,11 @@ class _Planner:
             sent_elsewhere=outbox.is_sent_elsewhere(delivery),
         )
 
-    def _is_mended(self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts) -> bool:
+    def _is_mended(
+        self, delivery: Delivery, decision: Decision | NoSuchConversion, route: ConversionRoute, lead: LeadFacts
+    ) -> bool:
         """Whether a rejected delivery would differ if sent again: it goes elsewhere, or fresh data change it."""
-        if isinstance(decision, NotConcerned) or decision.state is not DeliveryState.PENDING:
+        if isinstance(decision, NoSuchConversion) or decision.state is not DeliveryState.PENDING:
             return False
         if decision.event is None:
             return lead.fresh
@@ -267,19 +276,21 @@ class _Planner:
             if lead.deleted:
                 state, cause = DeliveryState.CANCELLED, Reason.LEAD_DELETED
             if orphan.expires_at is not None and orphan.expires_at < self.now:
-                orphan.held_for = _held_for(orphan, NotConcerned(cause))
+                orphan.held_for = _held_for(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
         outbox.move(session, self.run.ledger, orphan, state, cause, now=self.now)
 
 
-def _reached_before(delivery: Delivery | None, decision: Decision | NotConcerned) -> bool:
+def _reached_before(delivery: Delivery | None, decision: Decision | NoSuchConversion) -> bool:
     """Whether the conversion was skipped for an earlier entry, by a label its stage may have lost since."""
     if delivery is None or delivery.state != DeliveryState.SKIPPED or delivery.at is None:
         return False
     return isinstance(decision, Decision) and decision.entry.at > delivery.at
 
 
-def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
+def was_sent(
+    route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[ConversionRoute]
+) -> bool:
     """Return whether it was sent already, under another destination name, by another route or before the lead moved.
 
     A lead that no longer meets the `where` of the destination it was sent to has moved to another one of that platform.
@@ -290,23 +301,25 @@ def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
         return True
     sent_before = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
     return any(
-        is_other_way(route, other)
-        or (is_alternative(route, other) and state != DeliveryState.REJECTED and not meets(other, lead))
+        is_route_for_other_clicks(route, other)
+        or (
+            is_alternative(route, other) and state != DeliveryState.REJECTED and not meets_where_conditions(other, lead)
+        )
         for other in routes
         if (state := sent_before.get((other.destination, other.conversion))) is not None
     )
 
 
 def judge(
-    route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime
-) -> Decision | NotConcerned:
+    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: Delivery | None, *, now: datetime
+) -> Decision | NoSuchConversion:
     """Decide one route for the current delivery, or for a new one if there is none."""
     if lead.deleted:
-        return NotConcerned(Reason.LEAD_DELETED)
+        return NoSuchConversion(Reason.LEAD_DELETED)
     if lead.stale:
-        return NotConcerned(Reason.TO_BE_READ_AGAIN)
+        return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
-        return NotConcerned(Reason.EXCLUDED)
+        return NoSuchConversion(Reason.EXCLUDED)
     if delivery is None:
         return decide(route, lead, start, key_for(route, lead.id), now=now)
     return decide(
@@ -327,12 +340,14 @@ def _entered_after(delivery: Delivery) -> datetime | None:
     return delivery.at if called_off else delivery.entered_after
 
 
-def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
+def key_for(route: ConversionRoute, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
     """Return the delivery key of a lead's conversion on a route."""
     return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
 
 
-def new_delivery(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
+def new_delivery(
+    route: ConversionRoute, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None
+) -> Delivery:
     """Return a new delivery without a state."""
     return Delivery(
         account=route.account,
@@ -346,13 +361,13 @@ def new_delivery(route: Route, lead: LeadId, *, occurrence: int = 1, entered_aft
     )
 
 
-def bring_in_line(
+def apply_decision(
     session: Session,
     ledger: Ledger,
     delivery: Delivery,
     *,
-    route: Route,
-    decision: Decision | NotConcerned,
+    route: ConversionRoute,
+    decision: Decision | NoSuchConversion,
     state: DeliveryState,
     now: datetime,
 ) -> None:
@@ -384,7 +399,7 @@ def bring_in_line(
     outbox.move(session, ledger, delivery, state, reason, detail=detail, now=now)
 
 
-def _held_for(delivery: Delivery, decision: Decision | NotConcerned) -> Reason | None:
+def _held_for(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME

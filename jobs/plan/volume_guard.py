@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.ledger import outbox, requests, runs
 from jobs.ledger.schema import KINDS, Adjustment, Delivery
-from jobs.rules.reasons import Message, MessageId, Scope
+from jobs.rules.reasons import DestinationScope, Message, MessageId
 from jobs.run_context import RunContext
 
 NIGHTS = 28
@@ -51,7 +51,7 @@ def excess_volume(
     return ExcessVolume(due, allowed, largest, what) if due > allowed else None
 
 
-def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
+def first_sends_by_night(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
     """Return the number of first sends in each night of the last `NIGHTS`, from the time and size of every request.
 
     A night is a date in the account's zone. Today's requests are excluded: what one run has already sent must not let
@@ -66,21 +66,21 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
     return tuple(counts.values())
 
 
-def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessVolume]:
+def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationScope, ExcessVolume]:
     """Hold what is due in each scope that exceeds its limit, and return those scopes with the excess.
 
     Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due. A
     night and the runs between nights before it may together send what one night may.
     """
-    found: dict[Scope, ExcessVolume] = {}
+    found: dict[DestinationScope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
     with run.ledger.writing() as session:
         outbox.release_held_rows(session, account)
-        passes = runs.passes_before(session, account, run.ledger.run)
+        passes = runs.inbox_runs_before(session, account, run.ledger.run)
         for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            due = outbox.count_new(session, kind, account, destination, conversions, now=now)
+            due = outbox.count_volume_guarded_rows(session, kind, account, destination, conversions, now=now)
             due += requests.first_sends_of(session, kind, destination, passes)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
                 # Count a month of requests only if enough is due to be held.
@@ -90,9 +90,9 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessV
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is Delivery else "corrections"
             what += " since the last night" if passes else ""
-            nights = nights_before(sends, book.zone, now=now)
+            nights = first_sends_by_night(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
-                found[Scope(destination, kind is Adjustment)] = excess
+                found[DestinationScope(destination, kind is Adjustment)] = excess
                 outbox.hold_new_rows(session, kind, account, destination, conversions, now=now)
     return found

@@ -20,7 +20,7 @@ def open_export(run: RunContext) -> None:
         return
     with ledger.reading() as session:
         last = exports.last_export(session, ledger.account)
-        until = exports.read_until(session, ledger.account)
+        until = exports.leads_last_read_at(session, ledger.account)
     export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
     expect_plausible(ledger, run.now(), told=export.newest)
     with ledger.writing() as session:

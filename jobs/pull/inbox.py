@@ -12,9 +12,9 @@ from sqlmodel import Session
 
 from connectors.records import LeadId, LeadPage
 from jobs.ledger import leads, outbox, queries, status_labels
-from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
+from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult
 from jobs.run_context import RunContext
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 
 MANY = 5
 """So many leads, none of them found at once, suggest that their own pages are elsewhere."""
@@ -31,7 +31,7 @@ class NewEvents:
     """The leads still to be read, in the order of their first event."""
 
     @classmethod
-    def since_last_run(cls, run: RunContext, done: Pulled) -> Self:
+    def since_last_run(cls, run: RunContext, done: PullResult) -> Self:
         """Return the new events, counted in `done`.
 
         An inbox made anew, or restored to before those taken, is taken from its beginning, which adds nothing that is
@@ -41,7 +41,7 @@ class NewEvents:
         if (to := inbox.latest()) is None:
             return cls()
         with run.ledger.reading() as session:
-            place = leads.inbox_place(session, run.ledger.account, inbox.identity())
+            place = leads.last_read_inbox_event(session, run.ledger.account, inbox.identity())
         place = place if place <= to else 0
         taken = place if taken is None else taken
         after = taken if taken <= to else 0
@@ -50,7 +50,7 @@ class NewEvents:
         done.webhooks.leads = len(inbox.leads(after=place, to=to))
         return cls(after, to, unread)
 
-    def strike(self, page: LeadPage) -> None:
+    def mark_leads_read(self, page: LeadPage) -> None:
         """Note that the leads of a page were read, or found unreadable."""
         for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
             self.unread.pop(LeadId(lead or ""), None)
@@ -78,7 +78,7 @@ class NewEvents:
             self.unread.pop(lead, None)
         return asked
 
-    def conclude(self, run: RunContext, done: Pulled) -> None:
+    def record_inbox_position(self, run: RunContext, done: PullResult) -> None:
         """Note how far the inbox was taken; once all its leads were read, also what was not understood in it."""
         inbox, taken = run.deps.inbox, done.webhooks
         taken.left = len(self.unread)
@@ -99,7 +99,7 @@ def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetim
 
     An inbox that cannot be read is reported by a run.
     """
-    taken = leads.inbox_place(session, account, inbox.identity())
+    taken = leads.last_read_inbox_event(session, account, inbox.identity())
     latest = inbox.latest()
     if inbox.problem is not None or latest not in (None, taken) or outbox.is_any_due(session, account, now=now):
         return True
@@ -107,7 +107,7 @@ def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetim
     return ask_at is not None and ask_at <= now
 
 
-def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
+def read_reported(run: RunContext, *, until: datetime, done: PullResult) -> None:
     """Read the leads that webhooks have reported since the last run, and only those.
 
     If none of several leads on record is found, their pages are probably elsewhere: the night lists all, and decides.
@@ -125,7 +125,7 @@ def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)
     finally:
-        events.conclude(run, done)
+        events.record_inbox_position(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.writing() as session:
             read_to = leads.get_cursor(session, run.ledger.account).since

@@ -9,10 +9,10 @@ from sqlmodel import Session
 from connectors.crm import ReceivedEvent
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.ports import ReadsExports
-from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import LeadReading, amounts, consent_answer, new_click_ids, where_facts
+from jobs.rules.extraction import StorableLead, amounts, consent_answer, new_click_ids, where_facts
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
 from jobs.rules.status_changes import ObservedAt, new_status_changes
@@ -62,7 +62,7 @@ class WebhooksTaken:
 
 
 @dataclass(slots=True)
-class Pulled:
+class PullResult:
     """What a pull read."""
 
     pages: int = 0
@@ -143,7 +143,7 @@ class ReadTimes:
     """The last webhook that had arrived before they were requested: what came later may have changed them since."""
 
 
-def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: Pulled) -> None:
+def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: PullResult) -> None:
     """Store what the rules need from a page, counted in `done`; for a test lead never on record, only its digest."""
     account = run.ledger.account
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
@@ -162,7 +162,7 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     leads.remember_test_leads(session, account, left_out, read_at=when.served)
     leads.forget_test_leads(session, account, latest.keys() - left_out.keys())
-    leads.touch(session, account, page.unchanged, seen_at=when.served)
+    leads.record_unchanged_leads(session, account, page.unchanged, seen_at=when.served)
     for unreadable in page.unreadable:
         leads.store_unreadable(session, account, unreadable, seen_at=when.served)
     done.changed += len(readings)
@@ -178,7 +178,7 @@ def _reading(
     received: Sequence[ReceivedEvent],
     *,
     excluded: bool,
-) -> LeadReading:
+) -> StorableLead:
     wanted, zone = run.book.extraction, run.book.zone
     user_data = consent_answer(wanted.ad_user_data, lead)
     personalization = consent_answer(wanted.ad_personalization, lead)
@@ -193,7 +193,7 @@ def _reading(
         for route in run.book.routes
         if not excluded and may_keep_contact(route, user_data, personalization, [*clicks, *new_clicks])
     }
-    return LeadReading(
+    return StorableLead(
         lead=lead,
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
@@ -240,7 +240,7 @@ class DetailFetch:
     """Reads single leads within one pull."""
 
     run: RunContext
-    done: Pulled
+    done: PullResult
     until: datetime
     """When time is up, by our clock."""
     started: datetime
@@ -299,13 +299,15 @@ class DetailFetch:
         with self.run.ledger.writing() as session:
             merged = self._merged(session, found)
             read = [
-                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, OtherLead) and lead not in merged else one
+                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, SubstituteLead) and lead not in merged else one
                 for lead, one in found
             ]
             known = {
                 one.id
                 for one in read
-                if isinstance(one, Lead) and not self.afresh and leads.is_known(session, account, one.id, one.digest)
+                if isinstance(one, Lead)
+                and not self.afresh
+                and leads.is_stored_unchanged(session, account, one.id, one.digest)
             }
             page = LeadPage(
                 leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),
@@ -336,6 +338,6 @@ class DetailFetch:
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
-        others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
+        others = {lead: one.id for lead, one in found if isinstance(one, SubstituteLead)}
         on_record = leads.stored_leads(session, self.run.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

@@ -14,7 +14,7 @@ from jobs.ledger import leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled, ReadTimes, store
+from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
@@ -27,7 +27,7 @@ BELIEVED_AFTER = timedelta(hours=12)
 """Delay between first finding a lead missing and believing it: two nights, not two runs of one night."""
 
 
-def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
+def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
     """Read the leads that changed since the last complete pull, and store what the rules need.
 
     Reading stops at `until`. `done` counts what was read, up to a failure if there is one.
@@ -57,14 +57,14 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
                 leads.get_cursor(session, run.ledger.account).resume = None
         raise
     finally:
-        reading.events.conclude(run, done)
+        reading.events.record_inbox_position(run, done)
     if reading.by_details:
         reading.settle_labels_by_detail_pages()
     else:
         reading.settle_labels(is_whole=is_whole)
 
 
-def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: Pulled) -> None:
+def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: PullResult) -> None:
     """Read leads created since `reads_from` for a backfill; resume an interrupted one, and leave the nightly cursor.
 
     Leads created before `fresh_to` are read in full even if unchanged: the nightly run keeps no contact hashes it
@@ -83,10 +83,10 @@ def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | No
         done.complete = reading.read_list(since, place.resume) and reading.read_known()
     except Misconfigured:
         # The saved cursor may be exactly what the source refuses.
-        requeue.end_reading(run.ledger)
+        requeue.delete_backfill_cursor(run.ledger)
         raise
     if done.complete:
-        requeue.end_reading(run.ledger)
+        requeue.delete_backfill_cursor(run.ledger)
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class _ListReading(DetailFetch, ABC):
             return True
         account = self.run.ledger.account
         with self.run.ledger.reading() as session:
-            if leads.is_known(session, account, lead, digest):
+            if leads.is_stored_unchanged(session, account, lead, digest):
                 return not self._is_wanted_fresh(session, lead)
             return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
 
@@ -186,7 +186,7 @@ class _RangeReading(_ListReading):
         return before is not None and leads.was_created(session, self.place.account, lead, since=since, before=before)
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
-        requeue.note_page(session, self.run.ledger, page.resume)
+        requeue.store_backfill_cursor(session, self.run.ledger, page.resume)
 
 
 @dataclass(slots=True)
@@ -249,7 +249,7 @@ class _NightReading(_ListReading):
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
-        self.events.strike(page)
+        self.events.mark_leads_read(page)
         leads.update_test_leads(session, account, self.listed, read_since=self.started)
         self.listed.clear()
         place = leads.get_cursor(session, account)
@@ -274,7 +274,7 @@ class _NightReading(_ListReading):
     @property
     def _oldest_sendable(self) -> datetime:
         """The earliest creation or click time for which something could still be sent."""
-        longest = max((route.remembered for route in self.run.book.routes), default=timedelta())
+        longest = max((route.longest_sending_delay for route in self.run.book.routes), default=timedelta())
         return self.started - longest
 
     def read_known(self) -> bool:
@@ -370,7 +370,7 @@ class _NightReading(_ListReading):
             return
         account, now = self.run.ledger.account, self.run.now()
         with self.run.ledger.writing() as session:
-            leads.note_merged(session, account, asked.deleted, asked.merged)
+            leads.record_merged_into(session, account, asked.deleted, asked.merged)
             with_open = leads.with_open_deliveries(session, account)
             missing = len(with_open.intersection(asked.deleted))
             likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
-from jobs.reporting.console import AccountHeading, bulleted, facts, print_section, table
-from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
-from jobs.reporting.sentences import in_words, words_for
+from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
+from jobs.reporting.run_report import answers_line, print_needs, requests_sent_sentence, what_needs_a_human
+from jobs.reporting.sentences import explain_state, in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
-from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
+from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentResult, RowsToResend
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
@@ -25,7 +25,7 @@ _NAMED = 10
 class Preview:
     """The expected effect of a backfill."""
 
-    groups: tuple[AgeGroup, ...] = ()
+    groups: tuple[AgeGroupOutcomeCounts, ...] = ()
     tallies: tuple[StateCount, ...] = ()
     undated: Counter[tuple[str, str]] | None = None
     already_sent: AlreadySentResult | None = None
@@ -50,7 +50,7 @@ class Preview:
         return f"{asked[0].upper()}{asked[1:]}?" if asked else None
 
 
-def read_line(summary: RunSummary) -> str:
+def leads_read_sentence(summary: RunSummary) -> str:
     """Return what was read."""
     pulled = summary.pulled
     text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
@@ -59,7 +59,7 @@ def read_line(summary: RunSummary) -> str:
     return text
 
 
-def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
+def print_preview(console: Console, account: AccountPresentation, preview: Preview) -> None:
     """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
         made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
@@ -80,7 +80,7 @@ def print_preview(console: Console, account: AccountHeading, preview: Preview) -
 _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 
-def _remarks(account: AccountHeading, preview: Preview) -> Iterator[str]:
+def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
     if late := preview.sum_of("expired"):
         yield f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
     if left := preview.sum_of("left"):
@@ -109,14 +109,14 @@ def _already_sent(result: AlreadySentResult) -> Iterator[str]:
         yield f"{counted(len(result.unknown), 'lead')} never read: {in_words(tuple(result.unknown), most=_NAMED)}"
 
 
-def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
+def print_refusals(console: Console, account: AccountPresentation, chosen: RowsToResend) -> None:
     """Print what would be sent again, by conversion, destination and platform code."""
     if not chosen.rows:
         console.print("Nothing was rejected that fits.")
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
     for each in chosen.alike:
-        why = words_for(DeliveryState.REJECTED, PlatformCode(each.code)).short
+        why = explain_state(DeliveryState.REJECTED, PlatformCode(each.code)).short
         late = number(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = f"{conversion} (corrections)" if each.corrections else conversion
@@ -126,14 +126,16 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
         console.print(f"{number(chosen.left)} more are left for another time: type the same again after this.")
 
 
-def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
+def print_sent(
+    console: Console, account: AccountPresentation, summary: RunSummary, tallies: Sequence[StateCount]
+) -> None:
     """Print what was sent, its state, and what needs a human."""
     console.print()
-    console.print(facts([("sent", sent_line(summary.delivered)), ("heard", answers_line(summary))]))
+    console.print(facts_grid([("sent", requests_sent_sentence(summary.delivered)), ("heard", answers_line(summary))]))
     if tallies:
         console.print()
         print_states(console, account, tallies)
-    print_needs(console, needs(summary))
+    print_needs(console, what_needs_a_human(summary))
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:

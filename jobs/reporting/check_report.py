@@ -15,12 +15,12 @@ from rich.table import Table
 from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict, Lead
 from connectors.text import counted, number
 from jobs.forecast import Forecast, ForecastLabel
-from jobs.reporting.console import AccountHeading, keep_whole, table
+from jobs.reporting.console import AccountPresentation, never_wrap_column, table
 from jobs.reporting.sentences import in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import consent_answer
-from jobs.rules.model import ConsentAnswer, Route, shape
+from jobs.rules.model import ConsentAnswer, ConversionRoute, shape
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 from jobs.settings.unmatched import UnmatchedReference
@@ -102,7 +102,7 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
         yield CheckFinding(place, verdict, one.problem.message, one.advice)
 
 
-def print_forecast(console: Console, account: AccountHeading, made: Forecast) -> None:
+def print_forecast(console: Console, account: AccountPresentation, made: Forecast) -> None:
     """Print what the settings would do to the latest leads if their whole past counted."""
     console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
@@ -143,7 +143,7 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLa
         for at, one in enumerate(labels):
             first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
             made.add_row(*first, escape(one.label), number(one.now), number(one.ever), escape(one.example or "-"))
-    keep_whole(made, "For example")
+    never_wrap_column(made, "For example")
     console.print(made, crop=False)
 
 
@@ -228,7 +228,7 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
+def correction_sentences(settings: Settings, book: Rulebook) -> Iterator[str]:
     """Yield what is corrected for each accepted conversion, one sentence per destination."""
     untouched = []
     for conversion in settings.conversions:
@@ -242,7 +242,7 @@ def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
         yield f"{', '.join(untouched)}: nothing (no value.field, no undo_when)"
 
 
-def _amount(route: Route) -> Iterator[str]:
+def _amount(route: ConversionRoute) -> Iterator[str]:
     """Yield what happens to a value that was read from the lead."""
     field = route.field_value
     if field is None:
@@ -255,7 +255,7 @@ def _amount(route: Route) -> Iterator[str]:
         yield f"a new amount is sent once it differs by more than {field.restate_above * 100:.0f} % (restate_above)"
 
 
-def _undoing(route: Route, stages: Sequence[str]) -> Iterator[str]:
+def _undoing(route: ConversionRoute, stages: Sequence[str]) -> Iterator[str]:
     """Yield what happens to a conversion whose lead is lost again."""
     if route.undo is None:
         return
@@ -271,6 +271,6 @@ def _undoing(route: Route, stages: Sequence[str]) -> Iterator[str]:
         yield "it cannot be taken back there (undo_when)"
 
 
-def _kinds(route: Route, transport: str) -> Collection[AdjustmentKind]:
+def _kinds(route: ConversionRoute, transport: str) -> Collection[AdjustmentKind]:
     correction = route.limits.corrects.get(transport)
     return correction.kinds if correction else ()

@@ -21,10 +21,10 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors.text import number, plain
+from connectors.text import number, strip_control_characters
 from jobs.reporting.sentences import in_words, sentence
 from jobs.reporting.wording import ANOMALY_TITLES
-from jobs.rules.reasons import Anomaly, Message, Scope, Stop
+from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
 PLAIN_WIDTH = 120
 """Width in columns when there is no terminal."""
@@ -36,7 +36,7 @@ class _PlainConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the output's segments."""
         for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(plain(piece.text, keep="\n"), piece.style)
+            yield piece if piece.control else Segment(strip_control_characters(piece.text, keep="\n"), piece.style)
 
 
 def results() -> Console:
@@ -56,7 +56,7 @@ def table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[
     return made
 
 
-def keep_whole(made: Table, name: str) -> None:
+def never_wrap_column(made: Table, name: str) -> None:
     """Never wrap a column, whatever space the others need: ids must stay easy to copy and search for.
 
     The table may become wider than a narrow terminal, so print it without cropping.
@@ -66,7 +66,7 @@ def keep_whole(made: Table, name: str) -> None:
     column.min_width = max((Text.from_markup(str(cell)).cell_len for cell in column.cells), default=0)
 
 
-def facts(rows: Sequence[tuple[str, str]]) -> Table:
+def facts_grid(rows: Sequence[tuple[str, str]]) -> Table:
     """Return a grid of names and texts, a row each; an empty name continues the one above."""
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True, style="dim")
@@ -77,16 +77,16 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 
 def print_section(console: Console, heading: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print a blank line, a heading if there is one, and `facts`; nothing without rows."""
+    """Print a blank line, a heading if there is one, and the facts; nothing without rows."""
     if rows:
         console.print()
         if heading:
             console.print(heading)
-        console.print(facts(rows))
+        console.print(facts_grid(rows))
 
 
 def bulleted(lines: Iterable[str]) -> list[tuple[str, str]]:
-    """Return a row of `facts` for each line."""
+    """Return a row of facts for each line."""
     return [("•", line) for line in lines]
 
 
@@ -101,7 +101,7 @@ def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
 
 
-def times(value: str, count: int) -> str:
+def value_with_count(value: str, count: int) -> str:
     """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
     shown = value if value.startswith("<") else f'"{value}"'
     return f"{shown if value else 'no answer'} ×{number(count)}"
@@ -133,27 +133,27 @@ _PLACE = ("conversion", "destination", "state", "reason")
 def line(value: object) -> str:
     """Return one JSON object on one line."""
     # JSON escapes neither C1 nor bidi characters, and the line may be read at a terminal.
-    return plain(json.dumps(as_plain(value), ensure_ascii=False))
+    return strip_control_characters(json.dumps(as_json_value(value), ensure_ascii=False))
 
 
-def as_plain(value: object) -> object:
+def as_json_value(value: object) -> object:
     """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text."""
     match value:
         case Anomaly():
             title = ANOMALY_TITLES[value.message.id]
-            return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
-        case Message() | Stop() | Scope():
+            return {"cause": as_json_value(value.cause), "sentence": sentence(value.message), "title": title}
+        case Message() | Stop() | DestinationScope():
             return in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():
-            return {str(key): as_plain(each) for key, each in value.items()}
+            return {str(key): as_json_value(each) for key, each in value.items()}
         case tuple() if hasattr(value, "_asdict"):
-            return as_plain(value._asdict())
+            return as_json_value(value._asdict())
         case list() | tuple():
-            return [as_plain(each) for each in value]
+            return [as_json_value(each) for each in value]
     is_record = is_dataclass(value) and not isinstance(value, type)
-    return as_plain(by_name(value)) if is_record else _scalar(value)
+    return as_json_value(by_name(value)) if is_record else _scalar(value)
 
 
 def by_name(record: Any) -> dict[str, object]:
@@ -178,12 +178,16 @@ def _scalar(value: object) -> object:
 
 def _count(key: object, count: int) -> dict[str, object]:
     """Return e.g. `{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
-    named = dict(zip(_PLACE, map(as_plain, key), strict=False)) if isinstance(key, tuple) else {"what": as_plain(key)}
+    named = (
+        dict(zip(_PLACE, map(as_json_value, key), strict=False))
+        if isinstance(key, tuple)
+        else {"what": as_json_value(key)}
+    )
     return {**named, "count": count}
 
 
 @dataclass(frozen=True, slots=True)
-class AccountHeading:
+class AccountPresentation:
     """How to present one account's results."""
 
     name: str

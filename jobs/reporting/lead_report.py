@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 
 from jobs.ledger.queries import RequestOfDelivery
-from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words
+from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
+from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
@@ -56,7 +56,7 @@ class SeenClickId:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenChange:
+class StatusEntryReport:
     """The lead entering a status."""
 
     label: str
@@ -85,7 +85,7 @@ class StandingReport:
     reason: Cause
     detail: str | None = None
     """The data behind the reason."""
-    words: Words
+    words: StateAndReasonTexts
     value: str | None = None
     currency: str | None = None
     due_at: datetime | None = None
@@ -150,14 +150,14 @@ class Explanation:
     amounts: Mapping[str, str]
     hashes: Mapping[str, tuple[str, ...]]
     """The kinds of hashed contact data kept, by destination."""
-    changes: tuple[SeenChange, ...]
+    changes: tuple[StatusEntryReport, ...]
     verdicts: tuple[ConversionReport, ...]
 
 
-def print_explanation(console: Console, account: AccountHeading, lead: Explanation) -> None:
+def print_explanation(console: Console, account: AccountPresentation, lead: Explanation) -> None:
     """Print the explanation, ending with the verdicts, which users look for first."""
     console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
-    console.print(facts(_known(lead, account.zone)))
+    console.print(facts_grid(_known(lead, account.zone)))
     console.print()
     console.print(_changes(lead.changes, account.zone))
     for alike in _grouped(lead.verdicts):
@@ -225,7 +225,7 @@ def _click(click: SeenClickId, zone: ZoneInfo) -> str:
     return f"{click.kind} {click.shown}, clicked {day_and_time(click.clicked_at, zone)} ({known})"
 
 
-def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
+def _changes(changes: Sequence[StatusEntryReport], zone: ZoneInfo) -> Table:
     made = table("Status", "Since", "How the time is known")
     for change in changes:
         at = f"{change.at.astimezone(zone):%a %-d %b %Y}" if change.date_only else day_and_time(change.at, zone)
@@ -234,7 +234,7 @@ def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
     return made
 
 
-def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[ConversionReport]) -> None:
+def _print_verdict(console: Console, account: AccountPresentation, alike: Sequence[ConversionReport]) -> None:
     """Print one conversion's verdict, or that of several conversions with the same reason."""
     verdict = alike[0]
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
@@ -267,7 +267,7 @@ def _print_correction(console: Console, correction: AdjustmentReport, zone: Zone
 def _print_indented(console: Console, texts: Sequence[str], details: Sequence[tuple[str, str]], *, indent: int) -> None:
     console.print(Padding(escape("\n".join(texts)), (0, 0, 0, indent + 2)))
     if details:
-        console.print(Padding(facts(details), (0, 0, 0, indent)))
+        console.print(Padding(facts_grid(details), (0, 0, 0, indent)))
 
 
 def _worth(report: StandingReport) -> str:

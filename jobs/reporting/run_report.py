@@ -11,27 +11,31 @@ from rich.markup import escape
 
 from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
-from jobs.deliver.transactions import Delivered
+from jobs.deliver.transactions import SendingResult
 from jobs.ledger.queries import StateCount
 from jobs.pull.ingest import WebhooksTaken
 from jobs.reporting.console import (
-    AccountHeading,
+    AccountPresentation,
     bulleted,
     by_name,
     day_and_time,
     duration,
-    facts,
+    facts_grid,
     print_section,
     table,
 )
-from jobs.reporting.sentences import sentence, stop_lines, stop_sentence, words_for
+from jobs.reporting.sentences import explain_state, sentence, stop_lines, stop_sentence
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
-from jobs.run_context import Reading
+from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 
-_READING = {Reading.EVERYTHING: "", Reading.WEBHOOKS: ", webhooks only", Reading.NOTHING: ", outcomes only"}
+_READING = {
+    RunReadingScope.EVERYTHING: "",
+    RunReadingScope.WEBHOOKS: ", webhooks only",
+    RunReadingScope.NOTHING: ", outcomes only",
+}
 _VALID = {
     "VALIDATED": "valid, says the platform",
     "CHECKED_LOCALLY": "valid, checked on this machine only",
@@ -40,7 +44,7 @@ _VALID = {
 _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 
 
-def print_verdicts(console: Console, account: AccountHeading, summary: RunSummary) -> None:
+def print_verdicts(console: Console, account: AccountPresentation, summary: RunSummary) -> None:
     """Print one line for conversions with the same verdict."""
     console.print("[bold]What would be sent, checked[/bold]")
     # What waits in a stopped scope has no verdict, whatever its request returned.
@@ -66,7 +70,7 @@ def _verdict(state: DeliveryState, code: Cause) -> str:
     """Return a verdict in words, with the platform's own code for a refusal."""
     if state is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
-    words = words_for(state, code)
+    words = explain_state(state, code)
     return f"{state.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
 
 
@@ -105,7 +109,7 @@ class Night:
     """The open incidents. Each is sent as a notice once, but listed here as long as it lasts."""
 
 
-def print_night(console: Console, account: AccountHeading, night: Night) -> None:
+def print_night(console: Console, account: AccountPresentation, night: Night) -> None:
     """Print what was done, the state of tonight's deliveries, and what needs a human."""
     summary = night.summary
     what = _TRIED.get(night.mode, f"run {summary.run}{_READING[summary.reading]}")
@@ -113,7 +117,7 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
     console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
-    console.print(facts(report_lines(night)))
+    console.print(facts_grid(report_lines(night)))
     console.print()
     if night.mode is Mode.VALIDATION:
         print_verdicts(console, account, summary)
@@ -149,8 +153,8 @@ def _nothing(night: Night) -> str:
 def report_lines(night: Night) -> list[tuple[str, str]]:
     """Return what was read, decided, sent and answered, one line each."""
     summary = night.summary
-    lines = [("read", _read(summary))] if summary.reading is Reading.EVERYTHING else []
-    if summary.reading is Reading.WEBHOOKS or summary.pulled.webhooks.leads:
+    lines = [("read", _read(summary))] if summary.reading is RunReadingScope.EVERYTHING else []
+    if summary.reading is RunReadingScope.WEBHOOKS or summary.pulled.webhooks.leads:
         lines.append(("webhooks", _webhooks(summary.pulled.webhooks)))
     lines += [("judged", counted(summary.planned.leads, "lead"))]
     if summary.planned.same_click:
@@ -161,9 +165,9 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     if summary.recovered:
         recovered = counted(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
-    lines.append(("sent", sent_line(summary.delivered)))
+    lines.append(("sent", requests_sent_sentence(summary.delivered)))
     if summary.corrected.requests:
-        lines.append(("corrected", f"{sent_line(summary.corrected)}: `explain` shows each"))
+        lines.append(("corrected", f"{requests_sent_sentence(summary.corrected)}: `explain` shows each"))
     lines.append(("heard", answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
@@ -228,7 +232,7 @@ def _webhooks(taken: WebhooksTaken) -> str:
     return text
 
 
-def sent_line(done: Delivered) -> str:
+def requests_sent_sentence(done: SendingResult) -> str:
     """Return how many went out, in how many requests."""
     return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}" if done.requests else "nothing"
 
@@ -269,7 +273,7 @@ def _unreadable(summary: RunSummary) -> list[str]:
     return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
-def needs(summary: RunSummary) -> list[str]:
+def what_needs_a_human(summary: RunSummary) -> list[str]:
     """Return what needs a human, one sentence each, starting with what stopped."""
     return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
 
@@ -282,7 +286,7 @@ def print_needs(console: Console, lines: Sequence[str]) -> None:
 def _needs(night: Night) -> list[str]:
     """Return the same for a night, plus unknown statuses; a night that was only tried reports only its own findings."""
     summary, review = night.summary, night.summary.review
-    lines = needs(summary)
+    lines = what_needs_a_human(summary)
     if night.mode is not Mode.RUN:
         messages = (
             *summary.rejections,
@@ -305,7 +309,7 @@ _COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class NightResult:
     """How one account's night ended."""
 
     name: str
@@ -313,12 +317,12 @@ class Ended:
     exit_code: int
     night: Night | None = None
     """None if there was no night."""
-    account: AccountHeading | None = None
+    account: AccountPresentation | None = None
     why: str = ""
     """Why there was no night, in a sentence."""
 
 
-def print_accounts(console: Console, ended: Sequence[Ended]) -> None:
+def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
     """Print one line per account, sorted by name: exit code, numbers, and the first thing to look at."""
     made = table("Account", "Exit", *_COUNTS, "Look at", numbers=("Exit", *_COUNTS))
     for one in sorted(ended, key=lambda each: each.name):
@@ -328,7 +332,7 @@ def print_accounts(console: Console, ended: Sequence[Ended]) -> None:
             states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
             moved = (count_moved(summary, state) for state in states)
             counts = [*map(number, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
-            look_at = next(iter(needs(summary)), "")
+            look_at = next(iter(what_needs_a_human(summary)), "")
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print("\n[bold]All accounts[/bold]")
     console.print(made)

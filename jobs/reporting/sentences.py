@@ -9,9 +9,9 @@ from connectors.text import counted, number
 from jobs.ledger.incidents import Incident, Notice
 from jobs.ledger.schema import IncidentRow
 from jobs.reporting import wording
-from jobs.reporting.wording import REASONS, STATES, Words
+from jobs.reporting.wording import REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, Message, Reason, Scope, Stop
+from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
 
 _BY_CODE = {code: words for codes, words in wording.PLATFORM_CODES.items() for code in codes}
 
@@ -21,46 +21,46 @@ def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None
 
     What expired also goes by what it was held for.
     """
-    words = words_for(state, reason)
+    words = explain_state(state, reason)
     names = {state, STATES[state].short, reason, reason.removeprefix(wording.DATA_MANAGER), words.short}
     if held_for is not None:
         names |= {held_for, REASONS[held_for].short}
     return frozenset(name.casefold() for name in names if name)
 
 
-def code_of(state: DeliveryState, reason: Cause) -> str:
+def reason_or_state_code(state: DeliveryState, reason: Cause) -> str:
     """Return the shortest name that identifies both: the reason's code, or the state if there is no reason."""
     return reason.removeprefix(wording.DATA_MANAGER) or state
 
 
-def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) -> Words:
+def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None) -> StateAndReasonTexts:
     """Return the words for a state and its reason, with the detail behind the reason if given."""
     if isinstance(reason, Reason):
         words, found = REASONS[reason], f" Found: {detail}." if detail else ""
         if state is DeliveryState.UNCONFIRMED:
             unconfirmed = STATES[state]
-            return Words(words.short, f"{unconfirmed.means} Why: {words.short}.{found}", unconfirmed.todo)
-        return Words(words.short, words.means + found, words.todo) if found else words
+            return StateAndReasonTexts(words.short, f"{unconfirmed.means} Why: {words.short}.{found}", unconfirmed.todo)
+        return StateAndReasonTexts(words.short, words.means + found, words.todo) if found else words
     if not reason:
         return STATES[state]
     if state is DeliveryState.PENDING:
         if reason in wording.SETTINGS_CODES:
             return wording.SETTINGS_CODES[reason]
-        return Words(REASONS[Reason.NOT_SENT].short, f"The last attempt did not get through ({reason}).")
+        return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, f"The last attempt did not get through ({reason}).")
     return _by_platform(state, reason)
 
 
-def stands_why(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
+def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
     """Return a few words on why it has this state; empty if the state says it all."""
-    words = words_for(state, reason)
+    words = explain_state(state, reason)
     short = "" if words is STATES[state] else words.short
     return short if held_for is None else f"{short}, held for: {REASONS[held_for].short}"
 
 
-def _by_platform(state: DeliveryState, code: str) -> Words:
+def _by_platform(state: DeliveryState, code: str) -> StateAndReasonTexts:
     if code.startswith(wording.LOCAL):
         short = code.removeprefix(wording.LOCAL).replace("_", " ").lower()
-        return Words(
+        return StateAndReasonTexts(
             f"not fit to send: {short}",
             "It was not sent: the platform is known to refuse such an event, and others with it.",
             "Correct the lead in Oplead; it goes out with the next run.",
@@ -69,7 +69,7 @@ def _by_platform(state: DeliveryState, code: str) -> Words:
     if known is not None:
         return known
     todo = STATES[state].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
-    return Words(code.removeprefix(wording.DATA_MANAGER), f"{STATES[state].means} It says: {code}.", todo)
+    return StateAndReasonTexts(code.removeprefix(wording.DATA_MANAGER), f"{STATES[state].means} It says: {code}.", todo)
 
 
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
@@ -127,7 +127,7 @@ def stop_sentence(stop: Stop) -> str:
     return _fill(wording.STOPS[stop.kind], (), values)
 
 
-def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
+def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) -> list[str]:
     """Return what stopped in a run, one sentence each."""
     reading = [f"reading stopped: {stop_sentence(source)}"] if source else []
     return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
@@ -140,7 +140,7 @@ def incident_words(incident: Incident) -> Notice:
     if isinstance(anomaly, Message):
         text = sentence(anomaly)
         values |= {"title": wording.ANOMALY_TITLES[anomaly.id], "anomaly": f"{text[0].upper()}{text[1:]}"}
-    if isinstance(about, Scope):
+    if isinstance(about, DestinationScope):
         what = "correction" if about.corrections else "conversion"
         values |= {"where": about.destination, "corrections": about.corrections, "what": what}
     template = wording.INCIDENTS[incident.id.kind]

@@ -14,17 +14,17 @@ from rich.table import Table
 from connectors.text import counted, number
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import (
-    AccountHeading,
+    AccountPresentation,
     bulleted,
     day_and_time,
-    facts,
-    keep_whole,
+    facts_grid,
     money,
+    never_wrap_column,
     print_section,
     table,
 )
-from jobs.reporting.sentences import code_of, sentence, stands_why, words_for
-from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
+from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
+from jobs.reporting.wording import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import LabelChange
@@ -36,20 +36,22 @@ _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASO
 
 
 def print_states(
-    console: Console, account: AccountHeading, tallies: Sequence[StateCount], *, on_record: bool = True
+    console: Console, account: AccountPresentation, tallies: Sequence[StateCount], *, on_record: bool = True
 ) -> None:
     """Print the table, then explain the reasons in it that a user may act on or wonder about.
 
     For deliveries on record, also print how to list the leads behind the numbers.
     """
     console.print(_states_table(account, tallies))
-    unclear = [tally for tally in tallies if words_for(tally.state, tally.reason) not in _PLAIN]
+    unclear = [tally for tally in tallies if explain_state(tally.state, tally.reason) not in _PLAIN]
     if not unclear:
         return
     console.print()
     console.print(reasons_table(_reasons_of(unclear)))
     if on_record:
-        names = (name for tally in unclear for name in (code_of(tally.state, tally.reason), tally.held_for))
+        names = (
+            name for tally in unclear for name in (reason_or_state_code(tally.state, tally.reason), tally.held_for)
+        )
         codes = ", ".join(dict.fromkeys(name for name in names if name))
         console.print()
         command = account.command("status --reason CODE")
@@ -57,20 +59,20 @@ def print_states(
         console.print(f"CODE is one of {codes}", markup=False)
 
 
-def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[Words]:
+def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAndReasonTexts]:
     """Return the distinct reasons, and what expired deliveries were held for."""
     words = [
         each_words
         for each in found
         for each_words in (
-            words_for(each.state, each.reason),
+            explain_state(each.state, each.reason),
             *([] if each.held_for is None else [REASONS[each.held_for]]),
         )
     ]
     return list({each.short: each for each in words}.values())
 
 
-def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
+def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -> Table:
     """Return a table with a row for like deliveries; only a group's first rows name its conversion and destination."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
@@ -78,7 +80,7 @@ def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Tab
         alike: dict[tuple[str, str], list[StateCount]] = {}
         for tally in found:
             due = tally.due_at and f"waiting, first until {day_and_time(tally.due_at, account.zone)}"
-            why = stands_why(tally.state, tally.reason, tally.held_for)
+            why = short_reason_for_state(tally.state, tally.reason, tally.held_for)
             alike.setdefault((due or STATES[tally.state].short, why), []).append(tally)
         names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
@@ -88,7 +90,7 @@ def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Tab
     return made
 
 
-def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
+def reasons_table(reasons: Sequence[StateAndReasonTexts], how_many: Mapping[str, int] | None = None) -> Table:
     """Return a table of what each reason means and what to do; `how_many` adds counts, by the reasons' short words."""
     numbers = () if how_many is None else ("How many",)
     made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
@@ -101,7 +103,7 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     """Return the same table with a count per reason; each delivery counts once, so that the counts add up."""
-    explained: dict[str, Words] = {}
+    explained: dict[str, StateAndReasonTexts] = {}
     how_many: Counter[str] = Counter()
     for tally in tallies:
         words = _in_full(tally)
@@ -111,14 +113,14 @@ def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     return reasons_table(list(explained.values()), how_many)
 
 
-def _in_full(tally: StateCount) -> Words:
+def _in_full(tally: StateCount) -> StateAndReasonTexts:
     """Combine the words of its reason with those of what it was held for."""
-    words = words_for(tally.state, tally.reason)
+    words = explain_state(tally.state, tally.reason)
     if tally.held_for is None:
         return words
     held = REASONS[tally.held_for]
-    return Words(
-        stands_why(tally.state, tally.reason, tally.held_for),
+    return StateAndReasonTexts(
+        short_reason_for_state(tally.state, tally.reason, tally.held_for),
         f"{words.means} Until then: {held.means}",
         f"Nothing to do for this lead. For those to come: {held.todo}",
     )
@@ -148,7 +150,7 @@ class DetectedRename(LabelChange):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusReport:
     """Everything `status` reports."""
 
     account: str
@@ -176,7 +178,7 @@ _ENDED = {
 }
 
 
-def print_status(console: Console, account: AccountHeading, status: Status) -> None:
+def print_status(console: Console, account: AccountPresentation, status: StatusReport) -> None:
     """Print the status."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
@@ -185,7 +187,7 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
         lines.append(("awaited", _awaited(account, status.awaited)))
     if status.webhooks is not None:
         lines.append(("webhooks", _webhooks(account, status.webhooks)))
-    console.print(facts(lines))
+    console.print(facts_grid(lines))
     if any(tally.reason is Reason.EXCESS_VOLUME for tally in status.tallies):
         command = account.command("run --accept-volume")
         console.print(f"To approve what is held: `{command}`", markup=False, soft_wrap=True)
@@ -222,7 +224,7 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     )
 
 
-def _run(account: AccountHeading, run: LastRun | None) -> str:
+def _run(account: AccountPresentation, run: LastRun | None) -> str:
     if run is None:
         return "none yet"
     began = day_and_time(run.started_at, account.zone)
@@ -232,7 +234,7 @@ def _run(account: AccountHeading, run: LastRun | None) -> str:
     return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
 
 
-def _next(account: AccountHeading, status: Status) -> str:
+def _next(account: AccountPresentation, status: StatusReport) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
     held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
@@ -257,14 +259,14 @@ def _do(count: int, one: str, several: str) -> str:
     return f"{number(count)} {one if count == 1 else several}"
 
 
-def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
+def _awaited(account: AccountPresentation, awaited: AwaitedOutcomes) -> str:
     text = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
     if awaited.ask_at is None:
         return text
     return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
 
 
-def _webhooks(account: AccountHeading, webhooks: WaitingEvents) -> str:
+def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
     if webhooks.received_at is None:
         return "none has arrived yet"
     last = f"the last one arrived {day_and_time(webhooks.received_at, account.zone)}"
@@ -282,7 +284,7 @@ class DeliveryList:
     stands: tuple[DeliveryStanding, ...]
 
 
-def print_which(console: Console, account: AccountHeading, which: DeliveryList) -> None:
+def print_delivery_list(console: Console, account: AccountPresentation, which: DeliveryList) -> None:
     """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
     console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {counted(leads, 'lead')}")
@@ -297,9 +299,9 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
             f"{name}{' (correction)' if each.is_correction else ''}\n→ {each.destination}",
             STATES[each.state].short,
             day_and_time(each.since, account.zone),
-            stands_why(each.state, each.reason, each.held_for),
+            short_reason_for_state(each.state, each.reason, each.held_for),
         )
-    keep_whole(made, "Lead")
+    never_wrap_column(made, "Lead")
     console.print(made, crop=False)
     if len(which.stands) > SHOWN:
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")

@@ -10,7 +10,7 @@ from connectors.records import (
     AdjustmentKind,
     ClickId,
     ClickIdKind,
-    Correction,
+    CorrectionSupport,
     DeliveryKey,
     Event,
     Limits,
@@ -19,7 +19,7 @@ from connectors.records import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, identifiers_for
-from jobs.rules.model import APPOINTMENT_SET, LeadFacts, Origin, Route
+from jobs.rules.model import APPOINTMENT_SET, ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_chronological_order
 
@@ -34,8 +34,8 @@ class LeftStage:
     """Whether it is still in such a stage."""
 
 
-def left_stage(
-    route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]
+def how_lead_left_stage(
+    route: ConversionRoute, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]
 ) -> LeftStage | None:
     """Return how the lead left the stage after a conversion that happened `at`; None if the conversion stands.
 
@@ -48,7 +48,7 @@ def left_stage(
     found: LeftStage | None = None
     has_entered = False
     for when, change in in_chronological_order(route, lead, key):
-        if when < at or change.origin is Origin.RELABEL or change.label == APPOINTMENT_SET:
+        if when < at or change.origin is StatusTimeOrigin.RELABEL or change.label == APPOINTMENT_SET:
             continue
         if change.label in own:
             found, has_entered = None, True
@@ -116,13 +116,13 @@ class WantedAdjustment:
 
 
 def wanted_adjustment(
-    route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
+    route: ConversionRoute, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
 ) -> WantedAdjustment | None:
     """Return the correction a lead's latest state requires; None if what the platform has is right.
 
     `route` is the conversion under the current settings; `renamed` maps old labels to new ones.
     """
-    left = left_stage(route, lead, sent.at, sent.key, renamed)
+    left = how_lead_left_stage(route, lead, sent.at, sent.key, renamed)
     if left is not None:
         return None if sent.is_taken_back or not left.is_still_there else _undoing(route, sent, left.at, now)
     if sent.is_retracted:
@@ -131,7 +131,7 @@ def wanted_adjustment(
     return _restating(route, lead, sent, now)
 
 
-def _undoing(route: Route, sent: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
+def _undoing(route: ConversionRoute, sent: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
     if route.undo is None:
         return None
     transport = route.undo.via or sent.transport
@@ -149,7 +149,7 @@ def _undoing(route: Route, sent: SentConversion, at: datetime, now: datetime) ->
     )
 
 
-def _restating(route: Route, lead: LeadFacts, sent: SentConversion, now: datetime) -> WantedAdjustment | None:
+def _restating(route: ConversionRoute, lead: LeadFacts, sent: SentConversion, now: datetime) -> WantedAdjustment | None:
     can = _correction(route, sent, sent.transport)
     value = _worth_now(route, lead, sent)
     if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == sent.worth:
@@ -165,17 +165,17 @@ def _restating(route: Route, lead: LeadFacts, sent: SentConversion, now: datetim
     )
 
 
-def _too_late(can: Correction, sent: SentConversion, now: datetime) -> Reason | None:
+def _too_late(can: CorrectionSupport, sent: SentConversion, now: datetime) -> Reason | None:
     return Reason.TOO_LATE_TO_CORRECT if now > sent.at + can.within else None
 
 
-def _correction(route: Route, sent: SentConversion, transport: str) -> Correction | None:
+def _correction(route: ConversionRoute, sent: SentConversion, transport: str) -> CorrectionSupport | None:
     """What a transport can correct in this conversion; None if nothing."""
     can = route.limits.corrects.get(transport)
     return None if can is None or sent.click in can.except_by else can
 
 
-def _worth_now(route: Route, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
+def _worth_now(route: ConversionRoute, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
     """The value to restate to, if any; an unreadable amount changes nothing."""
     field = route.field_value
     if field is None:
@@ -214,7 +214,7 @@ def reason_not_to_resend(lead: LeadFacts, limits: Limits, transport: str) -> Rea
 
 
 def event_to_resend(
-    route: Route, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
+    route: ConversionRoute, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
 ) -> Event | Reason:
     """Return the whole conversion with a new value, for platforms that correct by resending; or why it may not be sent.
 

@@ -5,24 +5,24 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Money, OutcomeClass
-from jobs.rules.adjustment import left_stage
+from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
+    acceptance_window,
     click_for,
+    click_ids_of_other_platforms,
     consent_to_send,
-    goes_this_way,
     identifiers_for,
-    others_ids,
-    window,
+    is_selected_by_click_ids,
 )
 from jobs.rules.extraction import NoValue, value_to_send
-from jobs.rules.model import AHEAD, LeadFacts, Origin, Route, Starts
+from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import StageEntry, first_entry
 
 
 @dataclass(frozen=True, slots=True)
-class NotConcerned:
+class NoSuchConversion:
     """No such conversion exists; nothing is stored, `explain` recomputes it."""
 
     reason: Reason
@@ -49,16 +49,16 @@ class Decision:
 
 
 def decide(
-    route: Route,
+    route: ConversionRoute,
     lead: LeadFacts,
-    starts: Starts,
+    starts: CountingStarts,
     key: DeliveryKey,
     *,
     now: datetime,
     entered_after: datetime | None = None,
     counts_from: datetime | None = None,
     assumed_at: datetime | None = None,
-) -> Decision | NotConcerned:
+) -> Decision | NoSuchConversion:
     """Decide one conversion of one lead at one destination, as of sending it `now`.
 
     The order of the checks matters: does it apply, did it happen after its start, is its window still open, is its time
@@ -68,33 +68,35 @@ def decide(
     Entries count only after `entered_after`, set for a delivery cancelled before. `counts_from` is set for a delivery
     that a human chose to send although it predates its start, and `assumed_at` if they also dated an undated change.
     """
-    if not meets(route, lead):
-        return NotConcerned(Reason.WHERE_DOES_NOT_MATCH)
-    if not goes_this_way(route, lead):
-        return NotConcerned(Reason.ANOTHER_WAY)
-    others = others_ids(route, lead)
+    if not meets_where_conditions(route, lead):
+        return NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH)
+    if not is_selected_by_click_ids(route, lead):
+        return NoSuchConversion(Reason.ANOTHER_WAY)
+    others = click_ids_of_other_platforms(route, lead)
     if others:
-        return NotConcerned(Reason.ANOTHER_PLATFORM, f"only {', '.join(others)}")
+        return NoSuchConversion(Reason.ANOTHER_PLATFORM, f"only {', '.join(others)}")
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
-        return NotConcerned(Reason.STAGE_NOT_REACHED)
-    if assumed_at is not None and entry.origin is Origin.BASELINE:
-        entry = replace(entry, at=assumed_at, origin=Origin.ASSUMED)
+        return NoSuchConversion(Reason.STAGE_NOT_REACHED)
+    if assumed_at is not None and entry.origin is StatusTimeOrigin.BASELINE:
+        entry = replace(entry, at=assumed_at, origin=StatusTimeOrigin.ASSUMED)
     skipped = _before_start(entry, starts, counts_from)
     if skipped is not None:
         return Decision(DeliveryState.SKIPPED, skipped, entry)
     decision = _judge(route, lead, key, entry, now)
-    left = left_stage(route, lead, entry.at, key, starts.renamed)
+    left = how_lead_left_stage(route, lead, entry.at, key, starts.renamed)
     if route.undo is None or left is None or not left.is_still_there:
         return decision
     return _unless_undone(decision, left.at + route.undo.after, now)
 
 
-def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
+def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
     spent = None if click or identifiers else click_for(route, lead, entry.at, erased=True)
-    opens_at, closes_at = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
+    opens_at, closes_at = acceptance_window(
+        route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers)
+    )
     is_late = now > closes_at
     expired = Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
 
@@ -154,14 +156,14 @@ def _unless_undone(decision: Decision, until: datetime, now: datetime) -> Decisi
     return Decision(DeliveryState.PENDING, reason, decision.entry, decision.closes_at, not_before=until)
 
 
-def meets(route: Route, lead: LeadFacts) -> bool:
+def meets_where_conditions(route: ConversionRoute, lead: LeadFacts) -> bool:
     """Return whether the lead meets every `where` condition of the route."""
     return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 
 
-def _before_start(entry: StageEntry, starts: Starts, counts_from: datetime | None) -> Reason | None:
+def _before_start(entry: StageEntry, starts: CountingStarts, counts_from: datetime | None) -> Reason | None:
     start = starts.of(entry.label)
-    if entry.origin is Origin.BASELINE:
+    if entry.origin is StatusTimeOrigin.BASELINE:
         # An entry undated at first sight is known to be after the start only if something before it is: the lead's
         # creation, or a dated status other than this one.
         return None if entry.after >= start else Reason.BASELINE
@@ -190,15 +192,15 @@ class DeliveryStatus:
     """Whether a human said the platform already has it by other means."""
 
 
-def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned) -> DeliveryState | None:
+def next_delivery_state(standing: DeliveryStatus | None, decision: Decision | NoSuchConversion) -> DeliveryState | None:
     """Return the delivery's next state, possibly the current one; None leaves the delivery alone.
 
     `standing` is None if there is no delivery yet.
     """
-    wanted = None if isinstance(decision, NotConcerned) else decision.state
+    wanted = None if isinstance(decision, NoSuchConversion) else decision.state
     if standing is None:
         return wanted
-    is_anothers = isinstance(decision, NotConcerned) and decision.reason is Reason.ANOTHER_PLATFORM
+    is_anothers = isinstance(decision, NoSuchConversion) and decision.reason is Reason.ANOTHER_PLATFORM
     match standing.state:
         case DeliveryState.SKIPPED:
             if standing.sent_elsewhere or wanted is DeliveryState.CANCELLED:

@@ -71,7 +71,7 @@ def check_move(current: DeliveryState | None, to: DeliveryState) -> None:
         raise IllegalMoveError(f"{current or 'new'} → {to}")
 
 
-def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) -> DeliveryState:
+def state_after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) -> DeliveryState:
     """Return the state an answer about one row puts its delivery in.
 
     `tried_before` is whether an earlier attempt with this key lost its answer: only then can "already there" be our own

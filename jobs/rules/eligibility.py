@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from connectors.records import ClickIdKind, Consent, Identifier, IdentifierKind, Signal
+from connectors.records import ClickIdKind, Consent, ConsentSignalValue, Identifier, IdentifierKind
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts, Route
+from jobs.rules.model import ConsentAnswer, ConversionRoute, DedupScope, KnownClickId, LeadFacts
 from jobs.rules.reasons import Reason
 
 
-def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
+def consent_to_send(route: ConversionRoute, lead: LeadFacts) -> Consent | Reason:
     """Return the consent signals to send with the lead's conversion, or the reason nothing may be sent.
 
     Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
@@ -18,12 +18,12 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
     user_data = _signal(lead.ad_user_data, assume=route.assume_consent)
     if isinstance(user_data, Reason):
         return user_data
-    if user_data is Signal.DENIED:
+    if user_data is ConsentSignalValue.DENIED:
         return Reason.CONSENT_REFUSED
     personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
     if isinstance(personalization, Reason):
         return personalization
-    if personalization is Signal.DENIED and route.limits.needs_personalization:
+    if personalization is ConsentSignalValue.DENIED and route.limits.needs_personalization:
         return Reason.CONSENT_REFUSED
     return Consent(user_data, personalization)
 
@@ -35,7 +35,10 @@ def consent_is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> boo
 
 
 def may_keep_contact(
-    route: Route, ad_user_data: ConsentAnswer, ad_personalization: ConsentAnswer, clicks: Iterable[KnownClickId]
+    route: ConversionRoute,
+    ad_user_data: ConsentAnswer,
+    ad_personalization: ConsentAnswer,
+    clicks: Iterable[KnownClickId],
 ) -> bool:
     """Return whether hashes of a lead's contact data may be kept for a route: usable there, and consented to.
 
@@ -46,10 +49,10 @@ def may_keep_contact(
     if refused or not _can_use_contact(route, clicks):
         return False
     signal = _signal(ad_user_data, assume=route.assume_consent)
-    return not isinstance(signal, Reason) and signal is not Signal.DENIED
+    return not isinstance(signal, Reason) and signal is not ConsentSignalValue.DENIED
 
 
-def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
+def _can_use_contact(route: ConversionRoute, clicks: Iterable[KnownClickId]) -> bool:
     if route.contact_only or not route.attach_contact:
         return route.contact_only
     # With per-person deduplication, hashes identify the person even when they aren't sent.
@@ -58,14 +61,14 @@ def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
-def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Reason | None:
+def _signal(answer: ConsentAnswer, *, assume: bool) -> ConsentSignalValue | Reason | None:
     match answer:
         case ConsentAnswer.GRANTED:
-            return Signal.GRANTED
+            return ConsentSignalValue.GRANTED
         case ConsentAnswer.REFUSED:
-            return Signal.DENIED
+            return ConsentSignalValue.DENIED
         case ConsentAnswer.MISSING:
-            return Signal.GRANTED if assume else Reason.CONSENT_MISSING
+            return ConsentSignalValue.GRANTED if assume else Reason.CONSENT_MISSING
         case ConsentAnswer.UNKNOWN:
             return Reason.CONSENT_UNKNOWN
         case ConsentAnswer.NOT_ASKED:
@@ -76,25 +79,25 @@ _OF_A_BROWSER = frozenset({ClickIdKind.FBP})
 """Kinds that identify a browser, whatever brought it to the site."""
 
 
-def goes_this_way(route: Route, lead: LeadFacts) -> bool:
+def is_selected_by_click_ids(route: ConversionRoute, lead: LeadFacts) -> bool:
     """Return whether the lead's click ids select this route rather than another to the same destination."""
     kinds = {click.kind for click in lead.click_ids}
     return kinds.isdisjoint(route.never_with) and (not route.only_with or not kinds.isdisjoint(route.only_with))
 
 
-def is_other_way(route: Route, other: Route) -> bool:
+def is_route_for_other_clicks(route: ConversionRoute, other: ConversionRoute) -> bool:
     """Return whether `other` sends the same stage to the same destination for leads with other click ids."""
     same = (route.destination, route.stage) == (other.destination, other.stage)
     return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
 
 
-def is_alternative(route: Route, other: Route) -> bool:
+def is_alternative(route: ConversionRoute, other: ConversionRoute) -> bool:
     """Return whether `other` sends the same conversion to another destination on the same platform."""
     elsewhere = route.conversion == other.conversion and route.destination != other.destination
     return elsewhere and route.limits.click_ids == other.limits.click_ids
 
 
-def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
+def click_ids_of_other_platforms(route: ConversionRoute, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
     """Return the click id kinds that assign a lead to other platforms only; usually none.
 
     A lead with an unreadable click id, or with none, may still be this platform's, so its data should be fixed rather
@@ -106,7 +109,7 @@ def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
     return tuple(sorted(kinds))
 
 
-def click_for(route: Route, lead: LeadFacts, at: datetime, *, erased: bool = False) -> KnownClickId | None:
+def click_for(route: ConversionRoute, lead: LeadFacts, at: datetime, *, erased: bool = False) -> KnownClickId | None:
     """Return the click id to send: the platform's preferred kind, then the latest click up to `at`.
 
     With `erased`, return the one that would have been sent, had it not been erased when its window closed.
@@ -127,7 +130,7 @@ def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> 
     return any(other.value.endswith(f".{click.value}") for other in clicks)
 
 
-def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
+def identifiers_for(route: ConversionRoute, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
     """Return the contact hashes to send with `click`, or alone where the route allows it."""
     known = lead.identifiers.get(route.destination, ())
     if click is None:
@@ -136,8 +139,8 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     return known if goes_along else ()
 
 
-def window(
-    route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool
+def acceptance_window(
+    route: ConversionRoute, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool
 ) -> tuple[datetime, datetime]:
     """Return from when until when the platform accepts a conversion that happened `at`.
 
@@ -156,7 +159,7 @@ _A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
 """Kinds that identify a person; names and places don't."""
 
 
-def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
+def dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> frozenset[str]:
     """Return the deduplication keys of the lead's conversion; empty if the route counts every lead."""
     match route.once.per if route.once else None:
         case DedupScope.CLICK:
@@ -168,7 +171,7 @@ def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
             return frozenset()
 
 
-def _clicks(route: Route, lead: LeadFacts, at: datetime) -> Iterator[str]:
+def _clicks(route: ConversionRoute, lead: LeadFacts, at: datetime) -> Iterator[str]:
     """One key for each click id the route could send; all forms of one id share a key."""
     alike = route.limits.interchangeable
     for click in lead.click_ids:

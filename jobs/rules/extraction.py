@@ -12,9 +12,9 @@ from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, 
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
+    ConversionRoute,
     KnownClickId,
     LeadFacts,
-    Route,
     StatusEntered,
     UnreadableAmount,
     normalise_label,
@@ -67,7 +67,7 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
 
 
 def value_to_send(
-    route: Route, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
+    route: ConversionRoute, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
 ) -> Decimal | NoValue | None:
     """Return the amount to send with a conversion; None if the conversion carries none."""
     if route.field_value is None:
@@ -115,7 +115,7 @@ _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Exclusion:
+class ExclusionCriteria:
     """How to recognise test leads; every value is in the form it is compared in."""
 
     email_domains: frozenset[str] = frozenset()
@@ -164,7 +164,7 @@ class ConsentField:
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
+class RequiredLeadData:
     """What the settings require from a lead."""
 
     ad_user_data: ConsentField
@@ -173,7 +173,7 @@ class Extraction:
     """Normalised values by `where` path, merged from all conditions."""
     amounts: Mapping[str, frozenset[str]]
     """Declared tax treatments by amount path, merged from all conversions."""
-    exclude: Exclusion = field(default_factory=Exclusion)
+    exclude: ExclusionCriteria = field(default_factory=ExclusionCriteria)
 
     @property
     def paths(self) -> frozenset[str]:
@@ -184,7 +184,7 @@ class Extraction:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadReading:
+class StorableLead:
     """A lead read by a pull, reduced to what may be stored."""
 
     lead: Lead

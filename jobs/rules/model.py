@@ -18,7 +18,7 @@ FEWEST_LEADS = 20
 """Smallest sample of leads or ids that supports a conclusion about all of them."""
 
 
-class Origin(StrEnum):
+class StatusTimeOrigin(StrEnum):
     """How we know when a status changed."""
 
     REPORTED = "reported"
@@ -44,7 +44,7 @@ class StatusEntered:
     at: datetime
     """Midnight in the account's zone when only the day is known."""
     date_only: bool
-    origin: Origin
+    origin: StatusTimeOrigin
     seen_at: datetime
     """When the pull that found it had read the lead."""
     after: datetime | None = None
@@ -112,7 +112,7 @@ class LeadFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldAmount:
+class ValueFromFieldRule:
     """How to read a conversion's value from a lead field."""
 
     path: str
@@ -154,7 +154,7 @@ class DedupRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ConversionRoute:
     """One conversion at one destination, with everything needed to decide it."""
 
     account: str
@@ -169,7 +169,7 @@ class Route:
     where: tuple[Mapping[str, frozenset[str]], ...]
     """Conditions that must all hold: accepted normalised values by path."""
     fixed_value: Decimal | None
-    field_value: FieldAmount | None
+    field_value: ValueFromFieldRule | None
     currency: str
     click_window: timedelta
     """The shorter of the platform's click window and the conversion action's own."""
@@ -198,7 +198,7 @@ class Route:
         return self.conversion, self.destination
 
     @property
-    def remembered(self) -> timedelta:
+    def longest_sending_delay(self) -> timedelta:
         """The longest time after its click or creation that a lead's conversion can still be sent."""
         return max(self.click_window, self.limits.click_window, self.limits.contact_window)
 
@@ -209,7 +209,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class CountingStarts:
     """When a route's changes start to count."""
 
     conversion: datetime

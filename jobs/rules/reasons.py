@@ -86,7 +86,7 @@ Cause = Reason | PlatformCode
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Scope:
+class DestinationScope:
     """What a stop, hold or count covers: a destination's conversions or corrections, or a single action's."""
 
     destination: DestinationId
@@ -201,7 +201,7 @@ class AnomalyKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyCause:
+class AnomalyIdentity:
     """An anomaly's identity: reported once until it clears, however often it is found."""
 
     kind: AnomalyKind
@@ -212,5 +212,5 @@ class AnomalyCause:
 class Anomaly:
     """A cause that keeps conversions from being sent, and its message."""
 
-    cause: AnomalyCause
+    cause: AnomalyIdentity
     message: Message

@@ -8,10 +8,19 @@ from enum import Enum, auto
 from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
-from jobs.rules.model import AHEAD, APPOINTMENT_SET, LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
+from jobs.rules.model import (
+    AHEAD,
+    APPOINTMENT_SET,
+    ConversionRoute,
+    CountingStarts,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    normalise_label,
+)
 from jobs.rules.webhook_history import NO_WEBHOOKS, LabelEvent, WebhookHistory
 
-DATED = frozenset({Origin.REPORTED, Origin.WEBHOOK})
+DATED = frozenset({StatusTimeOrigin.REPORTED, StatusTimeOrigin.WEBHOOK})
 """Origins whose time is the change's own."""
 SAME_WITHIN = timedelta(minutes=10)
 """Oplead's own date of a change and a webhook about it lie no further apart."""
@@ -48,7 +57,7 @@ def new_status_changes(
     before = len(changes)
     history = [
         StatusEntered(
-            normalise_label(one.label), _start_of(one.at, zone), one.at.date_only, Origin.REPORTED, when.ended
+            normalise_label(one.label), _start_of(one.at, zone), one.at.date_only, StatusTimeOrigin.REPORTED, when.ended
         )
         for one in lead.history
     ]
@@ -57,7 +66,7 @@ def new_status_changes(
     for event in webhooks.entries:
         # A lead that is in a status already does not enter it, whatever reports it again.
         if event.label != _latest(changes, until=event.time.at) and not _is_known_by_arrival(event, changes):
-            _add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])
+            _add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended)])
     _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
     if label is not None and label != _current(changes, lead, zone):
@@ -69,7 +78,8 @@ def new_status_changes(
 def _is_known_by_arrival(event: LabelEvent, changes: Iterable[StatusEntered]) -> bool:
     """Whether a reading before took an event at its arrival, since its own time still lay ahead."""
     return any(
-        (change.label, change.at, change.origin) == (event.label, event.arrived, Origin.WEBHOOK) for change in changes
+        (change.label, change.at, change.origin) == (event.label, event.arrived, StatusTimeOrigin.WEBHOOK)
+        for change in changes
     )
 
 
@@ -96,18 +106,18 @@ def _undated(
     otherwise by the pull that saw it. A webhook is an observation, too. If the last reading showed the lead in that
     status already, and a webhook tells only now that it had left it before, it was back by then.
     """
-    heard = [change.at for change in changes if change.origin is Origin.WEBHOOK]
+    heard = [change.at for change in changes if change.origin is StatusTimeOrigin.WEBHOOK]
     dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
     after, until = max([when.previously or dated, *heard]), when.ended
     if was_in == label and when.previously is not None and heard and max(heard) <= when.previously:
         after, until = max(heard), when.previously
     repeat = max((event.time for event in webhooks.repeats if event.label == label), default=None)
     if repeat is not None and after < repeat.at <= until:
-        return StatusEntered(label, *repeat, Origin.WEBHOOK, when.ended)
+        return StatusEntered(label, *repeat, StatusTimeOrigin.WEBHOOK, when.ended)
     at = min(max(when.started, lead.created_at, *heard), until)
     if lead.updated_at is not None and after < lead.updated_at <= until:
         at = lead.updated_at
-    origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED
+    origin = StatusTimeOrigin.BASELINE if when.previously is None and not heard else StatusTimeOrigin.BOUNDED
     return StatusEntered(label, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
 
 
@@ -122,14 +132,14 @@ def _appointment(
         return
     told, shown = webhooks.appointment_set, webhooks.appointment_seen
     if told is not None and (shown is None or told <= shown):
-        yield StatusEntered(APPOINTMENT_SET, *told, Origin.WEBHOOK, when.ended)
+        yield StatusEntered(APPOINTMENT_SET, *told, StatusTimeOrigin.WEBHOOK, when.ended)
     elif shown is not None or lead.has_appointment:
         at = max(when.started, lead.created_at)
         if lead.updated_at is not None and (when.read_alike or lead.created_at) < lead.updated_at <= when.ended:
             at = lead.updated_at
         at = min(at, shown.at) if shown else at
         after = min(at, when.read_alike or lead.created_at)
-        origin = Origin.BASELINE if when.read_alike is None else Origin.BOUNDED
+        origin = StatusTimeOrigin.BASELINE if when.read_alike is None else StatusTimeOrigin.BOUNDED
         yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
 
 
@@ -148,7 +158,9 @@ def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: 
     return noon
 
 
-def in_chronological_order(route: Route, lead: LeadFacts, key: DeliveryKey) -> list[tuple[datetime, StatusEntered]]:
+def in_chronological_order(
+    route: ConversionRoute, lead: LeadFacts, key: DeliveryKey
+) -> list[tuple[datetime, StatusEntered]]:
     """Return a lead's status changes in chronological order, each with its time."""
     timed = ((happened_at(change, lead, key, route.zone), change) for change in lead.changes)
     return sorted(timed, key=lambda pair: (pair[0], pair[1].seen_at))
@@ -195,7 +207,7 @@ def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> st
     """The lead's current label according to the record."""
     # A change dated ahead of the pull that read it hadn't happened yet.
     happened = [change for change in changes if not _is_ahead(change)]
-    if any(change.origin is Origin.WEBHOOK for change in happened):
+    if any(change.origin is StatusTimeOrigin.WEBHOOK for change in happened):
         # Webhooks may arrive in any order, and long after a reading showed what came later.
         shown, newest = lead.label and normalise_label(lead.label), max(change.at for change in happened)
         # An entry known by its day alone may have come after everything else of that day.
@@ -237,14 +249,14 @@ class StageEntry:
     at: datetime
     label: str | None
     """The label it entered by; None for the lead's creation."""
-    origin: Origin
+    origin: StatusTimeOrigin
     implausible: bool
     after: datetime
     """The latest time it was known not to have entered yet."""
 
 
 def first_entry(
-    route: Route, lead: LeadFacts, starts: Starts, key: DeliveryKey, *, after: datetime | None
+    route: ConversionRoute, lead: LeadFacts, starts: CountingStarts, key: DeliveryKey, *, after: datetime | None
 ) -> StageEntry | None:
     """Return the lead's first entry into the route's stage, or one that implies it; None if it never entered.
 
@@ -254,7 +266,9 @@ def first_entry(
     """
     if route.on_creation:
         is_ahead = lead.created_at > lead.seen_at + AHEAD
-        creation = StageEntry(lead.created_at, None, Origin.REPORTED, implausible=is_ahead, after=lead.created_at)
+        creation = StageEntry(
+            lead.created_at, None, StatusTimeOrigin.REPORTED, implausible=is_ahead, after=lead.created_at
+        )
         return creation if after is None else None
     labels = route.labels | starts.former(route.labels)
     outside, early = True, None
@@ -262,7 +276,7 @@ def first_entry(
         inside = change.label in labels
         # An appointment stands beside the status: it takes no lead out of one.
         is_status = change.label != APPOINTMENT_SET
-        if change.origin is Origin.RELABEL:
+        if change.origin is StatusTimeOrigin.RELABEL:
             # The lead didn't move: it is inside if the stage lists only the new name, and a rename never takes it out.
             outside = outside and not inside
             continue
@@ -294,7 +308,7 @@ class LabelChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class SeenLabels:
     """The labels seen in a complete reading."""
 
     fresh: Mapping[str, datetime]
@@ -313,7 +327,7 @@ def are_distinct_statuses(move: LabelChange, meanings: Mapping[str, str]) -> boo
     return before is not None and after is not None and before != after
 
 
-def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> tuple[list[LabelChange], frozenset[str]]:
+def detect_renamed_labels(seen: SeenLabels, meanings: Mapping[str, str]) -> tuple[list[LabelChange], frozenset[str]]:
     """Return what a complete reading shows to be renamed, and the fresh labels only the next reading can decide.
 
     In a rename the old label disappears once the new one appears, and nearly all the leads that left it, and enough of
@@ -352,7 +366,7 @@ def entry_dating(changes: Collection[StatusEntered], move: LabelChange, *, since
     return EntryDating.NOT if is_undated else EntryDating.BY_ITSELF
 
 
-def is_merged(moved: Counter[EntryDating], left: int) -> bool:
+def is_merged_label(moved: Counter[EntryDating], left: int) -> bool:
     """Return whether a label no longer in use was merged into one that other leads already had.
 
     `moved` counts the leads that went from one to the other in a reading, by how that is dated; `left` counts those
@@ -377,17 +391,17 @@ def dates_both_labels(history: Collection[StatusEntry], move: LabelChange) -> bo
     return bool(before and after - before)
 
 
-def as_observed(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
+def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
     """Return an entry once attributed to a rename as the real change it turned out to be.
 
     If it carries exactly the old label's date, that date isn't its own, since the lead was seen under the old label
     afterwards. It is then dated by when the new label was first seen.
     """
     if change.after is not None:
-        return replace(change, origin=Origin.BOUNDED)
-    found = replace(change, origin=Origin.REPORTED)
+        return replace(change, origin=StatusTimeOrigin.BOUNDED)
+    found = replace(change, origin=StatusTimeOrigin.REPORTED)
     if any(same_entry(found, other, whatever_label=True) for other in changes if other.label == move.before):
-        return replace(change, origin=Origin.BOUNDED, at=change.seen_at, date_only=False)
+        return replace(change, origin=StatusTimeOrigin.BOUNDED, at=change.seen_at, date_only=False)
     return found
 
 
@@ -400,7 +414,7 @@ def renamed_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, m
     new = [
         (position, change)
         for position, change in enumerate(changes)
-        if change.label == relabel.after and change.origin is not Origin.RELABEL
+        if change.label == relabel.after and change.origin is not StatusTimeOrigin.RELABEL
     ]
     again = [
         position for position, change in new if any(same_entry(change, other, whatever_label=True) for other in old)

@@ -11,16 +11,24 @@ from zoneinfo import ZoneInfo
 from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
 from connectors.records import AssumedTarget, ClickIdKind, DestinationId, Limits, Target
-from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
-from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, listed_label, normalise_label
-from jobs.rules.reasons import Scope
+from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
+from jobs.rules.model import (
+    ConversionRoute,
+    DedupRule,
+    DedupScope,
+    Undo,
+    ValueFromFieldRule,
+    listed_label,
+    normalise_label,
+)
+from jobs.rules.reasons import DestinationScope
 from jobs.settings.schema import (
     ConsentSignal,
     ConversionSettings,
     DestinationSettings,
     ExcludeSettings,
-    FieldValue,
     Settings,
+    ValueFromFieldSettings,
 )
 
 
@@ -30,8 +38,8 @@ class Rulebook:
 
     account: str
     zone: ZoneInfo
-    extraction: Extraction
-    routes: tuple[Route, ...]
+    extraction: RequiredLeadData
+    routes: tuple[ConversionRoute, ...]
     was: Mapping[str, str | None]
     """Maps a conversion to its previous id; None declares the conversion new."""
     meanings: Mapping[str, str]
@@ -43,19 +51,19 @@ class Rulebook:
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """The configured maximum of conversions a night, for destinations that set one."""
 
-    def way(self, destination: DestinationId, transport: str, owner: str) -> Scope:
+    def way(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
         targets = [route.target for route in self.routes_to(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
-            return Scope(destination)
-        return Scope(destination, former=(owner, transport))
+            return DestinationScope(destination)
+        return DestinationScope(destination, former=(owner, transport))
 
-    def route(self, conversion: str, destination: str) -> Route | None:
+    def route(self, conversion: str, destination: str) -> ConversionRoute | None:
         """Return the route of a conversion to a destination, or None."""
         place = (conversion, destination)
         return next((route for route in self.routes if (route.conversion, route.destination) == place), None)
 
-    def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
+    def routes_to(self, destination: DestinationId) -> tuple[ConversionRoute, ...]:
         """Return the routes to a destination."""
         return tuple(route for route in self.routes if route.destination == destination)
 
@@ -125,8 +133,10 @@ def _conditions(settings: Settings) -> list[dict[str, tuple[str, ...]]]:
     return [*wheres, *(one.where for one in settings.google_ads), *(one.where for one in settings.meta)]
 
 
-def _field_values(settings: Settings) -> list[FieldValue]:
-    return [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
+def _field_values(settings: Settings) -> list[ValueFromFieldSettings]:
+    return [
+        conversion.value for conversion in settings.conversions if isinstance(conversion.value, ValueFromFieldSettings)
+    ]
 
 
 def _sha256(value: Mapping[str, object]) -> str:
@@ -172,7 +182,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
     )
 
 
-def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
+def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[ConversionRoute]:
     for conversion in settings.conversions:
         for google in settings.google_ads:
             wanted = conversion.google_ads
@@ -186,7 +196,7 @@ def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
             yield route
 
 
-def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
+def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[ConversionRoute]:
     """Yield routes for ordinary events; with a funnel, leads from Meta's own forms take its routes instead."""
     for conversion in settings.conversions:
         if conversion.meta is None:
@@ -198,7 +208,7 @@ def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
             yield replace(route, never_with=_FROM_A_FORM if meta.funnel else frozenset())
 
 
-def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
+def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[ConversionRoute]:
     """Yield routes for Meta's Conversion Leads stages, limited to leads from Meta's own forms.
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/conversion-leads-integration
@@ -221,12 +231,12 @@ def _conversion_route(
     conversion: ConversionSettings,
     destination: DestinationSettings,
     target: Target,
-) -> Route:
+) -> ConversionRoute:
     value, per = conversion.value, conversion.count_once_per
     stages = (conversion.stage, *conversion.implied_by)
     route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
-    if isinstance(value, FieldValue):
-        amount = FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
+    if isinstance(value, ValueFromFieldSettings):
+        amount = ValueFromFieldRule(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
         route = replace(route, field_value=amount)
     else:
         route = replace(route, fixed_value=value)
@@ -248,10 +258,10 @@ def _route(
     *,
     destination: DestinationSettings,
     target: Target,
-) -> Route:
+) -> ConversionRoute:
     """Build the part of a route that all conversions share; the first stage counts, the others imply it."""
     taken = limits[DestinationId(destination.id)]
-    return Route(
+    return ConversionRoute(
         account=settings.account,
         zone=settings.zone,
         conversion=conversion,
@@ -285,7 +295,7 @@ def _normalised(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(map(normalise_label, texts))
 
 
-def _extraction(settings: Settings) -> Extraction:
+def _extraction(settings: Settings) -> RequiredLeadData:
     consent, exclude = settings.consent, settings.exclude or ExcludeSettings()
     where: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     for condition in _conditions(settings):
@@ -294,12 +304,12 @@ def _extraction(settings: Settings) -> Extraction:
     taxes: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     for value in _field_values(settings):
         taxes[value.field] |= {value.tax}
-    return Extraction(
+    return RequiredLeadData(
         ad_user_data=_consent_field(consent.ad_user_data),
         ad_personalization=_consent_field(consent.ad_personalization) if consent.ad_personalization else None,
         where=dict(where),
         amounts=dict(taxes),
-        exclude=Exclusion(
+        exclude=ExclusionCriteria(
             email_domains=frozenset(map(domain, exclude.email_domains)),
             phones=frozenset(clean_phones(exclude.phones, country=None)),
             names=_normalised(exclude.names),

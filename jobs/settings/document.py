@@ -36,7 +36,7 @@ _OTHERWISE = "this is not valid YAML: check quotes, brackets and indentation jus
 
 
 @dataclass(frozen=True, slots=True)
-class SourceMark:
+class FilePosition:
     """A position in the file; lines and columns count from 1."""
 
     line: int
@@ -49,7 +49,7 @@ class SettingsFinding:
 
     path: KeyPath
     message: str
-    at: SourceMark | None = None
+    at: FilePosition | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,15 +70,15 @@ class SettingsProblem:
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
 
 
-_START = SourceMark(1, 1)
+_START = FilePosition(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ParsedSettingsFile:
     """A parsed file, with a position for every key and list item."""
 
     tree: Tree = field(repr=False)
-    marks: Mapping[KeyPath, SourceMark] = field(repr=False)
+    marks: Mapping[KeyPath, FilePosition] = field(repr=False)
     findings: tuple[SettingsFinding, ...]
     """Problems with the file or its YAML; a file that cannot be parsed has no tree."""
 
@@ -91,13 +91,13 @@ class Document:
             found.add(SettingsProblem(str(file), mark.line, mark.column, place, message))
         return tuple(sorted(found))
 
-    def _nearest_mark(self, path: KeyPath) -> SourceMark:
+    def _nearest_mark(self, path: KeyPath) -> FilePosition:
         """Return the mark of the path, or of its nearest ancestor that has one."""
         marks = (self.marks.get(path[:length]) for length in range(len(path), -1, -1))
         return next((mark for mark in marks if mark), _START)
 
 
-def read_file(path: Path) -> Document:
+def read_file(path: Path) -> ParsedSettingsFile:
     """Read a configuration file; never raises, whatever the file holds."""
     if problem := _why_no_file(path):
         return _unread(problem)
@@ -110,8 +110,8 @@ def read_file(path: Path) -> Document:
     return _unread(message)
 
 
-def _unread(message: str) -> Document:
-    return Document(None, {}, (SettingsFinding((), message, SourceMark(0, 0)),))
+def _unread(message: str) -> ParsedSettingsFile:
+    return ParsedSettingsFile(None, {}, (SettingsFinding((), message, FilePosition(0, 0)),))
 
 
 def _why_no_file(path: Path) -> str | None:
@@ -127,30 +127,30 @@ def _why_no_file(path: Path) -> str | None:
     return f"{what}; check the path, or write a first file with `oplead-sync init`"
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str) -> ParsedSettingsFile:
     """Read YAML 1.2, including anchors and merge keys; never raises, whatever `text` holds."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)
             node = YAML(typ="safe", pure=True).compose(text)
     except (YAMLError, ArithmeticError, LookupError, RecursionError, ValueError) as error:
-        return Document(None, {}, (_syntax_finding(error),))
+        return ParsedSettingsFile(None, {}, (_syntax_finding(error),))
     if node is None:
-        return Document(None, {(): _START}, (SettingsFinding((), "the file is empty"),))
+        return ParsedSettingsFile(None, {(): _START}, (SettingsFinding((), "the file is empty"),))
     reader = _Reader()
     tree = reader.read(node, (), _mark(node))
-    return Document(tree, reader.marks, tuple(reader.findings))
+    return ParsedSettingsFile(tree, reader.marks, tuple(reader.findings))
 
 
 @dataclass(slots=True)
 class _Reader:
     """Builds a tree from YAML nodes, collecting marks and findings."""
 
-    marks: dict[KeyPath, SourceMark] = field(default_factory=dict)
+    marks: dict[KeyPath, FilePosition] = field(default_factory=dict)
     findings: dict[SettingsFinding, None] = field(default_factory=dict)
     """An ordered set: an anchor would repeat its problems wherever it is used."""
 
-    def read(self, node: Node, path: KeyPath, mark: SourceMark) -> Tree:
+    def read(self, node: Node, path: KeyPath, mark: FilePosition) -> Tree:
         # Anchors can multiply values exponentially, or contain themselves.
         if len(self.marks) >= MAX_VALUES or len(path) > MAX_DEPTH:
             self._report((), "the file repeats or nests its values far too often: check its anchors", _START)
@@ -164,9 +164,9 @@ class _Reader:
             return [self.read(item, (*path, index), _mark(item)) for index, item in enumerate(node.value)]
         return None if node.tag == f"{_STANDARD}null" else str(node.value)
 
-    def _pairs(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node, SourceMark]]:
+    def _pairs(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node, FilePosition]]:
         """Yield a mapping's own keys, then those that `<<` adds."""
-        seen: dict[str, SourceMark] = {}
+        seen: dict[str, FilePosition] = {}
         merged: list[Node] = []
         for key, value in node.value:
             mark = _mark(key)
@@ -188,12 +188,12 @@ class _Reader:
                     seen[str(key.value)] = _mark(key)
                     yield str(key.value), value, _mark(key)
 
-    def _report(self, path: KeyPath, message: str, mark: SourceMark) -> None:
+    def _report(self, path: KeyPath, message: str, mark: FilePosition) -> None:
         self.findings[SettingsFinding(path, message, mark)] = None
 
 
-def _mark(node: Node) -> SourceMark:
-    return SourceMark(node.start_mark.line + 1, node.start_mark.column + 1)
+def _mark(node: Node) -> FilePosition:
+    return FilePosition(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _syntax_finding(error: Exception) -> SettingsFinding:
@@ -206,7 +206,7 @@ def _syntax_finding(error: Exception) -> SettingsFinding:
     message = next((sentence for part, sentence in _SENTENCES.items() if part in words), _OTHERWISE)
     unclosed = "stream" in words and error.context_mark is not None
     mark = error.context_mark if unclosed else error.problem_mark
-    return SettingsFinding((), message, SourceMark(mark.line + 1, mark.column + 1) if mark else _START)
+    return SettingsFinding((), message, FilePosition(mark.line + 1, mark.column + 1) if mark else _START)
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -265,13 +265,13 @@ def find(tree: Tree, pattern: str, path: KeyPath = ()) -> Iterator[Place]:
     if not pattern:
         yield path, tree
     elif step == "*":
-        for at, value in items((path, tree)):
+        for at, value in items_or_single_value((path, tree)):
             yield from find(value, rest, at)
     elif isinstance(tree, dict) and step in tree:
         yield from find(tree[step], rest, (*path, step))
 
 
-def items(place: Place) -> Iterator[Place]:
+def items_or_single_value(place: Place) -> Iterator[Place]:
     """Yield the items of a list, or a single value as the only item; nothing for an empty value."""
     path, value = place
     if isinstance(value, list):
@@ -284,7 +284,7 @@ def texts_at(tree: Tree, *patterns: str) -> Iterator[tuple[KeyPath, str]]:
     """Yield the texts at the patterns, single or in lists."""
     for pattern in patterns:
         for place in find(tree, pattern):
-            yield from ((path, value) for path, value in items(place) if isinstance(value, str))
+            yield from ((path, value) for path, value in items_or_single_value(place) if isinstance(value, str))
 
 
 def text_at(tree: Tree, pattern: str) -> str | None:
@@ -304,13 +304,13 @@ def value_at(tree: Tree, path: KeyPath) -> Tree:
     return tree
 
 
-def leaves(tree: Tree, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def texts_with_paths(tree: Tree, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Yield every text in the tree with its path."""
     if isinstance(tree, str):
         yield path, tree
         return
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree or ()):
-        yield from leaves(value, (*path, key))
+        yield from texts_with_paths(value, (*path, key))
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -335,12 +335,12 @@ def flow(value: str | int | Sequence[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def block(section: Mapping[str, Written], depth: int = 0) -> Iterator[str]:
+def yaml_section_lines(section: Mapping[str, Written], depth: int = 0) -> Iterator[str]:
     """Yield a section's lines, indented from `depth` on."""
     for key, value in section.items():
         start = f"{INDENT * depth}{flow(key)}:"
         if isinstance(value, Mapping):
             yield start
-            yield from block(value, depth + 1)
+            yield from yaml_section_lines(value, depth + 1)
         else:
             yield f"{start} {flow(value)}"

@@ -15,14 +15,14 @@ from jobs.settings.document import (
     did_you_mean,
     dotted,
     find,
-    items,
-    leaves,
+    items_or_single_value,
     text_at,
     texts_at,
+    texts_with_paths,
     value_at,
 )
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
-from jobs.settings.references import ADDRESS, References, is_local, token_address
+from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
 from jobs.settings.schema import Settings
 
 CREATED = "created"
@@ -49,7 +49,7 @@ _QUERY_NAMES = (
 )
 
 
-def fitting_findings(tree: Tree, references: References) -> Iterator[SettingsFinding]:
+def inconsistency_findings(tree: Tree, references: ReferenceResolver) -> Iterator[SettingsFinding]:
     """Yield a finding for everything that is inconsistent with the rest of the file."""
     for check in _CHECKS:
         yield from (SettingsFinding(*found) for found in check(tree))
@@ -232,10 +232,10 @@ def _consent_is_clear(tree: Tree) -> Found:
 
 def _test_leads_have_marks(tree: Tree) -> Found:
     exclude = value_at(tree, ("exclude",))
-    if isinstance(exclude, dict) and not any(leaves(exclude)):
+    if isinstance(exclude, dict) and not any(texts_with_paths(exclude)):
         yield ("exclude",), "say what marks a test lead: email_domains, phones, names or fields; or take it out"
     for key in ("names", "fields"):
-        for path, text in leaves(value_at(exclude, (key,)), ("exclude", key)):
+        for path, text in texts_with_paths(value_at(exclude, (key,)), ("exclude", key)):
             if not normalise_label(text):
                 yield path, "a mark of test leads needs letters or digits"
 
@@ -312,7 +312,7 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
 
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
-    for path, text in leaves(tree):
+    for path, text in texts_with_paths(tree):
         # Nothing is read below an unknown key, which is reported by itself.
         if "${" in text and path not in read and path[0] in Settings.model_fields:
             yield path, "a ${VARIABLE} stands only for a secret or the credentials; write the value itself"
@@ -353,7 +353,7 @@ _ADDRESSES = (
 """Sections and keys; by default, each is a real platform's address."""
 
 
-def _a_clock_is_for_local_servers(tree: Tree, references: References) -> Found:
+def _a_clock_is_for_local_servers(tree: Tree, references: ReferenceResolver) -> Found:
     """Report a sandbox clock beside remote addresses: simulated time must never reach a real platform."""
     if value_at(tree, ("clock",)) is None:
         return
@@ -390,7 +390,7 @@ def _mapping(tree: Tree) -> dict[str, Tree]:
 def _destinations(tree: Tree) -> Found:
     """Yield the path and id of every destination; without an `id`, the platform is the id."""
     for platform in PLATFORMS:
-        for path, destination in items(((platform,), value_at(tree, (platform,)))):
+        for path, destination in items_or_single_value(((platform,), value_at(tree, (platform,)))):
             name = text_at(destination, "id")
             yield ((*path, "id"), name) if name else (path, platform)
 

@@ -16,21 +16,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from jobs.settings.document import (
-    Document,
     KeyPath,
+    ParsedSettingsFile,
     SettingsFinding,
     SettingsProblem,
     Tree,
     did_you_mean,
     dotted,
-    leaves,
     read_file,
+    texts_with_paths,
     value_at,
 )
-from jobs.settings.lint import fitting_findings, lint_warnings
-from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
-from jobs.settings.references import Address, EnvFile, References, read_env_file, split_address
-from jobs.settings.schema import ClickIds, ConsentRule, Settings, Zone
+from jobs.settings.lint import inconsistency_findings, lint_warnings
+from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
+from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
+from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
 from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address, state_path
 
 
@@ -67,8 +67,10 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
         secrets: whether to resolve secrets; commands that only read the state work without them.
     """
     document = read_file(path)
-    references = References(environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets)
-    env_file = references.used_env_file(text for _, text in leaves(document.tree))
+    references = ReferenceResolver(
+        environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets
+    )
+    env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:
         return Invalid(document.problems(findings, path), env_file)
@@ -79,7 +81,7 @@ Model = TypeVar("Model", bound=Strict)
 
 
 def _validate(
-    model: type[Model], document: Document, tree: Tree, references: References
+    model: type[Model], document: ParsedSettingsFile, tree: Tree, references: ReferenceResolver
 ) -> tuple[Model | None, list[SettingsFinding]]:
     findings = list(document.findings)
     if not isinstance(tree, dict):
@@ -89,7 +91,7 @@ def _validate(
         settings = model.model_validate(tree, context=references)
     except ValidationError as error:
         findings += _validation_findings(error, document)
-    return settings, [*findings, *fitting_findings(tree, references)]
+    return settings, [*findings, *inconsistency_findings(tree, references)]
 
 
 # ── pydantic's errors as findings ────────────────────────────────────────────────────────────────
@@ -128,7 +130,7 @@ _SYNONYMS = {"undo_if": "undo_when", "undo_on": "undo_when"}
 _OTHERWISE = "this value cannot be used here"
 
 
-def _validation_findings(error: ValidationError, document: Document) -> Iterator[SettingsFinding]:
+def _validation_findings(error: ValidationError, document: ParsedSettingsFile) -> Iterator[SettingsFinding]:
     """Yield each pydantic error as a finding at its place in the file."""
     for details in error.errors(include_url=False, include_input=False):
         location = details["loc"]
@@ -160,7 +162,7 @@ def _sentence(details: ErrorDetails, value: object) -> str:
     return _SENTENCES.get(details["type"], _OTHERWISE).format_map(context)
 
 
-def _path_in_file(location: Location, document: Document) -> KeyPath:
+def _path_in_file(location: Location, document: ParsedSettingsFile) -> KeyPath:
     """Drop the steps that the file lacks: the index of a bare item for a list, the tag of a union's choice."""
     path: KeyPath = ()
     for part in location:
@@ -200,9 +202,9 @@ class OpleadSection(Strict):
     clock: Address | None = None
     oplead: OpleadSettings = OpleadSettings()
     account: Slug | None = None
-    source: SourceSettings | None = None
+    source: ExportFileSettings | None = None
     webhooks: WebhookSettings | None = None
-    click_ids: ClickIds = ClickIds()
+    click_ids: UnlabelledClickIdSettings = UnlabelledClickIdSettings()
     stages: dict[Slug, OneOrMore] = Field(default_factory=dict)
     ignored_statuses: tuple[Text, ...] = ()
     consent: ConsentRule | None = None
@@ -243,8 +245,8 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
     `needed` are the optional keys that must be valid if the file has them.
     """
     document = read_file(path)
-    tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
-    env_file = references.used_env_file(text for _, text in leaves(tree))
+    tree, references = document.tree, ReferenceResolver(environ, path.parent, read_env_file(path.parent))
+    env_file = references.used_env_file(text for _, text in texts_with_paths(tree))
     keys = tree if isinstance(tree, dict) else {}
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
@@ -309,7 +311,9 @@ def partial_settings(
     if auth:
         section["auth"] = dict(auth)
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
-    for finding in fitting_findings({**rest, "oplead": {"token": reference, **section}}, References({}, Path())):
+    for finding in inconsistency_findings(
+        {**rest, "oplead": {"token": reference, **section}}, ReferenceResolver({}, Path())
+    ):
         raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:
         settings = OpleadSection.model_validate({**rest, "oplead": {**section, "token": SecretStr(token)}})

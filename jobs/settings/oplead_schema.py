@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from jobs.settings.references import Address, References
+from jobs.settings.references import Address, ReferenceResolver
 from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
@@ -26,14 +26,14 @@ HeaderName = Annotated[str, Like(HEADER_NAME, "a header's name has letters, digi
 
 def _beside_the_settings(value: object, info: ValidationInfo) -> object:
     """Have a relative path start at the settings file's folder."""
-    if isinstance(value, str) and isinstance(info.context, References):
+    if isinstance(value, str) and isinstance(info.context, ReferenceResolver):
         return info.context.folder / value
     return value
 
 
 def _files_beside_the_settings(pattern: str, info: ValidationInfo) -> str:
     """Have a relative pattern start at the settings file's folder, whatever characters that has."""
-    if Path(pattern).is_absolute() or not isinstance(info.context, References):
+    if Path(pattern).is_absolute() or not isinstance(info.context, ReferenceResolver):
         return pattern
     return f"{escape(str(info.context.folder.absolute()))}/{pattern}"
 
@@ -294,7 +294,7 @@ _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
-    is_known = isinstance(info.context, References) and info.context.looks_up
+    is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
     if is_known and len(secret.get_secret_value()) < SHORTEST_SECRET:
         raise ValueError(
             f"this secret has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -hex 32"
@@ -338,7 +338,7 @@ class WebhookSettings(Strict):
 
     @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:
-        is_known = isinstance(info.context, References) and info.context.looks_up
+        is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
         if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
             raise ValueError(
                 "the secret is part of an address, so it has letters, digits, . _ ~ and - only; "
@@ -350,7 +350,7 @@ class WebhookSettings(Strict):
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class SourceSettings(Strict):
+class ExportFileSettings(Strict):
     """Where leads come from if not from the API: files that somebody or a script exports from Oplead."""
 
     csv: Files | None = None

@@ -45,7 +45,7 @@ class EnvFile:
         for line in self.unclear_lines:
             yield f"{self.path}:{line}: this line is not read; write KEY=VALUE, and close every quote"
 
-    def how_to_set(self, name: str) -> str:
+    def missing_variable_instructions(self, name: str) -> str:
         """Return instructions for setting a variable that was not found."""
         if self.why_unread:
             return f"{self.why_unread}; fix that, or type  export {name}=…"
@@ -104,7 +104,7 @@ HOW_TO_REFER = "write ${VARIABLE} for an environment variable, or file:/path for
 
 
 @dataclass(frozen=True, slots=True)
-class References:
+class ReferenceResolver:
     """Resolves references; relative paths start at `folder`, the configuration file's own."""
 
     environ: Mapping[str, str] = field(repr=False)
@@ -174,7 +174,7 @@ class References:
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._filed(name))
         if found is None:
-            how = self.env_file.how_to_set(name) if self.env_file else f"type  export {name}=…"
+            how = self.env_file.missing_variable_instructions(name) if self.env_file else f"type  export {name}=…"
             raise ValueError(f"the environment variable {name} is not set: {how}")
         return found.strip()
 

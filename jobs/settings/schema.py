@@ -24,8 +24,8 @@ from pydantic import (
 )
 
 from jobs.settings.document import did_you_mean
-from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
-from jobs.settings.references import Address, References, is_local
+from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
+from jobs.settings.references import Address, ReferenceResolver, is_local
 from jobs.settings.types import (
     ActionId,
     Currency,
@@ -55,7 +55,7 @@ from jobs.timetable import by_cron
 FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
 
 
-class FieldValue(Strict):
+class ValueFromFieldSettings(Strict):
     """A conversion's value read from the lead."""
 
     field: Path_
@@ -78,12 +78,12 @@ class FieldValue(Strict):
 
 
 def _kind_of_value(value: object) -> str:
-    return "<field>" if isinstance(value, dict | FieldValue) else "<fixed>"
+    return "<field>" if isinstance(value, dict | ValueFromFieldSettings) else "<fixed>"
 
 
 # Discriminated by shape, so that an error is about the variant that was meant.
 Value = Annotated[
-    Annotated[FixedValue, Tag("<fixed>")] | Annotated[FieldValue, Tag("<field>")],
+    Annotated[FixedValue, Tag("<fixed>")] | Annotated[ValueFromFieldSettings, Tag("<field>")],
     Discriminator(_kind_of_value),
 ]
 
@@ -219,7 +219,7 @@ def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
 
 def _is_a_reference(info: ValidationInfo) -> bool:
     """Whether the value is still a reference instead of an address."""
-    return isinstance(info.context, References) and not info.context.looks_up
+    return isinstance(info.context, ReferenceResolver) and not info.context.looks_up
 
 
 def _metrics_file(value: object, info: ValidationInfo) -> object:
@@ -227,7 +227,7 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
         return value
     if not value.endswith(".prom") or not value.isprintable():
         raise ValueError("write the path of a file whose name ends in .prom: the node exporter reads no other")
-    return info.context.folder / value if isinstance(info.context, References) else value
+    return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
 
 
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
@@ -261,7 +261,7 @@ class NotifyWhen(Strict):
 # ── what counts ──────────────────────────────────────────────────────────────────────────────────
 
 
-class ClickIds(Strict):
+class UnlabelledClickIdSettings(Strict):
     """How to read click ids without a label."""
 
     bare: Literal["by_utm", "gclid", "fbclid", "reject"] = "by_utm"
@@ -442,7 +442,7 @@ class Settings(Strict):
     """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings = OpleadSettings()
     """Where and how leads are read; it needs a token at least, unless `source` names files."""
-    source: SourceSettings | None = None
+    source: ExportFileSettings | None = None
     """Files to read leads from instead of the API."""
     webhooks: WebhookSettings | None = None
     """The receiver of Oplead's webhooks; every reading of a lead takes in what they have reported of it."""
@@ -450,7 +450,7 @@ class Settings(Strict):
     """Your words for Oplead's status labels, such as won: [Gagné]."""
     ignored_statuses: tuple[Text, ...] = ()
     """Labels that mean nothing here; a label in neither list is reported."""
-    click_ids: ClickIds = ClickIds()
+    click_ids: UnlabelledClickIdSettings = UnlabelledClickIdSettings()
     """How click ids without a label are read."""
     consent: ConsentRule
     """Which field says that a lead's data may be sent, and which answers mean yes or no."""
@@ -483,7 +483,7 @@ class Settings(Strict):
     @field_validator("state")
     @classmethod
     def _a_file_of_this_machine(cls, state: str | None, info: ValidationInfo) -> str | None:
-        if not isinstance(info.context, References):
+        if not isinstance(info.context, ReferenceResolver):
             return state
         return state_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
 

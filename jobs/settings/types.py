@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from jobs.settings.references import References
+from jobs.settings.references import ReferenceResolver
 
 CURRENCIES = frozenset(
     """
@@ -78,16 +78,16 @@ Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
 """A duration such as `3 d`, at most ten years."""
 
 
-def digits(value: object) -> object:
+def accept_numeric_id(value: object) -> object:
     """Accept an id that YAML read as a number, such as 1234567890."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value.strip() if isinstance(value, str) else value
 
 
-def hyphened_digits(value: object) -> object:
+def remove_google_id_hyphens(value: object) -> object:
     """Remove hyphens from a Google id: customer ids appear as 123-456-7890, and people write other ids that way."""
-    return found.replace("-", "") if isinstance(found := digits(value), str) else found
+    return found.replace("-", "") if isinstance(found := accept_numeric_id(value), str) else found
 
 
 def one_or_many(value: object) -> object:
@@ -104,12 +104,14 @@ def true_or_false(value: object) -> object:
     return value.casefold() == "true"
 
 
-def _resolved(resolve: Callable[[References, str], object]) -> Callable[[object, ValidationInfo], object]:
+def _resolved(resolve: Callable[[ReferenceResolver, str], object]) -> Callable[[object, ValidationInfo], object]:
     """Return a validator that resolves text; without `References` in the context, as without a file, it is kept."""
 
     def validate(value: object, info: ValidationInfo) -> object:
         return (
-            resolve(info.context, value) if isinstance(info.context, References) and isinstance(value, str) else value
+            resolve(info.context, value)
+            if isinstance(info.context, ReferenceResolver) and isinstance(value, str)
+            else value
         )
 
     return validate
@@ -131,11 +133,11 @@ def _in_circulation(code: str) -> str:
 
 Secret = Annotated[
     SecretStr,
-    BeforeValidator(_resolved(References.secret)),
+    BeforeValidator(_resolved(ReferenceResolver.secret)),
     Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
 ]
-KeyFile = Annotated[Path, BeforeValidator(_resolved(References.key_file), json_schema_input_type=str)]
-_Hyphened = BeforeValidator(hyphened_digits, json_schema_input_type=str | int)
+KeyFile = Annotated[Path, BeforeValidator(_resolved(ReferenceResolver.key_file), json_schema_input_type=str)]
+_Hyphened = BeforeValidator(remove_google_id_hyphens, json_schema_input_type=str | int)
 CustomerId = Annotated[
     str, _Hyphened, Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890")
 ]
@@ -149,7 +151,7 @@ ActionId = Annotated[
 ]
 Digits = Annotated[
     str,
-    BeforeValidator(digits, json_schema_input_type=str | int),
+    BeforeValidator(accept_numeric_id, json_schema_input_type=str | int),
     Like(r"[0-9]{1,20}", "write the id, digits only"),
 ]
 Currency = Annotated[

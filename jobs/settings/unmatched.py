@@ -15,9 +15,9 @@ from jobs.settings.document import (
     Tree,
     did_you_mean,
     find,
-    leaves,
     read_file,
     texts_at,
+    texts_with_paths,
     value_at,
 )
 from jobs.settings.lint import CREATED, PLATFORMS
@@ -52,7 +52,7 @@ def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
     named = list(texts_at(tree, *_FIELDS))
     conditions = [place for pattern in _CONDITIONS for place in find(tree, pattern)]
     named += [((*at, path), path) for at, value in conditions if isinstance(value, dict) for path in value]
-    named += leaves(value_at(tree, ("oplead", "fields")), ("oplead", "fields"))
+    named += texts_with_paths(value_at(tree, ("oplead", "fields")), ("oplead", "fields"))
     return list(dict.fromkeys(named))
 
 

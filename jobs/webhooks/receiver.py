@@ -99,7 +99,7 @@ class Hook:
     """Parses a body received just now; raises ValueError if it is not a webhook."""
     inbox: GroupCommit
 
-    def is_meant_by(self, request: Request) -> bool:
+    def has_matching_secret(self, request: Request) -> bool:
         """Whether a request carries this account's secret."""
         place = request.path_params if self.header is None else request.headers
         return self.secret.equals(place.get(self.header or "secret", ""))
@@ -156,7 +156,7 @@ class Receiver:
     def _hook_for(self, request: Request) -> Hook | None:
         found = None
         for hook in self._hooks:  # always all of them: the time taken must not reveal which one matched
-            if hook.is_meant_by(request):
+            if hook.has_matching_secret(request):
                 found = hook
         return found
 

@@ -191,7 +191,7 @@ _FINGERPRINT_DIGITS = 12
 """Enough digits to tell a few addresses apart, too few to confirm a guessed one."""
 
 
-def ping_of(settings: Settings) -> Pings | None:
+def configured_dead_mans_switch(settings: Settings) -> Pings | None:
     """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None

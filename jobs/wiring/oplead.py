@@ -17,7 +17,7 @@ from connectors.ports import Clock
 from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
-from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
+from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings
 from jobs.settings.types import state_path
 
@@ -148,7 +148,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
 _ENDPOINTS = ("create", "update", "status", "document")
 
 
-def file_options(source: SourceSettings) -> "FileOptions":
+def file_options(source: ExportFileSettings) -> "FileOptions":
     """Return the options of the files to read."""
     from connectors.oplead.files import FileOptions  # noqa: PLC0415
 
@@ -182,7 +182,7 @@ def oplead_options(look: Look) -> "OpleadOptions":
         # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
         fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
-        click_ids=platform.ClickIdRules(**look.click_ids.model_dump()),
+        click_ids=platform.UnlabelledClickIdRules(**look.click_ids.model_dump()),
     )
 
 
@@ -223,9 +223,9 @@ def _pacer(
     service: tuple[str, str], per_minute: int, clock: Clock, folder: Path | None, cancel_token: CancelToken
 ) -> "Pacer":
     """Return a pacer for an address and a token, shared through the folder if there is one."""
-    from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
+    from connectors.rate_limit import Pacer, SharedRequestHistory, pace_file  # noqa: PLC0415
 
-    shared = None if folder is None else SharedPace(pace_file(folder, *service))
+    shared = None if folder is None else SharedRequestHistory(pace_file(folder, *service))
     return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
 
 

@@ -8,7 +8,7 @@ from connectors.survey import Survey
 from jobs.rules.extraction import read_amount
 from jobs.rules.model import UnreadableAmount, normalise_label
 from jobs.settings.load import OpleadSection
-from jobs.settings.oplead_schema import SourceSettings
+from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 
@@ -46,7 +46,7 @@ def survey_oplead(
 
 
 def survey_files(
-    look: OpleadSection, source: SourceSettings, *, leads: int, named: frozenset[str] = frozenset()
+    look: OpleadSection, source: ExportFileSettings, *, leads: int, named: frozenset[str] = frozenset()
 ) -> Survey:
     """Find out what the newest exported file holds, from roughly `leads` of its leads.
 

@@ -19,6 +19,7 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     Contact,
     DeliveryKey,
     EncodedEvent,
@@ -27,7 +28,6 @@ from connectors.records import (
     Outcome,
     OutcomeClass,
     Received,
-    Signal,
     StillPending,
     Target,
 )
@@ -104,7 +104,7 @@ class _Sink:
             click_id=click_id(kind, number, clicked_at),
             identifiers=self.sink.identify(CONTACT),
             value=Money(Decimal("1250.50"), "EUR"),
-            consent=Consent(Signal.GRANTED, Signal.GRANTED),
+            consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
         )
         event = replace(plain, **over)
         self.make_known(event.click_id)

@@ -1,4 +1,4 @@
-"""The contract of every sink that `Adjusts`, checked on each adapter over the wire and on each fake."""
+"""The contract of every sink that `AdjustmentSink`, checked on each adapter over the wire and on each fake."""
 
 import inspect
 from dataclasses import dataclass, replace
@@ -7,11 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.ports import Adjusts
+from connectors.ports import AdjustmentSink
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
-    Answered,
     EncodedEvent,
     Lost,
     Money,
@@ -19,6 +18,7 @@ from connectors.records import (
     OutcomeClass,
     Received,
     Refused,
+    RowOutcomes,
 )
 from tests.contract.sinks import EVERY, Fake, Real
 
@@ -127,13 +127,13 @@ def test_sink_implements_adjusts_if_its_limits_allow_corrections(name, sandbox, 
     adapter = EVERY[name]
     sink = (Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)).sink
 
-    assert (name in CORRECTING) == isinstance(sink, Adjusts) == bool(sink.limits.corrects)
+    assert (name in CORRECTING) == isinstance(sink, AdjustmentSink) == bool(sink.limits.corrects)
 
 
 @pytest.mark.parametrize("method", ["encode_adjustment", "adjust"])
 def test_signatures_match_the_port(played, method):
     """Parameters have the same names, kinds and order."""
-    _self, *promised = inspect.signature(getattr(Adjusts, method)).parameters.values()
+    _self, *promised = inspect.signature(getattr(AdjustmentSink, method)).parameters.values()
     given = inspect.signature(getattr(played.sink, method)).parameters.values()
 
     assert [(each.name, each.kind) for each in promised] == [(each.name, each.kind) for each in given]
@@ -344,6 +344,6 @@ def test_validate_only_corrects_nothing(played):
     played.world.open(validate_only=True)
     receipt = played.sink.adjust(played.target, played.freeze(played.adjustment(event)))
 
-    assert isinstance(receipt, Answered)
+    assert isinstance(receipt, RowOutcomes)
     assert {OutcomeClass.DONE} == {each.kind for each in receipt.outcomes}
     assert [(1, 1250.5)] == played.world.worth(event.key)

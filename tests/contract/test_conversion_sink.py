@@ -12,10 +12,10 @@ import pytest
 from connectors.errors import ConnectorError
 from connectors.ports import ConversionSink
 from connectors.records import (
-    Answered,
+    ConsentSignalValue,
     Contact,
     EncodedEvent,
-    Forgotten,
+    ForgottenRequest,
     Identifier,
     IdentifierKind,
     Lost,
@@ -25,7 +25,7 @@ from connectors.records import (
     PartlyRefused,
     Received,
     Refused,
-    Signal,
+    RowOutcomes,
     StillPending,
 )
 from tests import suite
@@ -63,7 +63,9 @@ CHANGES = {
     "amount": lambda event: replace(event, value=Money(Decimal("1250.51"), "EUR")),
     "currency": lambda event: replace(event, value=Money(event.value.amount, "CHF")),
     "no value": lambda event: replace(event, value=None),
-    "ad_user_data": lambda event: replace(event, consent=replace(event.consent, ad_user_data=Signal.DENIED)),
+    "ad_user_data": lambda event: replace(
+        event, consent=replace(event.consent, ad_user_data=ConsentSignalValue.DENIED)
+    ),
     "ad_personalization": lambda event: replace(event, consent=replace(event.consent, ad_personalization=None)),
 }
 """One change each, which must change the event's bytes unless they do not carry that property."""
@@ -279,7 +281,7 @@ def test_reports_a_refused_row_as_precisely_as_the_platform_does(played, way):
             assert told.outcome.kind not in GOOD
             assert [0, 0, 0, 0] == counted
         case _ if way == BY_ROW:
-            assert isinstance(told, Answered)
+            assert isinstance(told, RowOutcomes)
             assert [True, True, False, True] == [each.kind in GOOD for each in told.outcomes]
             assert [1, 1, 0, 1] == counted
         case _:
@@ -361,7 +363,7 @@ def test_unknown_ticket_is_forgotten_or_an_error(played, ticket):
     except ConnectorError:
         return
 
-    assert isinstance(told, Forgotten)
+    assert isinstance(told, ForgottenRequest)
 
 
 @only([name for name in REAL if REAL[name].answers_later])

@@ -221,6 +221,6 @@ def test_foreign_credentials_are_a_failed_finding(look, sandbox, tmp_path):
     """The token server does not know the key, or the platform the token."""
     key_file = tmp_path / "key.json"
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
-    key_file.write_text(oauth.OAuth(other).key_file(f"{sandbox.addresses['oauth']}/token"))
+    key_file.write_text(oauth.OAuthServer(other).key_file(f"{sandbox.addresses['oauth']}/token"))
 
     assert CheckVerdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}

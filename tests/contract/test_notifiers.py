@@ -9,7 +9,7 @@ import pytest
 from werkzeug import Response
 
 from connectors import notifiers
-from connectors.http import bounded
+from connectors.http import run_with_timeout
 from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_address
 
 HUNG = 0.3  # seconds
@@ -68,7 +68,7 @@ def test_bounds_the_wait_for_a_hanging_server(silent, monkeypatch, more):
 def test_wait_is_bounded_to_ten_seconds(monkeypatch):
     """The nightly run relies on this bound, for messages and for pings."""
     limits = []
-    monkeypatch.setattr(notifiers, "bounded", lambda _, seconds: limits.append(seconds))
+    monkeypatch.setattr(notifiers, "run_with_timeout", lambda _, seconds: limits.append(seconds))
     AppriseNotifier("json://127.0.0.1/hook").send("t", "x")
     DeadMansSwitch("http://127.0.0.1/id").ping(failed=False)
 
@@ -143,7 +143,7 @@ def test_ping_returns_false_when_the_monitor_is_down_or_hangs(closed, silent, mo
 
 def test_bounded_call_returns_or_raises_like_a_direct_call():
     """A result of `None` comes back too."""
-    assert 1 == bounded(lambda: 1, 5)
-    assert bounded(lambda: None, 5) is None
+    assert 1 == run_with_timeout(lambda: 1, 5)
+    assert run_with_timeout(lambda: None, 5) is None
     with pytest.raises(ZeroDivisionError):
-        bounded(lambda: 1 / 0, 5)
+        run_with_timeout(lambda: 1 / 0, 5)

@@ -856,7 +856,7 @@ def test_explain_shows_why_nothing_was_sent_and_what_to_do(played):
 @pytest.mark.xdist_group("a played account")
 def test_explain_shows_no_contact_data_or_full_click_id(played, population):
     """It prints no name, email address, phone number or full click id of a sent lead."""
-    truth = population.truth()
+    truth = population.ground_truth()
     leads = [lead for (lead,) in played.query("select distinct lead from delivery where state = 'accepted' limit 1")]
     secrets = [value for (value,) in played.query("select value from click_id")]
     for lead in leads:

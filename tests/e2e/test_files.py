@@ -10,7 +10,7 @@ from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from jobs.ledger import schema
 from jobs.ledger.runs import hold_account
 from jobs.pull.export import open_export
-from jobs.pull.ingest import DetailFetch, Pulled
+from jobs.pull.ingest import DetailFetch, PullResult
 from jobs.run_context import RunContext
 from jobs.wiring.night import connect, open_clock
 from tests.e2e.support import exports
@@ -383,7 +383,7 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
     ):
         run = RunContext(ledger, book, deps)
         open_export(run)
-        DetailFetch(run, Pulled(), until=clock.now() + DAY, started=clock.now(), afresh=True).read(["L-1"])
+        DetailFetch(run, PullResult(), until=clock.now() + DAY, started=clock.now(), afresh=True).read(["L-1"])
 
     assert {company.START} == {row.seen_at for row in company.rows(schema.LeadRow)}
 

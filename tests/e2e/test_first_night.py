@@ -24,7 +24,7 @@ def googles(population):
     """The readable leads, except those that carry only another platform's click ids."""
     return {
         lead: truth
-        for lead, truth in population.truth().items()
+        for lead, truth in population.ground_truth().items()
         if truth.kinds["shape"] == "sound"
         and (not truth.trace.readable or {"gclid", "gbraid", "wbraid"} & {kind for kind, _ in truth.trace.readable})
     }

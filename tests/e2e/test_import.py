@@ -25,8 +25,8 @@ from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands import lead_writes
-from jobs.oplead_commands.creation.creating import Creating
-from jobs.oplead_commands.creation.lead_values import lead_of
+from jobs.oplead_commands.creation.creating import LeadCreator
+from jobs.oplead_commands.creation.lead_values import lead_from_options
 from jobs.oplead_commands.creation.outbox import CreationState, hold_outbox, open_outbox, outbox_path
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
 from tests import quick
@@ -156,7 +156,7 @@ def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys
 def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monkeypatch):
     """However long its request waited before it left: Oplead may still be at work on it."""
     lost, read = [], []
-    look = Creating._read
+    look = LeadCreator._read
 
     def late(writer, _lead, leaving):
         leaving()
@@ -169,7 +169,7 @@ def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monke
         return look(creating, *given)
 
     monkeypatch.setattr(OpleadWriter, "create", late)
-    monkeypatch.setattr(Creating, "_read", reading)
+    monkeypatch.setattr(LeadCreator, "_read", reading)
 
     assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0)]))
 
@@ -196,8 +196,10 @@ def test_a_lead_that_may_be_either_of_two_is_left_to_a_human(oplead, capsys):
     """Somebody created the same person while the answer was lost."""
     file = leads_file(oplead.folder, [row(0), row(1)])
     with oplead.context() as context:
-        lead_writes.create(context, lead_of(_values(row(1)), [], context.known.settings.zone))
-        lead_writes.create(context, lead_of({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone))
+        lead_writes.create(context, lead_from_options(_values(row(1)), [], context.known.settings.zone))
+        lead_writes.create(
+            context, lead_from_options({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone)
+        )
     outbox_path(oplead.folder, "maison-durand").unlink()
     oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=1)
 
@@ -388,7 +390,7 @@ def test_what_is_shown_of_one_lead_holds_its_reference(oplead, capsys):
     )
 
     with oplead.context(dry_run=True) as context:
-        lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone), reference="R-77")
+        lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone), reference="R-77")
 
     assert re.search(r"leadData.projet +R-77", capsys.readouterr().out)
 
@@ -418,7 +420,7 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     outcomes = []
     for again in (False, False, True):
         with oplead.context(json=True) as context:
-            lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
+            lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone), again=again)
         outcomes.append(documented(capsys.readouterr().out)["outcome"])
 
     assert ["written", "created_before", "written"] == outcomes
@@ -429,7 +431,7 @@ def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, again=False, **
     """Create a lead and return what is printed as JSON."""
     capsys.readouterr()
     with oplead.context(key, json=True) as context:
-        lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
+        lead = lead_from_options({**JEANNE, **values}, [], context.known.settings.zone)
         lead_writes.create(context, lead, reference=reference, again=again)
     return documented(capsys.readouterr().out)
 
@@ -449,7 +451,7 @@ def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_c
     assert "city" not in oplead.lead(said["id"]).get("address", {})
     assert before + 1 == posts(oplead)
     with oplead.context() as context:
-        lead = lead_of({**JEANNE, "city": "Lyon"}, [], context.known.settings.zone)
+        lead = lead_from_options({**JEANNE, "city": "Lyon"}, [], context.known.settings.zone)
         assert Exit.ATTENTION == lead_writes.create(context, lead, reference="R-1")
     said = capsys.readouterr().out
     assert "it has other data, and those of now were not sent" in said

@@ -16,13 +16,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from connectors.crm import EventKind, Written
+from connectors.crm import EventKind, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.shape import Shape, shape_of
+from connectors.sandbox.oplead.shape import ApiShape, shape_of
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
@@ -34,7 +34,7 @@ from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.lead_values import lead_of
+from jobs.oplead_commands.creation.lead_values import lead_from_options
 from jobs.settings.load import PartialSettings, load_partial
 from tests import quick, suite
 from tests.e2e.support.typed import _as_it_was, documented
@@ -90,7 +90,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
     def create(self, capsys, **values):
         """Create a lead and return its id."""
         with self.context(json=True) as context:
-            lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
+            lead = lead_from_options({**JEANNE, **values}, [], context.known.settings.zone)
             assert Exit.DONE == lead_writes.create(context, lead, again=True)
         return documented(capsys.readouterr().out)["id"]
 
@@ -174,13 +174,13 @@ def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
 def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
     """Both show what would be written."""
     with oplead.context(dry_run=True) as context:
-        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
     shown = capsys.readouterr().out
     assert "POST /v1/leads" in shown
     assert "jeanne.exemple@example.com" in shown
     monkeypatch.setattr(Approval, "agrees", lambda *_: False)
     with oplead.context(yes=False) as context:
-        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
 
     assert "Nothing was written." in capsys.readouterr().out
     assert "POST /v1/leads" not in oplead.log[-2:]
@@ -192,7 +192,7 @@ def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
     before = oplead.log.count("POST /v1/leads")
 
     with oplead.context() as context:
-        code = lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        code = lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
 
     said = capsys.readouterr().out
     assert Exit.ATTENTION == code
@@ -206,7 +206,7 @@ def test_a_refused_lead_says_why_without_what_was_sent(oplead, capsys):
     oplead.sandbox.oplead.switch("errors_quote", value=True)
     with oplead.context() as context:
         code = lead_writes.create(
-            context, lead_of({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone)
+            context, lead_from_options({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone)
         )
 
     said = capsys.readouterr().out.partition("Refused")[2]
@@ -220,7 +220,7 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
     new = oplead.create(capsys)
 
     with oplead.context() as context:
-        code = lead_writes.update(context, new, lead_of({"city": "Lyon"}, ["leadData.budget=12000"], None))
+        code = lead_writes.update(context, new, lead_from_options({"city": "Lyon"}, ["leadData.budget=12000"], None))
 
     data = oplead.lead(new)
     assert Exit.DONE == code
@@ -248,7 +248,7 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
 def test_wrong_options_are_refused_before_anything_is_opened(values, fields, said):
     """The message names the option, never the value."""
     with pytest.raises(UsageError, match=re.escape(said)):
-        lead_of(values, fields, None)
+        lead_from_options(values, fields, None)
 
 
 def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
@@ -373,7 +373,7 @@ def test_a_lead_is_created_by_the_form_import(oplead, capsys):
     values = {**JEANNE, "gclid": None, "postcode": "69003", "country": "FR"}
 
     with oplead.context(SUPPLIER_KEY, json=True) as context:
-        assert Exit.DONE == lead_writes.create(context, lead_of(values, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_from_options(values, [], None))
 
     new = documented(capsys.readouterr().out)["id"]
     assert "jeanne.exemple@example.com" == oplead.lead(new)["contact"]["email"]
@@ -388,11 +388,11 @@ def test_the_form_import_refuses_click_ids_until_their_variable_is_known(oplead,
         oplead.context() as context,
         pytest.raises(UsageError, match=r"write oplead\.write\.form\.click_id"),
     ):
-        lead_writes.create(context, lead_of(values, [], None))
+        lead_writes.create(context, lead_from_options(values, [], None))
     oplead.file.write_text(oplead.file.read_text().replace('/addlead/"', '/addlead/", click_id: external_id'))
 
     with oplead.context(json=True) as context:
-        assert Exit.DONE == lead_writes.create(context, lead_of(values, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_from_options(values, [], None))
 
     new = documented(capsys.readouterr().out)["id"]
     assert "gclid=Cj0KCQjwAbC-dEf_123456" == oplead.lead(new)["leadData"]["externalID"]
@@ -403,7 +403,7 @@ def test_the_form_import_that_is_not_set_up_is_said(oplead):
     oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", "\n    via: form\n    fields:"))
 
     with oplead.context() as context, pytest.raises(Misconfigured, match=r"oplead\.write\.form is missing"):
-        lead_writes.create(context, lead_of(JEANNE, [], None))
+        lead_writes.create(context, lead_from_options(JEANNE, [], None))
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -483,7 +483,7 @@ def test_a_document_waits_for_a_platform_that_is_busy(oplead, capsys):
 )
 def test_the_guides_statuses_are_set_in_its_spelling(typed, sent):
     """Whatever case and accents they are typed with; both spellings of the quote."""
-    assert sent == statuses.label_of(typed, force=False)
+    assert sent == statuses.official_status_spelling(typed, force=False)
 
 
 def test_another_status_takes_force(oplead, capsys):
@@ -555,7 +555,7 @@ def test_a_status_that_somebody_has_set_meanwhile_stays(oplead, monkeypatch):
             return Lost("no answer")
 
     with oplead.context() as context:
-        receipt = statuses.settled(context, Writer(), None, "L-1", "Nurserie")
+        receipt = statuses.set_and_confirm_status(context, Writer(), None, "L-1", "Nurserie")
 
     assert Lost("no answer") == receipt
     assert [("L-1", "Nurserie")] == writes
@@ -564,8 +564,8 @@ def test_a_status_that_somebody_has_set_meanwhile_stays(oplead, monkeypatch):
 def test_a_file_of_statuses_stops_after_ten_lost_answers_and_names_what_is_left(oplead, capsys, monkeypatch):
     """Those that are set are not named: running them again might undo what was done since."""
     lines = "".join(f"L-{number},Nurserie\n" for number in range(13))
-    receipts = iter([Written(), *[Lost("no answer")] * 12])
-    monkeypatch.setattr(statuses, "settled", lambda *_: next(receipts))
+    receipts = iter([WriteAccepted(), *[Lost("no answer")] * 12])
+    monkeypatch.setattr(statuses, "set_and_confirm_status", lambda *_: next(receipts))
 
     code = oplead.run(statuses.set_many, quote(oplead.folder, "s.csv", f"id,status\n{lines}".encode()), force=False)
 
@@ -624,7 +624,7 @@ def test_a_list_that_the_key_may_not_read_is_said_plainly(oplead, capsys):
 def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
     """All create; a supplier's may not set a status, and is told in one sentence which key may."""
     with oplead.context(key, json=True) as context:
-        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], None))
     new = documented(capsys.readouterr().out)["id"]
 
     code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
@@ -682,7 +682,7 @@ def crowded(oplead):
     for _ in range(20):
         platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", Caller.ADMIN)
     yield oplead
-    platform.shape = Shape()
+    platform.shape = ApiShape()
 
 
 def test_subscriptions_on_the_second_page_count_too(crowded, capsys):

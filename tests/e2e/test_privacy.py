@@ -22,7 +22,7 @@ from connectors.records import Contact
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
-from jobs.cli.check import look_up
+from jobs.cli.check import compare_settings_with_platforms
 from tests.builders import stops
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.traffic import UPLOAD
@@ -189,7 +189,7 @@ class Witness:
     def look_up(self, name):
         """Query the platforms in this process with every logger at DEBUG; return the failed subjects."""
         with listening() as ears:
-            found = look_up(self.company.read_settings())
+            found = compare_settings_with_platforms(self.company.read_settings())
         self._note(f"{name}: the findings", repr(found))
         self._note(f"{name}: the log", "\n".join(ears.heard))
         return {each.subject for findings in found.values() for each in findings if each.verdict == "failed"}

@@ -184,7 +184,7 @@ def readable(population, shape):
     served = population.leads_at(FIRST_NIGHT)
     return {
         str(wire_id(lead, shape.ids)): truth
-        for lead, truth in population.truth().items()
+        for lead, truth in population.ground_truth().items()
         if lead in served and truth.kinds["shape"] == "sound"
     }
 

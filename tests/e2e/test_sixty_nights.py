@@ -10,7 +10,7 @@ import pytest
 from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
 from jobs.ledger.incidents import IncidentId, IncidentKind
-from jobs.rules.reasons import Scope
+from jobs.rules.reasons import DestinationScope
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in
 
@@ -175,7 +175,7 @@ def test_expiry_is_announced_three_days_ahead(years):
 def test_incident_clears_on_the_first_night_after_the_outage(years):
     """It stays open on each night until then."""
     for destination, nights in DOWN.items():
-        stopped = IncidentId(IncidentKind.STOPPED, Scope(destination))
+        stopped = IncidentId(IncidentKind.STOPPED, DestinationScope(destination))
         assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
     assert set() == set.union(*(years.standing[night] for night in (*range(20), *range(25, 40), *range(45, NIGHTS))))
     assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.IncidentRow))

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.documentation.page import specification
-from connectors.sandbox.oplead.options import Options
+from connectors.sandbox.oplead.options import OpenQuestionPositions
 from connectors.sandbox.oplead.shape import shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import Sandbox
@@ -95,7 +95,7 @@ def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, 
     """A specification of another version: another header, another prefix, other pages, other names."""
     other = shape_of({"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"})
     file = tmp_path / "old.json"
-    file.write_text(json.dumps(specification(other, Options(documentation="openapi3_json"))))
+    file.write_text(json.dumps(specification(other, OpenQuestionPositions(documentation="openapi3_json"))))
     account.sandbox.oplead.shape = shape_of({"pagination": "offset", "page_size": 20})
 
     told = probed(account, "--spec", str(file))

@@ -13,7 +13,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import read_json
-from connectors.oplead.items import find_items
+from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import PageWalk
 from tests.fuzz.corpus import cases
@@ -103,7 +103,7 @@ def written(value):
 @given(BODIES, st.none() | st.just("data") | st.just("data.items") | st.text(max_size=4))
 def test_list_of_leads_is_found_or_refused(body, path):
     """A list belongs to the answer itself, and a message contains none of its text."""
-    items = or_refused(lambda: find_items(body, path))
+    items = or_refused(lambda: find_lead_array(body, path))
 
     assert items is None or isinstance(items, list)
 
@@ -181,7 +181,7 @@ def test_corpus_answers(content):
         return
     for style in ("auto", "next_url", "cursor"):
         walk = fresh(PaginationOptions(style=style))
-        items = or_refused(lambda: find_items(body, None)) or []
+        items = or_refused(lambda: find_lead_array(body, None)) or []
         answer = OpleadAnswer(body, f"{ORIGIN}/v1/leads", None, None)
         place = or_refused(lambda: walk.position_after(walk.start(), answer, [str(one) for one in items]))  # noqa: B023
         assert place is None or urlsplit(ORIGIN + walk.address(place)).netloc == "api.exemple.fr"

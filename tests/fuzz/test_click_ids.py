@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.options import ClickIdRules
+from connectors.oplead.options import UnlabelledClickIdRules
 from connectors.records import ClickIdKind
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
@@ -86,7 +86,7 @@ IDS = st.text(string.ascii_letters + string.digits + "_-", min_size=20, max_size
 
 def read(value, *, utm_source=None, bare="reject", bare_digits="reject", label=None):
     """Read click ids within the time limit."""
-    rules = ClickIdRules(bare=bare, bare_digits=bare_digits)
+    rules = UnlabelledClickIdRules(bare=bare, bare_digits=bare_digits)
     with in_time():
         return read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS, label=label)
 

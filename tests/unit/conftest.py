@@ -3,13 +3,13 @@
 import pytest
 from sqlmodel import col, select
 
-from jobs.deliver.resolve import Resolved, recover, resolve
+from jobs.deliver.resolve import ResolvingResult, recover, settle_received_requests
 from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
-from jobs.run_context import Deps, Reading, RunContext
+from jobs.run_context import Deps, RunContext, RunReadingScope
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -45,7 +45,7 @@ class Account:
         for lead in leads:
             self.source.put(lead)
 
-    def night(self, *, reading=Reading.EVERYTHING):
+    def night(self, *, reading=RunReadingScope.EVERYTHING):
         """Run the whole job, or what is done between nights; return its summary."""
         self.source.made = 0
         with self.hold() as ledger:
@@ -71,9 +71,9 @@ class Account:
 
     def resolve(self):
         """Ask for outcomes; return what changed."""
-        done = Resolved()
+        done = ResolvingResult()
         with self.hold() as ledger:
-            resolve(self.run(ledger), done)
+            settle_received_requests(self.run(ledger), done)
         return done
 
     def rows(self, table=Delivery):

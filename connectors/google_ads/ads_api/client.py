@@ -32,8 +32,8 @@ from google.auth.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
 from connectors.google_ads.auth import GoogleOptions
-from connectors.http import CancelToken, bounded
-from connectors.one_call import UPLOAD_GRACE, checked_address, silence
+from connectors.http import CancelToken, run_with_timeout
+from connectors.one_call import UPLOAD_GRACE, checked_address, silence_vendor_logging
 
 VERSION = "v26"
 """API version, pinned because the default changes with the library."""
@@ -90,8 +90,10 @@ class AdsClient:
 
     def __init__(self, options: GoogleOptions) -> None:
         """Set up the calls; raise Misconfigured unless the endpoint is https, or http to this machine."""
-        silence("google.auth", "grpc")
-        silence(_LOGGER, below=logging.CRITICAL)  # it logs requests, and text that may quote them at WARNING
+        silence_vendor_logging("google.auth", "grpc")
+        silence_vendor_logging(
+            _LOGGER, below=logging.CRITICAL
+        )  # it logs requests, and text that may quote them at WARNING
         self._address = urlsplit(checked_address(options.ads_api_endpoint, "the Google Ads API endpoint"))
         self._is_plain = self._address.scheme == "http"
         self._login_customer_id = options.login_customer_id
@@ -105,7 +107,9 @@ class AdsClient:
             upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
             timeout, abort = self._timeout + _BEYOND_DEADLINE, service.transport.grpc_channel.close
             try:
-                return bounded(upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=abort)
+                return run_with_timeout(
+                    upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=abort
+                )
             except TimeoutError:
                 raise CallFailedError("CANCELLED", (), None) from None
 
@@ -173,7 +177,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
     channel.subscribe(note, try_to_connect=True)
     try:
-        bounded(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
+        run_with_timeout(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
     except TimeoutError:
         raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
     finally:

@@ -299,10 +299,10 @@ def _outcome(error: GoogleAdsError) -> Outcome:
     family = code.WhichOneof("error_code")
     if family is None:
         return Outcome(OutcomeClass.UNKNOWN, "ERROR_OF_A_NEWER_API")
-    return outcome_of(family, member_of(code, family), retry_after=_retry_delay(error))
+    return outcome_of(family, api_error_name(code, family), retry_after=_retry_delay(error))
 
 
-def member_of(code: Any, family: str) -> str:
+def api_error_name(code: Any, family: str) -> str:
     """Return the name of the error set in a message, or its number if the API is newer than the library."""
     number = getattr(code, family)
     member = code.DESCRIPTOR.fields_by_name[family].enum_type.values_by_number.get(number)

@@ -26,7 +26,6 @@ from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
     AdjustmentKind,
-    Answered,
     ClickIdKind,
     Contact,
     EncodedEvent,
@@ -40,6 +39,7 @@ from connectors.records import (
     Receipt,
     Refused,
     Resolution,
+    RowOutcomes,
     Target,
     utc,
 )
@@ -168,9 +168,9 @@ def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest
     `undo_via`.
     """
     match receipt:
-        case Answered(outcomes):
+        case RowOutcomes(outcomes):
             rows = zip(outcomes, request.conversion_adjustments, strict=True)
-            return Answered(tuple(_reread(outcome, row) for outcome, row in rows))
+            return RowOutcomes(tuple(_reread(outcome, row) for outcome, row in rows))
         case Refused(Outcome(code=code)) if code == _NOT_ALLOWLISTED:
             _, _, named = receipt.outcome.message.partition(", request ")
             message = ", request ".join(filter(None, (_NOT_OPEN, named)))
@@ -196,7 +196,7 @@ _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRE
 
 
 class AdsApiSink:
-    """`ConversionSink` and `Adjusts` for the Google Ads API; every call opens its own connection."""
+    """`ConversionSink` and `AdjustmentSink` for the Google Ads API; every call opens its own connection."""
 
     limits = platform.ADS_API
     encode = staticmethod(encode_event)
@@ -275,7 +275,7 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
         by_row.setdefault(error.row, []).append(error.outcome)
     if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
         return Lost("an answer without a result for each row")
-    return Answered(tuple(gravest(by_row[row]) if row in by_row else done for row in range(sent)))
+    return RowOutcomes(tuple(gravest(by_row[row]) if row in by_row else done for row in range(sent)))
 
 
 def _read_failure(error: CallFailedError, sent: int) -> Receipt:

@@ -17,7 +17,16 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
-from connectors.records import Answered, Lost, Miscounted, Outcome, OutcomeClass, PartlyRefused, Refused, StillPending
+from connectors.records import (
+    Lost,
+    Miscounted,
+    Outcome,
+    OutcomeClass,
+    PartlyRefused,
+    Refused,
+    RowOutcomes,
+    StillPending,
+)
 
 # https://developers.google.com/data-manager/api/reference/rest/v1/ErrorReason
 # https://developers.google.com/data-manager/api/reference/rest/v1/requestStatus/retrieve
@@ -189,7 +198,7 @@ class FieldViolation:
         return int(match[1]) if match else None
 
     @property
-    def in_events(self) -> bool:
+    def is_about_event(self) -> bool:
         """Whether it concerns an event, even if the path doesn't identify which."""
         return _EVENTS.search(self.path) is not None
 
@@ -224,7 +233,7 @@ class VendorError:
         if self.code not in CLASSES or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._blamed
-        if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
+        if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.is_about_event for each in blamed):
             # The fault lies outside the events, so bisecting them wouldn't help.
             of_target = all(_ACTION.search(each.path) for each in blamed)
             return replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=of_target)
@@ -259,7 +268,7 @@ class VendorError:
         if self.http < HTTPStatus.BAD_REQUEST:
             return OutcomeClass.UNKNOWN
         is_plain = self.status == "INVALID_ARGUMENT" and self.code in _GENERIC
-        is_of_a_row = is_plain or any(each.in_events for each in self._blamed)
+        is_of_a_row = is_plain or any(each.is_about_event for each in self._blamed)
         return OutcomeClass.FIX_DATA if is_of_a_row else OutcomeClass.FIX_CONFIG
 
     @property
@@ -353,7 +362,7 @@ class _ErrorCount(_Json):
     def code(self) -> str:
         return code_name(self.reason, ProcessingErrorReason) or _UNSPECIFIED
 
-    def is_sound(self, rows: int) -> bool:
+    def has_consistent_indices(self, rows: int) -> bool:
         """Return whether the indices, if given, are consistent with the count and the request."""
         indices = set(self.record_indices)
         return not indices or (
@@ -381,7 +390,7 @@ class _RequestStatus(_Json):
     request_status_per_destination: tuple[_Destination]
 
 
-def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused | Miscounted:
+def read_status(payload: object, rows: int) -> RowOutcomes | StillPending | PartlyRefused | Miscounted:
     """Return the outcome of a request of `rows` events to one destination.
 
     The platform's record count includes refused events, so unless the request FAILED, a count other than `rows` leaves
@@ -397,28 +406,28 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
     if status != "FAILED" and received is not None and received.record_count != rows:
         return Miscounted(received.record_count, rows)
     if status == "SUCCESS" and not counts:
-        return Answered((DONE,) * rows)
+        return RowOutcomes((DONE,) * rows)
     return _by_row(status, counts, rows) or _as_a_whole(status, counts, rows)
 
 
-def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> Answered | None:
+def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | None:
     """Return each row's outcome from the record indices; None if they are missing or inconsistent."""
-    if not all(count.record_indices and count.is_sound(rows) for count in counts):
+    if not all(count.record_indices and count.has_consistent_indices(rows) for count in counts):
         return None
     # The first reason wins for a row refused for several.
     codes = {index: count.code for count in reversed(counts) for index in count.record_indices}
     if not {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}.get(status):
         return None
-    return Answered(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
+    return RowOutcomes(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
 
 
-def _as_a_whole(status: str, counts: Sequence[_ErrorCount], rows: int) -> Answered | PartlyRefused:
+def _as_a_whole(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | PartlyRefused:
     """Return all rows refused if the answer consistently says so; otherwise the refused rows are unknown."""
     refused = sum(count.record_count for count in counts)
     reasons = tuple(dict.fromkeys(count.code for count in counts))
     agrees = refused >= rows or not counts  # counts "may not be populated in all cases"
-    if status == "FAILED" and agrees and all(count.is_sound(rows) for count in counts):
-        return Answered((_shared(reasons),) * rows)
+    if status == "FAILED" and agrees and all(count.has_consistent_indices(rows) for count in counts):
+        return RowOutcomes((_shared(reasons),) * rows)
     return PartlyRefused(min(max(refused, 1), rows), rows, reasons)
 
 

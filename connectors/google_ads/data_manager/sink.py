@@ -30,16 +30,15 @@ from connectors.google_ads.auth import (
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, silence
+from connectors.one_call import UPLOAD_GRACE, checked_address, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
     AdjustmentKind,
-    Answered,
     ClickIdKind,
     EncodedEvent,
     Event,
-    Forgotten,
+    ForgottenRequest,
     IdentifierKind,
     Lost,
     Outcome,
@@ -48,6 +47,7 @@ from connectors.records import (
     Received,
     Refused,
     Resolution,
+    RowOutcomes,
     Target,
     utc,
 )
@@ -142,7 +142,7 @@ A plain NOT_FOUND is not enough: it may come from an address that doesn't serve 
 
 
 class DataManagerSink:
-    """`ConversionSink` and `Adjusts` for the Data Manager API; every call opens its own connection."""
+    """`ConversionSink` and `AdjustmentSink` for the Data Manager API; every call opens its own connection."""
 
     limits = platform.DATA_MANAGER
     identify = staticmethod(platform.identify)
@@ -154,7 +154,9 @@ class DataManagerSink:
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
-        silence("google.ads.datamanager_v1", "google.auth")  # they log whole requests and tokens at DEBUG
+        silence_vendor_logging(
+            "google.ads.datamanager_v1", "google.auth"
+        )  # they log whole requests and tokens at DEBUG
         self._options, self._customer = options, options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(options, DATA_MANAGER_SCOPE)
@@ -192,7 +194,7 @@ class DataManagerSink:
             with closing(open_session(self._endpoint, self._account.token())) as session:
                 address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
                 ask = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
-                response = exchange(session, ask, timeout, cancel_token=self._options.cancel_token)
+                response = run_call(session, ask, timeout, cancel_token=self._options.cancel_token)
         except TokenRefusedError as error:
             raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
         except requests.RequestException as error:
@@ -222,7 +224,7 @@ class DataManagerSink:
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return exchange(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
+            return run_call(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
@@ -239,7 +241,7 @@ class DataManagerSink:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
         if not refusal.is_inconclusive:
             if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
-                return Forgotten(reason)
+                return ForgottenRequest(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
                 raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
@@ -269,7 +271,7 @@ class _Transport(IngestionServiceRestTransport):
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
         if request.validate_only:  # the API issues no request id for these
-            return Answered((platform.VALIDATED,) * len(request.events))
+            return RowOutcomes((platform.VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
     if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
         return Lost("an answer whose request id is none")

@@ -11,7 +11,7 @@ from pathlib import Path
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import NAMES, leaf, normalise
-from connectors.oplead.fields import loose
+from connectors.oplead.fields import loosely_normalised_name
 from connectors.oplead.files.table import Cell
 from connectors.oplead.options import FieldPaths
 
@@ -94,7 +94,7 @@ def _put(lead: dict[str, object], place: str, cell: Cell) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedColumns:
     """What the settings say about columns and need from them."""
 
     written: Mapping[str, str]
@@ -107,7 +107,7 @@ class Expected:
     """The fields without which nothing can be sent."""
 
 
-def columns_of(path: Path, titles: Sequence[str], expected: Expected) -> Columns:
+def columns_of(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> Columns:
     """Return what the columns mean.
 
     Raises:
@@ -117,11 +117,13 @@ def columns_of(path: Path, titles: Sequence[str], expected: Expected) -> Columns
     places = places_of(path, titles, expected)
     _expect_apart(path, titles, places)
     _expect_needed(path, titles, places.values(), expected)
-    ids = {loose(one) for one in expected.paths.id}
-    return Columns(places, frozenset(number for number, place in places.items() if loose(place) in ids))
+    ids = {loosely_normalised_name(one) for one in expected.paths.id}
+    return Columns(
+        places, frozenset(number for number, place in places.items() if loosely_normalised_name(place) in ids)
+    )
 
 
-def places_of(path: Path, titles: Sequence[str], expected: Expected) -> dict[int, str]:
+def places_of(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> dict[int, str]:
     """Return the places of the columns that are known: those written in the settings, and those with usual titles.
 
     Raises:
@@ -158,7 +160,7 @@ def places_of(path: Path, titles: Sequence[str], expected: Expected) -> dict[int
 class _Usual:
     """The places of usual titles."""
 
-    def __init__(self, expected: Expected) -> None:
+    def __init__(self, expected: ExpectedColumns) -> None:
         self._paths: dict[str, tuple[str, ...]] = {
             one.name: getattr(expected.paths, one.name) for one in fields(FieldPaths)
         }
@@ -190,11 +192,13 @@ class _Usual:
 
     def meaning_of(self, place: str) -> str:
         """Return the field whose place it is, else the place itself, spelt alike."""
-        return next((name for name, paths in self._paths.items() if _is_among(place, paths)), loose(place))
+        return next(
+            (name for name, paths in self._paths.items() if _is_among(place, paths)), loosely_normalised_name(place)
+        )
 
 
 def _is_among(place: str, paths: Collection[str]) -> bool:
-    return loose(place) in map(loose, paths)
+    return loosely_normalised_name(place) in map(loosely_normalised_name, paths)
 
 
 def _expect_apart(path: Path, titles: Sequence[str], places: Mapping[int, str]) -> None:
@@ -208,7 +212,7 @@ def _expect_apart(path: Path, titles: Sequence[str], places: Mapping[int, str]) 
                 )
 
 
-def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], expected: Expected) -> None:
+def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], expected: ExpectedColumns) -> None:
     lacking = {
         MEANINGS[name]: paths[0]
         for name in expected.needed

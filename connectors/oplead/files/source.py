@@ -9,7 +9,7 @@ from itertools import islice
 from connectors.errors import Misconfigured
 from connectors.oplead.fields import first_instant
 from connectors.oplead.files.checks import AHEAD, expect_as_much, expect_later, expect_recent
-from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, columns_of
+from connectors.oplead.files.columns import Columns, DamagedIdError, ExpectedColumns, columns_of
 from connectors.oplead.files.newest import newest_file, open_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.row_index import RowIndex
@@ -79,7 +79,7 @@ class FileSource:
         self._files = files
         self._clock = clock
         self._parser = LeadParser(options, wanted_fields)
-        self._expected = Expected(files.columns, options.fields, wanted_fields, needed)
+        self._expected = ExpectedColumns(files.columns, options.fields, wanted_fields, needed)
         self._opened: _Opened | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""

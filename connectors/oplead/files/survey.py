@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, leaf, normalise, normalise_path, tree_of
-from connectors.oplead.fields import loose
-from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, expect_known, places_of
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, leaf, normalise, normalise_path
+from connectors.oplead.fields import loosely_normalised_name
+from connectors.oplead.files.columns import Columns, DamagedIdError, ExpectedColumns, expect_known, places_of
 from connectors.oplead.files.newest import newest_file, open_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import StampedFile, Table
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
-from connectors.oplead.survey.places import Places, find_places
+from connectors.oplead.survey.places import FieldLocations, find_places
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of
 from connectors.survey import Suggestion, Survey
@@ -123,22 +123,22 @@ class _Guess:
         undecided = tuple(
             f'source.columns: no column is called "{title}"; correct it, or take it out' for title in lost
         )
-        expected = Expected(written, options.fields, named)
+        expected = ExpectedColumns(written, options.fields, named)
         try:
             known = places_of(file.path, titles, expected)
         except Misconfigured:  # two titles may mean the same: what they hold decides
             known = places_of(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
         else:
             expect_known(file.path, known)
-        taken = {loose(place) for place in known.values()}
+        taken = {loosely_normalised_name(place) for place in known.values()}
         places, made = dict(known), set()
         for column, title in enumerate(titles):
             if title and column not in places:
                 place = _made_from(title, column)
-                if loose(place) in taken:
+                if loosely_normalised_name(place) in taken:
                     place = f"column{column + 1}"
                 places[column] = place
-                taken.add(loose(place))
+                taken.add(loosely_normalised_name(place))
                 made.add(column)
         return cls(titles, places, made, written, options, named, undecided)
 
@@ -148,14 +148,14 @@ class _Guess:
         return Columns(self.places, frozenset(one for one in self.places if self._is_id(one)))
 
     def _is_id(self, column: int) -> bool:
-        return loose(self.places[column]) in map(loose, self.options.fields.id)
+        return loosely_normalised_name(self.places[column]) in map(loosely_normalised_name, self.options.fields.id)
 
     @property
     def suggested(self) -> Mapping[str, str]:
         """What to write under `source.columns`."""
         return {**self.written, **{self.titles[column]: place for column, place in sorted(self.chosen.items())}}
 
-    def settle(self, places: Places, items: Sequence[Item], readable: Readable, fold: Fold) -> None:
+    def settle(self, places: FieldLocations, items: Sequence[Item], readable: Readable, fold: Fold) -> None:
         """Give columns the places that what they hold calls for."""
         by_place = {place: column for column, place in self.places.items() if column in self.made}
         for one in fields(FieldPaths):
@@ -169,7 +169,7 @@ class _Guess:
                 usual = getattr(self.options.fields, one.name)
                 is_a_label = one.name == "click_id" and is_click_id_label(path)
                 self._choose(column, path if is_a_label or not usual else usual[0])
-        tree = tree_of(items)
+        tree = common_lead_paths(items)
         skipped = frozenset(normalise_path(place) for column, place in self.places.items() if column not in self.made)
         amounts = [seen.path for seen in amounts_of(tree, items, readable, skipped) if seen.readable]
         few = few_values_of(tree, items, skipped, fold)
@@ -186,9 +186,9 @@ class _Guess:
         """Give the only column of a kind the place that the settings name for it, else the usual one."""
         columns = [path for path in found if path in by_place]
         wanted = [path for path in sorted(self.named) if any(part in leaf(path) for part in parts)]
-        given = {loose(place) for place in self.places.values()}
-        lacking = [path for path in wanted if loose(path) not in given] or ([] if wanted else [usual])
-        if len(columns) == 1 and len(lacking) == 1 and loose(lacking[0]) not in given:
+        given = {loosely_normalised_name(place) for place in self.places.values()}
+        lacking = [path for path in wanted if loosely_normalised_name(path) not in given] or ([] if wanted else [usual])
+        if len(columns) == 1 and len(lacking) == 1 and loosely_normalised_name(lacking[0]) not in given:
             self._choose(by_place.pop(columns[0]), lacking[0])
             return
         for path in columns:

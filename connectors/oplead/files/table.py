@@ -10,7 +10,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from connectors.errors import Misconfigured
-from connectors.text import plain
+from connectors.text import strip_control_characters
 
 Cell = str | Decimal | bool | None
 """A cell as JSON would hold it; an empty one is None or blank."""
@@ -31,7 +31,7 @@ class Row:
 
 def title_of(cell: Cell) -> str:
     """Return a title fit to compare, store and show: on one line, without control characters."""
-    return " ".join(plain("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
+    return " ".join(strip_control_characters("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
 
 
 class Table(Protocol):

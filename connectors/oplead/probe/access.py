@@ -8,7 +8,7 @@ from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
-from connectors.oplead.probe.asking import Asker
+from connectors.oplead.probe.asking import LimitedRequestSender
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Opens a client; all clients share one rate limit."""
@@ -31,7 +31,7 @@ _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 def find_access(
     options: OpleadOptions, open_client: OpenClient, most: int, specified: AuthOptions | None = None
-) -> tuple[Asker, OpleadAnswer]:
+) -> tuple[LimitedRequestSender, OpleadAnswer]:
     """Return an asker with the first options that give access, and the list's response with them.
 
     Tries the configured options, then the specified auth style, then other common auth styles (after 401, 403) and
@@ -53,7 +53,7 @@ def find_access(
     is_first = True
     while auth is not None and prefix is not None:
         client = open_client(replace(options, auth=auth, path_prefix=prefix))
-        asker = Asker(client, most)
+        asker = LimitedRequestSender(client, most)
         try:
             with closing(client):
                 return asker, asker.list({})

@@ -10,7 +10,7 @@ from connectors.http import ATTEMPTS
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.items import find_items
+from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id
 
@@ -23,7 +23,7 @@ class RequestLimitReached(Exception):
 
 
 @dataclass(slots=True)
-class Asker:
+class LimitedRequestSender:
     """Sends a limited number of requests to a platform."""
 
     client: OpleadClient
@@ -67,7 +67,7 @@ class Asker:
 class LeadList:
     """The platform's list, read page by page; a response without a list, or an unusable one, raises Misconfigured."""
 
-    asker: Asker
+    asker: LimitedRequestSender
     items: str | None
     """`oplead.pagination.items`."""
     ids: tuple[str, ...]
@@ -75,7 +75,7 @@ class LeadList:
 
     def read(self, answer: OpleadAnswer) -> ListedPage:
         """Parse a response as a page of the list."""
-        items = tuple(find_items(answer.body, self.items))
+        items = tuple(find_lead_array(answer.body, self.items))
         return ListedPage(
             answer, items, tuple(text_of(first(item, self.ids)) or mark_without_id(item) for item in items)
         )
@@ -92,7 +92,7 @@ class LeadList:
         walk = PageWalk(options, self.asker.client)
         return (page for page, _ in walk.pages(walk.start(), read) if page is not None)
 
-    def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
+    def second_page_position(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
         return walk.position_after(walk.start(), first.answer, first.marks)
@@ -101,7 +101,7 @@ class LeadList:
         """Request the page at a position."""
         return self.read(self.asker.ask(PageWalk(options, self.asker.client).address(position)))
 
-    def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
+    def marks_of_numbered_page(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
         """Return the marks of a numbered page by its zero-based index; empty past the end."""
         if options.style == "offset":
             position = PagePosition("offset", str(index * page_size))

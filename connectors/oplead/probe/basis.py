@@ -11,7 +11,7 @@ from connectors.survey import Basis, FieldMatch
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class SettingsBasis:
     """What the settings rest on, and where the specification is contradicted."""
 
     rests_on: Mapping[str, Basis]
@@ -23,7 +23,7 @@ def judge(
     final: OpleadOptions,
     matches: tuple[FieldMatch, ...],
     specification: Specification | None,
-) -> Judgement:
+) -> SettingsBasis:
     """Compare the settings that are suggested with those that were configured and those that are specified."""
     usual = OpleadOptions(token="", zone=configured.zone)
     specified = as_specified(usual, specification) if specification else None
@@ -53,7 +53,7 @@ def judge(
             if said_path:
                 there = f"the specification says {said_path}, Oplead has it at {match.path}"
                 contradictions.append(f"oplead.fields.{match.field}: {there}.")
-    return Judgement(rests_on, tuple(contradictions))
+    return SettingsBasis(rests_on, tuple(contradictions))
 
 
 def _is_said(specification: Specification | None, name: str) -> bool:

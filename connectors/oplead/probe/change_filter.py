@@ -10,7 +10,7 @@ from connectors.oplead.fields import first_instant, since_query, write_moment
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.asking import RequestLimitReached
-from connectors.oplead.probe.trials import Effect, Trial, Trials
+from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, Trial
 
 _BEGINNINGS = (
     *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
@@ -53,7 +53,7 @@ class LeadDates:
 
 
 @dataclass(frozen=True, slots=True)
-class Filtering:
+class FilterSearchResult:
     """The filter found, if any, with notes for the report."""
 
     since_filter: SinceOptions | None
@@ -67,7 +67,7 @@ class FilterSearch:
 
     def __init__(
         self,
-        trials: Trials,
+        trials: ParameterTester,
         dates: Mapping[str, LeadDates],
         options: OpleadOptions,
         ahead: datetime,
@@ -87,38 +87,38 @@ class FilterSearch:
         self._always_wrong: list[str] = []
         """The names that are known but refused in every format."""
 
-    def find(self) -> Filtering:
+    def find(self) -> FilterSearchResult:
         """Return the filter by change; never suggest one that may filter by creation."""
         if (configured := self._options.since_filter) is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as {self._said_by}."
-            return Filtering(configured, self._ahead, (note,))
+            return FilterSearchResult(configured, self._ahead, (note,))
         notes: list[str] = []
         try:
             for found in chain(self._filters(), self._filters_with_both_ends()):
                 meaning = self._meaning(found)
                 if meaning == "changes":
-                    return Filtering(found, self._split, (*notes, _found(found)))
+                    return FilterSearchResult(found, self._split, (*notes, _found(found)))
                 if found.until_param is None:
                     notes.append(_ignored(found.param, meaning))
         except RequestLimitReached:
             notes.append("Changes: not every usual filter could be tried within the request limit.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
-        return Filtering(None, None, tuple(notes or [none]))
+        return FilterSearchResult(None, None, tuple(notes or [none]))
 
-    def check(self, found: SinceOptions, paging: PaginationOptions) -> Filtering:
+    def check(self, found: SinceOptions, paging: PaginationOptions) -> FilterSearchResult:
         """Return the filter that a specification names, unless it does something else; one request."""
         sized = {paging.size_param: str(paging.size)} if paging.size_param and paging.size else {}
         moment = self._split or self._ahead
         trial = self._trials.ask({**sized, **self._query(found, moment)})
-        if trial.page is None or trial.effect in {Effect.SAME, Effect.WRONG}:
+        if trial.page is None or trial.effect in {ParameterEffect.SAME, ParameterEffect.WRONG}:
             does = "refuses it" if trial.page is None else "ignores it"
             note = f"Changes: `{found.param}` is specified to list only what changed since a time, but Oplead {does}."
-            return Filtering(None, None, (note,))
+            return FilterSearchResult(None, None, (note,))
         dates = self._dates_on(trial.page)
         if self._split and (self._is_by_creation(dates) or self._has_older(dates)):
             note = f"Changes: `{found.param}` is specified to filter by change, but Oplead lists other leads with it."
-            return Filtering(None, None, (note,))
-        return Filtering(found, moment, (_found(found),))
+            return FilterSearchResult(None, None, (note,))
+        return FilterSearchResult(found, moment, (_found(found),))
 
     def _filters(self) -> Iterator[SinceOptions]:
         """Yield the parameters that filter out existing leads, each with its format."""
@@ -129,7 +129,7 @@ class FilterSearch:
                 if self._leaves_out(trial):
                     left.remove(trial.name)
                     yield SinceOptions(trial.name, form)
-                elif trial.effect is Effect.WRONG:
+                elif trial.effect is ParameterEffect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
             if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
@@ -149,10 +149,10 @@ class FilterSearch:
         for form in _FORMATS:
             every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
             together = dict(pair for one in every for pair in self._query(one, self._ahead).items())
-            if self._trials.ask(together).effect is Effect.SAME:
+            if self._trials.ask(together).effect is ParameterEffect.SAME:
                 continue
             for one in every:
-                if one.param not in found and self._ask(one, self._ahead).effect is not Effect.SAME:
+                if one.param not in found and self._ask(one, self._ahead).effect is not ParameterEffect.SAME:
                     found[one.param] = None
         return list(found)
 
@@ -166,7 +166,7 @@ class FilterSearch:
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether almost nothing is left; a platform may still list leads without a readable date."""
         shown = len(trial.page.marks) if trial.page else 0
-        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
+        return trial.effect is ParameterEffect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
 
     def _meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
         split = self._split

@@ -6,7 +6,7 @@ from decimal import Decimal
 from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import NAMES, NEEDED, leaf, normalise
 from connectors.oplead.fields import raw
-from connectors.oplead.items import find_items
+from connectors.oplead.items import find_lead_array
 
 _DEEPEST = 3
 _TOTALS = frozenset(
@@ -26,7 +26,7 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
         Misconfigured: there is no array of leads, or more than one candidate.
     """
     try:
-        return configured, find_items(body, configured)
+        return configured, find_lead_array(body, configured)
     except Misconfigured:
         arrays = [(path, value) for path, value in around_lists(body) if isinstance(value, list)]
         found = {
@@ -40,7 +40,7 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
         likely = [path for path, words in found.items() if words == max(found.values())]
         if len(likely) != 1:
             raise
-        return likely[0], find_items(body, likely[0])
+        return likely[0], find_lead_array(body, likely[0])
 
 
 def envelope_values(body: object) -> list[tuple[str, object]]:

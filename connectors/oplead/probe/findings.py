@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, leaf, tree_of
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, leaf
 from connectors.oplead.lead_parser import LeadParser
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.probe.change_filter import Filtering, LeadDates
-from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.probe.change_filter import FilterSearchResult, LeadDates
+from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.probe.sampling import LeadSample
-from connectors.oplead.survey.places import Places, find_places
+from connectors.oplead.survey.places import FieldLocations, find_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class ProbeFindings:
     """The options that gave access, with the array of leads and their fields as found."""
     now: datetime
     """The time by the later of the platform's clock and ours."""
-    paging: Paging
+    paging: PaginationSearchResult
     sample: LeadSample
-    places: Places
-    filtering: Filtering
+    places: FieldLocations
+    filtering: FilterSearchResult
     dates: tuple[LeadDates, ...]
     is_verified: bool = False
     """Whether it was read just as a night would, so that nothing needs to be read a second time."""
@@ -59,8 +59,8 @@ class ProbeFindings:
         """Yield the fields, amounts and consents that only detail pages hold."""
         in_list = self.fields_in_list
         yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
-        listed = {path for path, node in tree_of(self.sample.listed).items() if node.filled}
-        for path, node in tree_of(list(self.sample.detail_pages.values())).items():
+        listed = {path for path, node in common_lead_paths(self.sample.listed).items() if node.filled}
+        for path, node in common_lead_paths(list(self.sample.detail_pages.values())).items():
             is_needed = any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
             if node.filled and path not in listed and is_needed:
                 yield path

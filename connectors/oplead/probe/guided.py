@@ -13,15 +13,15 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
-from connectors.oplead.probe.asking import Asker, LeadList, RequestLimitReached
-from connectors.oplead.probe.change_filter import Filtering, FilterSearch, LeadDates
+from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
+from connectors.oplead.probe.change_filter import FilterSearch, FilterSearchResult, LeadDates
 from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import ProbeFindings
-from connectors.oplead.probe.pagination import PageSearch, Paging
-from connectors.oplead.probe.sampling import LeadSample, adds, in_turn, read_detail_pages
+from connectors.oplead.probe.pagination import PageSearch, PaginationSearchResult
+from connectors.oplead.probe.sampling import LeadSample, adds, read_detail_pages, sample_across_labels
 from connectors.oplead.probe.specification.reading import Specification
-from connectors.oplead.probe.trials import Effect, Trials, filter_effect
-from connectors.oplead.survey.places import Places, find_places
+from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
+from connectors.oplead.survey.places import FieldLocations, find_places
 
 MOST_REQUESTS = 5
 AHEAD = timedelta(days=300)
@@ -39,7 +39,7 @@ class ContradictedError(Exception):
 # ── what to try ──────────────────────────────────────────────────────────────────────────────────
 
 
-def specified_places(specification: Specification, options: OpleadOptions) -> Places:
+def specified_places(specification: Specification, options: OpleadOptions) -> FieldLocations:
     """Return where the fields of the made-up lead are; configured paths come first."""
     return find_places([specification.lead] if specification.lead else [], options)
 
@@ -86,7 +86,7 @@ class GuidedLook:
             UnknownHost: its host does not exist.
         """
         try:
-            return self._find(Asker(self.client, MOST_REQUESTS))
+            return self._find(LimitedRequestSender(self.client, MOST_REQUESTS))
         except TokenRefused as refusal:
             raise ContradictedError(
                 f"Oplead refuses the token as it is specified to be sent ({refusal.status})"
@@ -96,7 +96,7 @@ class GuidedLook:
         except Misconfigured as error:
             raise ContradictedError(str(error)) from None
 
-    def _find(self, asker: Asker) -> ProbeFindings | None:
+    def _find(self, asker: LimitedRequestSender) -> ProbeFindings | None:
         options = self.client.options
         walk = PageWalk(options.pagination, self.client)
         answer = asker.ask(walk.address(walk.start()))
@@ -114,21 +114,28 @@ class GuidedLook:
         options = replace(options, fields=places.fields)
         dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
         found = ProbeFindings(
-            options, now, paging, sample, places, Filtering(None, None, ()), tuple(dates.values()), is_verified=True
+            options,
+            now,
+            paging,
+            sample,
+            places,
+            FilterSearchResult(None, None, ()),
+            tuple(dates.values()),
+            is_verified=True,
         )
         if options.since_filter is None:
             note = (
                 "Changes: no filter by change is specified, so a night reads the whole list and finds changes itself."
             )
-            return replace(found, filtering=Filtering(None, None, (note,)))
+            return replace(found, filtering=FilterSearchResult(None, None, (note,)))
         if found.is_dated_by_own_pages:
             return found
-        search = FilterSearch(Trials(listed, front), dates, options, now + AHEAD)
+        search = FilterSearch(ParameterTester(listed, front), dates, options, now + AHEAD)
         return replace(found, filtering=search.check(options.since_filter, options.pagination))
 
     def _pages(
         self, listed: LeadList, options: PaginationOptions, front: ListedPage
-    ) -> tuple[Paging, tuple[ListedPage, ...]]:
+    ) -> tuple[PaginationSearchResult, tuple[ListedPage, ...]]:
         """Return the pagination and the first pages, two if there are more; raise ContradictedError if they repeat."""
         search, walk = PageSearch(listed, front), PageWalk(options, self.client)
         position = walk.position_after(walk.start(), front.answer, front.marks)
@@ -137,7 +144,7 @@ class GuidedLook:
             if not self.specification.says_pages and search.may_be_cut:
                 raise ContradictedError("no pages are specified, and the list looks cut")
             return search.as_specified(options, len(front.items)), (front,)
-        if filter_effect(front, page) is not Effect.OTHER:
+        if filter_effect(front, page) is not ParameterEffect.OTHER:
             raise ContradictedError("Oplead does not page its list as specified")
         is_end = walk.position_after(position, page.answer, page.marks) is None
         if options.size and len(front.items) < options.size:  # it serves shorter pages than it was asked for
@@ -153,7 +160,7 @@ class GuidedLook:
             raise
 
     def _sample(
-        self, asker: Asker, options: OpleadOptions, listed: LeadList, pages: tuple[ListedPage, ...]
+        self, asker: LimitedRequestSender, options: OpleadOptions, listed: LeadList, pages: tuple[ListedPage, ...]
     ) -> LeadSample:
         """Return the leads on the pages, some with their own page."""
         items = {mark: item for page in pages for mark, item in zip(page.marks, page.items, strict=True)}
@@ -162,8 +169,8 @@ class GuidedLook:
         details: dict[str, Mapping[str, object]] = {}
         if path:
             labels = {mark: text_of(first(item, options.fields.status)) for mark, item in items.items()}
-            chosen = in_turn([mark for mark in items if not lacks_id(mark)], labels, most)
-            details = read_detail_pages(Asker(asker.client, most), chosen, ids, path)
+            chosen = sample_across_labels([mark for mark in items if not lacks_id(mark)], labels, most)
+            details = read_detail_pages(LimitedRequestSender(asker.client, most), chosen, ids, path)
             asker.left -= len(chosen)
             if chosen and not details:
                 raise ContradictedError(f"no lead is found at {path}, where its own page is specified to be")
@@ -171,7 +178,7 @@ class GuidedLook:
         is_more = bool(details) and (more or self.specification.details_add)
         return LeadSample(pages, items, path if details else None, details, is_more, None, None)
 
-    def _places(self, sample: LeadSample, options: OpleadOptions) -> Places:
+    def _places(self, sample: LeadSample, options: OpleadOptions) -> FieldLocations:
         """Return where fields are; one that is specified may be empty on a few leads."""
         leads = list(sample.complete.values())
         places = find_places(leads, options)

@@ -12,7 +12,7 @@ from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.probe.asking import LeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next, stated_total
-from connectors.oplead.probe.trials import Effect, Trials, filter_effect
+from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -32,12 +32,12 @@ _PAGE_SIZES = frozenset(
 """Plausible page sizes; a list of exactly this length is not assumed to be complete."""
 _WANTED_SIZE, _SMALLER_SIZE = 100, 50
 _FEW = 2
-_ELSEWHERE = frozenset({Effect.OTHER, Effect.EMPTY, Effect.PAST})
+_ELSEWHERE = frozenset({ParameterEffect.OTHER, ParameterEffect.EMPTY, ParameterEffect.PAST})
 _ADDRESS = ("http://", "https://", "/", "?")
 
 
 @dataclass(frozen=True, slots=True)
-class Paging:
+class PaginationSearchResult:
     """How the list is paginated, as far as known."""
 
     options: PaginationOptions
@@ -63,7 +63,7 @@ class PageSearch:
         """Whose pagination is configured, with its verb."""
         self._list = leads
         self._first = first
-        self.trials = Trials(leads, first)
+        self.trials = ParameterTester(leads, first)
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
         self._hints = {
@@ -77,7 +77,7 @@ class PageSearch:
         self._header = next(headers, None) if self._stated is None else None
         self._total = self._header[1] if self._header else self._stated
 
-    def find(self) -> Paging:
+    def find(self) -> PaginationSearchResult:
         """Return how the list is paginated; `undecided` names the setting to write if that is unknown."""
         items = self._list.items
         bare = PaginationOptions(items=items)
@@ -93,7 +93,7 @@ class PageSearch:
         except RequestLimitReached:
             return self._unpaged(bare, reason=" (the request limit was reached first)")
 
-    def _configured(self, options: PaginationOptions) -> Paging | None:
+    def _configured(self, options: PaginationOptions) -> PaginationSearchResult | None:
         """Return the configured pagination, unless the responses contradict it."""
         if options.style == "auto" and options.next is None:
             return None
@@ -102,17 +102,25 @@ class PageSearch:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
             return self._found(options, f"all at once, as {self._said_by}", all_seen=True)
-        return self._found(options, f"as {self._said_by}") if effect in {Effect.OTHER, Effect.EMPTY} else None
+        return (
+            self._found(options, f"as {self._said_by}")
+            if effect in {ParameterEffect.OTHER, ParameterEffect.EMPTY}
+            else None
+        )
 
-    def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
+    def _effect_of_following(self, options: PaginationOptions) -> ParameterEffect | None:
         """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
         try:
-            position = self._list.following(options, self._first)
-            return Effect.SAME if position is None else filter_effect(self._first, self._list.page(options, position))
+            position = self._list.second_page_position(options, self._first)
+            return (
+                ParameterEffect.SAME
+                if position is None
+                else filter_effect(self._first, self._list.page(options, position))
+            )
         except Misconfigured:
             return None
 
-    def as_specified(self, options: PaginationOptions, seen: int | None) -> Paging:
+    def as_specified(self, options: PaginationOptions, seen: int | None) -> PaginationSearchResult:
         """Return the pagination that a specification describes, which worked; `seen` counts the leads, if all were."""
         found = self._found(options, f"as the specification says, with {counted(self._count, 'lead')} a page")
         stated = self._first.answer.totals.get(options.total_header or "", found.total)
@@ -125,9 +133,9 @@ class PageSearch:
 
     # ── what the first page states ───────────────────────────────────────────────────────────────
 
-    def _described(self, bare: PaginationOptions) -> Paging | None:
+    def _described(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for options in self._descriptions(bare):
-            if self._effect_of_following(options) is Effect.OTHER:
+            if self._effect_of_following(options) is ParameterEffect.OTHER:
                 return self._sized(options, "each page says where the next one is", described=True)
         is_all = False in self._hints if self._total is None else self._total <= self._count
         if is_all and self._leads_to(bare, None):
@@ -144,7 +152,7 @@ class PageSearch:
                 yield replace(bare, style="next_url", next=path)
                 continue
             for trial in self.trials.each(_CURSORS, value):
-                if trial.effect is Effect.OTHER:
+                if trial.effect is ParameterEffect.OTHER:
                     options = replace(bare, style="cursor", cursor_param=trial.name)
                     # No explicit path is needed if the cursor is found without it.
                     is_found = self._leads_to(options, PagePosition("cursor", value))
@@ -153,27 +161,27 @@ class PageSearch:
     def _leads_to(self, options: PaginationOptions, position: PagePosition | None) -> bool:
         """Whether `position` (None for the end) follows the first page with these options."""
         try:
-            return self._list.following(options, self._first) == position
+            return self._list.second_page_position(options, self._first) == position
         except Misconfigured:
             return False
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 
-    def _by_number(self, bare: PaginationOptions) -> Paging | None:
+    def _by_number(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for name in self._leading_on((*self._names_in_next(), *_NUMBERS), "2"):
             for start in (1, 0):
-                if self.trials.ask({name: str(start)}).effect is Effect.SAME:
+                if self.trials.ask({name: str(start)}).effect is ParameterEffect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
                     return self._sized(options, f"`{name}` numbers the pages, the first is {start}")
         return None
 
-    def _by_offset(self, bare: PaginationOptions) -> Paging | None:
+    def _by_offset(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for name in self._leading_on((*self._names_in_next(), *_OFFSETS), str(self._count), by_one="1"):
             options = replace(bare, style="offset", offset_param=name)
             return self._sized(options, f"`{name}` says how many leads to pass over")
         return None
 
-    def _by_last_id(self, bare: PaginationOptions) -> Paging | None:
+    def _by_last_id(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         marks = [mark for mark in self._first.marks if not lacks_id(mark)]
         if len(marks) < _FEW:
             return None
@@ -202,7 +210,7 @@ class PageSearch:
                     continue
                 yield from (name for name, number in pairs if number.isdecimal() and name not in _SIZES)
 
-    def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> Paging:
+    def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> PaginationSearchResult:
         """Return the way found, with longer pages if the platform serves them and they save requests."""
         try:
             name = self._size_param() if self._count < _WANTED_SIZE and self._count > _FEW else None
@@ -236,7 +244,7 @@ class PageSearch:
         past the end must have more than one page.
         """
         try:
-            position = self._list.following(options, page)
+            position = self._list.second_page_position(options, page)
             if position is None:
                 return True
             following = self._list.page(options, position)
@@ -248,17 +256,17 @@ class PageSearch:
         if not described:
             return effect in _ELSEWHERE
         keeps_size = position.kind == "cursor"
-        return effect is Effect.OTHER and (keeps_size or len(following.items) > self._count)
+        return effect is ParameterEffect.OTHER and (keeps_size or len(following.items) > self._count)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _found(
         self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
-    ) -> Paging:
+    ) -> PaginationSearchResult:
         total = self._count if self._stated is None and all_seen else self._stated
-        return Paging(options, size or self._count, total, self._header, (f"Pages: {how}.",))
+        return PaginationSearchResult(options, size or self._count, total, self._header, (f"Pages: {how}.",))
 
-    def _unpaged(self, bare: PaginationOptions, reason: str = "") -> Paging:
+    def _unpaged(self, bare: PaginationOptions, reason: str = "") -> PaginationSearchResult:
         """Return the result without a second page: the first page is everything, or pagination is undecided."""
         count, leads = self._count, counted(self._count, "lead")
         if self._total is not None and self._total > count:
@@ -272,16 +280,18 @@ class PageSearch:
                 "all your leads, write style: none"
             )
         else:
-            return Paging(bare, count, count, self._header, (f"Pages: all leads ({count}) came at once.",))
+            return PaginationSearchResult(
+                bare, count, count, self._header, (f"Pages: all leads ({count}) came at once.",)
+            )
         problem = f"oplead.pagination.style: {problem}; Oplead's API page names its parameters"
-        return Paging(bare, count, self._stated, self._header, (), (problem,))
+        return PaginationSearchResult(bare, count, self._stated, self._header, (), (problem,))
 
 
 _FARTHEST = 1 << 16
 _NEW_MEANWHILE = 2
 
 
-def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
+def with_total(leads: LeadList, paging: PaginationSearchResult, seen: int | None) -> PaginationSearchResult:
     """Return `paging` with the total: as stated, from a verified header, or by counting.
 
     `seen` is the number of leads, if the list was followed to its end.
@@ -294,11 +304,15 @@ def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
         return paging
     if seen is None and paging.is_numbered:
         with suppress(RequestLimitReached, Misconfigured):
-            seen = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
+            seen = count_leads(
+                lambda index: leads.marks_of_numbered_page(paging.options, index, paging.page_size), paging.page_size
+            )
     return replace(paging, total=seen)
 
 
-def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen: int | None) -> Paging:
+def _with_header(
+    leads: LeadList, paging: PaginationSearchResult, header: tuple[str, int], seen: int | None
+) -> PaginationSearchResult:
     name, total = header
     if not (_is_near(seen, total) if seen is not None else _ends_there(leads, paging, total)):
         note = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
@@ -313,13 +327,13 @@ def _is_near(seen: int, total: int) -> bool:
     return abs(seen - total) <= max(_NEW_MEANWHILE, total // 50)
 
 
-def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
+def _ends_there(leads: LeadList, paging: PaginationSearchResult, total: int) -> bool:
     """Whether the last page implied by `total` exists and holds the remaining leads."""
     if not paging.is_numbered or total <= 0:
         return False
     index = (total - 1) // paging.page_size
     try:
-        marks = leads.numbered(paging.options, index, paging.page_size)
+        marks = leads.marks_of_numbered_page(paging.options, index, paging.page_size)
     except (RequestLimitReached, Misconfigured):
         return False
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)

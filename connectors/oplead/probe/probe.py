@@ -10,11 +10,11 @@ from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.field_tree import tree_of
+from connectors.oplead.field_tree import common_lead_paths
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import access_notes, find_access
-from connectors.oplead.probe.asking import Asker, LeadList
+from connectors.oplead.probe.asking import LeadList, LimitedRequestSender
 from connectors.oplead.probe.basis import judge
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate
@@ -22,10 +22,14 @@ from connectors.oplead.probe.findings import Notes, ProbeFindings
 from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
 from connectors.oplead.probe.sampling import take_sample
-from connectors.oplead.probe.specification.documentation import Documentation
+from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
-from connectors.oplead.probe.specification.written import places_of_new, subscribed, written
+from connectors.oplead.probe.specification.written import (
+    places_of_new,
+    subscription_settings_found,
+    write_settings_found,
+)
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
 from connectors.oplead.probe.verification import settle
 from connectors.oplead.survey.places import find_places
@@ -37,7 +41,7 @@ MAX_REQUESTS = 100
 """The request limit for finding access, pagination and filters; sampling and verification are extra."""
 SAMPLE = 300
 """How many leads to look at where nobody says."""
-_NOBODY_LOOKED = Documentation(None, "")
+_NOBODY_LOOKED = SpecificationSearchResult(None, "")
 _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
@@ -56,7 +60,7 @@ class OpleadProbe:
     """The allowed request rate, used to estimate how long a night takes."""
     readable: Readable
     fold: Fold
-    documentation: Documentation | None = None
+    documentation: SpecificationSearchResult | None = None
     """What came of looking for the platform's specification; None if nobody looked."""
     named: frozenset[str] = frozenset()
     """Paths named in the settings, whose filled leads are counted."""
@@ -132,7 +136,12 @@ class OpleadProbe:
         return self._clients[-1]
 
     def _survey(
-        self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes, specification: Specification | None
+        self,
+        asker: LimitedRequestSender,
+        answer: OpleadAnswer,
+        leads: int,
+        notes: Notes,
+        specification: Specification | None,
     ) -> Survey:
         """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
@@ -174,13 +183,13 @@ class OpleadProbe:
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = settle(found, notes, self._open)
         notes.suspicions.extend(read.suspicions(places))
-        empty = [path for path, node in tree_of(read.leads).items() if not node.filled and not node.is_listed]
+        empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled and not node.is_listed]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
         judgement = judge(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
-        specified = written(specification, options) if specification else {}
+        specified = write_settings_found(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         listed = ReadLeads.of(list(sample.every.values()), found.options)
         summary = summary_of(
@@ -197,7 +206,7 @@ class OpleadProbe:
             rests_on=judgement.rests_on,
             write=specified,
             shown_at={} if "create" in specified else dict(places_of_new(places.matches, options)),
-            subscriptions=subscribed(specification) if specification else {},
+            subscriptions=subscription_settings_found(specification) if specification else {},
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
@@ -236,7 +245,7 @@ _PAUSE = timedelta(seconds=2)
 _LOOKS = 2
 
 
-def refuse_standing_clock(asker: Asker, answer: OpleadAnswer) -> None:
+def refuse_standing_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> None:
     """Check over several responses that a loopback server's clock runs, if it is far from ours.
 
     Raises:

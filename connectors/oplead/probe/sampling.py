@@ -7,12 +7,12 @@ from itertools import islice, zip_longest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadRefused, TokenRefused
-from connectors.oplead.field_tree import tree_of
+from connectors.oplead.field_tree import common_lead_paths
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.lead_parser import lead_among, objects_in
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.asking import Asker, LeadList, RequestLimitReached
-from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
+from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.survey.places import find_places
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
@@ -63,9 +63,11 @@ class LeadSample:
         return [self.items[mark] for mark in self.detail_pages]
 
 
-def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
+def take_sample(leads: LeadList, first_page: ListedPage, paging: PaginationSearchResult, count: int) -> LeadSample:
     """Read about `count` leads from the start of the list."""
-    asker = Asker(leads.asker.client, count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
+    asker = LimitedRequestSender(
+        leads.asker.client, count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES
+    )
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
@@ -98,7 +100,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
 
 
 def _detail_pages(
-    asker: Asker, id_paths: tuple[str, ...], items: Mapping[str, object]
+    asker: LimitedRequestSender, id_paths: tuple[str, ...], items: Mapping[str, object]
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
     """Return the detail path, the detail pages read (more if they add to the list), and whether they do."""
     options = asker.client.options
@@ -113,12 +115,12 @@ def _detail_pages(
         return path, found, False
     status_paths = find_places(list(items.values()), options).fields.status
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
-    rest = [mark for mark in in_turn(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
+    rest = [mark for mark in sample_across_labels(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **read_detail_pages(asker, rest, id_paths, path)}, True
 
 
 def read_detail_pages(
-    asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
+    asker: LimitedRequestSender, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
     """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
     found: dict[str, Mapping[str, object]] = {}
@@ -141,11 +143,11 @@ def _object(item: object) -> Mapping[str, object]:
 
 def adds(listed: object, details: Mapping[str, object]) -> bool:
     """Whether a detail page fills a path that the list entry does not."""
-    before = {path for path, node in tree_of([listed]).items() if node.filled}
-    return any(node.filled and path not in before for path, node in tree_of([details]).items())
+    before = {path for path, node in common_lead_paths([listed]).items() if node.filled}
+    return any(node.filled and path not in before for path, node in common_lead_paths([details]).items())
 
 
-def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
+def sample_across_labels(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
     """Return `count` marks, taking each label in turn: some fields exist only on the few sold leads."""
     groups: dict[str | None, list[str]] = {}
     for mark in marks:

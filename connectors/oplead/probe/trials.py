@@ -18,7 +18,7 @@ _MOSTLY, _HARDLY = 0.8, 0.2
 _DIGITS = re.compile(rb"\d+")
 
 
-class Effect(Enum):
+class ParameterEffect(Enum):
     """The effect of a parameter on the first page."""
 
     SAME = auto()  # the first page again: the parameter is ignored or changes nothing
@@ -35,12 +35,12 @@ class Trial:
     """The result of a request with one or more parameters."""
 
     name: str
-    effect: Effect
+    effect: ParameterEffect
     page: ListedPage | None
 
 
 @dataclass(frozen=True)
-class Trials:
+class ParameterTester:
     """Tries parameters on a list and compares each result with the same first page."""
 
     leads: LeadList
@@ -61,9 +61,9 @@ class Trials:
         if self.refusal is not None:
             yield from (self.ask({name: value}) for name in names)
         elif len(names) == 1:
-            if (trial := self.ask({names[0]: value})).effect is not Effect.SAME:
+            if (trial := self.ask({names[0]: value})).effect is not ParameterEffect.SAME:
                 yield trial
-        elif names and self.ask(dict.fromkeys(names, value)).effect is not Effect.SAME:
+        elif names and self.ask(dict.fromkeys(names, value)).effect is not ParameterEffect.SAME:
             middle = len(names) // 2
             yield from self.each(names[:middle], value)
             yield from self.each(names[middle:], value)
@@ -73,16 +73,16 @@ class Trials:
         answer = self._page(query)
         if isinstance(answer, ListedPage):
             return Trial("&".join(query), filter_effect(self.first, answer), answer)
-        return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
+        return Trial("&".join(query), ParameterEffect.WRONG if len(query) > 1 else self._refused(answer, query), None)
 
-    def _refused(self, answer: OpleadRefused, query: Mapping[str, str]) -> Effect:
+    def _refused(self, answer: OpleadRefused, query: Mapping[str, str]) -> ParameterEffect:
         known = self.refusal
         if answer.status == _NOT_FOUND and (known is None or known.status != _NOT_FOUND):
-            return Effect.PAST
+            return ParameterEffect.PAST
         if known is None:
-            return Effect.WRONG
+            return ParameterEffect.WRONG
         is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
-        return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
+        return ParameterEffect.UNKNOWN if is_alike or answer.status is None else ParameterEffect.WRONG
 
     def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
         try:
@@ -95,16 +95,16 @@ class Trials:
             return OpleadRefused(str(error), 200)
 
 
-def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
+def filter_effect(first: ListedPage, page: ListedPage) -> ParameterEffect:
     """Classify how a page differs from the first one, tolerating a few leads added or removed meanwhile."""
     if not page.marks:
-        return Effect.EMPTY if first.marks else Effect.SAME
+        return ParameterEffect.EMPTY if first.marks else ParameterEffect.SAME
     shared = len({*page.marks} & {*first.marks})
     if shared <= _HARDLY * len(page.marks):
-        return Effect.OTHER
+        return ParameterEffect.OTHER
     if shared >= _MOSTLY * len(first.marks):
-        return Effect.SAME
-    return Effect.FEWER
+        return ParameterEffect.SAME
+    return ParameterEffect.FEWER
 
 
 def _comparable(answer: OpleadRefused, query: Mapping[str, str]) -> tuple[int | None, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from connectors.oplead.fields import find, shape
 from connectors.oplead.survey.values import SHARED
 from connectors.records import ClickIdKind, Lead
-from connectors.survey import SourceSeen
+from connectors.survey import UtmSourceClickIds
 
 _ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)
 """Lengths to which database columns and forms commonly truncate."""
@@ -21,7 +21,7 @@ _DIGITS = re.compile(r"\d{5,}")
 _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "tiktok", "linkedin", "fb", "ig"})
 
 
-def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
+def click_id_kinds_by_source(leads: Sequence[Lead]) -> tuple[UtmSourceClickIds, ...]:
     """Return the kinds of click ids by `utm_source`, commonest source first."""
     counts = Counter(lead.utm.source or "" for lead in leads)
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
@@ -34,11 +34,11 @@ def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
     for source, group in sorted(shown.items(), key=lambda one: -len(one[1])):
         kinds = Counter(kind.value for lead in group for kind in {one.kind for one in lead.click_ids})
         undecided = sum(lead.click_id_problem is not None for lead in group)
-        seen.append(SourceSeen(source, len(group), dict(kinds.most_common()), undecided))
+        seen.append(UtmSourceClickIds(source, len(group), dict(kinds.most_common()), undecided))
     return tuple(seen)
 
 
-def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
+def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
     """Yield a sentence for each sign that click ids were damaged in transit.
 
     `answers` is the JSON of the same leads, and `paths` the paths of click ids in it.

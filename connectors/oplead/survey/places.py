@@ -5,10 +5,19 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
-from connectors.oplead.field_tree import CONTACT, NAMES, NEEDED, is_date, leaf, normalise, normalise_path, tree_of
+from connectors.oplead.field_tree import (
+    CONTACT,
+    NAMES,
+    NEEDED,
+    common_lead_paths,
+    is_date,
+    leaf,
+    normalise,
+    normalise_path,
+)
 from connectors.oplead.fields import find, first, raw, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
-from connectors.oplead.options import CANDIDATES, ClickIdRules, FieldPaths, OpleadOptions, Paths
+from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths, UnlabelledClickIdRules
 from connectors.survey import FieldMatch
 
 _SEVERAL = frozenset({"phone", "email"})
@@ -37,7 +46,7 @@ _SOUGHT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class FieldLocations:
     """Where fields are, with the details for the report."""
 
     fields: FieldPaths
@@ -46,7 +55,7 @@ class Places:
     """What was sought in vain, in words, by the field that is needed."""
 
 
-def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
+def find_places(leads: Sequence[object], options: OpleadOptions) -> FieldLocations:
     """Locate each of `oplead.fields`, keeping a configured path that works."""
     return _PlaceSearch(leads, options).find()
 
@@ -54,10 +63,10 @@ def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
 class _PlaceSearch:
     def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
         self._leads = leads
-        self._tree = tree_of(leads)
+        self._tree = common_lead_paths(leads)
         self._options = options
 
-    def find(self) -> Places:
+    def find(self) -> FieldLocations:
         names = [one.name for one in fields(FieldPaths)]
         found = {name: self._place(name) for name in names if name != "click_id"}
         paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
@@ -67,7 +76,7 @@ class _PlaceSearch:
         lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
         matches = (FieldMatch(name, self._as_spelt(found[name][1]), filled[name]) for name in names)
         undecided = {name: self._sought(name) for name in lacking} if self._leads else {}
-        return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
+        return FieldLocations(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
     def _place(self, field: str) -> tuple[Paths, str | None]:
         """Return the paths to use and the one that holds the field on most leads."""
@@ -159,7 +168,9 @@ class _PlaceSearch:
         """Do what `_place` does, judging paths by the click ids that can be read there."""
         sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
 
-        def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
+        def with_ids(
+            paths: Sequence[str], rules: UnlabelledClickIdRules = self._options.click_ids
+        ) -> dict[str, set[int]]:
             return {path: self._with_ids(path, sources, rules) for path in paths}
 
         configured = known.click_id
@@ -175,7 +186,7 @@ class _PlaceSearch:
             return tuple(ranked), ranked[0]
         nodes = [(path, node) for path, node in self._tree.items() if not node.is_listed]
         texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.every())]
-        labelled = with_ids(texts, ClickIdRules(bare="reject"))
+        labelled = with_ids(texts, UnlabelledClickIdRules(bare="reject"))
         found = max(labelled, key=lambda path: len(labelled[path]), default=None)
         if found is not None and labelled[found]:
             return (found,), found
@@ -191,7 +202,7 @@ class _PlaceSearch:
             if leaf(path) in NAMES["click_id"] or is_click_id_label(path.rpartition(".")[2])
         ]
 
-    def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
+    def _with_ids(self, path: str, sources: Sequence[str | None], rules: UnlabelledClickIdRules) -> set[int]:
         """Return the indexes of the leads in which a path yields click ids."""
         read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
         values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))

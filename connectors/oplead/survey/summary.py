@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from connectors.contact import lost_phones
-from connectors.oplead.field_tree import CONTACT, key_paths, normalise_path, tree_of
+from connectors.contact import summarise_unusable_phones
+from connectors.oplead.field_tree import CONTACT, common_lead_paths, key_paths, normalise_path
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.survey.click_ids import sources_of, suspicions_of
-from connectors.oplead.survey.places import Places
+from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
+from connectors.oplead.survey.places import FieldLocations
 from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of, past_labels_of, surveyed_labels
 from connectors.records import Lead
 from connectors.survey import Survey
@@ -49,17 +49,17 @@ class ReadLeads:
         share = f"{number(len(self.unreadable))} of {counted(len(self.leads), 'lead')}"
         return f"{share} cannot be read, most for this: {commonest}"
 
-    def suspicions(self, places: Places) -> Iterator[str]:
+    def suspicions(self, places: FieldLocations) -> Iterator[str]:
         """Yield a sentence for each sign that click ids or telephone numbers are damaged."""
-        yield from suspicions_of(self.records, self.leads, places.fields.click_id)
-        if lost := lost_phones([record.contact for record in self.records]):
+        yield from click_id_damage_signs(self.records, self.leads, places.fields.click_id)
+        if lost := summarise_unusable_phones([record.contact for record in self.records]):
             yield f"{lost}."
 
 
 def summary_of(
     read: ReadLeads,
     listed: ReadLeads,
-    places: Places,
+    places: FieldLocations,
     *,
     zone: ZoneInfo,
     named: frozenset[str],
@@ -67,7 +67,7 @@ def summary_of(
     fold: Fold,
 ) -> Survey:
     """Return what leads hold; `listed` are all that were seen, even those whose own page was not read."""
-    leads, tree = read.leads, tree_of(read.leads)
+    leads, tree = read.leads, common_lead_paths(read.leads)
     contact = [path for one in CONTACT for path in getattr(places.fields, one)]
     matched = [match.path for match in places.matches if match.path]
     known = frozenset(map(normalise_path, (*contact, *matched)))
@@ -80,5 +80,5 @@ def summary_of(
         named={path: sum(bool(find(lead, path)) for lead in leads) for path in sorted(named)},
         few_values=few_values_of(tree, leads, known, fold),
         amounts=amounts_of(tree, leads, readable, known),
-        sources=sources_of(read.records),
+        sources=click_id_kinds_by_source(read.records),
     )

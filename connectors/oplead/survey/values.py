@@ -10,7 +10,7 @@ from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, leaf
 from connectors.oplead.fields import find, shape, text_of
 from connectors.oplead.options import Paths
 from connectors.records import Lead
-from connectors.survey import AmountSeen, FewValues, SurveyedLabel
+from connectors.survey import AmountPath, FewValues, SurveyedLabel
 
 Readable = Callable[[str | Decimal], bool]
 """Returns whether an amount can be read unambiguously."""
@@ -122,7 +122,7 @@ def with_specified_answers(seen: tuple[FewValues, ...], enums: Mapping[str, tupl
 
 def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
-) -> tuple[AmountSeen, ...]:
+) -> tuple[AmountPath, ...]:
     """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
     seen = []
     for path in filter(_is_amount_name, _single_values(tree, skipped)):
@@ -130,7 +130,7 @@ def amounts_of(
         present = [value for value in values if value is not None]
         if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
             read = sum(map(readable, present))
-            seen.append(AmountSeen(path, read, len(present) - read, len(leads) - len(present)))
+            seen.append(AmountPath(path, read, len(present) - read, len(leads) - len(present)))
     return tuple(seen)
 
 

@@ -4,20 +4,20 @@ import json
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.oplead.click_ids import labelled, read_click_ids
-from connectors.oplead.options import ClickIdRules, FieldPaths, FormOptions, WritePaths
+from connectors.oplead.options import FieldPaths, FormOptions, UnlabelledClickIdRules, WritePaths
 from connectors.records import ClickId
 
 Tree = dict[str, object]
-_LABELS_ONLY = ClickIdRules(bare="reject")
+_LABELS_ONLY = UnlabelledClickIdRules(bare="reject")
 
 
 class UnwritableLead(ValueError):
     """The lead cannot be written as it is; the message says what to change, without a value."""
 
 
-def lead_body(lead: LeadData, paths: WritePaths, read_from: FieldPaths) -> Tree:
+def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tree:
     """Return a lead as the API takes it; a path that is not set is the first one it is read from.
 
     Raises:
@@ -31,7 +31,7 @@ def lead_body(lead: LeadData, paths: WritePaths, read_from: FieldPaths) -> Tree:
     return body
 
 
-def form_body(lead: LeadData, form: FormOptions) -> Tree:
+def form_body(lead: LeadToWrite, form: FormOptions) -> Tree:
     """Return a lead as the form import takes it, with its token and form.
 
     The variables that https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-import-de-leads-oplead names are
@@ -75,11 +75,13 @@ def put(body: Tree, path: str, value: object) -> None:
     inside[name] = value
 
 
-def values_in(body: Tree, parent: str = "") -> dict[str, str]:
+def values_by_path(body: Tree, parent: str = "") -> dict[str, str]:
     """Return every value in a body by its dotted path."""
     found: dict[str, str] = {}
     for name, value in body.items():
-        found |= values_in(value, f"{parent}{name}.") if isinstance(value, dict) else {f"{parent}{name}": str(value)}
+        found |= (
+            values_by_path(value, f"{parent}{name}.") if isinstance(value, dict) else {f"{parent}{name}": str(value)}
+        )
     return found
 
 
@@ -113,7 +115,7 @@ def _places(paths: WritePaths, read_from: FieldPaths) -> Mapping[str, str]:
     return {name: getattr(paths, name) or firsts[name] for name in WritePaths.__dataclass_fields__}
 
 
-def _named(lead: LeadData, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _named(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each value of a lead with its place, without the empty ones."""
     contact, utm = lead.contact, lead.utm
     values = {
@@ -144,7 +146,7 @@ def _only(values: tuple[str, ...], what: str) -> str | None:
     return next(iter(values), None)
 
 
-def _click_ids(lead: LeadData) -> str | None:
+def _click_ids(lead: LeadToWrite) -> str | None:
     """Return the text of the click-id field, which reads back as the lead's click ids."""
     if lead.external_id is not None and lead.click_ids:
         raise UnwritableLead("both click ids and a text in their place: write one")

@@ -6,24 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from urllib.parse import unquote
 
-from connectors.crm import WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.fields import first, read_json
 from connectors.oplead.lead_parser import as_lead_id, objects_in
 from connectors.oplead.options import Paths
 from connectors.records import Lost
-from connectors.text import plain
+from connectors.text import strip_control_characters
 
 _LOST = frozenset({408})
 """Statuses below 500 with which nobody knows: the server, or a proxy before it, gave up on the request."""
-_FAULTS: Mapping[int, WriteFault] = {
-    401: WriteFault.ACCESS,
-    402: WriteFault.ACCESS,
-    403: WriteFault.ACCESS,
-    405: WriteFault.PATH,
-    410: WriteFault.MISSING,
-    429: WriteFault.PACE,
-    501: WriteFault.PATH,
+_FAULTS: Mapping[int, WriteRefusalReason] = {
+    401: WriteRefusalReason.ACCESS,
+    402: WriteRefusalReason.ACCESS,
+    403: WriteRefusalReason.ACCESS,
+    405: WriteRefusalReason.PATH,
+    410: WriteRefusalReason.MISSING,
+    429: WriteRefusalReason.PACE,
+    501: WriteRefusalReason.PATH,
 }
 _SUCCESSES, _REFUSALS, _FAILURES = range(200, 300), range(400, 500), range(500, 600)
 _MOVED = frozenset({301, 307, 308})
@@ -60,28 +60,28 @@ def receipt_of(
     if status in _LOST or (status in _FAILURES and status not in _FAULTS):
         return Lost(f"Oplead answered {status}", answer.retry_after)
     if status in _MOVED:
-        return WriteRefused(status, WriteFault.PATH, "it leads elsewhere, where the key must not go")
+        return WriteRefused(status, WriteRefusalReason.PATH, "it leads elsewhere, where the key must not go")
     if status in _REFUSALS or status in _FAILURES:
-        missing = WriteFault.MISSING if names_lead else WriteFault.PATH
-        fault = missing if status == 404 else _FAULTS.get(status, WriteFault.DATA)  # noqa: PLR2004 - not found
+        missing = WriteRefusalReason.MISSING if names_lead else WriteRefusalReason.PATH
+        fault = missing if status == 404 else _FAULTS.get(status, WriteRefusalReason.DATA)  # noqa: PLR2004 - not found
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
     if status not in _SUCCESSES:
         return Lost(f"Oplead answered {status}, which does not say what became of it")
     if answer.body.lstrip()[:1] == b"<":
         return Lost(f"Oplead answered {status} with a web page, as no API does")
-    return _made(answer, ids, path) if ids else Written()
+    return _made(answer, ids, path) if ids else WriteAccepted()
 
 
-def _made(answer: WriteAnswer, ids: Paths, path: str) -> Written | Lost:
+def _made(answer: WriteAnswer, ids: Paths, path: str) -> WriteAccepted | Lost:
     """Return what a 2xx says of something new: it is there only if nothing in the body says otherwise."""
     there = _id_in(answer.location, path)
     try:
         body = read_json(answer.body) if answer.body.strip() else None
     except ValueError:
-        return Written(there) if there else Lost(f"Oplead answered {answer.status} with a body that is no JSON")
+        return WriteAccepted(there) if there else Lost(f"Oplead answered {answer.status} with a body that is no JSON")
     if _tells_of_failure(body):
         return Lost(f"Oplead answered {answer.status} with an error")
-    return Written(_new_id(body, ids) or there)
+    return WriteAccepted(_new_id(body, ids) or there)
 
 
 def _tells_of_failure(body: object) -> bool:
@@ -133,7 +133,7 @@ def safe_reason(body: object, sent: Iterable[str]) -> str:
     and names, which begin with a capital. Empty if nothing remains.
     """
     known = {word for text in sent for word in _WORD.findall(_folded(text))}
-    said = dict.fromkeys(_masked(plain(text), known) for text in _reasons(body, _DEEPEST))
+    said = dict.fromkeys(_masked(strip_control_characters(text), known) for text in _reasons(body, _DEEPEST))
     text = "; ".join(one for one in said if any(map(str.isalpha, one)))
     return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}{_MASK}"
 

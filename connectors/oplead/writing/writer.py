@@ -5,13 +5,21 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from connectors.crm import EventKind, LeadData, LeadDocument, WriteFault, WritePreview, WriteReceipt, WriteRefused
+from connectors.crm import (
+    EventKind,
+    LeadDocument,
+    LeadToWrite,
+    WritePreview,
+    WriteReceipt,
+    WriteRefusalReason,
+    WriteRefused,
+)
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
 from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
-from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
+from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_by_path
 from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
@@ -36,7 +44,7 @@ class OpleadWriter(OpleadLists):
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, lead: LeadData, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
+    def create(self, lead: LeadToWrite, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
         """Create a lead, by the API or the form import; `leaving` is called right before the request leaves."""
         ids = self._client.options.fields.id
         try:
@@ -47,14 +55,14 @@ class OpleadWriter(OpleadLists):
         except UnwritableLead as error:
             return _unsent(str(error))
 
-    def update(self, lead_id: LeadId, lead: LeadData) -> WriteReceipt:
+    def update(self, lead_id: LeadId, lead: LeadToWrite) -> WriteReceipt:
         """Change a lead; what `lead` leaves out is not sent."""
         try:
             return self._exchange(self._client, self._options.update, self._body(lead), lead_id)
         except UnwritableLead as error:
             return _unsent(str(error))
 
-    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+    def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write.
 
         Raises:
@@ -63,10 +71,10 @@ class OpleadWriter(OpleadLists):
         form = self._options.form
         if lead_id is None and self._form is not None and form is not None:
             body = form_body(lead, form)
-            return WritePreview(f"POST {form.url}", values_in({**body, "token": "…"}))
+            return WritePreview(f"POST {form.url}", values_by_path({**body, "token": "…"}))
         endpoint = self._options.create if lead_id is None else self._options.update
         path = _path(self._client, endpoint, lead_id)
-        return WritePreview(f"{endpoint.verb} {path}", values_in(self._body(lead)))
+        return WritePreview(f"{endpoint.verb} {path}", values_by_path(self._body(lead)))
 
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
@@ -115,7 +123,7 @@ class OpleadWriter(OpleadLists):
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────
 
-    def _body(self, lead: LeadData) -> Tree:
+    def _body(self, lead: LeadToWrite) -> Tree:
         return lead_body(lead, self._options.paths, self._client.options.fields)
 
     def _exchange(
@@ -157,7 +165,7 @@ def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
 def _texts_of(body: Tree | FilePart | None) -> Iterable[str]:
     match body:
         case dict():
-            return values_in(body).values()
+            return values_by_path(body).values()
         case FilePart():
             return (body.name,)
         case None:
@@ -171,4 +179,4 @@ def _form_endpoint(form: FormOptions) -> Endpoint:
 
 
 def _unsent(reason: str) -> WriteRefused:
-    return WriteRefused(UNSENT, WriteFault.DATA, reason)
+    return WriteRefused(UNSENT, WriteRefusalReason.DATA, reason)

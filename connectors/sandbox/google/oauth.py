@@ -38,7 +38,7 @@ class _RefusedError(Exception):
         self.code = code
 
 
-class OAuth:
+class OAuthServer:
     """One service account, its key, and the tokens issued to it.
 
     Switches:

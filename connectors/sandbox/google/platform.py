@@ -152,7 +152,7 @@ class GoogleAcceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleBookLine:
+class CountedGoogleConversion:
     """A counted conversion: its first event, with the latest value, currency and digest."""
 
     first: GoogleAcceptance
@@ -173,7 +173,7 @@ class GoogleBookLine:
     """How many corrections were ignored because the conversion is final."""
 
 
-class GoogleBook:
+class GoogleConversionStore:
     """Every conversion once, by customer, action, key and the API that accepted it.
 
     Attributes:
@@ -184,7 +184,7 @@ class GoogleBook:
     def __init__(self) -> None:
         self.across_apis = False
         self.zero_is_final = True
-        self._lines: dict[tuple[str, ...], GoogleBookLine] = {}
+        self._lines: dict[tuple[str, ...], CountedGoogleConversion] = {}
         self._moments: set[tuple[str, ...]] = set()
 
     def accept(self, event: GoogleAcceptance) -> None:
@@ -196,30 +196,32 @@ class GoogleBook:
         """
         line = self.find(event)
         self.put(
-            self._adjusted(line, event) if line else GoogleBookLine(event, event.value, event.currency, event.digest)
+            self._adjusted(line, event)
+            if line
+            else CountedGoogleConversion(event, event.value, event.currency, event.digest)
         )
 
-    def find(self, event: GoogleAcceptance) -> GoogleBookLine | None:
+    def find(self, event: GoogleAcceptance) -> CountedGoogleConversion | None:
         """Return the conversion that this event repeats; None if it is new."""
         apis = (event.api, *_APIS) if self.across_apis else (event.api,)
         return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
 
-    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
+    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> CountedGoogleConversion | None:
         """Return the conversion with this key from the first of these APIs that accepted one; None if none did."""
         known = (self._lines.get((customer, action, key, api)) for api in apis)
         return next((line for line in known if line), None)
 
-    def put(self, line: GoogleBookLine) -> None:
+    def put(self, line: CountedGoogleConversion) -> None:
         """Add or replace a conversion."""
         first = line.first
         self._lines[first.customer, first.action, first.key or first.transaction_id, first.api] = line
         self._moments.add(_moment(first))
 
-    def is_final(self, line: GoogleBookLine) -> bool:
+    def is_final(self, line: CountedGoogleConversion) -> bool:
         """Return whether a conversion can no longer change."""
         return line.retracted or (self.zero_is_final and line.restatements > 0 and line.value == 0)
 
-    def holds_moment(self, event: GoogleAcceptance) -> bool:
+    def is_click_already_counted(self, event: GoogleAcceptance) -> bool:
         """Return whether the same API already counted this click for this action at this event time."""
         return bool(event.click) and _moment(event) in self._moments
 
@@ -238,10 +240,10 @@ class GoogleBook:
     def load(self, saved: list[dict[str, Any]]) -> None:
         """Restore the conversions that `dump` returned."""
         self._lines.clear()
-        for line in from_json(list[GoogleBookLine], saved):
+        for line in from_json(list[CountedGoogleConversion], saved):
             self.put(line)
 
-    def _adjusted(self, line: GoogleBookLine, event: GoogleAcceptance) -> GoogleBookLine:
+    def _adjusted(self, line: CountedGoogleConversion, event: GoogleAcceptance) -> CountedGoogleConversion:
         if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
             if self.is_final(line):
                 return replace(line, ignored=line.ignored + 1)
@@ -259,7 +261,7 @@ _SHOWN = ("api", "customer", "action", "transaction_id", "event_time", "click_ki
 """The fields of a conversion's first event that the JSON keeps under the same name."""
 
 
-def _json(line: GoogleBookLine) -> dict[str, object]:
+def _json(line: CountedGoogleConversion) -> dict[str, object]:
     first = line.first
     return (
         {field.name: getattr(line, field.name) for field in fields(line) if field.name != "first"}
@@ -289,7 +291,7 @@ class GooglePlatform:
         self.lock = RLock()
         self.accounts = accounts
         self.clicks: dict[str, GoogleClick] = {}
-        self.book = GoogleBook()
+        self.book = GoogleConversionStore()
         self.settle: Callable[[datetime], None] = lambda _: None
 
 

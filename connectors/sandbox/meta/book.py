@@ -41,7 +41,7 @@ class MetaAcceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class MetaBookLine:
+class CountedMetaEvent:
     """A counted event: the latest one counted, the first and latest digests, and the counts."""
 
     counted: MetaAcceptance
@@ -52,11 +52,11 @@ class MetaBookLine:
     replays: int = 0
 
 
-class MetaBook:
+class MetaEventStore:
     """Every event by dataset, name and id, in order of first acceptance."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str, str], MetaBookLine] = {}
+        self._lines: dict[tuple[str, str, str], CountedMetaEvent] = {}
         self._received: dict[tuple[str, ...], str] = {}
         """When the event opening the current deduplication window was received, by deduplication key."""
 
@@ -66,7 +66,7 @@ class MetaBook:
         https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
         """
         key = (event.dataset, event.event_name, event.event_id)
-        line = self._lines.get(key) or MetaBookLine(event, event.digest, event.digest, event.at)
+        line = self._lines.get(key) or CountedMetaEvent(event, event.digest, event.digest, event.at)
         line = replace(line, digest=event.digest)
         if self._is_twin(event, deduplicate=deduplicate):
             line = replace(line, replays=line.replays + 1)
@@ -82,7 +82,7 @@ class MetaBook:
         """Return the click ids and hashes of each event, by event id."""
         return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
 
-    def of(self, dataset: str) -> list[MetaBookLine]:
+    def of(self, dataset: str) -> list[CountedMetaEvent]:
         """Return one dataset's lines."""
         return [line for line in self._lines.values() if line.counted.dataset == dataset]
 
@@ -93,7 +93,7 @@ class MetaBook:
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        lines = from_json(list[MetaBookLine], saved["lines"])
+        lines = from_json(list[CountedMetaEvent], saved["lines"])
         self._lines = {(each.counted.dataset, each.counted.event_name, each.counted.event_id): each for each in lines}
         self._received = {tuple(key): at for *key, at in saved["received"]}
 
@@ -112,7 +112,7 @@ class MetaBook:
         return False
 
 
-def acceptance(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
+def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
     """Return a valid event as the book counts it."""
     fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
@@ -142,7 +142,7 @@ _HIDDEN = frozenset({"order_id", "keys", "digest", "at", "known_by"})
 """The fields of a counted event that the JSON leaves out."""
 
 
-def _json(line: MetaBookLine) -> dict[str, object]:
+def _json(line: CountedMetaEvent) -> dict[str, object]:
     fields = asdict(line)
     counted = fields.pop("counted")
     return {name: value for name, value in counted.items() if name not in _HIDDEN} | fields

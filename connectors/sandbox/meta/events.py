@@ -154,7 +154,7 @@ def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterato
         yield MetaRefusal(rule, field, row)
 
 
-def click_names(event: MetaEvent) -> tuple[str, ...]:
+def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
     """Return the ids of an event's click or lead: fbc, the click id in it, lead_id."""
     user = event.part("user_data")
     fbc, lead_id = user.get("fbc"), user.get("lead_id")

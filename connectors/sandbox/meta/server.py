@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.meta.book import MetaAcceptance, MetaBook, MetaBookLine, acceptance
-from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, violations
+from connectors.sandbox.meta.book import CountedMetaEvent, MetaAcceptance, MetaEventStore, as_accepted_event
+from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_and_lead_ids, violations
 from connectors.sandbox.meta.wire import (
     NAMES,
     TOKENS,
@@ -25,7 +25,7 @@ from connectors.sandbox.meta.wire import (
     read,
     refusal_response,
     throttled_response,
-    warned,
+    with_deprecation_header,
 )
 from connectors.sandbox.platform import STRICT, Platform, Positions
 from connectors.sandbox.rules import meta_rules as rules
@@ -54,11 +54,11 @@ _PARAMETERS = frozenset(
 """The parameters of an upload: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
 
 
-_Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
+_Answer = Callable[[GraphCall, list[CountedMetaEvent]], dict[str, object]]
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
-class MetaRuling:
+class PlantedMetaError:
     """An error planted on an event by its id, fbc, the click id in it, or lead id; it refuses the whole request."""
 
     subcode: int = Field(ge=0)
@@ -68,11 +68,11 @@ class MetaRuling:
 class MetaPlatform(Platform):
     """The platform behind one address."""
 
-    ruling_type = MetaRuling
+    ruling_type = PlantedMetaError
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now, SWITCHES, RLock())
-        self._book = MetaBook()
+        self._book = MetaEventStore()
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
@@ -82,7 +82,7 @@ class MetaPlatform(Platform):
                 answer = self._answer(read(request))
             except MetaRefusal as refusal:
                 answer = self._refuse(refusal)
-            return warned(answer) if self.switches["meta_version_ends"] else answer
+            return with_deprecation_header(answer) if self.switches["meta_version_ends"] else answer
 
     def book(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
@@ -157,7 +157,7 @@ class MetaPlatform(Platform):
 
     def _planted(self, event: MetaEvent, row: int) -> MetaRefusal | None:
         """Return the refusal planted on this event, if any."""
-        for name in (str(event.fields.get("event_id", "")), *click_names(event)):
+        for name in (str(event.fields.get("event_id", "")), *click_and_lead_ids(event)):
             if name in self.rulings:
                 return MetaRefusal(replace(rules.PLANTED, **asdict(self.rulings[name])), row=row)
         return None
@@ -167,7 +167,7 @@ class MetaPlatform(Platform):
         self.switches["meta_received"] = "all"
         now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
         for event in accepted:
-            self._book.accept(acceptance(event, dataset, now), deduplicate=deduplicate)
+            self._book.accept(as_accepted_event(event, dataset, now), deduplicate=deduplicate)
         self.counts["events"] += len(accepted)
         return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
 
@@ -203,7 +203,7 @@ _AGGREGATIONS = frozenset(
 )
 
 
-def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
+def _dataset_fields(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[str, object]:
     """Answer `GET /{dataset}` with the requested fields; raise `MetaRefusal` if one doesn't exist.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
@@ -227,7 +227,7 @@ def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str,
     return {name: known[name] for name in ("id", *wanted) if known[name] is not None}
 
 
-def _stats(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
+def _stats(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[str, object]:
     """Answer `GET /{dataset}/stats` with the events counted by hour; raise `MetaRefusal` for an invalid query.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/

@@ -82,7 +82,7 @@ def throttled_response(minutes: int, trace: str) -> WireResponse:
     return replace(throttled, headers={**throttled.headers, **headers})
 
 
-def warned(response: WireResponse) -> WireResponse:
+def with_deprecation_header(response: WireResponse) -> WireResponse:
     """Add the header that warns of a deprecated API version.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning

@@ -6,7 +6,7 @@ from connectors.sandbox.oplead.bodies import form_fields
 from connectors.sandbox.oplead.gate import RefusedError, refusal
 from connectors.sandbox.oplead.lead_parts import UTM
 from connectors.sandbox.oplead.leads.rendering import Fields, wire_id
-from connectors.sandbox.oplead.options import Options
+from connectors.sandbox.oplead.options import OpenQuestionPositions
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -31,7 +31,7 @@ _PLACES: Final = {
 """Where each variable goes in an untranslated lead; all others are dropped in silence."""
 
 
-class OpleadForm:
+class SandboxFormImport:
     """The form import of one Oplead platform."""
 
     def __init__(self, platform: OpleadPlatform) -> None:
@@ -61,10 +61,10 @@ class OpleadForm:
             raise RefusedError(422, "there is no such form")
         if "@" not in form["ctc_email"]:
             raise RefusedError(422, "ctc_email is an e-mail address")
-        return parts(form, self._platform.options)
+        return lead_parts_from_form(form, self._platform.options)
 
 
-def parts(form: dict[str, str], options: Options) -> Fields:
+def lead_parts_from_form(form: dict[str, str], options: OpenQuestionPositions) -> Fields:
     """Return the parts of a lead that a form's variables fill."""
     places = _PLACES | ({"external_id": ("leadData", "externalID")} if options.form_external_id != "ignored" else {})
     filled: dict[str, dict[str, str]] = {}

@@ -8,7 +8,7 @@ from math import ceil
 from threading import Lock
 from typing import Final
 
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 ADMIN_KEY = "sandbox-admin-key"
@@ -42,7 +42,7 @@ KEY_PARAMETERS: Final = {"query_token": "token", "query_api_key": "api_key"}
 """The query parameter with the key, by position of the `auth` axis."""
 
 
-def caller_of(request: WireRequest, shape: Shape) -> Caller | None:
+def caller_of(request: WireRequest, shape: ApiShape) -> Caller | None:
     """Return whose key a request presents in the shape's way; None if it presents no known key."""
     bearer, _, borne = request.headers.get("authorization", "").partition(" ")
     scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")

@@ -5,10 +5,10 @@ from typing import Final
 
 from connectors.sandbox.oplead.bodies import only, require_callable
 from connectors.sandbox.oplead.gate import RefusedError
-from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, clock_text, instant, wire_name
-from connectors.sandbox.oplead.options import Options
+from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, instant, paris_wall_time, wire_name
+from connectors.sandbox.oplead.options import OpenQuestionPositions
 from connectors.sandbox.oplead.settings import CUSTOM_FIELDS
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 
 LONGEST_TEXT: Final = 2_000
 CONTACT: Final = ("civility", "firstname", "lastname", "email", "phone", "mobile")
@@ -19,7 +19,7 @@ Places = Mapping[str, object]
 """What may be written: by wire name, the path of a value in an untranslated lead, or the places within an object."""
 
 
-def lead_parts(body: Fields, shape: Shape, options: Options) -> dict[str, object]:
+def lead_parts(body: Fields, shape: ApiShape, options: OpenQuestionPositions) -> dict[str, object]:
     """Return the parts of an untranslated lead that a body in the shape's names writes."""
     container = wire_name("leadData", shape)
     if shape.lead_data != "object" and container in body:
@@ -41,7 +41,7 @@ def require_reachable(lead: Fields) -> None:
         raise RefusedError(422, "a lead needs an e-mail address or a telephone number")
 
 
-def only_writable(lead: object, shape: Shape) -> object:
+def only_writable(lead: object, shape: ApiShape) -> object:
     """Return the parts of a lead on the wire that may be written."""
     return _within(lead, _places(shape))
 
@@ -52,7 +52,7 @@ def _within(value: object, places: object) -> object:
     return {name: _within(one, places[name]) for name, one in value.items() if name in places}
 
 
-def _places(shape: Shape) -> Places:
+def _places(shape: ApiShape) -> Places:
     def named(names: Iterable[str], *folder: str) -> dict[str, object]:
         return {wire_name(name, shape): (*folder, name) for name in names}
 
@@ -76,7 +76,7 @@ def _places(shape: Shape) -> Places:
     return utm | top | {wire_name(name, shape): _renamed_places(each, shape) for name, each in objects.items()}
 
 
-def _renamed_places(places: object, shape: Shape) -> object:
+def _renamed_places(places: object, shape: ApiShape) -> object:
     """Give the objects within an object their names in the shape."""
     if not isinstance(places, Mapping):
         return places
@@ -86,7 +86,7 @@ def _renamed_places(places: object, shape: Shape) -> object:
     }
 
 
-def _read(body: Fields, places: Places, options: Options) -> Iterable[tuple[tuple[str, ...], object]]:
+def _read(body: Fields, places: Places, options: OpenQuestionPositions) -> Iterable[tuple[tuple[str, ...], object]]:
     """Yield each value of a body with its path in an untranslated lead."""
     for name, value in only(body, places, options).items():
         place = places[name]
@@ -125,5 +125,5 @@ def _checked(path: tuple[str, ...], value: object) -> object:
         moment = instant(value)
         if moment is None:
             raise RefusedError(422, "an appointment's date is a time in ISO 8601")
-        return clock_text(moment)
+        return paris_wall_time(moment)
     return value

@@ -9,7 +9,7 @@ from connectors.sandbox.platform import require_position
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class OpenQuestionPositions:
     """A position for every open question. Each lists its default first."""
 
     retry_after: Literal[True, False] = True
@@ -44,7 +44,7 @@ class Options:
     webhook_secret: str = "sandbox-webhook-secret"  # noqa: S105 - invented; signs nothing but invented leads
     """The signature's key: the only option that takes any text."""
 
-    def switched(self, name: str, value: object) -> "Options":
+    def switched(self, name: str, value: object) -> "OpenQuestionPositions":
         """Return these options with one changed; raise ValueError if it has no such position."""
         if name != "webhook_secret":
             require_position(OPTIONS, name, value)
@@ -59,6 +59,8 @@ class Options:
 
 
 OPTIONS: Final[Mapping[str, tuple[Position, ...]]] = {
-    name: get_args(positions) for name, positions in get_type_hints(Options).items() if get_args(positions)
+    name: get_args(positions)
+    for name, positions in get_type_hints(OpenQuestionPositions).items()
+    if get_args(positions)
 }
 """Every position of every option but the secret, the default first."""

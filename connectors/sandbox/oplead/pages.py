@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from connectors.sandbox.oplead.gate import RefusedError
 from connectors.sandbox.oplead.leads.rendering import ZONE, instant, wire_id
-from connectors.sandbox.oplead.shape import NUMBERED, Shape
+from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 
 LONGEST_PAGE = 100
 
@@ -29,7 +29,7 @@ class Page:
     """The next page's `cursor` parameter; None on the last page or in another kind of pagination."""
 
 
-def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
+def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: ApiShape) -> Page:
     """Return the requested page of `leads`, which are by id, oldest first, with None for a deleted lead.
 
     Raise RefusedError if a parameter is unreadable, or if the page is past the end and the shape answers 404 there.
@@ -43,7 +43,7 @@ def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape)
     return _following(order, wanted, query, shape)
 
 
-def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: Shape) -> dict[str, str]:
+def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: ApiShape) -> dict[str, str]:
     """Return the query's parameters; raise RefusedError for an unknown or repeated one.
 
     If the shape ignores unknown parameters, drop them, and use the last value of a repeated one.
@@ -58,7 +58,7 @@ def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shap
     return {name: values[0] for name, values in query.items()}
 
 
-def known_parameters(shape: Shape) -> frozenset[str]:
+def known_parameters(shape: ApiShape) -> frozenset[str]:
     """Return the parameters that the list accepts."""
     filters = {filter_of(shape)} if shape.filters else set()
     if shape.filters == "date_from":
@@ -70,7 +70,9 @@ def known_parameters(shape: Shape) -> frozenset[str]:
     return frozenset(filters | following)
 
 
-def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tuple[object, dict[str, str]]:
+def page_body_and_headers(
+    page: Page, query: Mapping[str, str], shape: ApiShape, url: str
+) -> tuple[object, dict[str, str]]:
     """Return the body and headers of a page of the list at this URL."""
     following = urlencode({**query, "cursor": page.cursor}, quote_via=quote) if page.cursor else None
     address = f"{url}?{following}" if following else None
@@ -85,13 +87,13 @@ def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tu
     }
     if shape.pagination == "link_header":
         headers["Link"] = f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")
-    return enveloped(page.leads, fields | in_body.get(shape.pagination, {}), shape), headers
+    return list_body(page.leads, fields | in_body.get(shape.pagination, {}), shape), headers
 
 
 _AGENCIES: Final = [{"type": "agency", "id": 1, "name": "Nantes"}, {"type": "agency", "id": 2, "name": "Rennes"}]
 
 
-def enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shape) -> object:
+def list_body(leads: Sequence[object], fields: Mapping[str, object], shape: ApiShape) -> object:
     """Return the body of a list: its items, and beside them these fields."""
     special = {
         "array": leads,
@@ -101,12 +103,12 @@ def enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shap
     return special.get(shape.envelope, {shape.envelope: leads, **fields})
 
 
-def filter_of(shape: Shape) -> str:
+def filter_of(shape: ApiShape) -> str:
     """Return the name of the filter's parameter."""
     return "updated_since" if shape.filters is True else str(shape.filters)
 
 
-def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Mapping[str, object]:
+def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: ApiShape) -> Mapping[str, object]:
     """Return the leads that pass the filter; a lead with an unreadable date passes."""
     name = filter_of(shape)
     if shape.filters == "date_from" and (name in query) != (UNTIL in query):
@@ -142,7 +144,7 @@ _SINCE: Final[Mapping[str, Callable[[str], datetime | None]]] = {"updatedAfter":
 """The parsers of the filters that don't take an ISO 8601 time."""
 
 
-def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) -> Page:
+def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: ApiShape) -> Page:
     """Return a page by number or offset; its content shifts when an earlier lead appears or disappears."""
     size = _whole(query, shape.size_parameter, 1, shape.page_size) if shape.size_is == "honoured" else shape.page_size
     if size > LONGEST_PAGE:
@@ -167,7 +169,7 @@ def _whole(query: Mapping[str, str], name: str, least: int, default: int) -> int
     return int(text)
 
 
-def _following(order: Sequence[str], wanted: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
+def _following(order: Sequence[str], wanted: Mapping[str, object], query: Mapping[str, str], shape: ApiShape) -> Page:
     """Return the leads after the one in the query, even if that one has since been deleted."""
     by_id = shape.pagination == "after_id"
     parameter = "after_id" if by_id else "cursor"

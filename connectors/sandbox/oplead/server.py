@@ -22,13 +22,13 @@ from connectors.sandbox.oplead.gate import (
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads.accidents import Accident, accident_json, apply_accidents
-from connectors.sandbox.oplead.leads.book import LeadBook, LeadsAt
+from connectors.sandbox.oplead.leads.accidents import LeadDataFault, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.book import LeadsAt, SandboxLeadStore
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
-from connectors.sandbox.oplead.options import OPTIONS, Options
-from connectors.sandbox.oplead.pages import Page, envelope, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.options import OPTIONS, OpenQuestionPositions
+from connectors.sandbox.oplead.pages import Page, known_parameters, page_body_and_headers, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
-from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
+from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, shape_of
 from connectors.sandbox.oplead.subscriptions import Subscriptions
 from connectors.sandbox.platform import from_json
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -40,19 +40,19 @@ SWITCHES: Final[Mapping[str, tuple[Position, ...]]] = {**AXES, **OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AdmittedRequest:
     """One request that may reach its route."""
 
     request: WireRequest
     caller: Caller
     query: Mapping[str, str]
-    shape: Shape
-    options: Options
+    shape: ApiShape
+    options: OpenQuestionPositions
     subject: str
     """The lead's or subscription's id, or the name of a settings page; empty for a list."""
 
 
-Route = Callable[[Asked], WireResponse]
+Route = Callable[[AdmittedRequest], WireResponse]
 
 
 class OpleadPlatform:
@@ -65,17 +65,17 @@ class OpleadPlatform:
         self._lock = RLock()
         """Held while something is written or collected, so that each write is one step."""
         self._delivering = Lock()
-        self.book = LeadBook(now, leads_at)
+        self.book = SandboxLeadStore(now, leads_at)
         """The leads on record."""
         self.subscriptions = Subscriptions()
         self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
-        self.options = Options()
-        self.shape = Shape()
+        self.options = OpenQuestionPositions()
+        self.shape = ApiShape()
         """The shape of its API; may be replaced at any time."""
         self.shows_shape = True
         """Whether the control server may show the shape."""
-        self.accidents: list[Accident] = []
+        self.accidents: list[LeadDataFault] = []
         """The accidents apply_accidents to its leads, in order."""
 
     @property
@@ -180,14 +180,16 @@ class OpleadPlatform:
             self.switch(name, value)
         self.book.load(state)
         self._rate.load(state["taken"])
-        self.accidents = from_json(list[Accident], state.get("accidents", []))
+        self.accidents = from_json(list[LeadDataFault], state.get("accidents", []))
         if "webhooks" in state:  # a state from before there were any lacks them
             self.subscriptions.load(state["webhooks"])
             self.told = Counter(state["webhooks"]["told"])
 
     # ── routes ───────────────────────────────────────────────────────────────────────────────────
 
-    def _route(self, request: WireRequest, caller: Caller, shape: Shape, options: Options) -> WireResponse:
+    def _route(
+        self, request: WireRequest, caller: Caller, shape: ApiShape, options: OpenQuestionPositions
+    ) -> WireResponse:
         if not request.path.startswith(f"{shape.path_prefix}/"):
             raise RefusedError(404, "no such page")
         routes, subject = self._endpoint(request.path.removeprefix(f"{shape.path_prefix}/"), shape, options)
@@ -203,9 +205,9 @@ class OpleadPlatform:
         elif route in (self._subscribed, self._settings):
             shape = replace(shape, filters=False, ids="prefixed")
             known = known_parameters(shape)
-        return route(Asked(request, caller, parameters(query, known, shape), shape, options, subject))
+        return route(AdmittedRequest(request, caller, parameters(query, known, shape), shape, options, subject))
 
-    def _endpoint(self, path: str, shape: Shape, options: Options) -> tuple[Mapping[str, Route], str]:
+    def _endpoint(self, path: str, shape: ApiShape, options: OpenQuestionPositions) -> tuple[Mapping[str, Route], str]:
         """Return the routes of a path by method, and the id in it."""
         documents = ("document/add", "attachments") if options.document_path == "both" else (options.document_path,)
         match [unquote(part) for part in path.split("/")]:
@@ -225,75 +227,75 @@ class OpleadPlatform:
                 return {"GET": self._settings}, name
         raise RefusedError(404, "no such page")
 
-    def _may(self, caller: Caller, route: Route, options: Options) -> bool:
+    def _may(self, caller: Caller, route: Route, options: OpenQuestionPositions) -> bool:
         """Return whether a caller may use a route; whether suppliers read their own leads is a switch."""
         sending = (self._create, self._subscribed, self._subscribe, self._unsubscribe, self._settings)
         reading = (self._list, self._detail) if options.supplier_reads == "own" else ()
         return caller is not Caller.SUPPLIER or route in (*sending, *reading)
 
-    def _list(self, asked: Asked) -> WireResponse:
+    def _list(self, asked: AdmittedRequest) -> WireResponse:
         shape = asked.shape
         visible = {lead_id: lead for lead_id, lead in self.leads().items() if self._shows(lead_id, lead, asked.caller)}
         page = page_of(visible, asked.query, shape)
         return _page(asked, replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads]))
 
-    def _detail(self, asked: Asked) -> WireResponse:
+    def _detail(self, asked: AdmittedRequest) -> WireResponse:
         return json_response(200, render_lead(self._lead(asked)[1], asked.shape))
 
-    def _create(self, asked: Asked) -> WireResponse:
+    def _create(self, asked: AdmittedRequest) -> WireResponse:
         parts = writes.new_lead(asked.request, asked.caller, asked.shape, asked.options)
         lead = self.create(parts, asked.caller)
         return json_response(201, render_lead(apply_accidents(self.accidents, lead, self._now()), asked.shape))
 
-    def _update(self, asked: Asked) -> WireResponse:
+    def _update(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
             lead_id, _ = self._editable(asked)
             self._listen()
             writes.update(self.book, lead_id, asked.request, asked.shape, asked.options)
         return self._detail(asked)
 
-    def _set_status(self, asked: Asked) -> WireResponse:
+    def _set_status(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
             lead_id, lead = self._editable(asked)
             writes.set_status(self.book, lead_id, lead, asked.request, asked.options)
         return self._detail(asked)
 
-    def _attach(self, asked: Asked) -> WireResponse:
+    def _attach(self, asked: AdmittedRequest) -> WireResponse:
         lead_id, _ = self._editable(asked)
         return json_response(201, writes.attach(self.book, lead_id, asked.request, asked.options))
 
-    def _subscribed(self, asked: Asked) -> WireResponse:
+    def _subscribed(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
             listed = {each.id: each.shown for each in self.subscriptions.of(asked.caller)}
         return _page(asked, page_of(listed, asked.query, asked.shape))
 
-    def _subscribe(self, asked: Asked) -> WireResponse:
+    def _subscribe(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
             self._listen()
             self._collect()
             added = writes.subscribe(self.subscriptions, asked.request, asked.caller, asked.options)
         return json_response(201, added.shown)
 
-    def _unsubscribe(self, asked: Asked) -> WireResponse:
+    def _unsubscribe(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
             self._collect()
             writes.unsubscribe(self.subscriptions, asked.subject, asked.caller)
         return WireResponse(204)
 
-    def _settings(self, asked: Asked) -> WireResponse:
+    def _settings(self, asked: AdmittedRequest) -> WireResponse:
         listed = {str(each["identifier"]): each for each in SETTINGS[asked.subject]}
         return _page(asked, page_of(listed, asked.query, asked.shape))
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
-    def _editable(self, asked: Asked) -> tuple[str, Fields]:
+    def _editable(self, asked: AdmittedRequest) -> tuple[str, Fields]:
         """Return the id on record and the lead that a path names, if it can be changed."""
         lead_id, lead = self._lead(asked)
         if not isinstance(lead, Mapping):
             raise RefusedError(409, "this lead can no longer be changed")
         return lead_id, lead
 
-    def _lead(self, asked: Asked) -> tuple[str, object]:
+    def _lead(self, asked: AdmittedRequest) -> tuple[str, object]:
         """Return the id on record and the lead that a path names."""
         created = self.book.created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
         leads = {asked.subject: apply_accidents(self.accidents, created, self._now())} if created else self.leads()
@@ -320,14 +322,14 @@ class OpleadPlatform:
         self.subscriptions.collect(self._recorded, self.book.creator, self._now())
 
 
-def _page(asked: Asked, page: Page) -> WireResponse:
+def _page(asked: AdmittedRequest, page: Page) -> WireResponse:
     """Return a page of a list as its answer."""
     url = f"http://{asked.request.headers.get('host', '')}{asked.request.path}"
-    body, headers = envelope(page, asked.query, asked.shape, url)
+    body, headers = page_body_and_headers(page, asked.query, asked.shape, url)
     return json_response(200, body, headers)
 
 
-def _recorded_id(asked_id: str, leads: Mapping[str, object], shape: Shape) -> str | None:
+def _recorded_id(asked_id: str, leads: Mapping[str, object], shape: ApiShape) -> str | None:
     """Return the id on record that is served as this one."""
     if shape.ids == "prefixed":
         return asked_id if asked_id in leads else None

@@ -13,7 +13,7 @@ from connectors.sandbox.population.lives import Dice
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ApiShape:
     """One shape of the API: a position on every axis. Each axis lists its default first."""
 
     auth: Literal["bearer", "authorization", "x_api_key", "token_header", "query_token", "query_api_key"] = "bearer"
@@ -58,13 +58,13 @@ class Shape:
 
 Position = str | int | bool
 AXES: Final[Mapping[str, tuple[Position, ...]]] = {
-    name: get_args(positions) for name, positions in get_type_hints(Shape).items()
+    name: get_args(positions) for name, positions in get_type_hints(ApiShape).items()
 }
 """Every position of every axis, the default first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class ShapeConflict:
     """Positions of two axes that are impossible or meaningless together."""
 
     first: str
@@ -87,18 +87,22 @@ _UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 _NOT_BY_PAGE: Final = (*_UNNUMBERED, "offset")
 _NOT_BY_OFFSET: Final = (*_UNNUMBERED, "page", "page_from_0")
 CONFLICTS: Final = (
-    Conflict("pagination", _BY_BODY, "envelope", "a bare array has no room for the next page's address", ("array",)),
-    Conflict("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
-    Conflict("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
-    Conflict("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
-    Conflict("page_parameter", ("p", "pageNumber"), "offset_parameter", "a list goes by page or by offset, not both"),
-    Conflict("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
-    Conflict("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
-    Conflict("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
-    Conflict("pagination", ("none",), "page_size", "everything comes at once"),
-    Conflict("status_dates", ("status_date", "none"), "history_order", "there is no history"),
-    Conflict("status_dates", ("none",), "status_day", "there are no dates of a status"),
-    Conflict("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
+    ShapeConflict(
+        "pagination", _BY_BODY, "envelope", "a bare array has no room for the next page's address", ("array",)
+    ),
+    ShapeConflict("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
+    ShapeConflict("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
+    ShapeConflict("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
+    ShapeConflict(
+        "page_parameter", ("p", "pageNumber"), "offset_parameter", "a list goes by page or by offset, not both"
+    ),
+    ShapeConflict("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
+    ShapeConflict("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
+    ShapeConflict("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
+    ShapeConflict("pagination", ("none",), "page_size", "everything comes at once"),
+    ShapeConflict("status_dates", ("status_date", "none"), "history_order", "there is no history"),
+    ShapeConflict("status_dates", ("none",), "status_day", "there are no dates of a status"),
+    ShapeConflict("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
 )
 """The positions that never occur in one shape, and why."""
 
@@ -114,16 +118,16 @@ def can_stand_together(axis: str, position: Position, other_axis: str, other: Po
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
 
 
-def shape_of(positions: Mapping[str, object]) -> Shape:
+def shape_of(positions: Mapping[str, object]) -> ApiShape:
     """Return the shape with these positions and the defaults elsewhere; raise ValueError naming an unknown one."""
     for axis, position in positions.items():
         if axis not in AXES:
             raise ValueError(f"there is no axis {axis!r}")
         require_position(AXES, axis, position)
-    return Shape(**positions)  # type: ignore[arg-type]  # each position was checked above
+    return ApiShape(**positions)  # type: ignore[arg-type]  # each position was checked above
 
 
-def drawn_shape(seed: int) -> Shape:
+def drawn_shape(seed: int) -> ApiShape:
     """Draw a random shape without conflicts, the same for the same seed."""
     dice = Dice(seed)
     drawn: dict[str, Position] = {}

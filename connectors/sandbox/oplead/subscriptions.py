@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connectors.sandbox.oplead.bodies import require_callable
 from connectors.sandbox.oplead.gate import Caller, RefusedError
-from connectors.sandbox.oplead.leads.rendering import Fields, clock_text, instant
+from connectors.sandbox.oplead.leads.rendering import Fields, instant, paris_wall_time
 
 CREATED: Final = "lead.created"
 STATUS_CHANGED: Final = "lead.status_changed"
@@ -184,7 +184,7 @@ def events(lead_id: str, lead: Fields, known: Seen | None, now: datetime) -> Ite
 
 def _as_it_was(lead: Fields, moment: datetime, history: Sequence[Fields]) -> Fields:
     """Return the lead after this much of its history, without an appointment made later."""
-    was = {**lead, "updatedAt": clock_text(moment)}
+    was = {**lead, "updatedAt": paris_wall_time(moment)}
     if history:
         was |= {"status": history[-1].get("status"), "statusDate": history[-1].get("date"), "statusHistory": [*history]}
     made = instant(_appointment(lead).get("updatedAt"))

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from connectors.sandbox.oplead.bodies import LOOPBACK
-from connectors.sandbox.oplead.leads.rendering import clock_text, wire_date
-from connectors.sandbox.oplead.options import Options
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.leads.rendering import paris_wall_time, wire_date
+from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.oplead.subscriptions import Delivery
 
 OUTCOMES: Final = ("delivered", "failed", "given_up", "outside")
@@ -41,7 +41,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
         connection.close()
 
 
-def is_due(delivery: Delivery, now: datetime, options: Options) -> bool:
+def is_due(delivery: Delivery, now: datetime, options: OpenQuestionPositions) -> bool:
     """Return whether it is time for the next attempt."""
     if delivery.tried_at is None:
         return datetime.fromisoformat(delivery.at) + timedelta(seconds=options.webhook_lag) <= now
@@ -49,7 +49,9 @@ def is_due(delivery: Delivery, now: datetime, options: Options) -> bool:
     return datetime.fromisoformat(delivery.tried_at) + wait <= now
 
 
-def attempt(delivery: Delivery, body: bytes, now: datetime, options: Options) -> tuple[Delivery | None, Counter[str]]:
+def attempt(
+    delivery: Delivery, body: bytes, now: datetime, options: OpenQuestionPositions
+) -> tuple[Delivery | None, Counter[str]]:
     """Deliver one event; return it again if it is to be tried later, and what happened by name."""
     if urlsplit(delivery.url).hostname not in LOOPBACK:
         return None, Counter(outside=1)
@@ -64,17 +66,17 @@ def attempt(delivery: Delivery, body: bytes, now: datetime, options: Options) ->
     return (tried, told) if tried.attempts < ATTEMPTS else (None, told + Counter(given_up=1))
 
 
-def wire_body(delivery: Delivery, lead: object, shape: Shape, options: Options) -> bytes:
+def wire_body(delivery: Delivery, lead: object, shape: ApiShape, options: OpenQuestionPositions) -> bytes:
     """Return the JSON of one event, with its lead in the shape."""
     event: dict[str, object] = {"event": delivery.event}
     if options.webhook_event_id:
         event["eventId"] = delivery.event_id
     if options.webhook_occurred_at:
-        event["occurredAt"] = wire_date(clock_text(datetime.fromisoformat(delivery.at)), shape)
+        event["occurredAt"] = wire_date(paris_wall_time(datetime.fromisoformat(delivery.at)), shape)
     return json.dumps(lead if options.webhook_body == "lead" else event | {"lead": lead}, ensure_ascii=False).encode()
 
 
-def signature(body: bytes, options: Options) -> dict[str, str]:
+def signature(body: bytes, options: OpenQuestionPositions) -> dict[str, str]:
     """Return the header with the HMAC-SHA256 of a body, if bodies are signed."""
     digest = hmac.digest(options.webhook_secret.encode(), body, "sha256")
     forms = {"hex": digest.hex(), "prefixed": f"sha256={digest.hex()}", "base64": base64.b64encode(digest).decode()}

@@ -6,10 +6,10 @@ from connectors.sandbox.oplead.bodies import json_object, multipart, only
 from connectors.sandbox.oplead.documents import document
 from connectors.sandbox.oplead.gate import USER_AGENCY, Caller, RefusedError
 from connectors.sandbox.oplead.lead_parts import lead_parts, require_reachable
-from connectors.sandbox.oplead.leads.book import LeadBook
+from connectors.sandbox.oplead.leads.book import SandboxLeadStore
 from connectors.sandbox.oplead.leads.rendering import CODES, Fields
-from connectors.sandbox.oplead.options import Options
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.oplead.subscriptions import Subscription, Subscriptions
 from connectors.sandbox.population.lives import JOURNEYS
 from connectors.sandbox.server import WireRequest
@@ -23,27 +23,31 @@ _LABELS: Final = {
 } | {"devis relancer": QUOTE}
 
 
-def new_lead(request: WireRequest, caller: Caller, shape: Shape, options: Options) -> Fields:
+def new_lead(request: WireRequest, caller: Caller, shape: ApiShape, options: OpenQuestionPositions) -> Fields:
     """Return the parts of the lead that a request creates."""
     parts = lead_parts(json_object(request), shape, options)
     require_reachable(parts)
     return {"agency": USER_AGENCY, **parts} if caller is Caller.USER else parts
 
 
-def update(book: LeadBook, lead_id: str, request: WireRequest, shape: Shape, options: Options) -> None:
+def update(
+    book: SandboxLeadStore, lead_id: str, request: WireRequest, shape: ApiShape, options: OpenQuestionPositions
+) -> None:
     """Change some parts of a lead."""
     if parts := lead_parts(json_object(request), shape, options):
         book.edit(lead_id, parts)
 
 
-def set_status(book: LeadBook, lead_id: str, lead: Fields, request: WireRequest, options: Options) -> None:
+def set_status(
+    book: SandboxLeadStore, lead_id: str, lead: Fields, request: WireRequest, options: OpenQuestionPositions
+) -> None:
     """Set a lead's status; one that it has already is not set again."""
-    label = status_label(only(json_object(request), ("status",), options).get("status"), options)
+    label = requested_status_label(only(json_object(request), ("status",), options).get("status"), options)
     if lead.get("status") != label:
         book.edit(lead_id, status=label)
 
 
-def status_label(asked: object, options: Options) -> str:
+def requested_status_label(asked: object, options: OpenQuestionPositions) -> str:
     """Return the label that a request asks for, in either of the guide's spellings."""
     label = _LABELS.get(asked.strip().casefold()) if isinstance(asked, str) else None
     if label is None or (options.settable_statuses == "documented" and label not in DOCUMENTED):
@@ -51,14 +55,16 @@ def status_label(asked: object, options: Options) -> str:
     return label
 
 
-def attach(book: LeadBook, lead_id: str, request: WireRequest, options: Options) -> Fields:
+def attach(book: SandboxLeadStore, lead_id: str, request: WireRequest, options: OpenQuestionPositions) -> Fields:
     """Add a document to a lead, and return what is kept of it."""
     added = document(multipart(request), options.document_mb)
     book.attach(lead_id, added)
     return added
 
 
-def subscribe(subscriptions: Subscriptions, request: WireRequest, caller: Caller, options: Options) -> Subscription:
+def subscribe(
+    subscriptions: Subscriptions, request: WireRequest, caller: Caller, options: OpenQuestionPositions
+) -> Subscription:
     """Add a subscription of the caller's."""
     asked = only(json_object(request), ("event", "url"), options)
     return subscriptions.add(asked.get("event"), asked.get("url"), caller)

@@ -14,10 +14,10 @@ from connectors.sandbox.population.lives import (
     SHARES,
     Dice,
     LeadChange,
-    arrivals,
     draw_creation_time,
     draw_sale,
     draw_status_changes,
+    hourly_arrival_weights,
     office_time,
 )
 from connectors.sandbox.population.visitors import (
@@ -25,8 +25,8 @@ from connectors.sandbox.population.visitors import (
     META_KINDS,
     ClickTrace,
     Person,
+    draw_click_trace,
     invent_person,
-    leave_trace,
 )
 
 CHANNELS: Final = ("Site web", "Téléphone", "Salon", "Meta")
@@ -80,7 +80,7 @@ class _Arrival:
 
 def generate_lives(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
     """Generate the leads of this many days, in order of creation."""
-    totals = {channel: arrivals(channel, begin, 24 * days) for channel in CHANNELS}
+    totals = {channel: hourly_arrival_weights(channel, begin, 24 * days) for channel in CHANNELS}
     again = leads * REPEATED // 1000
     arrived = []
     hands = {row: dice.deal(shares, leads - again) for row, shares in SHARES.items()}
@@ -129,7 +129,7 @@ def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: dateti
 def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
     created, kinds = arrival.created, arrival.kinds
     person = invent_person(dice, number, kinds)
-    trace = leave_trace(dice, kinds["click"], kinds["lag"], created)
+    trace = draw_click_trace(dice, kinds["click"], kinds["lag"], created)
     lead_data = _lead_data(dice, kinds, trace)
     changes, amount = draw_status_changes(dice, created, kinds["journey"]), None
     won = _won(changes)
@@ -255,7 +255,7 @@ class Population:
             if click and click.kind in ("gclid", "gbraid", "wbraid")
         }
 
-    def truth(self) -> Mapping[str, Life]:
+    def ground_truth(self) -> Mapping[str, Life]:
         """Return the ground truth about each lead, by id."""
         return {life.id: life for life in self._lives}
 

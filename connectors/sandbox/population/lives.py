@@ -130,7 +130,7 @@ _OFFICE_HOURS: Final = ((time(9), 210), (time(14), 270))
 """When people change a status: opening time and duration in minutes."""
 
 
-def arrivals(channel: str, start: datetime, hours: int) -> list[int]:
+def hourly_arrival_weights(channel: str, start: datetime, hours: int) -> list[int]:
     """Return the channel's cumulative weights of a lead arriving in each hour after `start`."""
     busyness = [_busy(channel, (start + hour * HOUR).astimezone(PARIS)) for hour in range(hours)]
     return list(accumulate(busyness if any(busyness) else [1] * hours))
@@ -145,7 +145,7 @@ def _busy(channel: str, local: datetime) -> int:
 
 
 def draw_creation_time(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
-    """Draw a creation time, to the second, weighted by the `totals` that `arrivals` returns."""
+    """Draw a creation time, to the second, weighted by the `totals` that `hourly_arrival_weights` returns."""
     return start + dice.weighted(totals) * HOUR + timedelta(seconds=dice.below(3600))
 
 

@@ -202,7 +202,7 @@ class ClickTrace:
     """The (kind, id) pairs that a correct parser finds in `externalID`."""
 
 
-def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrace:
+def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrace:
     """Draw what a visit of this kind leaves in a lead created at `created`."""
     if kind not in _FORMS:
         return ClickTrace(_no_click(dice, kind), None, ())

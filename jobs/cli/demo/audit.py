@@ -31,7 +31,7 @@ _META_KEYS = ("event_id", "dataset", "event_name")
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditedConversion:
     """One counted conversion, in a form common to platform and ledger."""
 
     key: str
@@ -73,17 +73,17 @@ Comparison = Counter[tuple[Finding, str]]
 """How many deliveries there are of each finding and reason; the reason is empty unless `UNDECIDED`."""
 
 
-def agree(comparison: Comparison) -> bool:
+def has_no_differences(comparison: Comparison) -> bool:
     """Whether there are no unexplained differences."""
     return not any(comparison[finding, ""] for finding in _WRONG)
 
 
-def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
+def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditedConversion]:
     """Convert lines of a platform's book; Google's lines have the same keys for both of its APIs."""
     for line in lines:
         key, owner, action = _GOOGLE_KEYS if "customer" in line else _META_KEYS
         value = line["value"]
-        yield AuditEntry(
+        yield AuditedConversion(
             key=str(line[key]),
             owner=str(line[owner]),
             action=str(line[action]),
@@ -97,14 +97,16 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
         )
 
 
-def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
+def compare(
+    book: Iterable[AuditedConversion], sent: Iterable[Delivery], corrections: Iterable[Adjustment]
+) -> Comparison:
     """Compare the platforms' counted conversions with the deliveries that were sent and their corrections."""
     rows = {row.key: row for row in sent}
     made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
         made[each.key].append(each)
     found: Comparison = Counter({(finding, ""): 0 for finding in (Finding.ALIKE, *_WRONG)})
-    there: dict[str, AuditEntry] = {}
+    there: dict[str, AuditedConversion] = {}
     for line in book:
         if line.times > 1:
             is_flagged = line.key in rows and rows[line.key].may_count_twice
@@ -117,7 +119,7 @@ def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: I
 
 
 def _findings(
-    row: Delivery | None, made: Sequence[Adjustment], there: AuditEntry | None
+    row: Delivery | None, made: Sequence[Adjustment], there: AuditedConversion | None
 ) -> Iterator[tuple[Finding, str]]:
     if row is not None and row.state == DeliveryState.ACCEPTED:
         if there is None:
@@ -136,7 +138,7 @@ def _findings(
         yield (Finding.UNDECIDED, why) if why else (Finding.MISSING_HERE, "")
 
 
-def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> str | None:
+def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditedConversion) -> str | None:
     """Return why the last correction is unconfirmed, if it explains the whole difference; else None."""
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
@@ -144,7 +146,7 @@ def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> s
     return outbox.current_cause(last) or None if there in (_entry(row, made), _entry(row, made, also=last)) else None
 
 
-def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEntry) -> bool:
+def _stays_at_zero(here: AuditedConversion, made: Sequence[Adjustment], there: AuditedConversion) -> bool:
     taken = [each for each in made if _is_accepted(each)]
     came_back = bool(taken) and taken[-1].cause == AdjustmentCause.WON_AGAIN
     return came_back and there.value == 0 and replace(there, value=here.value, digest=here.digest) == here
@@ -154,7 +156,7 @@ def _is_accepted(made: Adjustment) -> bool:
     return made.state == DeliveryState.ACCEPTED
 
 
-def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> AuditEntry:
+def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> AuditedConversion:
     """Build the entry of a delivery after its accepted corrections, and after `also` if given."""
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
@@ -165,7 +167,7 @@ def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None
         value = "0.00"
     anew = [each.event_sha256 for each in taken if each.transport == "data_manager"]
     kind = row.click_id_kind or "contact"
-    return AuditEntry(
+    return AuditedConversion(
         key=row.key,
         owner=row.owner or "",
         action=row.action or "",
@@ -207,7 +209,7 @@ def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: 
         say(*(f"  {next_command(stage.settings, command)}" for command in commands))
     else:
         say(f"  {command_name()} demo --keep demo        the same again, and it stays in ./demo")
-    return agree(comparison)
+    return has_no_differences(comparison)
 
 
 def _print_comparison(console: Console, comparison: Comparison) -> None:
@@ -216,7 +218,7 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
         console.print(f"  {number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
-    verdict, color = ("agree", "green") if agree(comparison) else ("differ", "red")
+    verdict, color = ("agree", "green") if has_no_differences(comparison) else ("differ", "red")
     console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
 
 

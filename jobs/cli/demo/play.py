@@ -17,12 +17,12 @@ from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
-from jobs.cli.demo.sandbox import Cast, RunningSandbox, staged
+from jobs.cli.demo.sandbox import Cast, RunningSandbox, serve_sandbox_for_block
 from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
-from jobs.reporting.console import facts, results
+from jobs.reporting.console import facts_grid, results
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
@@ -58,7 +58,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
     random.seed(cast.seed)
     with (
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
-        staged(Path(folder), cast, google_transport) as stage,
+        serve_sandbox_for_block(Path(folder), cast, google_transport) as stage,
     ):
         show = _Show(stage, open_account(stage.settings, stage.environ).settings, results())
         show.introduce(cast)
@@ -131,7 +131,7 @@ class _Show:
         sandbox.faults.clear()
         self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
-            self.console.print(facts([("└", trouble.story)]), style="yellow")
+            self.console.print(facts_grid([("└", trouble.story)]), style="yellow")
 
     def _left(self) -> int:
         with open_view(self.settings) as view:
@@ -145,11 +145,11 @@ class _Show:
         server, path = _UPLOAD[self.transport]
         self.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
 
-    def refuse_one(self, conversion: str, label: str) -> None:
+    def have_google_reject_one(self, conversion: str, label: str) -> None:
         """Have Google reject the conversion of a consenting lead with a Google click that got this status today."""
         sandbox = self.stage.sandbox
         server = sandbox.data_manager if self.transport == "data_manager" else sandbox.google_ads
-        for lead, truth in self.stage.population.truth().items():
+        for lead, truth in self.stage.population.ground_truth().items():
             is_sendable = truth.knows_google_click and truth.kinds["consent"] == "granted"
             is_today = any(each.status == label and self.since < each.at <= self.until for each in truth.changes)
             if is_sendable and is_today and truth.kinds["shape"] == "sound":
@@ -158,9 +158,9 @@ class _Show:
                 return
 
     def refuse_one_unnamed(self, conversion: str, label: str) -> None:
-        """Do the same as `refuse_one`, with a response that doesn't identify the rejected conversion."""
+        """Do the same as `have_google_reject_one`, with a response that doesn't identify the rejected conversion."""
         self.stage.sandbox.data_manager.switch("record_indices", False)
-        self.refuse_one(conversion, label)
+        self.have_google_reject_one(conversion, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ _TROUBLES: Mapping[int, _Trouble] = {
     ),
     9: _Trouble(
         "Google refuses one appointment and says which: only that one is rejected",
-        lambda show: show.refuse_one("appointment", "Rendez-vous"),
+        lambda show: show.have_google_reject_one("appointment", "Rendez-vous"),
     ),
     10: _Trouble(
         "Google refuses one quote and does not say which: none of that upload is called accepted",

@@ -15,7 +15,7 @@ from rich.markup import escape
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from connectors.sandbox.oplead.shape import Shape, drawn_shape, shape_of
+from connectors.sandbox.oplead.shape import ApiShape, drawn_shape, shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
@@ -50,7 +50,9 @@ class RunningSandbox:
 
 
 @contextmanager
-def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[RunningSandbox]:
+def serve_sandbox_for_block(
+    folder: Path, cast: Cast, google_transport: str = "data_manager"
+) -> Iterator[RunningSandbox]:
     """Serve a sandbox in `folder` while the block runs, and save it at the end.
 
     A folder used before resumes with its own leads, clock, book and settings; the arguments are ignored.
@@ -104,7 +106,7 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
 
 def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     """Serve the sandbox in a folder until a stop signal, then save it."""
-    with staged(folder, cast, google_transport) as stage, stage.sandbox.delivering():
+    with serve_sandbox_for_block(folder, cast, google_transport) as stage, stage.sandbox.delivering():
         _print_addresses(stage)
         try:
             while True:
@@ -139,7 +141,7 @@ def _print_addresses(stage: RunningSandbox) -> None:
     """Print the sandbox's addresses and the next commands."""
     sandbox, addresses = stage.sandbox, stage.sandbox.addresses
     first = "probe"
-    if sandbox.oplead.shows_shape and sandbox.oplead.shape == Shape():
+    if sandbox.oplead.shows_shape and sandbox.oplead.shape == ApiShape():
         # The sandbox's own settings fit this shape; a folder used before already has the account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
     say("The sandbox is open, on this machine only. Everything in it is invented.")

@@ -20,9 +20,9 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import say
 from jobs.settings import Invalid, load
-from jobs.settings.document import INDENT, block, flow
+from jobs.settings.document import INDENT, flow, yaml_section_lines
 from jobs.settings.load import OpleadSection, partial_settings
-from jobs.settings.oplead_schema import SourceSettings
+from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import subscription_settings, write_settings
 from jobs.wiring.surveys import survey_files, survey_oplead
 
@@ -125,7 +125,7 @@ def _survey_of(export: Path, look: OpleadSection) -> Survey:
     kind = _kind_of(export)
     try:
         survey = survey_files(
-            look, SourceSettings.model_validate({kind: escape(str(export.absolute()))}), leads=_SAMPLE
+            look, ExportFileSettings.model_validate({kind: escape(str(export.absolute()))}), leads=_SAMPLE
         )
     except ConnectorError as error:
         raise UsageError(f"--export: {error}") from None
@@ -341,7 +341,9 @@ def settings_text(answers: Answers) -> str:
     parts += [_filled(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
     parts.append(_filled(_MIDDLE, answers))
     if answers.get("subscriptions"):
-        lines = block({"webhooks": {"secret": "${OPLEAD_WEBHOOK_SECRET}", "subscriptions": answers["subscriptions"]}})
+        lines = yaml_section_lines(
+            {"webhooks": {"secret": "${OPLEAD_WEBHOOK_SECRET}", "subscriptions": answers["subscriptions"]}}
+        )
         parts.append(iter([_WEBHOOKS, *(f"# {line}" for line in lines), ""]))
     if answers["google_customer_id"]:
         parts.append(_filled(_GOOGLE, answers))
@@ -384,6 +386,6 @@ def _filled(template: str, answers: Answers) -> Iterator[str]:
             continue
         section = answers[places[0][0]] if places else None
         if isinstance(section, Mapping):
-            yield from block(section, text.index("{") // len(INDENT))
+            yield from yaml_section_lines(section, text.index("{") // len(INDENT))
         else:
             yield _PLACE.sub(lambda place: (str if place[2] else flow)(answers[place[1]]), text)

@@ -12,7 +12,7 @@ from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import say, times
+from jobs.reporting.console import say, value_with_count
 from jobs.rules.model import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.unmatched import loose_path
@@ -118,7 +118,7 @@ class Menu:
             leads = counted(each.leads, "lead")
             yield f"  {letter:>3}  {_name_of(each)}  ({leads}, {each.with_click_id} with a click id)"
 
-    def usual(self, stage: str, left: Iterable[str]) -> str:
+    def proposed_status_letters(self, stage: str, left: Iterable[str]) -> str:
         """Return the proposal for a stage: the letters of those labels `left` that commonly mean it."""
         usual = [label for label in left if normalise_label(label) in STAGES[stage].usual_labels]
         return ", ".join(letter for letter, each in self._by_letter.items() if each.label in usual) or NONE
@@ -145,7 +145,7 @@ class Menu:
             )
         return found
 
-    def with_leads(self, labels: Iterable[str]) -> str:
+    def labels_with_lead_counts(self, labels: Iterable[str]) -> str:
         """Return the labels with their numbers of leads, in one line."""
         chosen = (self._by_label[normalise_label(label)] for label in labels)
         return "; ".join(f"{_name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
@@ -262,14 +262,17 @@ class Interview:
                 f"Which of them mean that {stage.meaning}? Letters, with commas between",
                 f"{question.option} {name}=",
                 question.reader(name, chosen, menu.read),
-                menu.usual(name, left),
+                menu.proposed_status_letters(name, left),
             )
             left = [label for label in left if label not in chosen[name]]
             if dialogue.asks:
-                dialogue.say(f"  {name} = {menu.with_leads(chosen[name])}")
+                dialogue.say(f"  {name} = {menu.labels_with_lead_counts(chosen[name])}")
         dialogue.say(
             "So this is what your statuses mean:",
-            *(f"  {name:<12} {menu.with_leads(labels)}" for name, labels in {**chosen, "ignored": left}.items()),
+            *(
+                f"  {name:<12} {menu.labels_with_lead_counts(labels)}"
+                for name, labels in {**chosen, "ignored": left}.items()
+            ),
         )
         if not dialogue.agrees("Is that right?", default=True):
             dialogue.back_to(start)
@@ -367,4 +370,4 @@ def _name_of(seen: SurveyedLabel) -> str:
 
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
+    return ", ".join(value_with_count(answer, leads) for answer, leads in answers) or "none"

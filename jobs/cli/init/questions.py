@@ -33,7 +33,7 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class KnownStage:
     """A stage that `init` knows."""
 
     meaning: str
@@ -43,27 +43,27 @@ class Stage:
     conversion: Conversion | None = None
 
 
-STAGES: Mapping[str, Stage] = {
-    "appointment": Stage(
+STAGES: Mapping[str, KnownStage] = {
+    "appointment": KnownStage(
         "an appointment is made",
         frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
         "appointment_set",
         Conversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
     ),
-    "quote_sent": Stage(
+    "quote_sent": KnownStage(
         "a quote is sent",
         frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
         "quote_sent",
         Conversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
     ),
-    "won": Stage(
+    "won": KnownStage(
         "the sale is signed",
         frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
         "sale",
         # Meta takes a Purchase only with a value.
         Conversion("sale", "Vente signée", "Sale", "Purchase"),
     ),
-    "lost": Stage("the lead is lost", frozenset({"perdu", "sans suite", "abandonne", "lost"})),
+    "lost": KnownStage("the lead is lost", frozenset({"perdu", "sans suite", "abandonne", "lost"})),
 }
 CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
 """Conversions by stage; without one of these stages there is nothing to send."""
@@ -83,7 +83,7 @@ def _as(kind: str, *, without: str = "") -> Callable[[str], Any]:
     return read
 
 
-def parse_labels(text: str) -> tuple[str, ...]:
+def parse_comma_separated_labels(text: str) -> tuple[str, ...]:
     """Parse at least one label, as in `Gagné, Vendu`."""
     if _MASK.search(text):
         raise ValueError(f"{text} only shows how long a text is: write the text itself, as Oplead shows it")
@@ -94,8 +94,8 @@ def parse_labels(text: str) -> tuple[str, ...]:
 
 
 def labels_or_none(text: str) -> tuple[str, ...]:
-    """Parse labels as `parse_labels` does, or none."""
-    return () if text in ("", NONE) else parse_labels(text)
+    """Parse labels as `parse_comma_separated_labels` does, or none."""
+    return () if text in ("", NONE) else parse_comma_separated_labels(text)
 
 
 def distinct_labels(text: str) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ def tax_of(text: str) -> str:
     return known[text.casefold()]
 
 
-def amount_of(text: str) -> Decimal:
+def parse_amount(text: str) -> Decimal:
     """Parse a positive amount in the forms leads use, such as `3 780,00 €`."""
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ def amount_of(text: str) -> Decimal:
     raise ValueError("write an amount above 0, as 900 or 3 780,00")
 
 
-def day_of(text: str) -> date:
+def parse_day(text: str) -> date:
     """Parse a day as 2026-11-30, or in French notation as 30/11/2026."""
     french = _FRENCH_DAY.fullmatch(text)
     try:
@@ -233,7 +233,9 @@ def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
     no = "Its answers that mean no (- if there are none)"
-    yield Question(f"{prefix}granted", "Its answers that mean yes", parse_labels, needs=needs, metavar="ANSWER,…")
+    yield Question(
+        f"{prefix}granted", "Its answers that mean yes", parse_comma_separated_labels, needs=needs, metavar="ANSWER,…"
+    )
     both = "{} means yes already"
     yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
 
@@ -304,7 +306,7 @@ QUESTIONS = (
     Question(
         "otherwise",
         "What to send where no amount is entered within three days, as 900 (- to send nothing)",
-        amount_of,
+        parse_amount,
         optional=True,
         needs="amount_field",
         metavar="AMOUNT",
@@ -356,7 +358,7 @@ QUESTIONS = (
     Question(
         "imported_until",
         "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)",
-        day_of,
+        parse_day,
         optional=True,
         metavar="DAY",
     ),

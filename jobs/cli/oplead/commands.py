@@ -68,11 +68,11 @@ def create_lead(
     stays in the shell's history: for many leads see `import`.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.creation.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.creation.lead_values import lead_from_options  # noqa: PLC0415
     from jobs.oplead_commands.lead_writes import create  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        lead = lead_of(values, field, context.known.settings.zone)
+        lead = lead_from_options(values, field, context.known.settings.zone)
         return create(context, lead, reference=reference, again=again)
 
 
@@ -94,11 +94,11 @@ def update_lead(
     user's.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.creation.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.creation.lead_values import lead_from_options  # noqa: PLC0415
     from jobs.oplead_commands.lead_writes import update  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return update(context, lead, lead_of(values, field, context.known.settings.zone))
+        return update(context, lead, lead_from_options(values, field, context.known.settings.zone))
 
 
 @command(leads, EXIT_CODES, name="get")

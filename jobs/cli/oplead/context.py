@@ -46,7 +46,7 @@ def open_oplead(
         if isinstance(known, Invalid):
             raise UsageError(problems_of(known))
         look = known.settings
-        redaction.learn(secrets_of(look))
+        redaction.redact_secrets(secrets_of(look))
         with (
             structlog.contextvars.bound_contextvars(account=look.account or file.stem),
             open_visible_clock(look.clock, look.oplead.rate, stop) as clock,

@@ -11,7 +11,7 @@ from connectors.notifiers import Liveness
 from jobs.cli.accounts import files_of, log_env_files, problems_of, secrets_of
 from jobs.cli.output import running_command
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.receive import Served, receive
+from jobs.oplead_commands.receive import WebhookAccount, receive
 from jobs.reporting.console import print_json, say
 from jobs.settings import Invalid
 from jobs.settings.load import load_partial
@@ -25,7 +25,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     with running_command() as (stop, redaction):
         accounts = [_served(file, os.environ) for file in files_of(paths)]
         for each in accounts:
-            redaction.learn(secrets_of(each.settings))
+            redaction.redact_secrets(secrets_of(each.settings))
         _expect_one_receiver(accounts)
         total = receive(
             accounts,
@@ -39,7 +39,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def _served(file: Path, environ: Mapping[str, str]) -> Served:
+def _served(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
     if isinstance(known, Invalid):
@@ -50,10 +50,10 @@ def _served(file: Path, environ: Mapping[str, str]) -> Served:
         raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md shows how to set up webhooks")
     if folder is None:
         raise UsageError(f"{file}: state is missing; the inbox is kept beside it")
-    return Served(account, known.settings, webhooks, webhooks.inbox_of(account, folder))
+    return WebhookAccount(account, known.settings, webhooks, webhooks.inbox_of(account, folder))
 
 
-def _expect_one_receiver(accounts: Sequence[Served]) -> None:
+def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:
     """Refuse accounts that one process cannot serve, or could not tell apart."""
     for key in _SHARED:
         if len({getattr(one.webhooks, key) for one in accounts}) > 1:
@@ -66,7 +66,7 @@ def _expect_one_receiver(accounts: Sequence[Served]) -> None:
             raise UsageError(f"{name}: {first} and {second} have the same; each account needs its own")
 
 
-_OWN: Mapping[str, Callable[[Served], object]] = {
+_OWN: Mapping[str, Callable[[WebhookAccount], object]] = {
     "account": lambda one: one.account,
     "webhooks.secret": lambda one: one.webhooks.secret.get_secret_value(),
     "webhooks.inbox": lambda one: one.inbox.resolve(),
@@ -83,7 +83,7 @@ def _repeated(values: Iterable[object]) -> tuple[int, int] | None:
     return None
 
 
-def _announce(address: str, accounts: Sequence[Served], *, json_wanted: bool) -> None:
+def _announce(address: str, accounts: Sequence[WebhookAccount], *, json_wanted: bool) -> None:
     names = [one.account for one in accounts]
     if json_wanted:
         print_json({"listening": address, "accounts": names})

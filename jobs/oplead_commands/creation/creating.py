@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
-from connectors.crm import LeadData, LeadWriter, WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import Mark, content_of, key_of, mark_of, reference_mark
-from jobs.oplead_commands.creation.outbox import Creation, NewCreation, Outbox
-from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
+from jobs.oplead_commands.creation.identity import Mark, content_hash, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, Outbox
+from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring.texts import click_ids_in
 
@@ -28,14 +28,14 @@ _SETTLES_IN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedLead:
     """A lead to create, and what is put on record about it."""
 
-    lead: LeadData = field(repr=False)
-    new: NewCreation
+    lead: LeadToWrite = field(repr=False)
+    new: LeadToCreate
 
 
-def with_reference(context: OpleadContext, lead: LeadData, reference: str | None) -> LeadData:
+def with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | None) -> LeadToWrite:
     """Return a lead with its own reference in it, where the settings say where that goes.
 
     Raises:
@@ -49,29 +49,31 @@ def with_reference(context: OpleadContext, lead: LeadData, reference: str | None
     return replace(lead, fields={**lead.fields, path: reference})
 
 
-def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None, salt: bytes) -> Wanted:
+def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | None, salt: bytes) -> WantedLead:
     """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
-    content, external = content_of(lead, salt), lead.external_id
+    content, external = content_hash(lead, salt), lead.external_id
     if reference is not None and _reference_path(context) is not None:
         mark: Mark | None = reference_mark(reference, salt)
     else:
         ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
         mark = mark_of(ids, lead.contact, salt)
-    return Wanted(lead, NewCreation(key_of(reference, content, salt), content, mark, lead.provider_url is not None))
+    return WantedLead(
+        lead, LeadToCreate(key_of(reference, content, salt), content, mark, lead.provider_url is not None)
+    )
 
 
 def _reference_path(context: OpleadContext) -> str | None:
     return context.known.settings.oplead.write.fields.reference
 
 
-class Creating:
+class LeadCreator:
     """Creates the wanted leads, as far as Oplead takes them."""
 
     def __init__(
         self,
         context: OpleadContext,
         outbox: Outbox,
-        wanted: Mapping[str, Wanted],
+        wanted: Mapping[str, WantedLead],
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         """Send nothing yet; of `wanted`, by key, what is on record is looked up at most."""
@@ -112,7 +114,7 @@ class Creating:
         for key in self._sendable():
             self._context.cancel_token()
             self._tries[key] += 1
-            receipt = self._context.until_taken(partial(self._attempt, writer, key))
+            receipt = self._context.retry_until_write_arrives(partial(self._attempt, writer, key))
             if isinstance(receipt, NotSent) or _is_everyones(receipt):
                 self.stop = receipt
                 return None
@@ -134,12 +136,12 @@ class Creating:
             self._outbox.drop(key)
         return receipt
 
-    def _begin(self, new: NewCreation) -> None:
+    def _begin(self, new: LeadToCreate) -> None:
         self._outbox.begin(new, now=self._context.clock.now())
 
-    def _record(self, key: str, receipt: Written | WriteRefused | Lost) -> None:
+    def _record(self, key: str, receipt: WriteAccepted | WriteRefused | Lost) -> None:
         match receipt:
-            case Written(id=lead):
+            case WriteAccepted(id=lead):
                 self._outbox.confirm(key, lead)
             case WriteRefused():
                 self.refusals[key] = receipt
@@ -164,28 +166,28 @@ class Creating:
             return 0
         self._context.clock.sleep_until(max(one.lost_at or one.sent_at for one in doubtful) + _SETTLES_IN)
         first = min(one.sent_at for one in doubtful)
-        claimed = self._outbox.claimed()
+        claimed = self._outbox.created_lead_ids()
         try:
             seen, is_whole = self._read(source, marked, claimed, first - MAX_CLOCK_SKEW)
         except (Misconfigured, WrongClock, Transient) as error:
             self.unreadable = str(error)
             for one in doubtful:
-                self._outbox.doubt(one.key, "not_looked_up")
+                self._outbox.record_doubt(one.key, "not_looked_up")
             return 0
         judged = recognise(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
         for one in marked:
-            lead = judged.get(one.key, Absence.UNPROVEN)
-            if one.is_created and one.sent_at >= first and not isinstance(lead, Absence):
+            lead = judged.get(one.key, LeadNotFoundReason.UNPROVEN)
+            if one.is_created and one.sent_at >= first and not isinstance(lead, LeadNotFoundReason):
                 self._outbox.name(one.key, lead)
         return sum(self._settle(one.key, judged[one.key]) for one in doubtful)
 
-    def _settle(self, key: str, judged: LeadId | Absence) -> bool:
+    def _settle(self, key: str, judged: LeadId | LeadNotFoundReason) -> bool:
         """Put on record what a look-up says of a lead in doubt; return whether it is there."""
         match judged:
-            case Absence.NOT_THERE:
+            case LeadNotFoundReason.NOT_THERE:
                 self._outbox.drop(key)
-            case Absence():
-                self._outbox.doubt(key, judged)
+            case LeadNotFoundReason():
+                self._outbox.record_doubt(key, judged)
             case lead:
                 self._outbox.confirm(key, lead)
                 self._on_settled()
@@ -193,7 +195,7 @@ class Creating:
         return False
 
     def _read(
-        self, source: LeadSource, marked: list[Creation], claimed: frozenset[LeadId], since: datetime
+        self, source: LeadSource, marked: list[LeadCreationRecord], claimed: frozenset[LeadId], since: datetime
     ) -> tuple[list[SeenLead], bool]:
         """Return the leads with a mark of ours, and whether every lead could be read."""
         ours = {one.mark.digest for one in marked if one.mark}
@@ -221,5 +223,5 @@ class Creating:
 
 def _is_everyones(receipt: WriteReceipt) -> bool:
     """Whether the refusal would befall every other lead too."""
-    everyones = {WriteFault.ACCESS, WriteFault.PATH, WriteFault.PACE}
+    everyones = {WriteRefusalReason.ACCESS, WriteRefusalReason.PATH, WriteRefusalReason.PACE}
     return isinstance(receipt, WriteRefused) and receipt.fault in everyones

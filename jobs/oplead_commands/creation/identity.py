@@ -14,7 +14,7 @@ from functools import reduce
 from operator import or_
 
 from connectors.contact import clean_emails, clean_phones, tidy
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.records import ClickId, Contact
 
 
@@ -40,7 +40,7 @@ class Mark:
         return other.parts in self.parts
 
 
-def content_of(lead: LeadData, salt: bytes) -> str:
+def content_hash(lead: LeadToWrite, salt: bytes) -> str:
     """Return the hash of everything that would be written."""
     return _hash(salt, "content", _filled(asdict(lead)))
 

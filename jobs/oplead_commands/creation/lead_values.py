@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import CLICK_IDS
@@ -15,7 +15,7 @@ _LONGEST = 2_000
 _DATED = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
 
 
-def lead_of(values: Mapping[str, str | None], fields: Iterable[str], zone: ZoneInfo) -> LeadData:
+def lead_from_options(values: Mapping[str, str | None], fields: Iterable[str], zone: ZoneInfo) -> LeadToWrite:
     """Return a lead with the values of these options, and with each `PATH=VALUE` among its fields.
 
     Raises:
@@ -23,12 +23,12 @@ def lead_of(values: Mapping[str, str | None], fields: Iterable[str], zone: ZoneI
     """
     if not fields and all(text is None for text in values.values()):
         raise UsageError("write at least one value, as --email or --field")
-    return lead_from(values, dict(map(_field, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}")
+    return lead_from_values(values, dict(map(_field, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}")
 
 
-def lead_from(
+def lead_from_values(
     values: Mapping[str, str | None], fields: Mapping[str, str], zone: ZoneInfo, *, called: Callable[[str], str]
-) -> LeadData:
+) -> LeadToWrite:
     """Return a lead with these values by name, and with these by path.
 
     Args:
@@ -49,7 +49,7 @@ def lead_from(
     )
     if clicked_at is not None and not any(one.clicked_at for one in click_ids):
         raise UsageError(f"{called('clicked_at')}: write the gclid, gbraid, wbraid or fbclid of that click too")
-    return LeadData(
+    return LeadToWrite(
         contact=Contact(
             emails=_one(given, "email"),
             phones=_one(given, "phone"),
@@ -64,8 +64,8 @@ def lead_from(
     )
 
 
-def values_of(ids: Iterable[ClickId]) -> Mapping[str, str]:
-    """Return click ids as values by name, with the time of the click if there is one; the reverse of `lead_from`."""
+def click_id_values(ids: Iterable[ClickId]) -> Mapping[str, str]:
+    """Return click ids as values by name, with the click's time if there is one; the reverse of `lead_from_values`."""
     ids = tuple(ids)
     times = {one.clicked_at for one in ids if one.kind in _DATED and one.clicked_at}
     dated = {"clicked_at": times.pop().isoformat()} if len(times) == 1 else {}

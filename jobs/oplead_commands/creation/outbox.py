@@ -68,7 +68,7 @@ _POLL = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class NewCreation:
+class LeadToCreate:
     """A lead to create."""
 
     key: str
@@ -81,7 +81,7 @@ class NewCreation:
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class LeadCreationRecord:
     """One lead on record."""
 
     key: str
@@ -127,7 +127,7 @@ class Outbox:
         (self.salt,) = connection.execute("SELECT salt FROM salt").fetchone()
         """With which every hash in it is made."""
 
-    def begin(self, new: NewCreation, *, now: datetime) -> None:
+    def begin(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
         mark = (new.mark.digest, int(new.mark.parts)) if new.mark else (None, None)
         self._change(
@@ -154,7 +154,7 @@ class Outbox:
         """Erase a lead that is certain not to be in Oplead, if it is on record."""
         self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, CreationState.CREATED))
 
-    def doubt(self, key: str, reason: str) -> None:
+    def record_doubt(self, key: str, reason: str) -> None:
         """Say why a lead that is in doubt stays so."""
         self._change(
             "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)
@@ -179,9 +179,9 @@ class Outbox:
         """
         self._connection.execute(_FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS})
 
-    def find(self, keys: Collection[str]) -> dict[str, Creation]:
+    def find(self, keys: Collection[str]) -> dict[str, LeadCreationRecord]:
         """Return the leads on record with these keys."""
-        found: dict[str, Creation] = {}
+        found: dict[str, LeadCreationRecord] = {}
         wanted = list(keys)
         for start in range(0, len(wanted), _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
@@ -189,17 +189,17 @@ class Outbox:
             found |= {one.key: one for one in self._select(f"WHERE key IN ({places})", part)}
         return found
 
-    def marked(self) -> list[Creation]:
+    def marked(self) -> list[LeadCreationRecord]:
         """Return every lead in doubt, and the created ones that may be recognised in Oplead."""
         states = (CreationState.CREATED, CreationState.IN_DOUBT)
         return self._select("WHERE mark IS NOT NULL AND state = ? OR state = ?", states)
 
-    def claimed(self) -> frozenset[LeadId]:
+    def created_lead_ids(self) -> frozenset[LeadId]:
         """Return the ids of the created leads."""
         rows = self._connection.execute("SELECT lead FROM creation WHERE lead IS NOT NULL")
         return frozenset(LeadId(lead) for (lead,) in rows)
 
-    def reporting(self) -> list[Creation]:
+    def created_leads_with_feedback(self) -> list[LeadCreationRecord]:
         """Return the created leads whose treatment Oplead reports, oldest first."""
         return self._select("WHERE has_provider_url AND state = ? ORDER BY sent_at, key", (CreationState.CREATED,))
 
@@ -207,7 +207,7 @@ class Outbox:
         if self._connection.execute(statement, values).rowcount != 1:
             raise RuntimeError("no lead on record may change like this")
 
-    def _select(self, where: str, values: Sequence[str]) -> list[Creation]:
+    def _select(self, where: str, values: Sequence[str]) -> list[LeadCreationRecord]:
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM creation {where}", values)  # noqa: S608 - only marks
         return [_creation(row) for row in rows]
 
@@ -294,9 +294,9 @@ def _told(path: Path) -> Iterator[None]:
 _Row = tuple[str, str, str, str | None, int, LeadId | None, str, str, str | None, int]
 
 
-def _creation(row: _Row) -> Creation:
+def _creation(row: _Row) -> LeadCreationRecord:
     key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url = row
-    return Creation(
+    return LeadCreationRecord(
         key,
         content,
         CreationState(state),

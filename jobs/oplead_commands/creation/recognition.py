@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class SeenLead:
     marks: frozenset[str]
 
 
-class Absence(StrEnum):
+class LeadNotFoundReason(StrEnum):
     """Why a lead has not been found."""
 
     NOT_THERE = "not_there"
@@ -35,13 +35,13 @@ class Absence(StrEnum):
 
 
 def recognise(
-    marked: Sequence[Creation],
+    marked: Sequence[LeadCreationRecord],
     seen: Iterable[SeenLead],
     *,
     claimed: Collection[LeadId],
     is_whole: bool,
     skew: timedelta,
-) -> Mapping[str, LeadId | Absence]:
+) -> Mapping[str, LeadId | LeadNotFoundReason]:
     """Return, by key, which lead each one in doubt is; also each created one whose id can be told only now.
 
     Args:
@@ -57,38 +57,40 @@ def recognise(
             leads[mark].append(lead)
     unnamed = Counter(_digest(one) for one in marked if one.lead is None)
 
-    def those_of(one: Creation) -> list[SeenLead]:
+    def those_of(one: LeadCreationRecord) -> list[SeenLead]:
         return [lead for lead in leads[_digest(one)] if lead.created_at >= one.sent_at - skew]
 
     shown = [one for one in marked if is_whole and _shows(one, those_of(one))]
-    found: dict[str, LeadId | Absence] = {}
+    found: dict[str, LeadId | LeadNotFoundReason] = {}
     for one in (each for each in marked if each.lead is None):
         free = [lead.id for lead in those_of(one) if lead.id not in claimed]
         if len(free) == 1 and unnamed[_digest(one)] == 1:
             found[one.key] = free[0]
         elif one.state is CreationState.IN_DOUBT:
             proven = any(_proves(other, one) for other in shown)
-            absence = Absence.NOT_THERE if proven else Absence.UNPROVEN
-            found[one.key] = Absence.AMBIGUOUS if free else absence
+            absence = LeadNotFoundReason.NOT_THERE if proven else LeadNotFoundReason.UNPROVEN
+            found[one.key] = LeadNotFoundReason.AMBIGUOUS if free else absence
     times = Counter(found.values())
     return {
-        key: Absence.AMBIGUOUS if not isinstance(judged, Absence) and times[judged] > 1 else judged
+        key: LeadNotFoundReason.AMBIGUOUS
+        if not isinstance(judged, LeadNotFoundReason) and times[judged] > 1
+        else judged
         for key, judged in found.items()
     }
 
 
-def _digest(one: Creation) -> str | None:
+def _digest(one: LeadCreationRecord) -> str | None:
     return one.mark.digest if one.mark else None
 
 
-def _proves(shown: Creation, one: Creation) -> bool:
+def _proves(shown: LeadCreationRecord, one: LeadCreationRecord) -> bool:
     """Whether one that shows proves that another would show if it were there."""
     if shown.mark is None or one.mark is None:
         return False
     return shown.mark.proves(one.mark) and shown.sent_at >= one.sent_at
 
 
-def _shows(one: Creation, leads: Sequence[SeenLead]) -> bool:
+def _shows(one: LeadCreationRecord, leads: Sequence[SeenLead]) -> bool:
     """Whether a lead that is certainly in Oplead is among those with its mark."""
     if one.state is not CreationState.CREATED:
         return False

@@ -18,13 +18,13 @@ from connectors.text import counted, number
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.creating import Creating, wanted_of, with_reference
-from jobs.oplead_commands.creation.lead_values import values_of
-from jobs.oplead_commands.creation.outbox import Creation, Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.creating import LeadCreator, lead_to_create, with_reference
+from jobs.oplead_commands.creation.lead_values import click_id_values
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, open_outbox, outbox_path
 from jobs.oplead_commands.importing.columns import read_mapping
 from jobs.oplead_commands.importing.import_report import FileLine, outcome_of, say_changed, told, write_report
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
-from jobs.reporting.console import facts, print_json, results, say
+from jobs.reporting.console import facts_grid, print_json, results, say
 from jobs.wiring.texts import click_ids_in
 
 _log = structlog.stdlib.get_logger()
@@ -53,7 +53,7 @@ class _Plan:
     """What an import would do."""
 
     lines: Sequence[FileLine]
-    before: Mapping[str, Creation]
+    before: Mapping[str, LeadCreationRecord]
     """What was on record, by key."""
 
     @property
@@ -99,7 +99,7 @@ def _file_options(context: OpleadContext, writer: PreviewsWrites, options: Impor
     look = context.known.settings
     return LeadFileOptions(
         zone=look.zone,
-        read_click_ids=lambda text, utm_source: values_of(click_ids_in(look, text, utm_source)),
+        read_click_ids=lambda text, utm_source: click_id_values(click_ids_in(look, text, utm_source)),
         check=writer.preview,
         columns=read_mapping(options.columns) if options.columns else {},
         encoding=options.encoding,
@@ -110,13 +110,15 @@ def _file_options(context: OpleadContext, writer: PreviewsWrites, options: Impor
 def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None) -> _Plan:
     salt = outbox.salt if outbox else b""
     lines = [
-        FileLine(row.line, wanted_of(context, with_reference(context, row.lead, row.reference), row.reference, salt))
+        FileLine(
+            row.line, lead_to_create(context, with_reference(context, row.lead, row.reference), row.reference, salt)
+        )
         for row in rows
     ]
     return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
 
 
-def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> Creating:
+def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
     for key in (one.key for one in plan.due if one.key in plan.before):
         if in_doubt == "again":
@@ -124,7 +126,7 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
         elif in_doubt == "created":
             outbox.confirm(key, None, "by_hand")
     with _progress(len(plan.due)) as on_settled:
-        creating = Creating(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
+        creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
         try:
             creating.run()
         except StoppedBySignal:
@@ -155,7 +157,7 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
     if due:
         say(f"About {counted(minutes, 'minute')} at {counted(rate, 'request')} a minute.")
         say(f"{preview.request}; the first one, from line {due[0].line}, masked:")
-        results().print(facts(tuple(first.items())))
+        results().print(facts_grid(tuple(first.items())))
     if dry_run:
         say_changed([one.line for one in plan.changed])
         say("Nothing was written.")

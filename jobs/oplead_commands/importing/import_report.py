@@ -11,9 +11,9 @@ from connectors.records import Lost
 from connectors.text import counted, number
 from jobs.exit_codes import Exit
 from jobs.ledger.database import open_privately
-from jobs.oplead_commands.creation.creating import Creating, Wanted
-from jobs.oplead_commands.creation.outbox import Creation
-from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
+from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, sentence_of, write_outcome_for_json
 from jobs.reporting.console import print_json, say
 
 _SHOWN = 20
@@ -34,14 +34,14 @@ class FileLine:
     """One line of the file, and the lead it asks for."""
 
     line: int
-    wanted: Wanted
+    wanted: WantedLead
 
     @property
     def key(self) -> str:
         """What it is on record by."""
         return self.wanted.new.key
 
-    def is_changed_since(self, one: Creation | None) -> bool:
+    def is_changed_since(self, one: LeadCreationRecord | None) -> bool:
         """Whether it was created with other content."""
         return one is not None and one.is_created and one.content != self.wanted.new.content
 
@@ -64,7 +64,7 @@ class LineOutcome:
 
 
 def outcome_of(
-    line: FileLine, before: Creation | None, after: Creation | None, refused: WriteRefused | None
+    line: FileLine, before: LeadCreationRecord | None, after: LeadCreationRecord | None, refused: WriteRefused | None
 ) -> LineOutcome:
     """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
     if refused is not None:
@@ -81,12 +81,12 @@ def outcome_of(
     return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
-def told(outcomes: Sequence[LineOutcome], creating: Creating, *, json: bool) -> int:
+def told(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, json: bool) -> int:
     """Say what became of the lines, and return the exit code."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)
     if json:
-        stop = {"stopped": document_of(creating.stop)} if creating.stop else {}
+        stop = {"stopped": write_outcome_for_json(creating.stop)} if creating.stop else {}
         lines = [one.document for one in outcomes if one.state not in _FINE]
         print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
         return code

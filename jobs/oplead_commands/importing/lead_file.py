@@ -8,12 +8,12 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from connectors.contact import clean_emails, clean_phones
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.errors import Misconfigured
 from connectors.text import counted
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.creation.identity import content_of
-from jobs.oplead_commands.creation.lead_values import lead_from
+from jobs.oplead_commands.creation.identity import content_hash
+from jobs.oplead_commands.creation.lead_values import lead_from_values
 from jobs.oplead_commands.importing.columns import REFERENCE, Column, columns_of, shown
 from jobs.wiring.texts import csv_rows
 
@@ -30,7 +30,7 @@ class FileRow:
     """One lead of a file."""
 
     line: int
-    lead: LeadData = field(repr=False)
+    lead: LeadToWrite = field(repr=False)
     reference: str | None = field(default=None, repr=False)
 
 
@@ -40,7 +40,7 @@ class LeadFileOptions:
 
     zone: ZoneInfo
     read_click_ids: ReadClickIds
-    check: Callable[[LeadData], object]
+    check: Callable[[LeadToWrite], object]
     """Raises ValueError if a lead cannot be written."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """What titles mean, by title."""
@@ -73,7 +73,7 @@ def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
             problems.append(f"line {line}: {error}")
             continue
         rows.append(row)
-        before = first_lines.setdefault(row.reference or content_of(row.lead, b""), line)
+        before = first_lines.setdefault(row.reference or content_hash(row.lead, b""), line)
         if before != line:
             what = "it is the same lead as" if row.reference is None else "it has the reference of"
             problems.append(f"line {line}: {what} line {before}")
@@ -120,13 +120,13 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
         if twice := [name for name in ids if name in values]:
             raise ValueError(f"{called['click_id']}: {twice[0]} has a column of its own too")
         values |= ids
-    lead = lead_from(values, fields, options.zone, called=lambda name: called.get(name, name))
+    lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name))
     _expect_reachable(lead, called)
     options.check(lead)
     return FileRow(line, lead, reference)
 
 
-def _expect_reachable(lead: LeadData, called: Mapping[str, str]) -> None:
+def _expect_reachable(lead: LeadToWrite, called: Mapping[str, str]) -> None:
     contact = lead.contact
     if not contact.emails and not contact.phones:
         raise ValueError("a lead needs an e-mail address or a phone number")

@@ -22,13 +22,13 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
     Event,
     Money,
     Receipt,
     Resolution,
-    Signal,
     Target,
 )
 from tests.contract.google_ads.ads_api_server import AdsApiServer
@@ -172,7 +172,7 @@ class Google:
             click_id=ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
             identifiers=(),
             value=Money(Decimal("1250.50"), "EUR"),
-            consent=Consent(Signal.GRANTED, Signal.DENIED),
+            consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
         )
 
     def submit(self, rows: int = 1) -> Receipt:
@@ -254,7 +254,7 @@ class AdsApi:
             click_id=ClickId(ClickIdKind.GCLID, gclid),
             identifiers=(),
             value=Money(Decimal("1250.50"), "EUR"),
-            consent=Consent(Signal.GRANTED, Signal.DENIED),
+            consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
         )
 
     def submit(self, rows: int = 1) -> Receipt:

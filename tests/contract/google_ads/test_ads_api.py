@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from connectors.errors import Misconfigured
 from connectors.google_ads.platform import DONE, VALIDATED
 from connectors.ports import ConversionSink
-from connectors.records import Answered, ClickIdKind, EncodedEvent, Lost, NotSent, Outcome, OutcomeClass, Refused
+from connectors.records import ClickIdKind, EncodedEvent, Lost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
 from tests.contract.google_ads.ads_api_server import FAILURE_KEY, error, upload_error
 
 NOT_ALLOWLISTED = (
@@ -71,7 +71,7 @@ def test_does_not_send_bytes_frozen_for_another_api(ads, body):
 
 def test_rows_without_an_error_are_done(ads):
     """Both rows of a request without errors succeed."""
-    assert Answered((DONE, DONE)) == ads.submit(rows=2)
+    assert RowOutcomes((DONE, DONE)) == ads.submit(rows=2)
 
 
 @pytest.mark.parametrize("echo", [False, True])
@@ -82,21 +82,21 @@ def test_each_row_has_its_own_outcome(ads, echo):
     )
     twice = Outcome(OutcomeClass.FIX_DATA, "DUPLICATE_CLICK_CONVERSION_IN_REQUEST")
 
-    assert Answered((twice, EXPIRED, DONE, ALREADY, NO_CLICK)) == ads.submit(rows=5)
+    assert RowOutcomes((twice, EXPIRED, DONE, ALREADY, NO_CLICK)) == ads.submit(rows=5)
 
 
 def test_distinguishes_rows_of_one_click_by_their_index(ads):
     """The results name only the click, which both rows share."""
     ads.api.refuse_rows(upload_error(43, row=1), echo=True)
 
-    assert Answered((DONE, EXPIRED)) == ads.submit(rows=2)
+    assert RowOutcomes((DONE, EXPIRED)) == ads.submit(rows=2)
 
 
 def test_row_with_several_errors_gets_the_most_severe(ads):
     """The order of the errors does not matter."""
     ads.api.refuse_rows(upload_error(33, row=0), upload_error(33, row=1), upload_error(43, row=0))
 
-    assert Answered((EXPIRED, NO_CLICK)) == ads.submit(rows=2)
+    assert RowOutcomes((EXPIRED, NO_CLICK)) == ads.submit(rows=2)
 
 
 def test_reads_the_row_index_only_from_the_conversions_element(ads):
@@ -104,7 +104,7 @@ def test_reads_the_row_index_only_from_the_conversions_element(ads):
     ads.api.refuse_rows(error("date_error", 12, row=1, path=["conversion_date_time"]))
     bad_date = Outcome(OutcomeClass.FIX_DATA, "INVALID_STRING_DATE_TIME_SECONDS_WITH_OFFSET")
 
-    assert Answered((DONE, bad_date)) == ads.submit(rows=2)
+    assert RowOutcomes((DONE, bad_date)) == ads.submit(rows=2)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_error_code_unknown_to_the_library_is_unknown(ads):
     """It keeps its number, and is neither success nor refusal."""
     ads.api.refuse_rows(upload_error(1234, row=0))
 
-    assert Answered((Outcome(OutcomeClass.UNKNOWN, "CONVERSION_UPLOAD_ERROR_1234"), DONE)) == ads.submit(rows=2)
+    assert RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "CONVERSION_UPLOAD_ERROR_1234"), DONE)) == ads.submit(rows=2)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_validation_reports_valid_and_rejected_rows(ads):
     ads.use(validate_only=True)
     ads.api.refuse_rows(upload_error(43, row=1))
 
-    assert Answered((VALIDATED, EXPIRED)) == ads.submit(rows=2)
+    assert RowOutcomes((VALIDATED, EXPIRED)) == ads.submit(rows=2)
     assert ads.api.calls[0].request.validate_only
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
-    Answered,
-    Forgotten,
+    ForgottenRequest,
     Lost,
     Miscounted,
     NotSent,
     Outcome,
     OutcomeClass,
     PartlyRefused,
+    RowOutcomes,
     StillPending,
 )
 
@@ -41,7 +41,7 @@ def test_success_accepts_every_row(google):
         google.api.say(_status("SUCCESS", counted=counted))
         told.append(google.resolve(rows=3))
 
-    assert [Answered((DONE, DONE, DONE))] * 3 == told
+    assert [RowOutcomes((DONE, DONE, DONE))] * 3 == told
 
 
 @pytest.mark.parametrize("missing", ["eventsIngestionStatus", "errorInfo"])
@@ -50,7 +50,7 @@ def test_null_means_not_given(google, missing):
     (destination,) = _status("SUCCESS")["requestStatusPerDestination"]
     google.api.say({"requestStatusPerDestination": [destination | {missing: None}]})
 
-    assert Answered((DONE, DONE)) == google.resolve(rows=2)
+    assert RowOutcomes((DONE, DONE)) == google.resolve(rows=2)
 
 
 @pytest.mark.parametrize("counted", [0, "0", "2", 4, "4"])
@@ -88,7 +88,7 @@ def test_status_failure_means_failed(google):
     """The diagnostics page writes FAILURE for what the enum calls FAILED."""
     google.api.say(_status("FAILURE", (BAD_GCLID, 2, None)))
 
-    assert Answered((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 2) == google.resolve(rows=2)
+    assert RowOutcomes((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 2) == google.resolve(rows=2)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "PARTIAL_SUCCESS"])
@@ -114,14 +114,14 @@ def test_record_indices_give_each_row_its_outcome(google):
     dropped = Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK)
     to_mend = Outcome(OutcomeClass.FIX_DATA, BAD_GCLID)
 
-    assert Answered((dropped, DONE, to_mend, dropped)) == google.resolve(rows=4)
+    assert RowOutcomes((dropped, DONE, to_mend, dropped)) == google.resolve(rows=4)
 
 
 def test_reads_statuses_and_reasons_as_enum_numbers(google):
     """Google sends enums as numbers when a client requests them so."""
     google.api.say(_status(3, (43, 1, [0])))
 
-    assert Answered((Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK),)) == google.resolve()
+    assert RowOutcomes((Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK),)) == google.resolve()
 
 
 def test_record_indices_may_cover_every_row_of_a_failed_request(google):
@@ -161,7 +161,7 @@ def test_failed_request_with_one_reason_refuses_every_row(google):
     """The record count equals the number of rows we sent."""
     google.api.say(_status("FAILED", (BAD_GCLID, "3", None)))
 
-    assert Answered((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 3) == google.resolve(rows=3)
+    assert RowOutcomes((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 3) == google.resolve(rows=3)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_failed_request_with_several_reasons_rejects_only_if_all_do(google, reas
     """Reasons cannot be assigned to rows, so a mix of rejecting and other reasons is unknown."""
     google.api.say(_status("FAILED", *((reason, 1, None) for reason in reasons)))
 
-    assert Answered((Outcome(kind, " + ".join(reasons)),) * 2) == google.resolve(rows=2)
+    assert RowOutcomes((Outcome(kind, " + ".join(reasons)),) * 2) == google.resolve(rows=2)
 
 
 def test_failed_request_without_a_reason_is_unknown(google):
     """Google may omit error counts, which does not make the rows accepted."""
     google.api.say(_status("FAILED"))
 
-    assert Answered((Outcome(OutcomeClass.UNKNOWN, "FAILED"),)) == google.resolve()
+    assert RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "FAILED"),)) == google.resolve()
 
 
 def test_too_recent_click_is_deferred_six_hours(google):
@@ -212,7 +212,7 @@ def test_request_not_found_is_forgotten(google, http, status, *, reason, in_viol
     else:
         google.refuse(http, status, reason=reason)
 
-    assert Forgotten(reason) == google.resolve()
+    assert ForgottenRequest(reason) == google.resolve()
 
 
 @pytest.mark.parametrize("reason", ["REQUEST_TOO_OLD", "INVALID_REQUEST_ID", "PERMISSION_DENIED", "INTERNAL_ERROR"])

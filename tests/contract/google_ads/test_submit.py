@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import (
-    Answered,
     DeliveryKey,
     EncodedEvent,
     Lost,
@@ -19,6 +18,7 @@ from connectors.records import (
     OutcomeClass,
     Received,
     Refused,
+    RowOutcomes,
     Target,
 )
 
@@ -518,7 +518,7 @@ def test_validation_yields_an_answer_without_a_ticket(google):
     google.use(validate_only=True)
     google.api.say({})
 
-    assert Answered((Outcome(OutcomeClass.DONE, "VALIDATED"),) * 2) == google.submit(rows=2)
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, "VALIDATED"),) * 2) == google.submit(rows=2)
     assert json.loads(google.api.calls[0].body)["validateOnly"] is True
 
 

@@ -17,12 +17,12 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
     Event,
     Money,
     Receipt,
-    Signal,
     Target,
 )
 
@@ -154,7 +154,7 @@ class Meta:
             click_id=ClickId(ClickIdKind.FBC, "fb.1.1795000000000.IwAR-Invented_Click"),
             identifiers=(),
             value=Money(Decimal("1250.50"), "EUR"),
-            consent=Consent(Signal.GRANTED, Signal.GRANTED),
+            consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
         )
 
     def batch(self, rows: int) -> list[EncodedEvent]:

@@ -7,14 +7,14 @@ import pytest
 
 from connectors.meta.encode import META
 from connectors.meta.sink import MetaSink
-from connectors.records import Answered, Forgotten, Lost, NotSent, Outcome, OutcomeClass, Refused
+from connectors.records import ForgottenRequest, Lost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
 
 
 def test_received_events_are_done(meta):
     """Every row keeps the trace id by which Meta's support finds the call."""
     meta.say({"events_received": 3, "messages": [], "fbtrace_id": "AbC-1_x"})
 
-    assert Answered((Outcome(OutcomeClass.DONE, "received", "fbtrace_id AbC-1_x"),) * 3) == meta.submit(rows=3)
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, "received", "fbtrace_id AbC-1_x"),) * 3) == meta.submit(rows=3)
 
 
 def test_remark_from_meta_is_replaced_by_our_wording(meta):
@@ -22,7 +22,7 @@ def test_remark_from_meta_is_replaced_by_our_wording(meta):
     meta.say({"events_received": 1, "messages": ["jean@example.fr looks odd"]})
     words = "received with a remark of Meta's: see Diagnostics in Events Manager"
 
-    assert Answered((Outcome(OutcomeClass.DONE, "received", words),)) == meta.submit()
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, "received", words),)) == meta.submit()
 
 
 def test_deprecation_header_becomes_a_warning_with_advice(meta):
@@ -43,7 +43,7 @@ def test_deprecation_header_becomes_a_warning_with_advice(meta):
         (Refused, 400, {"error": {"code": 2635}}),
         (Refused, 400, {"error": {"code": 100, "error_subcode": 2804003}}),
         (Refused, 429, {"error": {"code": 4}}),
-        (Answered, 200, {"events_received": 4}),
+        (RowOutcomes, 200, {"events_received": 4}),
     ],
 )
 def test_deprecation_header_is_reported_whatever_the_receipt(meta, kind, status, body):
@@ -64,7 +64,7 @@ def test_received_count_mismatch_leaves_every_row_unknown(meta, received):
     meta.say({"events_received": received, "fbtrace_id": "not a trace"})
     outcome = Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", f"{received} of 3 received")
 
-    assert Answered((outcome,) * 3) == meta.submit(rows=3)
+    assert RowOutcomes((outcome,) * 3) == meta.submit(rows=3)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_validate_only_sink_sends_nothing(meta):
     meta.use(validate_only=True)
     words = "Meta has no validation mode; checked on this machine only"
 
-    assert Answered((Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", words),) * 2) == meta.submit(rows=2)
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", words),) * 2) == meta.submit(rows=2)
     assert "LOCAL_FIELDS" == meta.submit_fields({}).outcome.code
     assert [] == meta.calls
 
@@ -348,7 +348,7 @@ def test_submit_uses_the_dataset_of_the_delivery(meta):
 
 def test_resolve_reports_that_meta_gives_no_tickets(meta):
     """Meta's answer is final, so there is no outcome to ask for later."""
-    assert Forgotten("META_GIVES_NO_TICKETS") == MetaSink(meta.options).resolve("any", rows=1)
+    assert ForgottenRequest("META_GIVES_NO_TICKETS") == MetaSink(meta.options).resolve("any", rows=1)
 
 
 def test_connection_failure_reports_only_its_kind(meta):

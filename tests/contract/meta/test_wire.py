@@ -20,7 +20,7 @@ from facebook_business.session import FacebookSession
 from connectors.errors import Misconfigured
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions, MetaSink
-from connectors.records import Answered, Lost, NotSent
+from connectors.records import Lost, NotSent, RowOutcomes
 
 TOKEN = "EAAGinventedTOKEN0123456789"
 SECRET = "0123456789abcdef-invented"
@@ -195,7 +195,7 @@ def test_loopback_ignores_environment_proxies(meta, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
-    assert isinstance(meta.submit(), Answered)
+    assert isinstance(meta.submit(), RowOutcomes)
 
 
 def test_logs_contain_no_token_event_or_address(meta, caplog, capfd):

@@ -12,7 +12,7 @@ import pytest
 from connectors.clock import SandboxClock
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
-from connectors.rate_limit import Pacer, SharedPace
+from connectors.rate_limit import Pacer, SharedRequestHistory
 from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.platform import Faults
@@ -314,7 +314,7 @@ def test_two_commands_sharing_a_sandbox_clock_and_pace_both_finish(tmp_path):
     with played.oplead, played.time:
 
         def work():
-            done.append(played.read(30, per_minute=10, pace=SharedPace(tmp_path / "oplead.pace")))
+            done.append(played.read(30, per_minute=10, pace=SharedRequestHistory(tmp_path / "oplead.pace")))
 
         commands = [threading.Thread(target=work) for _ in range(2)]
         for one in commands:

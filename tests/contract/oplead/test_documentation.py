@@ -138,7 +138,7 @@ def test_every_request_counts_against_the_pace(serve, find, pacer, clock):
     serve("/documentation/openapi.json", SPECIFICATION)
     for _ in range(89):
         pacer.take()
-        pacer.give_back()
+        pacer.release_request_slot()
 
     find()
 

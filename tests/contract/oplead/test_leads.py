@@ -7,7 +7,7 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import FieldPaths, OpleadOptions, PaginationOptions
-from connectors.records import ClickIdKind, LeadId, OtherLead
+from connectors.records import ClickIdKind, LeadId, SubstituteLead
 
 
 def pull(source, is_known=lambda _id, _digest: False):
@@ -203,7 +203,7 @@ def test_detail_page_of_another_lead_is_never_merged(platform, open_source, lead
 
     page = pull(open_source(detail="always"))[0]
 
-    assert OtherLead(LeadId("L-9")) == one(open_source(), "L-1")
+    assert SubstituteLead(LeadId("L-9")) == one(open_source(), "L-1")
     assert [("L-1", "its own page is another lead's, see oplead.fields.id")] == [
         (one.id, one.reason) for one in page.unreadable
     ]

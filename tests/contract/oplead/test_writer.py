@@ -12,7 +12,15 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.crm import EventKind, LeadData, LeadDocument, Subscription, WriteFault, WriteRefused, Written
+from connectors.crm import (
+    EventKind,
+    LeadDocument,
+    LeadToWrite,
+    Subscription,
+    WriteAccepted,
+    WriteRefusalReason,
+    WriteRefused,
+)
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import (
     AuthOptions,
@@ -30,7 +38,7 @@ from connectors.records import Contact, LeadId, Lost, NotSent
 TOKEN = "tok-0123456789"
 DATE = "Tue, 21 Jul 2026 03:30:00 GMT"
 LEAD = LeadId("L 7/é")
-JEANNE = LeadData(Contact(emails=("jeanne.exemple@example.com",), first_name="Jeanne"))
+JEANNE = LeadToWrite(Contact(emails=("jeanne.exemple@example.com",), first_name="Jeanne"))
 CUT, HANG, HALF = "cut", "hang", "half"
 
 
@@ -169,7 +177,7 @@ REQUESTS = {
         b'{"email":"jeanne.exemple@example.com","firstname":"Jeanne"}',
     ),
     "update": (
-        lambda writer: writer.update(LEAD, LeadData(Contact(city="Lyon"))),
+        lambda writer: writer.update(LEAD, LeadToWrite(Contact(city="Lyon"))),
         "PUT /v1/leads/L%207%2F%C3%A9 HTTP/1.1",
         b'{"city":"Lyon"}',
     ),
@@ -192,7 +200,7 @@ def test_makes_one_request_with_exactly_these_bytes(wire, open_writer, what):
     """Verb, path, body and key as the settings say."""
     write, line, body = REQUESTS[what]
 
-    assert Written() == write(open_writer())
+    assert WriteAccepted() == write(open_writer())
     assert ([line], [body]) == (wire.lines, wire.bodies)
     assert f"Bearer {TOKEN}" == wire.headers()["authorization"]
     assert ("application/json" if body else None) == wire.headers().get("content-type")
@@ -200,7 +208,7 @@ def test_makes_one_request_with_exactly_these_bytes(wire, open_writer, what):
 
 def test_sends_a_document_as_one_part_of_a_form(wire, open_writer, tmp_path):
     """RFC 7578: the part's name, the file's name and type, and its bytes."""
-    assert Written() == open_writer().attach(LEAD, document(tmp_path))
+    assert WriteAccepted() == open_writer().attach(LEAD, document(tmp_path))
 
     boundary = re.fullmatch("multipart/form-data; boundary=(.+)", wire.headers()["content-type"])[1].encode()
     expected = (
@@ -246,7 +254,7 @@ def test_reads_a_document_from_disk_in_pieces(wire, open_writer, tmp_path, monke
 
     monkeypatch.setattr(type(large.path), "open", lambda path, mode: Watched(opened(path, mode)))
 
-    assert Written() == open_writer().attach(LEAD, large)
+    assert WriteAccepted() == open_writer().attach(LEAD, large)
     assert 0 < max(sizes) <= 65_536
     assert -1 not in sizes
     assert len(wire.bodies[0]) > large.size
@@ -257,9 +265,11 @@ def test_the_form_import_gets_its_own_token_and_never_the_key(wire, open_writer)
     form = FormOptions("form-token", "site-web", f"{wire.url}/addlead/")
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
-    receipt = open_writer(form=form, extra_headers={"X-Tenant": "t"}, extra_query={"q": "1"}).create(LeadData(contact))
+    receipt = open_writer(form=form, extra_headers={"X-Tenant": "t"}, extra_query={"q": "1"}).create(
+        LeadToWrite(contact)
+    )
 
-    assert Written() == receipt
+    assert WriteAccepted() == receipt
     assert ["POST /addlead/ HTTP/1.1"] == wire.lines
     assert b'"token":"form-token"' in wire.bodies[0]
     assert TOKEN.encode() not in wire.requests[0]
@@ -313,31 +323,31 @@ def test_a_2xx_that_does_not_say_otherwise_is_written(wire, open_writer, body, h
     """The id is known only if the answer names one."""
     wire.answers = [answer(201, body, **headers)]
 
-    assert Written(new) == open_writer().create(JEANNE)
+    assert WriteAccepted(new) == open_writer().create(JEANNE)
 
 
 def test_a_2xx_whose_body_is_cut_is_written(wire, open_writer):
     """The status says that it was done; only the id is lost."""
     wire.answers = [answer(201, {"id": "L-9"})[:-3] + HALF.encode()]
 
-    assert Written() == open_writer().create(JEANNE)
+    assert WriteAccepted() == open_writer().create(JEANNE)
 
 
 FAULTS = {
-    400: WriteFault.DATA,
-    401: WriteFault.ACCESS,
-    403: WriteFault.ACCESS,
-    405: WriteFault.PATH,
-    409: WriteFault.DATA,
-    410: WriteFault.MISSING,
-    413: WriteFault.DATA,
-    415: WriteFault.DATA,
-    422: WriteFault.DATA,
-    429: WriteFault.PACE,
-    301: WriteFault.PATH,
-    307: WriteFault.PATH,
-    308: WriteFault.PATH,
-    501: WriteFault.PATH,
+    400: WriteRefusalReason.DATA,
+    401: WriteRefusalReason.ACCESS,
+    403: WriteRefusalReason.ACCESS,
+    405: WriteRefusalReason.PATH,
+    409: WriteRefusalReason.DATA,
+    410: WriteRefusalReason.MISSING,
+    413: WriteRefusalReason.DATA,
+    415: WriteRefusalReason.DATA,
+    422: WriteRefusalReason.DATA,
+    429: WriteRefusalReason.PACE,
+    301: WriteRefusalReason.PATH,
+    307: WriteRefusalReason.PATH,
+    308: WriteRefusalReason.PATH,
+    501: WriteRefusalReason.PATH,
 }
 
 
@@ -357,8 +367,8 @@ def test_a_404_is_the_leads_where_a_lead_is_named_and_the_paths_elsewhere(wire, 
     wire.answers = [answer(404)]
     writer = open_writer()
 
-    assert WriteRefused(404, WriteFault.MISSING, "") == writer.set_status(LEAD, "En cours")
-    assert WriteRefused(404, WriteFault.PATH, "") == writer.create(JEANNE)
+    assert WriteRefused(404, WriteRefusalReason.MISSING, "") == writer.set_status(LEAD, "En cours")
+    assert WriteRefused(404, WriteRefusalReason.PATH, "") == writer.create(JEANNE)
 
 
 LOSSES = {
@@ -449,7 +459,7 @@ def test_a_429_halves_the_pace(wire, open_writer, clock):
     wire.answers = [answer(429), answer()]
     writer = open_writer(per_minute=10)
 
-    assert WriteFault.PACE == writer.create(JEANNE).fault
+    assert WriteRefusalReason.PACE == writer.create(JEANNE).fault
     for _ in range(4):
         writer.create(JEANNE)
     assert [] == clock.slept
@@ -475,7 +485,7 @@ def test_an_answer_is_told_before_a_wrong_clock(wire, open_writer):
     wire.answers = [answer(201, {"id": "L-9"}).replace(b"03:30:00", b"09:30:00")]
     writer = open_writer(clocks_within=timedelta(minutes=15))
 
-    assert Written("L-9") == writer.create(JEANNE)
+    assert WriteAccepted("L-9") == writer.create(JEANNE)
     with pytest.raises(WrongClock, match="set the one that is wrong"):
         writer.create(JEANNE)
     assert 1 == len(wire.requests)
@@ -502,7 +512,7 @@ def test_a_stop_while_the_answer_is_awaited_still_hears_it(wire, open_writer):
         if wire.requests:
             raise KeyboardInterrupt
 
-    assert Written("L-9") == open_writer(cancel_token=stopped, timeout=5.0).create(JEANNE)
+    assert WriteAccepted("L-9") == open_writer(cancel_token=stopped, timeout=5.0).create(JEANNE)
 
 
 # ── reasons ──────────────────────────────────────────────────────────────────────────────────────
@@ -522,7 +532,7 @@ def test_a_reason_never_repeats_what_was_sent(wire, open_writer):
 
     receipt = open_writer().create(JEANNE)
 
-    assert WriteFault.DATA == receipt.fault
+    assert WriteRefusalReason.DATA == receipt.fault
     assert "is taken" in receipt.reason
     assert not re.search(r"(?i)jeanne|exemple|@|\d", receipt.reason), receipt.reason
 
@@ -538,7 +548,7 @@ def test_no_key_is_in_a_receipt(wire, open_writer, status):
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
     writer = open_writer(token=KEY, form=form)
-    for receipt in (writer.create(LeadData(contact)), writer.update(LEAD, JEANNE)):
+    for receipt in (writer.create(LeadToWrite(contact)), writer.update(LEAD, JEANNE)):
         said = receipt.reason.casefold()
         assert "unknown key" in said
         assert not {"opaque", "secret", "formkey"} & set(re.findall("[a-z]+", said)), said
@@ -555,7 +565,7 @@ def test_a_file_that_changed_or_went_is_not_sent(wire, open_writer, tmp_path):
     gone.path.unlink()
 
     for each in (changed, gone):
-        assert WriteFault.DATA == open_writer().attach(LEAD, each).fault
+        assert WriteRefusalReason.DATA == open_writer().attach(LEAD, each).fault
     assert [] == wire.requests
 
 

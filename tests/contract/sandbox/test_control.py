@@ -13,7 +13,7 @@ from google.oauth2 import service_account
 
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
-from connectors.sandbox.oplead.shape import AXES, Shape
+from connectors.sandbox.oplead.shape import AXES, ApiShape
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
@@ -312,7 +312,7 @@ def test_curl_recipes_on_the_page_work(control, sandbox):
 def test_hidden_shape_is_absent_from_state_and_page(sandbox, control):
     """Its switches can still be set."""
     sandbox.oplead.shows_shape = False
-    sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
+    sandbox.oplead.shape = ApiShape(envelope="fiches", dates="php")
     shown = control("GET /state.json").json()["switches"]
 
     assert not AXES.keys() & shown.keys()

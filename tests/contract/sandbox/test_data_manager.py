@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.server import WireRequest
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.platform = DataManager(lambda: self.now, lambda _: True)
+        self.platform = SandboxDataManager(lambda: self.now, lambda _: True)
         self.platform.register_clicks({"click": CLICK})
 
     def ingest(self, *events: dict) -> tuple[int, dict]:

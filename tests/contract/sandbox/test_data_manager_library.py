@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf.json_format import MessageToDict
 
-from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server
 
@@ -34,16 +34,16 @@ def night() -> Night:
 
 
 @pytest.fixture
-def platform(night: Night) -> DataManager:
+def platform(night: Night) -> SandboxDataManager:
     """A platform that knows one click."""
-    platform = DataManager(lambda: night.now, lambda _: True)
+    platform = SandboxDataManager(lambda: night.now, lambda _: True)
     click = {"clicked_at": "2026-07-18T08:00:00Z", "customer": "1234567890"}
     platform.register_clicks({"click-1": click})
     return platform
 
 
 @pytest.fixture
-def client(platform: DataManager, night: Night) -> Iterator[vendor.IngestionServiceClient]:
+def client(platform: SandboxDataManager, night: Night) -> Iterator[vendor.IngestionServiceClient]:
     """The vendor's client, pointed at the platform."""
     with Server("data_manager", platform.handle, Faults(), lambda: night.now) as server:
         with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
-from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.google.platform import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import DataManagerRule
@@ -80,7 +80,7 @@ class Wire:
         self.now = NOON
         self.valid = True
         self.google = GooglePlatform(ACCOUNTS)
-        self.platform = DataManager(lambda: self.now, lambda _: self.valid, self.google)
+        self.platform = SandboxDataManager(lambda: self.now, lambda _: self.valid, self.google)
         self.platform.register_clicks(CLICKS)
         self.faults = server.faults
         server.handler = self.platform.handle

@@ -11,7 +11,7 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.google.ads_api.server import SandboxGoogleAdsApi
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
@@ -300,7 +300,7 @@ def test_ruling_without_index_fails_the_whole_upload(sandbox, upload):
 )
 def test_invalid_ruling_plants_nothing(document):
     """One invalid ruling raises ValueError for all of them."""
-    platform = GoogleAdsApi(lambda: START, lambda _: None)
+    platform = SandboxGoogleAdsApi(lambda: START, lambda _: None)
 
     with pytest.raises(ValueError, match="sale-1"):
         platform.plant_rulings({"fine": {"number": 5}, "sale-1": document})
@@ -468,4 +468,4 @@ def test_state_without_google_ads_or_meta_still_loads(tmp_path, ask):
 def test_invalid_switch_raises_value_error(name, value):
     """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match="is one of"):
-        GoogleAdsApi(lambda: START, lambda _: None).switch(name, value)
+        SandboxGoogleAdsApi(lambda: START, lambda _: None).switch(name, value)

@@ -9,7 +9,7 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi
 from connectors.sandbox.google.platform import (
     GoogleAcceptance,
     GoogleAccount,
@@ -134,7 +134,7 @@ class Wire:
     def start_anew(self):
         """Put a platform that has counted nothing behind the channel."""
         self.google = GooglePlatform(ACCOUNTS)
-        self.platform = GoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
+        self.platform = SandboxGoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
         self._server.handler = self.platform.handle
 
     def adjust(self, body, metadata=METADATA):

@@ -10,7 +10,7 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as uploads
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
-from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi
 from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, from_json
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -119,7 +119,7 @@ class Wire:
         self.call = call
         self.now = NOON
         self.google = GooglePlatform(ACCOUNTS)
-        self.platform = GoogleAdsApi(lambda: self.now, scopes, self.google)
+        self.platform = SandboxGoogleAdsApi(lambda: self.now, scopes, self.google)
         clicks = {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}
         self.google.clicks.update(from_json(dict[str, GoogleClick], clicks))
         self.faults = server.faults

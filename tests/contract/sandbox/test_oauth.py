@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
-from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, OAuth, new_key, read_key
+from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, OAuthServer, new_key, read_key
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.rules import oauth_rules
 from connectors.sandbox.server import Server, WireRequest
@@ -50,7 +50,7 @@ def machine():
 @pytest.fixture
 def oauth(machine):
     """The token endpoint, holding KEY."""
-    return OAuth(KEY, machine=machine)
+    return OAuthServer(KEY, machine=machine)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_valid_assertion_earns_a_token(ask, url, oauth):
 
 def test_google_auth_earns_a_token_with_the_key_file():
     """Google's library passes every check, with the machine's own time."""
-    real = OAuth(KEY)
+    real = OAuthServer(KEY)
     with Server("oauth", real.handle, Faults(), lambda: datetime(2026, 9, 1, tzinfo=UTC)) as server:
         key_file = json.loads(real.key_file(f"{server.url}/token"))
         credentials = service_account.Credentials.from_service_account_info(key_file, scopes=[DATA_MANAGER])
@@ -262,7 +262,7 @@ def test_tokens_survive_a_restart_without_plain_text(ask, url, oauth, machine):
     """The saved state does not contain the token itself."""
     kept = token(ask, url)
     saved = json.dumps(oauth.dump())
-    resumed = OAuth(KEY, machine=machine)
+    resumed = OAuthServer(KEY, machine=machine)
     resumed.load(json.loads(saved))
 
     assert resumed.authorised(bearer(kept))

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from connectors.sandbox.oplead.form import FORM_TOKEN, OpleadForm
+from connectors.sandbox.oplead.form import FORM_TOKEN, SandboxFormImport
 from connectors.sandbox.oplead.server import OpleadPlatform
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server
 
@@ -52,7 +52,7 @@ def faults():
 @pytest.fixture
 def fill(ask, oplead, faults):
     """Send one form."""
-    with Server("oplead_form", OpleadForm(oplead).handle, faults, lambda: START) as server:
+    with Server("oplead_form", SandboxFormImport(oplead).handle, faults, lambda: START) as server:
 
         def fill(form, kind="application/json", line="POST /addlead/"):
             return ask(server.url, line, WRITTEN[kind](form), {"Content-Type": kind})
@@ -129,13 +129,13 @@ def test_form_has_one_address(fill, line, status):
 
 def test_form_of_another_media_type_is_415(ask, oplead):
     """A form is no text."""
-    with Server("oplead_form", OpleadForm(oplead).handle, Faults(), lambda: START) as server:
+    with Server("oplead_form", SandboxFormImport(oplead).handle, Faults(), lambda: START) as server:
         assert 415 == ask(server.url, "POST /addlead/", b"x", {"Content-Type": "text/plain"}).status
 
 
 def test_id_of_a_lead_is_told_as_the_api_tells_it(fill, oplead):
     """The form import and the API are one platform."""
-    oplead.shape = Shape(ids="int")
+    oplead.shape = ApiShape(ids="int")
 
     assert isinstance(fill(FORM).json()["id"], int)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, OpleadPlatform
-from connectors.sandbox.oplead.shape import AXES, Shape
+from connectors.sandbox.oplead.shape import AXES, ApiShape
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server
 from tests.contract.sandbox.test_oplead import START
@@ -187,7 +187,7 @@ def test_every_position_has_a_case():
 @positions("auth")
 def test_key_is_accepted_only_where_it_belongs(ask, url, oplead, position, expected):
     """The admin's key reads, a supplier's is 403, and any other key or place is 401."""
-    oplead.shape = Shape(auth=position)
+    oplead.shape = ApiShape(auth=position)
     line, headers = expected
 
     def answered(key):
@@ -206,14 +206,14 @@ def test_key_is_accepted_only_where_it_belongs(ask, url, oplead, position, expec
 
 def test_key_repeated_in_the_query_is_401(ask, url, oplead):
     """It would be ambiguous."""
-    oplead.shape = Shape(auth="query_token")
+    oplead.shape = ApiShape(auth="query_token")
 
     assert ask(url, f"GET /v1/leads?token={ADMIN_KEY}&token={ADMIN_KEY}").status == 401
 
 
 def test_next_address_never_contains_the_key(ask, url, oplead):
     """Whoever follows it must send the key again."""
-    oplead.shape = Shape(auth="query_token")
+    oplead.shape = ApiShape(auth="query_token")
 
     answer = ask(url, f"GET /v1/leads?token={ADMIN_KEY}")
 
@@ -223,7 +223,7 @@ def test_next_address_never_contains_the_key(ask, url, oplead):
 @positions("path_prefix")
 def test_only_the_configured_prefix_is_served(get, oplead, position, expected):
     """This holds for the list and for leads."""
-    oplead.shape = Shape(path_prefix=position)
+    oplead.shape = ApiShape(path_prefix=position)
 
     for path in LIST["path_prefix"].values():
         status = 200 if path == expected else 404
@@ -233,7 +233,7 @@ def test_only_the_configured_prefix_is_served(get, oplead, position, expected):
 @positions("lead_path")
 def test_only_the_configured_lead_path_is_served(get, oplead, position, expected):
     """The other path is 404."""
-    oplead.shape = Shape(lead_path=position)
+    oplead.shape = ApiShape(lead_path=position)
 
     assert {path: 200 if path == expected else 404 for path in LIST["lead_path"].values()} == {
         path: get(path).status for path in LIST["lead_path"].values()
@@ -246,7 +246,7 @@ def test_only_the_configured_lead_path_is_served(get, oplead, position, expected
 @positions("envelope")
 def test_list_is_wrapped_in_its_envelope(get, oplead, position, expected):
     """Whatever the envelope, a page has a hundred leads."""
-    oplead.shape = Shape(envelope=position, pagination="page")
+    oplead.shape = ApiShape(envelope=position, pagination="page")
     body = get("/v1/leads").json()
 
     assert list(range(100)) == numbers(expected(body))
@@ -256,7 +256,7 @@ def test_list_is_wrapped_in_its_envelope(get, oplead, position, expected):
 
 def test_data_items_envelope_nests_total_and_next(get, oplead):
     """Both stand in `data`, beside `items`."""
-    oplead.shape = Shape(envelope="data.items", page_total=True)
+    oplead.shape = ApiShape(envelope="data.items", page_total=True)
 
     assert {"items", "total", "next"} == set(get("/v1/leads").json()["data"])
 
@@ -264,7 +264,7 @@ def test_data_items_envelope_nests_total_and_next(get, oplead):
 @positions("pagination")
 def test_each_pagination_lists_every_lead_once(get, url, oplead, position, expected):
     """Pages follow from the previous answer or by counting, in order."""
-    oplead.shape = Shape(pagination=position)
+    oplead.shape = ApiShape(pagination=position)
     pages, path = [], "/v1/leads"
     if isinstance(expected, tuple):
         pages = [numbers(get(path).json()["data"]) for path in expected]
@@ -282,7 +282,7 @@ def test_each_pagination_lists_every_lead_once(get, url, oplead, position, expec
 @positions("page_parameter")
 def test_only_the_configured_page_parameter_works(get, oplead, position, expected):
     """The others are unknown."""
-    oplead.shape = Shape(pagination="page", page_parameter=position)
+    oplead.shape = ApiShape(pagination="page", page_parameter=position)
 
     assert list(range(200, 250)) == numbers(get(expected).json()["data"])
     assert [400, 400] == [get(path).status for path in LIST["page_parameter"].values() if path != expected]
@@ -291,7 +291,7 @@ def test_only_the_configured_page_parameter_works(get, oplead, position, expecte
 @positions("offset_parameter")
 def test_only_the_configured_offset_parameter_works(get, oplead, position, expected):
     """The other is unknown, and the offset counts leads, not pages."""
-    oplead.shape = Shape(pagination="offset", offset_parameter=position)
+    oplead.shape = ApiShape(pagination="offset", offset_parameter=position)
 
     assert list(range(200, 250)) == numbers(get(expected).json()["data"])
     assert [7, 8, 9] == numbers(get(expected.replace("200", "7") + "&size=3").json()["data"])
@@ -301,7 +301,7 @@ def test_only_the_configured_offset_parameter_works(get, oplead, position, expec
 @positions("size_parameter")
 def test_only_the_configured_size_parameter_works(get, oplead, position, expected):
     """The others are unknown."""
-    oplead.shape = Shape(pagination="page", size_parameter=position)
+    oplead.shape = ApiShape(pagination="page", size_parameter=position)
 
     assert list(range(7)) == numbers(get(expected).json()["data"])
     assert [400, 400] == [get(path).status for path in LIST["size_parameter"].values() if path != expected]
@@ -310,7 +310,7 @@ def test_only_the_configured_size_parameter_works(get, oplead, position, expecte
 @positions("size_is")
 def test_size_is_honoured_or_ignored(get, oplead, position, expected):
     """Where it is ignored, even an excessive size is accepted."""
-    oplead.shape = Shape(pagination="page", size_is=position)
+    oplead.shape = ApiShape(pagination="page", size_is=position)
 
     assert expected == len(get("/v1/leads?size=7").json()["data"])
     assert (400 if position == "honoured" else 200) == get("/v1/leads?size=1000").status
@@ -320,7 +320,7 @@ def test_size_is_honoured_or_ignored(get, oplead, position, expected):
 def test_page_size_is_configurable(get, oplead, position, expected):
     """It holds for numbered pages and for next addresses."""
     for pagination in ("page", "next_url"):
-        oplead.shape = Shape(page_size=position, pagination=pagination)
+        oplead.shape = ApiShape(page_size=position, pagination=pagination)
 
         assert expected == len(get("/v1/leads").json()["data"])
 
@@ -328,7 +328,7 @@ def test_page_size_is_configurable(get, oplead, position, expected):
 @positions("page_total")
 def test_total_appears_in_body_header_or_nowhere(get, oplead, position, expected):
     """It counts the whole list after filtering."""
-    oplead.shape = Shape(page_total=position, filters=True)
+    oplead.shape = ApiShape(page_total=position, filters=True)
 
     whole, filtered = get("/v1/leads"), get("/v1/leads?updated_since=2026-07-21")
 
@@ -341,7 +341,7 @@ def test_total_appears_in_body_header_or_nowhere(get, oplead, position, expected
 
 def test_after_id_refuses_an_unknown_id(get, oplead):
     """The id of a lead deleted meanwhile still works, in the form served."""
-    oplead.shape = Shape(pagination="after_id", ids="int")
+    oplead.shape = ApiShape(pagination="after_id", ids="int")
     oplead.delete("L-7")
 
     assert 400 == get("/v1/leads?after_id=99999").status
@@ -352,7 +352,7 @@ def test_after_id_refuses_an_unknown_id(get, oplead):
 def test_date_from_and_date_to_must_be_given_together(get, oplead):
     """One alone is refused, even where unknown parameters are ignored."""
     for unknown in ("refused", "ignored"):
-        oplead.shape = Shape(filters="date_from", unknown_parameters=unknown)
+        oplead.shape = ApiShape(filters="date_from", unknown_parameters=unknown)
 
         assert [400, 400] == [get(f"/v1/leads?{name}=2026-07-20T17:03:20").status for name in ("date_from", "date_to")]
         assert 400 == get("/v1/leads?date_from=2026-07-20&date_to=demain").status
@@ -363,7 +363,7 @@ def test_page_past_the_end_is_empty_missing_or_the_last(get, oplead, position, e
     """The rule holds for pages counted from 0 or 1, and for offsets."""
     status, leads = expected
     for pagination, query in (("page", "page=4"), ("page_from_0", "page=3"), ("offset", "offset=250")):
-        oplead.shape = Shape(past_end=position, pagination=pagination)
+        oplead.shape = ApiShape(past_end=position, pagination=pagination)
         answer = get(f"/v1/leads?{query}")
 
         assert (status, leads) == (answer.status, numbers(answer.json()["data"]) if status == 200 else None)
@@ -372,7 +372,7 @@ def test_page_past_the_end_is_empty_missing_or_the_last(get, oplead, position, e
 @pytest.mark.parametrize("past_end", AXES["past_end"])
 def test_first_page_of_an_empty_list_is_empty(get, oplead, past_end):
     """It does not lie past the end."""
-    oplead.shape = Shape(past_end=past_end, pagination="page", filters=True)
+    oplead.shape = ApiShape(past_end=past_end, pagination="page", filters=True)
 
     assert [] == get("/v1/leads?updated_since=2026-08-01").json()["data"]
 
@@ -380,7 +380,7 @@ def test_first_page_of_an_empty_list_is_empty(get, oplead, past_end):
 @positions("unknown_parameters")
 def test_unknown_parameters_are_refused_or_ignored(get, oplead, position, expected):
     """Where they are ignored, the last value of a repeated parameter counts."""
-    oplead.shape = Shape(unknown_parameters=position, pagination="page")
+    oplead.shape = ApiShape(unknown_parameters=position, pagination="page")
     repeated = get("/v1/leads?page=1&page=3")
 
     assert expected == (get("/v1/leads?colour=red").status, get("/v1/leads/L-7?colour=red").status)
@@ -392,7 +392,7 @@ def test_unknown_parameters_are_refused_or_ignored(get, oplead, position, expect
 @positions("filters")
 def test_filter_reads_only_its_own_parameter(get, oplead, position, expected):
     """The others are unknown, and a time in another form is refused."""
-    oplead.shape = Shape(filters=position, pagination="none")
+    oplead.shape = ApiShape(filters=position, pagination="none")
     query, listed = expected
     others = [other for other, (query, _) in LIST["filters"].items() if other != position and query]
 
@@ -405,10 +405,10 @@ def test_filter_reads_only_its_own_parameter(get, oplead, position, expected):
 def test_list_is_ordered_oldest_or_newest_first(get, oplead, position, expected):
     """The order holds for next addresses and for numbered pages."""
     for pagination in ("next_url", "page"):
-        oplead.shape = Shape(order=position, pagination=pagination)
+        oplead.shape = ApiShape(order=position, pagination=pagination)
 
         assert expected[:100] == numbers(get("/v1/leads").json()["data"])
-    oplead.shape = Shape(order=position, pagination="next_url")
+    oplead.shape = ApiShape(order=position, pagination="next_url")
     assert expected[100:200] == numbers(get(get("/v1/leads").json()["next"]).json()["data"])
 
 
@@ -416,7 +416,7 @@ def test_list_is_ordered_oldest_or_newest_first(get, oplead, position, expected)
 def test_list_has_full_partial_or_id_only_leads(get, oplead, position, expected):
     """A lead's own page always has everything."""
     oplead.put("L-7", LEAD)
-    oplead.shape = Shape(list_has_details=position)
+    oplead.shape = ApiShape(list_has_details=position)
     listed = get("/v1/leads").json()["data"][7]
 
     assert {name: value for name, value in expected.items() if value is not None} == listed
@@ -425,7 +425,7 @@ def test_list_has_full_partial_or_id_only_leads(get, oplead, position, expected)
 
 def test_list_without_details_omits_tracking(get, oplead):
     """The click id is a detail wherever it stands."""
-    oplead.shape = Shape(list_has_details=False, external_id="tracking", names="snake")
+    oplead.shape = ApiShape(list_has_details=False, external_id="tracking", names="snake")
 
     assert not {"lead_data", "tracking"} & set(get("/v1/leads").json()["data"][0])
 
@@ -439,7 +439,7 @@ def written(get, oplead):
 
     def read(path="L-7", **axes):
         oplead.put("L-7", LEAD)
-        oplead.shape = Shape(pagination="none", **axes)
+        oplead.shape = ApiShape(pagination="none", **axes)
         lead = get(f"/v1/leads/{path}").json()
         assert lead == get("/v1/leads").json()["data"][7]
         return lead
@@ -526,7 +526,7 @@ def test_status_has_one_form(written, position, expected):
 
 def test_renamed_label_keeps_its_status_code(get, oplead):
     """A new label gets a code of its own: people see labels, software uses codes."""
-    oplead.shape = Shape(status="label_code")
+    oplead.shape = ApiShape(status="label_code")
     found = {}
     for label in ("RDV pris", "Rendez-vous fixé", "À requalifier"):
         oplead.put("L-7", {**LEAD, "status": label})
@@ -573,7 +573,7 @@ def test_status_day_follows_the_date_format(written, dates, day):
 @pytest.mark.parametrize("dates", AXES["dates"])
 def test_invalid_time_is_served_unchanged(get, oplead, dates):
     """It is invalid on purpose."""
-    oplead.shape = Shape(dates=dates)
+    oplead.shape = ApiShape(dates=dates)
     oplead.put("L-7", {**LEAD, "createdAt": "31/02/2026 25:61"})
 
     assert "31/02/2026 25:61" == get("/v1/leads/L-7").json()["createdAt"]
@@ -598,7 +598,7 @@ def test_amount_is_text_or_a_number(written, position, expected):
 )
 def test_only_unambiguous_amounts_become_numbers(get, oplead, typed, number):
     """An ambiguous or missing amount is null."""
-    oplead.shape = Shape(amounts="number")
+    oplead.shape = ApiShape(amounts="number")
     oplead.put("L-7", {**LEAD, "amount": typed})
 
     assert number == get("/v1/leads/L-7").json()["amount"]
@@ -616,7 +616,7 @@ def test_contact_and_address_follow_the_shape(written, position, expected):
 def test_malformed_leads_pass_every_axis(ask):
     """A lead that is not an object stays unchanged, even in a list of ids."""
     oplead = OpleadPlatform(lambda: START, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
-    oplead.shape = Shape(names="french", ids="uuid", status="code", list_has_details="ids", contact="customer")
+    oplead.shape = ApiShape(names="french", ids="uuid", status="code", list_has_details="ids", contact="customer")
     with Server("oplead", oplead.handle, Faults(), lambda: START) as server:
         answer = ask(server.url, "GET /v1/leads", headers=KEY)
 

@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.leads.accidents import Accident, AccidentKind
+from connectors.sandbox.oplead.leads.accidents import LeadDataFault, LeadDataFaultKind
 from connectors.sandbox.oplead.server import OpleadPlatform
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
@@ -208,7 +208,7 @@ def test_population_reports_its_changes_as_the_clock_moves(world):
     world.oplead.deliver()
     expected = [
         ("lead.created" if number == 0 else "lead.status_changed", change.status, change.at)
-        for life in population.truth().values()
+        for life in population.ground_truth().values()
         if life.kinds["shape"] != "not_an_object" and not (life.deleted and life.deleted <= world.time)
         for number, change in enumerate(each for each in life.changes if each.status)
         if START < change.at <= world.time
@@ -252,7 +252,7 @@ def test_lead_put_by_hand_with_another_status_is_reported(world, subscribe):
 def test_renamed_label_is_no_event(world, subscribe):
     """It calls nobody, but changes what later webhooks say."""
     subscribe()
-    accident = Accident(kind=AccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
+    accident = LeadDataFault(kind=LeadDataFaultKind.RELABEL, since=START, old="Nouveau", new="À traiter")
     world.oplead.accidents.append(accident)
     silent = world.oplead.deliver()
     world.write("L-7", status="En cours")
@@ -368,7 +368,7 @@ def test_body_is_the_bare_lead_by_switch(send, world, subscribe):
 def test_webhook_speaks_in_the_shape_of_the_leads(world, subscribe):
     """Names, statuses and times are those of the lead's own page, the time of the event included."""
     subscribe("lead.status_changed")
-    world.oplead.shape = Shape(dates="iso", status="code", names="french")
+    world.oplead.shape = ApiShape(dates="iso", status="code", names="french")
     world.write("L-7", status="En cours")
     world.oplead.deliver()
 

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
 from connectors.sandbox.oplead.server import OpleadPlatform
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.server import Server
@@ -261,7 +261,7 @@ def test_refusal_quotes_the_body_by_switch(send, oplead):
 def test_lead_is_written_where_it_is_shown(send, oplead, position, body):
     """Each thing goes in under the name and in the place under which it comes out, and nowhere else."""
     refused = send("POST /v1/leads", body).status if "ids" not in position else 400
-    oplead.shape = Shape(**position)
+    oplead.shape = ApiShape(**position)
     answer = send("POST /v1/leads", body)
     shown = send(f"GET /v1/leads/{answer.json()['id']}").json()
 
@@ -344,7 +344,7 @@ def test_appointment_is_written_with_its_time(send):
 
 def test_appointment_follows_the_format_of_times(send, oplead):
     """A time without a zone is of Paris."""
-    oplead.shape = Shape(dates="epoch_s")
+    oplead.shape = ApiShape(dates="epoch_s")
     moved = send("PUT /v1/leads/L-7", {"appointment": {"date": "2026-09-08 10:00:00"}}).json()
 
     assert 1788854400 == moved["appointment"]["date"]
@@ -508,7 +508,7 @@ def test_every_key_reads_the_settings(send, key):
 
 def test_settings_are_listed_in_the_envelope_of_the_leads(send, oplead):
     """So are subscriptions."""
-    oplead.shape = Shape(envelope="array", pagination="page")
+    oplead.shape = ApiShape(envelope="array", pagination="page")
 
     assert isinstance(send("GET /v1/settings/custom-fields").json(), list)
     assert [] == send("GET /v1/subscriptions").json()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from connectors.sandbox.platform import FaultKind
-from connectors.sandbox.sandbox import leads_behind
+from connectors.sandbox.sandbox import lead_by_conversion_id
 from tests.browser import PAGE, Outline, shown_for
 
 LINE = {
@@ -204,7 +204,7 @@ def test_lead_is_found_by_click_id_lead_id_or_email():
         "f": (),
     }
 
-    assert {"a": "L-1", "b": "L-2", "c": "L-3", "d": "L-2"} == leads_behind(known_by, leads)
+    assert {"a": "L-1", "b": "L-2", "c": "L-3", "d": "L-2"} == lead_by_conversion_id(known_by, leads)
 
 
 def test_external_values_are_escaped():

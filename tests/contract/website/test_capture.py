@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.options import ClickIdRules
+from connectors.oplead.options import UnlabelledClickIdRules
 from tests.suite import mostly_exhaustive
 from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, SCRIPTS, SOON, page
 
@@ -19,7 +19,7 @@ UTC_ZONE = ZoneInfo("UTC")
 
 def read(external_id):
     """What the nightly job reads in the field: click ids and their times."""
-    rules = ClickIdRules(bare="reject")
+    rules = UnlabelledClickIdRules(bare="reject")
     ids, _ = read_click_ids(external_id, utm_source=None, rules=rules, zone=UTC_ZONE)
     return {one.kind.value: (one.value, one.clicked_at) for one in ids}
 

@@ -18,9 +18,9 @@ from sqlmodel import select
 from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.meta.sink import MetaSink
-from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.google.ads_api.server import SandboxGoogleAdsApi
 from connectors.sandbox.google.ads_api.state import CallRefusal
-from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
@@ -149,8 +149,8 @@ def _played(variant, way, wires):
     result = Played(wires)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         for platform, note in (
-            (DataManager, result.data_manager),
-            (GoogleAdsApi, result.google_ads),
+            (SandboxDataManager, result.data_manager),
+            (SandboxGoogleAdsApi, result.google_ads),
             (MetaPlatform, result.meta),
         ):
             patch.setattr(platform, "handle", _noted(platform.handle, note))

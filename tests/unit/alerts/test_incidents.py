@@ -10,15 +10,25 @@ from jobs.alerts.incidents import (
     DestinationHistory,
     NightFacts,
     find_incidents,
-    has_cleared,
+    is_incident_over,
     numbers_by_night,
 )
 from jobs.ledger.incidents import _ID, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_words
-from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
-from jobs.run_context import Reading
+from jobs.rules.reasons import (
+    Anomaly,
+    AnomalyIdentity,
+    AnomalyKind,
+    DestinationScope,
+    Message,
+    MessageId,
+    Reason,
+    Stop,
+    StopKind,
+)
+from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 from tests.builders import PARIS
@@ -26,8 +36,8 @@ from tests.builders import PARIS
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 WHEN = NotifyWhen()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-GOOGLE, META = Scope("google_ads"), Scope("meta")
-ACTION, CORRECTIONS = Scope("google_ads", action="9"), Scope("google_ads", corrections=True)
+GOOGLE, META = DestinationScope("google_ads"), DestinationScope("meta")
+ACTION, CORRECTIONS = DestinationScope("google_ads", action="9"), DestinationScope("google_ads", corrections=True)
 REVOKED = Stop(StopKind.REFUSED, ("token revoked",))
 EXCESS = ExcessVolume(60, 50, 10)
 
@@ -39,7 +49,7 @@ def facts(
     stopped=None,
     held=None,
     anomalies=(),
-    reading=Reading.EVERYTHING,
+    reading=RunReadingScope.EVERYTHING,
     **over,
 ):
     """A quiet night at one destination."""
@@ -296,14 +306,14 @@ def test_silent_night_with_a_known_cause_raises_no_second_notice(why):
 
 def test_a_run_between_nights_is_no_silent_night():
     """It looks at few leads: only a night shows silence."""
-    told = found(**at(before=sends(*[9] * 14)), reading=Reading.WEBHOOKS)
+    told = found(**at(before=sends(*[9] * 14)), reading=RunReadingScope.WEBHOOKS)
 
     assert (IncidentKind.NOTHING_SENT, GOOGLE) not in told
 
 
 def test_each_anomaly_raises_a_notice_of_its_own():
     """Each is a separate cause with its own sentence."""
-    field, share = AnomalyCause(AnomalyKind.FIELD, ("montant",)), AnomalyCause(AnomalyKind.CLICK_SHARE)
+    field, share = AnomalyIdentity(AnomalyKind.FIELD, ("montant",)), AnomalyIdentity(AnomalyKind.CLICK_SHARE)
     told = found(
         anomalies=(
             Anomaly(field, Message(MessageId.AMOUNT_EMPTY, {"path": "montant", "count": 9})),
@@ -343,12 +353,12 @@ def test_estimated_end_date_is_marked_as_an_estimate(is_estimate, words):
 STOPPED, REJECTED = IncidentId(IncidentKind.STOPPED, GOOGLE), IncidentId(IncidentKind.REJECTED, GOOGLE)
 ACCEPTANCE, NOTHING = IncidentId(IncidentKind.ACCEPTANCE, GOOGLE), IncidentId(IncidentKind.NOTHING_SENT, GOOGLE)
 NO_CONSENT, WHERE = (
-    IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.STOPPED, (Reason.CONSENT_MISSING,))),
-    IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("sale", "google_ads"))),
+    IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.STOPPED, (Reason.CONSENT_MISSING,))),
+    IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.WHERE, ("sale", "google_ads"))),
 )
-FUNNEL = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("funnel:sale", "google_ads")))
-LEFT = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("sale", "left")))
-SHARE = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.CLICK_SHARE))
+FUNNEL = IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.WHERE, ("funnel:sale", "google_ads")))
+LEFT = IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.WHERE, ("sale", "left")))
+SHARE = IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.CLICK_SHARE))
 FORMER = IncidentId(IncidentKind.STOPPED, replace(GOOGLE, former=("1", "x")))
 
 
@@ -389,8 +399,8 @@ def begun(*reasons):
         (FUNNEL, {"let_in": frozenset({("funnel:sale", "google_ads")})}, "cleared"),
         (LEFT, {}, "cleared"),
         (SHARE, {}, "cleared"),
-        (SHARE, {"reading": Reading.WEBHOOKS}, "unknown"),
-        (LEFT, {"reading": Reading.WEBHOOKS}, "unknown"),
+        (SHARE, {"reading": RunReadingScope.WEBHOOKS}, "unknown"),
+        (LEFT, {"reading": RunReadingScope.WEBHOOKS}, "unknown"),
         (IncidentId(IncidentKind.SOURCE), {}, "cleared"),
         (IncidentId(IncidentKind.SOURCE), {"was_read": False}, "unknown"),
         (IncidentId(IncidentKind.HELD, GOOGLE), {}, "cleared"),
@@ -407,7 +417,7 @@ def test_cause_clears_only_where_tonight_shows_it_is_over(cause, tonight, expect
     if cause in {each.id for each in find_incidents(known, WHEN)}:
         seen = "found"
     else:
-        seen = "cleared" if has_cleared(cause, known, WHEN) else "unknown"
+        seen = "cleared" if is_incident_over(cause, known, WHEN) else "unknown"
 
     assert expected == seen
 

@@ -10,13 +10,13 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.notify import Recipient, gather_facts, send_undelivered, update_incidents
+from jobs.alerts.notify import Recipient, gather_facts, send_undelivered_notices, update_incidents
 from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_words, notice_text
-from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.settings.schema import NotifyWhen
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -78,7 +78,9 @@ class Told:
                 ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_words, now=now
             )
             recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-            self.undelivered = send_undelivered(ledger, recipients, text_of=partial(notice_text, zone=PARIS), now=now)
+            self.undelivered = send_undelivered_notices(
+                ledger, recipients, text_of=partial(notice_text, zone=PARIS), now=now
+            )
         account.clock.time += days * DAY
         return summary
 
@@ -88,7 +90,7 @@ class Told:
         return [(one.cause, one.is_new) for one in self.standing]
 
 
-GOOGLE, CORRECTIONS = Scope("google_ads"), Scope("google_ads", corrections=True)
+GOOGLE, CORRECTIONS = DestinationScope("google_ads"), DestinationScope("google_ads", corrections=True)
 
 
 @pytest.fixture
@@ -434,7 +436,7 @@ def test_where_that_matches_no_lead_is_notified_until_one_matches(told, conversi
         route(conversion, where=(channel,)), extraction=replace(rulebook().extraction, where=channel)
     )
     told.account.put(*(lead(f"L-{number}") for number in range(5)))
-    cause = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, (conversion, "google_ads")))
+    cause = IncidentId(IncidentKind.ANOMALY, AnomalyIdentity(AnomalyKind.WHERE, (conversion, "google_ads")))
     seen = []
     for _ in range(2):
         told.night()

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from connectors.records import ClickIdKind
 from jobs.alerts.review import (
+    blocked_conversion_anomalies,
     collapsed_share,
     damaged_ids,
     empty_fields,
-    filtered_out,
-    stopped_clicks,
-    stopped_tonight,
+    filters_excluding_all_leads,
+    missing_click_id_anomalies,
 )
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.reporting.sentences import sentence
-from jobs.rules.extraction import ConsentField, Extraction
+from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer
-from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageId, Reason
 from tests.builders import facts
 
 CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
@@ -32,7 +32,9 @@ def begun(*reasons, destination="google_ads"):
 
 def told(tonight, before=()):
     """The messages raised for tonight, each with its reason."""
-    return [(each.message.id, each.message.values["reason"]) for each in stopped_tonight(tonight, list(before))]
+    return [
+        (each.message.id, each.message.values["reason"]) for each in blocked_conversion_anomalies(tonight, list(before))
+    ]
 
 
 NONE, HALF = MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED
@@ -66,7 +68,7 @@ def test_alarms_when_all_or_half_of_the_conversions_are_stopped(tonight, before,
 def test_one_cause_at_two_destinations_is_one_anomaly():
     """A human fixes it once."""
     tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
-    (anomaly,) = stopped_tonight(tonight, [])
+    (anomaly,) = blocked_conversion_anomalies(tonight, [])
 
     assert sentence(anomaly.message) == (
         "conversions qualify tonight and none of them can be sent: consent not asked "
@@ -95,13 +97,13 @@ def test_fewer_than_five_stopped_conversions_are_never_an_alarm(reasons):
 )
 def test_where_that_never_matched_a_lead_raises_an_alarm(count, before, expected):
     """One that matched a lead once is a choice."""
-    assert expected == len(list(filtered_out({("sale", "google_ads"): count}, before)))
+    assert expected == len(list(filters_excluding_all_leads({("sale", "google_ads"): count}, before)))
 
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
 ASKED = ConsentField("leadData.consent", frozenset(), frozenset())
-FIELDS = Extraction(ASKED, None, where={"channel": frozenset()}, amounts={"amount": frozenset()})
+FIELDS = RequiredLeadData(ASKED, None, where={"channel": frozenset()}, amounts={"amount": frozenset()})
 
 
 def field(anomaly):
@@ -143,7 +145,7 @@ def test_field_empty_on_every_lead_raises_an_alarm(newest, entered, causes):
 def test_second_consent_signal_is_checked_only_if_configured():
     """A field that nobody named cannot be empty."""
     newest = [sample(personal=ConsentAnswer.MISSING)] * 20
-    asked = Extraction(ASKED, replace(ASKED, path="leadData.ads"), where={}, amounts={})
+    asked = RequiredLeadData(ASKED, replace(ASKED, path="leadData.ads"), where={}, amounts={})
 
     assert ["leadData.ads"] == [field(each) for each in empty_fields(newest, [], asked)]
     assert [] == list(empty_fields(newest, [], FIELDS))
@@ -189,17 +191,17 @@ def test_collapsed_share_of_click_ids_raises_an_alarm(recent, before, alarms):
 )
 def test_click_ids_that_stop_raise_an_alarm_once_chance_is_unlikely(without, earlier, alarms):
     """The fewer leads had one before, the more in a row must have none."""
-    assert alarms == bool(list(stopped_clicks([False] * without + earlier)))
+    assert alarms == bool(list(missing_click_id_anomalies([False] * without + earlier)))
 
 
 @given(st.integers(0, 9), st.lists(st.booleans(), max_size=80))
 def test_one_click_id_among_the_newest_leads_prevents_the_alarm(place, others):
     """Earlier leads do not matter."""
-    assert [] == list(stopped_clicks([*[False] * place, True, *others]))
+    assert [] == list(missing_click_id_anomalies([*[False] * place, True, *others]))
 
 
-CUT_OFF = AnomalyCause(AnomalyKind.CLICK_IDS_CUT, ("gclid",))
-LOWERED = AnomalyCause(AnomalyKind.CLICK_IDS_LOWERED, ("gclid",))
+CUT_OFF = AnomalyIdentity(AnomalyKind.CLICK_IDS_CUT, ("gclid",))
+LOWERED = AnomalyIdentity(AnomalyKind.CLICK_IDS_LOWERED, ("gclid",))
 WHOLE = "Cj0KCQjw" + "aB3-" * 20 + "wcB"
 MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
 

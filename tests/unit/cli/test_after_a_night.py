@@ -30,7 +30,7 @@ class Switch:
 def switch(monkeypatch):
     """The switch that the settings configure."""
     switch = Switch()
-    monkeypatch.setattr(session, "ping_of", lambda _: switch)
+    monkeypatch.setattr(session, "configured_dead_mans_switch", lambda _: switch)
     return switch
 
 
@@ -39,7 +39,7 @@ def switch(monkeypatch):
 )
 def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
     """It is pinged once; a run that found the account locked leaves it to the run that holds the lease."""
-    with session.pinging(None) as codes:
+    with session.ping_with_outcome(None) as codes:
         codes.append(code)
 
     assert pings == switch.pings
@@ -51,7 +51,7 @@ def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
 )
 def test_the_switch_is_pinged_as_failed_when_a_night_raises(switch, error, pings):
     """The error still propagates."""
-    with pytest.raises(type(error)), session.pinging(None):
+    with pytest.raises(type(error)), session.ping_with_outcome(None):
         raise error
 
     assert pings == switch.pings
@@ -59,7 +59,7 @@ def test_the_switch_is_pinged_as_failed_when_a_night_raises(switch, error, pings
 
 def test_a_night_that_was_already_done_does_not_ping(switch):
     """The run that did that night has pinged already."""
-    with pytest.raises(NightDoneError), session.pinging(None):
+    with pytest.raises(NightDoneError), session.ping_with_outcome(None):
         raise NightDoneError(1, None)
 
     assert [] == switch.pings
@@ -68,7 +68,7 @@ def test_a_night_that_was_already_done_does_not_ping(switch):
 def test_an_unanswered_ping_is_logged(switch):
     """The switch's monitor may raise an alarm, and the log then explains it."""
     switch.is_up = False
-    with capture_logs() as logs, session.pinging(None) as codes:
+    with capture_logs() as logs, session.ping_with_outcome(None) as codes:
         codes.append(0)
 
     assert ["warning"] == [line["log_level"] for line in logs]
@@ -76,8 +76,8 @@ def test_an_unanswered_ping_is_logged(switch):
 
 def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
     """The switch is optional."""
-    monkeypatch.setattr(session, "ping_of", lambda _: None)
-    with capture_logs() as logs, session.pinging(None) as codes:
+    monkeypatch.setattr(session, "configured_dead_mans_switch", lambda _: None)
+    with capture_logs() as logs, session.ping_with_outcome(None) as codes:
         codes.append(3)
 
     assert [] == logs

@@ -77,7 +77,7 @@ def _own_logging():
 @pytest.mark.usefixtures("_own_logging")
 def test_secrets_never_reach_a_log_line(capsys):
     """Known secrets are blanked in the program's own events and in those of libraries, wherever they stand."""
-    start_logging(as_json=True).learn(["s3cr3t-token"])
+    start_logging(as_json=True).redact_secrets(["s3cr3t-token"])
     structlog.stdlib.get_logger().info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
     logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
     said = capsys.readouterr().err

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.survey import AmountSeen, FewValues, KeyPath, Survey, SurveyedLabel
+from connectors.survey import AmountPath, FewValues, Survey, SurveyedLabel, SurveyedPath
 from jobs.cli.init import command
 
 ROOT = Path(__file__).parents[3]
@@ -25,10 +25,14 @@ SURVEY = Survey(
     leads=300,
     total=None,
     requests=12,
-    paths=(KeyPath("rgpd.pub", 300, ("text",)), KeyPath("montant", 40, ("number",)), KeyPath("ville", 299, ("text",))),
+    paths=(
+        SurveyedPath("rgpd.pub", 300, ("text",)),
+        SurveyedPath("montant", 40, ("number",)),
+        SurveyedPath("ville", 299, ("text",)),
+    ),
     labels=(SurveyedLabel("Gagné", 40, 20), SurveyedLabel("Nouveau", 200, 90), SurveyedLabel("RDV pris", 60, 30)),
     few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True, granted=("oui",), refused=("non",)),),
-    amounts=(AmountSeen("montant", 38, 2, 260),),
+    amounts=(AmountPath("montant", 38, 2, 260),),
     suspicions=("12 click ids have no capital letters",),
     suggestion={"auth": {"style": "header", "name": "X-API-KEY"}},
 )
@@ -38,7 +42,7 @@ APART = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=Tru
 APART_TOO = replace(
     SURVEY,
     few_values=(*SURVEY.few_values, APART),
-    paths=(*SURVEY.paths, KeyPath("rgpd.personnalisation", 300, ("text",))),
+    paths=(*SURVEY.paths, SurveyedPath("rgpd.personnalisation", 300, ("text",))),
 )
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from connectors.survey import AmountSeen, FewValues, KeyPath, SurveyedLabel
+from connectors.survey import AmountPath, FewValues, SurveyedLabel, SurveyedPath
 from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
 
 CODES = replace(
@@ -169,7 +169,9 @@ def test_a_field_that_no_lead_has_needs_confirmation(type_in):
 
 def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
     """A script cannot confirm, so the count is only printed."""
-    one = replace(SURVEY, leads=1, amounts=(AmountSeen("montant", 0, 1, 0),), paths=(KeyPath("montant", 1, ("text",)),))
+    one = replace(
+        SURVEY, leads=1, amounts=(AmountPath("montant", 0, 1, 0),), paths=(SurveyedPath("montant", 1, ("text",)),)
+    )
     result, _ = type_in("--account", "maison-x", *META, "--amount-field", "prix", survey=SURVEY)
     single, _ = type_in("--account", "maison-x", *META, "--force", survey=one)
 

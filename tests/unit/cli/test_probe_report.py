@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from connectors.survey import AmountSeen, FewValues, FieldMatch, KeyPath, SourceSeen, Survey, SurveyedLabel
+from connectors.survey import AmountPath, FewValues, FieldMatch, Survey, SurveyedLabel, SurveyedPath, UtmSourceClickIds
 from jobs.cli.probe import ProbeReport, print_report
 from jobs.reporting import console
 
@@ -14,12 +14,12 @@ SURVEY = Survey(
     leads=300,
     total=3450,
     requests=46,
-    paths=(KeyPath("leadData.externalID", 270, ("text, 23 to 269 characters",)),),
+    paths=(SurveyedPath("leadData.externalID", 270, ("text, 23 to 269 characters",)),),
     fields=(FieldMatch("status", "statut", 300), FieldMatch("history", None, 0)),
     labels=(SurveyedLabel("Gagné", 60, 54), SurveyedLabel("À requalifier", 7, 5)),
     few_values=(FewValues("leadData.consent", {"oui": 200, "": 90, "<text, 9 characters>": 10}, consent=True),),
-    amounts=(AmountSeen("montant", 60, 2, 238),),
-    sources=(SourceSeen("google", 122, {"gclid": 110}, 3),),
+    amounts=(AmountPath("montant", 60, 2, 238),),
+    sources=(UtmSourceClickIds("google", 122, {"gclid": 110}, 3),),
     how=("Pages: `page` numbers the pages.",),
     suspicions=("Click ids look cut short.",),
     undecided=("oplead.pagination.style: nothing tells.",),

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.shape import Shape, drawn_shape
-from jobs.cli.demo.sandbox import Cast, cast_of, staged
+from connectors.sandbox.oplead.shape import ApiShape, drawn_shape
+from jobs.cli.demo.sandbox import Cast, cast_of, serve_sandbox_for_block
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
 
@@ -16,7 +16,10 @@ FEW = Cast(leads=5)
 def test_a_sandbox_never_overwrites_an_accounts_settings(tmp_path):
     """It refuses to start in the folder of an account."""
     (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
-    with pytest.raises(UsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
+    with (
+        pytest.raises(UsageError, match="is no sandbox's and would be written over"),
+        serve_sandbox_for_block(tmp_path, FEW),
+    ):
         pass
 
     assert "account: maison-durand" == (tmp_path / "pipeline.yaml").read_text()
@@ -24,10 +27,14 @@ def test_a_sandbox_never_overwrites_an_accounts_settings(tmp_path):
 
 def test_a_second_sandbox_in_one_folder_is_refused(tmp_path):
     """It would rewrite the settings of the first and lose its state."""
-    with staged(tmp_path, FEW), pytest.raises(LeaseHeldError, match="open here already"), staged(tmp_path, FEW):
+    with (
+        serve_sandbox_for_block(tmp_path, FEW),
+        pytest.raises(LeaseHeldError, match="open here already"),
+        serve_sandbox_for_block(tmp_path, FEW),
+    ):
         pass
 
-    with staged(tmp_path, FEW) as stage:
+    with serve_sandbox_for_block(tmp_path, FEW) as stage:
         assert stage.settings.exists()
 
 
@@ -35,13 +42,13 @@ def test_a_shape_is_read_from_a_file_and_kept(tmp_path):
     """An axis without a line keeps its default, and reopening the sandbox keeps the shape."""
     written = tmp_path / "shape.yaml"
     written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
-    with staged(tmp_path / "box", cast_of(7, 5, str(written))) as stage:
+    with serve_sandbox_for_block(tmp_path / "box", cast_of(7, 5, str(written))) as stage:
         first = stage.sandbox.oplead.shape
 
-    with staged(tmp_path / "box", FEW) as stage:
+    with serve_sandbox_for_block(tmp_path / "box", FEW) as stage:
         resumed = stage.sandbox.oplead
 
-    assert Shape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
+    assert ApiShape(pagination="after_id", page_size=50, list_has_details=False) == first == resumed.shape
     assert resumed.shows_shape
 
 
@@ -59,11 +66,11 @@ def test_an_invalid_shape_file_is_refused(tmp_path, text):
 def test_a_drawn_shape_is_kept_and_hidden_from_the_settings(tmp_path):
     """A later switch of one axis is kept too."""
     cast = Cast(leads=5, shape=3)
-    with staged(tmp_path, cast) as stage:
+    with serve_sandbox_for_block(tmp_path, cast) as stage:
         drawn = stage.sandbox.oplead.shape
         stage.sandbox.oplead.switch("page_size", 50)
 
-    with staged(tmp_path, FEW) as stage:
+    with serve_sandbox_for_block(tmp_path, FEW) as stage:
         resumed = stage.sandbox.oplead
         told = YAML(typ="safe").load(stage.settings)["oplead"]
 

@@ -12,7 +12,7 @@ from connectors.sandbox.sandbox import KEY_FILE
 from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.document import block, flow
+from jobs.settings.document import flow, yaml_section_lines
 from tests import quick
 
 ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
@@ -115,7 +115,9 @@ def test_the_environment_example_lists_the_variables_referred_to():
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_any_text_reads_back_unchanged(text):
     """It may stand alone, in a list or as a key."""
-    read = YAML(typ="safe", pure=True).load("\n".join(block({"a": text, "b": [text, "x"], text: {"c": 1}})) + "\n")
+    read = YAML(typ="safe", pure=True).load(
+        "\n".join(yaml_section_lines({"a": text, "b": [text, "x"], text: {"c": 1}})) + "\n"
+    )
 
     assert (text, [text, "x"]) == (read["a"], read["b"]) or text in {"a", "b"}
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.contact import lost_phones
+from connectors.contact import summarise_unusable_phones
 from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
@@ -58,7 +58,7 @@ def test_each_phone_is_hashed_correctly_or_reported_lost(country, phone):
     plan = COUNTRIES[country]
     number = PHONES[phone].get(plan)
     contact = Contact(phones=(phone,), country=country)
-    told = lost_phones([contact])
+    told = summarise_unusable_phones([contact])
 
     assert ([sha256(number.encode()).hexdigest()] if number else []) == hashes(google.identify(contact))
     assert ([sha256(number[1:].encode()).hexdigest()] if number else []) == hashes(meta.identify(contact))

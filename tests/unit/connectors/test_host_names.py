@@ -21,7 +21,17 @@ from connectors.one_call import never_connected
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
 from connectors.rate_limit import Pacer
-from connectors.records import ClickId, ClickIdKind, Consent, DeliveryKey, EncodedEvent, Event, NotSent, Signal, Target
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Consent,
+    ConsentSignalValue,
+    DeliveryKey,
+    EncodedEvent,
+    Event,
+    NotSent,
+    Target,
+)
 from tests import quick
 from tests.unit.connectors.test_retrying import StillClock
 
@@ -159,7 +169,7 @@ def test_an_unknown_google_or_meta_host_means_nothing_sent(tmp_path, names, monk
         ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented"),
         (),
         None,
-        Consent(Signal.GRANTED, Signal.GRANTED),
+        Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
     )
     lead = replace(
         event,

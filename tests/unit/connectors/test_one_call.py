@@ -11,8 +11,8 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
 
-from connectors.http import bounded, shut_down_socket
-from connectors.one_call import exchange, never_connected, restrain
+from connectors.http import run_with_timeout, shut_down_socket
+from connectors.one_call import never_connected, restrict_http_session, run_call
 
 
 def _openssl(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
@@ -70,9 +70,9 @@ def test_a_cancellation_during_the_tls_handshake_has_sent_nothing():
 
     with socket.create_server(("127.0.0.1", 0)) as silent, requests.Session() as session:
         address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        restrain(session, address)
+        restrict_http_session(session, address)
         with pytest.raises((ConnectTimeout, Stopped)) as ended:
-            exchange(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, cancel_token=stop)
+            run_call(session, lambda: session.post(address, data=b"x", timeout=20), 20.0, cancel_token=stop)
 
     assert not isinstance(ended.value, ReadTimeout)
 
@@ -107,4 +107,4 @@ def test_a_result_after_the_deadline_is_a_timeout(is_torn):
         threads[0].join(10)
 
     with pytest.raises(TimeoutError):
-        bounded(call, 0.1, abort=abort)
+        run_with_timeout(call, 0.1, abort=abort)

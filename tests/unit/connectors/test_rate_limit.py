@@ -83,7 +83,7 @@ def test_a_429_halves_the_rate_for_ten_minutes():
     """After that the full rate applies again."""
     clock = StillClock()
     pacer = Pacer(clock, 4)
-    pacer.throttled()
+    pacer.halve_pace_after_throttling()
     slow = [ask(pacer, clock) for _ in range(6)]
     clock.time = START + THROTTLED_FOR + 2 * MINUTE
     fast = [ask(pacer, clock) for _ in range(4)]
@@ -96,7 +96,7 @@ def test_halving_never_goes_below_one_request_a_minute():
     """Integer division alone would give none."""
     clock = StillClock()
     pacer = Pacer(clock, 1)
-    pacer.throttled()
+    pacer.halve_pace_after_throttling()
 
     assert START == ask(pacer, clock)
 
@@ -147,7 +147,7 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
         clock.time, worker = min(free + under_way)
         if (clock.time, worker) in under_way:
             under_way.remove((clock.time, worker))
-            pacer.give_back()
+            pacer.release_request_slot()
             answers.append(clock.time)
             meeting.append(worker)
             if page is None or asked % page or not under_way:

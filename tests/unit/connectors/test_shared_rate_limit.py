@@ -15,25 +15,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.errors import Transient
-from connectors.rate_limit import LONGEST_REQUEST, WINDOW, Pacer, SharedPace, pace_file
+from connectors.rate_limit import LONGEST_REQUEST, WINDOW, Pacer, SharedRequestHistory, pace_file
 from tests.fakes import Crash, FakeClock, slot
 
 MINUTE = timedelta(seconds=60)
 FAR_FROM_NOW = datetime(2031, 1, 1, tzinfo=UTC)
 TAKE_ALL = """
 import sys, threading
-from connectors.rate_limit import Pacer, SharedPace
+from connectors.rate_limit import Pacer, SharedRequestHistory
 from pathlib import Path
 from tests.fakes import FakeClock
 
-pacer = Pacer(FakeClock(), int(sys.argv[2]), shared=SharedPace(Path(sys.argv[1])))
+pacer = Pacer(FakeClock(), int(sys.argv[2]), shared=SharedRequestHistory(Path(sys.argv[1])))
 taken = []
 print("ready", flush=True)
 sys.stdin.readline()
 def work():
     while pacer.take() is None:
         taken.append(1)
-        pacer.give_back()
+        pacer.release_request_slot()
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -52,7 +52,7 @@ def process(path):
     """Make the pacer of another process on the same clock."""
 
     def make(clock, per_minute=2, **more):
-        return Pacer(clock, per_minute, shared=SharedPace(path, **more))
+        return Pacer(clock, per_minute, shared=SharedRequestHistory(path, **more))
 
     return make
 
@@ -71,7 +71,7 @@ def test_no_minute_exceeds_the_limit_across_processes(path, asked):
     """This holds for any order of processes and any duration of requests."""
     path.unlink(missing_ok=True)
     clock = FakeClock()
-    pacers = [Pacer(clock, 5, shared=SharedPace(path)) for _ in range(3)]
+    pacers = [Pacer(clock, 5, shared=SharedRequestHistory(path)) for _ in range(3)]
     sent = []
     for who, took in asked:
         sent.append(ask(pacers[who], clock, timedelta(seconds=took % 7)))
@@ -98,7 +98,7 @@ def test_a_429_slows_every_process(process):
     """It does not matter which process received it."""
     clock = FakeClock()
     one, other = process(clock, 4), process(clock, 4)
-    one.throttled()
+    one.halve_pace_after_throttling()
     sent = [ask(other, clock) for _ in range(4)]
 
     assert 2 == len([at for at in sent if at - sent[0] <= MINUTE])
@@ -190,7 +190,7 @@ def test_a_clock_set_back_does_not_stop_other_processes(process):
     """Entries that another process dated in what is now the future count as made now."""
     clock = FakeClock(FAR_FROM_NOW)
     other = process(clock, 1)
-    other.throttled()
+    other.halve_pace_after_throttling()
     ask(other, clock)
     back = FakeClock()
     began = back.now()
@@ -202,7 +202,7 @@ def test_without_a_pace_file_each_process_limits_itself(tmp_path, caplog):
     """A folder that takes no file costs the sharing, logged once, and nothing else."""
     (tmp_path / "no folder").write_text("a file")
     clock = FakeClock()
-    pacer = Pacer(clock, 1, shared=SharedPace(tmp_path / "no folder" / "oplead-0.pace"))
+    pacer = Pacer(clock, 1, shared=SharedRequestHistory(tmp_path / "no folder" / "oplead-0.pace"))
     sent = [ask(pacer, clock) for _ in range(3)]
 
     assert [WINDOW, WINDOW] == [later - sooner for sooner, later in pairwise(sent)]
@@ -213,7 +213,7 @@ def test_without_a_pace_file_each_process_limits_itself(tmp_path, caplog):
 def test_a_full_disk_costs_only_the_sharing(caplog):
     """It is logged once, and requests go out."""
     clock = FakeClock()
-    pacer = Pacer(clock, 1, shared=SharedPace(Path("/dev/full")))
+    pacer = Pacer(clock, 1, shared=SharedRequestHistory(Path("/dev/full")))
     sent = [ask(pacer, clock) for _ in range(2)]
 
     assert WINDOW == sent[1] - sent[0]
@@ -229,7 +229,7 @@ def test_a_lock_that_is_never_released_does_not_block(process, path):
         fcntl.flock(stopped, fcntl.LOCK_EX)
         with pytest.raises(Transient, match="another process holds"), slot(pacer):
             pass
-        pacer.give_back()
+        pacer.release_request_slot()
     clock.time += LONGEST_REQUEST
     ask(pacer, clock)
 
@@ -247,8 +247,8 @@ def test_the_clock_is_never_read_while_holding_the_lock(path):
 
     path.parent.mkdir()
     clock = Watched()
-    pacer = Pacer(clock, 1, shared=SharedPace(path))
-    pacer.throttled()
+    pacer = Pacer(clock, 1, shared=SharedRequestHistory(path))
+    pacer.halve_pace_after_throttling()
 
     assert WINDOW == -(ask(pacer, clock) - ask(pacer, clock))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.deliver.bisect import CircuitBreaker, Suspect, bisect, partition, sample
+from jobs.deliver.bisect import CircuitBreaker, Suspect, batches_with_sample_first, bisect, partition
 
 REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
 
@@ -105,13 +105,13 @@ def play_with_trial(rows, bad, *, named, codes=1):
         guilty = [position for position, row in enumerate(batch) if row in bad]
         if not guilty:
             taken += batch
-            at_fault += trial.passed()
+            at_fault += trial.record_pass()
             continue
         found, rest = bisect(batch, guilty[:1] if named else [])
         refusal = REFUSALS[batch[guilty[0]] % codes]
         trial.refused(refusal, [Suspect(row, 1, refusal) for row in found])
         waiting = trial.next([*(tuple(part) for part in rest), *waiting])
-        if trial.is_general:
+        if trial.is_sample_refused:
             return requests, [one.delivery for one in at_fault], taken, True
     given_up = trial.blames_all
     at_fault += [] if given_up else trial.take_suspects()
@@ -184,7 +184,7 @@ def test_circuit_breaker_keeps_each_reason_once():
     for number in range(6):
         trial.refused(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
     told = list(trial.reasons.values())
-    trial.passed()
+    trial.record_pass()
 
     assert (REFUSALS[:2], {}) == (told, trial.reasons)
 
@@ -194,7 +194,7 @@ def test_sample_keeps_every_row_exactly_once(batches):
     """A few rows from across the batches go alone, and all others stay."""
     rows = [(number, row) for number, batch in enumerate(batches) for row in batch]
     waiting = [tuple((number, row) for row in batch) for number, batch in enumerate(batches)]
-    sampled = sample(waiting)
+    sampled = batches_with_sample_first(waiting)
 
     assert sorted(rows) == sorted(row for batch in sampled for row in batch)
     assert min(3, len(rows)) == len([batch for batch in sampled[:3] if len(batch) == 1][:3])

@@ -6,8 +6,16 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
-from jobs.deliver.resolve import Unresolved
+from connectors.records import (
+    ForgottenRequest,
+    Miscounted,
+    Outcome,
+    OutcomeClass,
+    PartlyRefused,
+    RowOutcomes,
+    StillPending,
+)
+from jobs.deliver.resolve import UnconfirmedRequest
 from jobs.ledger.schema import Attempt, Request
 from jobs.rules.reasons import Reason
 from tests import fakes
@@ -61,7 +69,7 @@ def test_request_is_resolved_only_when_it_is_due(account, early, asked):
 def test_each_outcome_class_leads_to_its_delivery_state(account, kind, state):
     """Outcomes are matched to rows by position, and the code is stored with the attempt as well."""
     submitted(account)
-    saying(account, Answered((Outcome(kind, "CODE"), DONE)))
+    saying(account, RowOutcomes((Outcome(kind, "CODE"), DONE)))
 
     assert {"L-1": state, "L-2": "accepted"} == account.states
     assert ["CODE", "OK"] == [row.code for row in account.rows(Attempt)]
@@ -82,7 +90,7 @@ def test_settled_request_is_not_resolved_again(account):
 def test_too_recent_row_is_deferred(account, named, expected):
     """It waits as long as the platform says, or six hours."""
     submitted(account, 1)
-    saying(account, Answered((Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=named),)))
+    saying(account, RowOutcomes((Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=named),)))
 
     assert expected == account.rows()[0].deferred_until
 
@@ -91,7 +99,7 @@ def test_duplicate_after_a_lost_answer_is_accepted(account):
     """The ledger holds an earlier attempt with the same key, so the duplicate is ours."""
     account.sink.script.append(fakes.lost_after)
     submitted(account, 1)
-    saying(account, Answered((Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS"),)))
+    saying(account, RowOutcomes((Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS"),)))
 
     assert {"L-1": "accepted"} == account.states
 
@@ -103,7 +111,7 @@ def test_expected_rejections_are_not_reported_as_unexpected(account, kind, unexp
     """The rule is the same as for sending."""
     submitted(account, 1)
 
-    assert unexpected == saying(account, Answered((Outcome(kind, "X"),))).unexpected
+    assert unexpected == saying(account, RowOutcomes((Outcome(kind, "X"),))).unexpected
 
 
 @pytest.mark.parametrize(("of_target", "name"), [(True, f"{GOOGLE}/{TARGET.action}"), (False, GOOGLE)])
@@ -111,7 +119,7 @@ def test_expected_rejections_are_not_reported_as_unexpected(account, kind, unexp
 def test_configuration_outcome_stops_its_action_or_destination(account, kind, of_target, name):
     """Nothing more is sent there that night."""
     submitted(account, 1)
-    done = saying(account, Answered((Outcome(kind, "NO_ACCESS", of_target=of_target),)))
+    done = saying(account, RowOutcomes((Outcome(kind, "NO_ACCESS", of_target=of_target),)))
 
     assert {name: "NO_ACCESS"} == stops(done)
 
@@ -158,7 +166,7 @@ def test_partly_refused_request_leaves_all_rows_unconfirmed(account):
 
     assert {"unconfirmed"} == set(account.states.values())
     assert {(Reason.PARTLY_REFUSED, detail)} == {(row.reason, row.detail) for row in account.rows()}
-    assert [Unresolved(GOOGLE, "request-1", Reason.PARTLY_REFUSED, detail)] == done.unconfirmed
+    assert [UnconfirmedRequest(GOOGLE, "request-1", Reason.PARTLY_REFUSED, detail)] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 
@@ -169,7 +177,7 @@ def test_miscounted_request_leaves_all_rows_unconfirmed(account, counted):
     done = saying(account, Miscounted(counted, 3))
 
     assert {"unconfirmed"} == set(account.states.values())
-    assert [Unresolved(GOOGLE, "request-1", Reason.MISCOUNTED, f"{counted} of 3")] == done.unconfirmed
+    assert [UnconfirmedRequest(GOOGLE, "request-1", Reason.MISCOUNTED, f"{counted} of 3")] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 
@@ -177,7 +185,7 @@ def test_configuration_outcome_is_reported_with_its_explanation(account):
     """The rows stay pending, and the stop explains the platform's code."""
     submitted(account, 2)
     outcome = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONSENT", "give it in Google Ads")
-    done = saying(account, Answered((outcome, outcome)))
+    done = saying(account, RowOutcomes((outcome, outcome)))
 
     assert {"pending"} == set(account.states.values())
     assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == stops(done)
@@ -186,7 +194,7 @@ def test_configuration_outcome_is_reported_with_its_explanation(account):
 def test_request_forgotten_by_the_platform_is_unconfirmed(account):
     """Its outcome will never be known."""
     submitted(account)
-    done = saying(account, Forgotten("NOT_FOUND"))
+    done = saying(account, ForgottenRequest("NOT_FOUND"))
 
     assert ({"unconfirmed"}, 1) == (set(account.states.values()), len(done.unconfirmed))
 

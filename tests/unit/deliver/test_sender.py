@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import (
-    Answered,
     ClickId,
     ClickIdKind,
     Moment,
@@ -16,10 +15,11 @@ from connectors.records import (
     OutcomeClass,
     Received,
     Refused,
+    RowOutcomes,
     StatusEntry,
 )
 from jobs.ledger.schema import Attempt, Request
-from jobs.rules.reasons import Scope
+from jobs.rules.reasons import DestinationScope
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
@@ -423,7 +423,11 @@ def test_stopped_destination_does_not_affect_others(account):
 
 @pytest.mark.parametrize(
     ("stopped", "expected"),
-    [({Scope(GOOGLE)}, []), ({Scope(GOOGLE, action="5")}, ["987654321"]), ({Scope("other")}, ["5", "987654321"])],
+    [
+        ({DestinationScope(GOOGLE)}, []),
+        ({DestinationScope(GOOGLE, action="5")}, ["987654321"]),
+        ({DestinationScope("other")}, ["5", "987654321"]),
+    ],
 )
 def test_already_stopped_scopes_are_skipped(account, stopped, expected):
     """Resolving outcomes may have found the stop already."""
@@ -667,7 +671,7 @@ def test_unknown_outcome_leaves_the_delivery_in_doubt(account):
     "receipt",
     [
         Received("t-9", ("OLD",)),
-        Answered((DONE,), ("OLD",)),
+        RowOutcomes((DONE,), ("OLD",)),
         Refused(Outcome(OutcomeClass.FIX_CONFIG, "OFF"), warnings=("OLD",)),
     ],
 )
@@ -721,6 +725,6 @@ def test_already_stopped_action_gets_no_replays(account):
     ready(account)
     lose(account)
     account.sink.calls.clear()
-    account.deliver(stopped={Scope(GOOGLE, action=TARGET.action)})
+    account.deliver(stopped={DestinationScope(GOOGLE, action=TARGET.action)})
 
     assert [] == account.sink.calls

@@ -10,14 +10,14 @@ from jobs.cancellation import StoppedBySignal
 from jobs.deliver.sender import ATTEMPTS
 from jobs.ledger.schema import Request
 from jobs.nightly import run_night, validate
-from jobs.run_context import Reading
+from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import lead, route, rulebook
 
 HALF_HOUR = timedelta(minutes=31)
 
 
-def night(account, *, stop_at=None, reading=Reading.EVERYTHING):
+def night(account, *, stop_at=None, reading=RunReadingScope.EVERYTHING):
     """Run a night that is cancelled at its nth check of the cancel token."""
     chances = count(1)
 
@@ -74,9 +74,9 @@ def test_resolving_outcomes_alone_reads_no_leads(account):
     night(account)
     account.put(lead("L-2"))
     account.clock.time += HALF_HOUR
-    summary = night(account, reading=Reading.NOTHING)
+    summary = night(account, reading=RunReadingScope.NOTHING)
 
-    assert Reading.NOTHING is summary.reading
+    assert RunReadingScope.NOTHING is summary.reading
     assert {"L-1": "accepted"} == account.states
     assert 0 == summary.pulled.pages
 
@@ -91,7 +91,7 @@ def test_resolving_outcomes_alone_replays_nothing(account):
     assert {"L-1": "in_doubt"} == account.states
 
     for _ in range(5):
-        night(account, reading=Reading.NOTHING)
+        night(account, reading=RunReadingScope.NOTHING)
 
     assert {"L-1": "in_doubt"} == account.states
     assert ATTEMPTS == len(account.rows(Request))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.records import Answered, Outcome, OutcomeClass, Refused
+from connectors.records import Outcome, OutcomeClass, Refused, RowOutcomes
 from jobs.deliver.resolve import recover
 from tests import fakes
 from tests.builders import lead, route, rulebook, stops
@@ -36,7 +36,7 @@ def refuse_by_turns(*, named):
 def answer_by_turns(sink, batch):
     """Refuse requests that begin with a `BAD` row as a whole, and answer all others row by row."""
     first = sink.verdict(batch[0])
-    return Refused(first, ()) if first is BAD else Answered(tuple(map(sink.verdict, batch)))
+    return Refused(first, ()) if first is BAD else RowOutcomes(tuple(map(sink.verdict, batch)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import Answered, Lost, Outcome, OutcomeClass, Refused
+from connectors.records import Lost, Outcome, OutcomeClass, Refused, RowOutcomes
 from tests import fakes, suite
 from tests.builders import GOOGLE, TARGET, lead, route, rulebook, stops
 from tests.fakes import NIGHT
@@ -238,7 +238,7 @@ def never_say(account, *poison):
     def step(sink, batch):
         is_hit = any(mark in event.body for mark in marks for event in batch)
         mismatch = Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")
-        return Answered((mismatch,) * len(batch)) if is_hit else fakes.take(sink, batch)
+        return RowOutcomes((mismatch,) * len(batch)) if is_hit else fakes.take(sink, batch)
 
     account.sink.script.extend([step] * FOREVER)
 

@@ -21,10 +21,10 @@ from connectors.meta import encode as meta
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
-    Answered,
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
     Event,
@@ -35,7 +35,7 @@ from connectors.records import (
     Outcome,
     OutcomeClass,
     Refused,
-    Signal,
+    RowOutcomes,
     Target,
 )
 
@@ -59,7 +59,7 @@ EVENT = Event(
     click_id=ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
     identifiers=(),
     value=Money(Decimal("1250.50"), "EUR"),
-    consent=Consent(Signal.GRANTED, Signal.DENIED),
+    consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
 )
 RESENT = replace(RESTATED, target=EVENT.target, event=EVENT)
 ADJUSTMENTS = {
@@ -158,10 +158,10 @@ def test_restating_a_retracted_conversion_is_a_drop():
     already = Outcome(OutcomeClass.DUPLICATE, "CONVERSION_ALREADY_RETRACTED")
     there = Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
 
-    assert Answered((already, replace(already, kind=OutcomeClass.DROP))) == adjust_receipt(
-        Answered((already,) * 2), request
+    assert RowOutcomes((already, replace(already, kind=OutcomeClass.DROP))) == adjust_receipt(
+        RowOutcomes((already,) * 2), request
     )
-    assert Answered((already, there)) == adjust_receipt(Answered((already, there)), request)
+    assert RowOutcomes((already, there)) == adjust_receipt(RowOutcomes((already, there)), request)
 
 
 @pytest.mark.parametrize("named", ["", ", request req-1"])

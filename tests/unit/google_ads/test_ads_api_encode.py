@@ -15,13 +15,13 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
     Event,
     Identifier,
     IdentifierKind,
     Money,
-    Signal,
     Target,
 )
 
@@ -45,7 +45,7 @@ def _event(**changed: object) -> Event:
         "click_id": ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
         "identifiers": (),
         "value": Money(Decimal("1250.50"), "EUR"),
-        "consent": Consent(Signal.GRANTED, Signal.DENIED),
+        "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
     }
     return Event(**(plain | changed))
 
@@ -78,7 +78,7 @@ EVENTS = {
         PLAIN | WEB | CLICK | CONSENT | {"conversion_value": 0.0, "currency_code": "EUR"},
     ),
     "one_signal": (
-        _event(consent=Consent(Signal.GRANTED, None)),
+        _event(consent=Consent(ConsentSignalValue.GRANTED, None)),
         PLAIN | WEB | CLICK | VALUE | {"consent": {"ad_user_data": "GRANTED"}},
     ),
     "no_signal": (_event(consent=Consent(None, None)), PLAIN | WEB | CLICK | VALUE),

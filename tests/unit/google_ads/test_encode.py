@@ -16,13 +16,13 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
     Event,
     Identifier,
     IdentifierKind,
     Money,
-    Signal,
     Target,
 )
 
@@ -40,7 +40,7 @@ def _event(**changed: object) -> Event:
         "click_id": ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click"),
         "identifiers": (),
         "value": Money(Decimal("1250.50"), "EUR"),
-        "consent": Consent(Signal.GRANTED, Signal.DENIED),
+        "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
     }
     return Event(**(plain | changed))
 
@@ -52,7 +52,7 @@ EVENTS = {
     "contact_only": _event(click_id=None, identifiers=(EMAIL, PHONE)),
     "without_value": _event(value=None),
     "value_removed": _event(value=Money(Decimal(0), "EUR")),
-    "one_signal": _event(consent=Consent(Signal.GRANTED, None)),
+    "one_signal": _event(consent=Consent(ConsentSignalValue.GRANTED, None)),
     "no_signal": _event(consent=Consent(None, None)),
     "by_phone": _event(target=Target("data_manager", "1234567890", "987654322", "PHONE")),
     "microseconds": _event(at=AT + timedelta(microseconds=123456)),

@@ -21,7 +21,7 @@ QUERIES = (
     checks.ACCOUNT_QUERY,
     checks.ACTIONS_QUERY,
     checks.GOALS_QUERY,
-    *(checks.query(summary, *fields) for summary, fields in checks.UPLOADS.values()),
+    *(checks.gaql_query(summary, *fields) for summary, fields in checks.UPLOADS.values()),
 )
 
 

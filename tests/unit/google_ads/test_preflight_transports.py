@@ -3,13 +3,13 @@
 import pytest
 
 from connectors.google_ads.preflight import transport_finding
-from connectors.records import Answered, CheckVerdict, Lost, NotSent, Outcome, OutcomeClass, Received, Refused
+from connectors.records import CheckVerdict, Lost, NotSent, Outcome, OutcomeClass, Received, Refused, RowOutcomes
 
 ADS, DATA = "google_ads_api", "data_manager"
 
 
-def _answer(kind: OutcomeClass, code: str = "A_CODE", words: str = "") -> Answered:
-    return Answered((Outcome(kind, code, words),))
+def _answer(kind: OutcomeClass, code: str = "A_CODE", words: str = "") -> RowOutcomes:
+    return RowOutcomes((Outcome(kind, code, words),))
 
 
 def _finding(receipt, transport=ADS, *, in_use=True):
@@ -39,7 +39,7 @@ def test_a_judged_conversion_means_the_transport_is_open(receipt):
     ("transport", "code", "other"),
     [(ADS, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", DATA), (DATA, "NOT_ALLOWLISTED", ADS)],
 )
-@pytest.mark.parametrize("receipt", [Refused, lambda outcome: Answered((outcome,))])
+@pytest.mark.parametrize("receipt", [Refused, lambda outcome: RowOutcomes((outcome,))])
 def test_a_closed_transport_in_use_fails_with_advice(transport, code, other, receipt):
     """The refusal may be of the whole request or of the row."""
     finding = _finding(receipt(Outcome(OutcomeClass.FIX_CONFIG, code)), transport)
@@ -79,7 +79,7 @@ def test_an_unreachable_address_fails_only_the_transport_in_use(in_use, verdict)
     [
         NotSent("no connection"),
         Lost("DEADLINE_EXCEEDED"),
-        Answered(()),
+        RowOutcomes(()),
         _answer(OutcomeClass.UNKNOWN),
         _answer(OutcomeClass.RETRY),
         _answer(OutcomeClass.BUG),

@@ -19,7 +19,6 @@ from connectors.google_ads.sink import GoogleSink
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
-    Answered,
     ClickId,
     ClickIdKind,
     Consent,
@@ -32,6 +31,7 @@ from connectors.records import (
     Outcome,
     OutcomeClass,
     Received,
+    RowOutcomes,
     StillPending,
     Target,
 )
@@ -64,7 +64,7 @@ class Carrier:
     def submit(self, target, batch):
         """Record a batch of events."""
         self.submitted.append((target.transport, len(batch)))
-        return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
+        return RowOutcomes((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
     def encode_adjustment(self, adjustment):
         """Encode a correction as this transport's name and the key."""
@@ -73,7 +73,7 @@ class Carrier:
     def adjust(self, target, batch):
         """Record a batch of corrections."""
         self.adjusted.append((target.transport, len(batch)))
-        return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
+        return RowOutcomes((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
     def resolve(self, ticket, *, rows):
         """Record the question; nothing is finished yet."""
@@ -134,7 +134,7 @@ def test_frozen_events_use_the_transport_they_were_encoded_for(options, carriers
     target = Target(frozen_for, "1234567890", "987654322", "WEB")
     receipt = sink.submit(target, [BODY, BODY])
 
-    assert Answered((Outcome(OutcomeClass.DONE, frozen_for),) * 2) == receipt
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, frozen_for),) * 2) == receipt
     assert [(frozen_for, 2)] == carriers[frozen_for][0].submitted
     assert {present, frozen_for} == carriers.keys()
 
@@ -150,7 +150,7 @@ def test_a_correction_uses_the_transport_of_its_target(options, carriers, presen
     receipt = sink.adjust(target, [EncodedEvent(EVENT.key, body)])
 
     assert f"{carried_by} sale-1".encode() == body
-    assert Answered((Outcome(OutcomeClass.DONE, carried_by),)) == receipt
+    assert RowOutcomes((Outcome(OutcomeClass.DONE, carried_by),)) == receipt
     assert [(carried_by, 1)] == carriers[carried_by][0].adjusted
     assert [] == carriers[carried_by][0].submitted
 

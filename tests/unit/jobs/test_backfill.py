@@ -13,7 +13,7 @@ from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
 from jobs.nightly import begin_run, run_night
-from jobs.requeue import AgeGroup, AlreadySent
+from jobs.requeue import AgeGroupOutcomeCounts, AlreadySent
 from jobs.run_context import SyncMode
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, REACH, changed, from_field, lead, route, rulebook
@@ -60,7 +60,7 @@ def run(account, asked=RANGE, *, told=()):
         assert summary.pulled.complete, summary.source_stopped
         requeue.settle_already_sent(context, told, conversion=None, destination=None)
         picked = requeue.pick_requested(context, asked)
-        found = requeue.group_picked(context)
+        found = requeue.preview_picked_by_age(context)
         requeue.send_requeued(context, summary)
         return picked, found, summary
 
@@ -136,7 +136,7 @@ def test_backfilled_conversion_outside_its_window_expires(old):
 
     assert {"L-1": "expired"} == account.states
     assert {"L-1": "window_closed"} == account.reasons
-    assert AgeGroup("sale", GOOGLE, "8-30", sent=0, waits=0, withheld=0, expired=1, left=0) == group
+    assert AgeGroupOutcomeCounts("sale", GOOGLE, "8-30", sent=0, waits=0, withheld=0, expired=1, left=0) == group
 
 
 @pytest.mark.parametrize(("days", "age"), [(7, "0-7"), (8, "8-30"), (30, "8-30"), (31, "31-60"), (61, "61-90")])

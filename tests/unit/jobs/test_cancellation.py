@@ -11,7 +11,7 @@ import pytest
 
 from connectors.clock import MachineClock
 from connectors.rate_limit import Pacer
-from jobs.cancellation import StoppedBySignal, StopSignal, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals
 from tests.fakes import FakeClock, slot
 
 FOR_EVER = 100
@@ -88,7 +88,7 @@ def test_stop_prevents_new_rate_limit_slots(stop):
 def test_first_signal_requests_a_stop(number):
     """It interrupts nothing, and the previous handlers are restored afterwards."""
     before = signal.getsignal(number)
-    with stoppable() as stop:
+    with handle_stop_signals() as stop:
         os.kill(os.getpid(), number)
 
         assert number == stop.number
@@ -116,18 +116,18 @@ def test_quiet_time_is_that_of_the_quietest_working_thread(stop, monkeypatch):
     with stop.at_work():
         now[0] += 60
         stop.cancel_token()
-        quiet = stop.quiet_for()
+        quiet = stop.time_since_stop_check()
         go.set()
         thread.join(10)
         now[0] += 5
-        alone = stop.quiet_for()
+        alone = stop.time_since_stop_check()
 
-    assert (timedelta(seconds=60), timedelta(seconds=5), timedelta()) == (quiet, alone, stop.quiet_for())
+    assert (timedelta(seconds=60), timedelta(seconds=5), timedelta()) == (quiet, alone, stop.time_since_stop_check())
 
 
 def test_sighup_requests_a_stop():
     """It is handled like SIGTERM."""
-    with stoppable() as stop:
+    with handle_stop_signals() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
 
         with pytest.raises(StoppedBySignal) as caught:
@@ -140,7 +140,7 @@ def test_nohup_is_respected():
     """A command started under `nohup` goes on after the terminal closes."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stoppable() as stop:
+        with handle_stop_signals() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             stop.nap(0)
     finally:

@@ -13,7 +13,7 @@ from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refu
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
-from jobs.deliver.resolve import resolve
+from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
@@ -236,7 +236,7 @@ def _parts(account):
         summary.delivered = count("deliver", lambda: deliver(sending))
         count("adjust", lambda: send_adjustments(sending))
         clock.time += timedelta(hours=1)
-        count("resolve", lambda: resolve(run, summary.resolved))
+        count("resolve", lambda: settle_received_requests(run, summary.resolved))
         count("where everything stands", lambda: _conclude(run, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Run
-from jobs.metrics import Measured, measure, write_metrics
+from jobs.metrics import AccountMetrics, measure, write_metrics
 from tests import fakes
 from tests.builders import lead
 from tests.fakes import NIGHT
@@ -31,7 +31,7 @@ def measured(**over):
         "open": 7,
         "oldest_due": datetime(2026, 9, 10, 2, 40, tzinfo=UTC),
     }
-    return Measured(**(plain | over))
+    return AccountMetrics(**(plain | over))
 
 
 def read(path):

@@ -11,7 +11,7 @@ from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableL
 from jobs.ledger.schema import Run, Start
 from jobs.nightly import RenamedError, rehearse, run_night
 from jobs.reporting.sentences import sentence
-from jobs.run_context import Reading
+from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
@@ -353,7 +353,9 @@ def waiting(account):
 
 
 @pytest.mark.parametrize("wrong", [YEAR, -YEAR])
-@pytest.mark.parametrize("reading", [Reading.EVERYTHING, Reading.NOTHING], ids=["a night", "asking for outcomes"])
+@pytest.mark.parametrize(
+    "reading", [RunReadingScope.EVERYTHING, RunReadingScope.NOTHING], ids=["a night", "asking for outcomes"]
+)
 @pytest.mark.parametrize(
     "error",
     [WrongClock(WRONG), Unreachable("no route"), Misconfigured("an answer too large to be read")],

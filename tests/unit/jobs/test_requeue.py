@@ -10,16 +10,16 @@ from sqlmodel import select
 from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
-from jobs.ledger.requeue import Refusals
+from jobs.ledger.requeue import RejectionFilter
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import begin_run
-from jobs.requeue import Chosen
+from jobs.requeue import RowsToResend
 from jobs.rules.model import Undo
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash
 
 DAY = timedelta(days=1)
-ALL = Refusals()
+ALL = RejectionFilter()
 
 
 def refuse_all(code="INVALID_GCLID", kind=OutcomeClass.DROP):
@@ -125,7 +125,7 @@ def test_retry_takes_only_rejected_deliveries(account, state):
     with account.hold() as ledger, ledger.writing() as session:
         session.connection().exec_driver_sql("UPDATE delivery SET state = ?", (state,))
 
-    assert Chosen() == look(account)
+    assert RowsToResend() == look(account)
 
 
 def test_retry_filters_by_code_conversion_and_destination(account):
@@ -138,9 +138,9 @@ def test_retry_filters_by_code_conversion_and_destination(account):
     account.night()
 
     assert 2 == len(look(account).rows)
-    assert ["A"] == [group.code for group in look(account, Refusals(code="A")).alike]
-    assert ["lead"] == [group.conversion for group in look(account, Refusals(conversion="lead")).alike]
-    assert Chosen() == look(account, Refusals(destination="meta"))
+    assert ["A"] == [group.code for group in look(account, RejectionFilter(code="A")).alike]
+    assert ["lead"] == [group.conversion for group in look(account, RejectionFilter(conversion="lead")).alike]
+    assert RowsToResend() == look(account, RejectionFilter(destination="meta"))
 
     account.book = rulebook(route())
 
@@ -243,7 +243,7 @@ def test_rejected_correction_is_retried_by_the_next_night(not_taken_back):
 
     assert [("retraction", "rejected")] == corrections(not_taken_back)
 
-    (group,) = look(not_taken_back, Refusals(code="CONVERSION_NOT_FOUND")).alike
+    (group,) = look(not_taken_back, RejectionFilter(code="CONVERSION_NOT_FOUND")).alike
     again(not_taken_back)
 
     assert (True, 1) == (group.corrections, group.count)
@@ -275,4 +275,4 @@ def test_superseded_correction_is_not_retried(not_taken_back):
         later = first.model_dump(exclude={"id"}) | {"number": 2, "state": "expired"}
         session.add(Adjustment(**later))
 
-    assert Chosen() == look(not_taken_back)
+    assert RowsToResend() == look(not_taken_back)

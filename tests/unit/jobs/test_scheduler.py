@@ -15,7 +15,7 @@ from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
 from jobs.ledger.runs import finish_run, hold_account
-from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
+from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.timetable import daily
 from tests import quick
 from tests.builders import ACCOUNT
@@ -31,7 +31,7 @@ QUIET = timedelta()
 
 def asking(cancel_token, quiet=lambda: QUIET):
     """Return a stop signal with this cancel token and quiet time."""
-    return SimpleNamespace(cancel_token=cancel_token, at_work=nullcontext, quiet_for=quiet)
+    return SimpleNamespace(cancel_token=cancel_token, at_work=nullcontext, time_since_stop_check=quiet)
 
 
 MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
@@ -78,7 +78,7 @@ def play(monkeypatch):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        AccountScheduler([one], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
+        NightScheduler([one], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
         return one.tried
 
     return played
@@ -188,7 +188,7 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        AccountScheduler(both, clock, asking(cancel_token), at_once=2, liveness=Liveness(environ={})).run()
+        NightScheduler(both, clock, asking(cancel_token), at_once=2, liveness=Liveness(environ={})).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [first + day * DAY for day in range((last - first).days + 1)] == [
@@ -225,7 +225,7 @@ def record(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        AccountScheduler([account], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
+        NightScheduler([account], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
         return account.tried
 
     return recorded
@@ -278,7 +278,7 @@ def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
         if len(clock.slept) == 8:
             raise StoppedBySignal(15)
 
-    AccountScheduler(
+    NightScheduler(
         [Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})
     ).run()
 
@@ -342,7 +342,7 @@ def watched(monkeypatch):
                 raise StoppedBySignal(15)
 
         account = Account(clock, works_from=START)
-        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, liveness=signs).run()
+        NightScheduler([account], clock, asking(cancel_token, quiet), at_once=1, liveness=signs).run()
         return signs.heard
 
     return played

@@ -10,7 +10,7 @@ import pytest
 from connectors.oplead import OpleadOptions, SinceOptions
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
-from jobs.settings.schema import ClickIds
+from jobs.settings.schema import UnlabelledClickIdSettings
 from jobs.wiring.night import inbox_of
 from jobs.wiring.oplead import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
@@ -49,7 +49,10 @@ WRITTEN = {
 
 def told(**changes):
     """Return the connector options for these settings."""
-    written, click_ids = OpleadSettings(**(WRITTEN | changes)), ClickIds(bare="gclid", bare_digits="lead_id")
+    written, click_ids = (
+        OpleadSettings(**(WRITTEN | changes)),
+        UnlabelledClickIdSettings(bare="gclid", bare_digits="lead_id"),
+    )
     return oplead_options(OpleadSection(oplead=written, click_ids=click_ids))
 
 

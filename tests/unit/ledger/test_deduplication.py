@@ -21,7 +21,7 @@ def duplicates(candidates, within):
         for each in candidates:
             kept.add(each)
         kept.find_duplicates(within)
-        return {each.lead: other for each in candidates if (other := kept.counting_for(each.lead)) is not None}
+        return {each.lead: other for each in candidates if (other := kept.lead_counting_instead(each.lead)) is not None}
 
 
 def by_hand(candidates, within):

@@ -90,7 +90,7 @@ def test_night_dated_in_the_future_is_ignored_with_a_warning(play, ask):
     ahead = THURSDAY.replace(year=2027)
     play("run", 0, ahead)
     with capture_logs() as logs:
-        done = ask(runs.done_since, THURSDAY, today=FRIDAY)
+        done = ask(runs.run_covering_night, THURSDAY, today=FRIDAY)
 
     assert done is None
     assert [("warning", ahead.isoformat())] == [(line["log_level"], line["night"]) for line in logs]
@@ -102,7 +102,7 @@ def test_second_run_of_a_date_is_not_its_night(play, ask):
     first, second = play("run", 0, THURSDAY), play("run", 0, THURSDAY)
 
     assert (THURSDAY, None) == (first.night, second.night)
-    assert first.id == ask(runs.done_since, THURSDAY, today=FRIDAY).id
+    assert first.id == ask(runs.run_covering_night, THURSDAY, today=FRIDAY).id
 
 
 def test_passes_follow_the_end_of_a_night(play, ask, clock):

@@ -8,7 +8,7 @@ import pytest
 from jobs.ledger import starts
 from jobs.ledger.schema import Delivery, LeadRow, Start
 from jobs.nightly import RenamedError, adopt_settings
-from jobs.rules.model import Starts
+from jobs.rules.model import CountingStarts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT
 
@@ -29,7 +29,7 @@ def test_conversion_starts_at_the_first_run_that_sees_it(ledger):
     """Later runs leave the start there."""
     adopt(ledger, route())
 
-    assert {SALE: Starts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route(), now=NIGHT + DAY)
+    assert {SALE: CountingStarts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route(), now=NIGHT + DAY)
 
 
 def test_start_in_the_settings_governs_and_may_be_moved(ledger):
@@ -118,7 +118,7 @@ def test_renamed_conversion_keeps_its_deliveries_and_start(ledger):
     with ledger.reading() as session:
         row = session.get(Delivery, 1)
 
-    assert {("vente", GOOGLE): Starts(NIGHT, {"gagne": NIGHT})} == found
+    assert {("vente", GOOGLE): CountingStarts(NIGHT, {"gagne": NIGHT})} == found
     assert ("vente", "k1") == (row.conversion, row.key)
 
 
@@ -128,7 +128,7 @@ def test_was_may_stay_in_the_settings(ledger):
     for night in (1, 2, 3):
         found = adopt(ledger, route("vente"), now=NIGHT + night * DAY, was={"vente": "sale"})
 
-    assert {("vente", GOOGLE): Starts(NIGHT, {"gagne": NIGHT})} == found
+    assert {("vente", GOOGLE): CountingStarts(NIGHT, {"gagne": NIGHT})} == found
 
 
 def test_id_replaced_without_was_is_refused(ledger):
@@ -187,7 +187,7 @@ def test_accounts_in_one_file_keep_their_own_starts(ledger):
     with ledger.writing() as session:
         session.add(Start(account="other", conversion="sale", destination=GOOGLE, label="", target="t", since=START))
 
-    assert {SALE: Starts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route())
+    assert {SALE: CountingStarts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route())
 
 
 def test_misspelt_was_is_refused(ledger):

@@ -20,12 +20,12 @@ from connectors.records import (
     ClickId,
     ClickIdKind,
     Consent,
+    ConsentSignalValue,
     DeliveryKey,
     Event,
     Identifier,
     IdentifierKind,
     Money,
-    Signal,
     Target,
 )
 
@@ -64,7 +64,7 @@ def _event(**changed: object) -> Event:
         "click_id": None,
         "identifiers": (EMAIL,),
         "value": Money(Decimal("1250.50"), "EUR"),
-        "consent": Consent(Signal.GRANTED, Signal.GRANTED),
+        "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
     }
     return Event(**(plain | changed))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.options import ClickIdRules
+from connectors.oplead.options import UnlabelledClickIdRules
 
 PARIS = ZoneInfo("Europe/Paris")
 GCLID = "Cj0KCQjwAbC-dEf_123456"
@@ -24,7 +24,7 @@ EARLIER = datetime(2026, 7, 1, 8, tzinfo=UTC)
 
 def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
     """Return the ids as (kind, value) pairs, and the problem."""
-    rules = ClickIdRules(bare=bare, bare_digits=bare_digits)
+    rules = UnlabelledClickIdRules(bare=bare, bare_digits=bare_digits)
     ids, problem = read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS, label=label)
     return [(one.kind.value, one.value) for one in ids], problem
 
@@ -196,7 +196,7 @@ def test_field_name_labels_a_bare_value():
 )
 def test_keeps_a_click_time_captured_with_the_id(value):
     """It is the time inside an fbc, or the one beside the id."""
-    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
+    ids, _ = read_click_ids(value, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
 
     assert [CLICKED] == [one.clicked_at for one in ids]
 
@@ -212,7 +212,7 @@ def test_keeps_a_click_time_captured_with_the_id(value):
 )
 def test_time_of_one_kind_wins_over_the_time_for_all_of_googles(value):
     """Two clicks of one person have two times, in whatever order they are written."""
-    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
+    ids, _ = read_click_ids(value, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
 
     times = {one.value: one.clicked_at for one in ids}
     assert CLICKED == times[OTHER]
@@ -222,7 +222,7 @@ def test_time_of_one_kind_wins_over_the_time_for_all_of_googles(value):
 @pytest.mark.parametrize("value", [f"gclid={GCLID}&gclid_ts=soon", f"gclid={GCLID}&fbclid_ts=1784559901"])
 def test_ignores_a_time_that_does_not_belong_to_the_id(value):
     """It is unreadable, or labelled for another kind."""
-    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
+    ids, _ = read_click_ids(value, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
 
     assert [None] == [one.clicked_at for one in ids]
 
@@ -263,7 +263,7 @@ values = st.recursive(
 )
 utm_sources = st.none() | st.sampled_from(["google", "fb", "bing"]) | st.text(max_size=5)
 ruling = st.builds(
-    ClickIdRules,
+    UnlabelledClickIdRules,
     bare=st.sampled_from(["by_utm", "gclid", "fbclid", "reject"]),
     bare_digits=st.sampled_from(["reject", "lead_id"]),
 )

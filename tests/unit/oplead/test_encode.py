@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.oplead.options import FieldPaths, FormOptions, WritePaths
 from connectors.oplead.writing.encode import UnwritableLead, form_body, json_bytes, lead_body
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
@@ -16,7 +16,7 @@ CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)
 FBCLID = ClickId(ClickIdKind.FBCLID, "IwAR0aBcDeFgHiJkLmNoP-qRs_7890")
 JEANNE = Contact(("jeanne.exemple@example.com",), ("06 12 34 56 78",), "Jeanne", "L'Exemple", "69003", "Lyon", "FR")
-WHOLE = LeadData(
+WHOLE = LeadToWrite(
     contact=JEANNE,
     click_ids=(GCLID, FBCLID),
     utm=Utm("google", "cpc", "Fenêtres été"),
@@ -48,7 +48,7 @@ def test_a_whole_lead_is_written_where_it_is_read():
 
 def test_a_whole_lead_is_written_as_a_form():
     """The form import takes flat variables, its own token and the form's name."""
-    lead = LeadData(JEANNE, WHOLE.click_ids, utm=WHOLE.utm, fields={"projet": "Véranda"})
+    lead = LeadToWrite(JEANNE, WHOLE.click_ids, utm=WHOLE.utm, fields={"projet": "Véranda"})
 
     assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_body(lead, FORM))
 
@@ -57,7 +57,7 @@ def test_a_written_path_wins_over_the_one_that_is_read():
     """`oplead.write.fields` names another place."""
     paths = WritePaths(email="customer.mail", click_id="tracking.id", provider_name="source")
 
-    body = write(LeadData(JEANNE, provider_name="Salon", external_id="REF 12"), paths)
+    body = write(LeadToWrite(JEANNE, provider_name="Salon", external_id="REF 12"), paths)
 
     assert ("jeanne.exemple@example.com", "REF 12", "Salon") == (
         body["customer"]["mail"],
@@ -68,7 +68,7 @@ def test_a_written_path_wins_over_the_one_that_is_read():
 
 def test_only_what_is_given_is_written():
     """Whatever is None or empty is left out, so that an update changes nothing else."""
-    lead = LeadData(Contact(city="Lyon", first_name=""), provider_name="")
+    lead = LeadToWrite(Contact(city="Lyon", first_name=""), provider_name="")
 
     assert {"address": {"city": "Lyon"}} == write(lead)
 
@@ -76,7 +76,7 @@ def test_only_what_is_given_is_written():
 def test_nothing_to_write_is_refused():
     """An empty body would create an empty lead."""
     with pytest.raises(UnwritableLead, match="nothing to write"):
-        write(LeadData())
+        write(LeadToWrite())
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_nothing_to_write_is_refused():
 def test_two_values_for_one_place_are_refused(fields):
     """One would overwrite the other."""
     with pytest.raises(UnwritableLead, match="two values go to address"):
-        write(LeadData(JEANNE, fields=fields))
+        write(LeadToWrite(JEANNE, fields=fields))
 
 
 def test_a_second_phone_number_is_refused_rather_than_dropped():
     """There is one place for it; another needs a path of its own."""
     with pytest.raises(UnwritableLead, match="one phone number can be written"):
-        write(LeadData(Contact(phones=("06 12 34 56 78", "04 72 00 00 00"))))
+        write(LeadToWrite(Contact(phones=("06 12 34 56 78", "04 72 00 00 00"))))
 
 
 def test_click_ids_and_a_text_in_their_place_are_refused():
     """They have one field."""
     with pytest.raises(UnwritableLead, match="both click ids and a text"):
-        write(LeadData(click_ids=(GCLID,), external_id="REF 12"))
+        write(LeadToWrite(click_ids=(GCLID,), external_id="REF 12"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_click_ids_and_a_text_in_their_place_are_refused():
 def test_a_click_id_that_would_not_be_read_back_is_refused(kind, value):
     """The night could not use it; the message does not repeat it."""
     with pytest.raises(UnwritableLead, match=f"this is no {kind}") as caught:
-        write(LeadData(click_ids=(ClickId(ClickIdKind(kind), value),)))
+        write(LeadToWrite(click_ids=(ClickId(ClickIdKind(kind), value),)))
 
     assert value not in str(caught.value)
 
@@ -126,7 +126,7 @@ def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
     form = FormOptions("form-token", "site-web", FORM.url)
 
     with pytest.raises(UnwritableLead, match=r"write oplead\.write\.form\.click_id"):
-        form_body(LeadData(JEANNE, (GCLID,)), form)
+        form_body(LeadToWrite(JEANNE, (GCLID,)), form)
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,19 @@ def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
 def test_the_form_import_refuses_a_lead_without_its_mandatory_variables(contact, missing):
     """Oplead's page names them: last name, postcode, country and e-mail address."""
     with pytest.raises(UnwritableLead, match=f"the form import needs {missing}"):
-        form_body(LeadData(contact), FORM)
+        form_body(LeadToWrite(contact), FORM)
 
 
 def test_the_form_import_refuses_a_supplier_for_which_it_has_no_place():
     """The feedback that the lead's supplier waits for would never come."""
     with pytest.raises(UnwritableLead, match="no place for the supplier"):
-        form_body(LeadData(JEANNE, provider_url="https://fournisseur.example"), FORM)
+        form_body(LeadToWrite(JEANNE, provider_url="https://fournisseur.example"), FORM)
 
 
 def test_the_form_imports_own_variables_cannot_be_overwritten():
     """A custom variable called token would send the lead elsewhere."""
     with pytest.raises(UnwritableLead, match="two values go to token"):
-        form_body(LeadData(JEANNE, fields={"token": "another"}), FORM)
+        form_body(LeadToWrite(JEANNE, fields={"token": "another"}), FORM)
 
 
 def test_golden_files_are_json_as_written_by_hand():

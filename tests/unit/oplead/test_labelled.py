@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.oplead.click_ids import labelled, read_click_ids
-from connectors.oplead.options import ClickIdRules
+from connectors.oplead.options import UnlabelledClickIdRules
 from connectors.records import ClickId, ClickIdKind
 from tests import suite
 
@@ -25,7 +25,7 @@ GOOGLE = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
 
 def read(text):
     """Return what the night reads."""
-    return read_click_ids(text, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
+    return read_click_ids(text, utm_source=None, rules=UnlabelledClickIdRules(bare="reject"), zone=PARIS)
 
 
 @st.composite

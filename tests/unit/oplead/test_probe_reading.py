@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.field_tree import key_paths, tree_of, value_kind
+from connectors.oplead.field_tree import common_lead_paths, key_paths, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.envelope import locate, stated_total
 from connectors.oplead.probe.pagination import count_leads
-from connectors.oplead.probe.sampling import in_turn
+from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
-from connectors.oplead.survey.click_ids import sources_of, suspicions_of
+from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import find_places
 from connectors.oplead.survey.values import amounts_of, few_values_of, surveyed_labels
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
@@ -54,7 +54,7 @@ def test_lists_paths_with_how_often_they_are_filled():
     ]
 
     assert [("id", 2), ("leadData", 2), ("leadData.externalID", 1), ("past", 1), ("past.at", 1)] == [
-        (one.path, one.filled) for one in key_paths(tree_of(leads), PARIS)
+        (one.path, one.filled) for one in key_paths(common_lead_paths(leads), PARIS)
     ]
 
 
@@ -90,7 +90,7 @@ def test_hides_names_that_few_leads_have():
     leads[0]["gclid"] = "Cj0KCQjw"
     leads[1]["note"] = [{"name": "Dufour", "value": "x"}]
 
-    assert {"id", "note", "gclid"} == {one.path for one in key_paths(tree_of(leads), PARIS)}
+    assert {"id", "note", "gclid"} == {one.path for one in key_paths(common_lead_paths(leads), PARIS)}
 
 
 # ── which leads are sampled ──────────────────────────────────────────────────────────────────────
@@ -100,12 +100,12 @@ def test_samples_leads_of_every_label_alternately():
     """Each label yields leads from its first to its last; leads without a label form a group of their own."""
     marks = [str(number) for number in range(100)]
     labels = dict.fromkeys(marks, "Nouveau") | {"50": "Gagné", "99": "Gagné", "70": None}
-    taken = in_turn(marks, labels, 7)
+    taken = sample_across_labels(marks, labels, 7)
 
     assert ["0", "50", "70"] == taken[:3]
     assert "99" in taken
     assert 7 == len(taken) == len(set(taken))
-    assert set(marks) == set(in_turn(marks, labels, 200))
+    assert set(marks) == set(sample_across_labels(marks, labels, 200))
 
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
@@ -254,7 +254,7 @@ def test_treats_a_status_unique_to_each_lead_as_free_text():
 def test_finds_consent_fields_by_name_or_by_answers():
     """Known answers are shown; any other text is masked."""
     leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
-    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
+    found = {one.path: one for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)}
 
     assert {"oui": 9, "<text, 9 characters>": 1, "": 1} == found["rgpd"].values
     assert {"Accepté": 9, "Refusé": 1, "": 1} == found["choix"].values
@@ -266,7 +266,7 @@ def test_merges_spellings_of_one_consent_answer():
     """Usual words for yes and no are sorted into granted and refused; other answers into neither."""
     answers = ["true"] * 4 + ["oui"] * 3 + ["OUI", "Oui"] + ["1"] * 2 + ["NON", "0", "peut-être", ""]
     leads = [{"consent": one} for one in answers]
-    (found,) = few_values_of(tree_of(leads), leads, frozenset(), normalise_label)
+    (found,) = few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)
 
     assert {"oui": 5, "true": 4, "1": 2, "NON": 1, "0": 1, "<text, 9 characters>": 1, "": 1} == found.values
     assert (("oui", "true", "1"), ("NON", "0")) == (found.granted, found.refused)
@@ -276,7 +276,7 @@ def test_merges_spellings_of_one_consent_answer():
 def test_proposes_no_answers_for_an_opt_out_field(name):
     """`optOut: true` is a refusal, so the operator must decide."""
     leads = [{name: "true", "autre_optin": "refusé"}] * 9 + [{name: "accepté", "autre_optin": "accepté"}]
-    found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
+    found = {one.path: one for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)}
 
     assert ((), ()) == (found[name].granted, found[name].refused)
     assert (("accepté",), ("refusé",)) == (found["autre_optin"].granted, found["autre_optin"].refused)
@@ -285,7 +285,9 @@ def test_proposes_no_answers_for_an_opt_out_field(name):
 def test_shows_channels_but_no_other_texts():
     """A channel is a business fact; a few-valued text with another name may be anyone's."""
     leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
-    found = {one.path: one.values for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
+    found = {
+        one.path: one.values for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)
+    }
 
     assert {"Site web": 20, "<text, 6 characters>": 1} == found["canal"]
     assert {"false": 20, "": 1} == found["archived"]
@@ -295,7 +297,7 @@ def test_shows_channels_but_no_other_texts():
 def test_counts_readable_unreadable_and_absent_amounts():
     """The caller decides what is readable."""
     leads = [{"montantDevis": "12 500,00 €"}, {"montantDevis": "sur devis 2"}, {"montantDevis": ""}, {"id": "7"}]
-    found = amounts_of(tree_of(leads), leads, lambda text: "€" in str(text), frozenset())
+    found = amounts_of(common_lead_paths(leads), leads, lambda text: "€" in str(text), frozenset())
 
     assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
 
@@ -314,7 +316,7 @@ def test_counts_click_ids_by_source():
     ]
 
     assert [("google", 3, {"gclid": 2}, 1), ("<text, 13 characters>", 1, {}, 0), ("", 1, {}, 0)] == [
-        (one.source, one.leads, one.with_click_id, one.undecided) for one in sources_of(leads)
+        (one.source, one.leads, one.with_click_id, one.undecided) for one in click_id_kinds_by_source(leads)
     ]
 
 
@@ -328,7 +330,7 @@ def test_suspects_truncation_if_click_ids_share_a_round_maximum_length(length):
     """Many end at the same length, and none is longer."""
     texts = [(whole_id(number) * 6)[:length] for number in range(8)] + [whole_id(1)[:40]]
     leads = [{"leadData": {"externalID": text}} for text in texts]
-    said = " ".join(suspicions_of([read(click_id=text) for text in texts], leads, ("leadData.externalID",)))
+    said = " ".join(click_id_damage_signs([read(click_id=text) for text in texts], leads, ("leadData.externalID",)))
 
     assert f"8 of 9 values are exactly {length} characters long" in said
 
@@ -336,7 +338,7 @@ def test_suspects_truncation_if_click_ids_share_a_round_maximum_length(length):
 def test_suspects_lowercasing_if_click_ids_have_no_capitals():
     """Chance cannot explain it."""
     ids = [whole_id(number).lower() for number in range(3)] + [whole_id(4)]
-    said = " ".join(suspicions_of([read(click_id=one) for one in ids], [], ()))
+    said = " ".join(click_id_damage_signs([read(click_id=one) for one in ids], [], ()))
 
     assert "3 of 4 click ids have no capital letter" in said
 
@@ -346,7 +348,7 @@ def test_intact_click_ids_raise_no_suspicion():
     ids = [whole_id(number) for number in range(30)]
     leads = [{"leadData": {"externalID": one}} for one in ids]
 
-    assert [] == list(suspicions_of([read(click_id=one) for one in ids], leads, ("leadData.externalID",)))
+    assert [] == list(click_id_damage_signs([read(click_id=one) for one in ids], leads, ("leadData.externalID",)))
 
 
 # ── the envelope of the leads ────────────────────────────────────────────────────────────────────

@@ -265,8 +265,8 @@ def held_at_most(account, count):
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-        assert [None, "L-000000"] == [duplicates.counting_for(name) for name in ("L-000000", "L-000001")]
-        assert f"L-{count - 2:06}" == duplicates.counting_for(f"L-{count - 1:06}")
+        assert [None, "L-000000"] == [duplicates.lead_counting_instead(name) for name in ("L-000000", "L-000001")]
+        assert f"L-{count - 2:06}" == duplicates.lead_counting_instead(f"L-{count - 1:06}")
     return most
 
 

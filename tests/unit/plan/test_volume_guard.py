@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
 from jobs.nightly import rehearse, run_night
-from jobs.plan.volume_guard import excess_volume, nights_before
+from jobs.plan.volume_guard import excess_volume, first_sends_by_night
 from jobs.reporting.sentences import sentence
-from jobs.rules.reasons import Scope
+from jobs.rules.reasons import DestinationScope
 from tests import fakes
 from tests.builders import GOOGLE, PARIS, WON, at, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -83,14 +83,14 @@ def test_message_gives_the_volume_the_limit_and_the_command():
 )
 def test_nights_before_counts_recent_local_dates_before_today(sends, expected):
     """Midnight is local to the account, and today's sends do not raise the limit."""
-    assert expected == list(nights_before(sends, PARIS, now=NOW))
+    assert expected == list(first_sends_by_night(sends, PARIS, now=NOW))
 
 
 def test_night_is_counted_by_local_date_in_any_time_zone():
     """Two requests around midnight UTC are one night if it is noon locally."""
     sends = [(at("2026-09-08T23:00"), 3), (at("2026-09-09T01:00"), 4)]
 
-    assert [7] == list(nights_before(sends, ZoneInfo("Pacific/Noumea"), now=NOW + DAY))
+    assert [7] == list(first_sends_by_night(sends, ZoneInfo("Pacific/Noumea"), now=NOW + DAY))
 
 
 # ── the guard in a run ───────────────────────────────────────────────────────────────────────────
@@ -141,7 +141,7 @@ def test_approval_does_not_extend_to_the_next_run(account):
     account.put(*many(51, "M"))
     summary = night(account)
 
-    assert ([GOOGLE], 51) == (list(map(str, summary.held)), summary.held[Scope(GOOGLE)].due)
+    assert ([GOOGLE], 51) == (list(map(str, summary.held)), summary.held[DestinationScope(GOOGLE)].due)
 
 
 def test_limit_grows_with_previous_nights(account):
@@ -154,8 +154,8 @@ def test_limit_grows_with_previous_nights(account):
 
     assert (11, 56, 55) == (
         sum(account.sink.counted.values()),
-        summary.held[Scope(GOOGLE)].due,
-        summary.held[Scope(GOOGLE)].allowed,
+        summary.held[DestinationScope(GOOGLE)].due,
+        summary.held[DestinationScope(GOOGLE)].allowed,
     )
 
 
@@ -169,7 +169,7 @@ def test_replay_is_sent_even_if_its_destination_is_held(account):
     summary = night(account)
 
     assert (51, {"L-0": "submitted"}) == (
-        summary.held[Scope(GOOGLE)].due,
+        summary.held[DestinationScope(GOOGLE)].due,
         {name: state for name, state in account.states.items() if state != "pending"},
     )
 
@@ -184,7 +184,7 @@ def test_deferred_delivery_is_sent_even_if_its_destination_is_held(account):
     summary = night(account)
 
     assert (51, [["L-0"]]) == (
-        summary.held[Scope(GOOGLE)].due,
+        summary.held[DestinationScope(GOOGLE)].due,
         [[row.lead for row in account.rows() if row.key in call.keys] for call in account.sink.calls[1:]],
     )
 
@@ -198,7 +198,7 @@ def test_refused_request_does_not_count_as_sent(account):
     account.put(*many(52))
     summary = night(account)
 
-    assert (52, []) == (summary.held[Scope(GOOGLE)].due, account.sink.calls[1:])
+    assert (52, []) == (summary.held[DestinationScope(GOOGLE)].due, account.sink.calls[1:])
 
 
 def test_held_destination_does_not_affect_others(account):
@@ -222,7 +222,11 @@ def test_max_per_run_overrides_the_usual_limit(account):
     account.put(*many(4))
     summary = night(account)
 
-    assert (1, 3, 4) == (summary.exit_code, summary.held[Scope(GOOGLE)].allowed, summary.held[Scope(GOOGLE)].due)
+    assert (1, 3, 4) == (
+        summary.exit_code,
+        summary.held[DestinationScope(GOOGLE)].allowed,
+        summary.held[DestinationScope(GOOGLE)].due,
+    )
 
 
 def test_deliveries_not_due_yet_do_not_count(account):
@@ -276,7 +280,7 @@ def test_delivery_becoming_due_during_a_run_waits(account, accepted):
     sent = [len(call.keys) for call in account.sink.calls]
     summary = night(account)
 
-    assert ([1], 51) == (sent, summary.held[Scope(GOOGLE)].due)
+    assert ([1], 51) == (sent, summary.held[DestinationScope(GOOGLE)].due)
 
 
 def test_delivery_becoming_due_during_a_run_is_sent_next(account):

@@ -11,7 +11,7 @@ from connectors.errors import Transient
 from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
-from jobs.pull.ingest import Pulled
+from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
@@ -191,7 +191,7 @@ def test_second_reading_of_a_night_clears_the_suspicion_of_the_first(account):
     nights(account, 0 * DAY)
     account.source.delete(*names)
     account.clock.time += DAY
-    done = Pulled()
+    done = PullResult()
     with account.hold() as ledger:
         pull(account.run(ledger), until=account.clock.now() + DAY, done=done)
         suspicious = done.suspicious

@@ -9,7 +9,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
 from jobs.pull.ingest import AT_ONCE
-from jobs.rules.extraction import Exclusion
+from jobs.rules.extraction import ExclusionCriteria
 from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, lead, read
 from tests.fakes import NIGHT
@@ -239,7 +239,7 @@ def test_restricted_api_key_cancels_nothing(account):
 
 def test_excluded_test_leads_are_recognised_by_detail_fetch(account):
     """The list alone does not show that they are test leads."""
-    exclude = Exclusion(email_domains=frozenset({"maison-durand.fr"}))
+    exclude = ExclusionCriteria(email_domains=frozenset({"maison-durand.fr"}))
     account.book = replace(account.book, extraction=replace(account.book.extraction, exclude=exclude))
     account.put(lead("L-1", contact=Contact(emails=("claire@maison-durand.fr",))), lead("L-2"))
     done, _ = pull(account)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from connectors.records import Contact, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
-from jobs.rules.extraction import Exclusion
+from jobs.rules.extraction import ExclusionCriteria
 from tests.builders import changed, lead, route, rulebook
 from tests.fakes import NIGHT
 
@@ -15,7 +15,7 @@ OURS = Contact(emails=("claire@maison-durand.fr",))
 
 def excluding(book, domain="maison-durand.fr", digest="e2"):
     """Return these rules with test leads of that domain excluded."""
-    wanted = replace(book.extraction, exclude=Exclusion(email_domains=frozenset({domain})))
+    wanted = replace(book.extraction, exclude=ExclusionCriteria(email_domains=frozenset({domain})))
     return replace(book, extraction=wanted, extraction_digest=digest, rules_digest=digest)
 
 

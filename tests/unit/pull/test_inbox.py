@@ -17,9 +17,9 @@ from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
 from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, Request, StatusChange
 from jobs.nightly import run_night
 from jobs.pull.inbox import NewEvents, has_work
-from jobs.pull.ingest import Pulled
-from jobs.rules.model import Origin
-from jobs.run_context import NightStep, Reading, SyncMode, unwatched
+from jobs.pull.ingest import PullResult
+from jobs.rules.model import StatusTimeOrigin
+from jobs.run_context import NightStep, RunReadingScope, SyncMode, silent_watch
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import REACH, attention, changed, lead, route
@@ -75,7 +75,7 @@ def win(account, *names):
 def between_nights(account, command=INBOX):
     """Take up the inbox, and return what was done."""
     with account.hold(command) as ledger:
-        return run_night(account.run(ledger), reading=Reading.WEBHOOKS)
+        return run_night(account.run(ledger), reading=RunReadingScope.WEBHOOKS)
 
 
 def place(account):
@@ -93,7 +93,7 @@ def test_a_night_takes_a_change_at_its_webhooks_time(account):
     win(account, "L-1")
     account.night()
 
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
     assert {"L-1": WON} == {row.lead: row.at for row in account.rows(Delivery)}
     assert [1] == place(account)
 
@@ -132,7 +132,7 @@ def test_a_webhook_that_comes_after_the_night_changes_nothing_sent(account):
     between_nights(account)
     account.night()
 
-    assert ("gagne", account.clock.now(), Origin.BOUNDED) == on_record[-1]
+    assert ("gagne", account.clock.now(), StatusTimeOrigin.BOUNDED) == on_record[-1]
     assert (on_record, sent) == (changes(account), len(account.sink.calls))
 
 
@@ -145,7 +145,7 @@ def test_a_lead_that_looks_unchanged_is_read_all_the_same(account):
     account.night()
 
     assert ["L-1"] == account.source.read_whole
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 def test_a_lead_that_the_list_leaves_out_is_read_by_its_own_page(account):
@@ -155,7 +155,7 @@ def test_a_lead_that_the_list_leaves_out_is_read_by_its_own_page(account):
     account.night()
 
     assert ["L-1"] == account.source.asked
-    assert [("gagne", WON, Origin.WEBHOOK)] * 2 == [changes(account, name)[-1] for name in ("L-1", "L-2")]
+    assert [("gagne", WON, StatusTimeOrigin.WEBHOOK)] * 2 == [changes(account, name)[-1] for name in ("L-1", "L-2")]
 
 
 def test_where_leads_are_read_one_by_one_the_reported_ones_come_first(account):
@@ -166,7 +166,7 @@ def test_where_leads_are_read_one_by_one_the_reported_ones_come_first(account):
     account.night()
 
     assert ["L-2"] == account.source.asked
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account, "L-2")[-1]
 
 
 @pytest.mark.parametrize("what", ["gone", "unreadable", "another's"])
@@ -185,7 +185,7 @@ def test_a_lead_that_cannot_be_read_holds_nothing_up(account, what):
     between_nights(account)
 
     assert [2] == place(account)
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account, "L-2")[-1]
 
 
 @pytest.mark.parametrize("error", [Transient("it keeps failing"), Misconfigured("the key is refused")])
@@ -200,7 +200,7 @@ def test_while_oplead_is_unreachable_nothing_moves(account, error):
     account.source.fails = {}
     account.night()
     assert [1] == place(account)
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 @pytest.mark.parametrize("style", [SyncMode.SINCE, SyncMode.DETAILS])
@@ -217,7 +217,7 @@ def test_ids_that_oplead_refuses_hold_up_neither_the_inbox_nor_the_night(account
     assert (None, True, 1) == (summary.source_stopped, summary.pulled.complete, summary.exit_code)
     assert [4] == place(account)
     assert "2 leads" in attention(summary)[0]
-    assert {("gagne", WON, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in ("L-1", "L-2")}
+    assert {("gagne", WON, StatusTimeOrigin.WEBHOOK)} == {changes(account, name)[-1] for name in ("L-1", "L-2")}
 
 
 def test_ids_that_oplead_refuses_are_passed_between_nights(account):
@@ -228,7 +228,7 @@ def test_ids_that_oplead_refuses_are_passed_between_nights(account):
     summary = between_nights(account)
 
     assert (None, [3]) == (summary.source_stopped, place(account))
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 @pytest.mark.parametrize("reading", [between_nights, lambda account: account.night()])
@@ -281,7 +281,7 @@ def test_a_run_that_ends_before_it_reports_takes_nothing(account, step):
     def watch(at, _summary):
         if at is step:
             raise Crash
-        return unwatched(at, _summary)
+        return silent_watch(at, _summary)
 
     with pytest.raises(Crash), account.hold() as ledger:
         run_night(account.run(ledger, watch=watch))
@@ -300,7 +300,7 @@ def test_a_stop_between_two_requests_takes_nothing(account):
         raise StoppedBySignal(15)
 
     with pytest.raises(StoppedBySignal), account.hold() as ledger:
-        run_night(account.run(ledger, cancel_token=stopped), reading=Reading.WEBHOOKS)
+        run_night(account.run(ledger, cancel_token=stopped), reading=RunReadingScope.WEBHOOKS)
 
     assert [] == place(account)
 
@@ -322,7 +322,7 @@ def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading
     account.source.fetch_each = served
     account.put(changed(account.source.leads["L-1"], label="Perdu"))
     between_nights(account)
-    assert ("perdu", WON + HOUR, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("perdu", WON + HOUR, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
 def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
@@ -341,7 +341,7 @@ def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
     assert ["leads that are listed have no page of their own: see oplead.lead_path"] == attention(summary)
     account.source.fetch_each = served
     account.night()
-    assert {("gagne", won, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
+    assert {("gagne", won, StatusTimeOrigin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
 
 
 def test_an_inbox_made_anew_is_known_by_more_than_its_size(account):
@@ -385,7 +385,7 @@ def test_a_damaged_inbox_is_done_without(account):
     account.inbox.write_bytes(b"no database" * 1000)
     summary = account.night()
 
-    assert (Origin.BOUNDED, 1) == (changes(account)[-1][2], summary.exit_code)
+    assert (StatusTimeOrigin.BOUNDED, 1) == (changes(account)[-1][2], summary.exit_code)
     assert "inbox cannot be read" in attention(summary)[0]
     assert [] == place(account)
 
@@ -406,8 +406,8 @@ def test_a_damaged_event_does_not_cost_the_others(account, damage):
         file.execute(damage)
     summary = account.night()
 
-    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
-    assert Origin.BOUNDED == changes(account, "L-1")[-1][2]
+    assert ("gagne", WON, StatusTimeOrigin.WEBHOOK) == changes(account, "L-2")[-1]
+    assert StatusTimeOrigin.BOUNDED == changes(account, "L-1")[-1][2]
     assert (1, [2]) == (summary.exit_code, place(account))
     assert "1 event in the webhooks' inbox is damaged" in attention(summary)[0]
 
@@ -459,7 +459,7 @@ def test_a_receiver_that_was_down_costs_the_time_and_not_the_change(account):
     account.put(changed(account.source.leads["L-2"], label="Gagné"))
     account.night()
 
-    assert ("gagne", account.clock.now(), Origin.BOUNDED) == changes(account, "L-2")[-1]
+    assert ("gagne", account.clock.now(), StatusTimeOrigin.BOUNDED) == changes(account, "L-2")[-1]
 
 
 def test_what_is_not_understood_is_reported_once_with_its_structure(account):
@@ -492,7 +492,7 @@ def test_between_nights_only_the_reported_leads_are_read(account):
 
     assert (["L-1"], calls) == (account.source.asked, len(account.source.calls))
     assert {"L-1"} == {row.lead for row in account.rows(Delivery)}
-    assert Reading.WEBHOOKS is summary.reading
+    assert RunReadingScope.WEBHOOKS is summary.reading
 
 
 def test_without_news_nothing_is_read(account):
@@ -669,7 +669,9 @@ def test_the_night_judges_a_merged_status_by_all_leads_that_moved_since_the_last
     summary = account.night()
 
     assert (1, []) == (len(summary.review.renames), account.rows(LabelMove))
-    assert {Origin.RELABEL} == {how for name in names for label, _, how in changes(account, name) if label == "gagne"}
+    assert {StatusTimeOrigin.RELABEL} == {
+        how for name in names for label, _, how in changes(account, name) if label == "gagne"
+    }
     assert set() == sold(account)
 
 
@@ -735,7 +737,7 @@ def test_a_renamed_status_enters_no_lead_however_many_runs_it_is_spread_over(acc
 def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
     """What was left of the first is met again."""
     win(account, "L-1")
-    done = Pulled()
+    done = PullResult()
     with account.hold() as ledger:
         for _ in range(2):
             NewEvents.since_last_run(account.run(ledger), done)
@@ -748,7 +750,7 @@ def test_an_appointment_becomes_a_change_beside_the_status(account):
     deliver(account, received("L-1", None, kind=EventKind.APPOINTMENT))
     summary = between_nights(account)
 
-    assert ("appointment_set", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert ("appointment_set", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
     assert {"nouveau"} == {row.label for row in account.rows(LeadRow)}
     assert ([], []) == (account.rows(LabelMove), summary.unknown_labels)
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import inspect
 
 from connectors.records import Contact, UnreadableLead
-from jobs.ledger.schema import ExcludedLead, LeadRow
-from jobs.rules.extraction import Exclusion
+from jobs.ledger.schema import ExcludedTestLead, LeadRow
+from jobs.rules.extraction import ExclusionCriteria
 from jobs.run_context import SyncMode
 from tests.builders import REACH, changed, lead, rulebook
 from tests.fakes import NIGHT
@@ -21,7 +21,9 @@ STYLES = [SyncMode.LIST, SyncMode.DETAILS]
 def leaving_out(*domains, digest):
     """Return rules that exclude test leads by these email domains."""
     book = rulebook(extraction_digest=digest)
-    return replace(book, extraction=replace(book.extraction, exclude=Exclusion(email_domains=frozenset(domains))))
+    return replace(
+        book, extraction=replace(book.extraction, exclude=ExclusionCriteria(email_domains=frozenset(domains)))
+    )
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_excluded_lead_is_read_again_when_its_list_entry_changes(account, style)
     summary, real = next_night(account, style)
 
     assert (["L-2"], ["L-2"], 0) == (still, real, summary.pulled.excluded)
-    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
+    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedTestLead), set(account.states))
 
 
 def test_excluded_lead_is_reread_weekly_in_detail_mode(account):
@@ -84,7 +86,7 @@ def test_changed_settings_have_test_leads_judged_again(account, style):
     summary, read = next_night(account, style)
 
     assert (["L-2"], 0) == (read, summary.pulled.excluded)
-    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
+    assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedTestLead), set(account.states))
 
 
 def test_changed_test_lead_that_could_not_be_read_is_retried(account):
@@ -107,6 +109,6 @@ def test_no_personal_data_of_a_test_lead_is_stored(account):
     next_night(account)
     stored = b"".join(path.read_bytes() for path in account.path.parent.iterdir())
 
-    assert {"account", "id", "digest", "read_at"} == set(inspect(ExcludedLead).columns.keys())
-    assert [NIGHT + DAY] == [row.read_at for row in account.rows(ExcludedLead)]
+    assert {"account", "id", "digest", "read_at"} == set(inspect(ExcludedTestLead).columns.keys())
+    assert [NIGHT + DAY] == [row.read_at for row in account.rows(ExcludedTestLead)]
     assert b"maison-durand" not in stored

@@ -12,7 +12,7 @@ from connectors.errors import Transient
 from connectors.records import LeadId, Moment
 from jobs.ledger.runs import INBOX
 from jobs.nightly import run_night
-from jobs.run_context import Reading, SyncMode
+from jobs.run_context import RunReadingScope, SyncMode
 from jobs.webhooks.inbox import Inbox
 from tests import suite
 from tests.builders import REACH, lead, route, rulebook
@@ -146,7 +146,7 @@ def perform(account, step):
                 account.night()
             else:
                 with account.hold(INBOX) as ledger:
-                    run_night(account.run(ledger), reading=Reading.WEBHOOKS)
+                    run_night(account.run(ledger), reading=RunReadingScope.WEBHOOKS)
             account.source = source
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.audit import Finding, agree, compare, counted_by_platform
+from jobs.cli.demo.audit import Finding, compare, counted_by_platform, has_no_differences
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.rules.delivery_state import DeliveryState
 
@@ -51,7 +51,7 @@ def test_equal_books_agree():
     """The same conversion on both sides is alike."""
     found = _compare([LINE], [_delivery()])
 
-    assert agree(found)
+    assert has_no_differences(found)
     assert 1 == found[Finding.ALIKE, ""]
 
 
@@ -79,7 +79,7 @@ def test_a_difference_in_any_column_is_found(change):
     """Each compared column alone makes the books differ."""
     found = _compare([LINE], [_delivery(**{change.name: change.value})])
 
-    assert not agree(found)
+    assert not has_no_differences(found)
     assert 1 == found[Finding.DIFFERS, ""]
 
 
@@ -124,7 +124,7 @@ def test_meta_book_is_read_like_googles():
     """An fbclid travels as an fbc, and times are kept to the second."""
     row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
 
-    assert agree(compare(counted_by_platform([META_LINE]), [row], []))
+    assert has_no_differences(compare(counted_by_platform([META_LINE]), [row], []))
 
 
 @pytest.mark.parametrize("flagged", [True, False])
@@ -133,7 +133,7 @@ def test_double_count_must_be_flagged(flagged):
     twice = META_LINE | {"accepted": 2}
     found = compare(counted_by_platform([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
 
-    assert flagged == agree(found)
+    assert flagged == has_no_differences(found)
     assert (int(flagged), int(not flagged)) == (found[Finding.FLAGGED, ""], found[Finding.TWICE, ""])
 
 
@@ -192,8 +192,8 @@ def test_last_of_several_corrections_stands():
     line = RESTATED | {"value": 75.0, "digest": "d3"}
     rows = [_correction(2, "75.00"), _correction()]
 
-    assert agree(_compare([line], [_delivery()], *rows))
-    assert not agree(_compare([RESTATED], [_delivery()], *rows))
+    assert has_no_differences(_compare([line], [_delivery()], *rows))
+    assert not has_no_differences(_compare([RESTATED], [_delivery()], *rows))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_an_unconfirmed_correction_claims_nothing(line):
     found = _compare([line], [_delivery()], unknown)
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
 
-    assert agree(found)
+    assert has_no_differences(found)
     assert (line is RETRACTED) == found[Finding.UNDECIDED, "no_answer"]
     assert 1 == other[Finding.DIFFERS, ""]
 
@@ -236,5 +236,5 @@ def test_value_google_keeps_at_zero_is_a_separate_finding():
     found = _compare([line], [_delivery()], deleted, back)
 
     assert {(Finding.AT_ZERO, ""): 1} == +found
-    assert not agree(_compare([line], [_delivery()], deleted, _correction(2, "60.00")))
-    assert not agree(_compare([line | {"action": "9"}], [_delivery()], deleted, back))
+    assert not has_no_differences(_compare([line], [_delivery()], deleted, _correction(2, "60.00")))
+    assert not has_no_differences(_compare([line | {"action": "9"}], [_delivery()], deleted, back))

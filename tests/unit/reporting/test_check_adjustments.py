@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.reporting.check_report import corrections_on
+from jobs.reporting.check_report import correction_sentences
 from jobs.settings import Valid, load
 from jobs.wiring.night import rules_alone
 
@@ -33,7 +33,7 @@ def on(tmp_path):
         (tmp_path / "pipeline.yaml").write_text(json.dumps(settings))
         loaded = load(tmp_path / "pipeline.yaml", {"TOKEN": "tok"})
         assert isinstance(loaded, Valid), loaded
-        return list(corrections_on(loaded.settings, rules_alone(loaded.settings)))
+        return list(correction_sentences(loaded.settings, rules_alone(loaded.settings)))
 
     return told
 

@@ -8,7 +8,7 @@ import structlog
 
 from jobs.cli.output import start_logging
 from jobs.reporting import console
-from jobs.reporting.console import facts, results, table
+from jobs.reporting.console import facts_grid, results, table
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
@@ -22,7 +22,7 @@ def test_results_hold_no_control_characters(capsys):
     """This covers a table, a list of facts and text with markup."""
     made = table("label")
     made.add_row(HOSTILE)
-    for each in (made, facts([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
+    for each in (made, facts_grid([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
         results().print(each)
 
         assert is_harmless(capsys.readouterr().out)

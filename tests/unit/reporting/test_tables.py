@@ -18,31 +18,38 @@ from connectors.records import UnreadableLead
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.pull.ingest import Pulled
+from jobs.pull.ingest import PullResult
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
-from jobs.reporting.console import AccountHeading, day_and_time, duration, money
+from jobs.reporting.console import AccountPresentation, day_and_time, duration, money
 from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
 from jobs.reporting.run_report import (
-    Ended,
     Mode,
     Night,
+    NightResult,
     answers_line,
     night_json,
     print_accounts,
     print_night,
     report_lines,
 )
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
+from jobs.reporting.status_report import (
+    DeliveryList,
+    LastRun,
+    StatusReport,
+    print_delivery_list,
+    print_states,
+    print_status,
+)
 from jobs.reporting.wording import REASONS
-from jobs.requeue import AgeGroup
+from jobs.requeue import AgeGroupOutcomeCounts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
 from jobs.run_summary import LabelCount, RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = AccountHeading(
+ACCOUNT = AccountPresentation(
     "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
 )
 TALLIES = (
@@ -94,13 +101,16 @@ def test_codes_with_the_same_words_share_a_row():
 
 def test_names_the_destination_even_if_there_is_only_one():
     """A table that is passed on says by itself which platform it is about."""
-    group = AgeGroup("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
+    group = AgeGroupOutcomeCounts("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
     stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
     tables = (
         _printed(120, lambda console: print_states(console, ACCOUNT, TALLIES)),
         _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,)))),
         _printed(
-            120, lambda console: print_which(console, ACCOUNT, DeliveryList("maison-test", NOW, "accepted", (stand,)))
+            120,
+            lambda console: print_delivery_list(
+                console, ACCOUNT, DeliveryList("maison-test", NOW, "accepted", (stand,))
+            ),
         ),
     )
 
@@ -114,7 +124,8 @@ def test_commands_can_be_pasted(width):
     stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
     states = _printed(width, lambda console: print_states(console, account, TALLIES))
     leads = _printed(
-        width, lambda console: print_which(console, account, DeliveryList("maison-test", NOW, "accepted", (stand,)))
+        width,
+        lambda console: print_delivery_list(console, account, DeliveryList("maison-test", NOW, "accepted", (stand,))),
     )
 
     assert "`oplead-sync status --reason CODE --config 'clients/maison durand.yaml'`\n" in states
@@ -137,7 +148,7 @@ def test_lead_id_is_never_broken(width):
     )
     seen = ForecastLabel("won", "Devis à relancer par le commercial", 120, 1200, lead)
     listed = _printed(
-        width, lambda console: print_which(console, ACCOUNT, DeliveryList("maison-test", NOW, "x", (stand,)))
+        width, lambda console: print_delivery_list(console, ACCOUNT, DeliveryList("maison-test", NOW, "x", (stand,)))
     )
     found = _printed(width, lambda console: print_labels(console, SimpleNamespace(conversions=()), (seen,), leads=200))
 
@@ -155,7 +166,7 @@ def test_each_reason_is_explained_once():
 
 def test_preview_counts_held_back_conversions_per_reason():
     """Counts span all conversions, and those neither sent nor held back are explained too."""
-    group = AgeGroup("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
+    group = AgeGroupOutcomeCounts("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
     held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 3, Decimal(0)))
     held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.CONSENT_MISSING, 4, Decimal(0)),)
     text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
@@ -168,7 +179,7 @@ def test_preview_counts_held_back_conversions_per_reason():
 
 def test_preview_reasons_add_up_to_its_numbers():
     """An expired conversion is counted once, with what it was held for, and not as held back."""
-    group = AgeGroup("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
+    group = AgeGroupOutcomeCounts("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
     late = StateCount(
         "sale", "google_ads", DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(0), held_for=Reason.NO_CLICK_ID
     )
@@ -201,8 +212,8 @@ def test_night_report_says_what_needs_a_human():
 
 def test_night_report_says_that_its_clock_was_not_checked():
     """This happens where no page from Oplead has a time."""
-    night = Night(RunSummary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
-    checked = replace(night, summary=replace(night.summary, pulled=Pulled(pages=1)))
+    night = Night(RunSummary("maison-test", 1, NOW, pulled=PullResult(pages=1, undated=True)), NOW, ())
+    checked = replace(night, summary=replace(night.summary, pulled=PullResult(pages=1)))
 
     said, other = (dict(report_lines(each))["read"] for each in (night, checked))
 
@@ -254,7 +265,7 @@ def test_accounts_table_counts_expired_conversions():
     summary.resolved.moved["sale", "google_ads", DeliveryState.ACCEPTED, ""] = 25
     summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "INVALID_GCLID"] = 1
     summary.resolved.moved["sale", "google_ads", DeliveryState.EXPIRED, "EXPIRED_EVENT"] = 1
-    ended = Ended("maison-test", 0, Night(summary, NOW, ()), ACCOUNT)
+    ended = NightResult("maison-test", 0, Night(summary, NOW, ()), ACCOUNT)
     text = _printed(120, lambda console: print_accounts(console, [ended]))
 
     assert ["Sent", "Accepted", "Rejected", "Expired"] == text.splitlines()[2].split()[4:8]
@@ -289,7 +300,7 @@ def test_night_json_holds_its_numbers_and_exit_code():
 
 def test_status_says_what_comes_next():
     """Waiting and awaited deliveries have their times in the account's zone."""
-    status = Status(
+    status = StatusReport(
         account="maison-test",
         now=NOW,
         run=LastRun(3, "run", NOW, NOW, 143),
@@ -310,7 +321,7 @@ def test_status_says_what_comes_next():
 def test_status_names_up_to_fifty_unreadable_leads():
     """Each may be a sale that waits for a date to be fixed; only beyond that are some left to JSON."""
     unreadable = {f"L-{number}": "no time that can be read" for number in range(60)}
-    status = Status("maison-test", NOW, None, (), AwaitedOutcomes(0, 0, None), unreadable, ())
+    status = StatusReport("maison-test", NOW, None, (), AwaitedOutcomes(0, 0, None), unreadable, ())
     text = _printed(80, lambda console: print_status(console, ACCOUNT, status))
 
     assert [f"L-{number}" for number in range(50)] == [
@@ -328,13 +339,13 @@ def test_json_keeps_amounts_and_times_exact():
         "at": "2026-09-01T03:30:00+00:00",
         "span": 120.0,
         "what": [{"what": "a", "count": 2}, {"what": "b", "count": 1}],
-    } == console.as_plain(value)
+    } == console.as_json_value(value)
 
 
 def test_json_refuses_unknown_types():
     """Nothing is written as its repr, which may hold anything."""
     with pytest.raises(TypeError):
-        console.as_plain(object())
+        console.as_json_value(object())
 
 
 @pytest.mark.parametrize(

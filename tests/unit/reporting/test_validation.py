@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.reporting.console import AccountHeading
+from jobs.reporting.console import AccountPresentation
 from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = AccountHeading(
+ACCOUNT = AccountPresentation(
     "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
 )
 

@@ -9,10 +9,10 @@ import pytest
 import jobs
 from jobs.ledger.incidents import IncidentKind
 from jobs.reporting import wording
-from jobs.reporting.sentences import sentence, stop_lines, words_for
+from jobs.reporting.sentences import explain_state, sentence, stop_lines
 from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
+from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageId, Reason, Stop, StopKind
 
 ROOT = Path(jobs.__file__).parent
 
@@ -53,7 +53,7 @@ def test_words_are_readable_sentences(words):
 
 def test_detail_follows_the_words_of_its_reason():
     """Here it is what was found instead of a click id."""
-    words = words_for(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, "a UUID")
+    words = explain_state(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, "a UUID")
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
@@ -61,7 +61,7 @@ def test_detail_follows_the_words_of_its_reason():
 
 def test_unconfirmed_delivery_says_why():
     """Whatever its reason means elsewhere, the delivery was sent."""
-    words = words_for(DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+    words = explain_state(DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
 
     assert words.means.startswith(STATES[DeliveryState.UNCONFIRMED].means)
     assert words.means.endswith("Why: consent withdrawn.")
@@ -70,7 +70,7 @@ def test_unconfirmed_delivery_says_why():
 
 def test_known_platform_code_has_words():
     """Google's code for an unknown click is not shown as it stands."""
-    assert words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
+    assert explain_state(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_known_platform_code_has_words():
 )
 def test_codes_of_one_interface_have_distinct_words(codes):
     """Rows with the same words under one conversion would look like a mistake."""
-    assert 2 == len({words_for(DeliveryState.REJECTED, code).short for code in codes})
+    assert 2 == len({explain_state(DeliveryState.REJECTED, code).short for code in codes})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_codes_of_one_interface_have_distinct_words(codes):
 )
 def test_too_old_for_the_platform_differs_from_expired_by_settings(code, platform, setting):
     """It was sent in time as far as anybody here knew, so a setting may be wrong."""
-    words = words_for(DeliveryState.EXPIRED, code)
+    words = explain_state(DeliveryState.EXPIRED, code)
 
     assert f"too old for {platform}" == words.short
     assert words.means.startswith(f"{platform} answered that it is too old, though it was in time by your settings")
@@ -104,7 +104,7 @@ def test_too_old_for_the_platform_differs_from_expired_by_settings(code, platfor
 
 def test_denied_consent_points_to_the_account_default():
     """A reader who looks only at the lead's answer would find nothing."""
-    words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
+    words = explain_state(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
 
     assert "default" in words.means
     assert "consent defaults of the Google Ads account" in words.todo
@@ -112,7 +112,7 @@ def test_denied_consent_points_to_the_account_default():
 
 def test_missing_advertiser_consent_is_not_blamed_on_the_lead():
     """The delivery waits, and the words name who has not consented."""
-    words = words_for(DeliveryState.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
+    words = explain_state(DeliveryState.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
 
     assert "advertiser has not consented" in words.means
     assert "goes out by itself" in words.todo
@@ -120,7 +120,7 @@ def test_missing_advertiser_consent_is_not_blamed_on_the_lead():
 
 def test_unknown_platform_code_is_shown_in_full():
     """A code without words can still be looked up."""
-    words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
+    words = explain_state(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
 
     assert "SOMETHING_NEW" == words.short
     assert "PROCESSING_ERROR_REASON_SOMETHING_NEW" in words.means
@@ -128,12 +128,12 @@ def test_unknown_platform_code_is_shown_in_full():
 
 def test_platform_code_is_not_mistaken_for_a_reason():
     """`time` given by a platform is the platform's own word."""
-    assert REASONS["time"] != words_for(DeliveryState.REJECTED, "time")
+    assert REASONS["time"] != explain_state(DeliveryState.REJECTED, "time")
 
 
 def test_closed_access_does_not_promise_a_retry():
     """No later attempt would get through."""
-    words = words_for(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
+    words = explain_state(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
 
     assert "retried" not in words.short
     assert "transport: data_manager" in words.todo
@@ -141,7 +141,7 @@ def test_closed_access_does_not_promise_a_retry():
 
 def test_failed_attempt_says_it_will_be_retried():
     """The words explain why a delivery is still pending after a failed attempt."""
-    words = words_for(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
+    words = explain_state(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
 
     assert "will be retried" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means
@@ -187,7 +187,10 @@ def test_stop_lines_name_the_stopped_action():
     """A stop of the source comes first, which is no destination."""
     refused = Stop(StopKind.REFUSED, ("NO_ACCESS: not yours",))
     waits = Stop(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
-    stopped = {Scope("google_ads", corrections=True, action="5"): refused, Scope("meta", former=("7", "x")): waits}
+    stopped = {
+        DestinationScope("google_ads", corrections=True, action="5"): refused,
+        DestinationScope("meta", former=("7", "x")): waits,
+    }
 
     assert [
         "reading stopped: NO_ACCESS: not yours",

@@ -6,16 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import AdjustmentKind, ClickIdKind, Correction
+from connectors.records import AdjustmentKind, ClickIdKind, CorrectionSupport
 from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_to_resend, wanted_adjustment
-from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
+from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, Undo, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
 
 DAY = timedelta(days=1)
 KEY = "0" * 40
-BY_RESENDING = Correction(frozenset({AdjustmentKind.RESTATEMENT}), 54 * DAY, 2000, by_resending=True)
-IN_PLACE = Correction(frozenset(AdjustmentKind), 54 * DAY, 2000, by_resending=False)
+BY_RESENDING = CorrectionSupport(frozenset({AdjustmentKind.RESTATEMENT}), 54 * DAY, 2000, by_resending=True)
+IN_PLACE = CorrectionSupport(frozenset(AdjustmentKind), 54 * DAY, 2000, by_resending=False)
 CORRECTS = {"data_manager": BY_RESENDING, "google_ads_api": IN_PLACE}
 UNDO = Undo(frozenset({"perdu", "sans suite"}), 3 * DAY)
 LOST = WON + DAY
@@ -104,7 +104,7 @@ STANDS = {
     "nothing happened since": (),
     "it went on, to no stage that takes it back": (reported("chantier", LOST),),
     "it came back": (reported("perdu", LOST), reported("gagne", LOST + DAY)),
-    "its status was only renamed": (StatusEntered("perdu", LOST, False, Origin.RELABEL, NIGHT),),
+    "its status was only renamed": (StatusEntered("perdu", LOST, False, StatusTimeOrigin.RELABEL, NIGHT),),
 }
 
 

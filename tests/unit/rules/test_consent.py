@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import ClickIdKind, Consent, Signal
+from connectors.records import ClickIdKind, Consent, ConsentSignalValue
 from jobs.rules.eligibility import consent_to_send, may_keep_contact
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, DedupRule, DedupScope
 from tests.builders import click, facts, route
 from tests.fakes import LIMITS
 
-GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
+GRANTED, DENIED = ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,20 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.records import ClickId, ClickIdKind, Consent, Event, Identifier, IdentifierKind, Money, Signal
-from jobs.rules.decision import Decision, NotConcerned, decide
+from connectors.records import (
+    ClickId,
+    ClickIdKind,
+    Consent,
+    ConsentSignalValue,
+    Event,
+    Identifier,
+    IdentifierKind,
+    Money,
+)
+from jobs.rules.decision import Decision, NoSuchConversion, decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
+from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, Undo, UnreadableAmount
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -27,7 +36,7 @@ def judged(lead, *, now=NIGHT, since=START, entered_after=None, **over):
 
 def outcome(decision):
     """The state a decision asks for; "send" where it may go out at once."""
-    return None if isinstance(decision, NotConcerned) else "send" if decision.event else decision.state
+    return None if isinstance(decision, NoSuchConversion) else "send" if decision.event else decision.state
 
 
 def test_complete_conversion_becomes_an_event():
@@ -39,7 +48,7 @@ def test_complete_conversion_becomes_an_event():
         click_id=ClickId(ClickIdKind.GCLID, "gclid-1", CREATED),
         identifiers=(),
         value=Money(Decimal(60), "EUR"),
-        consent=Consent(Signal.GRANTED, None),
+        consent=Consent(ConsentSignalValue.GRANTED, None),
     )
 
     assert expected == judged(facts(), fixed_value=Decimal(60)).event
@@ -112,7 +121,7 @@ def test_a_label_added_later_has_its_own_start():
 
 def baseline(created):
     """A lead that was already won, undated, when first seen."""
-    change = StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, created)
+    change = StatusEntered("gagne", NIGHT, False, StatusTimeOrigin.BASELINE, NIGHT, created)
     return facts(created_at=created, changes=(change,), click_ids=(click(when=created),))
 
 
@@ -158,7 +167,7 @@ FBCLID, FBP = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.FBP)
 @pytest.mark.parametrize("mended", [{}, {"changes": ()}, {"changes": (reported("gagne", CREATED - 50 * DAY),)}])
 def test_lead_from_another_platforms_ad_is_not_concerned(clicks, expected, mended):
     """Whatever its stage and time, there is no such conversion here and nothing to correct."""
-    assert NotConcerned("another_platform", expected) == judged(facts(click_ids=clicks, **mended))
+    assert NoSuchConversion("another_platform", expected) == judged(facts(click_ids=clicks, **mended))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from jobs.rules.delivery_state import (
     OPEN,
     DeliveryState,
     IllegalMoveError,
-    after_answer,
     check_move,
+    state_after_answer,
 )
 
 # Written out by hand. `skipped` is left only when a start is moved back or by a backfill, and a delivery returns to it
@@ -128,7 +128,7 @@ def test_state_after_each_outcome_class(kind, column):
     """The expected states are written out by hand, cell by cell."""
     tried, later = COLUMNS[column]
 
-    assert ANSWERS[kind][column] == after_answer(kind, tried_before=tried, asynchronous=later)
+    assert ANSWERS[kind][column] == state_after_answer(kind, tried_before=tried, asynchronous=later)
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))
@@ -137,7 +137,7 @@ def test_every_answer_leads_to_a_legal_move(kind, tried, later):
     """Synchronous answers move from in_flight, asynchronous ones from submitted."""
     assert goes(
         DeliveryState.SUBMITTED if later else DeliveryState.IN_FLIGHT,
-        after_answer(kind, tried_before=tried, asynchronous=later),
+        state_after_answer(kind, tried_before=tried, asynchronous=later),
     )
 
 
@@ -145,4 +145,4 @@ def test_every_answer_leads_to_a_legal_move(kind, tried, later):
 @pytest.mark.parametrize(("tried", "later"), COLUMNS)
 def test_only_done_or_duplicate_is_ever_accepted(kind, tried, later):
     """An unknown answer is never a success."""
-    assert DeliveryState.ACCEPTED is not after_answer(kind, tried_before=tried, asynchronous=later)
+    assert DeliveryState.ACCEPTED is not state_after_answer(kind, tried_before=tried, asynchronous=later)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Contact
-from jobs.rules.extraction import Exclusion
+from jobs.rules.extraction import ExclusionCriteria
 from jobs.rules.model import normalise_label
 from tests.builders import lead
 
-OURS = Exclusion(
+OURS = ExclusionCriteria(
     email_domains=frozenset({"maison-durand.fr"}),
     phones=frozenset({"+33612345678"}),
     names=frozenset({"jean test", "essai"}),
@@ -87,7 +87,7 @@ def test_field_excludes_by_its_whole_value(fields, expected):
 
 def test_empty_exclusion_excludes_nobody():
     """A lead without any data is not a test lead."""
-    assert not Exclusion().covers(person())
+    assert not ExclusionCriteria().covers(person())
 
 
 NAMES = st.text(string.ascii_letters + "éèçÉ'- ", min_size=1).filter(normalise_label)
@@ -96,7 +96,7 @@ NAMES = st.text(string.ascii_letters + "éèçÉ'- ", min_size=1).filter(normali
 @given(first=NAMES, last=NAMES, swapped=st.booleans(), loud=st.booleans())
 def test_name_matches_in_either_order_and_case(first, last, swapped, loud):
     """People type first and last names either way."""
-    named = Exclusion(names=frozenset({normalise_label(f"{first} {last}")}))
+    named = ExclusionCriteria(names=frozenset({normalise_label(f"{first} {last}")}))
     typed = [name.upper() if loud else name for name in (first, last)]
     first, last = reversed(typed) if swapped else typed
 

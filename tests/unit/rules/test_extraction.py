@@ -8,7 +8,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind
 from jobs.rules.extraction import (
     ConsentField,
-    Extraction,
+    RequiredLeadData,
     amounts,
     consent_answer,
     erased_value,
@@ -87,7 +87,7 @@ def test_amount_contradicting_the_declared_tax_is_unreadable(tax, amount):
 
 def test_paths_lists_every_configured_field():
     """These are the fields for consent, conditions and amounts."""
-    wanted = Extraction(
+    wanted = RequiredLeadData(
         CONSENT, ConsentField("perso", frozenset(), frozenset()), {"channel": frozenset()}, {"amount": frozenset()}
     )
 

@@ -3,15 +3,15 @@
 import pytest
 
 from connectors.records import OutcomeClass
-from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, reconcile
+from jobs.rules.decision import Decision, DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import ENTRY, MOVES, DeliveryState
 from jobs.rules.reasons import Reason
 from tests.fakes import NIGHT
 
 # Only the kind and reason of a decision matter here.
 DECISIONS = {
-    "nothing": NotConcerned(Reason.STAGE_NOT_REACHED),
-    "another's": NotConcerned(Reason.ANOTHER_PLATFORM, "only fbclid"),
+    "nothing": NoSuchConversion(Reason.STAGE_NOT_REACHED),
+    "another's": NoSuchConversion(Reason.ANOTHER_PLATFORM, "only fbclid"),
     "skip": Decision(DeliveryState.SKIPPED, Reason.BEFORE_SINCE, None),
     "withhold": Decision(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, None),
     "refused": Decision(DeliveryState.WITHHELD, Reason.CONSENT_REFUSED, None),
@@ -88,13 +88,15 @@ def test_reconcile_follows_the_table_for_every_state_and_decision(state, name):
     """The expected states are written out by hand, cell by cell."""
     standing = None if state is None else DeliveryStatus(state, withdrawn=name == "refused")
 
-    assert TABLE[state][name] == reconcile(standing, DECISIONS[name])
+    assert TABLE[state][name] == next_delivery_state(standing, DECISIONS[name])
 
 
 @pytest.mark.parametrize(("state", "name"), CELLS)
 def test_every_reconciliation_is_a_legal_move(state, name):
     """It may also leave the delivery where it is."""
-    to = reconcile(None if state is None else DeliveryStatus(state, withdrawn=name == "refused"), DECISIONS[name])
+    to = next_delivery_state(
+        None if state is None else DeliveryStatus(state, withdrawn=name == "refused"), DECISIONS[name]
+    )
     allowed = ENTRY if state is None else {state, *MOVES[state]}
 
     assert to is None or to in allowed
@@ -103,8 +105,10 @@ def test_every_reconciliation_is_a_legal_move(state, name):
 @pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.WITHHELD])
 def test_delivery_of_another_platform_is_skipped_not_expired(state):
     """It never belonged here; one that a human declared sent by other means stays unchanged."""
-    assert DeliveryState.SKIPPED == reconcile(DeliveryStatus(state, closed=True), DECISIONS["another's"])
-    assert None is reconcile(DeliveryStatus(DeliveryState.SKIPPED, sent_elsewhere=True), DECISIONS["another's"])
+    assert DeliveryState.SKIPPED == next_delivery_state(DeliveryStatus(state, closed=True), DECISIONS["another's"])
+    assert None is next_delivery_state(
+        DeliveryStatus(DeliveryState.SKIPPED, sent_elsewhere=True), DECISIONS["another's"]
+    )
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))
@@ -114,6 +118,6 @@ def test_rejected_delivery_returns_only_with_corrected_data(kind, same, name):
     """Its data must have been at fault, must have changed, and must be ready to send."""
     mended = kind is OutcomeClass.FIX_DATA and not same and name in {"send", "wait"}
 
-    assert (DeliveryState.PENDING if mended else None) == reconcile(
+    assert (DeliveryState.PENDING if mended else None) == next_delivery_state(
         DeliveryStatus(DeliveryState.REJECTED, kind, mended=not same), DECISIONS[name]
     )

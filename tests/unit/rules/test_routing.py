@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.eligibility import click_for, goes_this_way, identifiers_for
+from jobs.rules.eligibility import click_for, identifiers_for, is_selected_by_click_ids
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS
 
@@ -100,5 +100,5 @@ def test_each_lead_takes_exactly_one_of_two_routes(kinds, by_funnel, by_event):
     """Two routes of one destination split its leads by whether a lead has a lead id."""
     lead = facts(click_ids=tuple(click(f"id-{kind}", kind=kind) for kind in kinds))
 
-    assert by_funnel == goes_this_way(route(only_with=frozenset({LEAD})), lead)
-    assert by_event == goes_this_way(route(never_with=frozenset({LEAD})), lead)
+    assert by_funnel == is_selected_by_click_ids(route(only_with=frozenset({LEAD})), lead)
+    assert by_event == is_selected_by_click_ids(route(never_with=frozenset({LEAD})), lead)

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from jobs.rules.model import Origin, Starts, StatusEntered
+from jobs.rules.model import CountingStarts, StatusEntered, StatusTimeOrigin
 from jobs.rules.status_changes import first_entry
 from tests.builders import CREATED, PARIS, START, WON, facts, reported, route, starts
 from tests.fakes import NIGHT
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 def entered(*changes, after=None, labels=("gagne",)):
     """The first entry of a lead with these changes."""
-    return first_entry(route(labels=frozenset(labels)), facts(changes=changes), Starts(START), KEY, after=after)
+    return first_entry(route(labels=frozenset(labels)), facts(changes=changes), CountingStarts(START), KEY, after=after)
 
 
 def test_lead_that_never_reached_the_stage_has_no_entry():
@@ -89,7 +89,7 @@ def test_date_only_change_sorts_at_noon():
 
 def test_entry_keeps_the_observation_before_it():
     """That is the bound of an undated change, or else the lead's creation."""
-    bounded = StatusEntered("gagne", NIGHT, False, Origin.BOUNDED, NIGHT, NIGHT - DAY)
+    bounded = StatusEntered("gagne", NIGHT, False, StatusTimeOrigin.BOUNDED, NIGHT, NIGHT - DAY)
 
     assert [NIGHT - DAY, CREATED] == [entered(bounded).after, entered(reported("gagne", WON)).after]
 
@@ -97,7 +97,7 @@ def test_entry_keeps_the_observation_before_it():
 def test_creation_is_entered_only_once():
     """Nothing brings it back after a cancelled delivery."""
     created = route(on_creation=True, labels=frozenset())
-    first, again = (first_entry(created, facts(), Starts(START), KEY, after=after) for after in (None, CREATED))
+    first, again = (first_entry(created, facts(), CountingStarts(START), KEY, after=after) for after in (None, CREATED))
 
     assert (CREATED, None) == (first.at, again)
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.rules.model import Origin, StatusEntered
+from jobs.rules.model import StatusEntered, StatusTimeOrigin
 from jobs.rules.status_changes import (
     EntryDating,
     LabelChange,
-    Sightings,
+    SeenLabels,
     dates_both_labels,
+    detect_renamed_labels,
     entry_dating,
-    is_merged,
-    judge_labels,
+    is_merged_label,
     renamed_entries,
 )
 from tests.builders import CREATED, WON, reported
@@ -43,8 +43,8 @@ RENAME = LabelChange("devis", "devis fait")
 )
 def test_rename_moves_nearly_all_of_enough_leads(moved, left, last, found, undecided):
     """The old name must not appear after the new one; if the switch came mid-read, the next reading decides."""
-    renames, unsettled = judge_labels(
-        Sightings(
+    renames, unsettled = detect_renamed_labels(
+        SeenLabels(
             fresh={"devis fait": NIGHT},
             moves={RENAME: moved},
             left={"devis": left},
@@ -59,7 +59,9 @@ def test_rename_moves_nearly_all_of_enough_leads(moved, left, last, found, undec
 
 def test_known_label_is_not_a_rename_target():
     """Leads that all go from one known status to another have really moved."""
-    renames, unsettled = judge_labels(Sightings(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}), {})
+    renames, unsettled = detect_renamed_labels(
+        SeenLabels(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}), {}
+    )
 
     assert ([], frozenset()) == (renames, unsettled)
 
@@ -78,23 +80,23 @@ def test_known_label_is_not_a_rename_target():
 )
 def test_labels_the_settings_map_apart_are_no_rename(meanings, found):
     """A human wrote that, so leads may all move between them; an empty meaning is `ignored_statuses`."""
-    seen = Sightings({"devis fait": NIGHT}, {RENAME: 43}, {"devis": 43}, {})
-    renames, unsettled = judge_labels(seen, meanings)
+    seen = SeenLabels({"devis fait": NIGHT}, {RENAME: 43}, {"devis": 43}, {})
+    renames, unsettled = detect_renamed_labels(seen, meanings)
 
     assert (found, frozenset()) == (bool(renames), unsettled)
 
 
 def test_labels_the_settings_map_apart_are_never_undecided():
     """This holds however little the reading shows."""
-    seen = Sightings({"devis fait": NIGHT}, {RENAME: 4}, {"devis": 4}, {"devis": EARLIER})
+    seen = SeenLabels({"devis fait": NIGHT}, {RENAME: 4}, {"devis": 4}, {"devis": EARLIER})
 
-    assert frozenset() == judge_labels(seen, {"devis": "", "devis fait": "won"})[1]
+    assert frozenset() == detect_renamed_labels(seen, {"devis": "", "devis fait": "won"})[1]
 
 
 def test_two_statuses_may_be_renamed_to_one():
     """Both old names disappear, and the new one stands for both."""
     moves = {LabelChange("rdv 1", "rdv"): 6, LabelChange("rdv 2", "rdv"): 9}
-    renames, _ = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
+    renames, _ = detect_renamed_labels(SeenLabels({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
 
     assert ["rdv 1", "rdv 2"] == [each.before for each in renames]
 
@@ -102,7 +104,7 @@ def test_two_statuses_may_be_renamed_to_one():
 def test_splitting_one_status_in_two_is_no_rename():
     """Someone chose the new status lead by lead."""
     moves = {LabelChange("devis", "devis a"): 20, LabelChange("devis", "devis b"): 20}
-    renames, _ = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
+    renames, _ = detect_renamed_labels(SeenLabels({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
 
     assert [] == renames
 
@@ -110,10 +112,10 @@ def test_splitting_one_status_in_two_is_no_rename():
 @given(st.integers(1, 100), st.integers(0, 100), st.sampled_from([None, EARLIER, NIGHT, LATER]))
 def test_fresh_label_is_never_both_renamed_and_undecided(moved, elsewhere, last):
     """A rename needs five leads, 80 % of those that left, and no later sighting of the old name."""
-    seen = Sightings(
+    seen = SeenLabels(
         {"devis fait": NIGHT}, {RENAME: moved}, {"devis": moved + elsewhere}, {"devis": last} if last else {}
     )
-    renames, unsettled = judge_labels(seen, {})
+    renames, unsettled = detect_renamed_labels(seen, {})
 
     assert not (renames and unsettled)
     assert not renames or (moved >= 5 and moved >= 0.8 * (moved + elsewhere) and last in (None, EARLIER))
@@ -139,7 +141,7 @@ def test_history_dating_both_labels_shows_two_statuses(steps, apart):
 
 def bounded(label, when):
     """A change without a reported date."""
-    return StatusEntered(label, when, date_only=False, origin=Origin.BOUNDED, seen_at=NIGHT, after=CREATED)
+    return StatusEntered(label, when, date_only=False, origin=StatusTimeOrigin.BOUNDED, seen_at=NIGHT, after=CREATED)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_i
     """A small company may sell to every lead in one day, but leads that keep the old date did nothing."""
     moved = Counter({EntryDating.AS_BEFORE: as_before, EntryDating.NOT: undated, EntryDating.BY_ITSELF: by_itself})
 
-    assert merged == is_merged(moved, moved.total() + elsewhere)
+    assert merged == is_merged_label(moved, moved.total() + elsewhere)
 
 
 @pytest.mark.parametrize(

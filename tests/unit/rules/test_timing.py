@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.rules.model import Origin, StatusEntered
+from jobs.rules.model import StatusEntered, StatusTimeOrigin
 from jobs.rules.status_changes import ObservedAt, happened_at, implausible, new_status_changes
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
@@ -63,15 +63,15 @@ def test_an_undated_status_at_first_sight_is_baseline():
     """The lead's creation is the observation before it."""
     change = seen(undated(updated_at=None))
 
-    assert [StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)] == change
+    assert [StatusEntered("gagne", NIGHT, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED)] == change
 
 
 def test_new_undated_status_is_bounded_by_two_observations():
     """Its time is the start of the pull that found it."""
-    known = [StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("nouveau", CREATED, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED)]
     added = seen(undated(updated_at=None), known=known, previously=NIGHT, pull=NEXT)
 
-    assert [StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)] == added
+    assert [StatusEntered("gagne", NEXT, False, StatusTimeOrigin.BOUNDED, NEXT, NIGHT)] == added
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_new_undated_status_is_bounded_by_two_observations():
 )
 def test_last_update_dates_an_undated_change(updated, expected):
     """It must lie after the previous observation and not after this one; otherwise the pull's start applies."""
-    known = [StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("nouveau", CREATED, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED)]
     added = seen(undated(updated_at=updated), known=known, previously=NIGHT, pull=NEXT)
 
     assert [expected] == [change.at for change in added]
@@ -98,19 +98,19 @@ def test_undated_status_follows_a_dated_history():
     partly = lead(history=entries(("Nouveau", CREATED), ("RDV", WON - DAY)), updated_at=None)
     added = seen(partly)
 
-    assert ("gagne", Origin.BASELINE, WON - DAY) == (added[-1].label, added[-1].origin, added[-1].after)
+    assert ("gagne", StatusTimeOrigin.BASELINE, WON - DAY) == (added[-1].label, added[-1].origin, added[-1].after)
 
 
 def test_unchanged_status_adds_nothing():
     """This also holds where another field changed."""
-    known = [StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("gagne", NIGHT, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED)]
 
     assert [] == seen(undated(updated_at=NEXT - HOUR), known=known, previously=NIGHT, pull=NEXT)
 
 
 def test_label_in_another_spelling_is_the_same_status():
     """Accents, case and hyphens do not make a change."""
-    known = [StatusEntered("rendez vous", NIGHT, False, Origin.BASELINE, NIGHT, CREATED)]
+    known = [StatusEntered("rendez vous", NIGHT, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED)]
 
     assert [] == seen(undated("RENDEZ-VOUS"), known=known, previously=NIGHT, pull=NEXT)
 
@@ -138,8 +138,8 @@ def test_returning_undated_status_is_a_new_change():
 def test_date_arriving_later_does_not_add_a_change(when):
     """The time was fixed when the change was found, so a conversion does not move."""
     known = [
-        StatusEntered("nouveau", CREATED, False, Origin.BASELINE, NIGHT, CREATED),
-        StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT),
+        StatusEntered("nouveau", CREATED, False, StatusTimeOrigin.BASELINE, NIGHT, CREATED),
+        StatusEntered("gagne", NEXT, False, StatusTimeOrigin.BOUNDED, NEXT, NIGHT),
     ]
     dated = lead(history=entries(("Gagné", when)))
 
@@ -149,7 +149,7 @@ def test_date_arriving_later_does_not_add_a_change(when):
 @pytest.mark.parametrize("when", [NIGHT - TICK, NEXT + TICK, date(2026, 9, 8), date(2026, 9, 12)])
 def test_date_outside_the_observed_bounds_is_another_change(when):
     """The two observations rule it out for the known change."""
-    known = [StatusEntered("gagne", NEXT, False, Origin.BOUNDED, NEXT, NIGHT)]
+    known = [StatusEntered("gagne", NEXT, False, StatusTimeOrigin.BOUNDED, NEXT, NIGHT)]
     dated = lead(history=entries(("Gagné", when)))
 
     assert 1 == len(seen(dated, known=known, previously=NEXT, pull=NEXT + 2 * DAY))
@@ -296,7 +296,7 @@ def test_time_before_the_lead_or_ahead_of_the_pull_is_implausible(when, expected
 
 def test_only_reported_times_can_be_implausible():
     """All other times are our own."""
-    bounded = replace(reported("gagne", NEXT), origin=Origin.BOUNDED)
+    bounded = replace(reported("gagne", NEXT), origin=StatusTimeOrigin.BOUNDED)
 
     assert not implausible(bounded, NEXT + DAY, facts())
 
@@ -318,6 +318,6 @@ def test_date_only_change_read_before_noon_is_plausible():
 
 def test_a_day_that_a_rename_explains_is_known_when_it_is_read_again():
     """The entry has no earlier bound, and a day has none either."""
-    known = [replace(reported("gagne", at("2026-08-31T22:00"), date_only=True), origin=Origin.RELABEL)]
+    known = [replace(reported("gagne", at("2026-08-31T22:00"), date_only=True), origin=StatusTimeOrigin.RELABEL)]
 
     assert [] == seen(lead(history=entries(("Gagné", date(2026, 9, 1)))), known=known, previously=NIGHT, pull=NEXT)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment, StatusEntry
-from jobs.rules.adjustment import left_stage
+from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, Undo
+from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, Undo
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import ObservedAt, first_entry, new_status_changes
 from jobs.rules.webhook_history import webhook_history
@@ -77,8 +77,12 @@ def entry(label, when):
 DATED = [event(label, when) for when, label in THE_DAY]
 UNDATED = [undated(label, when) for when, label in THE_DAY]
 HISTORY = [entry("Nouveau", BORN), *(entry(label, when) for when, label in THE_DAY)]
-BY_WEBHOOK = [("rdv", NINE, Origin.WEBHOOK), ("perdu", ELEVEN, Origin.WEBHOOK), ("gagne", THREE, Origin.WEBHOOK)]
-BY_NIGHT = [("gagne", NEXT, Origin.BOUNDED)]
+BY_WEBHOOK = [
+    ("rdv", NINE, StatusTimeOrigin.WEBHOOK),
+    ("perdu", ELEVEN, StatusTimeOrigin.WEBHOOK),
+    ("gagne", THREE, StatusTimeOrigin.WEBHOOK),
+]
+BY_NIGHT = [("gagne", NEXT, StatusTimeOrigin.BOUNDED)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,12 @@ def test_a_day_of_three_changes_by_night_only_is_known_by_its_bounds():
     record.read(NIGHT, (), "Nouveau")
 
     [change] = record.read(NEXT, (), "Gagné")
-    assert ("gagne", Origin.BOUNDED, NIGHT, NEXT) == (change.label, change.origin, change.after, change.seen_at)
+    assert ("gagne", StatusTimeOrigin.BOUNDED, NIGHT, NEXT) == (
+        change.label,
+        change.origin,
+        change.after,
+        change.seen_at,
+    )
 
 
 @pytest.mark.parametrize("first", ["webhooks", "history"])
@@ -168,7 +177,9 @@ def test_a_day_lasts_to_its_end_whatever_a_webhook_dates_within_it():
     record = Record()
     record.read(NEXT, DATED[:1], "Gagné", [entry("Gagné", date(2026, 9, 10))])
 
-    assert [("gagne", Origin.REPORTED), ("rdv", Origin.WEBHOOK)] == [(label, how) for label, _, how in record.told]
+    assert [("gagne", StatusTimeOrigin.REPORTED), ("rdv", StatusTimeOrigin.WEBHOOK)] == [
+        (label, how) for label, _, how in record.told
+    ]
 
 
 def test_a_status_shown_again_after_its_day_is_entered_again():
@@ -176,7 +187,7 @@ def test_a_status_shown_again_after_its_day_is_entered_again():
     record = Record()
     record.read(NEXT + DAY, [event("RDV", NINE + DAY)], "Gagné", [entry("Gagné", date(2026, 9, 10))])
 
-    assert ("gagne", Origin.BOUNDED) == (record.told[-1][0], record.told[-1][2])
+    assert ("gagne", StatusTimeOrigin.BOUNDED) == (record.told[-1][0], record.told[-1][2])
 
 
 DAY_OF = date(2026, 9, 10)
@@ -264,7 +275,7 @@ def test_the_same_body_dates_a_return_that_a_reading_confirms():
     record.read(NEXT, UNDATED, "Gagné")
     back = NEXT + HOUR
 
-    assert [("perdu", back, Origin.WEBHOOK)] == [
+    assert [("perdu", back, StatusTimeOrigin.WEBHOOK)] == [
         (one.label, one.at, one.origin) for one in record.read(NEXT + DAY, [*UNDATED, undated("Perdu", back)], "Perdu")
     ]
 
@@ -296,7 +307,7 @@ def test_a_webhook_converts_like_a_reported_change():
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
     assert isinstance(decision, Decision)
-    assert (DeliveryState.PENDING, Origin.WEBHOOK, THREE) == (
+    assert (DeliveryState.PENDING, StatusTimeOrigin.WEBHOOK, THREE) == (
         decision.state,
         decision.entry.origin,
         decision.entry.at,
@@ -410,7 +421,7 @@ def test_no_time_is_worse_than_its_bounds(life, shape):
         for change in record.changes:
             true = life.entered(change.label, when)
 
-            if change.origin in (Origin.BOUNDED, Origin.BASELINE):
+            if change.origin in (StatusTimeOrigin.BOUNDED, StatusTimeOrigin.BASELINE):
                 assert any(change.after <= at <= change.seen_at for at in true)
             else:
                 assert change.at in true or not any(one.is_unique for one in life.received)
@@ -448,15 +459,20 @@ def appointments(record):
 @pytest.mark.parametrize(
     ("received", "over", "expected"),
     [
-        pytest.param([SET], {}, (NINE, Origin.WEBHOOK), id="by webhook, at its time"),
-        pytest.param([SET, SHOWN], {}, (NINE, Origin.WEBHOOK), id="by the first of them"),
-        pytest.param([SHOWN], {}, (ELEVEN, Origin.BOUNDED), id="shown by another webhook, by then at the latest"),
-        pytest.param([], {"has_appointment": True}, (NEXT, Origin.BOUNDED), id="read, between two readings"),
+        pytest.param([SET], {}, (NINE, StatusTimeOrigin.WEBHOOK), id="by webhook, at its time"),
+        pytest.param([SET, SHOWN], {}, (NINE, StatusTimeOrigin.WEBHOOK), id="by the first of them"),
         pytest.param(
-            [], {"has_appointment": True, "updated_at": NINE}, (NINE, Origin.BOUNDED), id="read, dated by the update"
+            [SHOWN], {}, (ELEVEN, StatusTimeOrigin.BOUNDED), id="shown by another webhook, by then at the latest"
         ),
-        pytest.param([SET], {"has_appointment": True}, (NINE, Origin.WEBHOOK), id="both"),
-        pytest.param([CALLED_OFF], {}, (NEXT + HOUR, Origin.WEBHOOK), id="not by one that calls it off"),
+        pytest.param([], {"has_appointment": True}, (NEXT, StatusTimeOrigin.BOUNDED), id="read, between two readings"),
+        pytest.param(
+            [],
+            {"has_appointment": True, "updated_at": NINE},
+            (NINE, StatusTimeOrigin.BOUNDED),
+            id="read, dated by the update",
+        ),
+        pytest.param([SET], {"has_appointment": True}, (NINE, StatusTimeOrigin.WEBHOOK), id="both"),
+        pytest.param([CALLED_OFF], {}, (NEXT + HOUR, StatusTimeOrigin.WEBHOOK), id="not by one that calls it off"),
     ],
 )
 def test_an_appointment_is_set_once(received, over, expected):
@@ -474,7 +490,7 @@ def test_an_appointment_found_at_first_sight_is_baseline():
     some = lead(label=None, history=(), has_appointment=True, updated_at=None)
     [change] = new_status_changes((), some, ObservedAt(None, started=NIGHT, ended=NIGHT), zone=PARIS)
 
-    assert (APPOINTMENT_SET, Origin.BASELINE, some.created_at) == (change.label, change.origin, change.after)
+    assert (APPOINTMENT_SET, StatusTimeOrigin.BASELINE, some.created_at) == (change.label, change.origin, change.after)
 
 
 def test_an_appointment_is_no_status():
@@ -487,7 +503,7 @@ def test_an_appointment_is_no_status():
 
 def appointment(when):
     """An appointment set by webhook."""
-    return StatusEntered(APPOINTMENT_SET, when, False, Origin.WEBHOOK, NEXT)
+    return StatusEntered(APPOINTMENT_SET, when, False, StatusTimeOrigin.WEBHOOK, NEXT)
 
 
 STAGE = route(labels=frozenset({"rdv", APPOINTMENT_SET}))
@@ -520,4 +536,4 @@ def test_an_appointment_restores_nothing_that_was_lost():
     changes = (reported("rdv", NINE), reported("perdu", ELEVEN), appointment(THREE))
     undone = replace(STAGE, undo=Undo(frozenset({"perdu"}), 3 * DAY))
 
-    assert left_stage(undone, facts(changes=changes), NINE, KEY, {}).is_still_there
+    assert how_lead_left_stage(undone, facts(changes=changes), NINE, KEY, {}).is_still_there

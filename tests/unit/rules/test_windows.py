@@ -7,7 +7,7 @@ import pytest
 from connectors.records import Identifier, IdentifierKind
 from jobs.rules.decision import decide
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import window
+from jobs.rules.eligibility import acceptance_window
 from tests.builders import CREATED, GOOGLE, click, facts, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -26,17 +26,19 @@ def test_click_window_opens_after_six_hours_and_closes_at_its_length():
     clicked = click(when=CREATED)
     expected = (CREATED + timedelta(hours=6), CREATED + timedelta(days=30))
 
-    assert expected == window(route(click_window=timedelta(days=30)), facts(), NIGHT, clicked, by_contact=False)
+    assert expected == acceptance_window(
+        route(click_window=timedelta(days=30)), facts(), NIGHT, clicked, by_contact=False
+    )
 
 
 def test_contact_only_window_is_63_days_from_creation():
     """There is no click to count from, and nothing to wait for."""
-    assert (CREATED, CREATED + timedelta(days=63)) == window(route(), facts(), NIGHT, None, by_contact=True)
+    assert (CREATED, CREATED + timedelta(days=63)) == acceptance_window(route(), facts(), NIGHT, None, by_contact=True)
 
 
 def test_without_click_or_contact_the_longest_window_applies():
     """A click id may still appear until then."""
-    assert (CREATED, CREATED + timedelta(days=90)) == window(route(), facts(), NIGHT, None, by_contact=False)
+    assert (CREATED, CREATED + timedelta(days=90)) == acceptance_window(route(), facts(), NIGHT, None, by_contact=False)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_event_window_counts_from_the_conversion():
     meta = route(event_window=timedelta(days=6, hours=20))
     clicked = click(when=CREATED)
 
-    assert NIGHT + timedelta(days=6, hours=20) == window(meta, facts(), NIGHT, clicked, by_contact=False)[1]
+    assert NIGHT + timedelta(days=6, hours=20) == acceptance_window(meta, facts(), NIGHT, clicked, by_contact=False)[1]
 
 
 def test_event_window_never_outlasts_the_click_window():
@@ -96,4 +98,4 @@ def test_event_window_never_outlasts_the_click_window():
     meta = route(event_window=timedelta(days=62), click_window=timedelta(days=30))
     clicked = click(when=CREATED)
 
-    assert CREATED + timedelta(days=30) == window(meta, facts(), NIGHT, clicked, by_contact=False)[1]
+    assert CREATED + timedelta(days=30) == acceptance_window(meta, facts(), NIGHT, clicked, by_contact=False)[1]

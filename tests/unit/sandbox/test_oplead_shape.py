@@ -8,7 +8,7 @@ from connectors.sandbox.oplead.server import SWITCHES
 from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
-    Shape,
+    ApiShape,
     can_stand_together,
     drawn_shape,
     shape_of,
@@ -19,7 +19,7 @@ from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
 
 def test_first_position_of_every_axis_is_the_default():
     """It applies where nothing is chosen."""
-    assert {axis: positions[0] for axis, positions in AXES.items()} == asdict(Shape())
+    assert {axis: positions[0] for axis, positions in AXES.items()} == asdict(ApiShape())
 
 
 def test_every_position_has_exactly_one_rule():
@@ -32,7 +32,7 @@ def test_every_position_has_exactly_one_rule():
 
 def test_shape_round_trips_through_its_positions():
     """A switch or a saved state names positions in this form."""
-    shape = Shape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
+    shape = ApiShape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
 
     assert shape == shape_of(asdict(shape))
 
@@ -75,7 +75,7 @@ def test_shape_list_is_short_and_stable():
     assert 68 <= len(shapes()) <= 92
     assert len(set(shapes())) == len(shapes())
     assert shapes() == shapes.__wrapped__()
-    assert shapes()[0] == Shape()
+    assert shapes()[0] == ApiShape()
 
 
 def test_positions_are_identified_by_their_axis():

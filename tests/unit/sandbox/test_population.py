@@ -52,7 +52,7 @@ def population():
 @pytest.fixture(scope="module")
 def sound(population):
     """Its intact leads in their final state, each with its truth."""
-    truth = population.truth()
+    truth = population.ground_truth()
     leads = population.leads_at(LATER)
     return [(leads[key], truth[key]) for key in leads if truth[key].kinds["shape"] == "sound"]
 
@@ -118,7 +118,7 @@ def test_start_without_a_zone_is_refused():
 @pytest.mark.parametrize("row", SHARES)
 def test_each_kind_has_its_documented_share(population, row):
     """The shares apply to all leads that do not repeat another."""
-    dealt = Counter(truth.kinds[row] for truth in population.truth().values() if not truth.repeats)
+    dealt = Counter(truth.kinds[row] for truth in population.ground_truth().values() if not truth.repeats)
 
     assert apportion(SHARES[row], 1485) == dict(dealt)
 
@@ -137,7 +137,7 @@ def test_apportioned_shares_add_up_to_the_total():
 def test_six_in_ten_leads_have_a_click_known_to_google(population):
     """That is the sum of the first eight click kinds, without repeated leads."""
     registry = population.clicks()
-    firsts = [truth for truth in population.truth().values() if not truth.repeats]
+    firsts = [truth for truth in population.ground_truth().values() if not truth.repeats]
     known = [truth for truth in firsts if any(value in registry for _, value in truth.trace.readable)]
 
     assert len(known) == pytest.approx(891, abs=2)
@@ -146,7 +146,7 @@ def test_six_in_ten_leads_have_a_click_known_to_google(population):
 
 def test_a_quarter_of_leads_come_from_meta_a_third_by_forms(population):
     """Google knows none of their ids."""
-    firsts = [truth for truth in population.truth().values() if not truth.repeats]
+    firsts = [truth for truth in population.ground_truth().values() if not truth.repeats]
     leads = [truth for truth in firsts if truth.kinds["click"] in META_KINDS]
     forms = [truth for truth in leads if truth.trace.click.kind == "lead_id"]
 
@@ -187,7 +187,7 @@ def test_lead_json_has_only_crm_fields(sound):
 
 def test_some_leads_are_broken(population):
     """They lack an id, have an impossible creation date, or are not an object."""
-    leads, truth = population.leads_at(LATER), population.truth()
+    leads, truth = population.leads_at(LATER), population.ground_truth()
     broken = {truth[key].kinds["shape"]: leads[key] for key in leads if truth[key].kinds["shape"] != "sound"}
 
     assert set(broken) == {"no_id", "created_nonsense", "not_an_object"}
@@ -201,7 +201,9 @@ def test_some_leads_are_broken(population):
 
 def test_lead_exists_from_its_creation_on(population):
     """At that second its status is Nouveau."""
-    key, truth = next((key, truth) for key, truth in population.truth().items() if truth.kinds["shape"] == "sound")
+    key, truth = next(
+        (key, truth) for key, truth in population.ground_truth().items() if truth.kinds["shape"] == "sound"
+    )
 
     assert key not in population.leads_at(truth.created - timedelta(seconds=1))
     assert population.leads_at(truth.created)[key]["status"] == "Nouveau"
@@ -210,7 +212,7 @@ def test_lead_exists_from_its_creation_on(population):
 def test_leads_cover_the_requested_days():
     """They are created in order, within the past and future days requested."""
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    created = [truth.created for truth in Population.generate(1, 300, start, 10, 5).truth().values()]
+    created = [truth.created for truth in Population.generate(1, 300, start, 10, 5).ground_truth().values()]
 
     assert len(created) == 300
     assert start - timedelta(days=10) <= min(created) < start < max(created) < start + timedelta(days=5)
@@ -246,7 +248,7 @@ def test_unchanged_leads_are_not_rebuilt(population):
 
 def test_deleted_leads_disappear_for_good(population):
     """A lead is deleted more than two days after its creation and its last change."""
-    gone = {key: truth for key, truth in population.truth().items() if truth.deleted}
+    gone = {key: truth for key, truth in population.ground_truth().items() if truth.deleted}
 
     assert {"deleted"} == {truth.kinds["record"] for truth in gone.values()}
     assert 15 == len(gone)
@@ -269,7 +271,7 @@ def test_only_moved_leads_change_their_agency(population, sound):
 
 def test_repeated_lead_has_the_same_person_click_and_amount(population):
     """It arrives one to ten days later under another id, and may be won as well."""
-    truths, leads = population.truth(), population.leads_at(LATER)
+    truths, leads = population.ground_truth(), population.leads_at(LATER)
     again = {key: truth for key, truth in truths.items() if truth.repeats}
 
     assert 1500 * REPEATED // 1000 == len(again)
@@ -347,7 +349,9 @@ def test_journey_passes_through_its_labels(sound, journey, labels):
 
 def test_click_ids_look_real_and_are_unique(population):
     """Gclids are about ninety characters of mixed-case base64url; only repeated leads share one."""
-    clicks = [truth.trace.click for truth in population.truth().values() if truth.trace.click and not truth.repeats]
+    clicks = [
+        truth.trace.click for truth in population.ground_truth().values() if truth.trace.click and not truth.repeats
+    ]
     gclids = [click.value for click in clicks if click.kind == "gclid"]
 
     assert len({click.value for click in clicks}) == len(clicks)
@@ -359,7 +363,7 @@ def test_click_precedes_its_lead_mostly_by_minutes(population):
     """The registry dates the clicks; some are more than a month old."""
     registry = population.clicks()
     lags = []
-    for truth in population.truth().values():
+    for truth in population.ground_truth().values():
         if truth.trace.click and truth.trace.click.kind in ("gclid", "gbraid", "wbraid") and not truth.repeats:
             entry = registry[truth.trace.click.value]
             lags.append(truth.created - datetime.fromisoformat(entry["clicked_at"]))
@@ -625,7 +629,7 @@ def test_email_has_the_spelling_of_its_kind(sound):
 
 def test_repr_of_truth_hides_email_and_phones(population):
     """Personal data stay out of printed output."""
-    truth = next(truth for truth in population.truth().values() if truth.person.email and truth.person.phones)
+    truth = next(truth for truth in population.ground_truth().values() if truth.person.email and truth.person.phones)
 
     assert truth.person.email not in repr(truth)
     assert truth.person.phones[0] not in repr(truth)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from connectors.errors import Misconfigured, Transient, WrongFile
-from connectors.oplead.answers import OpleadDocument, TooLarge
+from connectors.oplead.answers import RawOpleadResponse, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import AuthOptions
 from connectors.oplead.probe.specification.loading import LARGEST, NotASpecificationError, Specified, specification_in
@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Documentation:
+class SpecificationSearchResult:
     """What came of looking for a specification."""
 
     specification: Specified | None = field(repr=False)
@@ -38,7 +38,7 @@ class Documentation:
 # ── looking for it ───────────────────────────────────────────────────────────────────────────────
 
 
-def find_specification(client: OpleadClient) -> Documentation:
+def find_specification(client: OpleadClient) -> SpecificationSearchResult:
     """Return the specification that the platform's documentation page loads, with at most three requests.
 
     The key is sent only after the page was refused without it (401), and only to the host of `base_url`.
@@ -53,16 +53,18 @@ def find_specification(client: OpleadClient) -> Documentation:
         try:
             specification, place = search.find()
         except NotASpecificationError as reason:
-            return Documentation(None, f"Specification: none is used, for {reason}.", search.requests)
+            return SpecificationSearchResult(None, f"Specification: none is used, for {reason}.", search.requests)
         except TooLarge:
             most = f"{LARGEST // 1024 // 1024} MB"
-            return Documentation(None, f"Specification: none is used, for it has more than {most}.", search.requests)
+            return SpecificationSearchResult(
+                None, f"Specification: none is used, for it has more than {most}.", search.requests
+            )
         except (Misconfigured, Transient) as error:
-            return Documentation(None, f"Specification: none is used ({error}).", search.requests)
-    return Documentation(specification, f"Specification: read from {place}.", search.requests)
+            return SpecificationSearchResult(None, f"Specification: none is used ({error}).", search.requests)
+    return SpecificationSearchResult(specification, f"Specification: read from {place}.", search.requests)
 
 
-def given_specification(content: bytes) -> Documentation:
+def given_specification(content: bytes) -> SpecificationSearchResult:
     """Return the specification in a copy that somebody downloaded.
 
     Raises:
@@ -77,7 +79,7 @@ def given_specification(content: bytes) -> Documentation:
             "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
             "usually a .json or .yaml"
         )
-    return Documentation(specification, "Specification: read from the file given.")
+    return SpecificationSearchResult(specification, "Specification: read from the file given.")
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class _Search:
             target = self._same_host(link, target)
         raise NotASpecificationError("its pages lead in a circle")
 
-    def _get(self, target: str) -> OpleadDocument:
+    def _get(self, target: str) -> RawOpleadResponse:
         if self._wants_key:
             return self._ask(self.within, target)
         document = self._ask(self.without, target)
@@ -119,7 +121,7 @@ class _Search:
         self._wants_key = True
         return self._ask(self.within, target)
 
-    def _ask(self, client: OpleadClient, target: str) -> OpleadDocument:
+    def _ask(self, client: OpleadClient, target: str) -> RawOpleadResponse:
         if self.requests >= MOST_REQUESTS:
             raise NotASpecificationError(f"{counted(MOST_REQUESTS, 'request')} did not find it: see --spec")
         self.requests += 1
@@ -141,7 +143,7 @@ def _host(address: SplitResult) -> tuple[str, str | None, int | None]:
     return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
 
 
-def _require_success(document: OpleadDocument, target: str) -> None:
+def _require_success(document: RawOpleadResponse, target: str) -> None:
     place = target.partition("?")[0]
     match document.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import NAMES, leaf
-from connectors.oplead.probe.specification.openapi import Api, Schema, kind_of, mapping, text
+from connectors.oplead.probe.specification.openapi import Api, Schema, kind_of, mapping_or_empty, text
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000
@@ -59,7 +59,7 @@ class _Maker:
         flat = self.api.flat(schema)
         match kind_of(flat):
             case "object":
-                properties = mapping(flat.get("properties"))
+                properties = mapping_or_empty(flat.get("properties"))
                 return {str(name): self.value(one, _below(path, name), depth - 1) for name, one in properties.items()}
             case "array":
                 return self._list(self.api.flat(flat.get("items")), path, depth - 1)
@@ -76,7 +76,7 @@ class _Maker:
         return made or [self.value(one, path, depth) for one in variants[:1]]
 
     def _pairs(self, entry: Schema, path: str, depth: int) -> list[object]:
-        properties = mapping(entry.get("properties"))
+        properties = mapping_or_empty(entry.get("properties"))
         key = next((name for name in _PAIR_NAMES if name in properties), None)
         if key is None or "value" not in properties:
             return []

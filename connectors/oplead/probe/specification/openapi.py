@@ -121,13 +121,13 @@ class _Reader:
             return _Server.at(text(self._document.get("basePath")))
         servers = self._document.get("servers")
         first = servers[0] if isinstance(servers, list) and servers else {}
-        url = text(mapping(first).get("url"))
-        for name, variable in _items(mapping(first).get("variables")):
+        url = text(mapping_or_empty(first).get("url"))
+        for name, variable in _items(mapping_or_empty(first).get("variables")):
             url = url.replace(f"{{{name}}}", text(variable.get("default")))
         return _Server.at(url)
 
     def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
-        place = self._document if self._is_2 else mapping(self._document.get("components"))
+        place = self._document if self._is_2 else mapping_or_empty(self._document.get("components"))
         for name, written in _items(place.get("securityDefinitions" if self._is_2 else "securitySchemes")):
             one = resolved(self._document, written)
             said = (text(one.get(key)) for key in ("type", "in", "name", "scheme", "description"))
@@ -138,7 +138,7 @@ class _Reader:
         item = resolved(self._document, written)
         shared = self._parameters(item)
         for verb in VERBS:
-            operation = mapping(item.get(verb))
+            operation = mapping_or_empty(item.get(verb))
             if not operation:
                 continue
             parameters = [*shared, *self._parameters(operation)]
@@ -164,7 +164,7 @@ class _Reader:
         return self._made[id(written)]
 
     def _made_of(self, written: Schema) -> Parameter:
-        schema = written if self._is_2 else mapping(written.get("schema"))
+        schema = written if self._is_2 else mapping_or_empty(written.get("schema"))
         name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
         found = resolved(self._document, schema)
         if id(found) not in self._flat:
@@ -178,7 +178,7 @@ class _Reader:
             return self._content(body) if body else None
         whole = next((one for one in parameters if one.get("in") == "body"), None)
         if whole is not None:
-            return Body("application/json", mapping(whole.get("schema")))
+            return Body("application/json", mapping_or_empty(whole.get("schema")))
         form = {text(one.get("name")): one for one in parameters if one.get("in") == "formData"}
         return Body("multipart/form-data", {"type": "object", "properties": form}) if form else None
 
@@ -190,15 +190,15 @@ class _Reader:
     def _content(self, written: Schema) -> Body:
         """Return the media type and schema of a request's or answer's content."""
         if self._is_2:
-            return Body("application/json", mapping(written.get("schema")))
+            return Body("application/json", mapping_or_empty(written.get("schema")))
         content = {name.partition(";")[0].strip(): one for name, one in _items(written.get("content"))}
         media = next((name for name in (*_MEDIA, *content) if name in content), "")
-        return Body(media, mapping(mapping(content.get(media)).get("schema")))
+        return Body(media, mapping_or_empty(mapping_or_empty(content.get(media)).get("schema")))
 
     def _security(self, operation: Schema) -> Iterator[str]:
         wanted = operation.get("security", self._document.get("security"))
         for one in wanted if isinstance(wanted, list) else []:
-            yield from map(str, mapping(one))
+            yield from map(str, mapping_or_empty(one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +226,12 @@ def _is_usable(parameter: Schema) -> bool:
 
 def resolved(document: Mapping[str, object], written: object) -> Schema:
     """Return what a local reference leads to; a mapping without one is returned as it is, anything else empty."""
-    found = mapping(written)
+    found = mapping_or_empty(written)
     for _ in range(_HOPS):
         reference = found.get("$ref")
         if not isinstance(reference, str):
             return found
-        found = mapping(_pointed(document, reference))
+        found = mapping_or_empty(_pointed(document, reference))
     return {}
 
 
@@ -239,7 +239,7 @@ def _pointed(document: object, reference: str) -> object:
     value = document
     for part in reference.removeprefix("#").split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
-        value = mapping(value).get(name)
+        value = mapping_or_empty(value).get(name)
     return value
 
 
@@ -259,7 +259,11 @@ class _Flattener:
             return self._merged([*parts, {name: value for name, value in found.items() if name != "allOf"}])
         for choice in ("anyOf", "oneOf"):
             options = found.get(choice)
-            real = [one for one in options if mapping(one).get("type") != "null"] if isinstance(options, list) else []
+            real = (
+                [one for one in options if mapping_or_empty(one).get("type") != "null"]
+                if isinstance(options, list)
+                else []
+            )
             if len(real) == 1 or (real and "properties" not in found and choice == "anyOf"):
                 own = {name: value for name, value in found.items() if name != choice}
                 return {**own, **self.flat(real[0])}
@@ -269,7 +273,7 @@ class _Flattener:
         merged: dict[str, object] = {}
         for part in parts:
             flat = self.flat(part) if self.left > 0 else {}
-            properties = {**mapping(merged.get("properties")), **mapping(flat.get("properties"))}
+            properties = {**mapping_or_empty(merged.get("properties")), **mapping_or_empty(flat.get("properties"))}
             merged |= {**flat, **({"properties": properties} if properties else {})}
         return merged
 
@@ -286,7 +290,7 @@ def kind_of(schema: Schema) -> str:
     return "array" if "items" in schema else ""
 
 
-def mapping(value: object) -> Schema:
+def mapping_or_empty(value: object) -> Schema:
     """Return a value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
@@ -297,6 +301,6 @@ def text(value: object) -> str:
 
 
 def _items(value: object) -> Iterator[tuple[str, Schema]]:
-    for name, one in mapping(value).items():
+    for name, one in mapping_or_empty(value).items():
         if isinstance(one, Mapping):
             yield str(name), one

@@ -22,7 +22,7 @@ from connectors.oplead.probe.specification.openapi import (
     Parameter,
     SecurityScheme,
     kind_of,
-    mapping,
+    mapping_or_empty,
     read_api,
 )
 
@@ -315,7 +315,7 @@ def _own_lead(body: Example) -> Example:
     lead = max(objects_in(body.value), key=lead_words, default=None)
     if lead is None:
         return Example({}, {})
-    place = next((name for name, one in mapping(body.value).items() if one is lead), "")
+    place = next((name for name, one in mapping_or_empty(body.value).items() if one is lead), "")
     return Example(lead, _within(body.enums, place))
 
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from connectors.oplead.field_tree import NAMES, leaf, normalise, normalise_path, tree_of
+from connectors.oplead.field_tree import NAMES, common_lead_paths, leaf, normalise, normalise_path
 from connectors.oplead.options import OpleadOptions, Paths
 from connectors.oplead.probe.specification.examples import example_of
-from connectors.oplead.probe.specification.openapi import Api, Operation, mapping, text
+from connectors.oplead.probe.specification.openapi import Api, Operation, mapping_or_empty, text
 from connectors.oplead.probe.specification.reading import Specification, is_of_one_lead, segments
 from connectors.oplead.survey.places import find_places
 from connectors.survey import FieldMatch
@@ -34,7 +34,7 @@ _WRITTEN_FIELDS = frozenset(
 )
 
 
-def written(specification: Specification, options: OpleadOptions) -> dict[str, str]:
+def write_settings_found(specification: Specification, options: OpleadOptions) -> dict[str, str]:
     """Return what is said of `oplead.write`, by dotted name; `options` say where things are read."""
     api, paths = specification.api, specification.paths
     said: dict[str, str] = {}
@@ -62,7 +62,7 @@ def written(specification: Specification, options: OpleadOptions) -> dict[str, s
     return {**said, **dict(_written_fields(api, create, options))}
 
 
-def subscribed(specification: Specification) -> dict[str, str]:
+def subscription_settings_found(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
     operation = _first(api, ("POST",), lambda path: segments(path)[-1] in _SUBSCRIPTIONS)
@@ -115,7 +115,7 @@ def _document_field(api: Api, operation: Operation) -> str | None:
     body = operation.body
     if body is None or body.media != "multipart/form-data":
         return None
-    for name, written_as in mapping(api.flat(body.schema).get("properties")).items():
+    for name, written_as in mapping_or_empty(api.flat(body.schema).get("properties")).items():
         part = api.flat(written_as)
         if text(part.get("type")) == "file" or text(part.get("format")) == "binary" or "contentMediaType" in part:
             return str(name)
@@ -145,5 +145,5 @@ def places_of_new(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iter
 
 def _leaves(value: object) -> Iterator[str]:
     """Yield the paths of a made-up body's texts and numbers."""
-    nodes = tree_of([value])
+    nodes = common_lead_paths([value])
     yield from (path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.every()))

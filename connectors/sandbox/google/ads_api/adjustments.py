@@ -18,7 +18,7 @@ from connectors.sandbox.google.ads_api.uploads import (
     instant,
     is_time,
 )
-from connectors.sandbox.google.platform import GoogleBookLine
+from connectors.sandbox.google.platform import CountedGoogleConversion
 from connectors.sandbox.rules import adjustment_rules as rules
 from connectors.sandbox.rules import broken_rules
 
@@ -30,7 +30,7 @@ _TYPES = (_Type.RETRACTION, _Type.RESTATEMENT, _Type.ENHANCEMENT)
 _Result = service.ConversionAdjustmentResult.pb()
 
 
-class AdjustmentUpload(Upload[GoogleBookLine]):
+class AdjustmentUpload(Upload[CountedGoogleConversion]):
     """One UploadConversionAdjustments call."""
 
     rule_table = rules
@@ -108,7 +108,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
             adjustment_type=row.adjustment_type,
         )
 
-    def _find(self, row: Any, target: Target) -> GoogleBookLine | Violation:
+    def _find(self, row: Any, target: Target) -> CountedGoogleConversion | Violation:
         """Find the row's conversion by order id or, without one, by click and time; otherwise return the violation."""
         book = self.google.book
         if not row.order_id:
@@ -121,7 +121,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
         is_reached = line.first.api == "google_ads" or self.api.switches["cross_api_adjustments"]
         return line if is_reached else (rules.ACROSS_APIS, "order_id")
 
-    def _conversion_violation(self, row: Any, line: GoogleBookLine) -> Violation | None:
+    def _conversion_violation(self, row: Any, line: CountedGoogleConversion) -> Violation | None:
         happened, at = datetime.fromisoformat(line.first.event_time), instant(row.adjustment_date_time)
         before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
         key, time = "order_id" if row.order_id else "gclid_date_time_pair", "adjustment_date_time"
@@ -135,7 +135,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
         )
         return next(checks, None)
 
-    def _adjust(self, row: Any, line: GoogleBookLine, target: Target) -> GoogleBookLine:
+    def _adjust(self, row: Any, line: CountedGoogleConversion, target: Target) -> CountedGoogleConversion:
         """Return the conversion as this row adjusts it."""
         if self.google.book.is_final(line):
             return replace(line, ignored=line.ignored + 1)

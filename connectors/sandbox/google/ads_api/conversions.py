@@ -139,7 +139,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
     def _book_violation(self, row: Any, event: GoogleAcceptance) -> Violation | None:
         if row.order_id and self.google.book.find(event):
             return rules.ORDER_ID_NEW, "order_id"
-        if (self._click_dedup_always or not row.order_id) and self.google.book.holds_moment(event):
+        if (self._click_dedup_always or not row.order_id) and self.google.book.is_click_already_counted(event):
             return rules.CLICK_NEW, "conversion_date_time"
         return None
 

@@ -224,7 +224,7 @@ class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # an untyped base
 _SERVICES = "/google.ads.googleads.v26.services."
 
 
-class GoogleAdsApi(AdsApiState):
+class SandboxGoogleAdsApi(AdsApiState):
     """The platform behind a `GoogleAdsServer`.
 
     `scopes` maps an Authorization header to its token's scopes, or None if that is unknown, expired or revoked.

@@ -155,7 +155,7 @@ _CUSTOMER_ID = re.compile(r"\d{10}", re.ASCII)
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
-class AdsApiRuling:
+class PlantedAdsApiErrors:
     """Errors planted on conversions (submit) or adjustments (adjust)."""
 
     when: Literal["submit", "adjust"] = "submit"
@@ -198,11 +198,11 @@ class AdsApiState(GoogleApi):
     """The Google Ads API's switches, jobs, refusals and access control."""
 
     ruling_type = Annotated[
-        list[AdsApiRuling],
+        list[PlantedAdsApiErrors],
         BeforeValidator(lambda each: each if isinstance(each, list) else [each]),
         Field(min_length=1),
     ]
-    """One or more `AdsApiRuling`, under an order id or click id."""
+    """One or more `PlantedAdsApiErrors`, under an order id or click id."""
 
     def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None) -> None:
         super().__init__(now, google, SWITCHES)

@@ -42,7 +42,7 @@ Violation = tuple[DataManagerRule, str]
 """A broken rule and the offending field; the field is empty for the event itself."""
 
 
-def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
+def has_operating_account_access(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
     """Return whether every operating account exists and gives its login account access."""
     return all(
         (account := accounts.get(each.operating_account.account_id)) is not None

@@ -16,7 +16,7 @@ from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
     destination_violations,
-    is_permitted,
+    has_operating_account_access,
     row_violations,
     shape_violations,
 )
@@ -64,7 +64,7 @@ class Quota:
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
-class DataManagerRuling:
+class PlantedDataManagerVerdict:
     """A verdict planted under a transaction id or click id; the reason is a name of the vendor's enum.
 
     A processing reason may lack the vendor's prefix.
@@ -122,14 +122,14 @@ _HTTP_STATUSES = {
 """The HTTP status of each `ErrorReason`, 400 for any other; only some pairs are documented."""
 
 
-class DataManager(GoogleApi):
+class SandboxDataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
     A request is processed with the clicks registered by its due time, even if processing happens later.
     `authorised` returns whether a request carries a currently valid token.
     """
 
-    ruling_type = DataManagerRuling
+    ruling_type = PlantedDataManagerVerdict
 
     def __init__(
         self,
@@ -242,7 +242,7 @@ class DataManager(GoogleApi):
     def _violations(self, ingest: Any) -> list[RuleViolation]:
         """Return why the request is refused; each group of checks runs only if the previous one found nothing."""
         now, found = self._now(), list(shape_violations(ingest))
-        if not found and not is_permitted(ingest, self.google.accounts):
+        if not found and not has_operating_account_access(ingest, self.google.accounts):
             found = [(rules.LOGIN_ACCOUNT, "destinations")]
         if found := found or list(destination_violations(ingest, self.google.accounts, now)):
             return [RuleViolation(*each) for each in found]

@@ -12,10 +12,10 @@ from connectors.sandbox.oplead.documentation.swagger2 import as_swagger_2
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
 from connectors.sandbox.oplead.lead_parts import only_writable
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry
-from connectors.sandbox.oplead.options import Options
-from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, enveloped, filter_of
+from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, filter_of, list_body
 from connectors.sandbox.oplead.settings import SETTINGS
-from connectors.sandbox.oplead.shape import NUMBERED, Shape
+from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 from connectors.sandbox.oplead.subscriptions import EVENTS
 from connectors.sandbox.server import WireResponse
 
@@ -26,7 +26,7 @@ ELSEWHERE: Final = "https://specifications.example.com/oplead.json"
 """An address on another host, which nobody should ask."""
 
 
-def page(path: str, shape: Shape, options: Options, *, has_key: bool) -> WireResponse:
+def page(path: str, shape: ApiShape, options: OpenQuestionPositions, *, has_key: bool) -> WireResponse:
     """Answer a request for a page of the documentation."""
     position = options.documentation
     if position == "with_key" and not has_key:
@@ -76,7 +76,7 @@ def _written(document: Schema, position: str) -> WireResponse:
 # ── the specification ────────────────────────────────────────────────────────────────────────────
 
 
-def specification(shape: Shape, options: Options) -> Schema:
+def specification(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
     """Return the specification of a platform of this shape, in the version that the switch says."""
     document = _openapi_3(shape, options)
     if options.documentation == "external_ref":
@@ -84,7 +84,7 @@ def specification(shape: Shape, options: Options) -> Schema:
     return as_swagger_2(document) if options.documentation.startswith("swagger2") else document
 
 
-def _openapi_3(shape: Shape, options: Options) -> Schema:
+def _openapi_3(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
     name, scheme = _security(shape)
     listed, whole = (
         schema_of([render_list_entry(one, shape) for one in EXEMPLARS]),
@@ -114,7 +114,7 @@ def _openapi_3(shape: Shape, options: Options) -> Schema:
     }
 
 
-def _security(shape: Shape) -> tuple[str, Schema]:
+def _security(shape: ApiShape) -> tuple[str, Schema]:
     key: Mapping[str, Schema] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "authorization": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "The key alone."},
@@ -130,7 +130,7 @@ def _security(shape: Shape) -> tuple[str, Schema]:
     return "key", {"type": "apiKey", "in": "query", "name": parameter} if parameter else key[shape.auth]
 
 
-def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
+def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[str, Schema]]:
     lead = reference("Lead")
     status: Schema = {"type": "object", "properties": {"status": _status(options)}}
     yield (
@@ -182,7 +182,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
     for name, values in SETTINGS.items():
         yield (
             f"/settings/{name}",
-            {"get": _operation("A setting of the platform.", schema_of([enveloped(values, {}, shape)]))},
+            {"get": _operation("A setting of the platform.", schema_of([list_body(values, {}, shape)]))},
         )
 
 
@@ -211,7 +211,7 @@ def _identifier(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _status(options: Options) -> Schema:
+def _status(options: OpenQuestionPositions) -> Schema:
     documented = {"enum": ["En cours", "Nurserie", "Devis à relancer"]}
     return {"type": "string", **(documented if options.settable_statuses == "documented" else {})}
 
@@ -223,7 +223,7 @@ def _query(name: str, description: str, **schema: object) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _list_parameters(shape: Shape) -> Iterator[Schema]:
+def _list_parameters(shape: ApiShape) -> Iterator[Schema]:
     size = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": shape.page_size}
     match shape.pagination:
         case "page" | "page_from_0":
@@ -253,7 +253,7 @@ def _list_parameters(shape: Shape) -> Iterator[Schema]:
     yield from filters.get(shape.filters, ())
 
 
-def _listed(shape: Shape) -> Schema:
+def _listed(shape: ApiShape) -> Schema:
     """Return the schema of a page of the list, with the leads' by reference."""
     around: Mapping[str, Fields] = {
         "next_url": {"next": "https://api.example.org/v1/leads?cursor=TA"},
@@ -262,10 +262,10 @@ def _listed(shape: Shape) -> Schema:
         "cursor": {"nextCursor": "TA"},
     }
     fields = {**around.get(shape.pagination, {}), **({"total": 137} if shape.page_total is True else {})}
-    return schema_of([enveloped([LISTED_LEAD], fields, shape)])
+    return schema_of([list_body([LISTED_LEAD], fields, shape)])
 
 
-def _total(shape: Shape) -> Schema:
+def _total(shape: ApiShape) -> Schema:
     names = ["X-Total-Count"] if shape.page_total == "header" else []
     names += ["Link"] if shape.pagination == "link_header" else []
     described = {name: {"description": "See the list.", "schema": {"type": "string"}} for name in names}

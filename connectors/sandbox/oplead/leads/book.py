@@ -7,7 +7,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any, Final
 
-from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, clock_text, instant
+from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, instant, paris_wall_time
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead at an instant, by id, in list order; None for a deleted one."""
@@ -19,7 +19,7 @@ _OPENING: Final = timedelta(hours=9)
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class CreatedLead:
     """A lead as it was created through the API or the form import."""
 
     lead: Fields
@@ -39,7 +39,7 @@ class Edit:
     status: str | None = None
 
 
-class LeadBook:
+class SandboxLeadStore:
     """Every lead, untranslated."""
 
     def __init__(self, now: Callable[[], datetime], leads_at: LeadsAt) -> None:
@@ -49,7 +49,7 @@ class LeadBook:
         self._leads_at = leads_at
         self._put: dict[str, object] = {}
         """Leads put by hand, by id; None for a deleted one."""
-        self._created: dict[str, Created] = {}
+        self._created: dict[str, CreatedLead] = {}
         self._edits: dict[str, list[Edit]] = {}
         self._documents: dict[str, list[Fields]] = {}
         """Name, type, size and SHA-256 of each document, by lead."""
@@ -69,7 +69,7 @@ class LeadBook:
     def create(self, fields: Fields, creator: str) -> Fields:
         """Add a new lead, and return it."""
         now = self._now()
-        made = clock_text(now)
+        made = paris_wall_time(now)
         begun = {"createdAt": made, "updatedAt": made, "status": "Nouveau", "statusDate": made}
         history = [{"status": "Nouveau", "date": made}]
         with self._lock:
@@ -78,19 +78,19 @@ class LeadBook:
                 number += 1
             lead_id = f"L-{number}"
             lead = _merged({"id": lead_id, **begun, "statusHistory": history}, _dated(fields, made))
-            self._created[lead_id] = Created(lead, creator, len(self._leads_at(now)))
+            self._created[lead_id] = CreatedLead(lead, creator, len(self._leads_at(now)))
         return lead
 
     def edit(self, lead_id: str, fields: Fields | None = None, status: str | None = None) -> None:
         """Change some of a lead's fields, or its status."""
-        at = clock_text(self._now())
+        at = paris_wall_time(self._now())
         with self._lock:
             self._edits.setdefault(lead_id, []).append(Edit(at, _dated(fields or {}, at), status))
 
     def attach(self, lead_id: str, document: Fields) -> None:
         """Add a document to a lead."""
         with self._lock:
-            self._documents.setdefault(lead_id, []).append({**document, "addedAt": clock_text(self._now())})
+            self._documents.setdefault(lead_id, []).append({**document, "addedAt": paris_wall_time(self._now())})
 
     def creator(self, lead_id: str) -> str | None:
         """Return who created a lead; None if it was not created through the API or the form import."""
@@ -143,7 +143,7 @@ class LeadBook:
         """Restore what `dump` returned, or a state from before leads could be written."""
         with self._lock:
             self._put = dict(state["put"])
-            self._created = {lead_id: Created(**each) for lead_id, each in state.get("created", {}).items()}
+            self._created = {lead_id: CreatedLead(**each) for lead_id, each in state.get("created", {}).items()}
             self._edits = {
                 lead_id: [Edit(**each) for each in edits] for lead_id, edits in state.get("edits", {}).items()
             }
@@ -218,4 +218,4 @@ def _with_appointment(lead: object) -> object:
     drawn = int(sha256(str(lead.get("id")).encode()).hexdigest()[:4], 16)
     day = moment.astimezone(ZONE).replace(hour=0, minute=0, second=0) + timedelta(days=1 + drawn % 10)
     date = day + _OPENING + timedelta(minutes=30 * (drawn % 18))
-    return {**lead, "appointment": {"date": clock_text(date), "updatedAt": reached}}
+    return {**lead, "appointment": {"date": paris_wall_time(date), "updatedAt": reached}}

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import ApiShape
 
 ZONE: Final = ZoneInfo("Europe/Paris")
 """The zone of untranslated times, which are French wall-clock times without an offset."""
@@ -65,7 +65,7 @@ _PEOPLE: Final = ("contact", "address")
 _DATES: Final = frozenset({"createdAt", "updatedAt"})
 
 
-def render_lead(lead: object, shape: Shape) -> object:
+def render_lead(lead: object, shape: ApiShape) -> object:
     """Return the whole lead in this shape; a lead that isn't an object stays unchanged."""
     if not isinstance(lead, Mapping):
         return lead
@@ -85,7 +85,7 @@ def render_lead(lead: object, shape: Shape) -> object:
     return renamed
 
 
-def render_list_entry(lead: object, shape: Shape) -> object:
+def render_list_entry(lead: object, shape: ApiShape) -> object:
     """Return the lead as the list shows it."""
     whole = render_lead(lead, shape)
     if not isinstance(whole, Mapping) or shape.list_has_details is True:
@@ -116,12 +116,12 @@ def instant(text: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
 
 
-def clock_text(moment: datetime) -> str:
+def paris_wall_time(moment: datetime) -> str:
     """Return an untranslated time, the wall clock in Paris."""
     return moment.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def wire_date(value: object, shape: Shape, *, day: bool = False) -> object:
+def wire_date(value: object, shape: ApiShape, *, day: bool = False) -> object:
     """Return a time in the shape's format; an unreadable one stays unchanged."""
     moment = instant(value) if isinstance(value, str) else None
     if moment is None or (shape.dates == "naive" and not day):
@@ -138,7 +138,7 @@ def wire_date(value: object, shape: Shape, *, day: bool = False) -> object:
     return forms[shape.dates]
 
 
-def _with_statuses(lead: Fields, shape: Shape) -> dict[str, object]:
+def _with_statuses(lead: Fields, shape: ApiShape) -> dict[str, object]:
     """Translate the lead's status, and keep those of its dates and history that the shape has."""
     written = _status_and_date(lead, "statusDate", shape)
     if shape.status_dates == "none":
@@ -152,7 +152,7 @@ def _with_statuses(lead: Fields, shape: Shape) -> dict[str, object]:
     return written
 
 
-def _status_and_date(fields: Fields, date: str, shape: Shape) -> dict[str, object]:
+def _status_and_date(fields: Fields, date: str, shape: ApiShape) -> dict[str, object]:
     written = dict(fields)
     if "status" in written:
         written["status"] = _status(written["status"], shape)
@@ -161,7 +161,7 @@ def _status_and_date(fields: Fields, date: str, shape: Shape) -> dict[str, objec
     return written
 
 
-def _status(label: object, shape: Shape) -> object:
+def _status(label: object, shape: ApiShape) -> object:
     if not isinstance(label, str):
         return label
     code, number = CODES.get(label) or _coded(label)
@@ -180,7 +180,7 @@ def _coded(label: str) -> tuple[str, int]:
     return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)
 
 
-def _with_tracking(lead: Fields, shape: Shape) -> dict[str, object]:
+def _with_tracking(lead: Fields, shape: ApiShape) -> dict[str, object]:
     """Rename the click id field, or move it to `tracking` together with the UTM fields."""
     placed, data = dict(lead), lead.get("leadData")
     if not isinstance(data, Mapping) or shape.external_id == "externalID":
@@ -193,7 +193,7 @@ def _with_tracking(lead: Fields, shape: Shape) -> dict[str, object]:
     return placed | {"tracking": {name: data[name] for name in data if name in moved}}
 
 
-def _with_contact(lead: Fields, shape: Shape) -> dict[str, object]:
+def _with_contact(lead: Fields, shape: ApiShape) -> dict[str, object]:
     contact, address = (dict(part) if isinstance(part := lead.get(name), Mapping) else {} for name in _PEOPLE)
     rest = {name: value for name, value in lead.items() if not (name in _PEOPLE and isinstance(value, Mapping))}
     if shape.contact == "nested":
@@ -202,7 +202,7 @@ def _with_contact(lead: Fields, shape: Shape) -> dict[str, object]:
     return rest | (contact | address if shape.contact == "flat" else {"customer": customer} if customer else {})
 
 
-def _amount(value: object, shape: Shape) -> object:
+def _amount(value: object, shape: ApiShape) -> object:
     """Return an amount as typed, or as a number; None if its meaning is ambiguous."""
     if shape.amounts == "typed" or not isinstance(value, str):
         return value
@@ -213,7 +213,7 @@ def _amount(value: object, shape: Shape) -> object:
     return int(euros) if euros == euros.to_integral_value() else float(euros)
 
 
-def _renamed(value: object, shape: Shape) -> object:
+def _renamed(value: object, shape: ApiShape) -> object:
     """Rename every field to its name in the shape, at every depth."""
     if isinstance(value, Mapping):
         return {wire_name(name, shape): _renamed(each, shape) for name, each in value.items()}
@@ -222,7 +222,7 @@ def _renamed(value: object, shape: Shape) -> object:
     return value
 
 
-def wire_name(name: str, shape: Shape) -> str:
+def wire_name(name: str, shape: ApiShape) -> str:
     """Return what a field is called in the shape."""
     if name in _SPELLINGS:
         return name

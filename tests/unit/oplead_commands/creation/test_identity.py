@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from connectors.crm import LeadData
+from connectors.crm import LeadToWrite
 from connectors.records import ClickId, ClickIdKind, Contact
 from jobs.oplead_commands.creation import identity
 from jobs.oplead_commands.creation.identity import MarkParts
 
 SALT = bytes(32)
-MADE = (identity.content_of, identity.key_of, identity.mark_of, identity.reference_mark)
-content_of, key_of, mark_of, reference_mark = (partial(each, salt=SALT) for each in MADE)
+MADE = (identity.content_hash, identity.key_of, identity.mark_of, identity.reference_mark)
+content_hash, key_of, mark_of, reference_mark = (partial(each, salt=SALT) for each in MADE)
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
 TYPED = Contact(("Jeanne@Example.com",), ("06 12 34 56 78",), last_name="Léxemple ")
@@ -52,19 +52,19 @@ def test_a_name_alone_marks_nobody():
 
 def test_a_lead_is_known_by_its_reference_or_else_by_its_whole_content():
     """Whatever else is typed with the reference."""
-    one, other = LeadData(contact=TYPED), LeadData(contact=SHOWN)
+    one, other = LeadToWrite(contact=TYPED), LeadToWrite(contact=SHOWN)
 
-    assert key_of("R-1", content_of(one)) == key_of("R-1", content_of(other))
-    assert key_of(None, content_of(one)) != key_of(None, content_of(other))
-    assert content_of(one) == content_of(LeadData(contact=TYPED, fields={}))
+    assert key_of("R-1", content_hash(one)) == key_of("R-1", content_hash(other))
+    assert key_of(None, content_hash(one)) != key_of(None, content_hash(other))
+    assert content_hash(one) == content_hash(LeadToWrite(contact=TYPED, fields={}))
 
 
 def test_hashes_of_one_outbox_say_nothing_beside_another_file():
     """Each is made with that outbox's own salt."""
-    lead, other = LeadData(contact=TYPED), bytes(31) + b"1"
-    content = content_of(lead)
+    lead, other = LeadToWrite(contact=TYPED), bytes(31) + b"1"
+    content = content_hash(lead)
 
-    assert content != identity.content_of(lead, other)
+    assert content != identity.content_hash(lead, other)
     assert key_of("R-1", content) != identity.key_of("R-1", content, other)
     assert mark_of([GCLID], TYPED).digest != identity.mark_of([GCLID], TYPED, other).digest
     assert reference_mark("R-1").digest != identity.reference_mark("R-1", other).digest

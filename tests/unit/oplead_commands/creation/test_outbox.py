@@ -10,12 +10,12 @@ import pytest
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands.creation.identity import Mark, MarkParts
-from jobs.oplead_commands.creation.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 MARK = Mark("mark", MarkParts.EMAIL | MarkParts.NAME)
-LEAD = NewCreation("key", "content", MARK, has_provider_url=True)
+LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_created_lead_stays_created(path):
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.begin(NewCreation("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
+        outbox.begin(LeadToCreate("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
         outbox.drop("k" * 64)
 
         assert {} == outbox.find(["k" * 64])
@@ -94,7 +94,7 @@ def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
 
 def begin(outbox, key, mark=MARK, *, now=NOW):
     """Put one lead's request on record."""
-    outbox.begin(NewCreation(key, "content", mark, has_provider_url=False), now=now)
+    outbox.begin(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
 
 
 def test_marks_are_forgotten_once_nothing_is_in_doubt(path):

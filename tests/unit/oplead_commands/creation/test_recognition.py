@@ -6,8 +6,8 @@ import pytest
 
 from connectors.records import LeadId
 from jobs.oplead_commands.creation.identity import Mark, MarkParts
-from jobs.oplead_commands.creation.outbox import Creation, CreationState
-from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
+from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
+from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)
@@ -20,7 +20,7 @@ def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NO
     """One lead on record."""
     known = LeadId(lead) if lead else None
     by = Mark(mark or f"mark of {key}", parts) if parts is not None else None
-    return Creation(key, "content", state, by, known, "", sent, None, has_provider_url=False)
+    return LeadCreationRecord(key, "content", state, by, known, "", sent, None, has_provider_url=False)
 
 
 def seen(lead, *marks, at=NOW):
@@ -44,15 +44,15 @@ def test_a_lead_with_its_mark_is_the_one():
 
 def test_a_lead_is_missing_only_where_a_created_one_shows():
     """A reading in which none of ours is recognised says nothing of those it lacks."""
-    assert {"a": Absence.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN])
-    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [])
-    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [seen("L-1", "another mark")])
-    assert {"a": Absence.UNPROVEN} == judged([creation("a")], [])
+    assert {"a": LeadNotFoundReason.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN])
+    assert {"a": LeadNotFoundReason.UNPROVEN} == judged([creation("a"), PROOF], [])
+    assert {"a": LeadNotFoundReason.UNPROVEN} == judged([creation("a"), PROOF], [seen("L-1", "another mark")])
+    assert {"a": LeadNotFoundReason.UNPROVEN} == judged([creation("a")], [])
 
 
 def test_an_unfinished_reading_proves_no_absence():
     """The lead may be among those that were not read."""
-    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [PROVEN], is_whole=False)
+    assert {"a": LeadNotFoundReason.UNPROVEN} == judged([creation("a"), PROOF], [PROVEN], is_whole=False)
     assert {"a": "L-2"} == judged([creation("a")], [seen("L-2", "mark of a")], is_whole=False)
 
 
@@ -60,28 +60,32 @@ def test_several_leads_with_its_mark_are_left_to_a_human():
     """Any of them may be it."""
     leads = [PROVEN, seen("L-2", "mark of a"), seen("L-3", "mark of a")]
 
-    assert {"a": Absence.AMBIGUOUS} == judged([creation("a"), PROOF], leads)
+    assert {"a": LeadNotFoundReason.AMBIGUOUS} == judged([creation("a"), PROOF], leads)
 
 
 def test_two_of_ours_with_one_mark_are_left_to_a_human():
     """One lead was found, and nobody knows whose it is."""
     marked = [creation("a", mark="m"), creation("b", mark="m"), PROOF]
 
-    assert {"a": Absence.AMBIGUOUS, "b": Absence.AMBIGUOUS} == judged(marked, [PROVEN, seen("L-2", "m")])
+    assert {"a": LeadNotFoundReason.AMBIGUOUS, "b": LeadNotFoundReason.AMBIGUOUS} == judged(
+        marked, [PROVEN, seen("L-2", "m")]
+    )
 
 
 def test_a_lead_that_is_another_of_ours_is_not_it():
     """Two rows of one person: the one that was answered has its own."""
     marked = [creation("a", mark="m"), creation("b", CreationState.CREATED, mark="m", lead="L-2"), PROOF]
 
-    assert {"a": Absence.NOT_THERE} == judged(marked, [PROVEN, seen("L-2", "m")], claimed=("L-1", "L-2"))
+    assert {"a": LeadNotFoundReason.NOT_THERE} == judged(marked, [PROVEN, seen("L-2", "m")], claimed=("L-1", "L-2"))
 
 
 def test_a_lead_of_before_the_attempt_is_not_it():
     """Somebody who wrote last year is somebody's lead of last year; clocks may differ by two hours."""
     early, late = NOW - timedelta(hours=2, seconds=1), NOW - timedelta(hours=1, minutes=59)
 
-    assert {"a": Absence.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN, seen("L-2", "mark of a", at=early)])
+    assert {"a": LeadNotFoundReason.NOT_THERE} == judged(
+        [creation("a"), PROOF], [PROVEN, seen("L-2", "mark of a", at=early)]
+    )
     assert {"a": "L-2"} == judged([creation("a"), PROOF], [PROVEN, seen("L-2", "mark of a", at=late)])
 
 
@@ -96,11 +100,11 @@ def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
 @pytest.mark.parametrize(
     ("doubtful", "proof", "absence"),
     [
-        (ALL, ALL, Absence.NOT_THERE),
-        (MarkParts.EMAIL, ALL, Absence.NOT_THERE),
-        (ALL, MarkParts.EMAIL, Absence.UNPROVEN),
-        (MarkParts.REFERENCE, ALL, Absence.UNPROVEN),
-        (None, ALL, Absence.UNPROVEN),
+        (ALL, ALL, LeadNotFoundReason.NOT_THERE),
+        (MarkParts.EMAIL, ALL, LeadNotFoundReason.NOT_THERE),
+        (ALL, MarkParts.EMAIL, LeadNotFoundReason.UNPROVEN),
+        (MarkParts.REFERENCE, ALL, LeadNotFoundReason.UNPROVEN),
+        (None, ALL, LeadNotFoundReason.UNPROVEN),
     ],
 )
 def test_a_lead_proves_only_what_is_recognised_by_no_more_than_itself(doubtful, proof, absence):
@@ -114,13 +118,13 @@ def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
     """The list may not have come so far yet."""
     doubtful = creation("a", sent=NOW + timedelta(seconds=1))
 
-    assert {"a": Absence.UNPROVEN} == judged([doubtful, PROOF], [PROVEN])
+    assert {"a": LeadNotFoundReason.UNPROVEN} == judged([doubtful, PROOF], [PROVEN])
 
 
 def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
     """It cannot be both: one of them may not be there."""
     marked = [creation("a"), creation("b"), PROOF]
 
-    assert {"a": Absence.AMBIGUOUS, "b": Absence.AMBIGUOUS} == judged(
+    assert {"a": LeadNotFoundReason.AMBIGUOUS, "b": LeadNotFoundReason.AMBIGUOUS} == judged(
         marked, [PROVEN, seen("L-2", "mark of a", "mark of b")]
     )

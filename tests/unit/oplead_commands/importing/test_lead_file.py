@@ -8,7 +8,7 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.creation.lead_values import values_of
+from jobs.oplead_commands.creation.lead_values import click_id_values
 from jobs.oplead_commands.importing.columns import read_mapping
 from jobs.oplead_commands.importing.lead_file import LeadFileOptions, read_leads
 
@@ -20,7 +20,7 @@ def reading(**more):
     """How files are read here: one click id is known."""
     return LeadFileOptions(
         ZoneInfo("Europe/Paris"),
-        lambda text, _utm: values_of([GCLID] if "gclid=" in text else []),
+        lambda text, _utm: click_id_values([GCLID] if "gclid=" in text else []),
         lambda _lead: None,
         **more,
     )
