@@ -251,7 +251,8 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
     hooks = [
-        SimpleNamespace(is_meant_by=partial(lambda secret, _: secret.equals("a"), HashedSecret(text))) for text in "abc"
+        SimpleNamespace(has_matching_secret=partial(lambda secret, _: secret.equals("a"), HashedSecret(text)))
+        for text in "abc"
     ]
 
     assert hooks[0] is Receiver(hooks)._hook_for(None)
