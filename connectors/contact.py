@@ -57,7 +57,7 @@ _CODES = {code: row[0] for row in COUNTRIES for code in row[1:3] if code.isalnum
 _NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
-def region_of(typed: str | None) -> str | None:
+def country_code_of(typed: str | None) -> str | None:
     """Return the alpha-2 code of a country as typed: HOME if blank, None if not recognised.
 
     Accepts ISO 3166 codes, French and English names, car plate letters, locales (`fr-FR`) and dialling codes (`+33`).
@@ -213,7 +213,7 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
         country: the person's country as typed; blank means the account's. If it isn't recognised, only numbers typed
             with a country code can be read.
     """
-    region = region_of(country)
+    region = country_code_of(country)
     return tuple(dict.fromkeys(number for value in _tidied(values) for number in _numbers(value, region)))
 
 
@@ -313,7 +313,9 @@ def _lost(contact: Contact) -> str | None:
 
 def _reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
     # These fail for lack of a country: the lead's isn't recognised and the number has no country code.
-    in_need = [one for one, text in lost if not text.strip().startswith(("+", "00")) and region_of(one.country) is None]
+    in_need = [
+        one for one, text in lost if not text.strip().startswith(("+", "00")) and country_code_of(one.country) is None
+    ]
     unknown = [tidy(contact.country or "") for contact in in_need]
     leads = Counter(unknown)
     for country in unknown:

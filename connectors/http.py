@@ -171,7 +171,7 @@ class TooLargeError(Exception):
     """A body exceeds its size limit."""
 
 
-def unpacked(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
+def decompress_body(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
     """Join the parts of a body and decompress them according to `Content-Encoding`, up to `most` bytes.
 
     Raises:

@@ -65,7 +65,7 @@ def _apprise(url: str) -> "Apprise":
 
 
 class DeadMansSwitch:
-    """`Pings` for one address."""
+    """`DeadMansSwitchPinger` for one address."""
 
     def __init__(self, url: str) -> None:
         """Keep the address, which is a secret: anyone who has it can report success."""

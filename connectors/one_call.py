@@ -109,7 +109,7 @@ def never_connected(error: requests.RequestException) -> bool:
     )
 
 
-def nobody_answers(error: BaseException) -> bool:
+def is_host_unreachable(error: BaseException) -> bool:
     """Return whether DNS lookup or connecting failed; a connect timeout doesn't count, as the host may be there."""
     return any(isinstance(cause, NewConnectionError) for cause in error_chain(error))
 
@@ -127,7 +127,7 @@ def receipt_of(error: OSError, address: str) -> NotSent | Lost:
     if not isinstance(error, requests.RequestException):  # no CA bundle at the path the environment sets
         return NotSent(reason)
     if never_connected(error):
-        return NotSent(f"no connection: {reason}", address if nobody_answers(error) else "")
+        return NotSent(f"no connection: {reason}", address if is_host_unreachable(error) else "")
     return Lost(reason)
 
 

@@ -17,9 +17,9 @@ from connectors.records import (
     Lead,
     LeadId,
     LeadPage,
-    Limits,
     Receipt,
     Resolution,
+    SinkLimits,
     Target,
     UnreadableLead,
 )
@@ -104,7 +104,7 @@ class ConversionSink(Protocol):
     """Where conversions are sent; each `submit` or `resolve` makes at most one wire call, without retries."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> SinkLimits:
         """What this sink accepts."""
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
@@ -147,7 +147,7 @@ class AdjustmentSink(ConversionSink, Protocol):
         """
 
 
-class Inspects(Protocol):
+class PlatformInspector(Protocol):
     """Read-only checks against a platform; they never raise."""
 
     def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
@@ -164,7 +164,7 @@ class Notifies(Protocol):
         """Send one message and return whether it was accepted."""
 
 
-class Pings(Protocol):
+class DeadMansSwitchPinger(Protocol):
     """Reports a night to a dead man's switch; never raises and never waits longer than ten seconds."""
 
     def ping(self, *, failed: bool) -> bool:

@@ -318,7 +318,7 @@ class ApiVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SinkLimits:
     """What a sink accepts, as data, so that rules and planning never name a platform."""
 
     batch: int

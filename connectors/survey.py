@@ -69,7 +69,7 @@ class SurveyedLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class FewValues:
+class PathWithFewValues:
     """A path with only a few distinct values, such as consent answers or channels."""
 
     path: str
@@ -122,7 +122,7 @@ class Survey:
     """Labels found only in histories, which no surveyed lead has now."""
     named: Mapping[str, int] = field(default_factory=dict)
     """Leads with a value at each requested path."""
-    few_values: tuple[FewValues, ...] = ()
+    few_values: tuple[PathWithFewValues, ...] = ()
     amounts: tuple[AmountPath, ...] = ()
     sources: tuple[UtmSourceClickIds, ...] = ()
     how: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     ):
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.reading() as session:
-            tallies = queries.tallies(session, ledger.account, now=deps.clock.now())
+            tallies = queries.count_by_state_and_reason(session, ledger.account, now=deps.clock.now())
     return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
 
 

@@ -11,13 +11,13 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
-from jobs.deliver.resolve import recover, settle_received_requests
-from jobs.deliver.sender import Sending, deliver
+from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
+from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
+from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
 from jobs.pull.inbox import read_reported
@@ -52,7 +52,7 @@ def run_night(
     run, decided_at = _plan(run, summary)
     is_night = reading is RunReadingScope.EVERYTHING
     with run.deps.watch(NightStep.DELIVER, summary):
-        sending = Sending(
+        sending = SendingOptions(
             run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
         )
         summary.delivered = deliver(sending)
@@ -60,7 +60,7 @@ def run_night(
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
         summary.corrected = send_adjustments(replace(sending, stopped=stopped), silent=silent)
     ask_for_outcomes(run, summary)
-    erase_idle(run)
+    erase_unusable_personal_data(run)
     _await_outcomes(run, summary, until=run.now() + wait)
     return _conclude(run, summary)
 
@@ -82,7 +82,7 @@ def validate(run: RunContext) -> RunSummary:
     run, decided_at = _plan(run, summary)
     due = {row.id for row in _unsent(run) if is_due(row, decided_at)}
     with run.deps.watch(NightStep.VALIDATE, summary):
-        summary.delivered = deliver(Sending(run, decided_at))
+        summary.delivered = deliver(SendingOptions(run, decided_at))
     for row in _unsent(run):
         if row.id in due and (stop := _stop_of(run.book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
@@ -126,7 +126,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
         with run.deps.watch(NightStep.WAIT, summary):
             run.deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         ask_for_outcomes(run, summary)
-        erase_idle(run)
+        erase_unusable_personal_data(run)
 
 
 def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING) -> RunSummary:
@@ -136,7 +136,7 @@ def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING
     summary = begin_run(run)
     summary.reading = reading
     if reading is not RunReadingScope.NOTHING:
-        with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
+        with run.deps.watch(NightStep.PULL, summary), recording_source_failures(run, summary):
             if reading is RunReadingScope.EVERYTHING:
                 _pull(run, summary)
             else:
@@ -152,14 +152,14 @@ def begin_run(run: RunContext) -> RunSummary:
     """
     now = run.now()
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
-    with run.ledger.writing() as session:
+    with run.ledger.write_transaction() as session:
         adopt_settings(session, run.book, now=now)
-    summary.recovered = recover(run)
+    summary.recovered = mark_interrupted_in_doubt(run)
     return summary
 
 
 @contextmanager
-def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
+def recording_source_failures(run: RunContext, summary: RunSummary) -> Iterator[None]:
     """Guard a block that reads from the source, which compares its clock with ours.
 
     If the source fails, the run continues and `summary` records why, provided our clock is plausible.
@@ -175,7 +175,7 @@ def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
             kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
             summary.source_stopped = Stop(kind, (str(error),))
     except WrongClock:
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             starts.delete_starts(session, run.ledger.account, since=summary.started_at)
         raise
 
@@ -215,7 +215,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         run = with_missing_value_guard(run)
         summary.planned = plan(run)
         plan_adjustments(run)
-        erase_idle(run)
+        erase_unusable_personal_data(run)
         decided_at = run.now()
         summary.held = hold_excess_volume(run, now=decided_at)
     return run, decided_at
@@ -223,7 +223,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
 
 def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     """Add the review, unknown labels and current state counts to the summary."""
-    with run.ledger.writing() as session:
+    with run.ledger.write_transaction() as session:
         is_pass = summary.reading is RunReadingScope.WEBHOOKS
         planned = None if is_pass else summary.planned
         summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
@@ -260,7 +260,7 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class RenamedError(Exception):
+class RenamedIdError(Exception):
     """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 
@@ -276,9 +276,9 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
         if old is not None and old in on_record and new not in on_record:
             starts.rename_conversion(session, book.account, old=old, new=new)
     _refuse_renamed(session, book, unknown)
-    overruled = status_labels.void_overruled(session, book.account, book.meanings)
+    overruled = status_labels.void_overruled_renames(session, book.account, book.meanings)
     for route in book.routes:
-        starts.record_start(session, book.account, route, now=now)
+        starts.record_counting_start(session, book.account, route, now=now)
     _adopt_digests(session, book, anew=overruled)
 
 
@@ -288,18 +288,18 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
     Only `unknown` conversion ids are looked up in sent keys: the others were checked when they first appeared.
     """
     for new, now_called in outbox.former_conversion_ids(session, book.account, unknown):
-        raise RenamedError(
+        raise RenamedIdError(
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
         )
     for old, new in starts.possible_renames(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
-            raise RenamedError(
+            raise RenamedIdError(
                 f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
                 f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
             )
     for old, new in starts.possible_renames(session, book.account, book.routes, "destination"):
-        raise RenamedError(
+        raise RenamedIdError(
             f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
             f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
         )
@@ -315,6 +315,6 @@ def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
     rules_changed = anew or "rules" in changed
     # Contact hashes are kept only for what may still be sent, so a rule change that may need them forces a fresh read.
     if "extraction" in changed or (rules_changed and any(route.uses_contact for route in book.routes)):
-        leads.forget_digests(session, book.account)
+        leads.force_full_read(session, book.account)
     if rules_changed:
-        leads.plan_all(session, book.account)
+        leads.flag_all_for_planning(session, book.account)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.records import LeadId
-from jobs.deliver.sender import Sending, deliver
+from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
-from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
-from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
+from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
+from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch
 from jobs.pull.sync import read_range
@@ -37,9 +37,9 @@ def send_requeued(run: RunContext, summary: RunSummary) -> None:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     run = with_missing_value_guard(run)
     with run.deps.watch(NightStep.DELIVER, summary):
-        summary.delivered = deliver(Sending(run, run.now(), approved_only=True))
+        summary.delivered = deliver(SendingOptions(run, run.now(), approved_only=True))
     ask_for_outcomes(run, summary)
-    erase_idle(run)
+    erase_unusable_personal_data(run)
     with run.ledger.reading() as session:
         count_states(session, run, summary)
 
@@ -96,7 +96,7 @@ def read_requested(run: RunContext, asked: BackfillRequest, summary: RunSummary)
         for route in run.book.routes
         if asked.conversion in (None, route.conversion) and asked.destination in (None, route.destination)
     )
-    with reading_source(run, summary):
+    with recording_source_failures(run, summary):
         open_export(run)
         read_range(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
     plan(with_missing_value_guard(run))
@@ -110,12 +110,12 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
     Returns how many changes Oplead doesn't date, which stay as they are, by conversion and destination.
     """
     ledger, undated = run.ledger, Counter[tuple[str, str]]()
-    with ledger.writing() as session:
-        ledger_requeue.approve_again(session, ledger, asked)
+    with ledger.write_transaction() as session:
+        ledger_requeue.approve_unfinished_backfill(session, ledger, asked)
     last: Delivery | None = None
     while True:
         run.deps.cancel_token()
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
@@ -127,7 +127,7 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
                     at = row.assumed_at = _assumed_time(asked, row, lead, facts[LeadId(row.lead)], route)
                     undated[row.conversion, row.destination] += at is None
                 if asked.covers(at):
-                    ledger_requeue.reopen(session, ledger, row, asked)
+                    ledger_requeue.count_from_approved_start(session, ledger, row, asked)
         if not found:
             break
         last = found[-1][0]
@@ -151,7 +151,7 @@ def settle_already_sent(
     done, ledger, now = AlreadySentResult(), run.ledger, run.now()
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             known = leads.stored_leads(session, ledger.account, [one.lead for one in part])
             for one in part:
                 if one.lead not in known:
@@ -179,7 +179,7 @@ def preview_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.reading() as session:
-        for row in ledger_requeue.approved(session, run.ledger):
+        for row in ledger_requeue.approved_deliveries(session, run.ledger):
             age = (now - (row.at or now)).days
             band = sum(age > days for days in AGE_LIMITS)
             counts[row.conversion, row.destination, band][_prospect(row, now)] += 1
@@ -273,7 +273,7 @@ def requeue_rejected(run: RunContext, chosen: RowsToResend, summary: RunSummary)
     """
     now, done = run.now(), summary.pulled
     fetch = DetailFetch(run, done, until=now + run.deps.sync_window.budget, started=now, afresh=True)
-    with reading_source(run, summary):
+    with recording_source_failures(run, summary):
         open_export(run)
         wanted = list(dict.fromkeys(LeadId(row.lead) for row in chosen.rows))
         asked = fetch.read(wanted)
@@ -290,7 +290,7 @@ def _put_back(run: RunContext, kind: type[OutboxRow], numbers: Sequence[int], fo
     count = 0
     for start in range(0, len(numbers), AT_ONCE):
         run.deps.cancel_token()
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             some = numbers[start : start + AT_ONCE]
             count += ledger_requeue.requeue_rejected(session, run.ledger, kind, some, leads=found, now=run.now())
     return count

@@ -64,7 +64,7 @@ def daily(written: str, zone: ZoneInfo) -> Timetable:
     return Timetable(zone, time.fromisoformat(written), written, lambda _: True)
 
 
-def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
+def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
     """Return the timetable of a crontab line: minute, hour, day, month, weekday.
 
     Raises:

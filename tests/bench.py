@@ -25,8 +25,8 @@ from jobs.ledger.database import create_state
 from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
-from jobs.settings.load import Valid, load
-from jobs.wiring.night import connect, open_clock
+from jobs.settings.load import ValidSettings, load
+from jobs.wiring.night import open_clock, open_connectors
 from tests.e2e.support.webhook_receiver import COMMAND, SECRET, ReceiverProcess
 
 SIZES = (1_500, 6_000)
@@ -171,7 +171,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
     with Sandbox(folder, Population.generate(7, leads=size)) as sandbox:
         file = sandbox.write_settings()
         loaded = load(file, dict(row.split("=", 1) for row in (folder / "sandbox.env").read_text().splitlines()))
-        if not isinstance(loaded, Valid):
+        if not isinstance(loaded, ValidSettings):
             raise SystemExit(str(loaded))
         seconds, state = [], folder / "state.db"
         create_state(state)
@@ -179,7 +179,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
             began = time.perf_counter()
             with (
                 open_clock(loaded.settings) as clock,
-                connect(loaded.settings, clock) as (book, deps),
+                open_connectors(loaded.settings, clock) as (book, deps),
                 hold_account(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(RunContext(ledger, book, deps))

@@ -16,7 +16,6 @@ from connectors.records import (
     Identifier,
     IdentifierKind,
     LeadPage,
-    Limits,
     Lost,
     NotSent,
     Outcome,
@@ -25,6 +24,7 @@ from connectors.records import (
     Received,
     Refused,
     RowOutcomes,
+    SinkLimits,
     StillPending,
     SubstituteLead,
     utc,
@@ -33,7 +33,7 @@ from connectors.records import (
 NIGHT = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 """When the first night of a test begins."""
 
-LIMITS = Limits(
+LIMITS = SinkLimits(
     batch=1000,
     click_ids=(ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID),
     contact_with=frozenset({ClickIdKind.GCLID}),

@@ -13,9 +13,9 @@ from connectors.records import (
     CorrectionSupport,
     Identifier,
     IdentifierKind,
-    Limits,
     Outcome,
     OutcomeClass,
+    SinkLimits,
 )
 
 SHORTEST_DEFERRAL = timedelta(hours=6)
@@ -49,7 +49,7 @@ CORRECTIONS = {
 }
 """Corrections by transport; each is available whichever transport is configured for conversions."""
 
-DATA_MANAGER = Limits(
+DATA_MANAGER = SinkLimits(
     # https://developers.google.com/data-manager/api/devguides/limits
     batch=2000,
     click_ids=_CLICK_IDS,

@@ -64,7 +64,7 @@ _REQUEST_CLASSES = {OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG, OutcomeClass.BU
 
 
 class GoogleInspector:
-    """`Inspects` for one Google Ads customer; read-only."""
+    """`PlatformInspector` for one Google Ads customer; read-only."""
 
     def __init__(self, options: GoogleOptions) -> None:
         """Keep the options; nothing is read yet, so that unusable ones become findings."""

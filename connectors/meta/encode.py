@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from connectors.meta.identity import is_enough
+from connectors.meta.identity import is_enough_to_identify
 from connectors.records import (
     ApiVersion,
     ClickId,
@@ -14,10 +14,10 @@ from connectors.records import (
     Event,
     Identifier,
     IdentifierKind,
-    Limits,
     Outcome,
     OutcomeClass,
     Refused,
+    SinkLimits,
     utc,
 )
 
@@ -33,7 +33,7 @@ GRAPH_API = ApiVersion(
     is_estimate=True,
 )
 
-META = Limits(
+META = SinkLimits(
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
     batch=1000,
     click_ids=(ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID),
@@ -220,7 +220,7 @@ def _user_faults(user: Fields) -> Iterator[Outcome]:
     kinds = {kind for kind, name in IDENTIFIERS.items() if name in user}
     if not all(_are_hashes(user[IDENTIFIERS[kind]]) for kind in kinds):
         yield _bug("HASH", "its contact data is not hashed by SHA-256")
-    if not user.keys() & {"lead_id", "fbc"} and not is_enough(kinds):
+    if not user.keys() & {"lead_id", "fbc"} and not is_enough_to_identify(kinds):
         yield _bad_data("IDENTIFIERS", "what is known of the person is too little for Meta")
 
 

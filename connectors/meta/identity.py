@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, is_blank_country, region_of
+from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, country_code_of, is_blank_country
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
@@ -46,7 +46,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     Meta requires an e-mail, a phone, or first and last name with a postcode or city; an event with less makes it refuse
     the whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
     """
-    region = region_of(contact.country)
+    region = country_code_of(contact.country)
     postcode = _postcode(contact.postcode, region)
     assumed = is_blank_country(contact.country) and not postcode
     found: dict[IdentifierKind, Iterable[str | None]] = {
@@ -61,10 +61,10 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
         IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
     hashes = [Identifier.of(kind, text) for kind, texts in found.items() for text in texts if text]
-    return tuple(dict.fromkeys(hashes)) if is_enough({each.kind for each in hashes}) else ()
+    return tuple(dict.fromkeys(hashes)) if is_enough_to_identify({each.kind for each in hashes}) else ()
 
 
-def is_enough(kinds: set[IdentifierKind]) -> bool:
+def is_enough_to_identify(kinds: set[IdentifierKind]) -> bool:
     """Return whether identifiers of these kinds suffice to identify a person by Meta's rules."""
     if kinds & {IdentifierKind.EMAIL, IdentifierKind.PHONE}:
         return True

@@ -21,7 +21,7 @@ from connectors.meta.outcomes import (
     warns_of_its_end,
 )
 from connectors.meta.sink import Graph, MetaOptions
-from connectors.one_call import nobody_answers
+from connectors.one_call import is_host_unreachable
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 
 _TOKEN = "Meta access token"  # noqa: S105 - a subject, not a secret
@@ -50,7 +50,7 @@ _Reader = Callable[[Mapping[str, object]], _Found]
 
 
 class MetaInspector:
-    """`Inspects` for one Meta dataset; each check is one call."""
+    """`PlatformInspector` for one Meta dataset; each check is one call."""
 
     def __init__(self, options: MetaOptions) -> None:
         """Check the options without making a call; raise Misconfigured if one is malformed."""
@@ -101,7 +101,7 @@ class MetaInspector:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # from requests, or no CA bundle at the path the environment sets
-            if nobody_answers(failure):
+            if is_host_unreachable(failure):
                 message = f"nobody answers at {self._options.graph_url}, Meta's address"
                 return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
             return CheckVerdict.UNREADABLE, f"Meta could not be reached ({type(failure).__name__})", ""

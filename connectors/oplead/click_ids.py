@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, loosely_normalised_name, moment_in, read_json, shape
+from connectors.oplead.fields import is_empty, loosely_normalised_name, read_json, read_moment_or_none, shape
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.records import ClickId, ClickIdKind
 
@@ -272,7 +272,7 @@ def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[
     times: dict[ClickIdKind, datetime] = {}
     for label, kinds in _CAPTURE_TIMES.items():
         for entry in entries:
-            moment = moment_in(entry.text, zone) if entry.label == label else None
+            moment = read_moment_or_none(entry.text, zone) if entry.label == label else None
             if moment is not None and isinstance(moment.at, datetime):
                 times |= dict.fromkeys(kinds, moment.at)
     return times

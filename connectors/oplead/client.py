@@ -36,7 +36,7 @@ from connectors.oplead.answers import (
     retry_after,
     totals_in,
 )
-from connectors.oplead.connection import Connection, FilePart
+from connectors.oplead.connection import AbortableClient, FilePart
 from connectors.oplead.fields import read_json
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.read_ahead import Page, ReadAhead
@@ -104,7 +104,7 @@ class OpleadClient:
             trust_env=not is_loopback(base.host),
             verify=certificate_authorities(str(base)),
         )
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[AbortableClient] = deque()
         self._wrong_clock: WrongClock | None = None
         """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
         self._largest_page = options.largest_page_mb * _MB
@@ -301,15 +301,15 @@ class OpleadClient:
         connection = self._connection()
         return self._bounded(connection, partial(connection.get, address, most), self._seconds)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> AbortableClient:
         try:
             return self._idle.pop()
         except IndexError:
-            return Connection(self._new_client())
+            return AbortableClient(self._new_client())
 
     def _bounded(
         self,
-        connection: Connection,
+        connection: AbortableClient,
         request: Callable[[], tuple[httpx.Response, bytes]],
         seconds: float,
         *,

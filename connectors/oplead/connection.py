@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from connectors.http import TooLargeError, shut_down_socket, unpacked
+from connectors.http import TooLargeError, decompress_body, shut_down_socket
 
 _LARGEST_REFUSAL = 65_536  # bytes; a longer error body is dropped
 _LARGEST_RECEIPT = 1024 * 1024
@@ -30,7 +30,7 @@ class FilePart:
 
 
 @dataclass(slots=True)
-class Connection:
+class AbortableClient:
     """A client that holds at most one connection, abortable from another thread."""
 
     client: httpx.Client
@@ -86,4 +86,4 @@ def _content_of(body: bytes | FilePart | None) -> Mapping[str, Any]:
 
 
 def _body(response: httpx.Response, most: int) -> bytes:
-    return unpacked(response.iter_raw(), response.headers.get("Content-Encoding", ""), most=most)
+    return decompress_body(response.iter_raw(), response.headers.get("Content-Encoding", ""), most=most)

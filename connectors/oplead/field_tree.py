@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, moment_in, name_value_pairs, text_of
+from connectors.oplead.fields import is_empty, name_value_pairs, read_moment_or_none, text_of
 from connectors.survey import SurveyedPath
 from connectors.text import counted
 
@@ -205,10 +205,10 @@ def is_php_date(value: object) -> bool:
 
 def is_date(value: object, zone: ZoneInfo) -> bool:
     """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
-    return (isinstance(value, str | Decimal) or is_php_date(value)) and moment_in(value, zone) is not None
+    return (isinstance(value, str | Decimal) or is_php_date(value)) and read_moment_or_none(value, zone) is not None
 
 
-def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]:
+def summarise_lead_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]:
     """Return each path with how many leads fill it and the shapes of its values."""
     return tuple(SurveyedPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
 
@@ -228,7 +228,7 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
         case bool():
             return "true or false"
         case Decimal():
-            moment = moment_in(value, zone)
+            moment = read_moment_or_none(value, zone)
             return "date, in seconds or milliseconds" if moment and moment.at.year >= _EPOCHS_FROM else "number"
         case list():
             return "list"

@@ -199,7 +199,7 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
     raise _unreadable(value)
 
 
-def moment_in(value: object, zone: ZoneInfo) -> Moment | None:
+def read_moment_or_none(value: object, zone: ZoneInfo) -> Moment | None:
     """Return what `read_moment` does; None also if the value cannot be read."""
     try:
         return read_moment(value, zone)
@@ -237,7 +237,7 @@ def instant(wall: datetime, zone: ZoneInfo) -> datetime:
     return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def start_of(moment: Moment, zone: ZoneInfo) -> datetime:
+def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
     """Return the earliest instant a moment can mean, in UTC: itself, or the start of its day in `zone`."""
     if isinstance(moment.at, datetime):
         return moment.at
@@ -246,8 +246,8 @@ def start_of(moment: Moment, zone: ZoneInfo) -> datetime:
 
 def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
     """Return the start of the first time at the paths; None if there is none or it cannot be read."""
-    moment = moment_in(first(container, paths), zone)
-    return None if moment is None else start_of(moment, zone)
+    moment = read_moment_or_none(first(container, paths), zone)
+    return None if moment is None else earliest_instant_of(moment, zone)
 
 
 def _from_parts(match: re.Match[str], value: object, zone: ZoneInfo) -> Moment:

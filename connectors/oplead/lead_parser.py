@@ -9,9 +9,19 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from connectors.contact import is_blank_country, region_of
+from connectors.contact import country_code_of, is_blank_country
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.fields import find, first, moment_in, raw, read_moment, shape, start_of, text_of, texts
+from connectors.oplead.fields import (
+    earliest_instant_of,
+    find,
+    first,
+    raw,
+    read_moment,
+    read_moment_or_none,
+    shape,
+    text_of,
+    texts,
+)
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import strip_control_characters
@@ -73,7 +83,7 @@ class LeadParser:
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
         label = clean_label(text_of(first(item, self.paths.status)))
-        at = moment_in(first(item, self.paths.status_at), self._zone)
+        at = read_moment_or_none(first(item, self.paths.status_at), self._zone)
         try:
             latest = max(self.status_changes(item), key=self._start, default=None)
         except UnreadableLeadError:
@@ -103,7 +113,7 @@ class LeadParser:
         ids, problem = self._click_ids(item, utm.source)
         return Lead(
             id=id,
-            created_at=start_of(created_at, self._zone),
+            created_at=earliest_instant_of(created_at, self._zone),
             # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
@@ -151,7 +161,7 @@ class LeadParser:
         return tuple(entries)
 
     def _start(self, entry: StatusEntry) -> datetime:
-        return start_of(entry.at, self._zone)
+        return earliest_instant_of(entry.at, self._zone)
 
     def _moment(self, container: object, paths: tuple[str, ...], setting: str) -> Moment | None:
         try:
@@ -202,7 +212,7 @@ def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
     return entry
 
 
-def objects_in(body: object) -> list[Mapping[str, object]]:
+def candidate_lead_objects(body: object) -> list[Mapping[str, object]]:
     """Return the objects that may be the lead: the response body and what it wraps as `data` or `lead`."""
     inside = (body, *raw(body, "data"), *raw(body, "lead"))
     return [one for one in inside if isinstance(one, Mapping)]
@@ -246,7 +256,7 @@ def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
     by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
     spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
-    names = (text for text in spellings if not is_blank_country(text) and region_of(text) is not None)
+    names = (text for text in spellings if not is_blank_country(text) and country_code_of(text) is not None)
     return next(names, next(iter(spellings), None))
 
 

@@ -165,7 +165,7 @@ class Endpoint:
     path: str
 
     @property
-    def names_lead(self) -> bool:
+    def is_single_lead_endpoint(self) -> bool:
         """Whether the path names one lead."""
         return "{id}" in self.path
 
@@ -190,7 +190,7 @@ class WritePaths:
 
 
 @dataclass(frozen=True, slots=True)
-class FormOptions:
+class FormImportOptions:
     """The form import, a service of its own."""
 
     token: str = field(repr=False)
@@ -226,5 +226,5 @@ class WriteOptions:
     custom_fields: str = "/settings/custom-fields"
     paths: WritePaths = WritePaths()
     subscriptions: SubscriptionOptions = SubscriptionOptions()
-    form: FormOptions | None = None
+    form: FormImportOptions | None = None
     """Creates leads in place of `create`, if set."""

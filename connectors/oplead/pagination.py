@@ -110,7 +110,7 @@ class PageWalk:
             return 0
         return max(0, self._totals[0] - self._listed)
 
-    def refuse_if_cut(self) -> None:
+    def require_complete_list(self) -> None:
         """Compare the leads listed with the stated total, if any; call this at the end.
 
         Raises:

@@ -16,10 +16,10 @@ from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import (
     LeadParser,
     UnreadableLeadError,
+    candidate_lead_objects,
     digest_of,
     lead_among,
     object_in_list,
-    objects_in,
 )
 from connectors.oplead.pagination import ListedPage, PageWalk, mark_without_id
 from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
@@ -91,7 +91,7 @@ class OpleadSource:
                 yield replace(page, resume=following.resume_token)
                 if self.is_budget_spent:
                     return
-        walk.refuse_if_cut()
+        walk.require_complete_list()
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones.
@@ -231,7 +231,7 @@ class OpleadSource:
             UnreadableLeadError: the only id there is unusable.
             _NoLeadError: nothing there has an id.
         """
-        named = [one for one in objects_in(body) if first(one, self._id_paths) is not None]
+        named = [one for one in candidate_lead_objects(body) if first(one, self._id_paths) is not None]
         if not named:
             raise _NoLeadError(
                 f"lead {lead_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"

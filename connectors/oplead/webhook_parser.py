@@ -13,8 +13,17 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
-from connectors.oplead.field_tree import common_lead_paths, key_paths, normalise
-from connectors.oplead.fields import find, first, loosely_normalised_name, moment_in, raw, read_json, shape, text_of
+from connectors.oplead.field_tree import common_lead_paths, normalise, summarise_lead_paths
+from connectors.oplead.fields import (
+    find,
+    first,
+    loosely_normalised_name,
+    raw,
+    read_json,
+    read_moment_or_none,
+    shape,
+    text_of,
+)
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
 from connectors.records import LeadId, Moment
@@ -126,7 +135,7 @@ class WebhookParser:
         scopes = _scopes(content, self._paths.lead)
         name = first(content, self._paths.event)
         event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
-        own_at = None if event.is_bare_lead else moment_in(first(content, self._paths.at), self._zone)
+        own_at = None if event.is_bare_lead else read_moment_or_none(first(content, self._paths.at), self._zone)
         own_id = None if event.is_bare_lead else text_of(first(content, self._paths.event_id))
         read = self._read(event, own_at)
         digest = canonical if own_id is None else _digest(own_id, read)
@@ -136,7 +145,7 @@ class WebhookParser:
         named, lead = self._kind_by_name(event.name), self._lead_id(event)
         label, label_at = self._status(event, named)
         is_told = event.first(self._paths.status) is not None
-        appointment_at = moment_in(event.first(self._appointment), self._zone)
+        appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
         kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=is_told or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
             return WebhookEvent(None, lead, structure=self._structure(event))
@@ -202,7 +211,7 @@ class WebhookParser:
     def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
         match kind:
             case EventKind.NEW_LEAD:
-                return moment_in(first(event.lead, self._leads.paths.created_at), self._zone)
+                return read_moment_or_none(first(event.lead, self._leads.paths.created_at), self._zone)
             case EventKind.STATUS_CHANGE:
                 return label_at
             case EventKind.APPOINTMENT:
@@ -216,7 +225,7 @@ class WebhookParser:
         name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
         paths = (
             f"{one.path}: {' or '.join(one.shapes)}"
-            for one in key_paths(common_lead_paths([event.content]), self._zone)
+            for one in summarise_lead_paths(common_lead_paths([event.content]), self._zone)
         )
         return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE]
 

@@ -15,11 +15,11 @@ from urllib.parse import unquote
 
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.google import oauth
-from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi, self_signed
+from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi, self_signed_certificate
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.google.oauth import OAuthServer
-from connectors.sandbox.google.platform import GooglePlatform
+from connectors.sandbox.google.platform import SandboxGoogleState
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
@@ -78,16 +78,18 @@ class Sandbox:
         self.clock = VirtualClock(start)
         self.faults = Faults()
         self.oauth = OAuthServer(
-            oauth.read_key(self.key_file.read_text()) if self.key_file.exists() else oauth.new_key()
+            oauth.read_key(self.key_file.read_text())
+            if self.key_file.exists()
+            else oauth.generate_service_account_key()
         )
         self.oplead = OpleadPlatform(self.clock.now, population.leads_and_deletions_at if population else lambda _: {})
-        google = GooglePlatform()
+        google = SandboxGoogleState()
         self.data_manager = SandboxDataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = SandboxGoogleAdsApi(self.clock.now, self.oauth.scopes, google)
         self.oplead_form = SandboxFormImport(self.oplead)
         self.meta = MetaPlatform(self.clock.now)
         self.control = SandboxControlApi(self)
-        self._certificate = self_signed()
+        self._certificate = self_signed_certificate()
         ports = self._resume()
         if population:
             self.data_manager.register_clicks(population.clicks())

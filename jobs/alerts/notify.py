@@ -76,7 +76,7 @@ def update_incidents(
         words: renders an incident as a notice.
         now: the current time.
     """
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         facts = gather_facts(session, ledger, book, sinks, summary, now=now)
         found = {cause.id: cause for cause in find_incidents(facts, when)}
         on_record = incidents.recorded_incidents(session, ledger.account)
@@ -104,7 +104,7 @@ def send_undelivered_notices(
 
     After one failure, a recipient is skipped for the rest of the run, so that a night waits for it only once.
     """
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         owed = incidents.update_owed_notices(session, ledger.account, recipients.keys())
     failed = []
     for mark, recipient in recipients.items():
@@ -118,7 +118,7 @@ def send_undelivered_notices(
             if not is_up:
                 failed.append((recipient.place, row.title))
                 continue
-            with ledger.writing() as session:
+            with ledger.write_transaction() as session:
                 incidents.mark_notice_accepted(session, ledger.account, row.cause, mark, now=now)
     return failed
 

@@ -16,7 +16,7 @@ from jobs.ledger import leads, queries, runs, status_labels
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
-from jobs.plan.planner import PlanningResult, hold_missing_values
+from jobs.plan.planner import PlanningResult, withhold_missing_amounts
 from jobs.rules.extraction import RequiredLeadData
 from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
 from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageId, Reason
@@ -108,7 +108,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
     """Return the anomalies on record now, one message per cause."""
-    book = hold_missing_values(session, book)
+    book = withhold_missing_amounts(session, book)
     return [each.message for each in _each_once(find_anomalies(session, book, run=run, now=now))]
 
 
@@ -123,7 +123,7 @@ def unknown_labels(session: Session, account: str, known: Collection[str]) -> li
 
 def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> list[LabelCount]:
     return [
-        LabelCount(status_labels.as_oplead_writes(session, account, label), leads, clicks)
+        LabelCount(status_labels.oplead_spelling(session, account, label), leads, clicks)
         for label, leads, clicks in found
     ]
 
@@ -136,7 +136,7 @@ def _unknown(session: Session, account: str, known: Collection[str]) -> list[tup
 
 def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:
     before, after = (
-        status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
+        status_labels.oplead_spelling(session, account, label) for label in (relabel.before, relabel.after)
     )
     message = _RENAMED[relabel.before in meanings, relabel.after in meanings]
     return Message(message, {"before": before, "after": after, "leads": relabel.leads})

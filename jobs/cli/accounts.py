@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import AccountPresentation
-from jobs.settings import Invalid, Loaded, Settings, Valid, load
+from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
 from jobs.settings.types import state_path
@@ -28,14 +28,14 @@ class AccountFile:
     """Why it cannot run beside the other accounts."""
 
     @property
-    def valid(self) -> Valid:
+    def valid(self) -> ValidSettings:
         """The settings, with the notes on them.
 
         Raises:
             UsageError: they must not run.
         """
-        if isinstance(self.loaded, Invalid) or self.clash:
-            raise UsageError(problems_of(self.loaded) if isinstance(self.loaded, Invalid) else self.clash)
+        if isinstance(self.loaded, InvalidSettings) or self.clash:
+            raise UsageError(problems_of(self.loaded) if isinstance(self.loaded, InvalidSettings) else self.clash)
         return self.loaded
 
     @property
@@ -46,15 +46,17 @@ class AccountFile:
     @property
     def name(self) -> str:
         """The account's name, or the file's path if it must not run."""
-        return str(self.file) if isinstance(self.loaded, Invalid) or self.clash else self.loaded.settings.account
+        return (
+            str(self.file) if isinstance(self.loaded, InvalidSettings) or self.clash else self.loaded.settings.account
+        )
 
     @property
     def secrets(self) -> Iterator[str]:
         """Every secret in the settings, so that logs can redact them."""
-        return iter(()) if isinstance(self.loaded, Invalid) else secrets_of(self.loaded.settings)
+        return iter(()) if isinstance(self.loaded, InvalidSettings) else secrets_of(self.loaded.settings)
 
 
-def files_of(paths: Iterable[Path]) -> list[Path]:
+def find_settings_files(paths: Iterable[Path]) -> list[Path]:
     """Expand paths into settings files: a folder stands for every settings file in it, sorted by name.
 
     Raises:
@@ -92,7 +94,7 @@ def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets
     return open_accounts([file], environ, secrets=secrets)[0]
 
 
-def problems_of(invalid: Invalid) -> str:
+def problems_of(invalid: InvalidSettings) -> str:
     """List the problems, one a line."""
     return "\n".join(map(str, invalid.problems))
 
@@ -100,7 +102,7 @@ def problems_of(invalid: Invalid) -> str:
 def clash_of(one: AccountFile, others: Iterable[AccountFile]) -> str:
     """Return why an account cannot run beside the others, or nothing; `others` may include the account itself."""
     for other in others:
-        if other is one or not isinstance(one.loaded, Valid) or not isinstance(other.loaded, Valid):
+        if other is one or not isinstance(one.loaded, ValidSettings) or not isinstance(other.loaded, ValidSettings):
             continue
         if shared := _shared_by(one.loaded.settings, other.loaded.settings):
             return f"{one.file} and {other.file} both have {shared}"

@@ -159,10 +159,10 @@ def run(
 
 
 def _span(text: str) -> timedelta:
-    from jobs.settings.types import Span, read_as  # noqa: PLC0415
+    from jobs.settings.types import Span, parse_as_type  # noqa: PLC0415
 
     try:
-        return read_as(Span, text)
+        return parse_as_type(Span, text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
 
@@ -251,10 +251,10 @@ def check(
 
     By themselves, or with --live against what the platforms know.
     """
-    from jobs.cli.accounts import files_of  # noqa: PLC0415
+    from jobs.cli.accounts import find_settings_files  # noqa: PLC0415
     from jobs.cli.check import check_files  # noqa: PLC0415
 
-    return check_files(files_of(config), live=live, json_wanted=json, verbose=verbose)
+    return check_files(find_settings_files(config), live=live, json_wanted=json, verbose=verbose)
 
 
 @command(app, "Exit codes: 0 all found out; 1 something could not be found out; 2 refused, or wrong usage or settings.")
@@ -430,14 +430,14 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.sandbox import cast_of, print_rules, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import build_cast, print_rules, serve  # noqa: PLC0415
 
     if rules:
         return print_rules()
     if out is None:
         raise typer.BadParameter("write where the sandbox is kept: --out DIR", param_hint="--out")
     try:
-        cast = cast_of(seed, leads, shape)
+        cast = build_cast(seed, leads, shape)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--shape") from None
     return serve(out, cast, google_transport)

@@ -29,23 +29,23 @@ from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.nightly import begin_run
-from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
+from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
     Preview,
     leads_read_sentence,
     print_preview,
-    print_refusals,
+    print_rejections_to_retry,
     print_sent,
     sending_json,
 )
 from jobs.reporting.console import AccountPresentation, facts_grid, print_json, results
-from jobs.reporting.run_report import print_needs, what_needs_a_human
+from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, RunContext, Watch, silent_watch
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import connect, open_clock
+from jobs.wiring.night import open_clock, open_connectors
 
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
@@ -114,7 +114,9 @@ class _Send(ABC):
     def count_approved(self, ledger: Ledger) -> tuple[StateCount, ...]:
         """Return the delivery states of everything approved in this run."""
         with ledger.reading() as session:
-            return queries.tallies(session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run)
+            return queries.count_by_state_and_reason(
+                session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run
+            )
 
     def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
         """Report what was sent."""
@@ -141,7 +143,7 @@ class _Send(ABC):
 def send_approved(
     file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _Send]
 ) -> int:
-    """Make a `Backfill` or a `Retry` of an account, run it, and return the exit code."""
+    """Make a `Backfill` or a `RetryRejected` of an account, run it, and return the exit code."""
     with running_command() as (stop, redaction):
         approval.expect_somebody()
         account, console = open_account(file), results()
@@ -150,7 +152,7 @@ def send_approved(
         with (
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
-            connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
+            open_connectors(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         ):
             return make(account, approval, book, deps, console).run()
 
@@ -173,7 +175,7 @@ class RetryRejected(_Send):
         _expect_code(ledger, refusals.code)
         chosen = requeue.find_rejected(run, refusals)
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
-        print_refusals(self.console, self.heading, chosen)
+        print_rejections_to_retry(self.console, self.heading, chosen)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.rows:
@@ -261,7 +263,7 @@ class Backfill(_Send):
         question = preview.question
         if question is not None:
             if not self.approval.agrees(question, self.deps.cancel_token):
-                erase_idle(self.run_context(ledger))
+                erase_unusable_personal_data(self.run_context(ledger))
                 self.say(_UNSENT)
                 return Exit.DONE
             self._apply(ledger)
@@ -297,7 +299,7 @@ class Backfill(_Send):
         return Preview(requeue.preview_picked_by_age(run), self.count_approved(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
-        print_needs(self.console, what_needs_a_human(summary))
+        print_what_needs_humans(self.console, what_needs_a_human(summary))
         if not summary.source_stopped:
             self.say("Time or requests are used up before all leads were read.")
         self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")

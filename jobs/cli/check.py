@@ -17,7 +17,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
 from jobs.ledger.database import LedgerError
-from jobs.oplead_commands.keys import Access, key_finding
+from jobs.oplead_commands.keys import KeyAccess, key_finding
 from jobs.reporting.check_report import (
     CheckedFile,
     consent_findings,
@@ -31,10 +31,10 @@ from jobs.reporting.check_report import (
 )
 from jobs.reporting.console import day_and_time, print_json, results, say
 from jobs.run_context import Deps
-from jobs.settings import Settings, SettingsProblem, Valid
+from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.compile import Rulebook, assumed_targets
-from jobs.settings.unmatched import future_notes, starts_in, unmatched
-from jobs.wiring.night import connect, inspectors, open_clock, rules_alone
+from jobs.settings.unmatched import notes_on_future_starts, starts_in, unmatched
+from jobs.wiring.night import compile_rules_only, inspectors, open_clock, open_connectors
 from jobs.wiring.oplead import oplead_lists
 
 Findings = Mapping[str, Sequence[CheckFinding]]
@@ -162,12 +162,12 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
     return worst_exit_code(one.exit_code for one in checked_files)
 
 
-def check_account(file: Path, loaded: Valid, *, live: bool) -> RunnableFileCheck:
+def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableFileCheck:
     """Check a file that can run."""
     settings, notes = loaded.settings, list(loaded.notes)
     if starts_in(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
-            notes += future_notes(file, settings, clock.now())
+            notes += notes_on_future_starts(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
     with (
         suppress(LedgerError),
@@ -184,7 +184,7 @@ def check_account(file: Path, loaded: Valid, *, live: bool) -> RunnableFileCheck
 
 def compare_settings_with_platforms(settings: Settings) -> Findings:
     """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
-    expected = assumed_targets(settings, rules_alone(settings))
+    expected = assumed_targets(settings, compile_rules_only(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
     for name, make in inspectors(settings):
         try:
@@ -201,7 +201,7 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
     try:
         with (
             open_visible_clock(settings.clock, settings.oplead.rate) as clock,
-            connect(settings, clock, validate_only=True) as (book, deps),
+            open_connectors(settings, clock, validate_only=True) as (book, deps),
         ):
             looked, reads_leads = _latest(settings, file, book, deps)
             seen = deps.source.seen if isinstance(deps.source, ShowsLatest) else None
@@ -213,18 +213,18 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
         return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
 
 
-def _access(read: Callable[[], object]) -> Access:
+def _access(read: Callable[[], object]) -> KeyAccess:
     """Return whether the key may read something; only a 403 says that it may not."""
     try:
         read()
     except KeyRefused:
-        return Access.REFUSED
+        return KeyAccess.REFUSED
     except ConnectorError:
-        return Access.UNKNOWN
-    return Access.GRANTED
+        return KeyAccess.UNKNOWN
+    return KeyAccess.GRANTED
 
 
-def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, Access]:
+def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
     """Return what was found in the latest leads, and whether the key may read leads."""
     verdict = CheckVerdict.FAILED
     try:
@@ -237,7 +237,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
                 advice = "Correct the address, or make sure that this machine may reach it."
             case _:
                 verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
-        access = Access.REFUSED if isinstance(error, KeyRefused) else Access.UNKNOWN
+        access = KeyAccess.REFUSED if isinstance(error, KeyRefused) else KeyAccess.UNKNOWN
         return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)]), access
     made = forecast(book, deps, found)
     leads = [one for one in found if isinstance(one, Lead)]
@@ -249,14 +249,19 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
     findings += consent_findings(book, leads)
     if isinstance(deps.source, ShowsLatest):
         findings += unmatched_findings(unmatched(file, deps.source.seen))
-    return OpleadCheck(findings, made, labels_seen(settings, leads)), Access.GRANTED if leads else Access.UNKNOWN
+    return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     console, account = results(), heading_of(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
-    say(*(f"  corrected: {each}" for each in correction_sentences(checked.settings, rules_alone(checked.settings))))
+    say(
+        *(
+            f"  corrected: {each}"
+            for each in correction_sentences(checked.settings, compile_rules_only(checked.settings))
+        )
+    )
     if checked.findings:
         print_findings(console, checked.findings, verbose=verbose)
     if checked.oplead and (made := checked.oplead.forecast) and made.leads:
@@ -271,7 +276,7 @@ def _print_json(checked: RunnableFileCheck) -> None:
         "account": checked.settings.account,
         "notes": [str(note) for note in checked.notes],
         "assumed": list(checked.assumptions()),
-        "corrections": list(correction_sentences(checked.settings, rules_alone(checked.settings))),
+        "corrections": list(correction_sentences(checked.settings, compile_rules_only(checked.settings))),
         "checked": summary.checked,
         "unchecked": summary.unchecked,
         "unconfirmed": summary.unconfirmed,

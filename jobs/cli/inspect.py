@@ -12,12 +12,12 @@ from jobs.cli.session import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
-from jobs.plan.planner import hold_missing_values, judge, was_sent
+from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results
 from jobs.reporting.lead_report import (
     AdjustmentReport,
-    ConversionReport,
     Explanation,
+    LeadConversionStanding,
     SeenClickId,
     StateChange,
     StatusEntryReport,
@@ -40,7 +40,7 @@ from jobs.rules.model import ConversionRoute, CountingStarts, KnownClickId, Lead
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import inbox_of, rules_alone
+from jobs.wiring.night import compile_rules_only, inbox_of
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
@@ -48,13 +48,13 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     settings = open_account(file, secrets=False).settings
     account = settings.account
     with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
-        session, run, book = view.session, queries.last_run(view.session, account), rules_alone(settings)
+        session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
         anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = StatusReport(
             account=account,
             now=view.now,
             run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
-            tallies=queries.tallies(session, account, now=view.now),
+            tallies=queries.count_by_state_and_reason(session, account, now=view.now),
             awaited=queries.awaited_outcomes(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
@@ -62,8 +62,8 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             webhooks=inbox.waiting(after=leads.last_read_inbox_event(session, account, inbox.identity())),
             renamed=tuple(
                 DetectedRename(
-                    status_labels.as_oplead_writes(session, account, row.before),
-                    status_labels.as_oplead_writes(session, account, row.after),
+                    status_labels.oplead_spelling(session, account, row.before),
+                    status_labels.oplead_spelling(session, account, row.after),
                     row.leads,
                 )
                 for row in status_labels.renames_found(session, account)
@@ -113,7 +113,7 @@ _Kind = tuple[DeliveryState, Cause, Reason | None]
 
 def _kinds(settings: Settings, view: StateView) -> set[_Kind]:
     """Return every combination of state and reason that a delivery or correction has now."""
-    tallies = queries.tallies(view.session, settings.account, now=view.now)
+    tallies = queries.count_by_state_and_reason(view.session, settings.account, now=view.now)
     corrections = queries.corrections(view.session, settings.account)
     return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
         (DeliveryState(row.state), queries.current_reason(row, view.now), None) for row in corrections
@@ -168,7 +168,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     in_settings = {listed_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
-        return status_labels.as_oplead_writes(view.session, settings.account, label, else_as=in_settings.get(label))
+        return status_labels.oplead_spelling(view.session, settings.account, label, else_as=in_settings.get(label))
 
     facts = leads.facts(view.session, settings.account, [lead])[lead]
     return Explanation(
@@ -202,11 +202,11 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             StatusEntryReport(as_written(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
-        verdicts=tuple(_verdicts(view, hold_missing_values(view.session, rules_alone(settings)), facts)),
+        verdicts=tuple(_verdicts(view, withhold_missing_amounts(view.session, compile_rules_only(settings)), facts)),
     )
 
 
-def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
+def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[LeadConversionStanding]:
     existing = rows_by_lead(view.session, Delivery, book.account, [lead.id]).get(lead.id, [])
     made = outbox.adjustments_of_leads(view.session, book.account, [lead.id])
     begun = starts.load_starts(view.session, book.account)
@@ -244,9 +244,9 @@ def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
     }
 
 
-def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> ConversionReport:
+def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> LeadConversionStanding:
     """Build the report of a recorded delivery and its corrections."""
-    return ConversionReport(
+    return LeadConversionStanding(
         **_on_record(view, row),
         conversion=row.conversion,
         destination=row.destination,
@@ -265,10 +265,10 @@ def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment])
     )
 
 
-def _judged(route: ConversionRoute, decision: Decision | NoSuchConversion) -> ConversionReport:
+def _judged(route: ConversionRoute, decision: Decision | NoSuchConversion) -> LeadConversionStanding:
     """Build the report of the rules' current verdict for a route without a delivery."""
     reason, detail = decision.reason, decision.detail
-    return ConversionReport(
+    return LeadConversionStanding(
         conversion=route.conversion,
         destination=route.destination,
         state=None,

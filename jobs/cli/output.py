@@ -30,7 +30,7 @@ from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, 
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
-from jobs.nightly import RenamedError
+from jobs.nightly import RenamedIdError
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 
@@ -48,7 +48,7 @@ def worst_exit_code(codes: Iterable[int]) -> Exit:
     return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
 
 
-def stopped_by(signal_number: int) -> int:
+def signal_exit_code(signal_number: int) -> int:
     """Return the exit code of a command stopped by a signal."""
     return 128 + signal_number
 
@@ -68,14 +68,14 @@ def failure_of(error: BaseException) -> Failure:
     match error:
         case StoppedBySignal():
             message = "stopped; what was sent is on record, and the next run goes on from here"
-            return Failure(message, stopped_by(error.number))
+            return Failure(message, signal_exit_code(error.number))
         case typer.Abort():
-            return Failure("stopped; nothing was written", stopped_by(signal.SIGINT))
+            return Failure("stopped; nothing was written", signal_exit_code(signal.SIGINT))
         case NightDoneError():
             return Failure(str(error), Exit.DONE)
         case LeaseHeldError() | LeaseLostError():
             return Failure(str(error), Exit.HELD)
-        case UsageError() | LedgerError() | RenamedError() | ConnectorError():
+        case UsageError() | LedgerError() | RenamedIdError() | ConnectorError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
@@ -328,7 +328,7 @@ def run_guarded(command: Callable[[], int]) -> int:
     except (typer.BadParameter, typer.Exit):
         raise
     except StoppedBySignal as stopped:
-        return report(Failure("stopped", stopped_by(stopped.number)))
+        return report(Failure("stopped", signal_exit_code(stopped.number)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return report(failure_of(error))
 

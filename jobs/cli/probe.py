@@ -18,12 +18,12 @@ from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import duration, print_json, results, table, value_with_count
 from jobs.rules.model import listed_label, normalise_label
-from jobs.settings import Invalid
+from jobs.settings import InvalidSettings
 from jobs.settings.document import Tree, Written, yaml_section_lines
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import ReferenceResolver
-from jobs.settings.specified import assumed, differences, subscription_settings, write_settings
-from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
+from jobs.settings.specified import assumed, differences, new_subscription_settings, write_settings
+from jobs.settings.unmatched import loose_path, paths_named_besides_fields, paths_named_in, unmatched
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 SAMPLE = 300
@@ -39,7 +39,7 @@ def probe(
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
     if look.source is not None:
-        wanted = wanted_in(file) if file else frozenset()
+        wanted = paths_named_besides_fields(file) if file else frozenset()
         survey = survey_files(look, look.source, leads=leads or SAMPLE, named=wanted)
     else:
         with open_visible_clock(look.clock, look.oplead.rate) as clock:
@@ -63,7 +63,7 @@ def probe(
         unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(yaml_section_lines(_suggested(survey, kept, known.source))),
-        webhook_settings=_webhook_lines(subscription_settings(survey, webhooks)),
+        webhook_settings=_webhook_lines(new_subscription_settings(survey, webhooks)),
         assumed=assumed(survey, write, webhooks),
         differences=tuple(differences(survey, write, webhooks)),
     )
@@ -123,7 +123,7 @@ def partial_settings_from_file(file: Path, environ: Mapping[str, str] = os.envir
     """
     known = load_partial(file, environ, needed=("source",))
     log_env_files([known.env_file])
-    if isinstance(known, Invalid):
+    if isinstance(known, InvalidSettings):
         raise UsageError(problems_of(known))
     return known
 
@@ -215,7 +215,7 @@ class ProbeReport:
     """Where the file and the specification differ on writing and webhooks."""
 
     @property
-    def unmapped(self) -> tuple[str, ...]:
+    def unmapped_labels(self) -> tuple[str, ...]:
         """Return the labels in no stage and not in `ignored_statuses`."""
         if self.stages is None:
             return ()
@@ -228,7 +228,7 @@ class ProbeReport:
             "address": self.address,
             "usable": self.survey.usable,
             "survey": self.survey,
-            "unmapped": self.unmapped,
+            "unmapped": self.unmapped_labels,
             "unknown_consents": self.unknown_consents,
             "unmatched": self.unmatched,
             "assumed": self.assumed,
@@ -349,8 +349,8 @@ def _labels(report: ProbeReport) -> Parts:
     yield from _table("Statuses", columns, rows, "Leads", "With click id")
     if stages is None:
         yield _note("These are the words to write under stages and ignored_statuses.")
-    if report.unmapped:
-        yield _note(f"Write each of these under a stage or under ignored_statuses: {', '.join(report.unmapped)}")
+    if report.unmapped_labels:
+        yield _note(f"Write each of these under a stage or under ignored_statuses: {', '.join(report.unmapped_labels)}")
     if masked := sum(seen.leads for seen in labels if seen.masked):
         yield _note(f"Not shown: {counted(masked, 'lead')} whose status may be personal data. Read it in Oplead.")
 

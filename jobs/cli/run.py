@@ -16,8 +16,24 @@ from sqlmodel import Session
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
-from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.output import Redaction, failure_of, report, running_command, show_progress, stopped_by, worst_exit_code
+from jobs.cli.accounts import (
+    AccountFile,
+    clash_of,
+    find_settings_files,
+    heading_of,
+    open_account,
+    open_accounts,
+    state_of,
+)
+from jobs.cli.output import (
+    Redaction,
+    failure_of,
+    report,
+    running_command,
+    show_progress,
+    signal_exit_code,
+    worst_exit_code,
+)
 from jobs.cli.session import (
     RunOptions,
     do_night,
@@ -36,8 +52,8 @@ from jobs.reporting.console import AccountPresentation, day_and_time, print_json
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
 from jobs.run_context import RunReadingScope, Watch
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
-from jobs.settings import Valid
-from jobs.timetable import DueNight, Timetable, by_cron, daily
+from jobs.settings import ValidSettings
+from jobs.timetable import DueNight, Timetable, cron_timetable, daily
 from jobs.wiring.night import inbox_of, open_clock
 
 STOPPED = "stopped"
@@ -50,7 +66,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     One account's failure does not affect the others; a signal stops them all.
     """
     with running_command() as (stop, redaction):
-        accounts = open_accounts(files_of(paths))
+        accounts = open_accounts(find_settings_files(paths))
         for account in accounts:
             redaction.redact_secrets(account.secrets)
         alone = len(accounts) == 1
@@ -65,7 +81,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
                 print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
             print_accounts(results(), ended)
-    if stop.number is not None and any(one.exit_code == stopped_by(stop.number) for one in ended):
+    if stop.number is not None and any(one.exit_code == signal_exit_code(stop.number) for one in ended):
         return report(failure_of(StoppedBySignal(stop.number)))
     return worst_exit_code(one.exit_code for one in ended)
 
@@ -86,7 +102,7 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
             return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
-def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
+def _night(file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
@@ -124,7 +140,9 @@ def schedule_accounts(
     """
     with running_command() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)
-        shared.accounts = [_ServedAccount(one, shared, first_run=first_run) for one in open_accounts(files_of(paths))]
+        shared.accounts = [
+            _ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
+        ]
         for each in shared.accounts if first_run else ():
             with suppress(UsageError):
                 expect_state(each.account.settings, first_run=True, others=shared.names)
@@ -192,7 +210,7 @@ class _ServedAccount:
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
         expect_state(settings, first_run=self._makes_state(), others=shared.names)
-        nights = daily(when.daily, settings.zone) if when.daily else by_cron(when.cron or "", settings.zone)
+        nights = daily(when.daily, settings.zone) if when.daily else cron_timetable(when.cron or "", settings.zone)
         return replace(nights, also_every=when.also_every)
 
     def _makes_state(self) -> bool:

@@ -24,13 +24,19 @@ from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
-from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
+from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, silent_watch
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import configured_dead_mans_switch, connect, notice_recipients, open_clock, rules_alone
+from jobs.wiring.night import (
+    compile_rules_only,
+    configured_dead_mans_switch,
+    notice_recipients,
+    open_clock,
+    open_connectors,
+)
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -84,7 +90,7 @@ def _kinship(one: NeighbouringLedger, settings: Settings, others: frozenset[str]
             "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
             "in another folder"
         )
-    shared = one.owners & {route.target.owner for route in rules_alone(settings).routes}
+    shared = one.owners & {route.target.owner for route in compile_rules_only(settings).routes}
     if not shared or one.account in others:
         return None
     return (
@@ -207,7 +213,10 @@ def do_night(
         expect_state(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
         with (
-            connect(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (book, deps),
+            open_connectors(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (
+                book,
+                deps,
+            ),
             hold_account_for_run(
                 settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
@@ -232,7 +241,7 @@ def work_between_nights(
 ) -> Night:
     """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
-        connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
+        open_connectors(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         hold_account_for_run(settings, state_of(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
         summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
@@ -263,15 +272,15 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
     with (
         temporary_copy(state) as copy,
         open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
+        open_connectors(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
         hold_account_for_run(settings, copy, options.mode, clock) as ledger,
     ):
         night_deps = _night_deps(deps, options, watch)
         summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
         now = clock.now()
         with ledger.reading() as session:
-            standing = queries.tallies(session, ledger.account, now=now)
-            moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+            standing = queries.count_by_state_and_reason(session, ledger.account, now=now)
+            moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     shown = [tally for tally in standing if tally.state in _STILL_OPEN]
     shown += [tally for tally in moved if tally.state in _CLOSED_TONIGHT]
     return Night(summary, now, queries.ordered(shown), options.mode)
@@ -282,7 +291,7 @@ def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None
     now = clock.now()
     finish_run(ledger, summary.exit_code, night=night, now=now)
     with ledger.reading() as session:
-        moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
+        moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved)
 
 
@@ -296,7 +305,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     """
     try:
         now, when = deps.clock.now(), settings.notify_when
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_notice, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
         for address, title in send_undelivered_notices(ledger, notice_recipients(settings), text_of=text_of, now=now):

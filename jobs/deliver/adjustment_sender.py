@@ -8,8 +8,8 @@ from typing import ClassVar
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
-from jobs.deliver.sender import UNANSWERED_IN_A_ROW, Sender, Sending
-from jobs.deliver.transactions import Preparation, SendingResult, SendingStop, freeze, is_damaged
+from jobs.deliver.sender import UNANSWERED_IN_A_ROW, Sender, SendingOptions
+from jobs.deliver.transactions import PreCallTransaction, SendingResult, SendingStop, is_damaged, store_bytes_to_send
 from jobs.ledger import outbox, starts
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -27,7 +27,7 @@ from jobs.rules.model import ConversionRoute, LeadFacts
 from jobs.rules.reasons import DestinationScope, Reason
 
 
-def send_adjustments(sending: Sending, *, silent: Collection[DestinationScope] = ()) -> SendingResult:
+def send_adjustments(sending: SendingOptions, *, silent: Collection[DestinationScope] = ()) -> SendingResult:
     """Send every due correction, those in doubt first.
 
     For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
@@ -42,7 +42,7 @@ def send_adjustments(sending: Sending, *, silent: Collection[DestinationScope] =
 
 
 @dataclass(frozen=True, slots=True)
-class _AdjustmentPreparation(Preparation):
+class _AdjustmentPreparation(PreCallTransaction):
     """Prepares corrections."""
 
     sink: AdjustmentSink
@@ -103,7 +103,7 @@ class _AdjustmentPreparation(Preparation):
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
             return self.move_unsent_row(row, state_of(correction), correction)
-        freeze(row, self.sink.encode_adjustment(correction))
+        store_bytes_to_send(row, self.sink.encode_adjustment(correction))
         return True
 
     def _correction(
@@ -135,7 +135,7 @@ class AdjustmentSender(Sender):
     """
 
     sink: AdjustmentSink
-    preparation: ClassVar[type[Preparation]] = _AdjustmentPreparation
+    preparation: ClassVar[type[PreCallTransaction]] = _AdjustmentPreparation
     off: set[tuple[str, str]] = field(default_factory=set)
     """Transports and owners that are stopped for this run."""
 

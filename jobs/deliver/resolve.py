@@ -15,7 +15,7 @@ from connectors.records import (
     RowOutcomes,
     StillPending,
 )
-from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, refusal_of
+from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, stop_for_refusal
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import AttemptRow, OutboxRow, Request, identity
@@ -64,10 +64,10 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
             done.pending += destination in run.deps.sinks and DestinationScope(destination) not in done.stopped
             if now - request.sent_at > GIVE_UP_AFTER:
                 resolution = None
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             _Settling(session, run.ledger, now, done).settle_request(identity(request), resolution)
-    with run.ledger.writing() as session:
-        _Settling(session, run.ledger, run.now(), done).give_up_doubts()
+    with run.ledger.write_transaction() as session:
+        _Settling(session, run.ledger, run.now(), done).mark_old_doubts_unconfirmed()
 
 
 def _ask(run: RunContext, request: Request, done: ResolvingResult) -> Resolution:
@@ -118,7 +118,7 @@ class _Settling(Transaction):
                 assert_never(resolution)
         self.session.add(request)
 
-    def give_up_doubts(self) -> None:
+    def mark_old_doubts_unconfirmed(self) -> None:
         """Mark rows in doubt for too long, e.g. of a removed destination, as unconfirmed."""
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
@@ -128,7 +128,7 @@ class _Settling(Transaction):
         self.settle(attempt, row, outcome, asynchronous=True)
         if outcome.kind in STOPPING:
             action = row.action if outcome.of_target else None
-            self.done.stopped[DestinationScope(DestinationId(row.destination), action=action or "")] = refusal_of(
+            self.done.stopped[DestinationScope(DestinationId(row.destination), action=action or "")] = stop_for_refusal(
                 outcome
             )
 
@@ -144,13 +144,13 @@ class _Settling(Transaction):
         self.move(row, DeliveryState.UNCONFIRMED, cause, detail)
 
 
-def recover(run: RunContext) -> int:
+def mark_interrupted_in_doubt(run: RunContext) -> int:
     """Put rows that a dead run left in flight in doubt, and return their number.
 
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now, ledger, left = run.now(), run.ledger, 0
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             session.add(request)

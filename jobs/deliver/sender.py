@@ -16,7 +16,7 @@ from jobs.deliver.transactions import (
     LONGEST_DELAY,
     ConversionPreparation,
     Follow,
-    Preparation,
+    PreCallTransaction,
     ReceiptRecorder,
     SendingResult,
     SendingStop,
@@ -46,7 +46,7 @@ REPLAYS_APART = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SendingOptions:
     """How a run sends."""
 
     run: RunContext
@@ -63,7 +63,7 @@ class Sending:
     """Whether to send only what a human approved in this run."""
 
 
-def deliver(sending: Sending) -> SendingResult:
+def deliver(sending: SendingOptions) -> SendingResult:
     """Send every due delivery, those in doubt first; a stop affects only its own destination."""
     done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
@@ -76,8 +76,8 @@ def deliver(sending: Sending) -> SendingResult:
 class Sender:
     """Sends one destination's conversions in one run; `AdjustmentSender` does the same for corrections."""
 
-    preparation: ClassVar[type[Preparation]] = ConversionPreparation
-    sending: Sending
+    preparation: ClassVar[type[PreCallTransaction]] = ConversionPreparation
+    sending: SendingOptions
     scope: DestinationScope
     """Covers everything this sender sends."""
     sink: ConversionSink
@@ -209,7 +209,7 @@ class Sender:
         every part gets its turn, however many nights that takes.
         """
         found: dict[tuple[int, Target], list[int]] = {}
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             doubtful = outbox.rows_in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
             for target, waiting in doubtful.items():
                 for delivery in waiting:
@@ -288,8 +288,8 @@ class Sender:
         if breaker.is_sample_refused or breaker.blames_all:
             why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
-        with self.run.ledger.writing() as session:
-            self._receiving(session, breaker).reject_suspects(breaker.take_suspects())
+        with self.run.ledger.write_transaction() as session:
+            self._receiving(session, breaker).reject_blamed_rows(breaker.take_suspects())
         return None
 
     def _silent(self) -> SendingStop:
@@ -363,7 +363,7 @@ class Sender:
         receipt = self._call(intent)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             follow = self._receiving(session, breaker).receive(intent, receipt)
         # A refusal by the sink itself doesn't show that the platform answers.
         is_answer = isinstance(receipt, Received | RowOutcomes | Refused) and not unasked
@@ -374,7 +374,7 @@ class Sender:
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             moving = (session, self.run.ledger, self.run.now(), self.done)
             return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
 
@@ -394,7 +394,7 @@ class Sender:
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Defer rows by the platform's delay, beyond the end of this run."""
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             now = self.run.now()
             for _, row in requests.attempts_of_request(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)

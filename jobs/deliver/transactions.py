@@ -15,7 +15,6 @@ from connectors.records import (
     AdjustmentKind,
     DestinationId,
     LeadId,
-    Limits,
     Lost,
     NotSent,
     Outcome,
@@ -24,6 +23,7 @@ from connectors.records import (
     Received,
     Refused,
     RowOutcomes,
+    SinkLimits,
     Target,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
@@ -101,7 +101,7 @@ class Transaction:
         """Return the outcome, as a drop once `final_after` has passed: a conversion not found by then never will be."""
         if outcome.final_after is None or not isinstance(row, Adjustment):
             return outcome
-        sent = requests.last_sent(self.session, self.session.get_one(Delivery, row.delivery))
+        sent = requests.last_send_time(self.session, self.session.get_one(Delivery, row.delivery))
         is_final = sent is None or self.now - sent > outcome.final_after
         return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
 
@@ -130,7 +130,7 @@ class Transaction:
 # ── before the call ───────────────────────────────────────────────────────────────────────────────
 
 
-def freeze(row: OutboxRow, event: bytes) -> None:
+def store_bytes_to_send(row: OutboxRow, event: bytes) -> None:
     """Store the bytes to send for a row, and their hash."""
     row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
     row.deferred_until = row.code = row.outcome = None
@@ -142,7 +142,7 @@ def is_damaged(row: OutboxRow) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation(Transaction, ABC):
+class PreCallTransaction(Transaction, ABC):
     """One transaction, right before a wire call."""
 
     sink: ConversionSink
@@ -177,7 +177,7 @@ class Preparation(Transaction, ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionPreparation(Preparation):
+class ConversionPreparation(PreCallTransaction):
     """Prepares conversions."""
 
     kind: ClassVar[type[OutboxRow]] = Delivery
@@ -221,7 +221,7 @@ class ConversionPreparation(Preparation):
         )
         event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is not None:
-            freeze(row, self.sink.encode(event))
+            store_bytes_to_send(row, self.sink.encode(event))
             row.transport, row.owner, row.action, row.source = astuple(self.target)
         if state is not None:
             apply_decision(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
@@ -273,7 +273,7 @@ class ReceiptRecorder(Transaction):
     """One transaction, right after a wire call."""
 
     done: SendingResult
-    limits: Limits
+    limits: SinkLimits
     breaker: CircuitBreaker
     is_silent: bool = False
     """Whether the previous request got no meaningful answer."""
@@ -304,7 +304,7 @@ class ReceiptRecorder(Transaction):
                 return self._lost(request, intent, rows, receipt)
         assert_never(receipt)
 
-    def reject_suspects(self, at_fault: Sequence[Suspect]) -> None:
+    def reject_blamed_rows(self, at_fault: Sequence[Suspect]) -> None:
         """Reject the suspect rows, now that the settings are ruled out as the cause."""
         sent = {
             (number, identity(row)): (place, row)
@@ -321,7 +321,7 @@ class ReceiptRecorder(Transaction):
         for _, row in rows:
             self.move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
-        self.reject_suspects(self.breaker.record_pass())
+        self.reject_blamed_rows(self.breaker.record_pass())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
@@ -331,7 +331,7 @@ class ReceiptRecorder(Transaction):
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
         if passes:
-            self.reject_suspects(self.breaker.record_pass())
+            self.reject_blamed_rows(self.breaker.record_pass())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.record_outcome(self.session, attempt, outcome)
@@ -346,7 +346,7 @@ class ReceiptRecorder(Transaction):
         if suspects:
             self.breaker.refused(suspects[0].outcome, suspects)
         if stop is not None:
-            return SendingStop(refusal_of(stop), whole_destination=not stop.of_target)
+            return SendingStop(stop_for_refusal(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
             return TryAgain(code_and_message(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
         if not again:
@@ -381,13 +381,15 @@ class ReceiptRecorder(Transaction):
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
-            return SendingStop(refusal_of(outcome), whole_destination=not outcome.of_target)
+            return SendingStop(stop_for_refusal(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
             return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # Counts as no answer: it doesn't settle the first attempt, and must not hold up new rows.
             return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
-        return SendingStop(refusal_of(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+        return SendingStop(
+            stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
+        )
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
@@ -412,6 +414,6 @@ def code_and_message(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
 
 
-def refusal_of(outcome: Outcome) -> Stop:
+def stop_for_refusal(outcome: Outcome) -> Stop:
     """Return the stop for a refusal."""
     return Stop(StopKind.REFUSED, (code_and_message(outcome),))

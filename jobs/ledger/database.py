@@ -49,7 +49,7 @@ def file_kind(path: Path) -> FileKind:
     except FileNotFoundError:
         return FileKind.NOTHING
     try:
-        with closing(read_only(path)) as connection:
+        with closing(open_read_only(path)) as connection:
             (number,) = connection.execute("PRAGMA application_id").fetchone()
             if number:
                 return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
@@ -61,7 +61,7 @@ def file_kind(path: Path) -> FileKind:
         raise
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+def open_read_only(path: Path) -> sqlite3.Connection:
     """Open a read-only connection, which creates no side files unless the database already has a WAL."""
     log = path.with_name(f"{path.name}-wal")
     has_log = log.exists() and log.stat().st_size > 0
@@ -223,7 +223,7 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
     return engine
 
 
-def newest_revision() -> str:
+def newest_schema_revision() -> str:
     """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
 
@@ -234,7 +234,7 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         has_versions = inspect(connection).has_table(_VERSION.name)
         found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []
     # The usual case returns before importing Alembic, which takes longer to load than everything else.
-    if found == [newest_revision()]:
+    if found == [newest_schema_revision()]:
         return
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

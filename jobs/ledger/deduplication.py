@@ -36,7 +36,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class DeduplicationCandidate:
     """A lead whose conversion counts, or could."""
 
     lead: LeadId
@@ -83,7 +83,7 @@ def rank(delivery: Delivery | None) -> Rank:
 
 def counting_candidates(
     session: Session, account: str, route: ConversionRoute, dedup_keys: Iterator[str]
-) -> Iterator[Candidate]:
+) -> Iterator[DeduplicationCandidate]:
     """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
@@ -100,10 +100,14 @@ def counting_candidates(
     )
     while some := tuple(islice(dedup_keys, _AT_ONCE)):
         rows = session.exec(wanted, params={"some": some})
-        yield from (Candidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows)
+        yield from (
+            DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows
+        )
 
 
-def erase_idle(session: Session, account: str, routes: Collection[ConversionRoute], *, now: datetime) -> None:
+def erase_unmatchable_keys(
+    session: Session, account: str, routes: Collection[ConversionRoute], *, now: datetime
+) -> None:
     """Erase the deduplication keys that no later conversion can match."""
     of_use = or_(
         *(
@@ -209,7 +213,7 @@ class DedupCandidates:
         """Discard all candidates."""
         self._database.close()
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, candidate: DeduplicationCandidate) -> None:
         """Add a candidate, ignoring one without deduplication keys, which cannot be a duplicate."""
         if candidate.dedup_keys:
             at = (candidate.at - _EPOCH) // _MICROSECOND

@@ -136,7 +136,7 @@ def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId],
     _update(session, account, ids, asked_at=at)
 
 
-def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+def mark_missing_from_list(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
     """Mark leads as missing, keeping the time of those already missing."""
     _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
 
@@ -173,14 +173,14 @@ def _update(
 # ── selection for reading and planning ───────────────────────────────────────────────────────────
 
 
-def forget_digests(session: Session, account: str) -> None:
+def force_full_read(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
     for table in (Cursor, ExcludedTestLead, BackfillPlace):
         session.exec(delete(table).where(col(table.account) == account))
 
 
-def plan_all(session: Session, account: str) -> None:
+def flag_all_for_planning(session: Session, account: str) -> None:
     """Flag every lead for planning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
@@ -263,7 +263,7 @@ def leads_not_stored(session: Session, account: str, ids: Sequence[LeadId]) -> l
     return [lead for lead in dict.fromkeys(ids) if lead not in known]
 
 
-def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+def leads_worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
     """Return leads that may still have something to send, unread since `before`, longest unread first.
 
     These are leads created or clicked since `since`, or with anything open, and not marked deleted.
@@ -278,7 +278,7 @@ def oldest_reading_time(session: Session, account: str, *, since: datetime) -> d
     return found
 
 
-def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+def unlisted_open_leads(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
     """Return leads with open deliveries or corrections that are missing from the list, longest unread first.
 
     `since` is when a complete list was begun; with None, only leads already marked missing are returned.
@@ -446,7 +446,9 @@ def has_related_row(
 # ── erasing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
+def erase_unusable_hashes_and_clicks(
+    session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]
+) -> None:
     """Erase contact hashes that no unsent row can use, and click ids older than `clicks_before`.
 
     `but` overrides that cutoff for specific kinds of click ids.

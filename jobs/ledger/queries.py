@@ -123,7 +123,7 @@ _Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
 """Grouping key: conversion, destination, state, reason, and the reason withheld for."""
 
 
-def tallies(
+def count_by_state_and_reason(
     session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
     """Count deliveries by state and reason: all, or only those moved in `run` or approved in `approved_in`.

@@ -115,7 +115,7 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     )
 
 
-def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
+def last_send_time(session: Session, sent: OutboxRow) -> datetime | None:
     """Return when the last request that may have brought this row to the platform was sent, or None."""
     times = (request.sent_at for _, request in attempts_of_row(session, sent) if request.state not in _NOTHING_KEPT)
     return max(times, default=None)
@@ -138,7 +138,7 @@ def unanswered_sends(session: Session, sent: OutboxRow) -> list[datetime]:
     return list(found.values())
 
 
-def first_sends(
+def first_sends_by_request(
     session: Session, kind: RowKind, account: str, destination: str, *, since: datetime
 ) -> list[tuple[datetime, int]]:
     """Return, for each request since `since`, its send time and how many of its rows went out for the first time.
@@ -151,8 +151,8 @@ def first_sends(
     return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
 
 
-def first_sends_of(session: Session, kind: RowKind, destination: str, runs: Collection[int]) -> int:
-    """Return how many rows went out for the first time in these runs, counted as by `first_sends`."""
+def count_first_sends(session: Session, kind: RowKind, destination: str, runs: Collection[int]) -> int:
+    """Return how many rows went out for the first time in these runs, counted as by `first_sends_by_request`."""
     mine = (col(Request.run).in_(runs), col(Request.destination) == destination)
     return session.exec(select(func.count()).where(*mine, *_first(kind))).one() if runs else 0
 

@@ -117,14 +117,16 @@ class BackfillRequest:
         return at is not None and self.start <= at < self.end
 
 
-def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> BackfillPlace:
+def begin_or_resume_reading(
+    ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime
+) -> BackfillPlace:
     """Return the cursor of an interrupted reading of leads created since `reads_from`, or a new one at the first page.
 
     Leads created before `fresh_to` are read in full even if unchanged; None means contact data isn't needed. If it is,
     reading starts over when the earlier pages lack it for some of these leads, or when another run came between and
     erased contact data that no row was waiting for.
     """
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         row = session.get(BackfillPlace, ledger.account)
         if row is None or row.reads_from != reads_from or (fresh_to and not _has_contact_data(row, ledger, fresh_to)):
             row = BackfillPlace(
@@ -152,7 +154,7 @@ def store_backfill_cursor(session: Session, ledger: Ledger, resume: str | None) 
 
 def delete_backfill_cursor(ledger: Ledger) -> None:
     """Delete the backfill's cursor."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == ledger.account))
 
 
@@ -187,7 +189,7 @@ def skipped_before_start(
     return list(rows)
 
 
-def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
+def count_from_approved_start(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
     """Make an approved delivery count from the requested start, and flag its lead for planning, which then moves it."""
     delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
     delivery.approved_in = ledger.run
@@ -197,7 +199,7 @@ def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: Backfill
     session.add(lead)
 
 
-def approve_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
+def approve_unfinished_backfill(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
     """Approve for this run the deliveries in the same range that an earlier backfill left open."""
     left_open = (
         col(Delivery.account) == ledger.account,
@@ -209,7 +211,7 @@ def approve_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> N
     session.exec(update(Delivery).where(*left_open).values(approved_in=ledger.run))
 
 
-def approved(session: Session, ledger: Ledger) -> Iterator[Delivery]:
+def approved_deliveries(session: Session, ledger: Ledger) -> Iterator[Delivery]:
     """Yield every delivery that a human approved in this run."""
     mine = (Delivery.account == ledger.account, Delivery.approved_in == ledger.run)
     yield from session.exec(select(Delivery).where(*mine).order_by(col(Delivery.id)))

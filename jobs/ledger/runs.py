@@ -219,7 +219,7 @@ class Ledger:
         self.lock.remember(self.epoch, request)
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def write_transaction(self) -> Iterator[Session]:
         """Open a transaction that commits when the block ends and rolls back if it raises.
 
         Raises:
@@ -337,7 +337,7 @@ def _begin(
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
     """Record the run's exit code, and its night's date if no other run has done that night."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         run = session.get_one(Run, ledger.run)
         run.ended_at, run.exit_code = now, exit_code
         if night is not None and _first_between(session, ledger.account, night, night) is None:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
-from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, read_only
+from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, open_read_only
 from jobs.ledger.schema import Adjustment, DedupKey, Delivery, Start
 from jobs.rules.model import ConversionRoute, CountingStarts
 
@@ -26,7 +26,7 @@ def load_starts(session: Session, account: str) -> dict[tuple[str, str], Countin
     return {place: CountingStarts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
-def record_start(session: Session, account: str, route: ConversionRoute, *, now: datetime) -> None:
+def record_counting_start(session: Session, account: str, route: ConversionRoute, *, now: datetime) -> None:
     """Store a route's start, and one for each label added to its stage.
 
     A start from the settings applies to every label and may change; one taken from the first run never changes. A
@@ -142,7 +142,7 @@ def _in(file: Path) -> list[NeighbouringLedger]:
     with explaining_errors(file):
         if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
             return []
-        with closing(read_only(file)) as connection:
+        with closing(open_read_only(file)) as connection:
             accounts = connection.execute("SELECT account FROM lease").fetchall()
             starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
         owners: defaultdict[str, set[str]] = defaultdict(set)

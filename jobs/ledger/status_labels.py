@@ -158,7 +158,7 @@ def _is_in_use(session: Session, account: str, label: str) -> bool:
     return session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(1)).first() is not None
 
 
-def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
+def hold_leads_of_merged_labels(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
     """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
     moved = {lead for leads in _silent_moves(session, account, meanings, since, in_use=()).values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
@@ -173,7 +173,7 @@ def renames_found(session: Session, account: str) -> list[StatusRename]:
     return list(session.exec(wanted))
 
 
-def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
+def void_overruled_renames(session: Session, account: str, meanings: Meanings) -> bool:
     """Void the renames that the settings contradict, and return whether there were any.
 
     Settings that place the two labels differently overrule what a reading concluded: the entries into the new label
@@ -189,7 +189,7 @@ def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
     return bool(overruled)
 
 
-def as_oplead_writes(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
+def oplead_spelling(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
     """Return a label in Oplead's spelling; if that is unknown, `else_as`, or the normalised label."""
     row = session.get(StatusLabel, (account, label))
     return (row.written if row else None) or else_as or label

@@ -12,7 +12,7 @@ from connectors.crm import LeadDocument, WriteAccepted
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, exit_of, sentence_of, write_outcome_for_json
+from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, print_json, results, say
 
 _MB = 1_000_000
@@ -59,7 +59,7 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
         if json:
             print_json({**_named(document), **write_outcome_for_json(receipt)})
         else:
-            say(f"{document.name}: {sentence_of(receipt, 'added', key=ADMIN, look=look)}")
+            say(f"{document.name}: {write_outcome_sentence(receipt, 'added', key=ADMIN, look=look)}")
         if not isinstance(receipt, WriteAccepted):
             if left := len(documents) - number:
                 sys.stderr.write(f"{counted(left, 'document')} after it not sent.\n")

@@ -89,7 +89,7 @@ def _inbox_file(context: OpleadContext) -> Path:
 
 
 def _by_webhook(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, Heard]:
-    inbox = Inbox.to_read(_inbox_file(context))
+    inbox = Inbox.open_for_reading(_inbox_file(context))
     if inbox is None:
         return {}
     with closing(inbox):

@@ -8,7 +8,7 @@ SUBJECT = "key"
 _ADVICE = "Put the client admin's key where oplead.token points: it alone shows every lead."
 
 
-class Access(StrEnum):
+class KeyAccess(StrEnum):
     """What a key may read."""
 
     GRANTED = "granted"
@@ -17,7 +17,7 @@ class Access(StrEnum):
     """The question could not be asked, or the answer says nothing of the key."""
 
 
-def key_finding(leads: Access, settings: Access, owners: int | None) -> CheckFinding | None:
+def key_finding(leads: KeyAccess, settings: KeyAccess, owners: int | None) -> CheckFinding | None:
     """Return what a key seems to be, judged by what it may read; None if nothing can be said.
 
     Oplead has one for each supplier, who sends leads and hears of them, one for each user, who sees that user's, and
@@ -29,19 +29,19 @@ def key_finding(leads: Access, settings: Access, owners: int | None) -> CheckFin
         owners: how many users or agencies the latest leads belong to; None if they do not say, or are few.
     """
     match leads, settings, owners:
-        case Access.REFUSED, Access.GRANTED, _:
+        case KeyAccess.REFUSED, KeyAccess.GRANTED, _:
             found = "seems to be a supplier's: it reads the platform's settings and no leads, so no night can run by it"
             return CheckFinding(SUBJECT, CheckVerdict.FAILED, found, _ADVICE)
-        case Access.GRANTED, _, 1:
+        case KeyAccess.GRANTED, _, 1:
             found = (
                 "may be one user's: the latest leads all belong to one user or agency, and a user's key hides the "
                 "others', whose conversions would never be sent"
             )
             return CheckFinding(SUBJECT, CheckVerdict.DOUBTFUL, found, _ADVICE)
-        case Access.GRANTED, _, int():
+        case KeyAccess.GRANTED, _, int():
             found = f"seems to be the client admin's: the latest leads belong to {owners} users or agencies"
             return CheckFinding(SUBJECT, CheckVerdict.VERIFIED, found)
-        case Access.GRANTED, _, None:
+        case KeyAccess.GRANTED, _, None:
             found = (
                 "reads leads; whether all of them cannot be told from the latest ones: a user's key would hide the "
                 "others'"

@@ -83,7 +83,7 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
         _print_list(context, leads, contact=contact)
         more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
         say(f"{counted(len(leads), 'lead')}{more}")
-    code = tell_unreadable(unreadable)
+    code = report_unreadable_leads(unreadable)
     return code if every.gap is None else _tell_gap(every.gap)
 
 
@@ -115,7 +115,7 @@ def _tell_gap(gap: str) -> int:
     return Exit.ATTENTION
 
 
-def tell_unreadable(unreadable: Sequence[UnreadableLead]) -> int:
+def report_unreadable_leads(unreadable: Sequence[UnreadableLead]) -> int:
     """Say on stderr which leads could not be read, and return the exit code."""
     for one in unreadable[:_SHOWN]:
         sys.stderr.write(f"lead {one.id or 'without an id'} cannot be read: {one.reason}\n")
@@ -140,13 +140,13 @@ def lead_for_json(lead: Lead, *, contact: bool) -> Mapping[str, object]:
         "status": lead.label,
         "history": [{"status": one.label, "at": one.at.at} for one in lead.history],
         "utm": lead.utm,
-        "click_ids": kinds_of(lead),
+        "click_ids": click_id_kinds_of(lead),
         "click_id_problem": lead.click_id_problem,
     }
     return document | ({"contact": lead.contact} if contact else {})
 
 
-def kinds_of(lead: Lead) -> list[str]:
+def click_id_kinds_of(lead: Lead) -> list[str]:
     """Return the kinds of a lead's click ids."""
     return list(dict.fromkeys(one.kind.value for one in lead.click_ids))
 
@@ -162,7 +162,7 @@ def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tupl
         at = entry.at.at
         yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
     yield "UTM", " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
-    yield "click ids", ", ".join(kinds_of(lead)) or lead.click_id_problem or _NOTHING
+    yield "click ids", ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
     if contact:
         for name, value in _contact_values(lead).items():
             if value:
@@ -176,7 +176,13 @@ def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool)
     for lead in leads:
         who = _contact_values(lead)
         name = " ".join(filter(None, (who["first_name"], who["last_name"])))
-        cells = [lead.id, day_and_time(lead.created_at, zone), lead.label, lead.utm.source, ", ".join(kinds_of(lead))]
+        cells = [
+            lead.id,
+            day_and_time(lead.created_at, zone),
+            lead.label,
+            lead.utm.source,
+            ", ".join(click_id_kinds_of(lead)),
+        ]
         rows.append([escape(cell or _NOTHING) for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])
     results().print(table(*columns, rows=rows))
 
@@ -215,7 +221,7 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
             if start is None or lead.created_at >= start:
                 write(_exported(lead, provider, fields))
                 count += 1
-    code = tell_unreadable(every.unreadable)
+    code = report_unreadable_leads(every.unreadable)
     if every.gap is not None:
         if str(file) != "-":
             say(f"{file}: not written.")

@@ -7,9 +7,9 @@ from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead, lead_to_create, with_reference
-from jobs.oplead_commands.creation.identity import key_of
+from jobs.oplead_commands.creation.identity import creation_key_of
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, outbox_path
-from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, sentence_of, write_outcome_for_json
+from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, print_json, results, say
 
 _PLACES = (
@@ -46,7 +46,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         wanted = replace(wanted, new=replace(wanted.new, key=key))
         creating = LeadCreator(context, outbox, {key: wanted})
         creating.run()
-        outbox.forget_marks()
+        outbox.erase_recognition_marks()
         one = outbox.find([key]).get(key)
     if one is not None and one.is_created and one.content != wanted.new.content:
         return _told_before(context, one, wanted)
@@ -62,7 +62,7 @@ def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
     """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
     last = None
     while (one := outbox.find([key]).get(key)) is not None:
-        last, key = one, key_of(key, one.content, outbox.salt)
+        last, key = one, creation_key_of(key, one.content, outbox.salt)
     return key, last
 
 
@@ -130,7 +130,7 @@ def _told(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, lo
         todo = {"look": look} if isinstance(receipt, Lost) else {}
         print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_of(receipt)})
     else:
-        say(sentence_of(receipt, done, key=key, look=look))
+        say(write_outcome_sentence(receipt, done, key=key, look=look))
         if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
             say(_PLACES)
     return exit_of(receipt)

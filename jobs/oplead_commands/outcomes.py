@@ -25,7 +25,7 @@ def exit_of(receipt: WriteReceipt) -> Exit:
     assert_never(receipt)
 
 
-def sentence_of(receipt: WriteReceipt, done: str, *, key: str, look: str) -> str:
+def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: str) -> str:
     """Return what became of a write and what to do.
 
     Args:

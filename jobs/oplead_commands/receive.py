@@ -19,7 +19,7 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, Signature
+from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, SignatureScheme
 from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring.oplead import webhook_parser
 
@@ -95,7 +95,7 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> Hook:
     signature = None
     if signs is not None:
         key = signs.secret.get_secret_value().encode()
-        signature = Signature(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
+        signature = SignatureScheme(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
     return Hook(
         account=one.account,
         secret=HashedSecret(webhooks.secret.get_secret_value()),
@@ -110,7 +110,7 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> Hook:
 
 def _inbox(one: WebhookAccount) -> Inbox:
     try:
-        return Inbox.to_write(one.inbox)
+        return Inbox.open_for_writing(one.inbox)
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"webhooks.inbox: {one.inbox} cannot be written ({error})") from None
 

@@ -13,7 +13,7 @@ from connectors.records import Lead, LeadId, Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
-from jobs.oplead_commands.outcomes import ADMIN, exit_of, sentence_of, write_outcome_for_json
+from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import print_json, say
 from jobs.rules.model import normalise_label
 from jobs.wiring.texts import lead_id_in
@@ -41,7 +41,7 @@ def official_status_spelling(text: str, *, force: bool) -> str:
     return known or text.strip()
 
 
-def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
+def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
     """Show the change, ask, set one lead's status, and say what became of it."""
     named = named_lead(lead_id)
     try:
@@ -57,11 +57,11 @@ def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> 
     if context.approval.json:
         print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
     else:
-        say(sentence_of(receipt, f"Lead {named} is {label} now", key=ADMIN, look=look))
+        say(write_outcome_sentence(receipt, f"Lead {named} is {label} now", key=ADMIN, look=look))
     return exit_of(receipt)
 
 
-def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
+def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -> int:
     """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
     wanted = read_file(file, force=force)
     tally = Counter(wanted.values())
@@ -84,7 +84,7 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
                 print_json({"lead": lead_id, "label": label, **write_outcome_for_json(receipt)})
             elif not isinstance(receipt, WriteAccepted):
                 look = f"Look at it: `oplead-sync oplead leads get {lead_id}`."
-                problems.append(f"{lead_id}: {sentence_of(receipt, '', key=ADMIN, look=look)}")
+                problems.append(f"{lead_id}: {write_outcome_sentence(receipt, '', key=ADMIN, look=look)}")
             if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
                 break
     if not context.approval.json:

@@ -13,7 +13,7 @@ from connectors.records import Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, sentence_of, write_outcome_for_json
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import print_json, results, say, table
 from jobs.settings.oplead_schema import WebhookSettings
 
@@ -69,7 +69,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
             if isinstance(receipt, Lost) and not force and _is_there(_on_record(writer), writer.event_name(kind), url):
                 receipt = WriteAccepted()
-            told = sentence_of(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
+            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
             _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
             codes.append(exit_of(receipt))
     return max(codes, default=Exit.DONE)
@@ -126,7 +126,7 @@ def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
         look = "Ending it again does no harm."
-        say(f"{subscription_id}: {sentence_of(receipt, 'ended', key=ANY_KEY, look=look)}")
+        say(f"{subscription_id}: {write_outcome_sentence(receipt, 'ended', key=ANY_KEY, look=look)}")
     return exit_of(receipt)
 
 

@@ -33,11 +33,11 @@ AFTER = timedelta(seconds=1)
 def plan_adjustments(run: RunContext) -> None:
     """Update the corrections of every lead that was planned, or got an answer, since the last check."""
     account, now = run.ledger.account, run.now()
-    with run.ledger.writing() as session:
+    with run.ledger.write_transaction() as session:
         leads.flag_expired(session, account, Adjustment, now=now, to_correct=True)
     looking = True
     while looking:
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, account, ids)
             sent = rows_by_lead(session, Delivery, account, ids)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
-from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
+from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, Rank
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, identity, rows_by_lead
 from jobs.rules.decision import (
@@ -34,10 +34,10 @@ from jobs.settings.compile import Rulebook
 def with_missing_value_guard(run: RunContext) -> RunContext:
     """Return the run with the missing-value guard applied to its rules, as planning and sending need them."""
     with run.ledger.reading() as session:
-        return replace(run, book=hold_missing_values(session, run.book))
+        return replace(run, book=withhold_missing_amounts(session, run.book))
 
 
-def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
+def withhold_missing_amounts(session: Session, book: Rulebook) -> Rulebook:
     """Missing-value guard: return rules that withhold conversions whose amount no lead has at the configured path.
 
     If only a few leads have reached a conversion's stage, they may simply have no amount yet; its route stays as it is.
@@ -83,7 +83,7 @@ def plan(run: RunContext) -> PlanningResult:
     with ExitStack() as stack:
         once = [route for route in run.book.routes if route.once is not None]
         candidates = {route.place: stack.enter_context(closing(DedupCandidates())) for route in once}
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
             leads.flag_withheld_for_planning(session, account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
@@ -92,15 +92,15 @@ def plan(run: RunContext) -> PlanningResult:
         planning = True
         while planning:
             run.deps.cancel_token()
-            with run.ledger.writing() as session:
+            with run.ledger.write_transaction() as session:
                 planning = planner.plan_some(session)
-    with run.ledger.writing() as session:
-        deduplication.erase_idle(session, account, run.book.routes, now=now)
+    with run.ledger.write_transaction() as session:
+        deduplication.erase_unmatchable_keys(session, account, run.book.routes, now=now)
         planner.done.same_click = deduplication.count_leads_sharing_clicks(session, run.ledger)
     return planner.done
 
 
-def erase_idle(run: RunContext) -> None:
+def erase_unusable_personal_data(run: RunContext) -> None:
     """Erase the contact hashes and click ids that no future send can use."""
     now = run.now()
     # The oldest click time, by kind, that some platform still accepts.
@@ -108,8 +108,10 @@ def erase_idle(run: RunContext) -> None:
     for sink in run.deps.sinks.values():
         for kind in sink.limits.click_ids:
             accepted[kind] = min(accepted.get(kind, now), now - sink.limits.click_window)
-    with run.ledger.writing() as session:
-        leads.erase_idle(session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted)
+    with run.ledger.write_transaction() as session:
+        leads.erase_unusable_hashes_and_clicks(
+            session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted
+        )
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ class _Planner:
 
     def _candidate(
         self, session: Session, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery]
-    ) -> Candidate | None:
+    ) -> DeduplicationCandidate | None:
         """The lead's conversion on a route, if it already counts or could from tonight on."""
         # The last occurrence only: a retracted one no longer counts.
         delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
@@ -162,7 +164,7 @@ class _Planner:
         on_record = frozenset[str]()
         if delivery is not None and rank is not Rank.NEW:
             on_record = deduplication.dedup_keys_of(session, delivery)
-        return Candidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
+        return DeduplicationCandidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
 
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
         """Every lead to be planned, in batches."""
@@ -234,7 +236,7 @@ class _Planner:
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts) -> None:
         start = self.starts[route.place]
-        entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
+        entry = first_entry(route, lead, start, delivery_key_for(route, lead.id), after=None)
         if entry is not None and entry.origin is not StatusTimeOrigin.BASELINE and entry.at >= start.of(entry.label):
             self.done.filtered_out[route.place] += 1
 
@@ -321,7 +323,7 @@ def judge(
     if lead.excluded:
         return NoSuchConversion(Reason.EXCLUDED)
     if delivery is None:
-        return decide(route, lead, start, key_for(route, lead.id), now=now)
+        return decide(route, lead, start, delivery_key_for(route, lead.id), now=now)
     return decide(
         route,
         lead,
@@ -340,7 +342,7 @@ def _entered_after(delivery: Delivery) -> datetime | None:
     return delivery.at if called_off else delivery.entered_after
 
 
-def key_for(route: ConversionRoute, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
+def delivery_key_for(route: ConversionRoute, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
     """Return the delivery key of a lead's conversion on a route."""
     return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
 
@@ -355,7 +357,7 @@ def new_delivery(
         conversion=route.conversion,
         destination=route.destination,
         occurrence=occurrence,
-        key=key_for(route, lead, occurrence),
+        key=delivery_key_for(route, lead, occurrence),
         entered_after=entered_after,
         state="",
     )

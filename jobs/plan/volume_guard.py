@@ -74,19 +74,19 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
     """
     found: dict[DestinationScope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
-    with run.ledger.writing() as session:
+    with run.ledger.write_transaction() as session:
         outbox.release_held_rows(session, account)
         passes = runs.inbox_runs_before(session, account, run.ledger.run)
         for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
             due = outbox.count_volume_guarded_rows(session, kind, account, destination, conversions, now=now)
-            due += requests.first_sends_of(session, kind, destination, passes)
+            due += requests.count_first_sends(session, kind, destination, passes)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
                 # Count a month of requests only if enough is due to be held.
                 continue
             since = now - timedelta(days=NIGHTS + 2)
-            sends = requests.first_sends(session, kind, account, destination, since=since)
+            sends = requests.first_sends_by_request(session, kind, account, destination, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is Delivery else "corrections"
             what += " since the last night" if passes else ""

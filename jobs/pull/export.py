@@ -23,5 +23,5 @@ def open_export(run: RunContext) -> None:
         until = exports.leads_last_read_at(session, ledger.account)
     export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
     expect_plausible(ledger, run.now(), told=export.newest)
-    with ledger.writing() as session:
-        exports.keep_export(session, ledger.account, export)
+    with ledger.write_transaction() as session:
+        exports.record_export(session, ledger.account, export)

@@ -127,9 +127,9 @@ def read_reported(run: RunContext, *, until: datetime, done: PullResult) -> None
     finally:
         events.record_inbox_position(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
-        with run.ledger.writing() as session:
+        with run.ledger.write_transaction() as session:
             read_to = leads.get_cursor(session, run.ledger.account).since
             # However many runs they are spread over since the last pull that settled every label began.
             since = now if read_to is None else min(now, read_to + run.deps.sync_window.overlap)
-            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=since)
+            status_labels.hold_leads_of_merged_labels(session, run.ledger.account, run.book.meanings, since=since)
     done.complete = not events.unread

@@ -12,10 +12,10 @@ from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import StorableLead, amounts, consent_answer, new_click_ids, where_facts
+from jobs.rules.extraction import StorableLead, amounts, consent_answer, new_click_ids, where_path_values
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
-from jobs.rules.status_changes import ObservedAt, new_status_changes
+from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.webhook_history import webhook_history
 from jobs.run_context import RunContext
 
@@ -198,12 +198,12 @@ def _reading(
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
         ad_personalization=personalization,
-        where=where_facts(wanted.where, lead),
+        where=where_path_values(wanted.where, lead),
         amounts=amounts(wanted.amounts, lead),
         changes=new_status_changes(
             changes,
             lead,
-            ObservedAt(
+            LeadReadTimes(
                 previously=known.seen_at if known else None,
                 started=when.started,
                 ended=ended,
@@ -296,7 +296,7 @@ class DetailFetch:
 
     def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, heard: int, asked: FetchedDetails) -> None:
         account = self.run.ledger.account
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             merged = self._merged(session, found)
             read = [
                 UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, SubstituteLead) and lead not in merged else one

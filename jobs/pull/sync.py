@@ -52,7 +52,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
     except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
         if isinstance(error, Misconfigured):
-            with run.ledger.writing() as session:
+            with run.ledger.write_transaction() as session:
                 # The saved cursor may be exactly what the source refuses.
                 leads.get_cursor(session, run.ledger.account).resume = None
         raise
@@ -76,7 +76,7 @@ def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | No
         Transient: the source kept failing; the next reading resumes there.
     """
     now, window = run.now(), run.deps.sync_window
-    place = requeue.begin_reading(run.ledger, reads_from, fresh_to=fresh_to, now=now)
+    place = requeue.begin_or_resume_reading(run.ledger, reads_from, fresh_to=fresh_to, now=now)
     reading = _RangeReading(run, done, now + window.budget, now, afresh=fresh_to is not None, place=place)
     try:
         since = reads_from if window.style is SyncMode.SINCE else None
@@ -158,7 +158,7 @@ class _ListReading(DetailFetch, ABC):
             self._check_own_pages(asked)
             if len(asked.ids) < len(new):
                 return False
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             self._note_page(session, page)
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store(session, self.run, kept_page, when, self.done)
@@ -178,7 +178,7 @@ class _RangeReading(_ListReading):
             return True
         place = self.place
         with self.run.ledger.reading() as session:
-            known = leads.worth_reading(session, place.account, since=place.reads_from, before=place.started_at)
+            known = leads.leads_worth_reading(session, place.account, since=place.reads_from, before=place.started_at)
         return len(self.read(known).ids) == len(known)
 
     def _is_wanted_fresh(self, session: Session, lead: LeadId) -> bool:
@@ -203,7 +203,7 @@ class _NightReading(_ListReading):
 
     def begin(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
             self.moved_since = place.since and place.since + self.run.deps.sync_window.overlap
             if place.resume is None:
@@ -219,7 +219,7 @@ class _NightReading(_ListReading):
 
         A list that shifted while it was read may have skipped leads, so it doesn't count as a full read.
         """
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
             if began is not None and is_whole and not place.moved:
@@ -284,7 +284,7 @@ class _NightReading(_ListReading):
         """
         with self.run.ledger.reading() as session:
             since = self._oldest_sendable
-            wanted = leads.worth_reading(session, self.run.ledger.account, since=since, before=self.started)
+            wanted = leads.leads_worth_reading(session, self.run.ledger.account, since=since, before=self.started)
         asked = self.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
@@ -301,14 +301,14 @@ class _NightReading(_ListReading):
         That may take several nights.
         """
         account, started, meanings = self.run.ledger.account, self.started, self.run.book.meanings
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             read_since = leads.oldest_reading_time(session, account, since=self._oldest_sendable)
             since = started if self.done.complete else status_labels.newest_unsettled(session, account)
             if since is not None and read_since is not None and read_since >= since:
                 moved_since = self.moved_since or since
                 status_labels.settle_renames(session, self.run.ledger, meanings, since=since, moved_since=moved_since)
             else:
-                status_labels.hold_merges(session, account, meanings, since=self.moved_since or started)
+                status_labels.hold_leads_of_merged_labels(session, account, meanings, since=self.moved_since or started)
             self._move_on(session)
 
     def settle_labels(self, *, is_whole: bool) -> None:
@@ -316,7 +316,7 @@ class _NightReading(_ListReading):
         if self.began is None:
             return
         ledger, meanings, moved_since = self.run.ledger, self.run.book.meanings, self.moved_since or self.began
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             if is_whole:
                 status_labels.settle_renames(session, ledger, meanings, since=self.began, moved_since=moved_since)
             else:
@@ -336,10 +336,10 @@ class _NightReading(_ListReading):
     def hold_merges(self) -> None:
         """Hold leads back until a complete reading tells new statuses from renamed ones."""
         account = self.run.ledger.account
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             since = self.moved_since or leads.get_cursor(session, account).pull_started_at or self.began
             if since is not None:
-                status_labels.hold_merges(session, account, self.run.book.meanings, since=since)
+                status_labels.hold_leads_of_merged_labels(session, account, self.run.book.meanings, since=since)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
         """Ask for leads with open deliveries that the full list didn't show.
@@ -349,7 +349,7 @@ class _NightReading(_ListReading):
         """
         account = self.run.ledger.account
         with self.run.ledger.reading() as session:
-            unlisted = leads.unlisted(session, account, since=whole_since)
+            unlisted = leads.unlisted_open_leads(session, account, since=whole_since)
         asked = self.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.run.ledger.reading() as session:
@@ -369,7 +369,7 @@ class _NightReading(_ListReading):
         if not asked.deleted:
             return
         account, now = self.run.ledger.account, self.run.now()
-        with self.run.ledger.writing() as session:
+        with self.run.ledger.write_transaction() as session:
             leads.record_merged_into(session, account, asked.deleted, asked.merged)
             with_open = leads.with_open_deliveries(session, account)
             missing = len(with_open.intersection(asked.deleted))
@@ -380,7 +380,7 @@ class _NightReading(_ListReading):
                 self.done.deleted += leads.confirm_deleted(
                     session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
                 )
-            leads.note_missing(session, account, asked.deleted, now=now)
+            leads.mark_missing_from_list(session, account, asked.deleted, now=now)
 
 
 MAX_CLOCK_SKEW = timedelta(hours=2)

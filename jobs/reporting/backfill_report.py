@@ -9,8 +9,8 @@ from rich.console import Console
 from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
-from jobs.reporting.run_report import answers_line, print_needs, requests_sent_sentence, what_needs_a_human
-from jobs.reporting.sentences import explain_state, in_words
+from jobs.reporting.run_report import answers_line, print_what_needs_humans, requests_sent_sentence, what_needs_a_human
+from jobs.reporting.sentences import explain_state, value_in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
 from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentResult, RowsToResend
 from jobs.rules.delivery_state import DeliveryState
@@ -31,14 +31,14 @@ class Preview:
     already_sent: AlreadySentResult | None = None
     """Result of applying a file of conversions sent by other means, if one was given."""
 
-    def sum_of(self, stand: str) -> int:
+    def column_total(self, stand: str) -> int:
         """Return the total of one column: sent, waits, withheld, expired or left."""
         return sum(int(getattr(group, stand)) for group in self.groups)
 
     @property
     def question(self) -> str | None:
         """Return the question to confirm; None if nothing would be done."""
-        now, later = self.sum_of("sent"), self.sum_of("waits") + self.sum_of("withheld")
+        now, later = self.column_total("sent"), self.column_total("waits") + self.column_total("withheld")
         parts = [f"send {counted(now, 'conversion')} now"] if now else []
         if later:
             parts.append(
@@ -81,9 +81,9 @@ _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 
 def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
-    if late := preview.sum_of("expired"):
+    if late := preview.column_total("expired"):
         yield f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
-    if left := preview.sum_of("left"):
+    if left := preview.column_total("left"):
         why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
         yield f"{counted(left, 'conversion')} left as is: {why}"
     for (conversion, destination), count in sorted((preview.undated or {}).items()):
@@ -106,10 +106,10 @@ def _already_sent(result: AlreadySentResult) -> Iterator[str]:
     if result.nothing:
         yield f"{counted(result.nothing, 'line')}: the lead has no such conversion"
     if result.unknown:
-        yield f"{counted(len(result.unknown), 'lead')} never read: {in_words(tuple(result.unknown), most=_NAMED)}"
+        yield f"{counted(len(result.unknown), 'lead')} never read: {value_in_words(tuple(result.unknown), most=_NAMED)}"
 
 
-def print_refusals(console: Console, account: AccountPresentation, chosen: RowsToResend) -> None:
+def print_rejections_to_retry(console: Console, account: AccountPresentation, chosen: RowsToResend) -> None:
     """Print what would be sent again, by conversion, destination and platform code."""
     if not chosen.rows:
         console.print("Nothing was rejected that fits.")
@@ -135,7 +135,7 @@ def print_sent(
     if tallies:
         console.print()
         print_states(console, account, tallies)
-    print_needs(console, what_needs_a_human(summary))
+    print_what_needs_humans(console, what_needs_a_human(summary))
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:

@@ -16,7 +16,7 @@ from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict, Lead
 from connectors.text import counted, number
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountPresentation, never_wrap_column, table
-from jobs.reporting.sentences import in_words
+from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import consent_answer
@@ -123,7 +123,9 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
             shape(str(lead.fields.get(asked.path, ""))) for given, lead in answers if given is ConsentAnswer.UNKNOWN
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
-            listed = in_words(tuple(f"<{each}> {number(count)}" for each, count in shapes.most_common()), most=_NAMED)
+            listed = value_in_words(
+                tuple(f"<{each}> {number(count)}" for each, count in shapes.most_common()), most=_NAMED
+            )
             are = "is" if unlisted == 1 else "are"
             yield CheckFinding(
                 f"consent at {asked.path}",
@@ -152,7 +154,9 @@ def _unreadable(made: Forecast) -> CheckFinding:
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
         by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
-    shown = [f"{reason} ({in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]]
+    shown = [
+        f"{reason} ({value_in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]
+    ]
     verdict = CheckVerdict.DOUBTFUL
     advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
     if count >= made.leads:

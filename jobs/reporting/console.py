@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, strip_control_characters
-from jobs.reporting.sentences import in_words, sentence
+from jobs.reporting.sentences import sentence, value_in_words
 from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
@@ -143,7 +143,7 @@ def as_json_value(value: object) -> object:
             title = ANOMALY_TITLES[value.message.id]
             return {"cause": as_json_value(value.cause), "sentence": sentence(value.message), "title": title}
         case Message() | Stop() | DestinationScope():
-            return in_words(value)
+            return value_in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():

@@ -107,7 +107,7 @@ class AdjustmentReport(StandingReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConversionReport(StandingReport):
+class LeadConversionStanding(StandingReport):
     """One conversion of the lead at one destination."""
 
     conversion: str
@@ -151,7 +151,7 @@ class Explanation:
     hashes: Mapping[str, tuple[str, ...]]
     """The kinds of hashed contact data kept, by destination."""
     changes: tuple[StatusEntryReport, ...]
-    verdicts: tuple[ConversionReport, ...]
+    verdicts: tuple[LeadConversionStanding, ...]
 
 
 def print_explanation(console: Console, account: AccountPresentation, lead: Explanation) -> None:
@@ -165,9 +165,9 @@ def print_explanation(console: Console, account: AccountPresentation, lead: Expl
         _print_verdict(console, account, alike)
 
 
-def _grouped(verdicts: Sequence[ConversionReport]) -> list[list[ConversionReport]]:
+def _grouped(verdicts: Sequence[LeadConversionStanding]) -> list[list[LeadConversionStanding]]:
     """Return each delivery alone, then the conversions without a delivery, grouped by reason."""
-    by_reason: dict[str, list[ConversionReport]] = {}
+    by_reason: dict[str, list[LeadConversionStanding]] = {}
     for verdict in verdicts:
         if verdict.state is None:
             by_reason.setdefault(verdict.reason, []).append(verdict)
@@ -234,7 +234,7 @@ def _changes(changes: Sequence[StatusEntryReport], zone: ZoneInfo) -> Table:
     return made
 
 
-def _print_verdict(console: Console, account: AccountPresentation, alike: Sequence[ConversionReport]) -> None:
+def _print_verdict(console: Console, account: AccountPresentation, alike: Sequence[LeadConversionStanding]) -> None:
     """Print one conversion's verdict, or that of several conversions with the same reason."""
     verdict = alike[0]
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
@@ -274,7 +274,7 @@ def _worth(report: StandingReport) -> str:
     return money(Decimal(report.value or 0), report.currency or "")
 
 
-def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _details(verdict: LeadConversionStanding, zone: ZoneInfo) -> list[tuple[str, str]]:
     origin = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
     estimated = ", its click's time estimated" if verdict.click_estimated else ""
     tax = f", tax {verdict.tax}" if verdict.tax else ""

@@ -128,7 +128,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     else:
         console.print(_nothing(night))
     print_section(console, "", [("still open", sentence(each)) for each in summary.review.standing])
-    print_needs(console, _needs(night))
+    print_what_needs_humans(console, _needs(night))
     notices = [
         ("new" if one.is_new else f"since {one.since.astimezone(account.zone):%Y-%m-%d}", one.title)
         for one in night.notices
@@ -278,7 +278,7 @@ def what_needs_a_human(summary: RunSummary) -> list[str]:
     return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
 
 
-def print_needs(console: Console, lines: Sequence[str]) -> None:
+def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
     """Print what needs a human."""
     print_section(console, "[bold yellow]A human is needed[/bold yellow]", bulleted(lines))
 

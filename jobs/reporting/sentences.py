@@ -88,16 +88,16 @@ class _Sentence(Formatter):
     def format_field(self, value: object, spec: str) -> str:
         """Return a value rendered by its spec."""
         if "%s" in spec:
-            return spec.replace("%s", in_words(value, most=_NAMED)) if value else ""
+            return spec.replace("%s", value_in_words(value, most=_NAMED)) if value else ""
         if isinstance(value, int):
             one, _, other = spec.partition("|")
             if other:
                 return one if value == 1 else other
             return counted(value, spec) if spec else number(value)
-        return format(value, spec) if spec else in_words(value)
+        return format(value, spec) if spec else value_in_words(value)
 
 
-def in_words(value: object, *, most: int | None = None) -> str:
+def value_in_words(value: object, *, most: int | None = None) -> str:
     """Return a value in words; a tuple is cut off after `most` items."""
     match value:
         case Message():
@@ -109,7 +109,9 @@ def in_words(value: object, *, most: int | None = None) -> str:
         case Fraction():
             return f"{round(100 * value)} %"
         case tuple():
-            return ", ".join([in_words(each) for each in value[:most]] + (["…"] if most and len(value) > most else []))
+            return ", ".join(
+                [value_in_words(each) for each in value[:most]] + (["…"] if most and len(value) > most else [])
+            )
     return str(value)
 
 
@@ -133,7 +135,7 @@ def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) ->
     return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
 
 
-def incident_words(incident: Incident) -> Notice:
+def incident_notice(incident: Incident) -> Notice:
     """Return the notice of an incident."""
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}

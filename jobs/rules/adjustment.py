@@ -13,19 +13,19 @@ from connectors.records import (
     CorrectionSupport,
     DeliveryKey,
     Event,
-    Limits,
     Money,
+    SinkLimits,
     Target,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, identifiers_for
+from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, contact_hashes_to_send
 from jobs.rules.model import APPOINTMENT_SET, ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_chronological_order
 
 
 @dataclass(frozen=True, slots=True)
-class LeftStage:
+class MoveToUndoingStage:
     """A lead that moved from the conversion's stage to one that undoes it."""
 
     at: datetime
@@ -36,7 +36,7 @@ class LeftStage:
 
 def how_lead_left_stage(
     route: ConversionRoute, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]
-) -> LeftStage | None:
+) -> MoveToUndoingStage | None:
     """Return how the lead left the stage after a conversion that happened `at`; None if the conversion stands.
 
     Only an undoing stage undoes the conversion, and only the conversion's own stage restores it; any other stage
@@ -45,7 +45,7 @@ def how_lead_left_stage(
     if route.undo is None:
         return None
     undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
-    found: LeftStage | None = None
+    found: MoveToUndoingStage | None = None
     has_entered = False
     for when, change in in_chronological_order(route, lead, key):
         if when < at or change.origin is StatusTimeOrigin.RELABEL or change.label == APPOINTMENT_SET:
@@ -53,9 +53,9 @@ def how_lead_left_stage(
         if change.label in own:
             found, has_entered = None, True
         elif change.label in undoing and (has_entered or when > at):
-            found = LeftStage(when if found is None else found.at, is_still_there=True)
+            found = MoveToUndoingStage(when if found is None else found.at, is_still_there=True)
         elif found is not None:
-            found = LeftStage(found.at, is_still_there=False)
+            found = MoveToUndoingStage(found.at, is_still_there=False)
     return found
 
 
@@ -198,13 +198,13 @@ def state_of(reason: Reason) -> DeliveryState:
     )
 
 
-def resends_personal_data(limits: Limits, transport: str) -> bool:
+def resends_personal_data(limits: SinkLimits, transport: str) -> bool:
     """Return whether a correction by this transport resends the whole conversion, personal data included."""
     can = limits.corrects.get(transport)
     return can is not None and can.by_resending
 
 
-def reason_not_to_resend(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None:
+def reason_not_to_resend(lead: LeadFacts, limits: SinkLimits, transport: str) -> Reason | None:
     """Return why a correction that resends personal data may no longer be sent; None if it may."""
     if not resends_personal_data(limits, transport):
         return None
@@ -231,7 +231,7 @@ def event_to_resend(
     if isinstance(consent, Reason):
         return consent
     click = click_for(route, lead, sent.at)
-    identifiers = identifiers_for(route, lead, click)
+    identifiers = contact_hashes_to_send(route, lead, click)
     if click is None and not identifiers:
         return Reason.NO_IDENTIFIER
     return Event(

@@ -12,7 +12,7 @@ from jobs.rules.eligibility import (
     click_for,
     click_ids_of_other_platforms,
     consent_to_send,
-    identifiers_for,
+    contact_hashes_to_send,
     is_selected_by_click_ids,
 )
 from jobs.rules.extraction import NoValue, value_to_send
@@ -92,7 +92,7 @@ def decide(
 
 def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
     click = click_for(route, lead, entry.at)
-    identifiers = identifiers_for(route, lead, click)
+    identifiers = contact_hashes_to_send(route, lead, click)
     spent = None if click or identifiers else click_for(route, lead, entry.at, erased=True)
     opens_at, closes_at = acceptance_window(
         route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers)

@@ -130,7 +130,9 @@ def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> 
     return any(other.value.endswith(f".{click.value}") for other in clicks)
 
 
-def identifiers_for(route: ConversionRoute, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
+def contact_hashes_to_send(
+    route: ConversionRoute, lead: LeadFacts, click: KnownClickId | None
+) -> tuple[Identifier, ...]:
     """Return the contact hashes to send with `click`, or alone where the route allows it."""
     known = lead.identifiers.get(route.destination, ())
     if click is None:

@@ -212,7 +212,7 @@ def consent_answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
     return ConsentAnswer.GRANTED if value in field.granted else ConsentAnswer.UNKNOWN
 
 
-def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
+def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
     """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, Limits, Target
+from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, SinkLimits, Target
 
 AHEAD = timedelta(minutes=5)
 """How far ahead of its observation a reported time may be, to allow for clock skew."""
@@ -162,7 +162,7 @@ class ConversionRoute:
     conversion: str
     destination: DestinationId
     target: Target
-    limits: Limits
+    limits: SinkLimits
     on_creation: bool
     labels: frozenset[str]
     """Normalised labels of its stage and of the stages that imply it."""

@@ -18,7 +18,7 @@ from jobs.rules.model import (
     StatusTimeOrigin,
     normalise_label,
 )
-from jobs.rules.webhook_history import NO_WEBHOOKS, LabelEvent, WebhookHistory
+from jobs.rules.webhook_history import NO_WEBHOOKS, StatusEntryWebhook, WebhookHistory
 
 DATED = frozenset({StatusTimeOrigin.REPORTED, StatusTimeOrigin.WEBHOOK})
 """Origins whose time is the change's own."""
@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedAt:
+class LeadReadTimes:
     """When a lead was read, now and before."""
 
     previously: datetime | None
@@ -44,7 +44,7 @@ class ObservedAt:
 def new_status_changes(
     known: Sequence[StatusEntered],
     lead: Lead,
-    when: ObservedAt,
+    when: LeadReadTimes,
     *,
     zone: ZoneInfo,
     webhooks: WebhookHistory = NO_WEBHOOKS,
@@ -75,7 +75,7 @@ def new_status_changes(
     return [*changes[before:], *_appointment(known, lead, when, webhooks)]
 
 
-def _is_known_by_arrival(event: LabelEvent, changes: Iterable[StatusEntered]) -> bool:
+def _is_known_by_arrival(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
     """Whether a reading before took an event at its arrival, since its own time still lay ahead."""
     return any(
         (change.label, change.at, change.origin) == (event.label, event.arrived, StatusTimeOrigin.WEBHOOK)
@@ -86,7 +86,7 @@ def _is_known_by_arrival(event: LabelEvent, changes: Iterable[StatusEntered]) ->
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
     """Add the changes that are not known yet."""
     for change in found:
-        if not any(same_entry(change, other) for other in changes):
+        if not any(is_known_status_entry(change, other) for other in changes):
             changes.append(change)
 
 
@@ -94,7 +94,7 @@ def _undated(
     label: str,
     changes: Sequence[StatusEntered],
     lead: Lead,
-    when: ObservedAt,
+    when: LeadReadTimes,
     *,
     was_in: str | None,
     zone: ZoneInfo,
@@ -122,7 +122,7 @@ def _undated(
 
 
 def _appointment(
-    known: Sequence[StatusEntered], lead: Lead, when: ObservedAt, webhooks: WebhookHistory
+    known: Sequence[StatusEntered], lead: Lead, when: LeadReadTimes, webhooks: WebhookHistory
 ) -> Iterator[StatusEntered]:
     """Yield the setting of a lead's first appointment, once.
 
@@ -181,7 +181,7 @@ def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
     return change.origin in DATED and (at < lead.created_at or _is_ahead(change))
 
 
-def same_entry(found: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
+def is_known_status_entry(found: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
     """Return whether a dated change is already known: the same entry, or one we had bounded before it was dated."""
     if found.label != other.label and not whatever_label:
         return False
@@ -400,7 +400,7 @@ def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], mo
     if change.after is not None:
         return replace(change, origin=StatusTimeOrigin.BOUNDED)
     found = replace(change, origin=StatusTimeOrigin.REPORTED)
-    if any(same_entry(found, other, whatever_label=True) for other in changes if other.label == move.before):
+    if any(is_known_status_entry(found, other, whatever_label=True) for other in changes if other.label == move.before):
         return replace(change, origin=StatusTimeOrigin.BOUNDED, at=change.seen_at, date_only=False)
     return found
 
@@ -417,7 +417,9 @@ def renamed_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, m
         if change.label == relabel.after and change.origin is not StatusTimeOrigin.RELABEL
     ]
     again = [
-        position for position, change in new if any(same_entry(change, other, whatever_label=True) for other in old)
+        position
+        for position, change in new
+        if any(is_known_status_entry(change, other, whatever_label=True) for other in old)
     ]
     if not again and moved and new:
         again = [max(new, key=lambda pair: (pair[1].at, pair[1].seen_at))[0]]

@@ -18,7 +18,7 @@ class EventTime(NamedTuple):
     date_only: bool = False
 
 
-class LabelEvent(NamedTuple):
+class StatusEntryWebhook(NamedTuple):
     """A webhook about a lead's entry into a status."""
 
     time: EventTime
@@ -32,8 +32,8 @@ class LabelEvent(NamedTuple):
 class WebhookHistory:
     """A lead's history as webhooks tell it, which may lack any of its changes; oldest first."""
 
-    entries: tuple[LabelEvent, ...] = ()
-    repeats: tuple[LabelEvent, ...] = ()
+    entries: tuple[StatusEntryWebhook, ...] = ()
+    repeats: tuple[StatusEntryWebhook, ...] = ()
     """Bodies without an id or a time that came before: a late redelivery, or the lead's return to that status. Only a
     reading of the lead can tell which."""
     appointment_set: EventTime | None = None
@@ -53,8 +53,8 @@ def webhook_history(
     Only an event about a status change tells when the lead entered its status: any other event shows a status that the
     lead may have had for long. An event about an appointment that names no date calls one off.
     """
-    entries: list[LabelEvent] = []
-    repeats: list[LabelEvent] = []
+    entries: list[StatusEntryWebhook] = []
+    repeats: list[StatusEntryWebhook] = []
     set_at: list[EventTime] = []
     seen_at: list[EventTime] = []
     for one, is_repeat in _with_repeats(received):
@@ -62,7 +62,7 @@ def webhook_history(
         time_of_event = _own_time(one, created_at, zone, read_at) or EventTime(arrived)
         if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:
             label = normalise_label(one.event.label)
-            (repeats if is_repeat else entries).append(LabelEvent(time_of_event, label, arrived))
+            (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, arrived))
         if one.event.kind is not None and one.event.appointment_at is not None:
             (set_at if one.event.kind is EventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(

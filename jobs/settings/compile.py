@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
-from connectors.records import AssumedTarget, ClickIdKind, DestinationId, Limits, Target
+from connectors.records import AssumedTarget, ClickIdKind, DestinationId, SinkLimits, Target
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
 from jobs.rules.model import (
     ConversionRoute,
@@ -150,7 +150,7 @@ _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
 IGNORED = ""
 """The meaning of a label in `ignored_statuses`; no stage can have this name."""
 
-AllLimits = Mapping[DestinationId, Limits]
+AllLimits = Mapping[DestinationId, SinkLimits]
 
 
 def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:

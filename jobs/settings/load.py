@@ -31,11 +31,11 @@ from jobs.settings.lint import inconsistency_findings, lint_warnings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
-from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address, state_path
+from jobs.settings.types import OneOrMore, Slug, Strict, Text, ledger_address, state_path
 
 
 @dataclass(frozen=True, slots=True)
-class Valid:
+class ValidSettings:
     """A configuration that can run."""
 
     settings: Settings
@@ -46,7 +46,7 @@ class Valid:
 
 
 @dataclass(frozen=True, slots=True)
-class Invalid:
+class InvalidSettings:
     """A configuration that must not run, with everything wrong with it, in file order."""
 
     problems: tuple[SettingsProblem, ...]
@@ -54,7 +54,7 @@ class Invalid:
     """The `.env` beside the settings file."""
 
 
-Loaded = Valid | Invalid
+Loaded = ValidSettings | InvalidSettings
 
 
 def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loaded:
@@ -73,8 +73,8 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
     env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:
-        return Invalid(document.problems(findings, path), env_file)
-    return Valid(settings, document.problems(lint_warnings(document.tree), path), env_file)
+        return InvalidSettings(document.problems(findings, path), env_file)
+    return ValidSettings(settings, document.problems(lint_warnings(document.tree), path), env_file)
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -239,7 +239,9 @@ class PartialSettings:
     """The `.env` beside the settings file."""
 
 
-def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[str] = ()) -> PartialSettings | Invalid:
+def load_partial(
+    path: Path, environ: Mapping[str, str], *, needed: Collection[str] = ()
+) -> PartialSettings | InvalidSettings:
     """Load what an unfinished file holds so far; never raises, whatever the file holds.
 
     `needed` are the optional keys that must be valid if the file has them.
@@ -251,7 +253,7 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
     if settings is None or findings:
-        return Invalid(document.problems(findings, path), env_file)
+        return InvalidSettings(document.problems(findings, path), env_file)
     for name in _OPTIONAL:
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
@@ -277,7 +279,7 @@ def _state(keys: Mapping[str, Tree], folder: Path) -> Path | None:
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         with suppress(ValueError):
-            return state_path(state_address(state, account=account, folder=folder))
+            return state_path(ledger_address(state, account=account, folder=folder))
     return None
 
 

@@ -45,10 +45,10 @@ from jobs.settings.types import (
     Strict,
     Text,
     YesNo,
-    one_or_many,
-    state_address,
+    ledger_address,
+    wrap_single_item,
 )
-from jobs.timetable import by_cron
+from jobs.timetable import cron_timetable
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
@@ -385,7 +385,7 @@ def _a_known_zone(name: str) -> str:
 
 
 def _nights_of_a_cron(expression: str) -> str:
-    by_cron(expression, ZoneInfo("UTC"))
+    cron_timetable(expression, ZoneInfo("UTC"))
     return expression
 
 
@@ -458,11 +458,12 @@ class Settings(Strict):
     """Which leads are test leads."""
     google_ads: Annotated[
         tuple[GoogleAdsSettings, ...],
-        BeforeValidator(one_or_many, json_schema_input_type=GoogleAdsSettings | list[GoogleAdsSettings]),
+        BeforeValidator(wrap_single_item, json_schema_input_type=GoogleAdsSettings | list[GoogleAdsSettings]),
     ] = ()
     """One Google Ads destination, or a list of them."""
     meta: Annotated[
-        tuple[MetaSettings, ...], BeforeValidator(one_or_many, json_schema_input_type=MetaSettings | list[MetaSettings])
+        tuple[MetaSettings, ...],
+        BeforeValidator(wrap_single_item, json_schema_input_type=MetaSettings | list[MetaSettings]),
     ] = ()
     """One Meta destination, or a list of them."""
     conversions: Annotated[tuple[ConversionSettings, ...], Field(min_length=1)]
@@ -485,7 +486,7 @@ class Settings(Strict):
     def _a_file_of_this_machine(cls, state: str | None, info: ValidationInfo) -> str | None:
         if not isinstance(info.context, ReferenceResolver):
             return state
-        return state_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
+        return ledger_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
 
     @field_validator("conversions", "meta")
     @classmethod

@@ -39,7 +39,7 @@ def write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
     return _new({**survey.shown_at, **survey.write}, WriteSettings, written)
 
 
-def subscription_settings(survey: Survey, written: Tree) -> dict[str, Written]:
+def new_subscription_settings(survey: Survey, written: Tree) -> dict[str, Written]:
     """Return what is specified of `webhooks.subscriptions`, likewise."""
     return _new(survey.subscriptions, SubscriptionSettings, _within(written, "subscriptions"))
 

@@ -90,12 +90,12 @@ def remove_google_id_hyphens(value: object) -> object:
     return found.replace("-", "") if isinstance(found := accept_numeric_id(value), str) else found
 
 
-def one_or_many(value: object) -> object:
+def wrap_single_item(value: object) -> object:
     """Wrap a single item in a list, so that `Gagné` means `[Gagné]`."""
     return value if isinstance(value, list | tuple) or value is None else [value]
 
 
-def true_or_false(value: object) -> object:
+def parse_yaml_boolean(value: object) -> object:
     """Parse YAML 1.2's `true` and `false` in any case; `yes` and `oui` are rejected, not guessed."""
     if not isinstance(value, str):
         return value
@@ -105,7 +105,7 @@ def true_or_false(value: object) -> object:
 
 
 def _resolved(resolve: Callable[[ReferenceResolver, str], object]) -> Callable[[object, ValidationInfo], object]:
-    """Return a validator that resolves text; without `References` in the context, as without a file, it is kept."""
+    """Return a validator that resolves text; without `ReferenceResolver` in the context, as without a file, it is kept."""
 
     def validate(value: object, info: ValidationInfo) -> object:
         return (
@@ -174,17 +174,17 @@ Path_ = Annotated[
     Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
 ]
 """A dotted path into a lead, such as `leadData.consent`."""
-Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
+Several = BeforeValidator(wrap_single_item, json_schema_input_type=str | list[str])
 OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
 Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]
 StageNames = Annotated[tuple[Slug, ...], Several]
-YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
+YesNo = Annotated[bool, BeforeValidator(parse_yaml_boolean, json_schema_input_type=bool)]
 
 
 T = TypeVar("T")
 
 
-def read_as(kind: type[T], text: str) -> T:
+def parse_as_type(kind: type[T], text: str) -> T:
     """Read a text as one of these types.
 
     Raises:
@@ -213,11 +213,11 @@ _SQLITE = "sqlite:///"
 
 
 def state_path(address: str) -> Path:
-    """Return the file of an address that `state_address` returned."""
+    """Return the file of an address that `ledger_address` returned."""
     return Path(address.removeprefix(_SQLITE))
 
 
-def state_address(state: str | None, *, account: str, folder: Path) -> str:
+def ledger_address(state: str | None, *, account: str, folder: Path) -> str:
     """Return the ledger's address with an absolute path; the default is `ACCOUNT.db` in `folder`.
 
     A relative path starts at `folder`, the configuration file's own, not at the working directory: otherwise a run

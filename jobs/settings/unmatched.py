@@ -43,7 +43,7 @@ def paths_named_in(file: FilePath) -> frozenset[str]:
     return frozenset(path for _, path in _named_paths(read_file(file).tree))
 
 
-def wanted_in(file: FilePath) -> frozenset[str]:
+def paths_named_besides_fields(file: FilePath) -> frozenset[str]:
     """Return the paths that a settings file names, except where `oplead.fields` are; empty if it cannot be read."""
     return frozenset(path for at, path in _named_paths(read_file(file).tree) if at[0] != "oplead")
 
@@ -152,7 +152,7 @@ def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
     return [(path, since) for path, since in starts if since is not None]
 
 
-def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
+def notes_on_future_starts(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
     """Return a note for each start that is still in the future."""
     findings = [
         SettingsFinding(

@@ -67,7 +67,7 @@ class Inbox:
     """One account's inbox; use each instance from one thread at a time."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Use an open connection to a file; see `to_write` and `to_read`."""
+        """Use an open connection to a file; see `open_for_writing` and `open_for_reading`."""
         self._connection = connection
         self._path = path
         self._file = _identity(path)
@@ -75,7 +75,7 @@ class Inbox:
         """The ids of the rows that could not be read and were left out."""
 
     @classmethod
-    def to_write(cls, path: Path) -> Self:
+    def open_for_writing(cls, path: Path) -> Self:
         """Open the inbox for the receiver, creating it if it is missing; only its owner may read it."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -87,7 +87,7 @@ class Inbox:
         return cls(connection, path)
 
     @classmethod
-    def to_read(cls, path: Path) -> Self | None:
+    def open_for_reading(cls, path: Path) -> Self | None:
         """Open the inbox for a reader; None if no receiver has ever made one."""
         if not path.exists() or not path.stat().st_size:
             return None

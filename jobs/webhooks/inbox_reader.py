@@ -63,7 +63,7 @@ class InboxReader:
         if self._path is None or self.problem is not None:
             return otherwise
         try:
-            self._inbox = self._inbox or Inbox.to_read(self._path)
+            self._inbox = self._inbox or Inbox.open_for_reading(self._path)
             return otherwise if self._inbox is None else question(self._inbox)
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             # ValueError, TypeError: the time of the latest arrival is damaged.

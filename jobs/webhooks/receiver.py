@@ -33,7 +33,7 @@ _log = structlog.stdlib.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class SignatureScheme:
     """How a sender signs: an HMAC over the raw body."""
 
     header: str
@@ -91,7 +91,7 @@ class Hook:
     secret: HashedSecret
     header: str | None
     """The header that carries the secret; if None, the path ends in it."""
-    signature: Signature | None
+    signature: SignatureScheme | None
     largest: int
     """The largest body to take, in bytes."""
     rate: Rate

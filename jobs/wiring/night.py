@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from connectors.clock import MachineClock, SandboxClock
 from connectors.http import CancelToken
-from connectors.ports import Clock, ConversionSink, Inspects, Pings
+from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector
 from connectors.records import DestinationId
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
@@ -44,7 +44,7 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
 
 
 @contextmanager
-def connect(
+def open_connectors(
     settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = never_cancelled
 ) -> Iterator[tuple[Rulebook, Deps]]:
     """Yield one account's rules and connectors, and close them on exit; `cancel_token` is called before each request.
@@ -71,7 +71,7 @@ def inbox_of(settings: Settings) -> InboxReader:
     return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
 
 
-def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
+def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:
     """Yield a factory for each destination's platform inspector.
 
     A factory raises `Misconfigured` if the destination's credentials cannot be used.
@@ -88,7 +88,7 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
         yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
 
 
-def rules_alone(settings: Settings) -> Rulebook:
+def compile_rules_only(settings: Settings) -> Rulebook:
     """Compile the settings without any connector: no key is read and no vendor library is loaded."""
     from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
@@ -191,7 +191,7 @@ _FINGERPRINT_DIGITS = 12
 """Enough digits to tell a few addresses apart, too few to confirm a guessed one."""
 
 
-def configured_dead_mans_switch(settings: Settings) -> Pings | None:
+def configured_dead_mans_switch(settings: Settings) -> DeadMansSwitchPinger | None:
     """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None

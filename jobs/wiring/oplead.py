@@ -125,7 +125,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
     if write.via == "form":
         if write.form is None:
             raise Misconfigured("oplead.write.via is form, and oplead.write.form is missing: its token and its form")
-        form = platform.FormOptions(
+        form = platform.FormImportOptions(
             token=write.form.token.get_secret_value(),
             form=write.form.form,
             url=str(write.form.url),

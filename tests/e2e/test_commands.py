@@ -24,7 +24,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger.runs import hold_account, hold_lock
-from jobs.wiring.night import connect, open_clock, rules_alone
+from jobs.wiring.night import compile_rules_only, open_clock, open_connectors
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
@@ -724,8 +724,8 @@ def test_rules_without_connections_equal_those_of_a_run(company, transport):
     company.use_meta()
     company.settings["google_ads"]["transport"] = transport
     settings = company.read_settings()
-    with open_clock(settings) as clock, connect(settings, clock) as (book, _):
-        assert book == rules_alone(settings)
+    with open_clock(settings) as clock, open_connectors(settings, clock) as (book, _):
+        assert book == compile_rules_only(settings)
 
 
 def _received(company):

@@ -14,7 +14,7 @@ from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.oplead_commands.feedback import feedback
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
-from jobs.oplead_commands.statuses import set_one
+from jobs.oplead_commands.statuses import set_lead_status
 from jobs.run_context import Deps, RunContext
 from jobs.webhooks.inbox import Inbox
 from tests import quick
@@ -53,7 +53,7 @@ def created(oplead):
 
 def hear(oplead, lead_id, label, at=None, received_at=RECEIVED):
     """Have the receiver take a webhook."""
-    inbox = Inbox.to_write(oplead.folder / "maison-durand.inbox.db")
+    inbox = Inbox.open_for_writing(oplead.folder / "maison-durand.inbox.db")
     event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(lead_id), label, Moment(at) if at else None)
     inbox.append([ReceivedEvent(event, received_at, f"{lead_id} {label} {at}", is_unique=True)])
     inbox.close()
@@ -107,7 +107,7 @@ def test_a_status_set_in_oplead_comes_back_through_the_receiver(running, tmp_pat
     with receiver:
         assert Exit.DONE == oplead.run(import_file, file, ImportOptions())
         treated, silent = created(oplead)
-        assert Exit.DONE == oplead.run(set_one, treated, "En cours", force=False)
+        assert Exit.DONE == oplead.run(set_lead_status, treated, "En cours", force=False)
         assert 1 == running.oplead.deliver()["delivered"]
         said = told(oplead, capsys)
 

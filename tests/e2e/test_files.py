@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import WrongClock
-from connectors.oplead.files.columns import Columns
+from connectors.oplead.files.columns import LeadColumns
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from jobs.ledger import schema
 from jobs.ledger.runs import hold_account
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch, PullResult
 from jobs.run_context import RunContext
-from jobs.wiring.night import connect, open_clock
+from jobs.wiring.night import open_clock, open_connectors
 from tests.e2e.support import exports
 from tests.e2e.support.traffic import GRAPH, INGEST
 from tests.e2e.support.typed import type_in
@@ -223,14 +223,14 @@ def test_file_that_grows_while_it_is_read_is_refused(company, monkeypatch):
     """It may be only half written."""
     path = export(company, at=company.START + DAY)
     before = state_of(company)
-    lead = Columns.lead
+    lead = LeadColumns.lead
 
     def growing(self, cells):
         with path.open("ab") as more:
             more.write(b"L-99;")
         return lead(self, cells)
 
-    monkeypatch.setattr(Columns, "lead", growing)
+    monkeypatch.setattr(LeadColumns, "lead", growing)
     summary = company.night()
 
     assert summary.source_stopped is not None
@@ -378,7 +378,7 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
     settings = company.read_settings()
     with (
         open_clock(settings) as clock,
-        connect(settings, clock) as (book, deps),
+        open_connectors(settings, clock) as (book, deps),
         hold_account(company.state, settings.account, "retry", now=clock.now()) as ledger,
     ):
         run = RunContext(ledger, book, deps)

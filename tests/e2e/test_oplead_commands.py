@@ -490,9 +490,9 @@ def test_another_status_takes_force(oplead, capsys):
     """The guide names three."""
     new = oplead.create(capsys)
     with pytest.raises(UsageError, match="write --force"):
-        oplead.run(statuses.set_one, new, "Gagné", force=False)
+        oplead.run(statuses.set_lead_status, new, "Gagné", force=False)
 
-    assert Exit.DONE == oplead.run(statuses.set_one, new, "Gagné", force=True)
+    assert Exit.DONE == oplead.run(statuses.set_lead_status, new, "Gagné", force=True)
     assert "Gagné" == oplead.lead(new)["status"]
 
 
@@ -511,7 +511,7 @@ def test_after_a_lost_answer_the_lead_is_read_and_set_again_only_if_it_differs(o
     path = f"/v1/leads/{new}/status"
     oplead.fail(path, kind)
 
-    assert Exit.DONE == oplead.run(statuses.set_one, new, "Nurserie", force=False)
+    assert Exit.DONE == oplead.run(statuses.set_lead_status, new, "Nurserie", force=False)
     get = f"GET /v1/leads/{new}"
     assert [get, f"PUT {path}", get, *([f"PUT {path}"] if again else [])] == [
         entry for entry in oplead.log if new in entry
@@ -525,7 +525,7 @@ def test_a_lost_status_that_cannot_be_looked_up_needs_a_human(oplead, capsys):
     oplead.fail(f"/v1/leads/{new}/status", FaultKind.CUT_AFTER)
     oplead.fail(f"/v1/leads/{new}", status=403, count=2)
 
-    assert Exit.ATTENTION == oplead.run(statuses.set_one, new, "Nurserie", force=False)
+    assert Exit.ATTENTION == oplead.run(statuses.set_lead_status, new, "Nurserie", force=False)
     assert "Nobody knows whether it was written" in capsys.readouterr().out
 
 
@@ -534,7 +534,7 @@ def test_a_file_of_statuses_is_set_row_by_row(oplead, capsys):
     one, two = oplead.create(capsys), oplead.create(capsys)
     file = quote(oplead.folder, "s.csv", f"ID;Statut\n{one};en cours\nL-none;Nurserie\n{two};Nurserie\n".encode())
 
-    code = oplead.run(statuses.set_many, file, force=False)
+    code = oplead.run(statuses.set_statuses_from_file, file, force=False)
 
     said = capsys.readouterr().out
     assert Exit.ATTENTION == code
@@ -567,7 +567,9 @@ def test_a_file_of_statuses_stops_after_ten_lost_answers_and_names_what_is_left(
     receipts = iter([WriteAccepted(), *[Lost("no answer")] * 12])
     monkeypatch.setattr(statuses, "set_and_confirm_status", lambda *_: next(receipts))
 
-    code = oplead.run(statuses.set_many, quote(oplead.folder, "s.csv", f"id,status\n{lines}".encode()), force=False)
+    code = oplead.run(
+        statuses.set_statuses_from_file, quote(oplead.folder, "s.csv", f"id,status\n{lines}".encode()), force=False
+    )
 
     said = " ".join(capsys.readouterr().out.split())
     assert Exit.ATTENTION == code
@@ -592,7 +594,7 @@ def test_a_file_with_a_mistake_sets_nothing(oplead, text):
     before = len(oplead.log)
 
     with pytest.raises(UsageError, match=re.escape(BAD_STATUS_FILES[text])):
-        oplead.run(statuses.set_many, quote(oplead.folder, "s.csv", text.encode()), force=False)
+        oplead.run(statuses.set_statuses_from_file, quote(oplead.folder, "s.csv", text.encode()), force=False)
 
     assert before == len(oplead.log)
 
@@ -627,7 +629,7 @@ def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
         assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], None))
     new = documented(capsys.readouterr().out)["id"]
 
-    code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
+    code = oplead.run(statuses.set_lead_status, new, "Nurserie", force=False, key=key)
 
     said = capsys.readouterr().out
     assert (Exit.CONFIGURATION if key == SUPPLIER_KEY else Exit.DONE) == code

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.nightly import RenamedError
+from jobs.nightly import RenamedIdError
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -42,7 +42,7 @@ def test_renamed_conversion_without_was_is_refused(company):
     asked = len(company.arrivals)
 
     with pytest.raises(
-        RenamedError, match=re.escape("write `was: sale` under it. If it is a new one, write `was: none`")
+        RenamedIdError, match=re.escape("write `was: sale` under it. If it is a new one, write `was: none`")
     ):
         company.night()
 

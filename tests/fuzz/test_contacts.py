@@ -129,7 +129,7 @@ def test_only_valid_contact_data_is_hashed(contact):
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
         assert one.sha256 != sha256("")
     if found["meta"]:
-        assert meta.is_enough({one.kind for one in found["meta"]})
+        assert meta.is_enough_to_identify({one.kind for one in found["meta"]})
 
 
 def sha256(text):

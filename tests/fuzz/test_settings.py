@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jobs.settings
-from jobs.settings import Invalid, Valid, load
+from jobs.settings import InvalidSettings, ValidSettings, load
 from tests.fuzz.corpus import lines
 from tests.fuzz.effort import FUZZ, SECONDS, SLOW, in_time
 
@@ -151,8 +151,8 @@ def answer_to(folder, content):
     (folder / "key.json").write_text('{"type": "service_account", "private_key": "s3cr3t-Zq9"}', encoding="utf-8")
     with in_time():
         answer = load(path, ENVIRON)
-    problems = answer.notes if isinstance(answer, Valid) else answer.problems
-    assert isinstance(answer, Valid) or problems
+    problems = answer.notes if isinstance(answer, ValidSettings) else answer.problems
+    assert isinstance(answer, ValidSettings) or problems
     text = content.decode(errors="replace").removeprefix("\ufeff")
     for problem in problems:
         assert holds(text, problem)
@@ -226,13 +226,13 @@ def test_long_repetition_is_refused_in_time(tmp_path, piece, before):
     with in_time(20):
         answer = load(path, ENVIRON)
 
-    assert isinstance(answer, Invalid)
+    assert isinstance(answer, InvalidSettings)
 
 
 @pytest.mark.parametrize("text", lines("settings"))
 def test_corpus_files_are_invalid(tmp_path, text):
     """Each has a problem with its place."""
-    assert isinstance(answer_to(tmp_path, text.encode(errors="surrogatepass")), Invalid)
+    assert isinstance(answer_to(tmp_path, text.encode(errors="surrogatepass")), InvalidSettings)
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, WITH_META])
@@ -240,4 +240,4 @@ def test_unmutated_files_are_valid(tmp_path, text, monkeypatch):
     """Otherwise the mutations would prove nothing."""
     monkeypatch.setattr("jobs.settings.references.token_address", lambda path: path)
 
-    assert isinstance(answer_to(tmp_path, text.encode()), Valid)
+    assert isinstance(answer_to(tmp_path, text.encode()), ValidSettings)

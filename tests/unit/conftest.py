@@ -3,12 +3,12 @@
 import pytest
 from sqlmodel import col, select
 
-from jobs.deliver.resolve import ResolvingResult, recover, settle_received_requests
-from jobs.deliver.sender import Sending, deliver
+from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, settle_received_requests
+from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
+from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
@@ -54,20 +54,22 @@ class Account:
     def prepare(self):
         """Read and plan without sending; return what was planned."""
         with self.hold() as ledger:
-            with ledger.writing() as session:
+            with ledger.write_transaction() as session:
                 adopt_settings(session, self.book, now=self.clock.now())
             run = self.run(ledger)
-            recover(run)
+            mark_interrupted_in_doubt(run)
             read(run)
             planned = plan(with_missing_value_guard(run))
             plan_adjustments(run)
-            erase_idle(run)
+            erase_unusable_personal_data(run)
             return planned
 
     def deliver(self, stopped=()):
         """Send what is due; return what changed."""
         with self.hold() as ledger:
-            return deliver(Sending(with_missing_value_guard(self.run(ledger)), self.clock.now(), stopped=stopped))
+            return deliver(
+                SendingOptions(with_missing_value_guard(self.run(ledger)), self.clock.now(), stopped=stopped)
+            )
 
     def resolve(self):
         """Ask for outcomes; return what changed."""

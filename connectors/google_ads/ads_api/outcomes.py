@@ -14,7 +14,7 @@ from connectors.google_ads.platform import SHORTEST_DEFERRAL
 from connectors.records import Outcome, OutcomeClass
 
 
-class Family:
+class ErrorFamily:
     """One family of errors (a field of `ErrorCode`) that an upload may return."""
 
     def __init__(self, default: OutcomeClass, **listed: tuple[str, ...]) -> None:
@@ -23,9 +23,9 @@ class Family:
         self.listed = {OutcomeClass(kind): names for kind, names in listed.items()}
 
 
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: Mapping[str, ErrorFamily] = {
     # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
-    "conversion_upload_error": Family(
+    "conversion_upload_error": ErrorFamily(
         OutcomeClass.BUG,  # such as calls, custom variables and shared credit, which are never sent
         duplicate=(
             "CLICK_CONVERSION_ALREADY_EXISTS",  # the same click and second
@@ -63,7 +63,7 @@ FAMILIES: Mapping[str, Family] = {
             "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
         ),
     ),
-    "conversion_adjustment_upload_error": Family(
+    "conversion_adjustment_upload_error": ErrorFamily(
         OutcomeClass.BUG,  # such as enhancements, never sent, or two adjustments of one conversion in one second
         duplicate=(
             "CONVERSION_ALREADY_RETRACTED",
@@ -84,11 +84,11 @@ FAMILIES: Mapping[str, Family] = {
             "NO_CONVERSION_ACTION_FOUND",
         ),
     ),
-    "not_allowlisted_error": Family(OutcomeClass.FIX_CONFIG),
-    "authentication_error": Family(OutcomeClass.FIX_CONFIG),
-    "authorization_error": Family(OutcomeClass.FIX_CONFIG, bug=("METRIC_ACCESS_DENIED",)),
-    "header_error": Family(OutcomeClass.FIX_CONFIG, bug=("INVALID_LINKED_CUSTOMER_ID",)),
-    "request_error": Family(
+    "not_allowlisted_error": ErrorFamily(OutcomeClass.FIX_CONFIG),
+    "authentication_error": ErrorFamily(OutcomeClass.FIX_CONFIG),
+    "authorization_error": ErrorFamily(OutcomeClass.FIX_CONFIG, bug=("METRIC_ACCESS_DENIED",)),
+    "header_error": ErrorFamily(OutcomeClass.FIX_CONFIG, bug=("INVALID_LINKED_CUSTOMER_ID",)),
+    "request_error": ErrorFamily(
         OutcomeClass.BUG,
         fix_config=(
             "BAD_RESOURCE_ID",  # a request refers only to the accounts and the action
@@ -101,21 +101,21 @@ FAMILIES: Mapping[str, Family] = {
             "UNSUPPORTED_VERSION",
         ),
     ),
-    "partial_failure_error": Family(OutcomeClass.BUG),
-    "quota_error": Family(
+    "partial_failure_error": ErrorFamily(OutcomeClass.BUG),
+    "quota_error": ErrorFamily(
         OutcomeClass.RETRY,
         fix_config=("ACCESS_PROHIBITED",),
         bug=("PAYMENTS_PROFILE_ACTIVATION_RATE_LIMIT_EXCEEDED",),
     ),
-    "internal_error": Family(
+    "internal_error": ErrorFamily(
         OutcomeClass.UNKNOWN,  # after DEADLINE_EXCEEDED, rows may have been recorded
         retry=("INTERNAL_ERROR", "TRANSIENT_ERROR"),
     ),
-    "database_error": Family(
+    "database_error": ErrorFamily(
         OutcomeClass.RETRY,  # documented as "usually … replaced with a more specific error if the request is retried"
         bug=("REQUEST_TOO_LARGE",),
     ),
-    "mutate_error": Family(
+    "mutate_error": ErrorFamily(
         OutcomeClass.BUG,
         fix_config=(
             "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED",
@@ -124,7 +124,7 @@ FAMILIES: Mapping[str, Family] = {
             "RESOURCE_NOT_IN_GOOGLE_ADS",
         ),
     ),
-    "date_error": Family(
+    "date_error": ErrorFamily(
         OutcomeClass.BUG,
         fix_data=(
             "EARLIER_THAN_MINIMUM_DATE",
@@ -134,13 +134,13 @@ FAMILIES: Mapping[str, Family] = {
             "LATER_THAN_MAXIMUM_DATE",
         ),
     ),
-    "field_error": Family(
+    "field_error": ErrorFamily(
         OutcomeClass.BUG, fix_data=("BLOCKED_VALUE", "INVALID_VALUE", "REQUIRED", "VALUE_MUST_BE_UNSET")
     ),
-    "string_format_error": Family(OutcomeClass.FIX_DATA),
-    "string_length_error": Family(OutcomeClass.FIX_DATA),
-    "collection_size_error": Family(OutcomeClass.BUG),
-    "currency_code_error": Family(OutcomeClass.FIX_CONFIG),  # currencies come only from the settings
+    "string_format_error": ErrorFamily(OutcomeClass.FIX_DATA),
+    "string_length_error": ErrorFamily(OutcomeClass.FIX_DATA),
+    "collection_size_error": ErrorFamily(OutcomeClass.BUG),
+    "currency_code_error": ErrorFamily(OutcomeClass.FIX_CONFIG),  # currencies come only from the settings
 }
 """Families an upload may return; a member newer than the library is UNKNOWN."""
 
@@ -219,7 +219,7 @@ GRAVITY = (
 """Error classes, gravest first; a row with several errors takes the gravest one's class and code."""
 
 
-def outcome_class(family: str, name: str) -> OutcomeClass:
+def classify_error(family: str, name: str) -> OutcomeClass:
     """Return the class of an error by family (field name in `ErrorCode`) and member; UNKNOWN if unrecognised."""
     if name in _GENERIC:
         return OutcomeClass.UNKNOWN
@@ -233,7 +233,7 @@ def outcome_class(family: str, name: str) -> OutcomeClass:
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
     """Return the outcome of an error by family and member."""
-    kind = outcome_class(family, name)
+    kind = classify_error(family, name)
     if kind is OutcomeClass.DEFER:
         least = TOO_FRESH.get(name, SHORTEST_DEFERRAL)
         retry_after = max(least, retry_after or least)
@@ -241,7 +241,7 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
     return Outcome(kind, name, words, retry_after, of_target=of_target, final_after=final_after)
 
 
-def gravest(outcomes: Iterable[Outcome]) -> Outcome:
+def most_severe_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the gravest outcome; ties go to one that concerns the whole destination, then to the first."""
     return min(outcomes, key=lambda outcome: (GRAVITY.index(outcome.kind), outcome.of_target))
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from connectors.errors import Misconfigured
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
-from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
+from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, most_severe_outcome
 from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
 from connectors.records import (
     UNREADABLE_EVENT,
@@ -275,7 +275,7 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
         by_row.setdefault(error.row, []).append(error.outcome)
     if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
         return Lost("an answer without a result for each row")
-    return RowOutcomes(tuple(gravest(by_row[row]) if row in by_row else done for row in range(sent)))
+    return RowOutcomes(tuple(most_severe_outcome(by_row[row]) if row in by_row else done for row in range(sent)))
 
 
 def _read_failure(error: CallFailedError, sent: int) -> Receipt:
@@ -300,6 +300,6 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
 def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
     """Return the gravest request-level error, or failing that the gravest row error with its suspect rows."""
     of_request = [error for error in errors if error.row is None or error.row >= sent]
-    outcome = gravest(error.outcome for error in of_request or errors)
+    outcome = most_severe_outcome(error.outcome for error in of_request or errors)
     rows = {error.row for error in errors if error.row is not None and error.outcome.code == outcome.code}
     return Refused(outcome, () if of_request else tuple(sorted(rows)))

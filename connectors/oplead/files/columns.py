@@ -46,7 +46,7 @@ class DamagedIdError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class LeadColumns:
     """The columns that matter, each with its place in a lead."""
 
     places: Mapping[int, str]
@@ -107,23 +107,23 @@ class ExpectedColumns:
     """The fields without which nothing can be sent."""
 
 
-def columns_of(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> Columns:
+def interpret_columns(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> LeadColumns:
     """Return what the columns mean.
 
     Raises:
         Misconfigured: two columns mean the same, one that the settings name is missing, or no column gives what the
             settings need; the message says what to write.
     """
-    places = places_of(path, titles, expected)
+    places = places_of_known_columns(path, titles, expected)
     _expect_apart(path, titles, places)
     _expect_needed(path, titles, places.values(), expected)
     ids = {loosely_normalised_name(one) for one in expected.paths.id}
-    return Columns(
+    return LeadColumns(
         places, frozenset(number for number, place in places.items() if loosely_normalised_name(place) in ids)
     )
 
 
-def places_of(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> dict[int, str]:
+def places_of_known_columns(path: Path, titles: Sequence[str], expected: ExpectedColumns) -> dict[int, str]:
     """Return the places of the columns that are known: those written in the settings, and those with usual titles.
 
     Raises:

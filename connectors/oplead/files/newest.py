@@ -6,7 +6,7 @@ from pathlib import Path
 from connectors.errors import Misconfigured
 from connectors.oplead.files.csv_table import CsvTable
 from connectors.oplead.files.options import FileOptions
-from connectors.oplead.files.table import MB, MOST_COLUMNS, StampedFile, Table
+from connectors.oplead.files.table import MB, MOST_COLUMNS, ExportTable, StampedFile
 
 _LOCKS = ("~$", ".~")
 """How the names of the files begin that Excel and LibreOffice keep beside an open workbook."""
@@ -36,13 +36,13 @@ def newest_file(options: FileOptions) -> StampedFile:
     return newest
 
 
-def open_table(file: StampedFile, options: FileOptions) -> Table:
+def open_export_table(file: StampedFile, options: FileOptions) -> ExportTable:
     """Open a file and find its titles.
 
     Raises:
         Misconfigured: it is damaged, or cannot be read in one certain way; the message says what to write.
     """
-    table: Table
+    table: ExportTable
     if options.kind == "csv":
         table = CsvTable(file.path, encoding=options.encoding, delimiter=options.delimiter)
     else:

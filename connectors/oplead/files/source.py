@@ -9,11 +9,11 @@ from itertools import islice
 from connectors.errors import Misconfigured
 from connectors.oplead.fields import first_instant
 from connectors.oplead.files.checks import AHEAD, expect_as_much, expect_later, expect_recent
-from connectors.oplead.files.columns import Columns, DamagedIdError, ExpectedColumns, columns_of
-from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
+from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.row_index import RowIndex
-from connectors.oplead.files.table import Row, StampedFile, Table
+from connectors.oplead.files.table import ExportTable, Row, StampedFile
 from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
@@ -38,8 +38,8 @@ class _Opened:
     """The file that is read, checked whole."""
 
     file: StampedFile
-    table: Table
-    columns: Columns
+    table: ExportTable
+    columns: LeadColumns
     index: "RowIndex"
     export: Export
     is_vouched_for: bool = False
@@ -120,8 +120,8 @@ class FileSource:
         file = newest_file(self._files)
         expect_recent(file, self._files.max_age, self._clock.now())
         digest = file.sha256()
-        table = open_table(file, self._files)
-        columns = columns_of(file.path, table.titles, self._expected)
+        table = open_export_table(file, self._files)
+        columns = interpret_columns(file.path, table.titles, self._expected)
         index = RowIndex(file)
         try:
             latest = self._read_through(table, columns, index, file.modified_at)
@@ -137,7 +137,9 @@ class FileSource:
         export = Export(exported_at, digest, index.rows, table.titles, latest, table.ends_line)
         return _Opened(file, table, columns, index, export)
 
-    def _read_through(self, table: Table, columns: Columns, index: "RowIndex", until: datetime) -> datetime | None:
+    def _read_through(
+        self, table: ExportTable, columns: LeadColumns, index: "RowIndex", until: datetime
+    ) -> datetime | None:
         """Index every row, and return the latest creation or change before `until`, when the file was written."""
         latest: datetime | None = None
         paths, zone = self._options.fields, self._options.zone

@@ -8,14 +8,20 @@ from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, leaf, normalise, normalise_path
 from connectors.oplead.fields import loosely_normalised_name
-from connectors.oplead.files.columns import Columns, DamagedIdError, ExpectedColumns, expect_known, places_of
-from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.columns import (
+    DamagedIdError,
+    ExpectedColumns,
+    LeadColumns,
+    expect_known,
+    places_of_known_columns,
+)
+from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import FileOptions
-from connectors.oplead.files.table import StampedFile, Table
+from connectors.oplead.files.table import ExportTable, StampedFile
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
-from connectors.oplead.survey.places import FieldLocations, find_places
+from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
 from connectors.oplead.survey.summary import ReadLeads, summary_of
-from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of
+from connectors.oplead.survey.values import Fold, Readable, fields_with_few_values, possible_amount_fields
 from connectors.survey import Suggestion, Survey
 from connectors.text import counted
 
@@ -47,17 +53,17 @@ def survey_file(
         Misconfigured: the file is damaged, or its first line names no column that is known.
     """
     file = newest_file(files)
-    table = open_table(file, files)
+    table = open_export_table(file, files)
     rows = sum(1 for _ in table.rows())
     guess = _Guess.of(file, table, options, files, named)
     step = max(1, rows // leads)
     cells = [row.cells for position, row in enumerate(table.rows()) if position % step == 0][:leads]
     file.expect_unchanged()
     items = [item for row in cells if (item := _item(guess.columns, row))]
-    places = find_places(items, options)
+    places = locate_configured_fields(items, options)
     guess.settle(places, items, readable, fold)
     items = [item for row in cells if (item := _item(guess.columns, row))]
-    places = find_places(items, options)
+    places = locate_configured_fields(items, options)
     how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {counted(rows, 'lead')} in "
     how += f"{counted(len(table.titles), 'column')}."
     read = ReadLeads.of(items, replace(options, fields=places.fields))
@@ -72,12 +78,12 @@ def survey_file(
         suspicions=(*filter(None, [read.problem]), *read.suspicions(places)),
         how=(how,),
         undecided=(*guess.undecided, *lacking),
-        columns=guess.suggested,
+        columns=guess.suggested_columns,
         suggestion=_suggested_fields(places.fields, options.fields),
     )
 
 
-def _item(columns: Columns, cells: Sequence[object]) -> Item:
+def _item(columns: LeadColumns, cells: Sequence[object]) -> Item:
     try:
         return columns.lead(cells)  # type: ignore[arg-type]  # cells of a row
     except DamagedIdError:
@@ -113,7 +119,7 @@ class _Guess:
 
     @classmethod
     def of(
-        cls, file: StampedFile, table: Table, options: OpleadOptions, files: FileOptions, named: frozenset[str]
+        cls, file: StampedFile, table: ExportTable, options: OpleadOptions, files: FileOptions, named: frozenset[str]
     ) -> "_Guess":
         """Place the columns by their titles."""
         titles = table.titles
@@ -125,9 +131,9 @@ class _Guess:
         )
         expected = ExpectedColumns(written, options.fields, named)
         try:
-            known = places_of(file.path, titles, expected)
+            known = places_of_known_columns(file.path, titles, expected)
         except Misconfigured:  # two titles may mean the same: what they hold decides
-            known = places_of(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
+            known = places_of_known_columns(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
         else:
             expect_known(file.path, known)
         taken = {loosely_normalised_name(place) for place in known.values()}
@@ -143,15 +149,15 @@ class _Guess:
         return cls(titles, places, made, written, options, named, undecided)
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> LeadColumns:
         """Every column at its place."""
-        return Columns(self.places, frozenset(one for one in self.places if self._is_id(one)))
+        return LeadColumns(self.places, frozenset(one for one in self.places if self._is_id(one)))
 
     def _is_id(self, column: int) -> bool:
         return loosely_normalised_name(self.places[column]) in map(loosely_normalised_name, self.options.fields.id)
 
     @property
-    def suggested(self) -> Mapping[str, str]:
+    def suggested_columns(self) -> Mapping[str, str]:
         """What to write under `source.columns`."""
         return {**self.written, **{self.titles[column]: place for column, place in sorted(self.chosen.items())}}
 
@@ -171,8 +177,8 @@ class _Guess:
                 self._choose(column, path if is_a_label or not usual else usual[0])
         tree = common_lead_paths(items)
         skipped = frozenset(normalise_path(place) for column, place in self.places.items() if column not in self.made)
-        amounts = [seen.path for seen in amounts_of(tree, items, readable, skipped) if seen.readable]
-        few = few_values_of(tree, items, skipped, fold)
+        amounts = [seen.path for seen in possible_amount_fields(tree, items, readable, skipped) if seen.readable]
+        few = fields_with_few_values(tree, items, skipped, fold)
         # A second question, about personalized ads, has a place of its own.
         consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in leaf(path))
         consents = [path for path in consents if "perso" not in leaf(path)] or consents

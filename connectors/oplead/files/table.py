@@ -34,7 +34,7 @@ def title_of(cell: Cell) -> str:
     return " ".join(strip_control_characters("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
 
 
-class Table(Protocol):
+class ExportTable(Protocol):
     """The rows of one file."""
 
     titles: tuple[str, ...]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from connectors.oplead.field_tree import normalise_path
 from connectors.oplead.options import OpleadOptions, PaginationOptions
-from connectors.oplead.probe.guided import as_specified, specified_places
+from connectors.oplead.probe.guided import options_as_specified, specified_places
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.survey import Basis, FieldMatch
 
@@ -26,7 +26,7 @@ def judge(
 ) -> SettingsBasis:
     """Compare the settings that are suggested with those that were configured and those that are specified."""
     usual = OpleadOptions(token="", zone=configured.zone)
-    specified = as_specified(usual, specification) if specification else None
+    specified = options_as_specified(usual, specification) if specification else None
     rests_on: dict[str, Basis] = {}
     contradictions: list[str] = []
     for name in ("auth", "path_prefix", "leads_path", "lead_path", "pagination", "since_filter"):

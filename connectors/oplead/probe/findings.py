@@ -10,7 +10,7 @@ from connectors.oplead.options import OpleadOptions
 from connectors.oplead.probe.change_filter import FilterSearchResult, LeadDates
 from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.probe.sampling import LeadSample
-from connectors.oplead.survey.places import FieldLocations, find_places
+from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ class ProbeFindings:
     @property
     def fields_in_list(self) -> set[str]:
         """The fields that list entries hold."""
-        return {match.field for match in find_places(self.sample.listed, self.options).matches if match.path}
+        return {
+            match.field for match in locate_configured_fields(self.sample.listed, self.options).matches if match.path
+        }
 
     @property
     def is_dated_by_own_pages(self) -> bool:

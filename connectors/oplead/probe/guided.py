@@ -21,7 +21,7 @@ from connectors.oplead.probe.pagination import PageSearch, PaginationSearchResul
 from connectors.oplead.probe.sampling import LeadSample, adds, read_detail_pages, sample_across_labels
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
-from connectors.oplead.survey.places import FieldLocations, find_places
+from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
 
 MOST_REQUESTS = 5
 AHEAD = timedelta(days=300)
@@ -41,10 +41,10 @@ class ContradictedError(Exception):
 
 def specified_places(specification: Specification, options: OpleadOptions) -> FieldLocations:
     """Return where the fields of the made-up lead are; configured paths come first."""
-    return find_places([specification.lead] if specification.lead else [], options)
+    return locate_configured_fields([specification.lead] if specification.lead else [], options)
 
 
-def as_specified(options: OpleadOptions, specification: Specification) -> OpleadOptions:
+def options_as_specified(options: OpleadOptions, specification: Specification) -> OpleadOptions:
     """Return the options with what the specification says in place of the defaults; what was configured stays."""
     said, usual = specification.paths, OpleadOptions(token="", zone=options.zone)
     paths = (options.path_prefix, options.leads_path, options.lead_path)
@@ -104,7 +104,7 @@ class GuidedLook:
         if not items:
             return None
         options = replace(options, pagination=replace(options.pagination, items=path))
-        listed = LeadList(asker, path, find_places(items, options).fields.id)
+        listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
         front = listed.read(answer)
         paging, pages = self._pages(listed, options.pagination, front)
         options = replace(options, pagination=paging.options)
@@ -143,13 +143,16 @@ class GuidedLook:
         if position is None or page is None or not page.marks:
             if not self.specification.says_pages and search.may_be_cut:
                 raise ContradictedError("no pages are specified, and the list looks cut")
-            return search.as_specified(options, len(front.items)), (front,)
+            return search.pagination_as_specified(options, len(front.items)), (front,)
         if filter_effect(front, page) is not ParameterEffect.OTHER:
             raise ContradictedError("Oplead does not page its list as specified")
         is_end = walk.position_after(position, page.answer, page.marks) is None
         if options.size and len(front.items) < options.size:  # it serves shorter pages than it was asked for
             options = replace(options, size=None, size_param=None)
-        return search.as_specified(options, len(front.items) + len(page.items) if is_end else None), (front, page)
+        return search.pagination_as_specified(options, len(front.items) + len(page.items) if is_end else None), (
+            front,
+            page,
+        )
 
     def _second(self, listed: LeadList, options: PaginationOptions, position: PagePosition) -> ListedPage | None:
         try:
@@ -175,13 +178,13 @@ class GuidedLook:
             if chosen and not details:
                 raise ContradictedError(f"no lead is found at {path}, where its own page is specified to be")
         more = any(adds(items[mark], lead) for mark, lead in details.items())
-        is_more = bool(details) and (more or self.specification.details_add)
+        is_more = bool(details) and (more or self.specification.has_more_in_details)
         return LeadSample(pages, items, path if details else None, details, is_more, None, None)
 
     def _places(self, sample: LeadSample, options: OpleadOptions) -> FieldLocations:
         """Return where fields are; one that is specified may be empty on a few leads."""
         leads = list(sample.complete.values())
-        places = find_places(leads, options)
+        places = locate_configured_fields(leads, options)
         if len(leads) >= _ENOUGH_TO_MISS:
             return places
         specified = {match.field for match in specified_places(self.specification, options).matches if match.path}

@@ -120,7 +120,7 @@ class PageSearch:
         except Misconfigured:
             return None
 
-    def as_specified(self, options: PaginationOptions, seen: int | None) -> PaginationSearchResult:
+    def pagination_as_specified(self, options: PaginationOptions, seen: int | None) -> PaginationSearchResult:
         """Return the pagination that a specification describes, which worked; `seen` counts the leads, if all were."""
         found = self._found(options, f"as the specification says, with {counted(self._count, 'lead')} a page")
         stated = self._first.answer.totals.get(options.total_header or "", found.total)

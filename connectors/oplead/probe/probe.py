@@ -19,7 +19,7 @@ from connectors.oplead.probe.basis import judge
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import Notes, ProbeFindings
-from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
+from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, options_as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
@@ -32,7 +32,7 @@ from connectors.oplead.probe.specification.written import (
 )
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
 from connectors.oplead.probe.verification import settle
-from connectors.oplead.survey.places import find_places
+from connectors.oplead.survey.places import locate_configured_fields
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, with_specified_answers, with_specified_labels
 from connectors.survey import Survey
@@ -110,7 +110,7 @@ class OpleadProbe:
 
     def _guided(self, specification: Specification, notes: Notes) -> Survey | None:
         """Survey as specified; None if the platform answers otherwise, or has no lead."""
-        client = self._open(as_specified(self.client.options, specification))
+        client = self._open(options_as_specified(self.client.options, specification))
         with closing(client):
             try:
                 found = GuidedLook(specification, client).find()
@@ -124,7 +124,7 @@ class OpleadProbe:
 
     def _by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
         configured = self.client.options
-        options = as_specified(configured, specification) if specification else configured
+        options = options_as_specified(configured, specification) if specification else configured
         auth = specification.auth if specification else None
         asker, answer = find_access(options, self._open, MAX_REQUESTS, auth)
         notes.how.extend(access_notes(asker.client.options, configured, auth))
@@ -145,7 +145,7 @@ class OpleadProbe:
     ) -> Survey:
         """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
-        refuse_standing_clock(asker, answer)
+        require_running_clock(asker, answer)
         try:
             path, items = locate(answer.body, options.pagination.items)
         except Misconfigured as error:
@@ -158,7 +158,7 @@ class OpleadProbe:
                 "admin's may see none"
             )
             return Survey(suggestion=suggestion_of(options))
-        listed = LeadList(asker, path, find_places(items, options).fields.id)
+        listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
         said_by = self._said_by(options)
         return self._report(_look(options, listed, listed.read(answer), leads, said_by), notes, specification)
 
@@ -230,7 +230,7 @@ def _look(options: OpleadOptions, listed: LeadList, first: ListedPage, leads: in
     search = PageSearch(listed, first, said_by=said_by)
     paging = search.find()
     sample = take_sample(listed, first, paging, leads)
-    places = find_places(list(sample.complete.values()), options)
+    places = locate_configured_fields(list(sample.complete.values()), options)
     options = replace(options, fields=places.fields)
     dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
     filtering = FilterSearch(search.trials, dates, options, now + AHEAD, said_by=said_by).find()
@@ -245,7 +245,7 @@ _PAUSE = timedelta(seconds=2)
 _LOOKS = 2
 
 
-def refuse_standing_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> None:
+def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> None:
     """Check over several responses that a loopback server's clock runs, if it is far from ours.
 
     Raises:

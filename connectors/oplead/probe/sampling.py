@@ -9,11 +9,11 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.field_tree import common_lead_paths
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.lead_parser import lead_among, objects_in
+from connectors.oplead.lead_parser import candidate_lead_objects, lead_among
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
 from connectors.oplead.probe.pagination import PaginationSearchResult
-from connectors.oplead.survey.places import find_places
+from connectors.oplead.survey.places import locate_configured_fields
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
 _MOST_DETAIL_PAGES = 60
@@ -113,7 +113,7 @@ def _detail_pages(
         return None, {}, False
     if not any(adds(items[mark], lead) for mark, lead in found.items()):
         return path, found, False
-    status_paths = find_places(list(items.values()), options).fields.status
+    status_paths = locate_configured_fields(list(items.values()), options).fields.status
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
     rest = [mark for mark in sample_across_labels(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **read_detail_pages(asker, rest, id_paths, path)}, True
@@ -128,7 +128,7 @@ def read_detail_pages(
         for tried, lead_id in enumerate(ids, 1):
             with suppress(OpleadRefused):
                 answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
-                if (lead := lead_among(objects_in(answer.body), lead_id, id_paths)) is not None:
+                if (lead := lead_among(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
                     found[lead_id] = lead
             if tried > 1 and not found:
                 break

@@ -55,7 +55,7 @@ class FieldLocations:
     """What was sought in vain, in words, by the field that is needed."""
 
 
-def find_places(leads: Sequence[object], options: OpleadOptions) -> FieldLocations:
+def locate_configured_fields(leads: Sequence[object], options: OpleadOptions) -> FieldLocations:
     """Locate each of `oplead.fields`, keeping a configured path that works."""
     return _PlaceSearch(leads, options).find()
 

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
-from connectors.oplead.field_tree import CONTACT, common_lead_paths, key_paths, normalise_path
+from connectors.oplead.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import FieldLocations
-from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of, past_labels_of, surveyed_labels
+from connectors.oplead.survey.values import (
+    Fold,
+    Readable,
+    fields_with_few_values,
+    past_labels_of,
+    possible_amount_fields,
+    surveyed_labels,
+)
 from connectors.records import Lead
 from connectors.survey import Survey
 from connectors.text import counted, number
@@ -73,12 +80,12 @@ def summary_of(
     known = frozenset(map(normalise_path, (*contact, *matched)))
     return Survey(
         leads=len(leads),
-        paths=key_paths(tree, zone),
+        paths=summarise_lead_paths(tree, zone),
         fields=places.matches,
         labels=surveyed_labels(read.records, listed.records, fold),
         past_labels=past_labels_of(listed.records, fold),
         named={path: sum(bool(find(lead, path)) for lead in leads) for path in sorted(named)},
-        few_values=few_values_of(tree, leads, known, fold),
-        amounts=amounts_of(tree, leads, readable, known),
+        few_values=fields_with_few_values(tree, leads, known, fold),
+        amounts=possible_amount_fields(tree, leads, readable, known),
         sources=click_id_kinds_by_source(read.records),
     )

@@ -10,7 +10,7 @@ from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, leaf
 from connectors.oplead.fields import find, shape, text_of
 from connectors.oplead.options import Paths
 from connectors.records import Lead
-from connectors.survey import AmountPath, FewValues, SurveyedLabel
+from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel
 
 Readable = Callable[[str | Decimal], bool]
 """Returns whether an amount can be read unambiguously."""
@@ -97,7 +97,9 @@ def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
     return {text: best[fold(text)] for text in counts}
 
 
-def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
+def fields_with_few_values(
+    tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold
+) -> tuple[PathWithFewValues, ...]:
     """Return the fields with only a few distinct values, consents first.
 
     `tree` is the tree of `leads`; `skipped` holds the normalised paths whose meaning is known, such as contact data.
@@ -106,21 +108,23 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], 
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
 
 
-def with_specified_answers(seen: tuple[FewValues, ...], enums: Mapping[str, tuple[str, ...]]) -> tuple[FewValues, ...]:
+def with_specified_answers(
+    seen: tuple[PathWithFewValues, ...], enums: Mapping[str, tuple[str, ...]]
+) -> tuple[PathWithFewValues, ...]:
     """Return the fields with few values, with the answers to a consent that a specification lists and no lead gave."""
     by_path = {normalise_path(one.path): one for one in seen}
-    completed: dict[str, FewValues] = {}
+    completed: dict[str, PathWithFewValues] = {}
     for path, values in enums.items():
         if any(part in leaf(path) for part in CONSENT_PARTS):
-            one = by_path.get(normalise_path(path), FewValues(path, {}, consent=True))
+            one = by_path.get(normalise_path(path), PathWithFewValues(path, {}, consent=True))
             shown = [value for value in values if _may_be_shown(value, _LONGEST_CHANNEL)][: _FEW + 1]
             counts = {**dict.fromkeys(shown, 0), **one.values}
-            completed[normalise_path(path)] = FewValues(one.path, counts, True, *_answers(counts, leaf(path)))
+            completed[normalise_path(path)] = PathWithFewValues(one.path, counts, True, *_answers(counts, leaf(path)))
     rest = tuple(one for one in seen if normalise_path(one.path) not in completed)
     return (*completed.values(), *rest)
 
 
-def amounts_of(
+def possible_amount_fields(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountPath, ...]:
     """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
@@ -142,7 +146,7 @@ def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
             yield path
 
 
-def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
+def _few(path: str, leads: Sequence[object], fold: Fold) -> PathWithFewValues | None:
     firsts = (next(filter(None, map(text_of, find(lead, path))), None) for lead in leads)
     texts = [text for text in firsts if text]
     spelt, name = _spellings(Counter(texts), fold), leaf(path)
@@ -161,7 +165,7 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
     if empty := len(leads) - counts.total():
         shown[""] = empty
     granted, refused = _answers([text for text, _ in shown.most_common()], name) if consent else ((), ())
-    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
+    return PathWithFewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
 
 
 def _answers(texts: Collection[str], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

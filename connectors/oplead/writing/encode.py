@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
 from connectors.oplead.click_ids import labelled, read_click_ids
-from connectors.oplead.options import FieldPaths, FormOptions, UnlabelledClickIdRules, WritePaths
+from connectors.oplead.options import FieldPaths, FormImportOptions, UnlabelledClickIdRules, WritePaths
 from connectors.records import ClickId
 
 Tree = dict[str, object]
@@ -31,7 +31,7 @@ def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tr
     return body
 
 
-def form_body(lead: LeadToWrite, form: FormOptions) -> Tree:
+def form_body(lead: LeadToWrite, form: FormImportOptions) -> Tree:
     """Return a lead as the form import takes it, with its token and form.
 
     The variables that https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-import-de-leads-oplead names are

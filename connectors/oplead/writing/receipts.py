@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.fields import first, read_json
-from connectors.oplead.lead_parser import as_lead_id, objects_in
+from connectors.oplead.lead_parser import as_lead_id, candidate_lead_objects
 from connectors.oplead.options import Paths
 from connectors.records import Lost
 from connectors.text import strip_control_characters
@@ -88,7 +88,7 @@ def _tells_of_failure(body: object) -> bool:
     """Whether a body, or what it wraps, says that nothing was made, whatever the status."""
     if isinstance(body, list):
         return any(map(_tells_of_failure, body))
-    return body is False or isinstance(body, str) or any(map(_is_failure, objects_in(body)))
+    return body is False or isinstance(body, str) or any(map(_is_failure, candidate_lead_objects(body)))
 
 
 def _is_failure(one: Mapping[str, object]) -> bool:
@@ -113,7 +113,7 @@ def _json(body: bytes) -> object:
 
 
 def _new_id(body: object, ids: Paths) -> str | None:
-    values = (first(one, ids) for one in objects_in(body))
+    values = (first(one, ids) for one in candidate_lead_objects(body))
     return next((text for value in values if (text := as_lead_id(value)) is not None), None)
 
 

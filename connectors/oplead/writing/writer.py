@@ -18,7 +18,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
-from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
+from connectors.oplead.options import Endpoint, FormImportOptions, Paths, WriteOptions
 from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_by_path
 from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.writing.receipts import receipt_of
@@ -142,7 +142,9 @@ class OpleadWriter(OpleadLists):
         answer = client.attempt(endpoint.verb, path, content, leaving=leaving)
         if not isinstance(answer, WriteAnswer):
             return answer
-        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=self._sent(body))
+        return receipt_of(
+            answer, ids=ids, names_lead=endpoint.is_single_lead_endpoint, path=path, sent=self._sent(body)
+        )
 
     def _sent(self, body: Tree | FilePart | None) -> Iterable[str]:
         """Return every text of a request, and the keys: none of them may come back in a reason."""
@@ -156,7 +158,7 @@ def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
     Raises:
         Misconfigured: the endpoint has a place for an id and there is none, or the other way round.
     """
-    if endpoint.names_lead != (about is not None):
+    if endpoint.is_single_lead_endpoint != (about is not None):
         what = "needs {id} once where the lead's id goes" if about is not None else "must not name a lead by {id}"
         raise Misconfigured(f"{endpoint.verb} {endpoint.path} {what}: see oplead.write")
     return client.root + endpoint.path if about is None else client.lead_path(about, endpoint.path)
@@ -173,7 +175,7 @@ def _texts_of(body: Tree | FilePart | None) -> Iterable[str]:
     assert_never(body)
 
 
-def _form_endpoint(form: FormOptions) -> Endpoint:
+def _form_endpoint(form: FormImportOptions) -> Endpoint:
     """Return where the form import is: its client's address has no path of its own."""
     return Endpoint("POST", urlsplit(form.url).path or "/")
 

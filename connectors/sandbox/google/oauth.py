@@ -175,7 +175,7 @@ class OAuthServer:
         return hashlib.sha256(public).hexdigest()[:40]
 
 
-def new_key() -> Key:
+def generate_service_account_key() -> Key:
     """Generate a throw-away service account key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -125,7 +125,7 @@ _APIS = ("data_manager", "google_ads")
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleAcceptance:
+class AcceptedGoogleEvent:
     """An event that passed processing; times are ISO 8601."""
 
     customer: str
@@ -155,7 +155,7 @@ class GoogleAcceptance:
 class CountedGoogleConversion:
     """A counted conversion: its first event, with the latest value, currency and digest."""
 
-    first: GoogleAcceptance
+    first: AcceptedGoogleEvent
     value: float | None
     currency: str
     digest: str
@@ -187,7 +187,7 @@ class GoogleConversionStore:
         self._lines: dict[tuple[str, ...], CountedGoogleConversion] = {}
         self._moments: set[tuple[str, ...]] = set()
 
-    def accept(self, event: GoogleAcceptance) -> None:
+    def accept(self, event: AcceptedGoogleEvent) -> None:
         """Count the event, or adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: it replaces the value and currency, keeps
@@ -201,7 +201,7 @@ class GoogleConversionStore:
             else CountedGoogleConversion(event, event.value, event.currency, event.digest)
         )
 
-    def find(self, event: GoogleAcceptance) -> CountedGoogleConversion | None:
+    def find(self, event: AcceptedGoogleEvent) -> CountedGoogleConversion | None:
         """Return the conversion that this event repeats; None if it is new."""
         apis = (event.api, *_APIS) if self.across_apis else (event.api,)
         return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
@@ -221,7 +221,7 @@ class GoogleConversionStore:
         """Return whether a conversion can no longer change."""
         return line.retracted or (self.zero_is_final and line.restatements > 0 and line.value == 0)
 
-    def is_click_already_counted(self, event: GoogleAcceptance) -> bool:
+    def is_click_already_counted(self, event: AcceptedGoogleEvent) -> bool:
         """Return whether the same API already counted this click for this action at this event time."""
         return bool(event.click) and _moment(event) in self._moments
 
@@ -243,7 +243,7 @@ class GoogleConversionStore:
         for line in from_json(list[CountedGoogleConversion], saved):
             self.put(line)
 
-    def _adjusted(self, line: CountedGoogleConversion, event: GoogleAcceptance) -> CountedGoogleConversion:
+    def _adjusted(self, line: CountedGoogleConversion, event: AcceptedGoogleEvent) -> CountedGoogleConversion:
         if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
             if self.is_final(line):
                 return replace(line, ignored=line.ignored + 1)
@@ -253,7 +253,7 @@ class GoogleConversionStore:
         return replace(line, replays=line.replays + 1, changed_replays=changed)
 
 
-def _moment(event: GoogleAcceptance) -> tuple[str, ...]:
+def _moment(event: AcceptedGoogleEvent) -> tuple[str, ...]:
     return event.customer, event.action, event.click, event.event_time, event.api
 
 
@@ -277,7 +277,7 @@ def _json(line: CountedGoogleConversion) -> dict[str, object]:
     )
 
 
-class GooglePlatform:
+class SandboxGoogleState:
     """The state that the Data Manager and the Google Ads API share. Access it only while holding `lock`.
 
     Attributes:
@@ -295,12 +295,12 @@ class GooglePlatform:
         self.settle: Callable[[datetime], None] = lambda _: None
 
 
-class GoogleApi(Platform):
+class SandboxGoogleApi(Platform):
     """What both APIs have: switches, counters, recent refusals, and the shared book."""
 
-    def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None, switches: Positions) -> None:
+    def __init__(self, now: Callable[[], datetime], google: SandboxGoogleState | None, switches: Positions) -> None:
         """Start empty; if `google` is None, with accounts, clicks and a book of its own."""
-        self.google = google or GooglePlatform()
+        self.google = google or SandboxGoogleState()
         super().__init__(now, switches, self.google.lock)
 
     def settled(self) -> datetime:

@@ -15,7 +15,7 @@ STORE_WINDOW = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class MetaAcceptance:
+class AcceptedMetaEvent:
     """An event of an accepted request; times are ISO 8601."""
 
     dataset: str
@@ -44,7 +44,7 @@ class MetaAcceptance:
 class CountedMetaEvent:
     """A counted event: the latest one counted, the first and latest digests, and the counts."""
 
-    counted: MetaAcceptance
+    counted: AcceptedMetaEvent
     first_digest: str
     digest: str
     accepted_at: str
@@ -60,7 +60,7 @@ class MetaEventStore:
         self._received: dict[tuple[str, ...], str] = {}
         """When the event opening the current deduplication window was received, by deduplication key."""
 
-    def accept(self, event: MetaAcceptance, *, deduplicate: bool) -> None:
+    def accept(self, event: AcceptedMetaEvent, *, deduplicate: bool) -> None:
         """Count the event, or drop it as a duplicate of one already counted.
 
         https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
@@ -97,7 +97,7 @@ class MetaEventStore:
         self._lines = {(each.counted.dataset, each.counted.event_name, each.counted.event_id): each for each in lines}
         self._received = {tuple(key): at for *key, at in saved["received"]}
 
-    def _is_twin(self, event: MetaAcceptance, *, deduplicate: bool) -> bool:
+    def _is_twin(self, event: AcceptedMetaEvent, *, deduplicate: bool) -> bool:
         """Return whether the event duplicates one received inside the window; if not, it opens a new window."""
         store = event.action_source == STORE
         name, window = (event.order_id, STORE_WINDOW) if store else (event.event_id, WINDOW)
@@ -112,7 +112,7 @@ class MetaEventStore:
         return False
 
 
-def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
+def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> AcceptedMetaEvent:
     """Return a valid event as the book counts it."""
     fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
@@ -120,7 +120,7 @@ def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> MetaAcce
     source = str(fields["action_source"])
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
     is_crm = source == "system_generated" and custom.get("event_source") == "crm" and custom.get("lead_event_source")
-    return MetaAcceptance(
+    return AcceptedMetaEvent(
         dataset=dataset,
         event_name=str(fields["event_name"]),
         event_id=str(fields.get("event_id", "")),

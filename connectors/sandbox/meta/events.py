@@ -137,7 +137,7 @@ _CURRENCIES = frozenset(row["code"] for row in read_table("meta/currencies.csv")
 
 
 @dataclass(frozen=True, slots=True)
-class MetaEventContext:
+class MetaEventCheckContext:
     """When a request arrives, and how strictly its events are checked."""
 
     now: datetime
@@ -147,7 +147,7 @@ class MetaEventContext:
     any_click_id: bool
 
 
-def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
+def violations(event: MetaEvent, row: int, arrival: MetaEventCheckContext) -> Iterator[MetaRefusal]:
     """Yield an event's refusals, shape first; the later ones may be consequences of the first."""
     yield from shape_refusals(event, row)
     for rule, field in _broken(event, arrival):
@@ -165,7 +165,7 @@ def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
     return names if lead_id is None else (*names, str(lead_id))
 
 
-def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
+def _broken(event: MetaEvent, arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
     fields, user = event.fields, event.part("user_data")
     is_foreign = arrival.ascii_names and not str(fields.get("event_name")).isascii()
     yield from broken_rules(
@@ -192,7 +192,7 @@ def _source_violations(fields: Mapping[str, object], user: Mapping[str, object])
     )
 
 
-def _time_violations(fields: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
+def _time_violations(fields: Mapping[str, object], arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
     seconds = fields.get("event_time")
     if not isinstance(seconds, int):
         return
@@ -203,7 +203,7 @@ def _time_violations(fields: Mapping[str, object], arrival: MetaEventContext) ->
         yield rules.STORE_TOO_OLD if store else rules.TOO_OLD, "['event_time']"
 
 
-def _user_violations(user: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
+def _user_violations(user: Mapping[str, object], arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
     lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
     is_lead_id = type(lead_id) is int and lead_id in _LEAD_IDS
     is_click_id = arrival.any_click_id or (isinstance(fbc, str) and _CLICK_ID.fullmatch(fbc))

@@ -13,15 +13,15 @@ from typing import Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.meta.book import CountedMetaEvent, MetaAcceptance, MetaEventStore, as_accepted_event
-from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_and_lead_ids, violations
+from connectors.sandbox.meta.book import AcceptedMetaEvent, CountedMetaEvent, MetaEventStore, as_accepted_event
+from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventCheckContext, click_and_lead_ids, violations
 from connectors.sandbox.meta.wire import (
     NAMES,
     TOKENS,
     GraphCall,
     MetaEvent,
     MetaRefusal,
-    events,
+    parse_events,
     read,
     refusal_response,
     throttled_response,
@@ -134,7 +134,7 @@ class MetaPlatform(Platform):
         for name, value in call.parameters.items():
             if name not in _PARAMETERS or not (name == "data" or isinstance(value, str)):
                 raise MetaRefusal(rules.KNOWN_PARAMETERS, name)
-        rows = events(call.parameters.get("data"))
+        rows = parse_events(call.parameters.get("data"))
         if not rows:
             raise MetaRefusal(rules.SOME_EVENTS, "data")
         if len(rows) > MAX_EVENTS:
@@ -144,7 +144,7 @@ class MetaPlatform(Platform):
 
     def _check(self, rows: tuple[MetaEvent, ...]) -> None:
         """Raise `MetaRefusal` for the first event that breaks a rule or has a planted error."""
-        arrival = MetaEventContext(
+        arrival = MetaEventCheckContext(
             self._now(),
             timedelta(seconds=int(str(self.switches["meta_ahead_seconds"]))),
             ascii_names=bool(self.switches["meta_ascii_names"]),
@@ -258,7 +258,7 @@ def _stats(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[str, obje
     return {"data": rows}
 
 
-_FIGURES: Mapping[str, Callable[[MetaAcceptance], tuple[str, ...]]] = {
+_FIGURES: Mapping[str, Callable[[AcceptedMetaEvent], tuple[str, ...]]] = {
     "event": lambda counted: (counted.event_name,),
     "event_total_counts": lambda _: ("total",),
     "event_processing_results": lambda _: ("success",),

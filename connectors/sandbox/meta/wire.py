@@ -171,7 +171,7 @@ def read(request: WireRequest) -> GraphCall:
     return GraphCall(request.method, tuple(path), parameters, dataset)
 
 
-def events(data: object) -> tuple[MetaEvent, ...]:
+def parse_events(data: object) -> tuple[MetaEvent, ...]:
     """Parse the events of a `data` parameter, in any of its forms; raise `MetaRefusal` if it is unreadable."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):

@@ -41,7 +41,7 @@ def json_object(request: WireRequest) -> Fields:
     return body
 
 
-def multipart(request: WireRequest) -> list[Part]:
+def parse_multipart(request: WireRequest) -> list[Part]:
     """Parse a multipart/form-data body (RFC 7578)."""
     if media_type(request) != "multipart/form-data":
         raise RefusedError(415, "the body is multipart/form-data")
@@ -67,7 +67,7 @@ def _headers(text: bytes) -> Message:
     return BytesParser(policy=HTTP).parsebytes(text + b"\r\n\r\n", headersonly=True)
 
 
-def form_fields(request: WireRequest) -> dict[str, str]:
+def parse_flat_form(request: WireRequest) -> dict[str, str]:
     """Parse a flat form: JSON, urlencoded or multipart; of a repeated variable the last value counts."""
     match media_type(request):
         case "application/json":
@@ -75,7 +75,7 @@ def form_fields(request: WireRequest) -> dict[str, str]:
         case "application/x-www-form-urlencoded":
             return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         case "multipart/form-data":
-            parts = (part for part in multipart(request) if part.filename is None)
+            parts = (part for part in parse_multipart(request) if part.filename is None)
             return {part.name: part.content.decode("utf-8", "replace") for part in parts}
     raise RefusedError(415, "the body is JSON, urlencoded or multipart/form-data")
 
@@ -89,7 +89,7 @@ def only(body: Fields, names: Iterable[str], options: OpenQuestionPositions) -> 
     return known
 
 
-def require_callable(url: object) -> None:
+def require_valid_webhook_address(url: object) -> None:
     """Raise RefusedError unless webhooks can go to this address: https, or http on this machine."""
     try:
         parts = urlsplit(url if isinstance(url, str) else "")

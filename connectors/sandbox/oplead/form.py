@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import form_fields
+from connectors.sandbox.oplead.bodies import parse_flat_form
 from connectors.sandbox.oplead.gate import RefusedError, refusal
 from connectors.sandbox.oplead.lead_parts import UTM
 from connectors.sandbox.oplead.leads.rendering import Fields, wire_id
@@ -45,7 +45,7 @@ class SandboxFormImport:
         if request.method != "POST":
             return refusal(405, "forms are sent with POST", {"Allow": "POST"})
         try:
-            fields = self._accepted(form_fields(request))
+            fields = self._accepted(parse_flat_form(request))
         except RefusedError as refused:
             return refusal(refused.status, str(refused))
         lead = self._platform.create(fields, CREATOR)

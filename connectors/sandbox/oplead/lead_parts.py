@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import only, require_callable
+from connectors.sandbox.oplead.bodies import only, require_valid_webhook_address
 from connectors.sandbox.oplead.gate import RefusedError
 from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, instant, paris_wall_time, wire_name
 from connectors.sandbox.oplead.options import OpenQuestionPositions
@@ -19,7 +19,7 @@ Places = Mapping[str, object]
 """What may be written: by wire name, the path of a value in an untranslated lead, or the places within an object."""
 
 
-def lead_parts(body: Fields, shape: ApiShape, options: OpenQuestionPositions) -> dict[str, object]:
+def lead_fields_from_body(body: Fields, shape: ApiShape, options: OpenQuestionPositions) -> dict[str, object]:
     """Return the parts of an untranslated lead that a body in the shape's names writes."""
     container = wire_name("leadData", shape)
     if shape.lead_data != "object" and container in body:
@@ -33,7 +33,7 @@ def lead_parts(body: Fields, shape: ApiShape, options: OpenQuestionPositions) ->
     return parts
 
 
-def require_reachable(lead: Fields) -> None:
+def require_email_or_phone(lead: Fields) -> None:
     """Raise RefusedError unless the lead has an e-mail address or a telephone number."""
     contact = lead.get("contact")
     known = contact if isinstance(contact, Mapping) else {}
@@ -120,7 +120,7 @@ def _checked(path: tuple[str, ...], value: object) -> object:
     if path[-1] == "email" and value.strip() and "@" not in value:
         raise RefusedError(422, "email is an e-mail address")
     if path == ("provider", "url"):
-        require_callable(value)
+        require_valid_webhook_address(value)
     if path == ("appointment", "date"):
         moment = instant(value)
         if moment is None:

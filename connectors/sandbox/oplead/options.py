@@ -44,7 +44,7 @@ class OpenQuestionPositions:
     webhook_secret: str = "sandbox-webhook-secret"  # noqa: S105 - invented; signs nothing but invented leads
     """The signature's key: the only option that takes any text."""
 
-    def switched(self, name: str, value: object) -> "OpenQuestionPositions":
+    def with_option_changed(self, name: str, value: object) -> "OpenQuestionPositions":
         """Return these options with one changed; raise ValueError if it has no such position."""
         if name != "webhook_secret":
             require_position(OPTIONS, name, value)

@@ -60,7 +60,7 @@ def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shap
 
 def known_parameters(shape: ApiShape) -> frozenset[str]:
     """Return the parameters that the list accepts."""
-    filters = {filter_of(shape)} if shape.filters else set()
+    filters = {filter_parameter_name(shape)} if shape.filters else set()
     if shape.filters == "date_from":
         filters.add(UNTIL)
     if shape.pagination in NUMBERED:
@@ -103,14 +103,14 @@ def list_body(leads: Sequence[object], fields: Mapping[str, object], shape: ApiS
     return special.get(shape.envelope, {shape.envelope: leads, **fields})
 
 
-def filter_of(shape: ApiShape) -> str:
+def filter_parameter_name(shape: ApiShape) -> str:
     """Return the name of the filter's parameter."""
     return "updated_since" if shape.filters is True else str(shape.filters)
 
 
 def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: ApiShape) -> Mapping[str, object]:
     """Return the leads that pass the filter; a lead with an unreadable date passes."""
-    name = filter_of(shape)
+    name = filter_parameter_name(shape)
     if shape.filters == "date_from" and (name in query) != (UNTIL in query):
         raise RefusedError(400, f"{name} and {UNTIL} are given together")
     if name not in query:

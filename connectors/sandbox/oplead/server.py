@@ -88,7 +88,7 @@ class OpleadPlatform:
         if name in self.options.positions:
             with self._lock:  # what has happened by now happened under the old position
                 self._collect()
-                self.options = self.options.switched(name, value)
+                self.options = self.options.with_option_changed(name, value)
                 self.subscriptions.take_as_known(self._recorded)
         else:
             self.shape = shape_of({**asdict(self.shape), name: value})

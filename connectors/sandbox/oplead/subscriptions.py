@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from connectors.sandbox.oplead.bodies import require_callable
+from connectors.sandbox.oplead.bodies import require_valid_webhook_address
 from connectors.sandbox.oplead.gate import Caller, RefusedError
 from connectors.sandbox.oplead.leads.rendering import Fields, instant, paris_wall_time
 
@@ -82,7 +82,7 @@ class Subscriptions:
         """Subscribe an address to a kind of event, even a second time."""
         if event not in EVENTS:
             raise RefusedError(422, f"event is one of {', '.join(EVENTS)}")
-        require_callable(url)
+        require_valid_webhook_address(url)
         subscription = Subscription(f"S-{self._next()}", str(event), str(url), owner)
         self.all[subscription.id] = subscription
         return subscription
@@ -111,7 +111,7 @@ class Subscriptions:
         happened: list[Event] = []
         for lead_id, lead in leads().items():
             if isinstance(lead, Mapping):
-                happened += events(lead_id, lead, self._seen.get(lead_id), now)
+                happened += events_since(lead_id, lead, self._seen.get(lead_id), now)
                 self._seen[lead_id] = seen(lead)
         for event in sorted(happened, key=lambda event: event.at):
             self._queue(event, creator(event.lead_id))
@@ -158,7 +158,7 @@ def seen(lead: Fields) -> Seen:
     return Seen(lead.get("status"), len(_history(lead)), _appointment(lead).get("date"))
 
 
-def events(lead_id: str, lead: Fields, known: Seen | None, now: datetime) -> Iterator[Event]:
+def events_since(lead_id: str, lead: Fields, known: Seen | None, now: datetime) -> Iterator[Event]:
     """Yield what has happened to a lead since it was known, each with the lead as it was then.
 
     What has no readable time of its own happened `now`.

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import json_object, multipart, only
+from connectors.sandbox.oplead.bodies import json_object, only, parse_multipart
 from connectors.sandbox.oplead.documents import document
 from connectors.sandbox.oplead.gate import USER_AGENCY, Caller, RefusedError
-from connectors.sandbox.oplead.lead_parts import lead_parts, require_reachable
+from connectors.sandbox.oplead.lead_parts import lead_fields_from_body, require_email_or_phone
 from connectors.sandbox.oplead.leads.book import SandboxLeadStore
 from connectors.sandbox.oplead.leads.rendering import CODES, Fields
 from connectors.sandbox.oplead.options import OpenQuestionPositions
@@ -25,8 +25,8 @@ _LABELS: Final = {
 
 def new_lead(request: WireRequest, caller: Caller, shape: ApiShape, options: OpenQuestionPositions) -> Fields:
     """Return the parts of the lead that a request creates."""
-    parts = lead_parts(json_object(request), shape, options)
-    require_reachable(parts)
+    parts = lead_fields_from_body(json_object(request), shape, options)
+    require_email_or_phone(parts)
     return {"agency": USER_AGENCY, **parts} if caller is Caller.USER else parts
 
 
@@ -34,7 +34,7 @@ def update(
     book: SandboxLeadStore, lead_id: str, request: WireRequest, shape: ApiShape, options: OpenQuestionPositions
 ) -> None:
     """Change some parts of a lead."""
-    if parts := lead_parts(json_object(request), shape, options):
+    if parts := lead_fields_from_body(json_object(request), shape, options):
         book.edit(lead_id, parts)
 
 
@@ -57,7 +57,7 @@ def requested_status_label(asked: object, options: OpenQuestionPositions) -> str
 
 def attach(book: SandboxLeadStore, lead_id: str, request: WireRequest, options: OpenQuestionPositions) -> Fields:
     """Add a document to a lead, and return what is kept of it."""
-    added = document(multipart(request), options.document_mb)
+    added = document(parse_multipart(request), options.document_mb)
     book.attach(lead_id, added)
     return added
 

@@ -43,7 +43,7 @@ class Dice:
         """Return `length` random characters of the alphabet."""
         return "".join(self.pick(alphabet) for _ in range(length))
 
-    def weighted(self, cumulative: Sequence[int]) -> int:
+    def weighted_index(self, cumulative: Sequence[int]) -> int:
         """Return an index, weighted by cumulative weights (`itertools.accumulate`)."""
         return bisect_right(cumulative, self.below(cumulative[-1]))
 
@@ -146,7 +146,7 @@ def _busy(channel: str, local: datetime) -> int:
 
 def draw_creation_time(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
     """Draw a creation time, to the second, weighted by the `totals` that `hourly_arrival_weights` returns."""
-    return start + dice.weighted(totals) * HOUR + timedelta(seconds=dice.below(3600))
+    return start + dice.weighted_index(totals) * HOUR + timedelta(seconds=dice.below(3600))
 
 
 def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:

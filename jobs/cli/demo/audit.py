@@ -50,7 +50,7 @@ class AuditedConversion:
     """How many times the platform counted it."""
 
 
-class Finding(StrEnum):
+class AuditFinding(StrEnum):
     """What the comparison of one delivery found, as printed after the number of such deliveries."""
 
     ALIKE = "counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event"
@@ -68,8 +68,8 @@ class Finding(StrEnum):
     TWICE = "were counted twice, which the ledger does not know"
 
 
-_WRONG = (Finding.DIFFERS, Finding.MISSING_THERE, Finding.MISSING_HERE, Finding.TWICE)
-Comparison = Counter[tuple[Finding, str]]
+_WRONG = (AuditFinding.DIFFERS, AuditFinding.MISSING_THERE, AuditFinding.MISSING_HERE, AuditFinding.TWICE)
+Comparison = Counter[tuple[AuditFinding, str]]
 """How many deliveries there are of each finding and reason; the reason is empty unless `UNDECIDED`."""
 
 
@@ -105,13 +105,13 @@ def compare(
     made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
         made[each.key].append(each)
-    found: Comparison = Counter({(finding, ""): 0 for finding in (Finding.ALIKE, *_WRONG)})
+    found: Comparison = Counter({(finding, ""): 0 for finding in (AuditFinding.ALIKE, *_WRONG)})
     there: dict[str, AuditedConversion] = {}
     for line in book:
         if line.times > 1:
             is_flagged = line.key in rows and rows[line.key].may_count_twice
-            found[Finding.FLAGGED if is_flagged else Finding.TWICE, ""] += 1
-        found[Finding.TWICE, ""] += line.key in there
+            found[AuditFinding.FLAGGED if is_flagged else AuditFinding.TWICE, ""] += 1
+        found[AuditFinding.TWICE, ""] += line.key in there
         there[line.key] = line
     for key in sorted(rows.keys() | there.keys()):
         found.update(_findings(rows.get(key), made[key], there.get(key)))
@@ -120,22 +120,22 @@ def compare(
 
 def _findings(
     row: Delivery | None, made: Sequence[Adjustment], there: AuditedConversion | None
-) -> Iterator[tuple[Finding, str]]:
+) -> Iterator[tuple[AuditFinding, str]]:
     if row is not None and row.state == DeliveryState.ACCEPTED:
         if there is None:
-            yield Finding.MISSING_THERE, ""
+            yield AuditFinding.MISSING_THERE, ""
         elif (here := _entry(row, made)) == there:
-            yield Finding.ALIKE, ""
+            yield AuditFinding.ALIKE, ""
             if any(map(_is_accepted, made)):
-                yield Finding.CORRECTED, ""
+                yield AuditFinding.CORRECTED, ""
         elif why := _given_up(row, made, there):
-            yield Finding.UNDECIDED, why
+            yield AuditFinding.UNDECIDED, why
         else:
-            yield Finding.AT_ZERO if _stays_at_zero(here, made, there) else Finding.DIFFERS, ""
+            yield AuditFinding.AT_ZERO if _stays_at_zero(here, made, there) else AuditFinding.DIFFERS, ""
     elif there is not None:
         # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
         why = outbox.current_cause(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
-        yield (Finding.UNDECIDED, why) if why else (Finding.MISSING_HERE, "")
+        yield (AuditFinding.UNDECIDED, why) if why else (AuditFinding.MISSING_HERE, "")
 
 
 def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditedConversion) -> str | None:
@@ -189,7 +189,12 @@ def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: 
     account = heading_of(settings, stage.settings)
     with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_states(console, account, queries.tallies(view.session, settings.account, now=view.now), on_record=False)
+        print_states(
+            console,
+            account,
+            queries.count_by_state_and_reason(view.session, settings.account, now=view.now),
+            on_record=False,
+        )
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
         sent = list(queries.settled_deliveries(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)
@@ -214,7 +219,7 @@ def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: 
 
 def _print_comparison(console: Console, comparison: Comparison) -> None:
     console.print("\n[bold]The platforms' books against the ledger[/bold], delivery by delivery")
-    order = list(Finding)
+    order = list(AuditFinding)
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
         console.print(f"  {number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)

@@ -61,7 +61,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         serve_sandbox_for_block(Path(folder), cast, google_transport) as stage,
     ):
         show = _Show(stage, open_account(stage.settings, stage.environ).settings, results())
-        show.introduce(cast)
+        show.print_introduction(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
         books_agree = prove(show.console, stage, show.settings, kept=keep is not None)
@@ -88,7 +88,7 @@ class _Show:
         """The transport to Google."""
         return self.settings.google_ads[0].transport
 
-    def introduce(self, cast: Cast) -> None:
+    def print_introduction(self, cast: Cast) -> None:
         """Print the introduction and the column headings."""
         self.console.print(
             f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
@@ -157,7 +157,7 @@ class _Show:
                 server.plant_rulings({key: _REFUSAL[self.transport]})
                 return
 
-    def refuse_one_unnamed(self, conversion: str, label: str) -> None:
+    def have_google_reject_unnamed(self, conversion: str, label: str) -> None:
         """Do the same as `have_google_reject_one`, with a response that doesn't identify the rejected conversion."""
         self.stage.sandbox.data_manager.switch("record_indices", False)
         self.have_google_reject_one(conversion, label)
@@ -213,7 +213,7 @@ _TROUBLES: Mapping[int, _Trouble] = {
     ),
     10: _Trouble(
         "Google refuses one quote and does not say which: none of that upload is called accepted",
-        lambda show: show.refuse_one_unnamed("quote", "Devis à relancer"),
+        lambda show: show.have_google_reject_unnamed("quote", "Devis à relancer"),
         only="data_manager",
     ),
 }

@@ -116,7 +116,7 @@ def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     return Exit.DONE
 
 
-def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
+def build_cast(seed: int, leads: int, shape: str | None) -> Cast:
     """Build a cast whose shape is a number, or the path of a YAML file.
 
     Raises:

@@ -19,11 +19,11 @@ from jobs.cli.probe import read_specification
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import say
-from jobs.settings import Invalid, load
+from jobs.settings import InvalidSettings, load
 from jobs.settings.document import INDENT, flow, yaml_section_lines
 from jobs.settings.load import OpleadSection, partial_settings
 from jobs.settings.oplead_schema import ExportFileSettings
-from jobs.settings.specified import subscription_settings, write_settings
+from jobs.settings.specified import new_subscription_settings, write_settings
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 _SAMPLE = 300
@@ -60,7 +60,7 @@ def write_first_settings(
         if survey and survey.columns
         else source,
         "read_from": None if survey is None or source is None else survey.suggestion or None,
-        "subscriptions": subscription_settings(survey, None) if survey else {},
+        "subscriptions": new_subscription_settings(survey, None) if survey else {},
         "looked_at": counted(survey.leads, "lead") if survey else None,
     }
     if source is not None:
@@ -77,7 +77,7 @@ def write_first_settings(
             f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
             f"{answers['looked_at']} only: look through them."
         )
-    unset = [name for name in variables(answers) if not os.environ.get(name, "").strip()]
+    unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
     code = _check(settings, unset)
     say("Next:", *_next_steps(settings, environment, unset))
     return code
@@ -184,7 +184,7 @@ def _schema_beside(folder: Path) -> str | None:
 def _check(file: Path, unset: Sequence[str]) -> Exit:
     """Print the file's problems; those left to fill in later don't count as mistakes."""
     loaded = load(file, os.environ)
-    problems = loaded.problems if isinstance(loaded, Invalid) else ()
+    problems = loaded.problems if isinstance(loaded, InvalidSettings) else ()
     say(*map(str, problems))
     left_for_later = (TO_BE_FILLED_IN, *(f"${{{name}}}" for name in unset))
     lines = file.read_text(encoding="utf-8").splitlines()
@@ -315,7 +315,7 @@ _CONVERSION = """\
 """
 
 
-def variables(answers: Answers) -> dict[str, str]:
+def settings_variables(answers: Answers) -> dict[str, str]:
     """Return the environment variables that the settings refer to, each with a description."""
     wanted: dict[str, str] = {}
     if answers["files"] is None:
@@ -330,7 +330,7 @@ def variables(answers: Answers) -> dict[str, str]:
 def environment_text(answers: Answers) -> str:
     """Return the text of `.env.example`: the referenced variables, without values."""
     lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
-    for name, meaning in variables(answers).items():
+    for name, meaning in settings_variables(answers).items():
         lines += [f"# {meaning}", f"{name}=", ""]
     return "\n".join(lines)
 

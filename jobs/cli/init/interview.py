@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from connectors.survey import FewValues, Survey, SurveyedLabel
+from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
 from jobs.exit_codes import UsageError
@@ -328,7 +328,7 @@ class Interview:
         self.dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
         return bool(held) or self.dialogue.agrees("Keep it all the same?", default=False)
 
-    def _few(self, path: str) -> FewValues | None:
+    def _few(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
         return next((each for each in seen if loose_path(each.path) == loose_path(path)), None)
 
@@ -353,7 +353,7 @@ class Interview:
                 return {yes.name: granted, no.name: refused}
             given = {}
 
-    def _is_right(self, few: FewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
+    def _is_right(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
         """Print how many leads have each answer, and return whether the person confirms."""
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))

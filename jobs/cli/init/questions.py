@@ -78,7 +78,7 @@ def _as(kind: str, *, without: str = "") -> Callable[[str], Any]:
     def read(text: str) -> Any:
         from jobs.settings import types  # noqa: PLC0415
 
-        return types.read_as(getattr(types, kind), text.replace(without, ""))
+        return types.parse_as_type(getattr(types, kind), text.replace(without, ""))
 
     return read
 

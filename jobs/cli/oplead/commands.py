@@ -268,13 +268,13 @@ def set_status(
     key, or a user's.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.statuses import set_many, set_one  # noqa: PLC0415
+    from jobs.oplead_commands.statuses import set_lead_status, set_statuses_from_file  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         if lead is not None and label is not None and csv is None:
-            return set_one(context, lead, label, force=force)
+            return set_lead_status(context, lead, label, force=force)
         if csv is not None and lead is None:
-            return set_many(context, csv, force=force)
+            return set_statuses_from_file(context, csv, force=force)
         raise typer.BadParameter("write LEAD and STATUS, or --csv FILE")
 
 

@@ -11,10 +11,10 @@ import typer
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Failure, open_visible_clock, report, running_command, stopped_by
+from jobs.cli.output import Failure, open_visible_clock, report, running_command, signal_exit_code
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.settings import Invalid
+from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial
 
 _NEEDED = ("account", "webhooks")
@@ -43,7 +43,7 @@ def open_oplead(
             approval.expect_somebody()
         known = load_partial(file, os.environ, needed=_NEEDED)
         log_env_files([known.env_file])
-        if isinstance(known, Invalid):
+        if isinstance(known, InvalidSettings):
             raise UsageError(problems_of(known))
         look = known.settings
         redaction.redact_secrets(secrets_of(look))
@@ -54,5 +54,5 @@ def open_oplead(
             try:
                 yield OpleadContext(known, clock, approval, stop.cancel_token)
             except StoppedBySignal as stopped:
-                failure = Failure("stopped; what has been written is shown above", stopped_by(stopped.number))
+                failure = Failure("stopped; what has been written is shown above", signal_exit_code(stopped.number))
                 raise typer.Exit(report(failure)) from None

@@ -8,12 +8,12 @@ from pathlib import Path
 import structlog
 
 from connectors.notifiers import Liveness
-from jobs.cli.accounts import files_of, log_env_files, problems_of, secrets_of
+from jobs.cli.accounts import find_settings_files, log_env_files, problems_of, secrets_of
 from jobs.cli.output import running_command
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
 from jobs.reporting.console import print_json, say
-from jobs.settings import Invalid
+from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial
 
 _SHARED = ("listen", "connections", "seconds")
@@ -23,7 +23,7 @@ _log = structlog.stdlib.get_logger()
 def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Receive until a signal says to stop; print the address at the start, and counts at the end."""
     with running_command() as (stop, redaction):
-        accounts = [_served(file, os.environ) for file in files_of(paths)]
+        accounts = [_served(file, os.environ) for file in find_settings_files(paths)]
         for each in accounts:
             redaction.redact_secrets(secrets_of(each.settings))
         _expect_one_receiver(accounts)
@@ -42,7 +42,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
 def _served(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
-    if isinstance(known, Invalid):
+    if isinstance(known, InvalidSettings):
         raise UsageError(problems_of(known))
     account, webhooks, folder = known.settings.account, known.settings.webhooks, known.state_folder
     if account is None or webhooks is None:

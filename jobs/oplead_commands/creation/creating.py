@@ -13,7 +13,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import Mark, content_hash, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.identity import Mark, content_hash, creation_key_of, mark_of, reference_mark
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, Outbox
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -58,7 +58,7 @@ def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | N
         ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
         mark = mark_of(ids, lead.contact, salt)
     return WantedLead(
-        lead, LeadToCreate(key_of(reference, content, salt), content, mark, lead.provider_url is not None)
+        lead, LeadToCreate(creation_key_of(reference, content, salt), content, mark, lead.provider_url is not None)
     )
 
 
@@ -159,7 +159,7 @@ class LeadCreator:
 
         Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
         """
-        self._outbox.forget_marks()
+        self._outbox.erase_recognition_marks()
         marked = self._outbox.marked()
         doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
         if not doubtful:

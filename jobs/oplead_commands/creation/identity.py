@@ -45,7 +45,7 @@ def content_hash(lead: LeadToWrite, salt: bytes) -> str:
     return _hash(salt, "content", _filled(asdict(lead)))
 
 
-def key_of(reference: str | None, content: str, salt: bytes) -> str:
+def creation_key_of(reference: str | None, content: str, salt: bytes) -> str:
     """Return the key of a lead: by its own reference if it has one, else by its content."""
     return content if reference is None else _hash(salt, "reference", reference)
 

@@ -9,7 +9,7 @@ from connectors.crm import LeadToWrite
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import CLICK_IDS
-from jobs.settings.types import Path_, read_as
+from jobs.settings.types import Path_, parse_as_type
 
 _LONGEST = 2_000
 _DATED = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
@@ -89,7 +89,7 @@ def _field(text: str) -> tuple[str, str]:
     if not sign:
         raise UsageError("--field: write PATH=VALUE, as leadData.budget=12000")
     try:
-        return read_as(Path_, path), _checked("--field", value)
+        return parse_as_type(Path_, path), _checked("--field", value)
     except ValueError as error:
         raise UsageError(f"--field: {error}") from None
 

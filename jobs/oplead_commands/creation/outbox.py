@@ -16,7 +16,7 @@ from pathlib import Path
 
 from connectors.records import LeadId
 from jobs.exit_codes import UsageError
-from jobs.ledger.database import open_privately, read_only
+from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
 from jobs.oplead_commands.creation.identity import Mark, MarkParts
 
@@ -171,7 +171,7 @@ class Outbox:
             (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
         )
 
-    def forget_marks(self) -> None:
+    def erase_recognition_marks(self) -> None:
         """Erase the marks of created leads that nothing needs any more.
 
         While a lead is in doubt, those without an id keep theirs, so that they are not taken for it; so do the last few
@@ -261,7 +261,7 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
     if not path.exists():
         yield None
         return
-    with _told(path), closing(read_only(path)) as connection:
+    with _told(path), closing(open_read_only(path)) as connection:
         yield Outbox(connection) if _is_made(connection, path) else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
-from jobs.settings.types import Path_, read_as
+from jobs.settings.types import Path_, parse_as_type
 from jobs.wiring.texts import column_names, normalised_title
 
 REFERENCE = "reference"
@@ -54,7 +54,7 @@ class Column:
     """Whether it holds what cannot be written."""
 
 
-def columns_of(titles: Sequence[str], mapping: Mapping[str, str]) -> list[Column]:
+def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[Column]:
     """Return the columns that are written.
 
     Raises:
@@ -100,7 +100,7 @@ def _column(number: int, title: str, mapping: Mapping[str, str], known: Mapping[
     if name is not None:
         return Column(number, title, name)
     if "." in title:
-        return Column(number, title, None, read_as(Path_, title))
+        return Column(number, title, None, parse_as_type(Path_, title))
     hint = did_you_mean(title, known, loosely=normalised_title)
     raise ValueError(
         f"this title is not known{hint or ';'} say what it means in a --columns file, as its name, the path of a "
@@ -145,9 +145,9 @@ def _meaning(means: object) -> str:
         case str() if means in NAMES or means == IGNORED:
             return means
         case str() if "." in means:
-            return read_as(Path_, means)
+            return parse_as_type(Path_, means)
         case {"field": str(path)}:
-            return read_as(Path_, path)
+            return parse_as_type(Path_, path)
         case str():
             hint = did_you_mean(means, NAMES)
             raise ValueError(f"this is no column{hint or ';'} for a custom field write its path, as leadData.budget")

@@ -13,7 +13,7 @@ from jobs.exit_codes import Exit
 from jobs.ledger.database import open_privately
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
-from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, sentence_of, write_outcome_for_json
+from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import print_json, say
 
 _SHOWN = 20
@@ -129,7 +129,7 @@ def _exit_code(outcomes: Sequence[LineOutcome], stop: WriteReceipt | None) -> Ex
 def _stop_sentence(stop: WriteReceipt) -> str:
     if isinstance(stop, Lost):
         return f"Stopped: too many answers in a row were lost ({stop.reason}). Run the same command later."
-    return f"Stopped. {sentence_of(stop, '', key=ANY_KEY, look='')}"
+    return f"Stopped. {write_outcome_sentence(stop, '', key=ANY_KEY, look='')}"
 
 
 def _say_lines(what: str, lines: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from connectors.text import counted
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.identity import content_hash
 from jobs.oplead_commands.creation.lead_values import lead_from_values
-from jobs.oplead_commands.importing.columns import REFERENCE, Column, columns_of, shown
+from jobs.oplead_commands.importing.columns import REFERENCE, Column, shown, written_columns
 from jobs.wiring.texts import csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes
@@ -60,7 +60,7 @@ def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
     """
     titles, lines = _opened(file, options)
     try:
-        columns = {column.title: column for column in columns_of(titles, options.columns)}
+        columns = {column.title: column for column in written_columns(titles, options.columns)}
     except UsageError as error:
         raise _unusable(file, str(error).splitlines()) from None
     rows: list[FileRow] = []

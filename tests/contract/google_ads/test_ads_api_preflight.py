@@ -20,7 +20,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
-from connectors.ports import Inspects
+from connectors.ports import PlatformInspector
 from connectors.records import AssumedTarget, CheckVerdict, Target
 from tests.contract.google_ads.ads_api_server import error, upload_error
 
@@ -81,7 +81,7 @@ def inspector(ads, google):
     google.api.say({})
     ads.api.rows = {"customer": [CUSTOMER], "conversion_action": [ACTION], "customer_conversion_goal": GOALS}
 
-    def made(**changed: object) -> Inspects:
+    def made(**changed: object) -> PlatformInspector:
         plain = {
             "customer_id": "1234567890",
             "login_customer_id": "1112223333",

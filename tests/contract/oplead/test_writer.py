@@ -25,7 +25,7 @@ from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import (
     AuthOptions,
     Endpoint,
-    FormOptions,
+    FormImportOptions,
     OpleadClient,
     OpleadOptions,
     PaginationOptions,
@@ -262,7 +262,7 @@ def test_reads_a_document_from_disk_in_pieces(wire, open_writer, tmp_path, monke
 
 def test_the_form_import_gets_its_own_token_and_never_the_key(wire, open_writer):
     """Another service: Oplead's key, extra headers and parameters stay away from it."""
-    form = FormOptions("form-token", "site-web", f"{wire.url}/addlead/")
+    form = FormImportOptions("form-token", "site-web", f"{wire.url}/addlead/")
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
     receipt = open_writer(form=form, extra_headers={"X-Tenant": "t"}, extra_query={"q": "1"}).create(
@@ -544,7 +544,7 @@ KEY, FORM_KEY = "opaque-secret", "formkey"
 def test_no_key_is_in_a_receipt(wire, open_writer, status):
     """A platform may echo it, however it is written."""
     wire.answers = [answer(status, {"error": f"unknown key {KEY}, {KEY.upper()}: see {FORM_KEY}"})]
-    form = FormOptions(FORM_KEY, "7", f"{wire.url}/addlead/")
+    form = FormImportOptions(FORM_KEY, "7", f"{wire.url}/addlead/")
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
     writer = open_writer(token=KEY, form=form)

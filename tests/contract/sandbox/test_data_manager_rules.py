@@ -12,7 +12,7 @@ import pytest
 
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import SandboxDataManager
-from connectors.sandbox.google.platform import GoogleAccount, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.google.platform import GoogleAccount, GoogleConversionAction, SandboxGoogleState
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
@@ -79,7 +79,7 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.now = NOON
         self.valid = True
-        self.google = GooglePlatform(ACCOUNTS)
+        self.google = SandboxGoogleState(ACCOUNTS)
         self.platform = SandboxDataManager(lambda: self.now, lambda _: self.valid, self.google)
         self.platform.register_clicks(CLICKS)
         self.faults = server.faults

@@ -11,10 +11,10 @@ from google.ads.googleads.v26.services.types import conversion_adjustment_upload
 
 from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi
 from connectors.sandbox.google.platform import (
-    GoogleAcceptance,
+    AcceptedGoogleEvent,
     GoogleAccount,
     GoogleConversionAction,
-    GooglePlatform,
+    SandboxGoogleState,
 )
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import adjustment_rules, ads_api_rules
@@ -72,7 +72,7 @@ def counted(name, **change):
         "at": "2026-07-10T10:00:00+00:00",
         "api": "google_ads",
     }
-    return GoogleAcceptance(**{**fields, **change})
+    return AcceptedGoogleEvent(**{**fields, **change})
 
 
 BOOK = (
@@ -133,7 +133,7 @@ class Wire:
 
     def start_anew(self):
         """Put a platform that has counted nothing behind the channel."""
-        self.google = GooglePlatform(ACCOUNTS)
+        self.google = SandboxGoogleState(ACCOUNTS)
         self.platform = SandboxGoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
         self._server.handler = self.platform.handle
 

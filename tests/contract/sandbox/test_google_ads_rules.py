@@ -11,7 +11,7 @@ from google.ads.googleads.v26.services.types import conversion_upload_service as
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
 from connectors.sandbox.google.ads_api.server import GoogleAdsServer, SandboxGoogleAdsApi
-from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, SandboxGoogleState
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, from_json
 from connectors.sandbox.rules import ads_api_rules as rules
 
@@ -118,7 +118,7 @@ class Wire:
     def __init__(self, call, server):
         self.call = call
         self.now = NOON
-        self.google = GooglePlatform(ACCOUNTS)
+        self.google = SandboxGoogleState(ACCOUNTS)
         self.platform = SandboxGoogleAdsApi(lambda: self.now, scopes, self.google)
         clicks = {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}
         self.google.clicks.update(from_json(dict[str, GoogleClick], clicks))

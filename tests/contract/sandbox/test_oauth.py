@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
-from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, OAuthServer, new_key, read_key
+from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, OAuthServer, generate_service_account_key, read_key
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.rules import oauth_rules
 from connectors.sandbox.server import Server, WireRequest
 
 NOW = 1_790_000_000.0
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
-KEY = new_key()
+KEY = generate_service_account_key()
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HEADER = {"alg": "RS256", "typ": "JWT"}
 CLAIMS = {
@@ -158,7 +158,7 @@ def test_wrong_headers_are_refused(ask, url, header):
 
 def test_signature_by_another_key_is_refused(ask, url):
     """The error names the signature."""
-    answer = ask(url, "POST /token", form(signed(CLAIMS, key=new_key())), FORM)
+    answer = ask(url, "POST /token", form(signed(CLAIMS, key=generate_service_account_key())), FORM)
 
     assert answer.json() == {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
 

@@ -27,7 +27,7 @@ class Running:
 
     def __init__(self, folder, limits, **hook):
         self.path = folder / "test.inbox.db"
-        self.inbox = Inbox.to_write(self.path)
+        self.inbox = Inbox.open_for_writing(self.path)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=600)
         self.port = self.listener.getsockname()[1]
         self.limits = limits
@@ -86,7 +86,7 @@ class Running:
 
     def stored(self):
         """The lead and the label of each stored event."""
-        with closing(Inbox.to_read(self.path)) as inbox:
+        with closing(Inbox.open_for_reading(self.path)) as inbox:
             leads = inbox.leads(after=0, to=inbox.latest())
             return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
 

@@ -22,7 +22,7 @@ def won(number, at):
 @pytest.fixture
 def inbox(tmp_path):
     """An empty inbox."""
-    with closing(Inbox.to_write(tmp_path / "inbox.db")) as opened:
+    with closing(Inbox.open_for_writing(tmp_path / "inbox.db")) as opened:
         yield opened
 
 

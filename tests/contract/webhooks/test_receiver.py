@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import HashedSecret, Rate, Receiver, Signature
+from jobs.webhooks.receiver import HashedSecret, Rate, Receiver, SignatureScheme
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -68,7 +68,7 @@ def test_nothing_is_acknowledged_that_no_reader_would_find(running, replaced):
 
 def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
     """Nothing of it is stored, and the next events are."""
-    inbox = Inbox.to_write(tmp_path / "inbox.db")
+    inbox = Inbox.open_for_writing(tmp_path / "inbox.db")
     real = inbox._connection
     inbox._connection = _FailingCommit(real)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
@@ -82,7 +82,7 @@ def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
 @pytest.mark.parametrize("is_rolled_back", [False, True])
 def test_the_error_of_a_commit_is_the_one_that_is_raised(tmp_path, received, is_rolled_back):
     """SQLite rolls back by itself after some, and a second time would fail and hide it."""
-    inbox = Inbox.to_write(tmp_path / "inbox.db")
+    inbox = Inbox.open_for_writing(tmp_path / "inbox.db")
     inbox._connection = _FailingCommit(inbox._connection, is_rolled_back=is_rolled_back)
 
     with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
@@ -95,7 +95,7 @@ def test_an_inbox_that_others_could_read_is_closed_to_them(tmp_path):
     path = tmp_path / "inbox.db"
     path.touch()
     path.chmod(0o644)
-    Inbox.to_write(path).close()
+    Inbox.open_for_writing(path).close()
 
     assert 0o600 == path.stat().st_mode & 0o777
 
@@ -230,7 +230,7 @@ def test_a_signature_must_be_that_of_the_body(running, algorithm, encoding):
     body = b'{ "id": "L-1",\n"status": "Gagn\xc3\xa9" }'
     made = hmac.new(b"key", body, getattr(hashlib, algorithm)).digest()
     text = made.hex() if encoding == "hex" else b64encode(made).decode()
-    with running(signature=Signature("X-Signature", b"key", algorithm, encoding, "v1=")) as receiver:
+    with running(signature=SignatureScheme("X-Signature", b"key", algorithm, encoding, "v1=")) as receiver:
         answers = [
             receiver.post(body, X_Signature=f"v1={text}"),
             receiver.post(body + b" ", X_Signature=f"v1={text}"),

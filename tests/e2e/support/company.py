@@ -23,8 +23,8 @@ from jobs.ledger.database import open_engine
 from jobs.ledger.runs import finish_run, hold_account, lock_path
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
-from jobs.settings import Valid, load
-from jobs.wiring.night import connect, open_clock
+from jobs.settings import ValidSettings, load
+from jobs.wiring.night import open_clock, open_connectors
 from tests import quick
 from tests.e2e.support import books
 from tests.e2e.support.forked import Forked
@@ -329,7 +329,7 @@ class Company:
         given = (config.read_text(encoding="utf-8"), dict(self.environ))
         if self._read is None or self._read[0] != given:
             loaded = load(config, self.environ)
-            assert isinstance(loaded, Valid), loaded
+            assert isinstance(loaded, ValidSettings), loaded
             self._read = (given, loaded.settings)
         return self._read[1]
 
@@ -341,7 +341,7 @@ class Company:
         with (
             open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
-            connect(settings, clock) as (book, deps),
+            open_connectors(settings, clock) as (book, deps),
             hold_account(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(

@@ -29,8 +29,8 @@ from jobs.ledger import schema
 from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
-from jobs.settings.load import Valid, load
-from jobs.wiring.night import connect, open_clock
+from jobs.settings.load import ValidSettings, load
+from jobs.wiring.night import open_clock, open_connectors
 from tests import quick
 
 HERE = Path(__file__).parent.parent
@@ -194,7 +194,7 @@ def _settings(variant, way, sandbox, directory):
     path.write_text(json.dumps(told, default=str), encoding="utf-8")
     environ = {"OPLEAD_TOKEN": ADMIN_KEY, "KEY": str(sandbox.key_file), "META": TOKENS[told["meta"]["dataset_id"]]}
     loaded = load(path, environ)
-    assert isinstance(loaded, Valid), loaded
+    assert isinstance(loaded, ValidSettings), loaded
     return loaded.settings
 
 
@@ -203,7 +203,7 @@ def _run(settings, sandbox, state):
     with (
         open_clock(settings) as clock,
         quick.clock_at_hand(clock, sandbox.clock),
-        connect(settings, clock) as (book, deps),
+        open_connectors(settings, clock) as (book, deps),
         hold_account(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))

@@ -90,7 +90,7 @@ class ReceiverProcess:
 
     def stored(self):
         """The lead of every stored event."""
-        with closing(Inbox.to_read(self.inbox)) as inbox:
+        with closing(Inbox.open_for_reading(self.inbox)) as inbox:
             rows = inbox._connection.execute("SELECT lead FROM event ORDER BY id").fetchall()
         return [lead for (lead,) in rows]
 

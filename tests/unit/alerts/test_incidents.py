@@ -16,7 +16,7 @@ from jobs.alerts.incidents import (
 from jobs.ledger.incidents import _ID, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.reporting.sentences import incident_words
+from jobs.reporting.sentences import incident_notice
 from jobs.rules.reasons import (
     Anomaly,
     AnomalyIdentity,
@@ -68,7 +68,7 @@ def facts(
 
 def found(when=WHEN, **over):
     """The notices of such a night, by kind and subject."""
-    return {(each.id.kind, each.id.about): incident_words(each) for each in find_incidents(facts(**over), when)}
+    return {(each.id.kind, each.id.about): incident_notice(each) for each in find_incidents(facts(**over), when)}
 
 
 def at(**over):

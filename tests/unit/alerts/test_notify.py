@@ -15,7 +15,7 @@ from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import run_night
-from jobs.reporting.sentences import incident_words, notice_text
+from jobs.reporting.sentences import incident_notice, notice_text
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.settings.schema import NotifyWhen
 from tests import fakes
@@ -66,7 +66,7 @@ class Told:
         """Run a night as the command does, advance to the next one, and return its summary."""
         account = self.account
         with account.state.hold(account.clock) as ledger:
-            with ledger.writing() as session:
+            with ledger.write_transaction() as session:
                 run = session.get(Run, ledger.run)
                 run.command = "run"
             summary = run_night(account.run(ledger))
@@ -75,7 +75,7 @@ class Told:
             with ledger.reading() as session:
                 self.facts = gather_facts(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
-                ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_words, now=now
+                ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_notice, now=now
             )
             recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
             self.undelivered = send_undelivered_notices(
@@ -142,7 +142,7 @@ def test_stop_of_corrections_stands_until_a_correction_arrives(told, of_target):
     account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, of_target=of_target))
     told.night()
     account.put(lead("L-2"))
-    with account.hold() as ledger, ledger.writing() as session:
+    with account.hold() as ledger, ledger.write_transaction() as session:
         for row in session.exec(select(Adjustment)):
             row.deferred_until = account.clock.time + 2 * DAY
     told.night()

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli.accounts import files_of, open_accounts
+from jobs.cli.accounts import find_settings_files, open_accounts
 from jobs.exit_codes import UsageError
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}
@@ -49,20 +49,20 @@ def test_a_folder_means_every_settings_file_in_it(tmp_path, write):
         (tmp_path / name).write_text("")
     (tmp_path / "old.yaml").mkdir()
 
-    assert [lyon, tmp_path / "nice.yml", paris] == files_of([tmp_path])
+    assert [lyon, tmp_path / "nice.yml", paris] == find_settings_files([tmp_path])
 
 
 def test_files_and_folders_may_be_mixed(tmp_path, write):
     """They keep the order given; a missing file is reported later as unreadable."""
     paris = write("paris")
 
-    assert [tmp_path / "none.yaml", paris] == files_of([tmp_path / "none.yaml", tmp_path])
+    assert [tmp_path / "none.yaml", paris] == find_settings_files([tmp_path / "none.yaml", tmp_path])
 
 
 def test_a_folder_without_settings_is_refused(tmp_path):
     """The message names it and says what to do."""
     with pytest.raises(UsageError, match=f"^{tmp_path}: no settings in this folder; write"):
-        files_of([tmp_path])
+        find_settings_files([tmp_path])
 
 
 def test_accounts_without_conflicts_may_all_run(write):

@@ -13,7 +13,7 @@ from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
-from jobs.nightly import RenamedError
+from jobs.nightly import RenamedIdError
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from jobs.nightly import RenamedError
         (LeaseHeldError("held"), Exit.HELD),
         (LeaseLostError("lost"), Exit.HELD),
         (LedgerError("damaged"), Exit.CONFIGURATION),
-        (RenamedError("renamed?"), Exit.CONFIGURATION),
+        (RenamedIdError("renamed?"), Exit.CONFIGURATION),
         (Misconfigured("no such clock"), Exit.CONFIGURATION),
         (PermissionError(13, "Permission denied", "/some/folder"), Exit.CONFIGURATION),
         (StoppedBySignal(signal.SIGTERM), 143),

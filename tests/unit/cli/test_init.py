@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.survey import AmountPath, FewValues, Survey, SurveyedLabel, SurveyedPath
+from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel, SurveyedPath
 from jobs.cli.init import command
 
 ROOT = Path(__file__).parents[3]
@@ -31,14 +31,18 @@ SURVEY = Survey(
         SurveyedPath("ville", 299, ("text",)),
     ),
     labels=(SurveyedLabel("Gagné", 40, 20), SurveyedLabel("Nouveau", 200, 90), SurveyedLabel("RDV pris", 60, 30)),
-    few_values=(FewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True, granted=("oui",), refused=("non",)),),
+    few_values=(
+        PathWithFewValues("rgpd.pub", {"oui": 250, "non": 50}, consent=True, granted=("oui",), refused=("non",)),
+    ),
     amounts=(AmountPath("montant", 38, 2, 260),),
     suspicions=("12 click ids have no capital letters",),
     suggestion={"auth": {"style": "header", "name": "X-API-KEY"}},
 )
 
 
-APART = FewValues("rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True, granted=("oui",), refused=("non",))
+APART = PathWithFewValues(
+    "rgpd.personnalisation", {"oui": 200, "non": 100}, consent=True, granted=("oui",), refused=("non",)
+)
 APART_TOO = replace(
     SURVEY,
     few_values=(*SURVEY.few_values, APART),

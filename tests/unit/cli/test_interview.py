@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from connectors.survey import AmountPath, FewValues, SurveyedLabel, SurveyedPath
+from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel, SurveyedPath
 from tests.unit.cli.test_init import APART_TOO, ENOUGH, META, SURVEY
 
 CODES = replace(
@@ -105,7 +105,7 @@ def test_a_mask_given_as_an_option_is_refused(type_in, option):
 
 # ── consent and amount ───────────────────────────────────────────────────────────────────────────
 
-MANY = FewValues(
+MANY = PathWithFewValues(
     "rgpd.pub",
     {"true": 89, "oui": 96, "1": 31, "non": 20, "<text, 9 characters>": 4, "": 60},
     consent=True,
@@ -127,7 +127,7 @@ def test_every_consent_answer_that_means_yes_is_proposed(type_in):
 
 def test_no_refused_answer_is_invented(type_in):
     """A tick box has no value for no, and the file is valid without one."""
-    ticked = FewValues("rgpd.pub", {"1": 200, "": 100}, consent=True, granted=("1",), refused=())
+    ticked = PathWithFewValues("rgpd.pub", {"1": 200, "": 100}, consent=True, granted=("1",), refused=())
     result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, few_values=(ticked,)))
 
     assert 0 == result.exit_code, result.output
@@ -136,7 +136,7 @@ def test_no_refused_answer_is_invented(type_in):
 
 def test_an_undetermined_consent_field_must_be_given(type_in):
     """In a script it is a usage error: neither a field nor a yes is made up."""
-    neither = FewValues("rgpd.pub", {"<text, 9 characters>": 300}, consent=True)
+    neither = PathWithFewValues("rgpd.pub", {"<text, 9 characters>": 300}, consent=True)
     without_yes = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=(neither,)))
     without_field = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=()))
 

@@ -6,7 +6,15 @@ from io import StringIO
 
 from rich.console import Console
 
-from connectors.survey import AmountPath, FewValues, FieldMatch, Survey, SurveyedLabel, SurveyedPath, UtmSourceClickIds
+from connectors.survey import (
+    AmountPath,
+    FieldMatch,
+    PathWithFewValues,
+    Survey,
+    SurveyedLabel,
+    SurveyedPath,
+    UtmSourceClickIds,
+)
 from jobs.cli.probe import ProbeReport, print_report
 from jobs.reporting import console
 
@@ -17,7 +25,7 @@ SURVEY = Survey(
     paths=(SurveyedPath("leadData.externalID", 270, ("text, 23 to 269 characters",)),),
     fields=(FieldMatch("status", "statut", 300), FieldMatch("history", None, 0)),
     labels=(SurveyedLabel("Gagné", 60, 54), SurveyedLabel("À requalifier", 7, 5)),
-    few_values=(FewValues("leadData.consent", {"oui": 200, "": 90, "<text, 9 characters>": 10}, consent=True),),
+    few_values=(PathWithFewValues("leadData.consent", {"oui": 200, "": 90, "<text, 9 characters>": 10}, consent=True),),
     amounts=(AmountPath("montant", 60, 2, 238),),
     sources=(UtmSourceClickIds("google", 122, {"gclid": 110}, 3),),
     how=("Pages: `page` numbers the pages.",),
@@ -62,9 +70,9 @@ def test_the_report_fits_eighty_columns_in_a_fixed_order():
 
 def test_unmapped_statuses_are_listed():
     """Without stages in the settings, all labels are listed as the words to write."""
-    assert ("À requalifier",) == report().unmapped
+    assert ("À requalifier",) == report().unmapped_labels
     assert "ignored_statuses: À requalifier" in " ".join(printed(report()).split())
-    assert () == report(stages=None).unmapped
+    assert () == report(stages=None).unmapped_labels
     assert "the words to write under stages" in printed(report(stages=None))
 
 
@@ -74,7 +82,7 @@ def test_a_masked_status_is_not_listed_as_unmapped():
     one = report(survey=replace(SURVEY, labels=seen))
     text = " ".join(printed(one, 120).split())
 
-    assert ("À requalifier",) == one.unmapped
+    assert ("À requalifier",) == one.unmapped_labels
     assert "ignored_statuses: À requalifier Not shown" in text
     assert "3 leads whose status may be personal data" in text
 

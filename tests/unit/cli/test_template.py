@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
-from jobs.settings import Invalid, Valid, load
+from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.document import flow, yaml_section_lines
 from tests import quick
 
@@ -73,7 +73,7 @@ def test_the_written_file_loads_as_answered(written):
     """Every part reads back with its answer."""
     loaded = written()
 
-    assert isinstance(loaded, Valid), loaded.problems
+    assert isinstance(loaded, ValidSettings), loaded.problems
     settings = loaded.settings
     assert ("header", "X-API-KEY") == (settings.oplead.auth.style, settings.oplead.auth.name)
     assert ("page", 0) == (settings.oplead.pagination.style, settings.oplead.pagination.first_page)
@@ -89,7 +89,7 @@ def test_a_file_with_the_fewest_answers_is_valid(written):
 
     loaded = written(**NO_GOOGLE, **least)
 
-    assert isinstance(loaded, Valid), loaded.problems
+    assert isinstance(loaded, ValidSettings), loaded.problems
     assert ["Sale"] == [conversion.meta.event for conversion in loaded.settings.conversions]
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_conversion_action_is_left_for_check_to_report(written):
     """Nothing is sent to a made-up action."""
     loaded = written(action={})
 
-    assert isinstance(loaded, Invalid)
+    assert isinstance(loaded, InvalidSettings)
     assert 3 == sum("conversion_action" in problem.path for problem in loaded.problems)
     assert TO_BE_FILLED_IN in settings_text(answers(action={}))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import OutcomeClass
-from jobs.deliver.resolve import recover
+from jobs.deliver.resolve import mark_interrupted_in_doubt
 from tests import fakes
 from tests.builders import GOOGLE, changed, lead, route, rulebook, stops
 
@@ -147,7 +147,7 @@ def test_the_48_hours_start_when_the_request_is_sent(account):
         account.deliver()
     account.clock.time += 72 * HOUR
     with account.hold() as ledger:
-        recover(account.run(ledger))
+        mark_interrupted_in_doubt(account.run(ledger))
     account.deliver()
 
     assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)

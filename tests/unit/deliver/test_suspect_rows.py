@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.records import Outcome, OutcomeClass, Refused, RowOutcomes
-from jobs.deliver.resolve import recover
+from jobs.deliver.resolve import mark_interrupted_in_doubt
 from tests import fakes
 from tests.builders import lead, route, rulebook, stops
 
@@ -190,7 +190,7 @@ def test_crash_before_any_row_passes_rejects_nothing(account):
         account.deliver()
     in_between = set(account.states.values())
     with account.hold() as ledger:
-        recover(account.run(ledger))
+        mark_interrupted_in_doubt(account.run(ledger))
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
     account.deliver()
 

@@ -12,8 +12,8 @@ from connectors.google_ads.ads_api.outcomes import (
     FAMILIES,
     GRAVITY,
     WORDS,
-    gravest,
-    outcome_class,
+    classify_error,
+    most_severe_outcome,
     outcome_of,
 )
 from connectors.records import Outcome, OutcomeClass
@@ -30,7 +30,7 @@ def test_every_upload_error_has_its_golden_class():
     written = dict(line.split() for line in GOLDEN.read_text().splitlines())
 
     assert written == {
-        f"{family}.{name}": outcome_class(family, name) for family in FAMILIES for name in VENDOR[family]
+        f"{family}.{name}": classify_error(family, name) for family in FAMILIES for name in VENDOR[family]
     }
 
 
@@ -93,7 +93,7 @@ def test_counts_of_conversion_errors_match_the_reference():
 )
 def test_selected_errors_have_the_expected_class(family, name, kind):
     """These are the rules easiest to confuse when writing the table."""
-    assert kind is outcome_class(family, name)
+    assert kind is classify_error(family, name)
 
 
 @pytest.mark.parametrize("name", ["TOO_RECENT_EVENT", "TOO_RECENT_CONVERSION_ACTION"])
@@ -152,7 +152,7 @@ def test_the_gravest_outcome_wins_in_either_order(kinds):
     """What stops a destination outweighs all; a duplicate stays one whatever else is reported for the row."""
     grave, slight = (Outcome(kind, kind.name) for kind in kinds)
 
-    assert (grave, grave) == (gravest([grave, slight]), gravest([slight, grave]))
+    assert (grave, grave) == (most_severe_outcome([grave, slight]), most_severe_outcome([slight, grave]))
 
 
 def test_a_fault_of_the_destination_outweighs_one_of_the_action():
@@ -160,4 +160,4 @@ def test_a_fault_of_the_destination_outweighs_one_of_the_action():
     of_action = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONVERSION_ACTION_FOUND", of_target=True)
     of_account = Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ENABLED")
 
-    assert of_account == gravest([of_action, of_account])
+    assert of_account == most_severe_outcome([of_action, of_account])

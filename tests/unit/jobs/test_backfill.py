@@ -370,14 +370,14 @@ def test_backfill_interrupted_while_picking_is_completed_later(old, monkeypatch,
     account = old(*(won(f"L-{number}") for number in range(5)))
     monkeypatch.setattr(requeue, "AT_ONCE", 2)
     calls = iter(range(1, 100))
-    reopen = ledger_requeue.reopen
+    reopen = ledger_requeue.count_from_approved_start
 
     def dying(*args):
         if next(calls) == nth:
             raise Crash
         reopen(*args)
 
-    monkeypatch.setattr(ledger_requeue, "reopen", dying)
+    monkeypatch.setattr(ledger_requeue, "count_from_approved_start", dying)
     with pytest.raises(Crash):
         run(account)
     if goes_on == "night":

@@ -14,7 +14,7 @@ from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import settle_received_requests
-from jobs.deliver.sender import Sending, deliver
+from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
@@ -23,9 +23,9 @@ from jobs.nightly import _conclude, _pull, adopt_settings, begin_run, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
+from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.reporting.sentences import incident_words
+from jobs.reporting.sentences import incident_notice
 from jobs.requeue import pick_requested
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
@@ -98,7 +98,10 @@ def _backfill(account, leads):
         pick_requested(account.run(ledger), asked)
         with ledger.reading() as session:
             assert (
-                sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, approved_in=ledger.run))
+                sum(
+                    tally.count
+                    for tally in queries.count_by_state_and_reason(session, ACCOUNT, now=NIGHT, approved_in=ledger.run)
+                )
                 == leads
             )
     return made.count
@@ -116,7 +119,7 @@ def _refusal(account, leads):
     account.sink.limits = LIMITS
     account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
     with counted_steps() as made, account.hold() as ledger:
-        done = deliver(Sending(account.run(ledger), NIGHT))
+        done = deliver(SendingOptions(account.run(ledger), NIGHT))
     assert done.unexpected == leads / 2
     return made.count
 
@@ -144,7 +147,7 @@ def _peak(account, leads):
     with account.hold() as ledger:
         tracemalloc.start()
         try:
-            erase_idle(account.run(ledger))
+            erase_unusable_personal_data(account.run(ledger))
             measure(ledger, (), exit_code=0, now=account.clock.now())
             _conclude(account.run(ledger), RunSummary(ACCOUNT, ledger.run, account.clock.now()))
             _status(ledger, account.book, account.clock)
@@ -165,7 +168,7 @@ def _begin(account, analyzed, *past):
     if analyzed == "lately":
         _analyze(account)
     account.state.engine.dispose()
-    with account.hold() as ledger, ledger.writing() as session:
+    with account.hold() as ledger, ledger.write_transaction() as session:
         adopt_settings(session, account.book, now=NIGHT)
 
 
@@ -230,9 +233,9 @@ def _parts(account):
         book = run.book
         summary.planned = count("plan", lambda: plan(run))
         count("correct", lambda: plan_adjustments(run))
-        count("erase", lambda: erase_idle(run))
+        count("erase", lambda: erase_unusable_personal_data(run))
         count("hold", lambda: hold_excess_volume(run, now=clock.now()))
-        sending = Sending(run, clock.now())
+        sending = SendingOptions(run, clock.now())
         summary.delivered = count("deliver", lambda: deliver(sending))
         count("adjust", lambda: send_adjustments(sending))
         clock.time += timedelta(hours=1)
@@ -241,7 +244,9 @@ def _parts(account):
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(
             "notices",
-            lambda: update_incidents(ledger, book, sinks, summary, NotifyWhen(), words=incident_words, now=clock.now()),
+            lambda: update_incidents(
+                ledger, book, sinks, summary, NotifyWhen(), words=incident_notice, now=clock.now()
+            ),
         )
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
@@ -251,7 +256,7 @@ def _parts(account):
 
 def _tallies(ledger, clock, *, run=None):
     with ledger.reading() as session:
-        return queries.tallies(session, ACCOUNT, now=clock.now(), run=run)
+        return queries.count_by_state_and_reason(session, ACCOUNT, now=clock.now(), run=run)
 
 
 def _status(ledger, book, clock):
@@ -267,6 +272,6 @@ def _night(account):
     with account.hold() as ledger:
         summary = run_night(account.run(ledger, accept_volume=True))
         update_incidents(
-            ledger, account.book, account.sinks, summary, NotifyWhen(), words=incident_words, now=account.clock.now()
+            ledger, account.book, account.sinks, summary, NotifyWhen(), words=incident_notice, now=account.clock.now()
         )
         _tallies(ledger, account.clock, run=ledger.run)

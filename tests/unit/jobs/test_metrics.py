@@ -129,7 +129,7 @@ def run(account):
     """Run a night and return its metrics."""
     summary = account.night()
     with account.hold() as ledger:
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             for each in session.exec(select(Run)):
                 each.command = "run"
         finish_run(ledger, summary.exit_code, now=account.clock.now())

@@ -9,7 +9,7 @@ from sqlmodel import select
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
-from jobs.nightly import RenamedError, rehearse, run_night
+from jobs.nightly import RenamedIdError, rehearse, run_night
 from jobs.reporting.sentences import sentence
 from jobs.run_context import RunReadingScope
 from tests import fakes
@@ -228,7 +228,7 @@ def test_renamed_conversion_stops_the_night_before_reading_or_sending(account):
     account.put(lead())
     account.night()
     account.book = rulebook(route("vente"))
-    with pytest.raises(RenamedError):
+    with pytest.raises(RenamedIdError):
         account.night()
 
     assert (1, 1) == (len(account.sink.calls), len(account.source.calls))

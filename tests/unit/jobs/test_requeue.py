@@ -122,7 +122,7 @@ def test_retry_takes_only_rejected_deliveries(account, state):
     """In any other state the platform has or may have the delivery, or it is due or too late."""
     account.put(lead())
     account.night()
-    with account.hold() as ledger, ledger.writing() as session:
+    with account.hold() as ledger, ledger.write_transaction() as session:
         session.connection().exec_driver_sql("UPDATE delivery SET state = ?", (state,))
 
     assert RowsToResend() == look(account)
@@ -270,7 +270,7 @@ def test_obsolete_correction_is_cancelled_by_a_retry(not_taken_back):
 
 def test_superseded_correction_is_not_retried(not_taken_back):
     """Each is settled before the next is made, so the later one describes the current state."""
-    with not_taken_back.hold() as ledger, ledger.writing() as session:
+    with not_taken_back.hold() as ledger, ledger.write_transaction() as session:
         first = session.exec(select(Adjustment)).one()
         later = first.model_dump(exclude={"id"}) | {"number": 2, "state": "expired"}
         session.add(Adjustment(**later))

@@ -315,7 +315,7 @@ def test_engines_and_dialects_do_not_accumulate_over_nights(path, clock):
     def alive(nights):
         for _ in range(nights):
             with hold(path, clock) as ledger:
-                with ledger.writing() as session:
+                with ledger.write_transaction() as session:
                     session.merge(ConfigDigest(account="a", kind="count", digest=str(ledger.run)))
                 finish_run(ledger, 0, now=clock.now())
         gc.collect()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
-from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
+from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, Rank
 from tests.builders import WON
 
 DAY = timedelta(days=1)
@@ -44,7 +44,7 @@ def order(one):
 
 def candidate(lead, *shared, at=WON, rank=Rank.NEW):
     """A candidate lead with these deduplication keys."""
-    return Candidate(LeadId(lead), at, frozenset(shared), rank)
+    return DeduplicationCandidate(LeadId(lead), at, frozenset(shared), rank)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_first_candidate_counts_and_the_others_give_way(candidates, expected):
 
 CANDIDATES = st.lists(
     st.builds(
-        Candidate,
+        DeduplicationCandidate,
         lead=st.integers(0, 30).map(lambda number: LeadId(f"L-{number:02}")),
         at=st.integers(0, 100).map(lambda days: WON + days * DAY),
         dedup_keys=st.frozensets(st.sampled_from("abcdef"), max_size=3),
@@ -111,7 +111,7 @@ def test_no_duplicates_count_and_no_lead_gives_way_needlessly(candidates, seed):
 def test_matches_the_in_memory_reference(candidates, within):
     """A lead may be added one key at a time, as those on record are."""
     parts = [
-        Candidate(one.lead, one.at, frozenset({mark}), one.rank)
+        DeduplicationCandidate(one.lead, one.at, frozenset({mark}), one.rank)
         for one in candidates
         for mark in sorted(one.dedup_keys)
     ]

@@ -94,9 +94,12 @@ def test_each_run_increments_the_epoch(path, clock):
 
 def test_overtaken_run_writes_nothing_more(ledger):
     """The new lease holder may already have sent what this run is about to send."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.get(Lease, ACCOUNT).epoch += 1
-    with pytest.raises(LeaseLostError, match="another run has taken this account over"), ledger.writing() as session:
+    with (
+        pytest.raises(LeaseLostError, match="another run has taken this account over"),
+        ledger.write_transaction() as session,
+    ):
         session.add(ConfigDigest(account=ACCOUNT, kind="late", digest="x"))
     with ledger.reading() as session:
         assert session.get(ConfigDigest, (ACCOUNT, "late")) is None
@@ -104,9 +107,9 @@ def test_overtaken_run_writes_nothing_more(ledger):
 
 def test_deleted_lease_row_counts_as_lost(ledger):
     """Another file may have replaced the state."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.delete(session.get(Lease, ACCOUNT))
-    with pytest.raises(LeaseLostError), ledger.writing():
+    with pytest.raises(LeaseLostError), ledger.write_transaction():
         pass
 
 
@@ -118,7 +121,7 @@ def test_only_a_lost_lease_is_a_ledger_error():
 
 def half_written(ledger):
     """Begin a transaction that fails after its first statement."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.add(ConfigDigest(account=ACCOUNT, kind="half", digest="x"))
         session.flush()
         raise ZeroDivisionError

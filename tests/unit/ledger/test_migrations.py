@@ -77,7 +77,7 @@ def test_migration_file_names_start_with_their_revision(later):
         files = sorted(file.name for file in (folder / "versions").glob("*.py"))
 
         assert revisions(folder)[::-1] == [name.partition("_")[0] for name in files]
-    assert revisions(later)[0] == database.newest_revision()
+    assert revisions(later)[0] == database.newest_schema_revision()
 
 
 def test_revisions_create_the_tables_of_this_version(tmp_path):
@@ -178,7 +178,7 @@ def test_upgrade_keeps_every_row(tmp_path):
         assert row.items() <= after[table][0].items(), table
     with raw(path) as connection:
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
-        assert [(database.newest_revision(),)] == connection.execute(
+        assert [(database.newest_schema_revision(),)] == connection.execute(
             "SELECT version_num FROM alembic_version"
         ).fetchall()
 
@@ -226,7 +226,7 @@ def test_killed_upgrade_leaves_the_state_unchanged(tmp_path, later, when):
     open_engine(path, for_writing=True).dispose()
     after = contents(path)
     with raw(path) as connection:
-        assert [(database.newest_revision(),)] == connection.execute(
+        assert [(database.newest_schema_revision(),)] == connection.execute(
             "SELECT version_num FROM alembic_version"
         ).fetchall()
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()

@@ -31,7 +31,7 @@ def moved(ledger, *states, name="L-1", **columns):
     for column, value in columns.items():
         setattr(row, column, value)
     for hours, state in enumerate(states):
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
             outbox.move(session, ledger, kept, state, Reason.NO_CLICK_ID, detail=detail, now=at)
@@ -78,7 +78,7 @@ def test_staying_in_a_state_updates_only_the_detail(ledger):
 def test_an_illegal_move_changes_nothing(ledger):
     """Neither the state nor the history changes."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
-    with pytest.raises(IllegalMoveError), ledger.writing() as session:
+    with pytest.raises(IllegalMoveError), ledger.write_transaction() as session:
         outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY, now=NIGHT)
     with ledger.reading() as session:
         assert DeliveryState.ACCEPTED == session.get(Delivery, number).state
@@ -102,11 +102,11 @@ def test_an_illegal_move_changes_nothing(ledger):
 def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
     """The move that settles or thaws a delivery erases them; their digest stays."""
     number = moved(ledger, *states[:1])
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         row = session.get(Delivery, number)
         row.event, row.event_sha256 = b"bytes", "digest"
     for state in states[1:]:
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             outbox.move(session, ledger, session.get(Delivery, number), state, PlatformCode("so"), now=NIGHT)
     with ledger.reading() as session:
         row = session.get(Delivery, number)

@@ -19,7 +19,7 @@ NOW = FIRST + 9 * DAY
 def dates(path, *runs):
     """The dates of these runs and of one that starts now; None for a run that belongs to no night."""
     with hold_account(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)
             session.flush()
@@ -58,7 +58,7 @@ def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tm
     """One that died, or is tried again, gives them nothing anew."""
     done = ("run", 0), (INBOX, 0), ("run", code), (INBOX, 0)
     with hold_account(quick.with_state(tmp_path / "state.db"), ACCOUNT, "run", now=NOW) as ledger:
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             session.delete(session.get(Run, ledger.run))
             session.flush()
             for number, (command, exit_code) in enumerate(done, start=1):

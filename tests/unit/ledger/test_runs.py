@@ -37,7 +37,7 @@ def ask(path, clock):
     def asked(question, *more, **named):
         with (
             hold_account(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
-            ledger.writing() as session,
+            ledger.write_transaction() as session,
         ):
             session.delete(session.get(Run, ledger.run))
             session.flush()

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.ledger import starts
 from jobs.ledger.schema import Delivery, LeadRow, Start
-from jobs.nightly import RenamedError, adopt_settings
+from jobs.nightly import RenamedIdError, adopt_settings
 from jobs.rules.model import CountingStarts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT
@@ -19,7 +19,7 @@ SALE = ("sale", GOOGLE)
 def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
     """Apply settings to the ledger and return the starts it then holds."""
     book = rulebook(*routes, since=since or {}, was=was or {})
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         adopt_settings(session, book, now=now)
     with ledger.reading() as session:
         return starts.load_starts(session, ACCOUNT)
@@ -81,7 +81,7 @@ def test_new_transport_or_action_does_not_move_the_start(ledger):
 
 def delivered(ledger):
     """Record an accepted sale and its lead."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.add(
             LeadRow(
                 account=ACCOUNT,
@@ -134,7 +134,7 @@ def test_was_may_stay_in_the_settings(ledger):
 def test_id_replaced_without_was_is_refused(ledger):
     """If it were a rename, every sale would go out twice; the message says what to write."""
     adopt(ledger, route())
-    with pytest.raises(RenamedError) as caught:
+    with pytest.raises(RenamedIdError) as caught:
         adopt(ledger, route("vente"), now=NIGHT + DAY)
 
     assert "conversion 'sale' is gone" in str(caught.value)
@@ -144,7 +144,7 @@ def test_id_replaced_without_was_is_refused(ledger):
 def test_a_refused_rename_changes_nothing(ledger):
     """The next night finds the ledger as it was."""
     adopt(ledger, route())
-    with pytest.raises(RenamedError):
+    with pytest.raises(RenamedIdError):
         adopt(ledger, route("vente"), now=NIGHT + DAY)
     with ledger.reading() as session:
         assert {"sale"} == starts.ids_on_record(session, ACCOUNT)
@@ -169,7 +169,7 @@ def test_new_conversion_with_another_target_is_new(ledger):
 def test_new_transport_alone_is_no_new_target(ledger):
     """The action is the same, so a sale would be counted twice."""
     adopt(ledger, route())
-    with pytest.raises(RenamedError):
+    with pytest.raises(RenamedIdError):
         adopt(ledger, route("vente", target=replace(TARGET, transport="google_ads_api")))
 
 
@@ -184,7 +184,7 @@ def test_removed_conversion_is_no_rename(ledger):
 
 def test_accounts_in_one_file_keep_their_own_starts(ledger):
     """The account is part of every identity."""
-    with ledger.writing() as session:
+    with ledger.write_transaction() as session:
         session.add(Start(account="other", conversion="sale", destination=GOOGLE, label="", target="t", since=START))
 
     assert {SALE: CountingStarts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route())
@@ -193,12 +193,12 @@ def test_accounts_in_one_file_keep_their_own_starts(ledger):
 def test_misspelt_was_is_refused(ledger):
     """It names no id that vanished, so the conversion would be taken for a new one."""
     adopt(ledger, route())
-    with pytest.raises(RenamedError):
+    with pytest.raises(RenamedIdError):
         adopt(ledger, route("vente"), now=NIGHT + DAY, was={"vente": "sael"})
 
 
 def test_a_renamed_destination_is_refused(ledger):
     """Under another destination's name the same action would be sent everything again with new keys."""
     adopt(ledger, route(), since={"sale": START})
-    with pytest.raises(RenamedError):
+    with pytest.raises(RenamedIdError):
         adopt(ledger, route(destination="google_main"), now=NIGHT + DAY, since={"sale": START})

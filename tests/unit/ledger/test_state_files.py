@@ -218,11 +218,11 @@ def test_a_backup_made_during_the_last_run_is_refused(path, clock):
 def test_look_releases_no_lock_of_a_state_in_use(path, clock):
     """Otherwise the next reader takes itself for the last one and removes the log under the run."""
     with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
         assert file_kind(path) is FileKind.LEDGER
         assert rows_seen_by_another_program(path) == 1
-        with ledger.writing() as session:
+        with ledger.write_transaction() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="after", digest="2"))
 
         assert rows_seen_by_another_program(path) == 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.fields import instant, read_moment, start_of
+from connectors.oplead.fields import earliest_instant_of, instant, read_moment
 from connectors.records import Moment
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -88,7 +88,7 @@ def test_time_in_the_autumn_overlap_is_the_earlier_one():
 
 def test_day_starts_at_midnight_in_the_zone():
     """A summer day in Paris starts at 22:00 UTC the day before."""
-    assert datetime(2026, 7, 19, 22, tzinfo=UTC) == start_of(Moment(date(2026, 7, 20)), PARIS)
+    assert datetime(2026, 7, 19, 22, tzinfo=UTC) == earliest_instant_of(Moment(date(2026, 7, 20)), PARIS)
 
 
 walls = st.datetimes(

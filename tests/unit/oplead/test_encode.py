@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.crm import LeadToWrite
-from connectors.oplead.options import FieldPaths, FormOptions, WritePaths
+from connectors.oplead.options import FieldPaths, FormImportOptions, WritePaths
 from connectors.oplead.writing.encode import UnwritableLead, form_body, json_bytes, lead_body
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 
@@ -33,7 +33,7 @@ READ_FROM = FieldPaths(
     city=("address.city",),
     country=("address.country",),
 )
-FORM = FormOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
+FORM = FormImportOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
 
 
 def write(lead, paths=None, read_from=READ_FROM):
@@ -123,7 +123,7 @@ def test_a_click_id_that_would_not_be_read_back_is_refused(kind, value):
 
 def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
     """Which one fills `leadData.externalID` is documented nowhere, and an id that is dropped is a sale not reported."""
-    form = FormOptions("form-token", "site-web", FORM.url)
+    form = FormImportOptions("form-token", "site-web", FORM.url)
 
     with pytest.raises(UnwritableLead, match=r"write oplead\.write\.form\.click_id"):
         form_body(LeadToWrite(JEANNE, (GCLID,)), form)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, columns_of
+from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, interpret_columns
 from connectors.oplead.options import FieldPaths
 
 FILE = Path("exports/leads.csv")
@@ -17,7 +17,7 @@ NEEDED = ("id", "created_at", "status", "click_id")
 def meaning(*titles, written=None, wanted=(), needed=NEEDED, paths=None):
     """The place of each column that is known, by title."""
     expected = ExpectedColumns(written or {}, paths or FieldPaths(), frozenset(wanted), needed)
-    columns = columns_of(FILE, titles, expected)
+    columns = interpret_columns(FILE, titles, expected)
     return {titles[number]: place for number, place in columns.places.items()}
 
 
@@ -103,7 +103,7 @@ def test_place_inside_another_columns_values_is_refused():
 def lead(cells, *titles, **more):
     """A row as a lead."""
     expected = ExpectedColumns({}, FieldPaths(), frozenset(more.get("wanted", ())), ("id",))
-    return columns_of(FILE, titles, expected).lead(cells)
+    return interpret_columns(FILE, titles, expected).lead(cells)
 
 
 def test_row_becomes_a_lead_like_the_apis():

@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.field_tree import common_lead_paths, key_paths, value_kind
+from connectors.oplead.field_tree import common_lead_paths, summarise_lead_paths, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.envelope import locate, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
-from connectors.oplead.survey.places import find_places
-from connectors.oplead.survey.values import amounts_of, few_values_of, surveyed_labels
+from connectors.oplead.survey.places import locate_configured_fields
+from connectors.oplead.survey.values import fields_with_few_values, possible_amount_fields, surveyed_labels
 from connectors.records import ClickId, ClickIdKind, Contact, Lead, LeadId, Utm
 from jobs.rules.model import normalise_label
 
@@ -40,7 +40,7 @@ def read(*, label="Gagné", source="google", click_id=None, kind=ClickIdKind.GCL
 
 def places_of(leads, configured=FieldPaths()):  # noqa: B008 - it is frozen
     """Locate the fields in these leads."""
-    return find_places(leads, OpleadOptions(token="t", zone=PARIS, fields=configured))
+    return locate_configured_fields(leads, OpleadOptions(token="t", zone=PARIS, fields=configured))
 
 
 # ── paths ────────────────────────────────────────────────────────────────────────────────────────
@@ -54,7 +54,7 @@ def test_lists_paths_with_how_often_they_are_filled():
     ]
 
     assert [("id", 2), ("leadData", 2), ("leadData.externalID", 1), ("past", 1), ("past.at", 1)] == [
-        (one.path, one.filled) for one in key_paths(common_lead_paths(leads), PARIS)
+        (one.path, one.filled) for one in summarise_lead_paths(common_lead_paths(leads), PARIS)
     ]
 
 
@@ -90,7 +90,7 @@ def test_hides_names_that_few_leads_have():
     leads[0]["gclid"] = "Cj0KCQjw"
     leads[1]["note"] = [{"name": "Dufour", "value": "x"}]
 
-    assert {"id", "note", "gclid"} == {one.path for one in key_paths(common_lead_paths(leads), PARIS)}
+    assert {"id", "note", "gclid"} == {one.path for one in summarise_lead_paths(common_lead_paths(leads), PARIS)}
 
 
 # ── which leads are sampled ──────────────────────────────────────────────────────────────────────
@@ -254,7 +254,9 @@ def test_treats_a_status_unique_to_each_lead_as_free_text():
 def test_finds_consent_fields_by_name_or_by_answers():
     """Known answers are shown; any other text is masked."""
     leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
-    found = {one.path: one for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)}
+    found = {
+        one.path: one for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+    }
 
     assert {"oui": 9, "<text, 9 characters>": 1, "": 1} == found["rgpd"].values
     assert {"Accepté": 9, "Refusé": 1, "": 1} == found["choix"].values
@@ -266,7 +268,7 @@ def test_merges_spellings_of_one_consent_answer():
     """Usual words for yes and no are sorted into granted and refused; other answers into neither."""
     answers = ["true"] * 4 + ["oui"] * 3 + ["OUI", "Oui"] + ["1"] * 2 + ["NON", "0", "peut-être", ""]
     leads = [{"consent": one} for one in answers]
-    (found,) = few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)
+    (found,) = fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
 
     assert {"oui": 5, "true": 4, "1": 2, "NON": 1, "0": 1, "<text, 9 characters>": 1, "": 1} == found.values
     assert (("oui", "true", "1"), ("NON", "0")) == (found.granted, found.refused)
@@ -276,7 +278,9 @@ def test_merges_spellings_of_one_consent_answer():
 def test_proposes_no_answers_for_an_opt_out_field(name):
     """`optOut: true` is a refusal, so the operator must decide."""
     leads = [{name: "true", "autre_optin": "refusé"}] * 9 + [{name: "accepté", "autre_optin": "accepté"}]
-    found = {one.path: one for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)}
+    found = {
+        one.path: one for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
+    }
 
     assert ((), ()) == (found[name].granted, found[name].refused)
     assert (("accepté",), ("refusé",)) == (found["autre_optin"].granted, found["autre_optin"].refused)
@@ -286,7 +290,8 @@ def test_shows_channels_but_no_other_texts():
     """A channel is a business fact; a few-valued text with another name may be anyone's."""
     leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
     found = {
-        one.path: one.values for one in few_values_of(common_lead_paths(leads), leads, frozenset(), normalise_label)
+        one.path: one.values
+        for one in fields_with_few_values(common_lead_paths(leads), leads, frozenset(), normalise_label)
     }
 
     assert {"Site web": 20, "<text, 6 characters>": 1} == found["canal"]
@@ -297,7 +302,7 @@ def test_shows_channels_but_no_other_texts():
 def test_counts_readable_unreadable_and_absent_amounts():
     """The caller decides what is readable."""
     leads = [{"montantDevis": "12 500,00 €"}, {"montantDevis": "sur devis 2"}, {"montantDevis": ""}, {"id": "7"}]
-    found = amounts_of(common_lead_paths(leads), leads, lambda text: "€" in str(text), frozenset())
+    found = possible_amount_fields(common_lead_paths(leads), leads, lambda text: "€" in str(text), frozenset())
 
     assert [("montantDevis", 1, 1, 2)] == [(one.path, one.readable, one.unreadable, one.absent) for one in found]
 

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.probe.guided import as_specified
+from connectors.oplead.probe.guided import options_as_specified
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
-from connectors.oplead.probe.specification.openapi import read_api
+from connectors.oplead.probe.specification.openapi import parse_openapi_document
 from connectors.oplead.probe.specification.reading import read_specification
 from connectors.oplead.probe.specification.written import subscription_settings_found, write_settings_found
 
@@ -221,7 +221,7 @@ def test_only_a_filter_by_change_is_taken(parameters, found):
 
 def test_fields_are_found_by_schema():
     """As in real leads: references followed, lists entered, by name."""
-    fields = as_specified(OPTIONS, read()).fields
+    fields = options_as_specified(OPTIONS, read()).fields
 
     assert ("suivi.identifiantClic",) == fields.click_id
     assert (("statut",), ("historique",), ("client.courriel",)) == (fields.status, fields.history, fields.email)
@@ -242,7 +242,7 @@ def test_what_is_configured_is_kept():
         schemes={"k": {"type": "http", "scheme": "bearer"}},
     )
 
-    kept = as_specified(mine, said)
+    kept = options_as_specified(mine, said)
 
     assert (mine.auth, "/mine", "offset", "mine") == (
         kept.auth,
@@ -260,7 +260,7 @@ def test_all_of_and_nullable_choices_are_merged():
 
     assert Decimal(1) == one.lead["montant"]
     assert "montant" not in one.listed
-    assert one.details_add
+    assert one.has_more_in_details
     assert ("Nouveau", "Gagné") == one.enums["statut"]
 
 
@@ -274,7 +274,7 @@ def test_name_and_value_pairs_are_entered():
             ]
         },
     }
-    told = example_of(read_api(document()), {"properties": {"leadData": pairs}})
+    told = example_of(parse_openapi_document(document()), {"properties": {"leadData": pairs}})
 
     assert {"leadData": [{"name": "consent", "value": "oui"}]} == told.value
     assert ("oui", "non") == told.enums["leadData.consent"]
@@ -290,7 +290,7 @@ def test_circles_end():
         "All": {"allOf": [{"$ref": "#/components/schemas/All"}] * 20},
         "Lead": {**LEAD, "properties": {**LEAD["properties"], "parent": {"$ref": "#/components/schemas/Lead"}}},
     }
-    api = read_api(circular)
+    api = parse_openapi_document(circular)
 
     assert "statut" in read_specification(circular, "").listed
     for name in ("Self", "Wide", "All"):
@@ -311,7 +311,7 @@ def test_what_is_referred_to_again_and_again_is_built_once():
         "components": {"schemas": {"Part": part}, "pathItems": {"One": item}},
     }
     start = process_time()
-    api = read_api(large)
+    api = parse_openapi_document(large)
 
     assert 3 > process_time() - start
     assert 2000 == len(api.operations)

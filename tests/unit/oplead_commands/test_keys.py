@@ -3,9 +3,9 @@
 import pytest
 
 from connectors.records import CheckVerdict
-from jobs.oplead_commands.keys import Access, key_finding
+from jobs.oplead_commands.keys import KeyAccess, key_finding
 
-YES, NO, UNKNOWN = Access.GRANTED, Access.REFUSED, Access.UNKNOWN
+YES, NO, UNKNOWN = KeyAccess.GRANTED, KeyAccess.REFUSED, KeyAccess.UNKNOWN
 
 
 @pytest.mark.parametrize(

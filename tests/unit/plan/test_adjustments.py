@@ -546,7 +546,7 @@ def test_deferred_corrections_count_as_one_first_send(sold):
     nights(account, 3)
 
     with account.hold() as ledger, ledger.reading() as session:
-        sends = requests.first_sends(session, Adjustment, ledger.account, "google_ads", since=CREATED)
+        sends = requests.first_sends_by_request(session, Adjustment, ledger.account, "google_ads", since=CREATED)
     assert [20] == [count for _, count in sends]
 
 
@@ -625,7 +625,7 @@ def test_repeated_duplicate_answer_stays_rejected(account):
     account.night()
     assert {"rejected"} == set(account.states.values())
 
-    with account.hold() as ledger, ledger.writing() as session:
+    with account.hold() as ledger, ledger.write_transaction() as session:
         for row in session.exec(select(Delivery)):
             outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=account.clock.now())
     account.deliver()

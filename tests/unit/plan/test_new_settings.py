@@ -9,7 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import hold_account
-from jobs.nightly import RenamedError
+from jobs.nightly import RenamedIdError
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -75,7 +75,7 @@ def test_former_id_of_a_renamed_conversion_cannot_be_reused(account):
     other = route(target=replace(TARGET, action="5"))
     account.book = rulebook(route("vente"), other, was={"vente": "sale"})
 
-    with pytest.raises(RenamedError, match="was the id of what is now 'vente'"):
+    with pytest.raises(RenamedIdError, match="was the id of what is now 'vente'"):
         account.night()
 
 

@@ -264,7 +264,7 @@ def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
     """Nobody approved it in time."""
     account.put(lead())
     account.prepare()
-    with account.hold() as ledger, ledger.writing() as session:
+    with account.hold() as ledger, ledger.write_transaction() as session:
         outbox.hold_new_rows(session, Delivery, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()

@@ -55,7 +55,7 @@ def received(name, label, at=WON, *, kind=EventKind.STATUS_CHANGE, structure="")
 
 def deliver(account, *events):
     """Have the receiver take these events."""
-    inbox = Inbox.to_write(account.inbox)
+    inbox = Inbox.open_for_writing(account.inbox)
     inbox.append(events)
     inbox.close()
 
@@ -428,7 +428,7 @@ def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
 def test_a_row_that_holds_no_time_is_a_damaged_inbox(account):
     """It is not guessed at."""
     win(account, "L-1")
-    writing = Inbox.to_write(account.inbox)
+    writing = Inbox.open_for_writing(account.inbox)
     writing._connection.execute("UPDATE event SET received_at = 'yesterday'")
     writing.close()
 

@@ -137,7 +137,7 @@ def perform(account, step):
             account.put(lead(step.name, label=step.label, history=(), created_at=created, updated_at=None))
         case Arrival(change=change):
             event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(change.name), change.label, Moment(change.at))
-            writing = Inbox.to_write(account.inbox)
+            writing = Inbox.open_for_writing(account.inbox)
             writing.append([ReceivedEvent(event, step.received_at, step.digest, is_unique=True)])
             writing.close()
         case Run():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.audit import Finding, compare, counted_by_platform, has_no_differences
+from jobs.cli.demo.audit import AuditFinding, compare, counted_by_platform, has_no_differences
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.rules.delivery_state import DeliveryState
 
@@ -52,7 +52,7 @@ def test_equal_books_agree():
     found = _compare([LINE], [_delivery()])
 
     assert has_no_differences(found)
-    assert 1 == found[Finding.ALIKE, ""]
+    assert 1 == found[AuditFinding.ALIKE, ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,15 @@ def test_a_difference_in_any_column_is_found(change):
     found = _compare([LINE], [_delivery(**{change.name: change.value})])
 
     assert not has_no_differences(found)
-    assert 1 == found[Finding.DIFFERS, ""]
+    assert 1 == found[AuditFinding.DIFFERS, ""]
 
 
 def test_finds_what_only_one_side_has():
     """A claim without a counted conversion, a counted one without a claim, and one counted twice all differ."""
-    assert 1 == _compare([], [_delivery()])[Finding.MISSING_THERE, ""]
-    assert 1 == _compare([LINE], [])[Finding.MISSING_HERE, ""]
-    assert 1 == _compare([LINE], [_delivery(DeliveryState.REJECTED)])[Finding.MISSING_HERE, ""]
-    assert 1 == _compare([LINE, LINE], [_delivery()])[Finding.TWICE, ""]
+    assert 1 == _compare([], [_delivery()])[AuditFinding.MISSING_THERE, ""]
+    assert 1 == _compare([LINE], [])[AuditFinding.MISSING_HERE, ""]
+    assert 1 == _compare([LINE], [_delivery(DeliveryState.REJECTED)])[AuditFinding.MISSING_HERE, ""]
+    assert 1 == _compare([LINE, LINE], [_delivery()])[AuditFinding.TWICE, ""]
 
 
 def test_an_unconfirmed_delivery_claims_nothing():
@@ -96,7 +96,7 @@ def test_an_unconfirmed_delivery_claims_nothing():
     row = _delivery(DeliveryState.UNCONFIRMED, reason="partly_refused")
     counted = _compare([LINE], [row])
 
-    assert {(Finding.UNDECIDED, "partly_refused"): 1} == +counted
+    assert {(AuditFinding.UNDECIDED, "partly_refused"): 1} == +counted
     assert not +_compare([], [row])
 
 
@@ -104,7 +104,7 @@ def test_an_unconfirmed_delivery_without_a_reason_excuses_nothing():
     """A delivery that is given up must say why."""
     found = _compare([LINE], [_delivery(DeliveryState.UNCONFIRMED)])
 
-    assert {(Finding.MISSING_HERE, ""): 1} == +found
+    assert {(AuditFinding.MISSING_HERE, ""): 1} == +found
 
 
 META_LINE = {
@@ -134,7 +134,7 @@ def test_double_count_must_be_flagged(flagged):
     found = compare(counted_by_platform([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
 
     assert flagged == has_no_differences(found)
-    assert (int(flagged), int(not flagged)) == (found[Finding.FLAGGED, ""], found[Finding.TWICE, ""])
+    assert (int(flagged), int(not flagged)) == (found[AuditFinding.FLAGGED, ""], found[AuditFinding.TWICE, ""])
 
 
 # ── corrections ──────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +184,7 @@ def test_correction_on_both_sides_is_alike(line, correction):
     """A resent event leaves its own digest; any other correction keeps the first one's."""
     found = _compare([line], [_delivery()], correction)
 
-    assert {(Finding.ALIKE, ""): 1, (Finding.CORRECTED, ""): 1} == +found
+    assert {(AuditFinding.ALIKE, ""): 1, (AuditFinding.CORRECTED, ""): 1} == +found
 
 
 def test_last_of_several_corrections_stands():
@@ -213,7 +213,7 @@ def test_finds_a_correction_on_one_side_only(line, corrections):
     """It is claimed but not there, there but not claimed, or belongs to another key."""
     found = _compare([line], [_delivery()], *corrections)
 
-    assert {(Finding.DIFFERS, ""): 1} == +found
+    assert {(AuditFinding.DIFFERS, ""): 1} == +found
 
 
 @pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
@@ -224,8 +224,8 @@ def test_an_unconfirmed_correction_claims_nothing(line):
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
 
     assert has_no_differences(found)
-    assert (line is RETRACTED) == found[Finding.UNDECIDED, "no_answer"]
-    assert 1 == other[Finding.DIFFERS, ""]
+    assert (line is RETRACTED) == found[AuditFinding.UNDECIDED, "no_answer"]
+    assert 1 == other[AuditFinding.DIFFERS, ""]
 
 
 def test_value_google_keeps_at_zero_is_a_separate_finding():
@@ -235,6 +235,6 @@ def test_value_google_keeps_at_zero_is_a_separate_finding():
     line = LINE | {"value": 0.0, "digest": "d2", "restatements": 1}
     found = _compare([line], [_delivery()], deleted, back)
 
-    assert {(Finding.AT_ZERO, ""): 1} == +found
+    assert {(AuditFinding.AT_ZERO, ""): 1} == +found
     assert not has_no_differences(_compare([line], [_delivery()], deleted, _correction(2, "60.00")))
     assert not has_no_differences(_compare([line | {"action": "9"}], [_delivery()], deleted, back))

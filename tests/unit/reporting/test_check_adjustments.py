@@ -5,8 +5,8 @@ import json
 import pytest
 
 from jobs.reporting.check_report import correction_sentences
-from jobs.settings import Valid, load
-from jobs.wiring.night import rules_alone
+from jobs.settings import ValidSettings, load
+from jobs.wiring.night import compile_rules_only
 
 SALE = {"id": "sale", "stage": "won", "google_ads": {"conversion_action": 12}, "meta": {"event": "Purchase"}}
 FORM = {"id": "form", "stage": "created", "value": 60, "google_ads": {"conversion_action": 13}}
@@ -32,8 +32,8 @@ def on(tmp_path):
         }
         (tmp_path / "pipeline.yaml").write_text(json.dumps(settings))
         loaded = load(tmp_path / "pipeline.yaml", {"TOKEN": "tok"})
-        assert isinstance(loaded, Valid), loaded
-        return list(correction_sentences(loaded.settings, rules_alone(loaded.settings)))
+        assert isinstance(loaded, ValidSettings), loaded
+        return list(correction_sentences(loaded.settings, compile_rules_only(loaded.settings)))
 
     return told
 

@@ -23,7 +23,7 @@ from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
 from jobs.reporting.console import AccountPresentation, day_and_time, duration, money
-from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
+from jobs.reporting.lead_report import Explanation, LeadConversionStanding, print_explanation
 from jobs.reporting.run_report import (
     Mode,
     Night,
@@ -389,7 +389,7 @@ def test_conversion_is_shown_by_its_name(conversion, told):
 
 
 def _verdict(conversion, destination, reason, state=None):
-    return ConversionReport(
+    return LeadConversionStanding(
         conversion=conversion,
         destination=destination,
         state=state,

@@ -13,7 +13,7 @@ from jobs.rules.extraction import (
     consent_answer,
     erased_value,
     new_click_ids,
-    where_facts,
+    where_path_values,
 )
 from jobs.rules.model import ConsentAnswer, UnreadableAmount
 from tests.builders import CREATED, click, lead
@@ -62,7 +62,7 @@ def test_consent_value_on_both_lists_is_a_refusal():
 def test_unlisted_where_value_is_kept_only_by_its_shape():
     """It may be a person's name."""
     wanted = {"channel": frozenset({"site web"}), "city": frozenset({"lyon"}), "absent": frozenset({"x"})}
-    kept = where_facts(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
+    kept = where_path_values(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
 
     assert {"channel": "site web", "city": "<text, 10 characters>"} == kept
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.eligibility import click_for, identifiers_for, is_selected_by_click_ids
+from jobs.rules.eligibility import click_for, contact_hashes_to_send, is_selected_by_click_ids
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS
 
@@ -61,14 +61,14 @@ def test_when_contact_data_is_attached(over, chosen, expected):
     """It goes beside click kinds that may carry it, or alone, and each only where the route says so."""
     lead = facts(identifiers={GOOGLE: HASHES})
 
-    assert expected == identifiers_for(route(**over), lead, chosen)
+    assert expected == contact_hashes_to_send(route(**over), lead, chosen)
 
 
 def test_contact_data_hashed_for_one_destination_never_goes_to_another():
     """Each platform normalises in its own way."""
     lead = facts(identifiers={"elsewhere": HASHES})
 
-    assert () == identifiers_for(route(contact_only=True), lead, None)
+    assert () == contact_hashes_to_send(route(contact_only=True), lead, None)
 
 
 FBC, FBCLID, LEAD = ClickIdKind.FBC, ClickIdKind.FBCLID, ClickIdKind.LEAD_ID

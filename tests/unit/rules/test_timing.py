@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import StatusEntered, StatusTimeOrigin
-from jobs.rules.status_changes import ObservedAt, happened_at, implausible, new_status_changes
+from jobs.rules.status_changes import LeadReadTimes, happened_at, implausible, new_status_changes
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 
@@ -23,7 +23,7 @@ NEXT = NIGHT + DAY
 
 def seen(some, *, known=(), previously=None, pull=NIGHT, zone=PARIS):
     """The changes one reading adds."""
-    when = ObservedAt(previously, started=pull, ended=pull, read_alike=previously)
+    when = LeadReadTimes(previously, started=pull, ended=pull, read_alike=previously)
     return new_status_changes(known, some, when, zone=zone)
 
 

@@ -15,7 +15,7 @@ from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, Undo
 from jobs.rules.reasons import Reason
-from jobs.rules.status_changes import ObservedAt, first_entry, new_status_changes
+from jobs.rules.status_changes import LeadReadTimes, first_entry, new_status_changes
 from jobs.rules.webhook_history import webhook_history
 from tests.builders import PARIS, START, facts, lead, reported, route, starts
 from tests.fakes import NIGHT
@@ -55,7 +55,7 @@ class Record:
     def read(self, when, received=(), label=None, history=(), **over):
         """Read the lead as it is at a time, with what had arrived about it; return what that added."""
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
-        at = ObservedAt(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
+        at = LeadReadTimes(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
         told = webhook_history(received, BORN, PARIS, read_at=when)
         added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told)
         self.changes += added
@@ -292,7 +292,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     """The undated change that followed it cannot lie before it."""
     record = Record()
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
-    when = ObservedAt(BORN, started=NINE - HOUR, ended=NINE + HOUR)
+    when = LeadReadTimes(BORN, started=NINE - HOUR, ended=NINE + HOUR)
     told = webhook_history(DATED[:1], BORN, PARIS, read_at=NEXT)
     added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told)
 
@@ -303,7 +303,7 @@ def test_a_webhook_converts_like_a_reported_change():
     """It is no baseline, however the lead is first seen."""
     some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
     told = webhook_history(DATED[2:], some.created_at, PARIS, read_at=NEXT)
-    added = new_status_changes((), some, ObservedAt(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
+    added = new_status_changes((), some, LeadReadTimes(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
     assert isinstance(decision, Decision)
@@ -488,7 +488,7 @@ def test_an_appointment_is_set_once(received, over, expected):
 def test_an_appointment_found_at_first_sight_is_baseline():
     """Nobody knows since when it is there."""
     some = lead(label=None, history=(), has_appointment=True, updated_at=None)
-    [change] = new_status_changes((), some, ObservedAt(None, started=NIGHT, ended=NIGHT), zone=PARIS)
+    [change] = new_status_changes((), some, LeadReadTimes(None, started=NIGHT, ended=NIGHT), zone=PARIS)
 
     assert (APPOINTMENT_SET, StatusTimeOrigin.BASELINE, some.created_at) == (change.label, change.origin, change.after)
 

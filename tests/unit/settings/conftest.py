@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.settings import Invalid, load
+from jobs.settings import InvalidSettings, load
 
 ENVIRON = {
     "OPLEAD_TOKEN": "tok-5a1d",
@@ -67,7 +67,7 @@ def complaints(loaded):
 
     def complain(**changes):
         answer = loaded(**changes)
-        problems = answer.problems if isinstance(answer, Invalid) else ()
+        problems = answer.problems if isinstance(answer, InvalidSettings) else ()
         return [f"{problem.path}: {problem.message}" for problem in problems]
 
     return complain

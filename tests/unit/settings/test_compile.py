@@ -13,7 +13,7 @@ from connectors.google_ads.platform import DATA_MANAGER
 from connectors.meta.encode import META
 from connectors.records import ClickIdKind, Target
 from jobs.rules.model import DedupRule, DedupScope
-from jobs.settings import Valid, load
+from jobs.settings import ValidSettings, load
 from jobs.settings.compile import assumed_targets, compile_rules
 
 FORM = frozenset({ClickIdKind.LEAD_ID})
@@ -60,7 +60,7 @@ class Compiled:
         path = self.folder / "pipeline.yaml"
         path.write_text(json.dumps(self.settings))
         loaded = load(path, ENVIRON)
-        assert isinstance(loaded, Valid), loaded
+        assert isinstance(loaded, ValidSettings), loaded
         return loaded.settings
 
     @property

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jobs.settings import Invalid, Valid, load
+from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.references import read_env_file
 
 
@@ -78,7 +78,7 @@ def test_settings_take_missing_variables_from_the_env_file(loaded, env_file):
     env_file("TOKEN_BESIDE=tok-filed\nUNUSED=tok-unused\nMETA_ACCESS_TOKEN=tok-filed-too\n")
     answer = loaded(oplead="{ token: '${TOKEN_BESIDE}' }", notify="['${NOTIFY_URL}']")
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     assert "tok-filed" == answer.settings.oplead.token.get_secret_value()
     assert ("TOKEN_BESIDE",) == answer.env_file.taken
     assert "tok-" not in repr(answer)
@@ -95,7 +95,7 @@ def test_the_environment_overrides_the_env_file(loaded, env_file):
 
 def message(answer):
     """The message of the only problem found."""
-    assert isinstance(answer, Invalid)
+    assert isinstance(answer, InvalidSettings)
     (problem,) = answer.problems
     return problem.message
 
@@ -121,7 +121,7 @@ def test_an_unreadable_env_file_matters_only_if_needed(loaded, env_file, content
     """A service gets its environment from systemd and may not be able to read the file itself."""
     env_file(content)
 
-    assert isinstance(loaded(), Valid)
+    assert isinstance(loaded(), ValidSettings)
     assert "; fix that, or type  export TOKEN_BESIDE=…" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
 
 
@@ -130,7 +130,7 @@ def test_does_not_wait_for_an_env_path_that_is_no_file(loaded, tmp_path, make):
     """Virtual environments are often named `.env`, and password managers put a pipe there."""
     make(tmp_path / ".env")
 
-    assert isinstance(loaded(), Valid)
+    assert isinstance(loaded(), ValidSettings)
     assert ".env is not a plain file" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
 
 

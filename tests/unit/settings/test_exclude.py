@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.settings import Valid
-from jobs.wiring.night import rules_alone
+from jobs.settings import ValidSettings
+from jobs.wiring.night import compile_rules_only
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_exclude_marks_are_compiled_in_normalised_spelling(loaded):
     answer = loaded(
         exclude="{ email_domains: Maison-Durand.FR, phones: 0612345678, names: Jéan TEST, fields: { source: [Démo] } }"
     )
-    assert isinstance(answer, Valid), answer
-    extraction = rules_alone(answer.settings).extraction
+    assert isinstance(answer, ValidSettings), answer
+    extraction = compile_rules_only(answer.settings).extraction
 
     assert {"maison-durand.fr"} == extraction.exclude.email_domains
     assert {"+33612345678"} == extraction.exclude.phones
@@ -61,7 +61,9 @@ def test_exclude_marks_are_compiled_in_normalised_spelling(loaded):
 
 def test_changing_exclude_makes_leads_be_read_again(loaded):
     """Both the extraction digest and the rules digest change."""
-    books = [rules_alone(loaded(exclude=f"{{ names: {name} }}").settings) for name in ("Jean Test", "Jean Tests")]
+    books = [
+        compile_rules_only(loaded(exclude=f"{{ names: {name} }}").settings) for name in ("Jean Test", "Jean Tests")
+    ]
 
     assert books[0].extraction_digest != books[1].extraction_digest
     assert books[0].rules_digest != books[1].rules_digest

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from jobs.settings.unmatched import future_notes
+from jobs.settings.unmatched import notes_on_future_starts
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 GOOGLE = "google_ads: { conversion_action: 12 }"
@@ -11,7 +11,7 @@ GOOGLE = "google_ads: { conversion_action: 12 }"
 def noted(loaded, tmp_path, **changed):
     """The notes, by path."""
     answer = loaded(**changed)
-    notes = future_notes(tmp_path / "pipeline.yaml", answer.settings, NOW)
+    notes = notes_on_future_starts(tmp_path / "pipeline.yaml", answer.settings, NOW)
     return {note.path: (note.line, note.message) for note in notes}
 
 

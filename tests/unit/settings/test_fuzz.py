@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from jobs.settings import Invalid, Valid, load
+from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.load import _OTHERWISE, _models
 from jobs.settings.schema import Settings
 from tests import suite
@@ -99,8 +99,8 @@ def answer_to(tmp_path, text):
     path = tmp_path / "pipeline.yaml"
     path.write_text(text, encoding="utf-8", errors="replace")
     answer = load(path, ENVIRON)
-    shown = [str(problem) for problem in (answer.notes if isinstance(answer, Valid) else answer.problems)]
-    assert isinstance(answer, Valid) or shown
+    shown = [str(problem) for problem in (answer.notes if isinstance(answer, ValidSettings) else answer.problems)]
+    assert isinstance(answer, ValidSettings) or shown
     assert not any(SECRET in line or LITERAL in line for line in [*shown, repr(answer)])
     assert all(re.match(rf"{re.escape(str(path))}:[1-9]\d*:[1-9]\d*: \S", line) and "\n" not in line for line in shown)
     assert not any(line.endswith(_OTHERWISE) for line in shown), shown
@@ -140,4 +140,4 @@ def test_a_literal_secret_is_never_echoed(tmp_path, key, before, after):
     """This holds even where its characters break the YAML around it."""
     section = "oplead" if key == "token" else "meta"
     text = dumped({name: value for name, value in GOOD.items() if name != section})
-    assert isinstance(answer_to(tmp_path, f"{text}{section}:\n  {key}: {before}{LITERAL}{after}\n"), Invalid)
+    assert isinstance(answer_to(tmp_path, f"{text}{section}:\n  {key}: {before}{LITERAL}{after}\n"), InvalidSettings)

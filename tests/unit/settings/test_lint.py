@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings import Valid
+from jobs.settings import ValidSettings
 
 META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', %s }"
 ACTION = "google_ads: { conversion_action: 12 }"
@@ -51,7 +51,7 @@ def only(complaints, **changes):
 
 def test_the_unmodified_configuration_is_valid(loaded):
     """Every other test here breaks one thing in this configuration."""
-    assert isinstance(loaded(), Valid)
+    assert isinstance(loaded(), ValidSettings)
 
 
 @pytest.mark.parametrize(
@@ -282,4 +282,4 @@ def test_an_appointment_may_stand_beside_a_status_of_nearly_its_name(loaded):
     """The built-in label is not the status that it would be without its underscore."""
     stages = "{ appointment: [appointment_set, Appointment set], won: [Gagné], lost: [Perdu] }"
 
-    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${WEBHOOK_SECRET}' }"), Valid)
+    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${WEBHOOK_SECRET}' }"), ValidSettings)

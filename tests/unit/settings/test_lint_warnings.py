@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings import Valid
+from jobs.settings import ValidSettings
 
 META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }"
 CONVERSION = "[{ id: sale, stage: won, value: 9, meta: { event: %s } }]"
@@ -12,7 +12,7 @@ CONSENT = "{ ad_user_data: { field: leadData.consent, granted: %s, refused: %s }
 def notes(loaded, **changes):
     """The notes on a file that may run anyway."""
     answer = loaded(**changes)
-    assert isinstance(answer, Valid), answer.problems
+    assert isinstance(answer, ValidSettings), answer.problems
     return [f"{note.path}: {note.message}" for note in answer.notes]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import Invalid, SettingsProblem, Valid, load
+from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
 
 REPOSITORY = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ EXPECTED = [
 
 def lines(answer, path):
     """The problems without the file's name and folder."""
-    assert isinstance(answer, Invalid)
+    assert isinstance(answer, InvalidSettings)
 
     return [str(problem).removeprefix(f"{path}:").replace(f"{path.parent}/", "") for problem in answer.problems]
 
@@ -154,7 +154,7 @@ def test_a_key_repeated_thousands_of_times_loads_quickly(tmp_path):
     path = tmp_path / "pipeline.yaml"
     path.write_text("a: 1\n" * 5_000, encoding="utf-8")
 
-    assert isinstance(load(path, {}), Invalid)
+    assert isinstance(load(path, {}), InvalidSettings)
 
 
 def test_anchors_and_merge_keys_work(loaded):
@@ -165,7 +165,7 @@ def test_anchors_and_merge_keys_work(loaded):
   - { <<: *first, id: sale, stage: won, google_ads: { conversion_action: 13 } }"""
     )
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     assert [("appointment", Decimal(60)), ("sale", Decimal(60))] == [
         (conversion.id, conversion.value) for conversion in answer.settings.conversions
     ]
@@ -178,7 +178,7 @@ def test_scalars_are_read_as_typed(loaded):
         "{ conversion_action: 0012 } }]"
     )
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     conversion = answer.settings.conversions[0]
     assert ("01000", "1e3", "no", "true") == conversion.where["cp"]
     assert "0012" == conversion.google_ads.conversion_action.id
@@ -200,7 +200,7 @@ def test_since_is_read_in_the_accounts_time_zone(loaded, written, expected):
         conversions=f"[{{ id: sale, stage: won, since: '{written}', google_ads: {{ conversion_action: 12 }} }}]"
     )
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     assert expected == answer.settings.conversions[0].since
 
 
@@ -219,6 +219,6 @@ def test_the_shipped_example_configuration_is_valid(key_file):
 
     answer = load(REPOSITORY / "config" / "pipeline.example.yaml", environ)
 
-    assert isinstance(answer, Valid), answer.problems
+    assert isinstance(answer, ValidSettings), answer.problems
     assert () == answer.notes
     assert f"sqlite:///{REPOSITORY}/state/maison-durand.db" == answer.settings.state

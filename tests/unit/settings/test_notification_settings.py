@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from jobs.settings import Invalid, Valid
+from jobs.settings import InvalidSettings, ValidSettings
 
 
 def test_reads_thresholds_and_the_metrics_path_as_written(loaded, tmp_path):
@@ -18,7 +18,7 @@ def test_reads_thresholds_and_the_metrics_path_as_written(loaded, tmp_path):
         ping="'${LOCAL_PING}'",
     )
 
-    assert isinstance(answer, Valid), answer
+    assert isinstance(answer, ValidSettings), answer
     when = answer.settings.notify_when
     assert (Fraction(12, 100), 9, 3, 10) == (
         when.rejected_share,
@@ -34,7 +34,7 @@ def test_an_unknown_notification_url_is_refused_without_being_shown(loaded):
     """The problem has the line and says what to write instead."""
     answer = loaded(notify="\n  - ${NOTIFY_URL}\n  - ${NOT_A_SERVICE}")
 
-    assert isinstance(answer, Invalid)
+    assert isinstance(answer, InvalidSettings)
     (problem,) = answer.problems
     assert ("notify.1", 10, 5) == (problem.path, problem.line, problem.column)
     assert "jsons://host/path" in problem.message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings import Invalid
+from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial, partial_settings
 
 
@@ -52,7 +52,7 @@ def test_problems_in_the_needed_sections_are_reported(read, text, path):
     """Each problem names its place."""
     told = read(text)
 
-    assert isinstance(told, Invalid)
+    assert isinstance(told, InvalidSettings)
     assert path in [problem.path for problem in told.problems]
 
 

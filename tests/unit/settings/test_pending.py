@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings import Valid
+from jobs.settings import ValidSettings
 from jobs.settings.lint import PENDING
 from jobs.settings.schema import Settings
 
@@ -22,7 +22,7 @@ def test_a_key_without_effect_yet_is_noted(loaded, changes, expected):
     """The note stands at the key's place and says what happens meanwhile."""
     answer = loaded(**changes)
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     assert sorted(expected) == sorted(note.path for note in answer.notes)
     assert all(note.message.startswith("not acted on yet: ") for note in answer.notes)
 
@@ -46,7 +46,7 @@ def test_implemented_settings_are_not_noted(loaded, changes):
     """Keys that have an effect are neither noted nor refused."""
     answer = loaded(**changes)
 
-    assert isinstance(answer, Valid), answer
+    assert isinstance(answer, ValidSettings), answer
     assert () == answer.notes
 
 

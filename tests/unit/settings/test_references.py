@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jobs.settings import Invalid, Valid, load
+from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.references import ReferenceResolver
 
 GOOGLE = "{ customer_id: 1234567890, credentials: '%s' }"
@@ -59,7 +59,7 @@ def test_settings_and_references_never_show_a_secret(loaded, references):
     """Neither printing nor dumping the settings shows a token."""
     answer = loaded(notify="['${NOTIFY_URL}']", ping="'${PING_URL}'")
 
-    assert isinstance(answer, Valid)
+    assert isinstance(answer, ValidSettings)
     assert "tok-5a1d" == answer.settings.oplead.token.get_secret_value()
     for shown in (repr(answer), str(answer.settings), answer.settings.model_dump_json(), repr(references)):
         assert "tok-" not in shown
@@ -126,7 +126,7 @@ def test_a_key_given_instead_of_its_path_is_not_shown(tmp_path, loaded):
 
     answer = load(tmp_path / "pipeline.yaml", {"OPLEAD_TOKEN": "t", "KEY": key})
 
-    assert isinstance(answer, Invalid)
+    assert isinstance(answer, InvalidSettings)
     assert [
         "the environment variable KEY must be the path of the key file, not what the file holds",
     ] == [problem.message for problem in answer.problems]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.settings import Invalid, Valid
+from jobs.settings import InvalidSettings, ValidSettings
 from jobs.settings.load import load_partial
 
 CSV = "{ csv: exports/*.csv }"
@@ -12,7 +12,7 @@ TOKEN = "oplead.token: this key is missing: A reference: `${OPLEAD_TOKEN}`"
 def test_files_need_no_token(loaded):
     """Neither a token nor a section for Oplead."""
     for oplead in (None, "{ fields: { status: statut } }"):
-        assert isinstance(loaded(source=CSV, oplead=oplead), Valid)
+        assert isinstance(loaded(source=CSV, oplead=oplead), ValidSettings)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_files_are_found_from_the_settings_own_folder(tmp_path):
     for pattern in ("exports/*.csv", "/srv/*.csv"):
         file.write_text(f"source: {{ csv: '{pattern}' }}\n")
         told = load_partial(file, {}, needed=("source",))
-        assert not isinstance(told, Invalid), told
+        assert not isinstance(told, InvalidSettings), told
         found.append(told.settings.source.csv)
 
     assert [f"{tmp_path}/clients [[]2026]/exports/*.csv", "/srv/*.csv"] == found

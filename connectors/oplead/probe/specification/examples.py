@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import NAMES, leaf
-from connectors.oplead.probe.specification.openapi import Api, Schema, kind_of, mapping_or_empty, text
+from connectors.oplead.probe.specification.openapi import Api, Schema, mapping_or_empty, schema_type_of, text
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000
@@ -57,7 +57,7 @@ class _Maker:
         if depth == 0 or self._made > _MOST_VALUES:
             return None
         flat = self.api.flat(schema)
-        match kind_of(flat):
+        match schema_type_of(flat):
             case "object":
                 properties = mapping_or_empty(flat.get("properties"))
                 return {str(name): self.value(one, _below(path, name), depth - 1) for name, one in properties.items()}

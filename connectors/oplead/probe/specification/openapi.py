@@ -93,7 +93,7 @@ class Api:
         return _Flattener(self.document).flat(schema)
 
 
-def read_api(document: Mapping[str, object]) -> Api:
+def parse_openapi_document(document: Mapping[str, object]) -> Api:
     """Read a specification."""
     return _Reader(document).read()
 
@@ -129,13 +129,13 @@ class _Reader:
     def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
         place = self._document if self._is_2 else mapping_or_empty(self._document.get("components"))
         for name, written in _items(place.get("securityDefinitions" if self._is_2 else "securitySchemes")):
-            one = resolved(self._document, written)
+            one = resolve_local_reference(self._document, written)
             said = (text(one.get(key)) for key in ("type", "in", "name", "scheme", "description"))
             kind, where, called, scheme, description = said
             yield name, SecurityScheme(kind, where, called, scheme.casefold(), description)
 
     def _at(self, server: "_Server", path: str, written: Schema) -> Iterator[Operation]:
-        item = resolved(self._document, written)
+        item = resolve_local_reference(self._document, written)
         shared = self._parameters(item)
         for verb in VERBS:
             operation = mapping_or_empty(item.get(verb))
@@ -156,7 +156,7 @@ class _Reader:
     def _parameters(self, item: Schema) -> list[Schema]:
         written = item.get("parameters")
         few = islice(written, _MOST_PARAMETERS) if isinstance(written, list) else ()
-        return [resolved(self._document, one) for one in few]
+        return [resolve_local_reference(self._document, one) for one in few]
 
     def _parameter(self, written: Schema) -> Parameter:
         if id(written) not in self._made:
@@ -166,7 +166,7 @@ class _Reader:
     def _made_of(self, written: Schema) -> Parameter:
         schema = written if self._is_2 else mapping_or_empty(written.get("schema"))
         name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
-        found = resolved(self._document, schema)
+        found = resolve_local_reference(self._document, schema)
         if id(found) not in self._flat:
             self._flat[id(found)] = _Flattener(self._document).flat(found)
         flat = self._flat[id(found)]
@@ -174,7 +174,7 @@ class _Reader:
 
     def _body(self, operation: Schema, parameters: Sequence[Schema]) -> Body | None:
         if not self._is_2:
-            body = resolved(self._document, operation.get("requestBody"))
+            body = resolve_local_reference(self._document, operation.get("requestBody"))
             return self._content(body) if body else None
         whole = next((one for one in parameters if one.get("in") == "body"), None)
         if whole is not None:
@@ -185,7 +185,7 @@ class _Reader:
     def _answer(self, operation: Schema) -> Schema | None:
         answers = {str(status): one for status, one in _items(operation.get("responses"))}
         status = next((one for one in sorted(answers) if one[:1] == "2"), "default")
-        return resolved(self._document, answers.get(status)) or None
+        return resolve_local_reference(self._document, answers.get(status)) or None
 
     def _content(self, written: Schema) -> Body:
         """Return the media type and schema of a request's or answer's content."""
@@ -224,7 +224,7 @@ def _is_usable(parameter: Schema) -> bool:
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def resolved(document: Mapping[str, object], written: object) -> Schema:
+def resolve_local_reference(document: Mapping[str, object], written: object) -> Schema:
     """Return what a local reference leads to; a mapping without one is returned as it is, anything else empty."""
     found = mapping_or_empty(written)
     for _ in range(_HOPS):
@@ -251,7 +251,7 @@ class _Flattener:
     left: int = _MOST_PARTS
 
     def flat(self, schema: object) -> Schema:
-        found = resolved(self.document, schema)
+        found = resolve_local_reference(self.document, schema)
         self.left -= 1
         if self.left < 0:
             return {}
@@ -278,7 +278,7 @@ class _Flattener:
         return merged
 
 
-def kind_of(schema: Schema) -> str:
+def schema_type_of(schema: Schema) -> str:
     """Return a flat schema's type, guessed from its other keys if it has none; null is no type."""
     written = schema.get("type")
     if isinstance(written, list):

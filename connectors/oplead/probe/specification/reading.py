@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import TOTAL_HEADERS
 from connectors.oplead.field_tree import normalise
-from connectors.oplead.lead_parser import objects_in
+from connectors.oplead.lead_parser import candidate_lead_objects
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.probe.envelope import around_lists, envelope_values, is_next, lead_words, locate
@@ -21,9 +21,9 @@ from connectors.oplead.probe.specification.openapi import (
     Operation,
     Parameter,
     SecurityScheme,
-    kind_of,
     mapping_or_empty,
-    read_api,
+    parse_openapi_document,
+    schema_type_of,
 )
 
 LEADS = ("leads", "lead", "prospects", "prospect")
@@ -66,7 +66,7 @@ class Specification:
     """The values that a lead may have, by path, where they are listed."""
 
     @property
-    def details_add(self) -> bool:
+    def has_more_in_details(self) -> bool:
         """Whether a lead's own page has something that the list has not."""
         return bool(set(self.lead) - set(self.listed))
 
@@ -77,7 +77,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
     Raises:
         NotASpecificationError: it describes no list of leads.
     """
-    api = read_api(document)
+    api = parse_openapi_document(document)
     api = replace(api, operations=tuple(_below(api.operations, base_path.rstrip("/"))))
     operation = _list_of_leads(api)
     if operation is None:
@@ -117,31 +117,31 @@ def _below(operations: Sequence[Operation], base_path: str) -> Iterator[Operatio
             yield one
 
 
-def segments(path: str) -> list[str]:
+def path_segments(path: str) -> list[str]:
     """Return a path's parts, in lower case, with `{}` for a parameter."""
     return [re.sub(r"\{[^{}]*\}", "{}", part.casefold()) for part in path.strip("/").split("/")]
 
 
 def _list_of_leads(api: Api) -> Operation | None:
     def rank(one: Operation) -> tuple[int, int]:
-        return LEADS.index(segments(one.path)[-1]), len(one.path)
+        return LEADS.index(path_segments(one.path)[-1]), len(one.path)
 
     found = [
         one
         for one in api.operations
-        if one.verb == "GET" and segments(one.path)[-1] in LEADS and "{}" not in segments(one.path)
+        if one.verb == "GET" and path_segments(one.path)[-1] in LEADS and "{}" not in path_segments(one.path)
     ]
     return min(found, key=rank, default=None)
 
 
 def _own_page(api: Api, prefix: str) -> Operation | None:
-    found = [one for one in api.operations if one.verb == "GET" and is_of_one_lead(one.path, prefix, [])]
-    return min(found, key=lambda one: LEADS.index(segments(one.path)[-2]), default=None)
+    found = [one for one in api.operations if one.verb == "GET" and is_single_lead_path(one.path, prefix, [])]
+    return min(found, key=lambda one: LEADS.index(path_segments(one.path)[-2]), default=None)
 
 
-def is_of_one_lead(path: str, prefix: str, rest: Sequence[str]) -> bool:
+def is_single_lead_path(path: str, prefix: str, rest: Sequence[str]) -> bool:
     """Return whether a path is that of one lead, with `rest` behind it."""
-    parts = segments(path.removeprefix(prefix)) if path.startswith(f"{prefix}/") else []
+    parts = path_segments(path.removeprefix(prefix)) if path.startswith(f"{prefix}/") else []
     return len(parts) == len(rest) + 2 and parts[0] in LEADS and parts[1:] == ["{}", *rest]
 
 
@@ -286,7 +286,7 @@ def _ends(parameter: Parameter, words: Sequence[str]) -> bool:
 
 
 def _time_format(parameter: Parameter) -> str | None:
-    kind, form = kind_of(parameter.schema), parameter.schema.get("format")
+    kind, form = schema_type_of(parameter.schema), parameter.schema.get("format")
     if kind in ("integer", "number"):
         return "epoch_ms" if "milli" in parameter.description.casefold() else "epoch_s"
     if kind not in ("string", ""):
@@ -312,7 +312,7 @@ def _entry(body: Example) -> tuple[str | None, Example]:
 
 def _own_lead(body: Example) -> Example:
     """Return the lead in the answer of its own page: the object with the most names typical of one."""
-    lead = max(objects_in(body.value), key=lead_words, default=None)
+    lead = max(candidate_lead_objects(body.value), key=lead_words, default=None)
     if lead is None:
         return Example({}, {})
     place = next((name for name, one in mapping_or_empty(body.value).items() if one is lead), "")

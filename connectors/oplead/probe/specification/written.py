@@ -7,8 +7,8 @@ from connectors.oplead.field_tree import NAMES, common_lead_paths, leaf, normali
 from connectors.oplead.options import OpleadOptions, Paths
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import Api, Operation, mapping_or_empty, text
-from connectors.oplead.probe.specification.reading import Specification, is_of_one_lead, segments
-from connectors.oplead.survey.places import find_places
+from connectors.oplead.probe.specification.reading import Specification, is_single_lead_path, path_segments
+from connectors.oplead.survey.places import locate_configured_fields
 from connectors.survey import FieldMatch
 
 _PLAIN = re.compile(r"[!-~]{1,100}")
@@ -44,11 +44,11 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
             said[name] = f"{operation.verb} {place}"
 
     prefix = paths.path_prefix
-    create = _first(api, ("POST",), lambda path: segments(path) == segments(prefix + paths.leads_path))
-    status = _first(api, _WRITE_VERBS, lambda path: any(is_of_one_lead(path, prefix, [name]) for name in _STATUS))
+    create = _first(api, ("POST",), lambda path: path_segments(path) == path_segments(prefix + paths.leads_path))
+    status = _first(api, _WRITE_VERBS, lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS))
     document = next(filter(None, (_document(api, prefix, rest) for rest in _DOCUMENTS)), None)
     note("create", create)
-    note("update", _first(api, _WRITE_VERBS, lambda path: is_of_one_lead(path, prefix, [])))
+    note("update", _first(api, _WRITE_VERBS, lambda path: is_single_lead_path(path, prefix, [])))
     note("status", status)
     note("document", document)
     if status is not None and (field := _status_field(api, status)):
@@ -65,7 +65,7 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
 def subscription_settings_found(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
-    operation = _first(api, ("POST",), lambda path: segments(path)[-1] in _SUBSCRIPTIONS)
+    operation = _first(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
     if operation is None or (place := paths.within(operation.path)) is None or "{" in place:
         return {}
     said = {"path": place}
@@ -95,11 +95,11 @@ def _first(api: Api, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> 
 
 
 def _ends_in(endings: Sequence[str]) -> Callable[[str], bool]:
-    return lambda path: segments(path)[-1] in endings
+    return lambda path: path_segments(path)[-1] in endings
 
 
 def _document(api: Api, prefix: str, rest: Sequence[str]) -> Operation | None:
-    return _first(api, ("POST", "PUT"), lambda path: is_of_one_lead(path, prefix, rest))
+    return _first(api, ("POST", "PUT"), lambda path: is_single_lead_path(path, prefix, rest))
 
 
 def _status_field(api: Api, operation: Operation) -> str | None:
@@ -127,7 +127,9 @@ def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) 
     example = example_of(api, create.body.schema if create and create.body else {})
     if not isinstance(example.value, Mapping):
         return
-    yield from places_of_new(find_places([example.value], OpleadOptions(token="", zone=options.zone)).matches, options)
+    yield from places_of_new(
+        locate_configured_fields([example.value], OpleadOptions(token="", zone=options.zone)).matches, options
+    )
     for path in _leaves(example.value):
         parent = leaf(path.rpartition(".")[0])
         if parent in ("provider", "fournisseur", "supplier") and leaf(path) in ("name", "nom", "url"):

@@ -11,7 +11,7 @@ from google.ads.googleads.v26.services.types import conversion_upload_service as
 
 from connectors.sandbox.google.ads_api.state import Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
-from connectors.sandbox.google.platform import CLICK_ID, CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick
+from connectors.sandbox.google.platform import CLICK_ID, CLICK_ID_KINDS, CONTACT_LIFE, AcceptedGoogleEvent, GoogleClick
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.rules import broken_rules
 
@@ -29,7 +29,7 @@ _ENHANCED = {
 }
 
 
-class ConversionUpload(Upload[GoogleAcceptance]):
+class ConversionUpload(Upload[AcceptedGoogleEvent]):
     """One UploadClickConversions call."""
 
     rule_table = rules
@@ -106,11 +106,11 @@ class ConversionUpload(Upload[GoogleAcceptance]):
             result.conversion_action, result.conversion_date_time = row.conversion_action, row.conversion_date_time
         return result
 
-    def _acceptance(self, row: Any, target: Target) -> GoogleAcceptance:
+    def _acceptance(self, row: Any, target: Target) -> AcceptedGoogleEvent:
         """Return the row as the book counts it; a row without order id and click is never a duplicate."""
         kind, click = next(iter(_clicks(row).items()), ("contact", ""))
         time = _happened(row).astimezone(UTC).isoformat()
-        return GoogleAcceptance(
+        return AcceptedGoogleEvent(
             customer=target.owner,
             action=target.id,
             transaction_id=row.order_id,
@@ -136,14 +136,14 @@ class ConversionUpload(Upload[GoogleAcceptance]):
             return _ENHANCED[setting], "user_identifiers"
         return None
 
-    def _book_violation(self, row: Any, event: GoogleAcceptance) -> Violation | None:
+    def _book_violation(self, row: Any, event: AcceptedGoogleEvent) -> Violation | None:
         if row.order_id and self.google.book.find(event):
             return rules.ORDER_ID_NEW, "order_id"
         if (self._click_dedup_always or not row.order_id) and self.google.book.is_click_already_counted(event):
             return rules.CLICK_NEW, "conversion_date_time"
         return None
 
-    def _click_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
+    def _click_violation(self, row: Any, event: AcceptedGoogleEvent, target: Target) -> Violation | None:
         if not event.click:
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
@@ -156,7 +156,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         )
         return next(checks, None) or (self._timing_violation(row, click, target) if click else None)
 
-    def _contact_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
+    def _contact_violation(self, row: Any, event: AcceptedGoogleEvent, target: Target) -> Violation | None:
         known = (self.google.clicks.get(value.lower()) for value in event.known_by)
         click = next((each for each in known if each and each.customer == target.owner), None)
         if click is None:

@@ -28,7 +28,7 @@ from connectors.sandbox.google.ads_api.state import (
     failure,
 )
 from connectors.sandbox.google.oauth import ADWORDS
-from connectors.sandbox.google.platform import STATUS_CODES, GooglePlatform
+from connectors.sandbox.google.platform import STATUS_CODES, SandboxGoogleState
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log
@@ -41,7 +41,7 @@ class Certificate(NamedTuple):
     key: bytes
 
 
-def self_signed() -> Certificate:
+def self_signed_certificate() -> Certificate:
     """Generate a certificate for `localhost` and `127.0.0.1`, valid from yesterday by the machine's clock."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oplead-sync sandbox")])
@@ -234,7 +234,7 @@ class SandboxGoogleAdsApi(AdsApiState):
         self,
         now: Callable[[], datetime],
         scopes: Callable[[str], frozenset[str] | None],
-        google: GooglePlatform | None = None,
+        google: SandboxGoogleState | None = None,
     ) -> None:
         super().__init__(now, google)
         self._scopes = scopes

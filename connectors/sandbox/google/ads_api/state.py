@@ -11,7 +11,7 @@ from google.rpc import status_pb2  # type: ignore[import-untyped]  # the vendor 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.google.platform import GoogleAccount, GoogleApi, GooglePlatform
+from connectors.sandbox.google.platform import GoogleAccount, SandboxGoogleApi, SandboxGoogleState
 from connectors.sandbox.platform import STRICT, Positions, from_json, to_json
 from connectors.sandbox.rules import AdsApiRule, broken_rules
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -194,7 +194,7 @@ class Job:
     rows: Mapping[str, int]
 
 
-class AdsApiState(GoogleApi):
+class AdsApiState(SandboxGoogleApi):
     """The Google Ads API's switches, jobs, refusals and access control."""
 
     ruling_type = Annotated[
@@ -204,7 +204,7 @@ class AdsApiState(GoogleApi):
     ]
     """One or more `PlantedAdsApiErrors`, under an order id or click id."""
 
-    def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None) -> None:
+    def __init__(self, now: Callable[[], datetime], google: SandboxGoogleState | None) -> None:
         super().__init__(now, google, SWITCHES)
         self.jobs: list[Job] = []
 

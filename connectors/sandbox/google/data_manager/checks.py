@@ -16,7 +16,7 @@ from connectors.sandbox.google.data_manager.wire import (
     HEX,
     RuleViolation,
     click_ids,
-    identifiers,
+    contact_hashes_in_event,
 )
 from connectors.sandbox.google.platform import (
     AHEAD,
@@ -96,7 +96,7 @@ def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolat
     event = request.events[row]
     for rule, field in _event_violations(event, now):
         yield RuleViolation(rule, field, row)
-    for position, value in enumerate(identifiers(event)):
+    for position, value in enumerate(contact_hashes_in_event(event)):
         if broken_by_hash := _broken_hash_rule(value, request.encoding):
             yield RuleViolation(broken_by_hash, f"user_data.user_identifiers[{position}]", row)
     if set(event.destination_references) - {each.reference for each in request.destinations}:
@@ -104,7 +104,7 @@ def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolat
 
 
 def _has_contact(request: Any) -> bool:
-    return any(identifiers(event) for event in request.events)
+    return any(contact_hashes_in_event(event) for event in request.events)
 
 
 def _account_violations(destination: Any, place: str) -> Iterator[Violation]:
@@ -132,7 +132,7 @@ def _consent_violations(message: Any) -> Iterator[Violation]:
 
 def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
     """Yield the violations visible in the event alone."""
-    clicks, ads, hashes = click_ids(event), event.ad_identifiers, identifiers(event)
+    clicks, ads, hashes = click_ids(event), event.ad_identifiers, contact_hashes_in_event(event)
     has_user_data, has_value = event.HasField("user_data"), event.HasField("conversion_value")
     other = ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id
     yield from broken_rules(
@@ -211,7 +211,7 @@ def _broken_by_click(kind: str, click_id: str, happened: datetime, context: Even
 
 
 def _broken_by_contact(event: Any, happened: datetime, context: EventContext) -> DataManagerRule | None:
-    known = (context.clicks.get(each) for each in identifiers(event))
+    known = (context.clicks.get(each) for each in contact_hashes_in_event(event))
     click = next((each for each in known if each and each.customer == context.customer), None)
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW

@@ -27,14 +27,14 @@ from connectors.sandbox.google.data_manager.wire import (
     RuleViolation,
     UnreadableIngestError,
     click_ids,
+    contact_hashes_in_event,
     destination_status,
     digest,
-    identifiers,
     parse,
     refusal,
-    unreadable,
+    unreadable_request_response,
 )
-from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleClick, GooglePlatform
+from connectors.sandbox.google.platform import AcceptedGoogleEvent, GoogleClick, SandboxGoogleApi, SandboxGoogleState
 from connectors.sandbox.platform import STRICT, Positions, from_json, to_json
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
@@ -85,7 +85,7 @@ class PlantedDataManagerVerdict:
 
 
 @dataclass(slots=True)
-class TakenRequest:
+class AcceptedRequest:
     """An accepted request, with its events until it is processed and its outcomes from then on."""
 
     id: str
@@ -122,7 +122,7 @@ _HTTP_STATUSES = {
 """The HTTP status of each `ErrorReason`, 400 for any other; only some pairs are documented."""
 
 
-class SandboxDataManager(GoogleApi):
+class SandboxDataManager(SandboxGoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
     A request is processed with the clicks registered by its due time, even if processing happens later.
@@ -135,13 +135,13 @@ class SandboxDataManager(GoogleApi):
         self,
         now: Callable[[], datetime],
         authorised: Callable[[WireRequest], bool],
-        google: GooglePlatform | None = None,
+        google: SandboxGoogleState | None = None,
     ) -> None:
         super().__init__(now, google, SWITCHES)
         self.google.settle = self._process
         self._authorised = authorised
-        self._taken: dict[str, TakenRequest] = {}
-        self._waiting: list[TakenRequest] = []
+        self._taken: dict[str, AcceptedRequest] = {}
+        self._waiting: list[AcceptedRequest] = []
         self._numbered = 0
         self._write, self._read = Quota(), Quota()
 
@@ -234,7 +234,7 @@ class SandboxDataManager(GoogleApi):
         self.counts["taken"] += 1
         now = self._now()
         due = now + timedelta(minutes=int(str(self.switches["processing_minutes"])))
-        taken = TakenRequest(self._request_id(), now, due, ingest)
+        taken = AcceptedRequest(self._request_id(), now, due, ingest)
         self._taken[taken.id] = taken
         self._waiting.append(taken)
         return json_response(200, {"requestId": taken.id})
@@ -278,7 +278,7 @@ class SandboxDataManager(GoogleApi):
             taken.outcomes = [self._outcome(taken, each) for each in taken.request.destinations]
             taken.request.ClearField("events")
 
-    def _outcome(self, taken: TakenRequest, destination: Any) -> DestinationOutcome:
+    def _outcome(self, taken: AcceptedRequest, destination: Any) -> DestinationOutcome:
         """Process the events for this destination; an event without references goes to all."""
         customer, action_id = destination.operating_account.account_id, destination.product_destination_id
         action = self.google.accounts[customer].actions[action_id]
@@ -300,9 +300,11 @@ class SandboxDataManager(GoogleApi):
                 self.google.book.accept(self._acceptance(event, taken, context, action_id))
         return DestinationOutcome(records, dict(failed))
 
-    def _acceptance(self, event: Any, taken: TakenRequest, context: EventContext, action_id: str) -> GoogleAcceptance:
-        known_by = (*click_ids(event).values(), *identifiers(event))
-        return GoogleAcceptance(
+    def _acceptance(
+        self, event: Any, taken: AcceptedRequest, context: EventContext, action_id: str
+    ) -> AcceptedGoogleEvent:
+        known_by = (*click_ids(event).values(), *contact_hashes_in_event(event))
+        return AcceptedGoogleEvent(
             customer=context.customer,
             action=action_id,
             transaction_id=event.transaction_id,
@@ -338,7 +340,7 @@ class SandboxDataManager(GoogleApi):
 
     def _unreadable(self, part: str, path: str) -> WireResponse:
         self._note_refusal("INVALID_ARGUMENT", part)
-        return unreadable(path, indexed=bool(self.switches["violation_index"]))
+        return unreadable_request_response(path, indexed=bool(self.switches["violation_index"]))
 
     def _note_refusal(self, reason: str, field: str) -> None:
         self.counts["refused"] += 1
@@ -353,10 +355,10 @@ class SandboxDataManager(GoogleApi):
         return f"t-{self._request_id()}"
 
 
-def _saved(taken: TakenRequest) -> dict[str, Any]:
+def _saved(taken: AcceptedRequest) -> dict[str, Any]:
     return {**to_json(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
 
 
-def _restored(saved: Mapping[str, Any]) -> TakenRequest:
+def _restored(saved: Mapping[str, Any]) -> AcceptedRequest:
     request = parse(json.dumps(saved["request"]).encode())
-    return replace(from_json(TakenRequest, {**saved, "request": None}), request=request)
+    return replace(from_json(AcceptedRequest, {**saved, "request": None}), request=request)

@@ -67,7 +67,7 @@ def click_ids(event: Any) -> dict[str, str]:
     return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(event.ad_identifiers, kind))}
 
 
-def identifiers(event: Any) -> tuple[str, ...]:
+def contact_hashes_in_event(event: Any) -> tuple[str, ...]:
     """Return the hashes of an event's contact data as sent, including address names; one without a value is empty."""
     found: list[str] = []
     for each in event.user_data.user_identifiers:
@@ -138,7 +138,7 @@ def failed(status: int) -> WireResponse:
     return refusal(status, reason, "Internal error encountered.", "t-failed")
 
 
-def unreadable(path: str, *, indexed: bool) -> WireResponse:
+def unreadable_request_response(path: str, *, indexed: bool) -> WireResponse:
     """Return the response to an unreadable body or query, which Google's front end refuses before the API sees it.
 
     It has neither a reason nor a request id.

@@ -13,7 +13,7 @@ from connectors.sandbox.oplead.gate import KEY_PARAMETERS
 from connectors.sandbox.oplead.lead_parts import only_writable
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry
 from connectors.sandbox.oplead.options import OpenQuestionPositions
-from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, filter_of, list_body
+from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, filter_parameter_name, list_body
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 from connectors.sandbox.oplead.subscriptions import EVENTS
@@ -241,7 +241,7 @@ def _list_parameters(shape: ApiShape) -> Iterator[Schema]:
         yield _query(shape.size_parameter, "How many leads on a page.", **size)
     changed = "Only leads changed since this"
     filters: Mapping[object, Sequence[Schema]] = {
-        True: [_query(filter_of(shape), f"{changed} time.", type="string", format="date-time")],
+        True: [_query(filter_parameter_name(shape), f"{changed} time.", type="string", format="date-time")],
         "updatedAfter": [_query("updatedAfter", f"{changed} day.", type="string", format="date")],
         "modified_since": [_query("modified_since", f"{changed} time, in seconds since 1970.", type="integer")],
         "created_since": [_query("created_since", "Only leads created since.", type="string", format="date-time")],

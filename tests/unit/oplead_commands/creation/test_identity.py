@@ -8,7 +8,7 @@ from jobs.oplead_commands.creation import identity
 from jobs.oplead_commands.creation.identity import MarkParts
 
 SALT = bytes(32)
-MADE = (identity.content_hash, identity.key_of, identity.mark_of, identity.reference_mark)
+MADE = (identity.content_hash, identity.creation_key_of, identity.mark_of, identity.reference_mark)
 content_hash, key_of, mark_of, reference_mark = (partial(each, salt=SALT) for each in MADE)
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
@@ -65,6 +65,6 @@ def test_hashes_of_one_outbox_say_nothing_beside_another_file():
     content = content_hash(lead)
 
     assert content != identity.content_hash(lead, other)
-    assert key_of("R-1", content) != identity.key_of("R-1", content, other)
+    assert key_of("R-1", content) != identity.creation_key_of("R-1", content, other)
     assert mark_of([GCLID], TYPED).digest != identity.mark_of([GCLID], TYPED, other).digest
     assert reference_mark("R-1").digest != identity.reference_mark("R-1", other).digest

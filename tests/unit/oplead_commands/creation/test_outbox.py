@@ -104,11 +104,11 @@ def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
         begin(outbox, "other")
         outbox.confirm("key", "L-1")
         outbox.lose("other", "no_answer", now=NOW)
-        outbox.forget_marks()
+        outbox.erase_recognition_marks()
         assert MARK == only(outbox).mark
 
         outbox.confirm("other", "L-2")
-        outbox.forget_marks()
+        outbox.erase_recognition_marks()
 
         assert only(outbox).mark is None
 
@@ -127,7 +127,7 @@ def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
         begin(outbox, "another kind", whole)
         outbox.confirm("another kind", "L-8")
 
-        outbox.forget_marks()
+        outbox.erase_recognition_marks()
 
         kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
         assert kept == {one.key for one in outbox.marked()}
