@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from rich.markup import escape
@@ -20,6 +21,7 @@ from jobs.settings.oplead_schema import WebhookSettings
 HOOKS = "/hooks"
 """Where the receiver takes webhooks."""
 _NOT_ALL = "there may be more subscriptions than were read: "
+_END_OLD = "End each with `oplead-sync oplead webhooks remove ID`: what it reports is refused."
 _LOOK = "See `oplead-sync oplead webhooks list` before you subscribe again."
 
 
@@ -31,9 +33,22 @@ def webhook_address(webhooks: WebhookSettings | None) -> str:
     """
     if webhooks is None or webhooks.public_url is None:
         raise UsageError("webhooks.public_url is missing: the address Oplead calls, as https://hooks.maison-durand.fr")
-    base = str(webhooks.public_url).rstrip("/") + HOOKS
     secret = quote(webhooks.secret.get_secret_value(), safe="")
-    return base if webhooks.secret_header else f"{base}/{secret}"
+    return _receiver(webhooks) if webhooks.secret_header else f"{_receiver(webhooks)}/{secret}"
+
+
+def _receiver(webhooks: WebhookSettings) -> str:
+    return str(webhooks.public_url).rstrip("/") + HOOKS
+
+
+def _ours(url: str, webhooks: WebhookSettings | None) -> Literal["yes", "old secret", ""]:
+    """Return whether an address is our receiver's, and if so, whether with the secret of today."""
+    if webhooks is None or webhooks.public_url is None:
+        return ""
+    if url == webhook_address(webhooks):
+        return "yes"
+    base = _receiver(webhooks)
+    return "old secret" if url == base or url.startswith((f"{base}/", f"{base}?")) else ""
 
 
 def shown(url: str) -> str:
@@ -46,11 +61,14 @@ def shown(url: str) -> str:
 
 def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool) -> int:
     """Show what is subscribed to, ask, and subscribe to what is not yet."""
-    url = webhook_address(context.known.settings.webhooks)
+    webhooks = context.known.settings.webhooks
+    url = webhook_address(webhooks)
     codes: list[int] = []
     with context.writer() as writer:
         there: Listed[Subscription] = Listed() if force else _on_record(writer)
         missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
+        if old := [one.id for one in there.entries if _ours(one.url, webhooks) == "old secret"]:
+            sys.stderr.write(f"With an old secret: {', '.join(old)}. {_END_OLD}\n")
         if missing and there.gap:
             raise Misconfigured(f"{_NOT_ALL}{there.gap}. To subscribe without looking, write --force")
         json = context.approval.json
@@ -78,17 +96,17 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
 def show(context: OpleadContext) -> int:
     """List the subscriptions on record."""
     webhooks = context.known.settings.webhooks
-    ours = webhook_address(webhooks) if webhooks and webhooks.public_url else None
     with context.writer() as writer:
         found = _on_record(writer)
     code = _tell_gap(found)
     if context.approval.json:
         for one in found.entries:
-            print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), "ours": one.url == ours})
+            ours = _ours(one.url, webhooks)
+            whose = {"ours": ours != "", "old_secret": ours == "old secret"}
+            print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), **whose})
         return code
     rows = [
-        [escape(one.id), escape(one.event), escape(shown(one.url)), "yes" if one.url == ours else ""]
-        for one in found.entries
+        [escape(one.id), escape(one.event), escape(shown(one.url)), _ours(one.url, webhooks)] for one in found.entries
     ]
     results().print(table("Subscription", "Event", "Address", "Ours", rows=rows))
     say(counted(len(found.entries), "subscription"))
@@ -101,10 +119,11 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
     json = context.approval.json
     with context.writer() as writer:
         if all_ours:
-            ours = webhook_address(context.known.settings.webhooks)
+            webhooks = context.known.settings.webhooks
+            webhook_address(webhooks)  # needs the public address
             found = _on_record(writer)
             code = _tell_gap(found)
-            ids = [one.id for one in found.entries if one.url == ours]
+            ids = [one.id for one in found.entries if _ours(one.url, webhooks)]
         elif not ids:
             raise UsageError("name a subscription, as `oplead-sync oplead webhooks list` shows it, or write --all")
         if json and context.approval.dry_run:

@@ -6,6 +6,7 @@ import json
 import re
 import stat
 import zipfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -674,6 +675,27 @@ def test_removing_ends_ours_and_no_others(oplead):
     assert ["https://somebody-else.example/hook"] == [
         each.url for each in oplead.sandbox.oplead.subscriptions.all.values()
     ]
+
+
+@pytest.mark.parametrize("rest", ["/another-secret-012345", "?secret=another-secret-012345", ""])
+def test_after_a_new_secret_old_subscriptions_are_told_and_ended(oplead, capsys, rest):
+    """`list` marks them, `subscribe` names them, `remove --all` ends them; an address that only begins alike stays."""
+    on_record = oplead.sandbox.oplead.subscriptions
+    old = on_record.add("lead.created", f"http://127.0.0.1:8391/hooks{rest}", Caller.ADMIN).id
+    on_record.add("lead.created", "http://127.0.0.1:8391/hooks-of-others/x", Caller.ADMIN)
+
+    assert Exit.DONE == oplead.run(SUBSCRIBE)
+    assert f"With an old secret: {old}. " in capsys.readouterr().err
+    assert Exit.DONE == oplead.run(subscriptions.show, json=True)
+    shown = [documented(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(True, True): 1, (True, False): 3, (False, False): 1} == Counter(
+        (one["ours"], one["old_secret"]) for one in shown
+    )
+    assert Exit.DONE == oplead.run(subscriptions.show)
+    assert 1 == capsys.readouterr().out.count("old secret")
+    assert Exit.DONE == oplead.run(subscriptions.remove, [], all_ours=True)
+
+    assert ["http://127.0.0.1:8391/hooks-of-others/x"] == [each.url for each in on_record.all.values()]
 
 
 @pytest.fixture

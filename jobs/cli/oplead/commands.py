@@ -339,7 +339,9 @@ def remove_subscriptions(
     config: Config,
     ids: Annotated[list[str] | None, typer.Argument(metavar="SUBSCRIPTION…", help="As `list` shows them.")] = None,
     *,
-    all_ours: Annotated[bool, typer.Option("--all", help="Every one that reports to webhooks.public_url.")] = False,
+    all_ours: Annotated[
+        bool, typer.Option("--all", help="Every one that reports to webhooks.public_url, with an old secret too.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
