@@ -46,7 +46,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         wanted = replace(wanted, new=replace(wanted.new, key=key))
         creating = LeadCreator(context, outbox, {key: wanted})
         creating.run()
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
     if one is not None and one.is_created and one.content != wanted.new.content:
         return _told_before(context, one, wanted)

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 
 import pytest
 
+from connectors.crm import WriteAccepted
 from connectors.errors import Misconfigured, WrongClock
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.writing.writer import OpleadWriter
@@ -413,6 +414,24 @@ def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
 
     assert 4 == result(oplead, capsys, leads_file(oplead.folder, rows))["created"]
     assert {1} == set(emails(oplead).values())
+
+
+def test_a_lost_lead_is_not_taken_for_one_whose_answer_named_no_id(oplead, capsys, monkeypatch):
+    """One person twice: the first is in Oplead, the second is not, and nobody calls it created."""
+    create = OpleadWriter.create
+
+    def nameless(writer, lead, leaving):
+        receipt = create(writer, lead, leaving=leaving)
+        return WriteAccepted(None) if isinstance(receipt, WriteAccepted) else receipt
+
+    monkeypatch.setattr(OpleadWriter, "create", nameless)
+    assert "written" == typed_lead(oplead, capsys)["outcome"]
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+
+    said = typed_lead(oplead, capsys, again=True)
+
+    assert ("lost", Exit.ATTENTION) == (said["outcome"], said["exit_code"])
+    assert 1 == emails(oplead).total()
 
 
 def test_a_lead_typed_twice_is_created_once(oplead, capsys):

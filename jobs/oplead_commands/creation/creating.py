@@ -159,7 +159,7 @@ class LeadCreator:
 
         Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
         """
-        self._outbox.erase_recognition_marks()
+        self._outbox.erase_recognition_marks(now=self._context.clock.now())
         marked = self._outbox.marked()
         doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
         if not doubtful:

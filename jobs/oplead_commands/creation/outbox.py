@@ -19,6 +19,7 @@ from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
 from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.pull.sync import MAX_CLOCK_SKEW
 
 
 class CreationState(StrEnum):
@@ -53,15 +54,15 @@ _COLUMNS = "key, content, state, mark, parts, lead, reason, sent_at, lost_at, ha
 _PROOFS = 5
 _FORGET_MARKS = """
 UPDATE creation SET mark = NULL, parts = NULL
-WHERE state = :created AND mark IS NOT NULL AND (
-    NOT EXISTS (SELECT 1 FROM creation WHERE state != :created)
-    OR lead IS NOT NULL AND key NOT IN (
+WHERE state = :created AND mark IS NOT NULL AND CASE
+    WHEN lead IS NULL THEN sent_at < :since
+    ELSE NOT EXISTS (SELECT 1 FROM creation WHERE state != :created) OR key NOT IN (
         SELECT key FROM (
             SELECT key, row_number() OVER (PARTITION BY parts ORDER BY sent_at DESC) AS place
             FROM creation WHERE state = :created AND lead IS NOT NULL AND mark IS NOT NULL
         ) WHERE place <= :proofs
     )
-)
+END
 """
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
@@ -171,13 +172,21 @@ class Outbox:
             (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
         )
 
-    def erase_recognition_marks(self) -> None:
+    def erase_recognition_marks(self, *, now: datetime) -> None:
         """Erase the marks of created leads that nothing needs any more.
 
-        While a lead is in doubt, those without an id keep theirs, so that they are not taken for it; so do the last few
-        with each kind of mark, which prove that leads are recognised.
+        Those without an id keep theirs as long as they could be taken for a lead in doubt, or for one sent from now on
+        whose answer is lost. While a lead is in doubt, the last few with each kind of mark and an id do so too: they
+        prove that leads are recognised.
         """
-        self._connection.execute(_FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS})
+        oldest = self._connection.execute(
+            "SELECT min(sent_at) FROM creation WHERE state != ?", (CreationState.CREATED,)
+        ).fetchone()[0]
+        # What was sent earlier was created before any lead that is looked for, however far the clocks differ.
+        since = min(now, datetime.fromisoformat(oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
+        self._connection.execute(
+            _FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS, "since": since.isoformat()}
+        )
 
     def find(self, keys: Collection[str]) -> dict[str, LeadCreationRecord]:
         """Return the leads on record with these keys."""

@@ -133,7 +133,7 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
             if not context.approval.json:
                 say("Stopped. The same command goes on from here, and creates no lead twice.")
             raise
-    outbox.erase_recognition_marks()
+    outbox.erase_recognition_marks(now=context.clock.now())
     return creating
 
 

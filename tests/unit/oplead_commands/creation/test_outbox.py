@@ -97,18 +97,18 @@ def begin(outbox, key, mark=MARK, *, now=NOW):
     outbox.begin(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
 
 
-def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
+def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
     with hold_outbox(path, now=NOW) as outbox:
         begin(outbox, "key")
         begin(outbox, "other")
         outbox.confirm("key", "L-1")
         outbox.lose("other", "no_answer", now=NOW)
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
         assert MARK == only(outbox).mark
 
         outbox.confirm("other", "L-2")
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
 
         assert only(outbox).mark is None
 
@@ -127,10 +127,29 @@ def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
         begin(outbox, "another kind", whole)
         outbox.confirm("another kind", "L-8")
 
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
 
         kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
         assert kept == {one.key for one in outbox.marked()}
+
+
+@pytest.mark.parametrize(("hours", "is_kept"), [(4, True), (5, False)])
+@pytest.mark.parametrize("is_any_in_doubt", [True, False])
+def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for_another(
+    path, hours, is_kept, is_any_in_doubt
+):
+    """Also where nothing is in doubt yet: the next lead of the same person may be."""
+    now = NOW + timedelta(hours=hours)
+    with hold_outbox(path, now=NOW) as outbox:
+        begin(outbox, "key")
+        outbox.confirm("key", None)
+        if is_any_in_doubt:
+            begin(outbox, "doubt", now=now)
+            outbox.lose("doubt", "no_answer", now=now)
+
+        outbox.erase_recognition_marks(now=now + timedelta(days=9) if is_any_in_doubt else now)
+
+        assert is_kept == (only(outbox).mark is not None)
 
 
 def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
