@@ -18,7 +18,7 @@ from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.oplead_commands.creation.identity import Mark
 from jobs.pull.sync import MAX_CLOCK_SKEW
 
 
@@ -32,7 +32,7 @@ class CreationState(StrEnum):
     CREATED = "created"
 
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS creation (
     key TEXT PRIMARY KEY,
@@ -50,7 +50,7 @@ CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
 CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL) STRICT;
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
-_COLUMNS = "key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url"
+_COLUMNS = "key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url"
 _PROOFS = 5
 _FORGET_MARKS = """
 UPDATE creation SET mark = NULL, parts = NULL
@@ -130,7 +130,7 @@ class Outbox:
 
     def begin(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
-        mark = (new.mark.digest, int(new.mark.parts)) if new.mark else (None, None)
+        mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.parts)) if new.mark else (None, None)
         self._change(
             "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -300,16 +300,16 @@ def _told(path: Path) -> Iterator[None]:
         ) from None
 
 
-_Row = tuple[str, str, str, str | None, int, LeadId | None, str, str, str | None, int]
+_Row = tuple[str, str, str, str | None, LeadId | None, str, str, str | None, int]
 
 
 def _creation(row: _Row) -> LeadCreationRecord:
-    key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url = row
+    key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url = row
     return LeadCreationRecord(
         key,
         content,
         CreationState(state),
-        Mark(mark, MarkParts(parts)) if mark else None,
+        Mark(frozenset(mark.split())) if mark else None,
         lead,
         reason,
         datetime.fromisoformat(sent_at),

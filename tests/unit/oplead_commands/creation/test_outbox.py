@@ -9,12 +9,12 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.oplead_commands.creation.identity import Mark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = Mark("mark", MarkParts.EMAIL | MarkParts.NAME)
+MARK = Mark(frozenset({"EMAIL:mark", "NAME:mark"}))
 LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 
 
@@ -84,7 +84,9 @@ def test_a_created_lead_stays_created(path):
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.begin(LeadToCreate("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
+        outbox.begin(
+            LeadToCreate("k" * 64, "c" * 64, Mark(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True), now=NOW
+        )
         outbox.drop("k" * 64)
 
         assert {} == outbox.find(["k" * 64])
@@ -115,7 +117,7 @@ def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
 
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = Mark("whole", MarkParts.EMAIL | MarkParts.PHONE)
+    whole = Mark(frozenset({"EMAIL:whole", "PHONE:whole"}))
     with hold_outbox(path, now=NOW) as outbox:
         begin(outbox, "doubt")
         outbox.lose("doubt", "no_answer", now=NOW)
