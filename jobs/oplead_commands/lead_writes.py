@@ -28,8 +28,10 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         context: the account's Oplead.
         lead: the lead.
         reference: the user's own reference of it; one without is known again by its content.
-        again: whether to send it although it was created before, or is in doubt.
+        again: whether to send it although it was created before, or is in doubt and has been looked for.
     """
+    if reference is not None and not (reference := reference.strip()):
+        raise UsageError("--reference: write a value, or leave it out")
     lead = with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_agreed(context, lead, None):
@@ -41,7 +43,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
             return _told_before(context, one, wanted)
         if one is not None and not one.is_created:
             key = one.key
-            if again:
+            if again and one.was_looked_for:
                 outbox.drop(key)
         wanted = replace(wanted, new=replace(wanted.new, key=key))
         creating = LeadCreator(context, outbox, {key: wanted})

@@ -232,6 +232,32 @@ def test_a_suppliers_lost_answers_wait_for_a_human(oplead, capsys, answer, creat
     assert created == emails(oplead).total()
 
 
+def killed_after_arrival(monkeypatch, command):
+    """Let a command end right after Oplead took its lead, with nothing of that on record."""
+    create = OpleadWriter.create
+
+    def dies(writer, lead, leaving):
+        create(writer, lead, leaving=leaving)
+        raise StoppedBySignal(signal.SIGKILL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpleadWriter, "create", dies)
+        with pytest.raises(StoppedBySignal):
+            command()
+
+
+def test_what_nobody_has_looked_for_is_not_sent_again_by_wish(oplead, capsys, monkeypatch):
+    """It was under way when a command was killed, after a human had looked for the others."""
+    file = leads_file(oplead.folder, [row(0)])
+    killed_after_arrival(monkeypatch, lambda: run(oplead, file))
+    killed_after_arrival(monkeypatch, lambda: typed_lead(oplead, capsys))
+
+    assert 1 == result(oplead, capsys, file, ImportOptions(in_doubt="again"))["created"]
+    assert "written" == typed_lead(oplead, capsys, again=True)["outcome"]
+
+    assert 2 == emails(oplead).total()
+
+
 def test_a_refused_lead_is_told_by_its_line_and_may_be_tried_again(oplead, capsys):
     """With what Oplead says, in the output and in the report, and without what was sent."""
     file = leads_file(oplead.folder, [row(0), row(1, **{"leadData.inconnu": "Valeur secrète"}), row(2)])
@@ -453,6 +479,14 @@ def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, again=False, **
         lead = lead_from_options({**JEANNE, **values}, [], context.known.settings.zone)
         lead_writes.create(context, lead, reference=reference, again=again)
     return documented(capsys.readouterr().out)
+
+
+def test_an_empty_reference_is_refused(oplead, capsys):
+    """Every lead of a website that forgets its own would be one."""
+    with pytest.raises(UsageError, match="--reference: write a value"):
+        typed_lead(oplead, capsys, reference=" ")
+    assert "written" == typed_lead(oplead, capsys, reference="F-1 ")["outcome"]
+    assert "created_before" == typed_lead(oplead, capsys, reference="F-1")["outcome"]
 
 
 def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created(oplead, capsys):

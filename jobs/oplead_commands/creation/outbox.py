@@ -64,6 +64,7 @@ WHERE state = :created AND mark IS NOT NULL AND CASE
     )
 END
 """
+_NOT_LOOKED_FOR = frozenset({"died", "no_answer"})
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
 
@@ -104,6 +105,11 @@ class LeadCreationRecord:
     def is_created(self) -> bool:
         """Whether it is in Oplead."""
         return self.state is CreationState.CREATED
+
+    @property
+    def was_looked_for(self) -> bool:
+        """Whether it was looked for in Oplead since its answer was lost, or could not be: then a human decides."""
+        return self.reason not in _NOT_LOOKED_FOR
 
 
 def outbox_path(state_folder: Path | None, account: str | None) -> Path:

@@ -120,11 +120,11 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None
 
 def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
-    for key in (one.key for one in plan.due if one.key in plan.before):
-        if in_doubt == "again":
-            outbox.drop(key)
+    for one in (plan.before[line.key] for line in plan.due if line.key in plan.before):
+        if in_doubt == "again" and one.was_looked_for:
+            outbox.drop(one.key)
         elif in_doubt == "created":
-            outbox.confirm(key, None, "by_hand")
+            outbox.confirm(one.key, None, "by_hand")
     with _progress(len(plan.due)) as on_settled:
         creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
         try:
