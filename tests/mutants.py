@@ -96,7 +96,7 @@ FAULTS = (
     Fault(
         "a lead whose request was under way when a command died may be in Oplead",
         "jobs/oplead_commands/creation/outbox.py",
-        "outbox.recover(now=now)",
+        "outbox.recover(now=now())",
         """connection.execute("DELETE FROM creation WHERE state = 'in_flight'")""",
         "tests/unit/oplead_commands/creation/test_outbox.py tests/e2e/test_import.py",
     ),

@@ -36,7 +36,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
     path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_agreed(context, lead, None):
         return Exit.DONE
-    with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
+    with hold_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
         wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
         if one is not None and one.is_created and not again:

@@ -568,12 +568,31 @@ def test_the_outbox_holds_nobodys_data(oplead):
 def test_two_imports_at_once_are_refused(oplead):
     """The second ends at once and writes nothing: exit code 75."""
     file = leads_file(oplead.folder, [row(0)])
-    with oplead.context() as context:
-        now = context.clock.now()
-
-    with hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=now), pytest.raises(LeaseHeldError):
+    with (
+        oplead.context() as context,
+        hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
+        pytest.raises(LeaseHeldError),
+    ):
         run(oplead, file)
     assert 0 == emails(oplead).total()
+
+
+def test_while_an_import_asks_others_may_create_leads(oplead, capsys, monkeypatch):
+    """A website's lead does not wait for somebody at a keyboard; what it created is not created again."""
+    file = leads_file(oplead.folder, [row(0), row(1)])
+    first = leads_file(oplead.folder, [row(0)], "first.csv")
+
+    def agrees(*_):
+        monkeypatch.undo()
+        assert Exit.DONE == run(oplead, first)
+        return True
+
+    monkeypatch.setattr(Approval, "agrees", agrees)
+
+    assert Exit.DONE == run(oplead, file)
+
+    assert "Another command has created some of them meanwhile; to create: 1." in capsys.readouterr().out
+    assert {1} == set(emails(oplead).values())
 
 
 def test_a_report_never_overwrites_a_file(oplead):

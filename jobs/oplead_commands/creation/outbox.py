@@ -7,14 +7,16 @@ contact data.
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from connectors.http import CancelToken
 from connectors.records import LeadId
+from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
@@ -228,20 +230,23 @@ class Outbox:
 
 
 @contextmanager
-def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator[Outbox]:
+def hold_outbox(
+    path: Path, *, now: Callable[[], datetime], patience: float = 0.0, cancel_token: CancelToken = never_cancelled
+) -> Iterator[Outbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.
 
     Args:
         path: the file.
-        now: the present.
+        now: tells the time.
         patience: how many seconds to wait for another process that holds it.
+        cancel_token: called while it waits.
 
     Raises:
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
     with ExitStack() as stack, _told(path):
-        _wait_for_lock(stack, path, now, patience)
+        _wait_for_lock(stack, path, now, patience, cancel_token)
         open_privately(path, "a").close()
         connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
         _is_made(connection, path)
@@ -249,18 +254,21 @@ def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator
             connection.execute(f"PRAGMA {pragma}")
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         outbox = Outbox(connection)
-        outbox.recover(now=now)
+        outbox.recover(now=now())
         yield outbox
 
 
-def _wait_for_lock(stack: ExitStack, path: Path, now: datetime, patience: float) -> None:
+def _wait_for_lock(
+    stack: ExitStack, path: Path, now: Callable[[], datetime], patience: float, cancel_token: CancelToken
+) -> None:
     until = time.monotonic() + patience
     while True:
         try:
-            stack.enter_context(hold_lock(path, now=now))
+            stack.enter_context(hold_lock(path, now=now()))
         except LeaseHeldError:
             if time.monotonic() >= until:
                 raise
+            cancel_token()
             time.sleep(_POLL)
         else:
             return

@@ -74,16 +74,19 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
     with context.writer() as writer:
         rows = read_leads(file, _file_options(context, writer, options))
         path = outbox_path(context.known.state_folder, context.known.settings.account)
+        with open_outbox(path) as known:
+            plan = _plan(context, rows, known)
+        _show(context, writer, plan)
         if context.approval.dry_run:
-            with open_outbox(path) as known:
-                _show(context, writer, _plan(context, rows, known))
             return Exit.DONE
-        with hold_outbox(path, now=context.clock.now()) as outbox:
+        asked = len(plan.due)
+        if asked and not context.agrees(f"Create {counted(asked, 'lead')} in Oplead?"):
+            say("Nothing was written.")
+            return Exit.DONE
+        with hold_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
-            _show(context, writer, plan)
-            if plan.due and not context.agrees(f"Create {counted(len(plan.due), 'lead')} in Oplead?"):
-                say("Nothing was written.")
-                return Exit.DONE
+            if len(plan.due) != asked and not context.approval.json:
+                say(f"Another command has created some of them meanwhile; to create: {number(len(plan.due))}.")
             creating = _created(context, outbox, plan, options.in_doubt)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
