@@ -96,7 +96,7 @@ FAULTS = (
     Fault(
         "a lead whose request was under way when a command died may be in Oplead",
         "jobs/oplead_commands/creation/outbox.py",
-        "outbox.recover(now=now)",
+        "outbox.recover(now=now())",
         """connection.execute("DELETE FROM creation WHERE state = 'in_flight'")""",
         "tests/unit/oplead_commands/creation/test_outbox.py tests/e2e/test_import.py",
     ),
@@ -134,6 +134,20 @@ FAULTS = (
         "proven = any(_proves(other, one) for other in shown)",
         "proven = is_whole",
         "tests/unit/oplead_commands/creation/test_recognition.py",
+    ),
+    Fault(
+        "a lead that shares a value with one since then is left to a human",
+        "jobs/oplead_commands/creation/recognition.py",
+        "may_be_there = ids or any(lead.id not in taken for lead in similar[one.key])",
+        "may_be_there = ids",
+        "tests/unit/oplead_commands/creation/test_recognition.py",
+    ),
+    Fault(
+        "a created lead without an id is told from one that is sent next",
+        "jobs/oplead_commands/creation/outbox.py",
+        "WHEN lead IS NULL THEN sent_at < :since",
+        "WHEN lead IS NULL THEN TRUE",
+        "tests/unit/oplead_commands/creation/test_outbox.py tests/e2e/test_import.py",
     ),
     Fault(
         "a status is set again only where the lead has another",

@@ -28,25 +28,27 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         context: the account's Oplead.
         lead: the lead.
         reference: the user's own reference of it; one without is known again by its content.
-        again: whether to send it although it was created before, or is in doubt.
+        again: whether to send it although it was created before, or is in doubt and has been looked for.
     """
+    if reference is not None and not (reference := reference.strip()):
+        raise UsageError("--reference: write a value, or leave it out")
     lead = with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_agreed(context, lead, None):
         return Exit.DONE
-    with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
+    with hold_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
         wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
         if one is not None and one.is_created and not again:
             return _told_before(context, one, wanted)
         if one is not None and not one.is_created:
             key = one.key
-            if again:
+            if again and one.was_looked_for:
                 outbox.drop(key)
         wanted = replace(wanted, new=replace(wanted.new, key=key))
         creating = LeadCreator(context, outbox, {key: wanted})
         creating.run()
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
     if one is not None and one.is_created and one.content != wanted.new.content:
         return _told_before(context, one, wanted)

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 
 import pytest
 
+from connectors.crm import WriteAccepted
 from connectors.errors import Misconfigured, WrongClock
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.writing.writer import OpleadWriter
@@ -231,6 +232,32 @@ def test_a_suppliers_lost_answers_wait_for_a_human(oplead, capsys, answer, creat
     assert created == emails(oplead).total()
 
 
+def killed_after_arrival(monkeypatch, command):
+    """Let a command end right after Oplead took its lead, with nothing of that on record."""
+    create = OpleadWriter.create
+
+    def dies(writer, lead, leaving):
+        create(writer, lead, leaving=leaving)
+        raise StoppedBySignal(signal.SIGKILL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpleadWriter, "create", dies)
+        with pytest.raises(StoppedBySignal):
+            command()
+
+
+def test_what_nobody_has_looked_for_is_not_sent_again_by_wish(oplead, capsys, monkeypatch):
+    """It was under way when a command was killed, after a human had looked for the others."""
+    file = leads_file(oplead.folder, [row(0)])
+    killed_after_arrival(monkeypatch, lambda: run(oplead, file))
+    killed_after_arrival(monkeypatch, lambda: typed_lead(oplead, capsys))
+
+    assert 1 == result(oplead, capsys, file, ImportOptions(in_doubt="again"))["created"]
+    assert "written" == typed_lead(oplead, capsys, again=True)["outcome"]
+
+    assert 2 == emails(oplead).total()
+
+
 def test_a_refused_lead_is_told_by_its_line_and_may_be_tried_again(oplead, capsys):
     """With what Oplead says, in the output and in the report, and without what was sent."""
     file = leads_file(oplead.folder, [row(0), row(1, **{"leadData.inconnu": "Valeur secrète"}), row(2)])
@@ -415,6 +442,24 @@ def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
     assert {1} == set(emails(oplead).values())
 
 
+def test_a_lost_lead_is_not_taken_for_one_whose_answer_named_no_id(oplead, capsys, monkeypatch):
+    """One person twice: the first is in Oplead, the second is not, and nobody calls it created."""
+    create = OpleadWriter.create
+
+    def nameless(writer, lead, leaving):
+        receipt = create(writer, lead, leaving=leaving)
+        return WriteAccepted(None) if isinstance(receipt, WriteAccepted) else receipt
+
+    monkeypatch.setattr(OpleadWriter, "create", nameless)
+    assert "written" == typed_lead(oplead, capsys)["outcome"]
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+
+    said = typed_lead(oplead, capsys, again=True)
+
+    assert ("lost", Exit.ATTENTION) == (said["outcome"], said["exit_code"])
+    assert 1 == emails(oplead).total()
+
+
 def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     """By its content, or by its reference; a second one must be asked for."""
     outcomes = []
@@ -434,6 +479,14 @@ def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, again=False, **
         lead = lead_from_options({**JEANNE, **values}, [], context.known.settings.zone)
         lead_writes.create(context, lead, reference=reference, again=again)
     return documented(capsys.readouterr().out)
+
+
+def test_an_empty_reference_is_refused(oplead, capsys):
+    """Every lead of a website that forgets its own would be one."""
+    with pytest.raises(UsageError, match="--reference: write a value"):
+        typed_lead(oplead, capsys, reference=" ")
+    assert "written" == typed_lead(oplead, capsys, reference="F-1 ")["outcome"]
+    assert "created_before" == typed_lead(oplead, capsys, reference="F-1")["outcome"]
 
 
 def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created(oplead, capsys):
@@ -515,12 +568,31 @@ def test_the_outbox_holds_nobodys_data(oplead):
 def test_two_imports_at_once_are_refused(oplead):
     """The second ends at once and writes nothing: exit code 75."""
     file = leads_file(oplead.folder, [row(0)])
-    with oplead.context() as context:
-        now = context.clock.now()
-
-    with hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=now), pytest.raises(LeaseHeldError):
+    with (
+        oplead.context() as context,
+        hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
+        pytest.raises(LeaseHeldError),
+    ):
         run(oplead, file)
     assert 0 == emails(oplead).total()
+
+
+def test_while_an_import_asks_others_may_create_leads(oplead, capsys, monkeypatch):
+    """A website's lead does not wait for somebody at a keyboard; what it created is not created again."""
+    file = leads_file(oplead.folder, [row(0), row(1)])
+    first = leads_file(oplead.folder, [row(0)], "first.csv")
+
+    def agrees(*_):
+        monkeypatch.undo()
+        assert Exit.DONE == run(oplead, first)
+        return True
+
+    monkeypatch.setattr(Approval, "agrees", agrees)
+
+    assert Exit.DONE == run(oplead, file)
+
+    assert "Another command has created some of them meanwhile; to create: 1." in capsys.readouterr().out
+    assert {1} == set(emails(oplead).values())
 
 
 def test_a_report_never_overwrites_a_file(oplead):

@@ -13,7 +13,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import Mark, content_hash, creation_key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.identity import Mark, content_hash, creation_key_of, mark_of
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, Outbox
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -52,11 +52,9 @@ def with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | N
 def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | None, salt: bytes) -> WantedLead:
     """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
     content, external = content_hash(lead, salt), lead.external_id
-    if reference is not None and _reference_path(context) is not None:
-        mark: Mark | None = reference_mark(reference, salt)
-    else:
-        ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
-        mark = mark_of(ids, lead.contact, salt)
+    ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
+    kept = reference if _reference_path(context) is not None else None
+    mark = mark_of(ids, lead.contact, salt, reference=kept)
     return WantedLead(
         lead, LeadToCreate(creation_key_of(reference, content, salt), content, mark, lead.provider_url is not None)
     )
@@ -159,7 +157,7 @@ class LeadCreator:
 
         Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
         """
-        self._outbox.erase_recognition_marks()
+        self._outbox.erase_recognition_marks(now=self._context.clock.now())
         marked = self._outbox.marked()
         doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
         if not doubtful:
@@ -197,8 +195,8 @@ class LeadCreator:
     def _read(
         self, source: LeadSource, marked: list[LeadCreationRecord], claimed: frozenset[LeadId], since: datetime
     ) -> tuple[list[SeenLead], bool]:
-        """Return the leads with a mark of ours, and whether every lead could be read."""
-        ours = {one.mark.digest for one in marked if one.mark}
+        """Return the leads that share a value with one of ours, and whether every lead could be read."""
+        ours = frozenset().union(*(one.mark.traces for one in marked if one.mark))
         # Of our own, the marked ones prove that leads are recognised; the others need no page.
         passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
@@ -208,17 +206,16 @@ class LeadCreator:
             is_whole &= not page.moved and not page.missing
             is_whole &= all(one.id is not None and one.id in claimed for one in page.unreadable)
             for lead in page.leads:
-                marks = frozenset(self._marks(lead) & ours)
-                if marks and lead.created_at >= since:
-                    seen.append(SeenLead(lead.id, lead.created_at, marks))
+                mark = self._mark(lead)
+                if mark and mark.traces & ours and lead.created_at >= since:
+                    seen.append(SeenLead(lead.id, lead.created_at, mark))
         return seen, is_whole and resume is None
 
-    def _marks(self, lead: Lead) -> set[str]:
-        path, salt = _reference_path(self._context), self._outbox.salt
+    def _mark(self, lead: Lead) -> Mark | None:
+        path = _reference_path(self._context)
         reference = lead.fields.get(path) if path else None
-        own = mark_of(lead.click_ids, lead.contact, salt)
-        marks = (own, reference_mark(str(reference), salt) if reference is not None else None)
-        return {mark.digest for mark in marks if mark}
+        kept = None if reference is None else str(reference)
+        return mark_of(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
 
 
 def _is_everyones(receipt: WriteReceipt) -> bool:

@@ -1,7 +1,7 @@
 """What makes two leads one: their key, their content, and the mark by which Oplead's copy is recognised. Pure.
 
-Each is a hash with the outbox's own salt, which can be compared with nothing outside that file. A mark also says of
-which parts it was made.
+Each is made of hashes with the outbox's own salt, which can be compared with nothing outside that file. A mark has one
+for each value, since Oplead may show some of them in another form.
 """
 
 import hmac
@@ -13,9 +13,12 @@ from enum import IntFlag, auto
 from functools import reduce
 from operator import or_
 
-from connectors.contact import clean_emails, clean_phones, tidy
+from connectors.contact import clean_emails, clean_phones
 from connectors.crm import LeadToWrite
 from connectors.records import ClickId, Contact
+
+_LAST_DIGITS = 8
+"""Of a phone number, as many as follow any country code and leading zero: Belgian landlines have no more."""
 
 
 class MarkParts(IntFlag):
@@ -32,12 +35,35 @@ class MarkParts(IntFlag):
 class Mark:
     """By what a lead is recognised in Oplead."""
 
-    digest: str
-    parts: MarkParts
+    hashes: frozenset[str]
+    """Of each value, after the name of its part."""
+
+    @property
+    def parts(self) -> MarkParts:
+        """What it is recognised by: its reference if it has one, else all the rest."""
+        parts = reduce(or_, (MarkParts[_part(each)] for each in self.hashes), MarkParts(0))
+        return MarkParts.REFERENCE if MarkParts.REFERENCE in parts else parts
+
+    @property
+    def traces(self) -> frozenset[str]:
+        """The hashes that few share: all but the name's."""
+        return frozenset(each for each in self.hashes if _part(each) != MarkParts.NAME.name)
+
+    def is_shown_by(self, other: "Mark") -> bool:
+        """Whether a lead in Oplead with the other mark is the one."""
+        return self._deciding(self.hashes) == self._deciding(other.hashes)
+
+    def _deciding(self, hashes: frozenset[str]) -> frozenset[str]:
+        is_by_reference = self.parts is MarkParts.REFERENCE
+        return frozenset(each for each in hashes if is_by_reference == (_part(each) == MarkParts.REFERENCE.name))
 
     def proves(self, other: "Mark") -> bool:
         """Whether a lead that is recognised by this mark proves that one with the other would be."""
         return other.parts in self.parts
+
+
+def _part(hashed: str) -> str:
+    return hashed.partition(":")[0]
 
 
 def content_hash(lead: LeadToWrite, salt: bytes) -> str:
@@ -50,25 +76,29 @@ def creation_key_of(reference: str | None, content: str, salt: bytes) -> str:
     return content if reference is None else _hash(salt, "reference", reference)
 
 
-def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes) -> Mark | None:
-    """Return the mark of a lead by its click ids, e-mail address, phone number and last name, however spelled.
+def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference: str | None = None) -> Mark | None:
+    """Return the mark of a lead by its reference, click ids, e-mail address, phone number and last name.
 
-    None if it has only a name, which many share, or nothing.
+    However spelled: a reference has no leading zeros, a phone number its last digits, and a name no accents or
+    apostrophes. None if it has only a name, which many share, or nothing.
     """
-    name = unicodedata.normalize("NFKD", tidy(contact.last_name or "")).casefold()
-    by_part = {
-        MarkParts.CLICK_ID: sorted({f"{one.kind}={one.value}" for one in ids}),
-        MarkParts.EMAIL: sorted(email.casefold() for email in clean_emails(contact.emails)),
-        MarkParts.PHONE: sorted(clean_phones(contact.phones, country=contact.country)),
-        MarkParts.NAME: "".join(letter for letter in name if not unicodedata.combining(letter)),
+    phones = clean_phones(contact.phones, country=contact.country) or contact.phones
+    name = unicodedata.normalize("NFKD", contact.last_name or "").casefold()
+    values = {
+        MarkParts.REFERENCE: [(reference or "").strip().lstrip("0")],
+        MarkParts.CLICK_ID: [f"{one.kind}={one.value}" for one in ids],
+        MarkParts.EMAIL: [email.casefold() for email in clean_emails(contact.emails)],
+        MarkParts.PHONE: ["".join(filter(str.isdecimal, phone))[-_LAST_DIGITS:] for phone in phones],
+        MarkParts.NAME: ["".join(filter(str.isalpha, name))],
     }
-    parts = reduce(or_, (part for part, value in by_part.items() if value), MarkParts(0))
-    return Mark(_hash(salt, "mark", list(by_part.values())), parts) if parts & ~MarkParts.NAME else None
-
-
-def reference_mark(reference: str, salt: bytes) -> Mark:
-    """Return the mark of a lead by its own reference, where Oplead keeps it."""
-    return Mark(_hash(salt, "reference mark", reference), MarkParts.REFERENCE)
+    hashes = {
+        f"{part.name}:{_hash(salt, str(part.name), value)}"
+        for part, found in values.items()
+        for value in found
+        if value
+    }
+    mark = Mark(frozenset(hashes))
+    return mark if mark.traces else None
 
 
 def _hash(salt: bytes, kind: str, value: object) -> str:

@@ -7,18 +7,21 @@ contact data.
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from connectors.http import CancelToken
 from connectors.records import LeadId
+from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.oplead_commands.creation.identity import Mark
+from jobs.pull.sync import MAX_CLOCK_SKEW
 
 
 class CreationState(StrEnum):
@@ -31,7 +34,7 @@ class CreationState(StrEnum):
     CREATED = "created"
 
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS creation (
     key TEXT PRIMARY KEY,
@@ -49,20 +52,21 @@ CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
 CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL) STRICT;
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
-_COLUMNS = "key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url"
+_COLUMNS = "key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url"
 _PROOFS = 5
 _FORGET_MARKS = """
 UPDATE creation SET mark = NULL, parts = NULL
-WHERE state = :created AND mark IS NOT NULL AND (
-    NOT EXISTS (SELECT 1 FROM creation WHERE state != :created)
-    OR lead IS NOT NULL AND key NOT IN (
+WHERE state = :created AND mark IS NOT NULL AND CASE
+    WHEN lead IS NULL THEN sent_at < :since
+    ELSE NOT EXISTS (SELECT 1 FROM creation WHERE state != :created) OR key NOT IN (
         SELECT key FROM (
             SELECT key, row_number() OVER (PARTITION BY parts ORDER BY sent_at DESC) AS place
             FROM creation WHERE state = :created AND lead IS NOT NULL AND mark IS NOT NULL
         ) WHERE place <= :proofs
     )
-)
+END
 """
+_NOT_LOOKED_FOR = frozenset({"died", "no_answer"})
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
 
@@ -104,6 +108,11 @@ class LeadCreationRecord:
         """Whether it is in Oplead."""
         return self.state is CreationState.CREATED
 
+    @property
+    def was_looked_for(self) -> bool:
+        """Whether it was looked for in Oplead since its answer was lost, or could not be: then a human decides."""
+        return self.reason not in _NOT_LOOKED_FOR
+
 
 def outbox_path(state_folder: Path | None, account: str | None) -> Path:
     """Return where an account's outbox is.
@@ -129,7 +138,7 @@ class Outbox:
 
     def begin(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
-        mark = (new.mark.digest, int(new.mark.parts)) if new.mark else (None, None)
+        mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.parts)) if new.mark else (None, None)
         self._change(
             "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -171,13 +180,21 @@ class Outbox:
             (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
         )
 
-    def erase_recognition_marks(self) -> None:
+    def erase_recognition_marks(self, *, now: datetime) -> None:
         """Erase the marks of created leads that nothing needs any more.
 
-        While a lead is in doubt, those without an id keep theirs, so that they are not taken for it; so do the last few
-        with each kind of mark, which prove that leads are recognised.
+        Those without an id keep theirs as long as they could be taken for a lead in doubt, or for one sent from now on
+        whose answer is lost. While a lead is in doubt, the last few with each kind of mark and an id do so too: they
+        prove that leads are recognised.
         """
-        self._connection.execute(_FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS})
+        oldest = self._connection.execute(
+            "SELECT min(sent_at) FROM creation WHERE state != ?", (CreationState.CREATED,)
+        ).fetchone()[0]
+        # What was sent earlier was created before any lead that is looked for, however far the clocks differ.
+        since = min(now, datetime.fromisoformat(oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
+        self._connection.execute(
+            _FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS, "since": since.isoformat()}
+        )
 
     def find(self, keys: Collection[str]) -> dict[str, LeadCreationRecord]:
         """Return the leads on record with these keys."""
@@ -213,20 +230,23 @@ class Outbox:
 
 
 @contextmanager
-def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator[Outbox]:
+def hold_outbox(
+    path: Path, *, now: Callable[[], datetime], patience: float = 0.0, cancel_token: CancelToken = never_cancelled
+) -> Iterator[Outbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.
 
     Args:
         path: the file.
-        now: the present.
+        now: tells the time.
         patience: how many seconds to wait for another process that holds it.
+        cancel_token: called while it waits.
 
     Raises:
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
     with ExitStack() as stack, _told(path):
-        _wait_for_lock(stack, path, now, patience)
+        _wait_for_lock(stack, path, now, patience, cancel_token)
         open_privately(path, "a").close()
         connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
         _is_made(connection, path)
@@ -234,18 +254,21 @@ def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator
             connection.execute(f"PRAGMA {pragma}")
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         outbox = Outbox(connection)
-        outbox.recover(now=now)
+        outbox.recover(now=now())
         yield outbox
 
 
-def _wait_for_lock(stack: ExitStack, path: Path, now: datetime, patience: float) -> None:
+def _wait_for_lock(
+    stack: ExitStack, path: Path, now: Callable[[], datetime], patience: float, cancel_token: CancelToken
+) -> None:
     until = time.monotonic() + patience
     while True:
         try:
-            stack.enter_context(hold_lock(path, now=now))
+            stack.enter_context(hold_lock(path, now=now()))
         except LeaseHeldError:
             if time.monotonic() >= until:
                 raise
+            cancel_token()
             time.sleep(_POLL)
         else:
             return
@@ -291,16 +314,16 @@ def _told(path: Path) -> Iterator[None]:
         ) from None
 
 
-_Row = tuple[str, str, str, str | None, int, LeadId | None, str, str, str | None, int]
+_Row = tuple[str, str, str, str | None, LeadId | None, str, str, str | None, int]
 
 
 def _creation(row: _Row) -> LeadCreationRecord:
-    key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url = row
+    key, content, state, mark, lead, reason, sent_at, lost_at, has_provider_url = row
     return LeadCreationRecord(
         key,
         content,
         CreationState(state),
-        Mark(mark, MarkParts(parts)) if mark else None,
+        Mark(frozenset(mark.split())) if mark else None,
         lead,
         reason,
         datetime.fromisoformat(sent_at),

@@ -2,7 +2,8 @@
 
 "Not there" sends it again, so it is said only of a reading that is whole and in which a lead that we know we created,
 no earlier than this one, shows by a mark of at least the same parts: otherwise nobody knows whether Oplead shows those
-parts at all, or whether its list has come so far.
+parts at all, or whether its list has come so far. Nor is it said where a lead created since then shares more than a
+name with it: Oplead may show the rest in another form.
 """
 
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.records import LeadId
+from jobs.oplead_commands.creation.identity import Mark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
 
 
@@ -21,7 +23,7 @@ class SeenLead:
 
     id: LeadId
     created_at: datetime
-    marks: frozenset[str]
+    mark: Mark
 
 
 class LeadNotFoundReason(StrEnum):
@@ -29,7 +31,7 @@ class LeadNotFoundReason(StrEnum):
 
     NOT_THERE = "not_there"
     AMBIGUOUS = "ambiguous"
-    """Several leads, or several of ours, have one mark; or one lead has the marks of several of ours."""
+    """Several leads, or several of ours, have its mark; or a lead has a part of it only."""
     UNPROVEN = "unproven"
     """It was not seen, and the reading does not prove that it would have been."""
 
@@ -51,36 +53,33 @@ def recognise(
         is_whole: whether every lead was read.
         skew: how far Oplead's clock may be behind ours.
     """
-    leads: dict[str | None, list[SeenLead]] = defaultdict(list)
+    leads: dict[str, set[SeenLead]] = defaultdict(set)
     for lead in seen:
-        for mark in lead.marks:
-            leads[mark].append(lead)
-    unnamed = Counter(_digest(one) for one in marked if one.lead is None)
-
-    def those_of(one: LeadCreationRecord) -> list[SeenLead]:
-        return [lead for lead in leads[_digest(one)] if lead.created_at >= one.sent_at - skew]
-
-    shown = [one for one in marked if is_whole and _shows(one, those_of(one))]
+        for trace in lead.mark.traces:
+            leads[trace].add(lead)
+    similar = {
+        one.key: [lead for lead in _with_any(leads, one.mark) if lead.created_at >= one.sent_at - skew]
+        for one in marked
+    }
+    same = {
+        one.key: [lead.id for lead in similar[one.key] if one.mark and one.mark.is_shown_by(lead.mark)]
+        for one in marked
+    }
+    free = {one.key: [lead for lead in same[one.key] if lead not in claimed] for one in marked if one.lead is None}
+    times = Counter(ids[0] for ids in free.values() if len(ids) == 1)
+    taken = {lead for lead, count in times.items() if count == 1}.union(claimed)
+    shown = [one for one in marked if is_whole and _shows(one, same[one.key])]
     found: dict[str, LeadId | LeadNotFoundReason] = {}
     for one in (each for each in marked if each.lead is None):
-        free = [lead.id for lead in those_of(one) if lead.id not in claimed]
-        if len(free) == 1 and unnamed[_digest(one)] == 1:
-            found[one.key] = free[0]
+        ids = free[one.key]
+        if len(ids) == 1 and times[ids[0]] == 1:
+            found[one.key] = ids[0]
         elif one.state is CreationState.IN_DOUBT:
+            may_be_there = ids or any(lead.id not in taken for lead in similar[one.key])
             proven = any(_proves(other, one) for other in shown)
             absence = LeadNotFoundReason.NOT_THERE if proven else LeadNotFoundReason.UNPROVEN
-            found[one.key] = LeadNotFoundReason.AMBIGUOUS if free else absence
-    times = Counter(found.values())
-    return {
-        key: LeadNotFoundReason.AMBIGUOUS
-        if not isinstance(judged, LeadNotFoundReason) and times[judged] > 1
-        else judged
-        for key, judged in found.items()
-    }
-
-
-def _digest(one: LeadCreationRecord) -> str | None:
-    return one.mark.digest if one.mark else None
+            found[one.key] = LeadNotFoundReason.AMBIGUOUS if may_be_there else absence
+    return found
 
 
 def _proves(shown: LeadCreationRecord, one: LeadCreationRecord) -> bool:
@@ -90,8 +89,13 @@ def _proves(shown: LeadCreationRecord, one: LeadCreationRecord) -> bool:
     return shown.mark.proves(one.mark) and shown.sent_at >= one.sent_at
 
 
-def _shows(one: LeadCreationRecord, leads: Sequence[SeenLead]) -> bool:
+def _shows(one: LeadCreationRecord, leads: Collection[LeadId]) -> bool:
     """Whether a lead that is certainly in Oplead is among those with its mark."""
     if one.state is not CreationState.CREATED:
         return False
-    return bool(leads) if one.lead is None else one.lead in {lead.id for lead in leads}
+    return bool(leads) if one.lead is None else one.lead in leads
+
+
+def _with_any(leads: Mapping[str, set[SeenLead]], mark: Mark | None) -> set[SeenLead]:
+    """Return the leads that share more than a name with a mark."""
+    return set().union(*(leads.get(trace, ()) for trace in mark.traces)) if mark else set()

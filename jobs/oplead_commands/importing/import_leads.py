@@ -74,16 +74,19 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
     with context.writer() as writer:
         rows = read_leads(file, _file_options(context, writer, options))
         path = outbox_path(context.known.state_folder, context.known.settings.account)
+        with open_outbox(path) as known:
+            plan = _plan(context, rows, known)
+        _show(context, writer, plan)
         if context.approval.dry_run:
-            with open_outbox(path) as known:
-                _show(context, writer, _plan(context, rows, known))
             return Exit.DONE
-        with hold_outbox(path, now=context.clock.now()) as outbox:
+        asked = len(plan.due)
+        if asked and not context.agrees(f"Create {counted(asked, 'lead')} in Oplead?"):
+            say("Nothing was written.")
+            return Exit.DONE
+        with hold_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
-            _show(context, writer, plan)
-            if plan.due and not context.agrees(f"Create {counted(len(plan.due), 'lead')} in Oplead?"):
-                say("Nothing was written.")
-                return Exit.DONE
+            if len(plan.due) != asked and not context.approval.json:
+                say(f"Another command has created some of them meanwhile; to create: {number(len(plan.due))}.")
             creating = _created(context, outbox, plan, options.in_doubt)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
@@ -120,11 +123,11 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None
 
 def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
-    for key in (one.key for one in plan.due if one.key in plan.before):
-        if in_doubt == "again":
-            outbox.drop(key)
+    for one in (plan.before[line.key] for line in plan.due if line.key in plan.before):
+        if in_doubt == "again" and one.was_looked_for:
+            outbox.drop(one.key)
         elif in_doubt == "created":
-            outbox.confirm(key, None, "by_hand")
+            outbox.confirm(one.key, None, "by_hand")
     with _progress(len(plan.due)) as on_settled:
         creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
         try:
@@ -133,7 +136,7 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
             if not context.approval.json:
                 say("Stopped. The same command goes on from here, and creates no lead twice.")
             raise
-    outbox.erase_recognition_marks()
+    outbox.erase_recognition_marks(now=context.clock.now())
     return creating
 
 

@@ -123,7 +123,7 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
     lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name))
     _expect_reachable(lead, called)
     options.check(lead)
-    return FileRow(line, lead, reference)
+    return FileRow(line, lead, reference.strip() if reference else None)
 
 
 def _expect_reachable(lead: LeadToWrite, called: Mapping[str, str]) -> None:

@@ -59,7 +59,7 @@ def test_documented_command_passes_on_what_the_form_holds(tmp_path, page, form):
     shim = tmp_path / "oplead-sync"
     shim.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     shim.chmod(0o755)
-    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "EMAIL": "claire@example.com"} | values
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SUBMISSION_ID": "F-1", "EMAIL": "claire@example.com"} | values
 
     done = subprocess.run(
         ["/bin/sh", "-c", command], env=environ, capture_output=True, text=True, timeout=10, check=True
@@ -67,4 +67,4 @@ def test_documented_command_passes_on_what_the_form_holds(tmp_path, page, form):
 
     options = ["--external-id", "--utm-source", "--utm-medium", "--utm-campaign"]
     hidden = [f"{options[at]}={value}" for at, value in zip(given, values.values(), strict=True)]
-    assert ["--yes", "--email=claire@example.com", *hidden] == done.stdout.splitlines()[5:]
+    assert ["--yes", "--reference=F-1", "--email=claire@example.com", *hidden] == done.stdout.splitlines()[5:]

@@ -1,5 +1,6 @@
 """The outbox: what became of each lead that we create, on record before its request leaves."""
 
+import signal
 import sqlite3
 import stat
 import threading
@@ -7,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.oplead_commands.creation.identity import Mark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = Mark("mark", MarkParts.EMAIL | MarkParts.NAME)
+MARK = Mark(frozenset({"EMAIL:mark", "NAME:mark"}))
 LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 
 
@@ -31,10 +33,10 @@ def only(outbox):
 
 def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
     """It may have arrived."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         outbox.begin(LEAD, now=NOW)
 
-    with hold_outbox(path, now=LATER) as outbox:
+    with hold_outbox(path, now=lambda: LATER) as outbox:
         assert (CreationState.IN_DOUBT, "died", LATER) == (
             only(outbox).state,
             only(outbox).reason,
@@ -44,7 +46,7 @@ def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
 
 def test_what_is_on_record_is_durable_before_the_method_returns(path):
     """Another connection sees it at once: nothing waits for the end."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         outbox.begin(LEAD, now=NOW)
         with open_outbox(path) as other:
             assert CreationState.IN_FLIGHT is only(other).state
@@ -53,7 +55,7 @@ def test_what_is_on_record_is_durable_before_the_method_returns(path):
 @pytest.mark.parametrize("state", CreationState)
 def test_what_is_on_record_cannot_be_sent(path, state):
     """What may be in Oplead does not leave a second time by mistake."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         outbox.begin(LEAD, now=NOW)
         if state is CreationState.CREATED:
             outbox.confirm("key", "L-1")
@@ -68,7 +70,7 @@ def test_what_is_on_record_cannot_be_sent(path, state):
 
 def test_a_created_lead_stays_created(path):
     """Whatever is asked for."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         outbox.begin(LEAD, now=NOW)
         outbox.confirm("key", "L-1")
         outbox.drop("key")
@@ -83,8 +85,10 @@ def test_a_created_lead_stays_created(path):
 
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
-    with hold_outbox(path, now=NOW) as outbox:
-        outbox.begin(LeadToCreate("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
+    with hold_outbox(path, now=lambda: NOW) as outbox:
+        outbox.begin(
+            LeadToCreate("k" * 64, "c" * 64, Mark(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True), now=NOW
+        )
         outbox.drop("k" * 64)
 
         assert {} == outbox.find(["k" * 64])
@@ -97,26 +101,26 @@ def begin(outbox, key, mark=MARK, *, now=NOW):
     outbox.begin(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
 
 
-def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
+def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key")
         begin(outbox, "other")
         outbox.confirm("key", "L-1")
         outbox.lose("other", "no_answer", now=NOW)
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
         assert MARK == only(outbox).mark
 
         outbox.confirm("other", "L-2")
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
 
         assert only(outbox).mark is None
 
 
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = Mark("whole", MarkParts.EMAIL | MarkParts.PHONE)
-    with hold_outbox(path, now=NOW) as outbox:
+    whole = Mark(frozenset({"EMAIL:whole", "PHONE:whole"}))
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "doubt")
         outbox.lose("doubt", "no_answer", now=NOW)
         for number in range(8):
@@ -127,15 +131,34 @@ def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
         begin(outbox, "another kind", whole)
         outbox.confirm("another kind", "L-8")
 
-        outbox.erase_recognition_marks()
+        outbox.erase_recognition_marks(now=NOW)
 
         kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
         assert kept == {one.key for one in outbox.marked()}
 
 
+@pytest.mark.parametrize(("hours", "is_kept"), [(4, True), (5, False)])
+@pytest.mark.parametrize("is_any_in_doubt", [True, False])
+def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for_another(
+    path, hours, is_kept, is_any_in_doubt
+):
+    """Also where nothing is in doubt yet: the next lead of the same person may be."""
+    now = NOW + timedelta(hours=hours)
+    with hold_outbox(path, now=lambda: NOW) as outbox:
+        begin(outbox, "key")
+        outbox.confirm("key", None)
+        if is_any_in_doubt:
+            begin(outbox, "doubt", now=now)
+            outbox.lose("doubt", "no_answer", now=now)
+
+        outbox.erase_recognition_marks(now=now + timedelta(days=9) if is_any_in_doubt else now)
+
+        assert is_kept == (only(outbox).mark is not None)
+
+
 def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
     """It stays in doubt until a human says what became of it."""
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key", None)
         outbox.lose("key", "no_answer", now=NOW)
 
@@ -144,28 +167,32 @@ def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
 
 def test_each_outbox_has_a_salt_of_its_own_for_good(path, tmp_path):
     """Its hashes match those of no other file."""
-    with hold_outbox(path, now=NOW) as outbox, hold_outbox(tmp_path / "other.oplead.db", now=NOW) as other:
+    with (
+        hold_outbox(path, now=lambda: NOW) as outbox,
+        hold_outbox(tmp_path / "other.oplead.db", now=lambda: NOW) as other,
+    ):
         salt = outbox.salt
         assert (32, 32) == (len(salt), len(other.salt))
         assert salt != other.salt
-    with hold_outbox(path, now=NOW) as outbox:
+    with hold_outbox(path, now=lambda: NOW) as outbox:
         assert salt == outbox.salt
 
 
 def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):
     """Two imports at once could both send a lead."""
-    with hold_outbox(path, now=NOW):
+    with hold_outbox(path, now=lambda: NOW):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-        with pytest.raises(LeaseHeldError), hold_outbox(path, now=NOW):
+        with pytest.raises(LeaseHeldError), hold_outbox(path, now=lambda: NOW):
             pass
 
 
 def test_a_patient_command_waits_for_the_one_before(path):
-    """Two forms that a website sends at the same moment are both created."""
+    """Two forms that a website sends at the same moment are both created; what died meanwhile was lost just now."""
     held, let_go = threading.Event(), threading.Event()
 
     def hold():
-        with hold_outbox(path, now=NOW):
+        with hold_outbox(path, now=lambda: NOW) as outbox:
+            begin(outbox, "died")
             held.set()
             let_go.wait(10)
 
@@ -174,10 +201,25 @@ def test_a_patient_command_waits_for_the_one_before(path):
     assert held.wait(10)
     threading.Timer(0.2, let_go.set).start()
 
-    with hold_outbox(path, now=NOW, patience=10) as outbox:
+    with hold_outbox(path, now=lambda: LATER if let_go.is_set() else NOW, patience=10) as outbox:
+        assert LATER == outbox.find(["died"])["died"].lost_at
         outbox.begin(LEAD, now=NOW)
         assert CreationState.IN_FLIGHT is only(outbox).state
     first.join(10)
+
+
+def test_whoever_waits_may_be_stopped(path):
+    """Without waiting for the minute to pass."""
+
+    def stop():
+        raise StoppedBySignal(signal.SIGTERM)
+
+    with (
+        hold_outbox(path, now=lambda: NOW),
+        pytest.raises(StoppedBySignal),
+        hold_outbox(path, now=lambda: NOW, patience=60, cancel_token=stop),
+    ):
+        pass
 
 
 def test_a_file_that_is_no_outbox_is_left_as_it_is(path):
@@ -187,11 +229,11 @@ def test_a_file_that_is_no_outbox_is_left_as_it_is(path):
     connection.close()
     before = path.read_bytes()
 
-    with pytest.raises(UsageError, match="no outbox of this version"), hold_outbox(path, now=NOW):
+    with pytest.raises(UsageError, match="no outbox of this version"), hold_outbox(path, now=lambda: NOW):
         pass
     assert before == path.read_bytes()
     path.write_bytes(b"no database at all, but some text that is long enough")
-    with pytest.raises(UsageError, match="cannot be used"), hold_outbox(path, now=NOW):
+    with pytest.raises(UsageError, match="cannot be used"), hold_outbox(path, now=lambda: NOW):
         pass
 
 

@@ -16,16 +16,21 @@ SKEW = timedelta(hours=2)
 ALL = MarkParts.CLICK_ID | MarkParts.EMAIL | MarkParts.PHONE | MarkParts.NAME
 
 
+def mark_of(text, parts=ALL):
+    """The mark of somebody whose values all begin with one text."""
+    return Mark(frozenset(f"{part.name}:{text}" for part in parts))
+
+
 def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
     """One lead on record."""
     known = LeadId(lead) if lead else None
-    by = Mark(mark or f"mark of {key}", parts) if parts is not None else None
+    by = mark_of(mark or f"mark of {key}", parts) if parts is not None else None
     return LeadCreationRecord(key, "content", state, by, known, "", sent, None, has_provider_url=False)
 
 
-def seen(lead, *marks, at=NOW):
+def seen(lead, mark, at=NOW, parts=ALL):
     """One lead in Oplead."""
-    return SeenLead(LeadId(lead), at, frozenset(marks))
+    return SeenLead(LeadId(lead), at, mark_of(mark, parts))
 
 
 PROOF = creation("proof", CreationState.CREATED, lead="L-1")
@@ -111,7 +116,9 @@ def test_a_lead_proves_only_what_is_recognised_by_no_more_than_itself(doubtful, 
     """Oplead may show addresses and no click ids; what has no mark is never known to be missing."""
     created = creation("proof", CreationState.CREATED, lead="L-1", parts=proof)
 
-    assert {"a": absence} == judged([creation("a", parts=doubtful), created], [PROVEN])
+    assert {"a": absence} == judged(
+        [creation("a", parts=doubtful), created], [seen("L-1", "mark of proof", parts=proof)]
+    )
 
 
 def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
@@ -123,8 +130,33 @@ def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
 
 def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
     """It cannot be both: one of them may not be there."""
-    marked = [creation("a"), creation("b"), PROOF]
+    other = Mark(mark_of("mark of b").hashes | {"REFERENCE:mark of a"})
+    marked = [creation("a", parts=MarkParts.REFERENCE), creation("b"), PROOF]
 
     assert {"a": LeadNotFoundReason.AMBIGUOUS, "b": LeadNotFoundReason.AMBIGUOUS} == judged(
-        marked, [PROVEN, seen("L-2", "mark of a", "mark of b")]
+        marked, [PROVEN, SeenLead(LeadId("L-2"), NOW, other)]
     )
+
+
+@pytest.mark.parametrize("part", [MarkParts.CLICK_ID, MarkParts.EMAIL, MarkParts.PHONE])
+def test_a_lead_that_shares_one_value_is_left_to_a_human(part):
+    """It may be ours, of which Oplead shows the rest in another form."""
+    near = SeenLead(LeadId("L-2"), NOW, Mark(mark_of("mark of a", part).hashes | mark_of("b", ALL & ~part).hashes))
+
+    assert {"a": LeadNotFoundReason.AMBIGUOUS} == judged([creation("a"), PROOF], [PROVEN, near])
+
+
+def test_a_lead_that_shares_a_name_only_is_another():
+    """Many are called Durand."""
+    named = SeenLead(
+        LeadId("L-2"), NOW, Mark(mark_of("mark of a", MarkParts.NAME).hashes | mark_of("b", MarkParts.EMAIL).hashes)
+    )
+
+    assert {"a": LeadNotFoundReason.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN, named])
+
+
+def test_a_lead_that_is_another_of_ours_may_share_values():
+    """Of two in doubt with one address, the one that is there is found, and the other is not it."""
+    marked = [creation("a", parts=MarkParts.EMAIL), creation("b", mark="mark of a"), PROOF]
+
+    assert {"a": LeadNotFoundReason.NOT_THERE, "b": "L-2"} == judged(marked, [PROVEN, seen("L-2", "mark of a")])

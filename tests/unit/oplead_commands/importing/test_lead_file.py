@@ -175,3 +175,12 @@ def test_a_filled_column_that_cannot_be_written_is_refused(tmp_path):
 def test_a_file_that_cannot_be_used_says_why(tmp_path, name, text, sentence):
     """In a sentence that names the place."""
     assert sentence in problems(tmp_path, text, name)
+
+
+def test_spaces_around_a_reference_make_no_other_lead(tmp_path):
+    """A spreadsheet leaves some; one lead would be created twice."""
+    (row,) = read(tmp_path, "reference,email\n A1 ,a@example.com\n")
+
+    assert "A1" == row.reference
+    said = problems(tmp_path, "reference,email\nA1 ,a@example.com\nA1,b@example.com\n")
+    assert "line 3: it has the reference of line 2" in said
