@@ -67,8 +67,15 @@ FAULTS = (
     Fault(
         "an event without an id is recognised whenever it is sent",
         "connectors/oplead/webhook_parser.py",
-        "for key in content if loosely_normalised_name(key) not in _OF_THE_DELIVERY",
+        "for key in content if loosely_normalised_name(key) not in self._of_the_delivery",
         "for key in content",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
+    Fault(
+        "a return to an earlier status is news if only the named time tells it",
+        "connectors/oplead/webhook_parser.py",
+        "self._of_the_delivery = _OF_THE_DELIVERY - named",
+        "self._of_the_delivery = _OF_THE_DELIVERY",
         "tests/unit/oplead/test_webhook_parser.py",
     ),
     Fault(
