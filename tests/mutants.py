@@ -65,6 +65,13 @@ FAULTS = (
         "tests/contract/webhooks",
     ),
     Fault(
+        "a field that a form has emptied is filled again",
+        "connectors/website/capture.min.js",
+        "(e.value&&e.value!=e.dataset[a]||",
+        '(e.value!=(e.dataset[a]||"")||',
+        "tests/contract/website/test_capture.py",
+    ),
+    Fault(
         "a clock that jumps ahead deletes no event that waits",
         "jobs/webhooks/inbox.py",
         "WHERE received_at BETWEEN :before AND :yesterday",

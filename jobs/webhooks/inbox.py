@@ -1,7 +1,7 @@
 """The inbox: a file of received events, written by the receiver alone and read by the nightly job.
 
-It holds ids, labels, times and hashes with a salt of its own; never contact data. SQLite's autoincrement gives every event a higher id than
-all before it, so that a reader's place is a single number.
+It holds ids, labels, times and hashes with a salt of its own; never contact data. SQLite's autoincrement gives every
+event a higher id than all before it, so that a reader's place is a single number.
 """
 
 import hmac
