@@ -61,7 +61,7 @@ _KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in 
 # An event without an id is recognised by its whole content, except what the sender adds to each delivery (assumed).
 # Recognising it by what is understood would be unsafe: the lead may have changed otherwise, and must be read again. A
 # name too many here loses a change; one too few makes a redelivery look like news. So `timestamp` stays: it may be the
-# event's own.
+# event's own. So does whatever the settings name as the event's time.
 _OF_THE_DELIVERY = frozenset(
     ["sentat", "deliveredat", "deliveryattempt", "attempt", "attemptnumber", "retry", "retrycount"]
 )
@@ -108,6 +108,8 @@ class WebhookParser:
         self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
         self._zone = options.zone
         self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
+        named = {loosely_normalised_name(path.partition(".")[0]) for path in webhooks.at}
+        self._of_the_delivery = _OF_THE_DELIVERY - named
 
     def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
         """Return the events in a body: one, or those in a list.
@@ -128,7 +130,7 @@ class WebhookParser:
         try:
             # It also refuses what is nested too deeply.
             canonical = digest_of(
-                {key: content[key] for key in content if loosely_normalised_name(key) not in _OF_THE_DELIVERY}
+                {key: content[key] for key in content if loosely_normalised_name(key) not in self._of_the_delivery}
             )
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None

@@ -7,6 +7,7 @@
   var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled, and their copies, and on documents
   var LASTS = 90 * 864e5; // milliseconds: no platform takes an older click
   var UTM = ['utm_source', 'utm_medium', 'utm_campaign'];
+  var GOOGLE = ['ad_storage', 'ad_user_data'];
   var KINDS = ['gclid', 'gbraid', 'wbraid', 'fbclid', 'fbc', 'msclkid', 'fbp']; // by value: the last go first
 
   // What a click id looks like, as connectors/oplead/click_ids.py reads it.
@@ -161,7 +162,7 @@
     doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
       for (var key in fields)
         if (ending(field.name).endsWith(fields[key]))
-          if (field.value == (field.dataset[KEY] || '') && field.value != all[key])
+          if ((!field.value || field.value == field.dataset[KEY]) && field.value != all[key])
             field.value = field.dataset[KEY] = all[key];
     });
     doc.querySelectorAll('iframe').forEach(function (frame) {
@@ -209,9 +210,12 @@
   // it. A default is what the site assumes: for whatever region, it neither grants nor refuses.
   var hearGoogle = function (entry) {
     var update = (entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2]) || {};
-    if (!update.ad_storage && !update.ad_user_data) return;
-    ['ad_storage', 'ad_user_data'].forEach(function (name) {
-      said[name] = update[name] ? update[name] == 'granted' : said[name];
+    var isNamed = function (name) {
+      return update[name];
+    };
+    if (!GOOGLE.some(isNamed)) return;
+    GOOGLE.forEach(function (name) {
+      said[name] = isNamed(name) ? update[name] == 'granted' : said[name];
     });
     heed();
   };

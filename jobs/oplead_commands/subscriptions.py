@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from rich.markup import escape
 
 from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, WriteAccepted
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.records import Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
@@ -85,7 +85,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             return Exit.DONE
         for kind in missing:
             receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
-            if isinstance(receipt, Lost) and not force and _is_there(_on_record(writer), writer.event_name(kind), url):
+            if isinstance(receipt, Lost) and not force and _is_found(writer, kind, url):
                 receipt = WriteAccepted()
             told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
             _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
@@ -166,6 +166,14 @@ def _tell_gap(found: Listed[Subscription]) -> Exit:
 
 def _is_there(found: Listed[Subscription], event: str, url: str) -> bool:
     return any(one.event == event and one.url == url for one in found.entries)
+
+
+def _is_found(writer: LeadWriter, kind: EventKind, url: str) -> bool:
+    """Whether a subscription whose answer was lost is on record; if that cannot be read, it stays lost."""
+    try:
+        return _is_there(_on_record(writer), writer.event_name(kind), url)
+    except (Misconfigured, Transient):
+        return False
 
 
 def _tell(context: OpleadContext, kind: EventKind, text: str, document: Mapping[str, object]) -> None:

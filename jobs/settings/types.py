@@ -105,7 +105,7 @@ def parse_yaml_boolean(value: object) -> object:
 
 
 def _resolved(resolve: Callable[[ReferenceResolver, str], object]) -> Callable[[object, ValidationInfo], object]:
-    """Return a validator that resolves text; without `ReferenceResolver` in the context, as without a file, it is kept."""
+    """Return a validator that resolves text, or keeps it where no file, and so no `ReferenceResolver`, is known."""
 
     def validate(value: object, info: ValidationInfo) -> object:
         return (

@@ -1,9 +1,10 @@
 """The inbox: a file of received events, written by the receiver alone and read by the nightly job.
 
-It holds ids, labels, times and hashes; never contact data. SQLite's autoincrement gives every event a higher id than
-all before it, so that a reader's place is a single number.
+It holds ids, labels, times and hashes with a salt of its own; never contact data. SQLite's autoincrement gives every
+event a higher id than all before it, so that a reader's place is a single number.
 """
 
+import hmac
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
 CREATE INDEX IF NOT EXISTS ix_event_not_understood ON event (id) WHERE kind IS NULL;
 CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL);
 INSERT INTO identity SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM identity);
+CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
+INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
 _COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
 # An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
@@ -42,13 +45,16 @@ INSERT OR IGNORE INTO event (received_at, kind, lead, label, at, appointment_at,
 SELECT :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique
 WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead ORDER BY id DESC LIMIT 1)
 """
-# The latest event stays, whatever its age: its id is the place up to which a reader has read.
+# The latest event stays, whatever its age: its id is the place up to which a reader has read. While no event of another
+# day is young, the clock may have jumped ahead: then nothing is old.
 _DELETE_OLD = """
 DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 100)
 AND received_at < :before AND id < (SELECT max(id) FROM event)
+AND EXISTS (SELECT 1 FROM event WHERE received_at BETWEEN :before AND :yesterday)
 """
 KEPT = timedelta(days=400)
 """How long an event is kept: longer than any click counts, so that what no run has read by then is too late."""
+_DAY = timedelta(days=1)
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
@@ -81,8 +87,8 @@ class Inbox:
         path.touch(mode=0o600)
         path.chmod(0o600)  # an existing file may be open to others
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}")
         connection.executescript(_SCHEMA)
         return cls(connection, path)
 
@@ -104,7 +110,7 @@ class Inbox:
     def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
 
-        A few of the oldest events are deleted with it, if they are older than `KEPT`.
+        A few of the oldest events are deleted with it, if they are older than `KEPT` and the clock seems right.
 
         Raises:
             OSError: the file was deleted or replaced, so that no reader would find them.
@@ -113,11 +119,13 @@ class Inbox:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             before = self._connection.total_changes
-            self._connection.executemany(_APPEND, map(_row, events))
+            (salt,) = self._connection.execute("SELECT salt FROM salt").fetchone()
+            self._connection.executemany(_APPEND, [_row(event, salt) for event in events])
             new = self._connection.total_changes - before
             if events:
-                kept_from = events[-1].received_at - KEPT
-                self._connection.execute(_DELETE_OLD, {"before": kept_from.isoformat()})
+                now = events[-1].received_at
+                times = {"before": (now - KEPT).isoformat(), "yesterday": (now - _DAY).isoformat()}
+                self._connection.execute(_DELETE_OLD, times)
             self._refuse_if_replaced()
             self._connection.execute("COMMIT")
         except BaseException:
@@ -196,7 +204,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _row(received: ReceivedEvent) -> dict[str, object]:
+def _row(received: ReceivedEvent, salt: bytes) -> dict[str, object]:
     event = received.event
     return {
         "received_at": received.received_at.isoformat(),
@@ -206,7 +214,7 @@ def _row(received: ReceivedEvent) -> dict[str, object]:
         "at": _text(event.at),
         "appointment_at": _text(event.appointment_at),
         "structure": event.structure,
-        "digest": received.digest,
+        "digest": hmac.digest(salt, received.digest.encode(), "sha256").hex(),
         "is_unique": received.is_unique,
     }
 

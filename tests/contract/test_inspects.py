@@ -1,4 +1,4 @@
-"""The contract of every `PlatformInspector`: it only reads, never raises, and reports what a marketer can understand."""
+"""The contract of every `PlatformInspector`: it only reads, never raises, and reports what a marketer understands."""
 
 import json
 from collections.abc import Callable

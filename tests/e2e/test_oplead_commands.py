@@ -665,6 +665,18 @@ def test_a_subscription_whose_answer_was_lost_is_looked_up(oplead):
     assert 3 == len(oplead.sandbox.oplead.subscriptions.all)
 
 
+@pytest.mark.parametrize(("status", "times"), [(403, 1), (500, 5)])
+def test_a_list_that_fails_after_a_lost_answer_leaves_it_lost_and_the_others_subscribed(oplead, capsys, status, times):
+    """What may have arrived is told, and the other events are tried."""
+    oplead.fail("/v1/subscriptions", FaultKind.CUT_AFTER, after=1)
+    oplead.fail("/v1/subscriptions", status=status, after=1, count=times)
+
+    assert Exit.ATTENTION == oplead.run(SUBSCRIBE)
+    said = capsys.readouterr().out
+    assert 1 == said.count("Nobody knows whether it was written")
+    assert 2 == said.count(": subscribed")
+
+
 def test_removing_ends_ours_and_no_others(oplead):
     """`--all` goes by the address."""
     oplead.run(SUBSCRIBE)

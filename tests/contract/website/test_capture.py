@@ -355,6 +355,28 @@ def test_many_changes_of_a_page_cost_few_passes(visitor):
     assert 1 <= passes[0] <= 3 + passes[1] / 100
 
 
+def test_field_that_a_form_empties_after_sending_is_filled_again(visitor):
+    """A form plugin that sends without leaving the page may empty all fields; a second request counts, too."""
+    visitor.goes_to(f"/?gclid={GCLID}")
+    sent = visitor.tab.evaluate(
+        """() => {
+            const form = document.querySelector('form');
+            const sent = [];
+            form.addEventListener('submit', event => {
+                event.preventDefault();
+                sent.push(form.externalID.value);
+                for (const field of form.querySelectorAll('input')) field.value = '';
+            });
+            form.requestSubmit();
+            form.requestSubmit();
+            return sent;
+        }"""
+    )
+
+    assert 2 == len(sent)
+    assert {"gclid": GCLID} == ids_in(sent[0]) == ids_in(sent[1])
+
+
 def test_what_a_field_holds_already_is_kept(site, visitor):
     """A value of the site's own and fields a visitor sees stay as they are."""
     site.pages["/"] = page(

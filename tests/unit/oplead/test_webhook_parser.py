@@ -254,6 +254,19 @@ def test_what_tells_one_delivery_from_another_tells_no_events_apart(name):
     assert digest(told) == digest({**told, name: 1}) == digest({**told, name: 2})
 
 
+@pytest.mark.parametrize("named", ["sentAt", "sent_at", "sentAt.date"])
+def test_a_time_of_sending_tells_events_apart_where_the_settings_name_it(named):
+    """A lead that returns to a status would otherwise look like a redelivery, and its return would be lost."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}}
+    times = ["2026-07-20T10:00:00Z", "2026-07-20T11:00:00Z"]
+    (first,), (back,) = (
+        received({**told, "sentAt": {"date": time} if "." in named else time}, at=(named,)) for time in times
+    )
+
+    assert (TEN, ELEVEN) == (first.event.at, back.event.at)
+    assert first.digest != back.digest
+
+
 @pytest.mark.parametrize("place", ["attempts", "status_date", "note"])
 def test_whatever_a_lead_holds_tells_events_apart(place):
     """A lead may count attempts of its own; a change that looks like a redelivery would be lost."""
