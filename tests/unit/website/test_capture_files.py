@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.website import SCRIPTS
 
@@ -43,9 +44,11 @@ def test_source_may_be_pasted_into_tag_manager():
     assert [] == re.findall(r"=>|`|\b(?:let|const|class|async|await)\b|\?\.|\?\?|\.\.\.", code)
 
 
+CONSENT = "leadData.consent"
 FORMS = [
     ({}, []),
-    ({"EXTERNAL_ID": "gclid=Ab3-_x&gclid_ts=2026-09-01T10:00:00.000Z"}, [0]),
+    ({"EXTERNAL_ID": "gclid=Ab3-_x&gclid_ts=2026-09-01T10:00:00.000Z", "CONSENT": "oui"}, [0, 4]),
+    ({"CONSENT": '" --yes $(exit) x=y'}, [4]),
     ({"UTM_SOURCE": "-x", "UTM_MEDIUM": "a b;*", "UTM_CAMPAIGN": "\"'><script>$(exit)`exit`"}, [1, 2, 3]),
 ]
 
@@ -53,7 +56,7 @@ FORMS = [
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("page", PAGES, ids=["en", "fr"])
 def test_documented_command_passes_on_what_the_form_holds(tmp_path, page, form):
-    """An empty field is left out, and a hostile value stays one value."""
+    """An empty field is left out, a box left unticked is a no, and a hostile value stays one value."""
     values, given = form
     command = re.search(r"```sh\n(oplead-sync oplead leads create .*?)```", page.read_text(), re.DOTALL)[1]
     shim = tmp_path / "oplead-sync"
@@ -65,6 +68,17 @@ def test_documented_command_passes_on_what_the_form_holds(tmp_path, page, form):
         ["/bin/sh", "-c", command], env=environ, capture_output=True, text=True, timeout=10, check=True
     )
 
-    options = ["--external-id", "--utm-source", "--utm-medium", "--utm-campaign"]
+    options = ["--external-id", "--utm-source", "--utm-medium", "--utm-campaign", f"--field={CONSENT}"]
     hidden = [f"{options[at]}={value}" for at, value in zip(given, values.values(), strict=True)]
-    assert ["--yes", "--reference=F-1", "--email=claire@example.com", *hidden] == done.stdout.splitlines()[5:]
+    unticked = [] if "CONSENT" in values else [f"--field={CONSENT}=non"]
+    assert ["--yes", "--reference=F-1", "--email=claire@example.com", *hidden, *unticked] == done.stdout.splitlines()[
+        5:
+    ]
+
+
+def test_documented_command_answers_where_the_example_settings_ask():
+    """Otherwise a missing consent would hold every lead back."""
+    example = YAML(typ="safe").load((DOCS.parent / "config" / "pipeline.example.yaml").read_text(encoding="utf-8"))
+    asked = example["consent"]["ad_user_data"]
+
+    assert (CONSENT, True) == (asked["field"], "non" in asked["refused"])
