@@ -50,8 +50,14 @@ def test_both_languages_show_the_same_commands():
     assert commands_on(ENGLISH) == commands_on(FRENCH)
 
 
+@pytest.mark.parametrize("page", [ENGLISH, FRENCH], ids=["en", "fr"])
+def test_the_top_of_the_page_says_what_its_commands_leave_out(page):
+    """Each takes the settings file, which the next test adds."""
+    assert "`--config FILE`" in page.read_text(encoding="utf-8").split("\n## ")[0].replace("FICHIER", "FILE")
+
+
 def test_every_command_of_the_page_works_as_written(account, tmp_path):
-    """LEAD is a lead's id, FILE a file of the right kind; `--yes` is all that is added."""
+    """LEAD is a lead's id, FILE a file of the right kind; `--config` and `--yes` are all that is added."""
     (tmp_path / "devis.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n%%EOF\n")
     (tmp_path / "new.csv").write_text("email;last_name\nluc@example.com;Exemple\n", encoding="utf-8")
     assert 0 == account("run", "--first-run")[0]
