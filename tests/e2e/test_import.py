@@ -174,6 +174,28 @@ def test_a_lead_that_cannot_be_read_keeps_another_in_doubt_unless_it_is_older(op
     assert states == (said["created"], said["in_doubt"])
 
 
+def test_a_lead_that_oplead_shows_in_another_form_is_not_sent_again(oplead, capsys, monkeypatch):
+    """A form of address before the name: nobody but a human knows that it is the same one."""
+    fetch = OpleadSource.fetch_changes
+
+    def politely(lead):
+        if lead.contact.last_name != "Exemple 0":
+            return lead
+        return replace(lead, contact=replace(lead.contact, last_name="Mme Exemple 0"))
+
+    def with_titles(source, *given, **how):
+        for page in fetch(source, *given, **how):
+            yield replace(page, leads=tuple(map(politely, page.leads)))
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", with_titles)
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+
+    said = result(oplead, capsys, leads_file(oplead.folder, [row(0), row(1)]))
+
+    assert [{"line": 2, "state": "in_doubt", "lead": None, "reason": "ambiguous"}] == said["lines"]
+    assert {1} == set(emails(oplead).values())
+
+
 def test_a_list_without_an_end_is_not_read_for_hours(oplead, capsys, monkeypatch):
     """No other command creates leads meanwhile: the lead stays in doubt, and why is said."""
     fetch = OpleadSource.fetch_changes
