@@ -124,6 +124,8 @@ class UnreadableLead:
 
     id: str | None
     reason: str
+    created_at: datetime | None = None
+    """When it was created as far as the list says, which may show that it does not matter; aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,13 @@ class OpleadSource:
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         with closing(self._detail_pages(bare)) as pages:
             read = [self._complete(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries]
-        return page_of(read)
+        return page_of([self._dated(one, item) for one, item in zip(read, items, strict=True)])
+
+    def _dated(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
+        """Add to a lead that cannot be read when it was created, as far as its list entry says."""
+        if not isinstance(one, UnreadableLead):
+            return one
+        return replace(one, created_at=first_instant(item, self._parser.paths.created_at, self._options.zone))
 
     def _entry(self, item: object, is_known: IsKnown, hint: str) -> _ListEntry | LeadId | UnreadableLead:
         """Return the entry to read, only its id if it is already known, or why it cannot be read."""

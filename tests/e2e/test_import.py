@@ -13,9 +13,10 @@ import pytest
 
 from connectors.crm import WriteAccepted
 from connectors.errors import Misconfigured, WrongClock
+from connectors.oplead import OpleadSource
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.writing.writer import OpleadWriter
-from connectors.records import Lost
+from connectors.records import Lost, UnreadableLead
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -152,6 +153,70 @@ def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys
 
     assert {1} == set(emails(oplead).values())
     assert before + 7 == posts(oplead)
+
+
+@pytest.mark.parametrize(("age", "states"), [(timedelta(days=2), (2, 0)), (timedelta(), (1, 1)), (None, (1, 1))])
+def test_a_lead_that_cannot_be_read_keeps_another_in_doubt_unless_it_is_older(oplead, capsys, monkeypatch, age, states):
+    """One bad lead of years ago would otherwise leave every lost answer to a human."""
+    fetch = OpleadSource.fetch_changes
+
+    def with_a_bad_one(source, *given, **how):
+        created_at = None if age is None else source._client.clock.now() - age
+        for page in fetch(source, *given, **how):
+            yield replace(page, unreadable=(UnreadableLead("L-bad", "spoilt", created_at),))
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", with_a_bad_one)
+    file = leads_file(oplead.folder, [row(0), row(1)])
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+
+    said = result(oplead, capsys, file)
+
+    assert states == (said["created"], said["in_doubt"])
+
+
+def test_a_lead_that_oplead_shows_in_another_form_is_not_sent_again(oplead, capsys, monkeypatch):
+    """A form of address before the name: nobody but a human knows that it is the same one."""
+    fetch = OpleadSource.fetch_changes
+
+    def politely(lead):
+        if lead.contact.last_name != "Exemple 0":
+            return lead
+        return replace(lead, contact=replace(lead.contact, last_name="Mme Exemple 0"))
+
+    def with_titles(source, *given, **how):
+        for page in fetch(source, *given, **how):
+            yield replace(page, leads=tuple(map(politely, page.leads)))
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", with_titles)
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+
+    said = result(oplead, capsys, leads_file(oplead.folder, [row(0), row(1)]))
+
+    assert [{"line": 2, "state": "in_doubt", "lead": None, "reason": "ambiguous"}] == said["lines"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_a_list_without_an_end_is_not_read_for_hours(oplead, capsys, monkeypatch):
+    """No other command creates leads meanwhile: the lead stays in doubt, and why is said."""
+    fetch = OpleadSource.fetch_changes
+    pages = []
+
+    def slowly(source, *given, **how):
+        (page,) = fetch(source, *given, **how)
+        for _ in range(100):
+            source._client.clock.sleep_until(source._client.clock.now() + timedelta(minutes=1))
+            pages.append(page)
+            yield replace(page, resume="more")
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", slowly)
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+
+    assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0), row(1)]))
+
+    assert 30 == len(pages)
+    said = capsys.readouterr().out
+    assert "In doubt: 1." in said
+    assert "Leads could not be looked up: the list has not come to its end within 30 minutes" in said
 
 
 def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monkeypatch):

@@ -10,7 +10,7 @@ from typing import assert_never
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, Lost, NotSent
+from connectors.records import Lead, LeadId, Lost, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.identity import Mark, content_hash, creation_key_of, mark_of
@@ -23,6 +23,8 @@ TRIES = 3
 """How often a lead that is certain not to be there is sent in one run."""
 _IN_A_ROW = 10
 """After so many lost answers in a row, look before any other lead is sent."""
+_LOOKS_FOR = timedelta(minutes=30)
+"""How long leads are read to look some of them up: no other command creates leads meanwhile."""
 _SETTLES_IN = timedelta(minutes=2)
 """How long after an answer was lost its lead is looked up: Oplead may still be at work on the request."""
 
@@ -200,15 +202,18 @@ class LeadCreator:
         # Of our own, the marked ones prove that leads are recognised; the others need no page.
         passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
-        is_whole, resume = True, None
+        is_whole, resume, until = True, None, self._context.clock.now() + _LOOKS_FOR
         for page in source.fetch_changes(since, resume=None, is_known=lambda lead_id, _digest: lead_id in passed_over):
             resume = page.resume
             is_whole &= not page.moved and not page.missing
-            is_whole &= all(one.id is not None and one.id in claimed for one in page.unreadable)
+            is_whole &= all(_is_none_of_ours(one, claimed, since) for one in page.unreadable)
             for lead in page.leads:
                 mark = self._mark(lead)
                 if mark and mark.traces & ours and lead.created_at >= since:
                     seen.append(SeenLead(lead.id, lead.created_at, mark))
+            if resume is not None and self._context.clock.now() >= until:
+                self.unreadable = f"the list has not come to its end within {_LOOKS_FOR.seconds // 60} minutes"
+                break
         return seen, is_whole and resume is None
 
     def _mark(self, lead: Lead) -> Mark | None:
@@ -216,6 +221,13 @@ class LeadCreator:
         reference = lead.fields.get(path) if path else None
         kept = None if reference is None else str(reference)
         return mark_of(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
+
+
+def _is_none_of_ours(one: UnreadableLead, claimed: frozenset[LeadId], since: datetime) -> bool:
+    """Whether a lead that cannot be read is none that is looked for."""
+    # A day without its hour is read as its beginning.
+    is_older = one.created_at is not None and one.created_at < since - timedelta(days=1)
+    return is_older or one.id in claimed
 
 
 def _is_everyones(receipt: WriteReceipt) -> bool:

@@ -127,13 +127,15 @@ def test_skips_the_detail_fetch_of_a_known_lead(platform, open_source, lead):
 
 
 def test_listed_lead_without_a_detail_page_is_unreadable(platform, open_source, lead):
-    """The lead is counted, and the others are read."""
+    """The lead is counted with its time in the list, and the others are read."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-2", lead(2))
 
     page = pull(open_source(detail="always"))[0]
 
-    assert ["L-1"] == [one.id for one in page.unreadable]
+    assert [("L-1", datetime(2026, 7, 1, 7, 12, 44, tzinfo=UTC))] == [
+        (one.id, one.created_at) for one in page.unreadable
+    ]
     assert ["L-2"] == [one.id for one in page.leads]
 
 
