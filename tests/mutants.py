@@ -575,22 +575,22 @@ FAULTS = (
     Fault(
         "a website stores nothing before consent",
         "connectors/website/capture.min.js",
-        "()=>L(!0)&&!L(!1)",
-        "()=>!L(!1)",
+        "()=>O(!0)&&!O(!1)",
+        "()=>!O(!1)",
         "tests/contract/website/test_consent.py",
     ),
     Fault(
         "half an answer to Google is no consent",
         "connectors/website/capture.min.js",
-        "&&!L(void 0)",
+        "&&!O(void 0)",
         "",
         "tests/contract/website/test_consent.py",
     ),
     Fault(
         "a form's own values are kept",
         "connectors/website/capture.min.js",
-        'e.value==(e.dataset[a]||"")&&',
-        "",
+        "(e.value&&e.value!=e.dataset[a]||",
+        "(",
         "tests/contract/website/test_capture.py",
     ),
     Fault(
