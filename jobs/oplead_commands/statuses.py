@@ -187,6 +187,8 @@ def _lines_of(file: Path) -> list[str]:
         if file.stat().st_size > _LARGEST_FILE:
             raise UsageError(f"{file}: at most {_LARGEST_FILE // 1024**2} MB at once")
         return file.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UsageError(f"{file}: there is no such file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file}: save it as UTF-8") from None
 

@@ -126,7 +126,8 @@ def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
         look = "Ending it again does no harm."
-        say(f"{subscription_id}: {write_outcome_sentence(receipt, 'ended', key=ANY_KEY, look=look)}")
+        told = write_outcome_sentence(receipt, "ended", key=ANY_KEY, look=look, about="subscription")
+        say(f"{subscription_id}: {told}")
     return exit_of(receipt)
 
 
