@@ -20,7 +20,6 @@ from jobs.settings.oplead_schema import WebhookSettings
 HOOKS = "/hooks"
 """Where the receiver takes webhooks."""
 _NOT_ALL = "there may be more subscriptions than were read: "
-_LOOK = "See `oplead-sync oplead webhooks list` before you subscribe again."
 
 
 def webhook_address(webhooks: WebhookSettings | None) -> str:
@@ -69,7 +68,8 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
             if isinstance(receipt, Lost) and not force and _is_there(_on_record(writer), writer.event_name(kind), url):
                 receipt = WriteAccepted()
-            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
+            look = f"See `{context.command('webhooks list')}` before you subscribe again."
+            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=look)
             _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
             codes.append(exit_of(receipt))
     return max(codes, default=Exit.DONE)
@@ -106,7 +106,7 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             code = _tell_gap(found)
             ids = [one.id for one in found.entries if one.url == ours]
         elif not ids:
-            raise UsageError("name a subscription, as `oplead-sync oplead webhooks list` shows it, or write --all")
+            raise UsageError(f"name a subscription, as `{context.command('webhooks list')}` shows it, or write --all")
         if json and context.approval.dry_run:
             print_json({"rehearsed": True, "subscriptions": list(ids)})
         elif not json:

@@ -956,6 +956,23 @@ def test_what_is_not_there_is_named_once(oplead):
     assert 1 == changed.count("no such lead")
 
 
+def test_a_command_to_type_next_names_the_settings(oplead):
+    """It can be pasted as it is."""
+    oplead.fail("/v1/leads/L-1/status", FaultKind.CUT_AFTER, count=20)
+    with_config = f"--config {oplead.file}`"
+
+    assert f"oplead leads get L-1 {with_config}" in typed(oplead, "status", "set", "L-1", "Nurserie", "--yes")[1]
+    assert f"oplead webhooks list {with_config}" in typed(oplead, "webhooks", "remove", "--yes")[2]
+    assert f"oplead webhooks serve {with_config}" in fed_back(oplead)
+
+
+def fed_back(oplead):
+    """What `leads feedback` says of one new lead."""
+    url = "https://supplier.example/hook/secret-0123"
+    typed(oplead, "leads", "create", "--email", "a@example.com", "--provider-name", "E", "--provider-url", url, "--yes")
+    return typed(oplead, "leads", "feedback")[1]
+
+
 @pytest.mark.parametrize("yes", [True, False])
 def test_a_stop_says_whether_anything_was_written(oplead, monkeypatch, yes):
     """At the question nothing was yet; once somebody has agreed, what was is shown."""
