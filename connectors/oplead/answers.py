@@ -79,7 +79,13 @@ class WriteAnswer:
 def failure_of(response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime) -> Exception:
     """Return what is wrong with a read that was not answered with a success; `is_list` if it was the list of leads."""
     status = response.status_code
-    if status in {401, 403}:
+    if status == httpx.codes.FORBIDDEN:
+        return TokenRefused(
+            f"Oplead knows the key, and does not let it read this ({status} on {path}); it may be a supplier's, which "
+            f"reads no leads: {PUT_THE_KEY}; if it is that one, see oplead.auth for how it is sent",
+            status,
+        )
+    if status == httpx.codes.UNAUTHORIZED:
         return TokenRefused(
             f"Oplead refuses the token ({status} on {path}): {PUT_THE_KEY} (other keys see only some leads), "
             "and see oplead.auth for how it is sent",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, takewhile
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import count_lead_owners
@@ -204,7 +204,8 @@ class OpleadSource:
         """Yield each lead's detail page, in order.
 
         A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
-        consecutive failure of the same type, or one with a requested delay, counts as the platform's and is raised.
+        consecutive failure of the same type, one with a requested delay, or a platform that cannot be reached counts as
+        the platform's and is raised.
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:
@@ -212,7 +213,7 @@ class OpleadSource:
                 try:
                     page = self._detail_page(lead_id, answer)
                 except (Transient, OpleadRefused, TooLarge, _NoLeadError) as error:
-                    if last_failure is type(error) or (isinstance(error, Transient) and error.retry_after):
+                    if last_failure is type(error) or _is_platforms_own(error):
                         raise
                     self._last_failure = type(error)
                     page = UnreadableLead(lead_id, f"its own page fails ({error})")
@@ -251,3 +252,8 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
+
+
+def _is_platforms_own(failure: Exception) -> bool:
+    """Whether a failure cannot be one page's: nobody answers, or a delay is asked for."""
+    return isinstance(failure, Unreachable) or (isinstance(failure, Transient) and bool(failure.retry_after))

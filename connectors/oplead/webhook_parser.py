@@ -125,8 +125,8 @@ class WebhookParser:
         return [self._received(event, received_at) for event in events]
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
-        if not isinstance(content, Mapping):
-            raise ValueError(f"not an event ({shape(content)})")  # noqa: TRY004 - the body is wrong, not the call
+        if not isinstance(content, Mapping) or not content:
+            raise ValueError(f"not an event ({shape(content)})")
         try:
             # It also refuses what is nested too deeply.
             canonical = digest_of(
@@ -229,7 +229,7 @@ class WebhookParser:
             f"{one.path}: {' or '.join(one.shapes)}"
             for one in summarise_lead_paths(common_lead_paths([event.content]), self._zone)
         )
-        return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE]
+        return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE] or "an object without names"
 
 
 def _id_in(value: object, *, is_certain: bool) -> LeadId | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
@@ -40,8 +41,22 @@ if TYPE_CHECKING:
 
 _STDOUT, _STDERR = 1, 2
 
+
+class _Commands(TyperGroup):
+    """All commands; what is wrong with an option is said without the validator's own words."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="oplead-sync",
+    cls=_Commands,
     help="Reports to Google Ads and Meta, every night, what became of the leads in Oplead.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -3,7 +3,7 @@
 import select
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.http import CancelToken
 from jobs.cli.output import is_interactive
@@ -15,13 +15,15 @@ PATIENCE_SECONDS = 600
 _LOOK_EVERY = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Approval:
     """How what is sent is approved and reported."""
 
     yes: bool = False
     dry_run: bool = False
     json: bool = False
+    is_given: bool = field(default=False, init=False)
+    """Whether somebody has agreed."""
 
     def expect_somebody(self) -> None:
         """Check that somebody can approve, or that no approval is needed.
@@ -39,8 +41,10 @@ class Approval:
         Raises:
             UsageError: nobody answered within `PATIENCE_SECONDS`.
         """
-        if self.yes:
-            return True
+        self.is_given = self.yes or self._is_answered_with_yes(question, cancel_token)
+        return self.is_given
+
+    def _is_answered_with_yes(self, question: str, cancel_token: CancelToken) -> bool:
         results().out(f"{question} [y/N]: ", end="", highlight=False)
         sys.stdout.flush()
         until = time.monotonic() + PATIENCE_SECONDS

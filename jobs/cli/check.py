@@ -204,6 +204,8 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
             open_connectors(settings, clock, validate_only=True) as (book, deps),
         ):
             looked, reads_leads = _latest(settings, file, book, deps)
+            if settings.source is not None:
+                return looked  # files were read, and nothing by the key
             seen = deps.source.seen if isinstance(deps.source, ShowsLatest) else None
             owners = seen.owners if seen and seen.leads >= _TELLING else None
             with oplead_lists(settings, clock) as lists:

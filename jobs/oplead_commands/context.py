@@ -19,6 +19,7 @@ from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, NotSent
 from jobs.exit_codes import UsageError
+from jobs.reporting.console import command_line
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import oplead_source, oplead_writer
 from jobs.wiring.texts import lead_id_in
@@ -66,6 +67,11 @@ class OpleadContext:
     def source(self, wanted_fields: frozenset[str] = frozenset()) -> AbstractContextManager[LeadSource]:
         """Open a reader, which copies the values at `wanted_fields` too."""
         return oplead_source(self.known, self.clock, wanted_fields=wanted_fields, cancel_token=self.cancel_token)
+
+    def command(self, words: str) -> str:
+        """Return a command line for this account: `leads list` becomes a whole command."""
+        words = f"oplead {words}"
+        return f"oplead-sync {words}" if self.known.file is None else command_line(words, self.known.file)
 
     def agrees(self, question: str) -> bool:
         """Whether somebody agrees to a write."""

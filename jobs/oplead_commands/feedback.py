@@ -58,7 +58,8 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     silent = sum(one.lead not in heard for one in created)
     say(f"{counted(len(created), 'lead')} created with provider.url; {_NOTHING} of {number(silent)}.")
     if silent and not _inbox_file(context).exists():
-        say("No receiver has run here: start `oplead-sync oplead webhooks serve` where provider.url leads.")
+        serve = context.command("webhooks serve")
+        say(f"No receiver has run here: start `{serve}` where provider.url leads.")
     return Exit.DONE
 
 

@@ -52,7 +52,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
         case UnreadableLead(reason=reason):
             problem = f"This lead cannot be read: {reason}."
         case None:
-            problem = "Oplead has no such lead, or this key may not see it."
+            problem = f"Oplead has no lead {named}, or this key may not see it."
     if context.approval.json:
         print_json({"lead": named, "problem": problem})
     else:
@@ -251,6 +251,8 @@ def _opened(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO]:
     exists = UsageError(f"{file}: it exists already; name another file, or remove it")
     if file.exists():
         raise exists
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: its folder does not exist")
     handle, name = mkstemp(dir=file.parent, prefix=f".{file.name[:50]}.", suffix=".part")
     part = Path(name)
     try:

@@ -1,6 +1,7 @@
 """What became of a write, in a sentence, as JSON and as an exit code."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import assert_never
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
@@ -25,7 +26,7 @@ def exit_of(receipt: WriteReceipt) -> Exit:
     assert_never(receipt)
 
 
-def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: str) -> str:
+def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: str, about: str = "lead") -> str:
     """Return what became of a write and what to do.
 
     Args:
@@ -33,6 +34,7 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
         done: what is true if Oplead took it, as `lead created`.
         key: which keys may do it.
         look: what to do before it is sent again, if nobody knows whether it was done.
+        about: what the request named.
     """
     match receipt:
         case WriteAccepted(id=None):
@@ -40,7 +42,7 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
         case WriteAccepted(id=new):
             return f"{done}: {new}."
         case WriteRefused():
-            return _refusal(receipt, key)
+            return _refusal(receipt, key, about)
         case NotSent(reason=reason):
             return f"Nothing was written: {reason}. Try again later."
         case Lost(reason=reason):
@@ -48,16 +50,18 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
     assert_never(receipt)
 
 
-def _refusal(refused: WriteRefused, key: str) -> str:
+def _refusal(refused: WriteRefused, key: str, about: str) -> str:
     status = f" ({refused.status})" if refused.status else ""
     said = f": {refused.reason}" if refused.reason else ""
     match refused.fault:
+        case WriteRefusalReason.ACCESS if refused.status == HTTPStatus.UNAUTHORIZED:
+            return f"Oplead does not know this key{status}: see oplead.token and oplead.auth, or oplead.write.form."
         case WriteRefusalReason.ACCESS:
             return f"This key may not do it{status}{said}. It takes {key}: see oplead.token."
         case WriteRefusalReason.PATH:
             return f"Oplead has no such path or verb{status}{said}: see oplead.write, and oplead.path_prefix."
         case WriteRefusalReason.MISSING:
-            return f"Oplead has no such lead, or this key may not see it{status}{said}."
+            return f"Oplead has no such {about}, or this key may not see it{status}."
         case WriteRefusalReason.PACE:
             return f"Too many requests{status}: nothing was written. Try again in some minutes."
         case WriteRefusalReason.DATA:

@@ -53,7 +53,7 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
         receipt = set_and_confirm_status(context, writer, source, named, label)
-    look = f"Look at it: `oplead-sync oplead leads get {named}`; setting the same status again does no harm."
+    look = f"Look at it: `{context.command(f'leads get {named}')}`; setting the same status again does no harm."
     if context.approval.json:
         print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
     else:
@@ -83,7 +83,7 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
             if context.approval.json:
                 print_json({"lead": lead_id, "label": label, **write_outcome_for_json(receipt)})
             elif not isinstance(receipt, WriteAccepted):
-                look = f"Look at it: `oplead-sync oplead leads get {lead_id}`."
+                look = f"Look at it: `{context.command(f'leads get {lead_id}')}`."
                 problems.append(f"{lead_id}: {write_outcome_sentence(receipt, '', key=ADMIN, look=look)}")
             if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
                 break
@@ -187,6 +187,8 @@ def _lines_of(file: Path) -> list[str]:
         if file.stat().st_size > _LARGEST_FILE:
             raise UsageError(f"{file}: at most {_LARGEST_FILE // 1024**2} MB at once")
         return file.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UsageError(f"{file}: there is no such file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file}: save it as UTF-8") from None
 

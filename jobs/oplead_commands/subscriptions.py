@@ -21,8 +21,6 @@ from jobs.settings.oplead_schema import WebhookSettings
 HOOKS = "/hooks"
 """Where the receiver takes webhooks."""
 _NOT_ALL = "there may be more subscriptions than were read: "
-_END_OLD = "End each with `oplead-sync oplead webhooks remove ID`: what it reports is refused."
-_LOOK = "See `oplead-sync oplead webhooks list` before you subscribe again."
 
 
 def webhook_address(webhooks: WebhookSettings | None) -> str:
@@ -68,7 +66,8 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
         there: Listed[Subscription] = Listed() if force else _on_record(writer)
         missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
         if old := [one.id for one in there.entries if _ours(one.url, webhooks) == "old secret"]:
-            sys.stderr.write(f"With an old secret: {', '.join(old)}. {_END_OLD}\n")
+            end = context.command("webhooks remove ID")
+            sys.stderr.write(f"With an old secret: {', '.join(old)}. What these report is refused; end each: `{end}`\n")
         if missing and there.gap:
             raise Misconfigured(f"{_NOT_ALL}{there.gap}. To subscribe without looking, write --force")
         json = context.approval.json
@@ -87,7 +86,8 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
             if isinstance(receipt, Lost) and not force and _is_found(writer, writer.event_name(kind), url):
                 receipt = WriteAccepted()
-            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=_LOOK)
+            look = f"See `{context.command('webhooks list')}` before you subscribe again."
+            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=look)
             _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
             codes.append(exit_of(receipt))
     return max(codes, default=Exit.DONE)
@@ -125,7 +125,7 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             code = _tell_gap(found)
             ids = [one.id for one in found.entries if _ours(one.url, webhooks)]
         elif not ids:
-            raise UsageError("name a subscription, as `oplead-sync oplead webhooks list` shows it, or write --all")
+            raise UsageError(f"name a subscription, as `{context.command('webhooks list')}` shows it, or write --all")
         if json and context.approval.dry_run:
             print_json({"rehearsed": True, "subscriptions": list(ids)})
         elif not json:
@@ -145,7 +145,8 @@ def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
         look = "Ending it again does no harm."
-        say(f"{subscription_id}: {write_outcome_sentence(receipt, 'ended', key=ANY_KEY, look=look)}")
+        told = write_outcome_sentence(receipt, "ended", key=ANY_KEY, look=look, about="subscription")
+        say(f"{subscription_id}: {told}")
     return exit_of(receipt)
 
 

@@ -186,6 +186,11 @@ def _count(key: object, count: int) -> dict[str, object]:
     return {**named, "count": count}
 
 
+def command_line(words: str, file: Path) -> str:
+    """Return a command line for an account's settings file, ready to be pasted into a shell."""
+    return f"oplead-sync {words} --config {shlex.quote(str(file))}"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountPresentation:
     """How to present one account's results."""
@@ -199,8 +204,8 @@ class AccountPresentation:
     """The settings file, as the user named it."""
 
     def command(self, words: str) -> str:
-        """Return a command line for this account, ready to be pasted into a shell: `status` becomes a whole command."""
-        return f"oplead-sync {words} --config {shlex.quote(str(self.file))}"
+        """Return a command line for this account: `status` becomes a whole command."""
+        return command_line(words, self.file)
 
     def conversion(self, conversion: str) -> str:
         """Return a conversion's display name; its id if the settings have none, or no longer have it.

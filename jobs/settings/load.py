@@ -237,6 +237,8 @@ class PartialSettings:
     """The account's state, whether or not it is there yet; None if the file doesn't determine it."""
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
+    file: Path | None = None
+    """The settings file, as the user named it; None if there is none."""
 
 
 def load_partial(
@@ -267,6 +269,7 @@ def load_partial(
         state_folder=state.parent if state else None,
         state=state,
         env_file=env_file,
+        file=path,
     )
 
 

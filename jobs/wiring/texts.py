@@ -58,5 +58,5 @@ def csv_rows(
     """
     from connectors.oplead.files.csv_table import OPTIONS, CsvTable  # noqa: PLC0415
 
-    table = CsvTable(path, encoding=encoding, delimiter=delimiter, hints=OPTIONS)
+    table = CsvTable(path, encoding=encoding, delimiter=delimiter, hints=OPTIONS, fewest=1)
     return table.titles, ((row.number, tuple(map(str, row.cells))) for row in table.rows())

@@ -402,7 +402,8 @@ def test_other_commands_read_files_too(company):
     (found,) = surveyed.objects
 
     assert (0, 0, 0) == (rehearsed.code, surveyed.code, filled.code)
-    assert "Oplead" in checked.lines
+    assert "Statuses found in the latest 11 leads" in checked.lines
+    assert "not looked at" not in checked.lines
     assert "Gagné" in [label["label"] for label in found["survey"]["labels"]]
     assert "source:" in found["settings"]
     assert asked == len(company.asked("oplead"))

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import signal
+import socket
 import stat
 import zipfile
 from collections import Counter
@@ -27,7 +29,8 @@ from connectors.sandbox.oplead.shape import ApiShape, shape_of
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
-from jobs.cancellation import never_cancelled
+from jobs.cancellation import StoppedBySignal, never_cancelled
+from jobs.cli import approval
 from jobs.cli.app import app
 from jobs.cli.approval import Approval
 from jobs.cli.oplead.commands import app as oplead_app
@@ -255,7 +258,7 @@ def test_wrong_options_are_refused_before_anything_is_opened(values, fields, sai
 def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
     """Exit code 1, a sentence, no traceback."""
     assert Exit.ATTENTION == oplead.run(lead_reads.get, "L-none", contact=False)
-    assert "Oplead has no such lead" in capsys.readouterr().out
+    assert "Oplead has no lead L-none" in capsys.readouterr().out
 
 
 def test_the_list_is_newest_first_and_bounded(oplead, capsys):
@@ -800,7 +803,11 @@ def test_commands_are_typed_with_an_unfinished_file(oplead):
         (("leads", "import", "none.csv", "--yes"), "there is no such file"),
         (("leads", "import", "none.csv"), "write --yes to agree, or --dry-run"),
         (("status", "set", "L-1", "--yes"), "write LEAD and STATUS, or --csv FILE"),
-        (("status", "set", "--csv", "none.csv", "--yes"), "No such file"),
+        (("status", "set", "--csv", "none.csv", "--yes"), "none.csv: there is no such file"),
+        (("leads", "import", "none.csv", "--columns", "none.yaml", "--yes"), "none.yaml: there is no such file"),
+        (("leads", "export", "nodir/x.csv"), "nodir/x.csv: its folder does not exist"),
+        (("webhooks", "subscribe", "--event", "foo", "--yes"), "Invalid value for '--event': 'foo' is not one of"),
+        (("leads", "import", "x.csv", "--in-doubt", "foo"), "Invalid value for '--in-doubt': 'foo' is not one of"),
         (("document", "add", "L-1", "none.pdf", "--yes"), "there is no such file"),
     ],
 )
@@ -924,6 +931,97 @@ def test_a_key_that_may_not_read_exits_with_2_and_one_sentence(oplead):
     assert 2 == code
     assert "client admin" in err
     assert SUPPLIER_KEY not in out + err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("leads", "get", "L-1"),
+        ("leads", "list"),
+        ("leads", "list", "--since", "2026-08-01"),
+        ("leads", "export", "FOLDER/new.csv"),
+        ("leads", "create", "--email", "a@example.com", "--yes"),
+        ("leads", "import", "FOLDER/import.csv", "--yes"),
+        ("leads", "update", "L-1", "--city", "Lyon", "--yes"),
+        ("document", "add", "L-1", "FOLDER/devis.pdf", "--yes"),
+        ("status", "set", "L-1", "Nurserie", "--yes"),
+        ("settings", "show"),
+        ("webhooks", "subscribe", "--yes"),
+        ("webhooks", "subscribe", "--event", "new_lead", "--force", "--yes"),
+        ("webhooks", "list"),
+        ("webhooks", "remove", "S-1", "--yes"),
+        ("webhooks", "remove", "--all", "--yes"),
+    ],
+)
+def test_an_oplead_that_nobody_answers_for_exits_with_3(oplead, arguments):
+    """Whatever was asked for: it may be there again tomorrow."""
+    quote(oplead.folder)
+    quote(oplead.folder, "import.csv", b"email;last_name\nb@example.com;Exemple\n")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    oplead.file.write_text(oplead.file.read_text().replace(oplead.sandbox.addresses["oplead"], address))
+    code, out, err = typed(oplead, *(each.replace("FOLDER", str(oplead.folder)) for each in arguments))
+
+    assert 3 == code, out + err
+    assert 1 == (out + err).count(f"nobody answers at {address}")
+    assert "cannot be read" not in out + err
+
+
+def test_a_key_that_oplead_does_not_know_is_said(oplead):
+    """Unlike one that it knows and that may not do it."""
+    unknown = typed(oplead, "status", "set", "L-1", "Nurserie", "--yes", KEY="nobodys-key-0123456789")
+    reading = typed(oplead, "leads", "list", KEY="nobodys-key-0123456789")
+    narrow = typed(oplead, "leads", "list", KEY=SUPPLIER_KEY)
+
+    assert (2, 2, 2) == (unknown[0], reading[0], narrow[0])
+    assert "Oplead does not know this key (401)" in unknown[1]
+    assert "may not do it" not in unknown[1]
+    assert "Oplead refuses the token (401" in reading[2]
+    assert "Oplead knows the key, and does not let it read this (403 on /v1/leads); it may be a supplier's" in narrow[2]
+
+
+def test_what_is_not_there_is_named_once(oplead):
+    """A subscription is no lead."""
+    removed = typed(oplead, "webhooks", "remove", "S-none", "--yes")[1]
+    changed = typed(oplead, "leads", "update", "L-none", "--city", "Lyon", "--yes")[1]
+
+    assert "S-none: Oplead has no such subscription, or this key may not see it (404)." in removed
+    assert "no such lead" not in removed
+    assert 1 == changed.count("no such lead")
+
+
+def test_a_command_to_type_next_names_the_settings(oplead):
+    """It can be pasted as it is."""
+    oplead.fail("/v1/leads/L-1/status", FaultKind.CUT_AFTER, count=20)
+    with_config = f"--config {oplead.file}`"
+
+    assert f"oplead leads get L-1 {with_config}" in typed(oplead, "status", "set", "L-1", "Nurserie", "--yes")[1]
+    assert f"oplead webhooks list {with_config}" in typed(oplead, "webhooks", "remove", "--yes")[2]
+    assert f"oplead webhooks serve {with_config}" in fed_back(oplead)
+
+
+def fed_back(oplead):
+    """What `leads feedback` says of one new lead."""
+    url = "https://supplier.example/hook/secret-0123"
+    typed(oplead, "leads", "create", "--email", "a@example.com", "--provider-name", "E", "--provider-url", url, "--yes")
+    return typed(oplead, "leads", "feedback")[1]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_stop_says_whether_anything_was_written(oplead, monkeypatch, yes):
+    """At the question nothing was yet; once somebody has agreed, what was is shown."""
+    monkeypatch.setattr(approval, "is_interactive", lambda: True)
+    what = "jobs.oplead_commands.context.OpleadContext.retry_until_write_arrives" if yes else "select.select"
+
+    def stop(*_):
+        raise StoppedBySignal(signal.SIGINT)
+
+    monkeypatch.setattr(what, stop)
+    code, out, err = typed(oplead, "status", "set", "L-1", "Nurserie", *(["--yes"] if yes else []))
+
+    assert 130 == code, out + err
+    assert yes == ("what has been written is shown above" in err)
+    assert yes != ("nothing was written" in err)
 
 
 def test_secrets_never_reach_the_output(oplead):

@@ -64,8 +64,9 @@ class CsvTable:
         encoding: Encoding | None = None,
         delimiter: Delimiter | None = None,
         hints: Hints = _SETTINGS,
+        fewest: int = 2,
     ) -> None:
-        """Find the encoding, the delimiter and the titles.
+        """Find the encoding, the delimiter and the titles, at least `fewest`: an id and a status.
 
         Raises:
             Misconfigured: one of them is uncertain, or the file is damaged.
@@ -81,7 +82,9 @@ class CsvTable:
             self._delimiter = _DELIMITERS[delimiter] if delimiter else self._sniffed()
         with self._records(self._delimiter) as (records, _):
             self.titles = _trimmed(next(records, Row(1, ())))
-        if len(self.titles) < 2:  # noqa: PLR2004 - a lead has at least an id and a status
+        if not self.titles:
+            raise self._refusal("its first line is empty, and has to name the columns")
+        if len(self.titles) < fewest:
             raise self._refusal(
                 "its first line has one column only; export it with columns separated by ; or , or tabs, or write "
                 f"another separator {hints.delimiter}"

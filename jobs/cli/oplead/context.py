@@ -8,11 +8,12 @@ from pathlib import Path
 import structlog
 import typer
 
+from connectors.errors import Transient
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
 from jobs.cli.output import Failure, open_visible_clock, report, running_command, signal_exit_code
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial
@@ -54,5 +55,7 @@ def open_oplead(
             try:
                 yield OpleadContext(known, clock, approval, stop.cancel_token)
             except StoppedBySignal as stopped:
-                failure = Failure("stopped; what has been written is shown above", signal_exit_code(stopped.number))
-                raise typer.Exit(report(failure)) from None
+                written = "what has been written is shown above" if approval.is_given else "nothing was written"
+                raise typer.Exit(report(Failure(f"stopped; {written}", signal_exit_code(stopped.number)))) from None
+            except Transient as error:
+                raise typer.Exit(report(Failure(str(error), Exit.STOPPED))) from None

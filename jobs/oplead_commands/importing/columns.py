@@ -123,6 +123,8 @@ def read_mapping(file: Path) -> Mapping[str, str]:
     Raises:
         UsageError: it cannot be used; it names every line and why.
     """
+    if not file.exists():
+        raise UsageError(f"{file}: there is no such file")
     document = read_file(file)
     tree = document.tree
     problems = [str(each) for each in document.problems(document.findings, file)]

@@ -94,6 +94,18 @@ def test_a_kind_is_known_by_its_name(name, kind):
     assert kind == read.kind
 
 
+@pytest.mark.parametrize("content", [{}, [{}], [{"id": "L-1", "status": "Gagné"}, {}]])
+def test_an_empty_object_is_no_event(content):
+    """Its sender is told so."""
+    with pytest.raises(ValueError, match="not an event"):
+        received(content)
+
+
+def test_an_object_without_names_has_a_structure():
+    """A report can name it."""
+    assert "an object without names" == event({"": 1}).structure
+
+
 def test_a_name_is_read_to_a_hundred_characters():
     """No event has a longer one, and matching takes its time."""
     named = {"event": "lead." * 50_000 + "status", "lead": {"id": "L-1", "status": "Gagné"}}

@@ -61,6 +61,13 @@ def test_french_exports_are_read_as_they_come(tmp_path, encoding, delimiter):
     assert (("helene.exemple@example.com",), ("06 12 34 56 78",)) == (contact.emails, contact.phones)
 
 
+def test_a_file_of_e_mail_addresses_alone_is_read(tmp_path):
+    """A lead needs no more than that."""
+    (row,) = read(tmp_path, "Email\njeanne.exemple@example.com\n")
+
+    assert ("jeanne.exemple@example.com",) == tuple(row.lead.contact.emails)
+
+
 def test_what_export_writes_is_read_back(tmp_path):
     """Its columns, click ids in their labelled form with their time, and custom fields by their paths."""
     titles = "id,created_at,status,email,phone,other_emails,utm_source,click_id,provider_url,leadData.budget"
@@ -161,6 +168,7 @@ def test_a_filled_column_that_cannot_be_written_is_refused(tmp_path):
     ("name", "text", "sentence"),
     [
         ("leads.csv", "email;nom\n", "it holds no lead"),
+        ("leads.csv", "", "its first line is empty"),
         ("leads.pdf", "email;nom\n", "name it .csv, or .jsonl"),
         ("leads.jsonl", "[1]\n", "line 1: this is no JSON object"),
         ("leads.jsonl", '{"email": ["a@example.com"]}\n', 'line 1: "email": write a text'),
