@@ -77,7 +77,7 @@ def happened(company):
     ("between_nights", "dates"),
     [
         pytest.param(True, "none", id="taken up between nights"),
-        pytest.param(False, "history", id="taken up by the night, which reads a history"),
+        pytest.param(False, "history", id="taken up by the night, which reads a history", marks=pytest.mark.exhaustive),
         pytest.param(False, "none", id="taken up by the night", marks=pytest.mark.exhaustive),
         pytest.param(True, "history", id="between nights, with a history", marks=pytest.mark.exhaustive),
     ],

@@ -47,7 +47,14 @@ def asked(account):
     return len(documentation), len(paths) - len(documentation)
 
 
-@pytest.mark.parametrize(("number", "form"), [(1, "openapi3_yaml"), (9, "openapi3_json"), (22, "swagger2_json")])
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        pytest.param(1, "openapi3_yaml", marks=pytest.mark.exhaustive),
+        (9, "openapi3_json"),
+        pytest.param(22, "swagger2_json", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_few_shapes_are_settled_by_their_specification(companies, number, form):
     """With three requests and five; all the shapes are left to the exhaustive tests. The second is refused without."""
     population = Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
