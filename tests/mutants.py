@@ -339,6 +339,27 @@ FAULTS = (
         "tests/unit/pull/test_inbox.py",
     ),
     Fault(
+        "leads that moved before others were read with the old status wait for nothing",
+        "jobs/ledger/status_labels.py",
+        "if (last := last_shown[row.before]) is not None and moved_at < last:",
+        "if (last := last_shown[row.before]) is not None and moved_at < since < last:",
+        "tests/unit/pull/test_one_budget.py",
+    ),
+    Fault(
+        "leads wait for a merged status only until every lead was read since",
+        "jobs/ledger/status_labels.py",
+        "select(func.max(StatusChange.seen_at)).where(*moved, *waits, to_settled),",
+        "",
+        "tests/unit/pull/test_one_budget.py",
+    ),
+    Fault(
+        "a few leads that leave a status between two nights wait for no night",
+        "jobs/pull/inbox.py",
+        "since=since, in_use=in_use",
+        "since=since",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
         "what is due is sent between nights, webhook or none",
         "jobs/pull/inbox.py",
         "or outbox.is_any_due(session, account, now=now)",

@@ -659,6 +659,21 @@ def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread
 
 
 @pytest.mark.parametrize("style", SyncMode)
+def test_leads_that_leave_a_label_one_by_one_wait_for_no_night_while_most_have_it(account, style):
+    """Oplead dates no move, and the others were read last night; that night reads the list once."""
+    names = awaiting_signature(account, 60)
+    account.source.filters = style is SyncMode.SINCE
+    account.sync_window = replace(REACH, style=style)
+    taken_one_by_one(account, *(names[at : at + 5] for at in range(0, 25, 5)))
+    by_day, calls = sold(account), len(account.source.calls)
+    account.clock.time += DAY / 2
+    summary = account.night()
+
+    assert (set(names[:25]), []) == (by_day, summary.review.renames)
+    assert calls + 1 == len(account.source.calls)
+
+
+@pytest.mark.parametrize("style", SyncMode)
 def test_the_night_judges_a_merged_status_by_all_leads_that_moved_since_the_last_night(account, style):
     """It floods nothing, though runs between nights have read every lead that moved."""
     names = awaiting_signature(account, 25)
