@@ -22,7 +22,7 @@ from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, silent_watch
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.inbox_reader import InboxReader
-from tests.builders import REACH, attention, changed, lead, route
+from tests.builders import GOOGLE, REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -546,6 +546,17 @@ def test_a_delivery_that_has_come_due_is_something_to_do(account):
     assert not has_more(account)[0]
     account.clock.time = account.rows(Delivery)[0].not_before
     assert has_more(account)[0]
+
+
+def test_what_the_volume_guard_holds_is_nothing_to_do(account):
+    """Until a human accepts it: no run between nights comes for it."""
+    account.book = replace(account.book, max_per_run={GOOGLE: 0})
+    account.resolve()
+    win(account, "L-1", "L-2")
+    held = between_nights(account).held
+
+    assert (1, {"L-1": "pending", "L-2": "pending"}) == (len(held), account.states)
+    assert not has_more(account)[0]
 
 
 @pytest.mark.parametrize("how", ["anew", "damaged", "restored"])
