@@ -326,9 +326,16 @@ FAULTS = (
     ),
     Fault(
         "a slow receiver moves no change that Oplead dates",
+        "jobs/rules/status_changes.py",
+        " and not _is_dated_as_told(event, changes)",
+        "",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "no change has a time after the arrival of its webhook",
         "jobs/rules/webhook_history.py",
-        "max(received.received_at, read_at) + AHEAD",
-        "received.received_at + AHEAD",
+        "own > received.received_at + AHEAD",
+        "own > received.received_at + 40 * AHEAD",
         "tests/unit/rules/test_webhook_history.py",
     ),
     Fault(
