@@ -278,8 +278,8 @@ FAULTS = (
     Fault(
         "the next pull overlaps this one from its start",
         "jobs/pull/sync.py",
-        ".since = self.began - self.run.deps.sync_window.overlap",
-        ".since = self.began + self.run.deps.sync_window.overlap",
+        "place.since - self.run.deps.sync_window.overlap",
+        "place.since + self.run.deps.sync_window.overlap",
         "tests/unit/pull/test_sync.py",
     ),
     Fault(
@@ -341,7 +341,7 @@ FAULTS = (
     Fault(
         "a merged status is judged by all that moved since the last night",
         "jobs/pull/sync.py",
-        "self.moved_since = place.since and place.since + self.run.deps.sync_window.overlap",
+        "self.moved_since = place.since",
         "self.moved_since = None",
         "tests/unit/pull/test_inbox.py",
     ),
