@@ -348,14 +348,14 @@ FAULTS = (
     Fault(
         "leads that moved before others were read with the old status wait for nothing",
         "jobs/ledger/status_labels.py",
-        "if (last := last_shown[row.before]) is not None and moved_at < last:",
-        "if (last := last_shown[row.before]) is not None and moved_at < since < last:",
+        "if (last := last_shown[row.before]) is not None and at < last:",
+        "if (last := last_shown[row.before]) is not None and at < since < last:",
         "tests/unit/pull/test_one_budget.py",
     ),
     Fault(
         "leads wait for a merged status only until every lead was read since",
         "jobs/ledger/status_labels.py",
-        "select(func.max(StatusChange.seen_at)).where(*moved, *waits, to_settled),",
+        "select(func.max(_moved_at(account))).where(*waits, to_settled),",
         "",
         "tests/unit/pull/test_one_budget.py",
     ),

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -89,16 +89,11 @@ def labels_on_leads(session: Session, account: str) -> Iterator[str]:
 def newest_unsettled(session: Session, account: str) -> datetime | None:
     """Return when the newest unsettled label was first seen, or a waiting lead's move to a settled one, if any."""
     unsettled = (StatusLabel.account == account, ~col(StatusLabel.settled))
-    moved = (
-        StatusChange.account == account,
-        StatusChange.lead == LabelMove.lead,
-        StatusChange.label == LabelMove.after,
-    )
     waits = (LabelMove.account == account, col(LabelMove.waits))
     to_settled = col(LabelMove.after).not_in(select(StatusLabel.label).where(*unsettled))
     newest = (
         select(func.max(StatusLabel.seen_at)).where(*unsettled),
-        select(func.max(StatusChange.seen_at)).where(*moved, *waits, to_settled),
+        select(func.max(_moved_at(account))).where(*waits, to_settled),
     )
     return max((at for each in newest if (at := session.exec(each).one()) is not None), default=None)
 
@@ -267,35 +262,41 @@ def _silent_moves(
 
     Whoever moved before another lead was read and still showed the old label moved by itself.
     """
-    lately = (
-        select(LabelMove, func.max(StatusChange.seen_at))
-        .join(StatusChange, and_(col(StatusChange.account) == account, col(StatusChange.lead) == col(LabelMove.lead)))
-        .where(LabelMove.account == account, LabelMove.before != LabelMove.after, StatusChange.seen_at >= since)
-        .group_by(col(LabelMove.account), col(LabelMove.lead))
+    moved_at = _moved_at(account)
+    lately = select(LabelMove, moved_at).where(
+        LabelMove.account == account, LabelMove.before != LabelMove.after, moved_at >= since
     )
     last_shown: dict[str, datetime | None] = {}
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     fresh = set(session.exec(unsettled))
     leads: defaultdict[LabelChange, list[str]] = defaultdict(list)
     left: Counter[str] = Counter()
-    for row, moved_at in session.exec(lately):
+    for row, at in session.exec(lately):
+        if row.before in in_use:
+            continue
         if row.before not in last_shown:
             shown = select(func.max(LeadRow.seen_at)).where(LeadRow.account == account, LeadRow.label == row.before)
             last_shown[row.before] = session.exec(shown.where(col(LeadRow.deleted_at).is_(None))).one()
-        if (last := last_shown[row.before]) is not None and moved_at < last:
+        if (last := last_shown[row.before]) is not None and at < last:
             continue
         left[row.before] += 1
         if row.before and row.after and row.after not in fresh:
             leads[LabelChange(row.before, row.after)].append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in in_use or are_distinct_statuses(move, meanings):
+        if len(movers) < FEWEST or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: entry_dating(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged_label(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
+
+
+def _moved_at(account: str) -> sqlalchemy.ScalarSelect[datetime]:
+    """When a lead that moved was last found changed."""
+    its = (col(StatusChange.account) == account, col(StatusChange.lead) == col(LabelMove.lead))
+    return select(func.max(StatusChange.seen_at)).where(*its).correlate(LabelMove).scalar_subquery()
 
 
 def _sightings(session: Session, account: str, since: datetime) -> SeenLabels:
