@@ -245,7 +245,7 @@ def was_created(session: Session, account: str, lead: LeadId, *, since: datetime
 
 
 def last_read(session: Session, account: str) -> datetime | None:
-    """Return the later of when any lead was last seen and where the next pull begins; None if there is neither."""
+    """Return the later of when any lead was last seen and when the last settled pull began; None without either."""
     seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
     place = session.get(Cursor, account)
     since = None if place is None else place.since

@@ -187,9 +187,14 @@ def rows_in_state(session: Session, account: str, kind: type[Sent], state: Deliv
 
 
 def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
-    """Return whether any delivery or correction may go out by now."""
+    """Return whether any delivery or correction may go out by now, without those that only a human releases."""
     due = (
-        select(kind.id).where(kind.account == account, kind.state == DeliveryState.PENDING, *_time_has_come(kind, now))
+        select(kind.id).where(
+            kind.account == account,
+            kind.state == DeliveryState.PENDING,
+            col(kind.reason).is_distinct_from(Reason.EXCESS_VOLUME),
+            *_time_has_come(kind, now),
+        )
         for kind in KINDS
     )
     return any(session.exec(each.limit(1)).first() is not None for each in due)

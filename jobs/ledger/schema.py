@@ -66,7 +66,7 @@ class Cursor(AccountRow, table=True):
     """The position up to which leads were read, and that of an interrupted pull."""
 
     since: datetime | None = None
-    """Where the next pull starts; None reads everything."""
+    """When the last pull that settled every label began: the next reads what changed since, or all if None."""
     pull_started_at: datetime | None = None
     """When the current pull started, by the source's clock; None between pulls."""
     pull_since: datetime | None = None

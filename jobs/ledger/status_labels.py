@@ -87,9 +87,15 @@ def labels_on_leads(session: Session, account: str) -> Iterator[str]:
 
 
 def newest_unsettled(session: Session, account: str) -> datetime | None:
-    """Return when the newest unsettled label was first seen, or None if all are settled."""
-    wanted = select(func.max(StatusLabel.seen_at)).where(StatusLabel.account == account, ~col(StatusLabel.settled))
-    return session.exec(wanted).one()
+    """Return when the newest unsettled label was first seen, or a waiting lead's move to a settled one, if any."""
+    unsettled = (StatusLabel.account == account, ~col(StatusLabel.settled))
+    waits = (LabelMove.account == account, col(LabelMove.waits))
+    to_settled = col(LabelMove.after).not_in(select(StatusLabel.label).where(*unsettled))
+    newest = (
+        select(func.max(StatusLabel.seen_at)).where(*unsettled),
+        select(func.max(_moved_at(account))).where(*waits, to_settled),
+    )
+    return max((at for each in newest if (at := session.exec(each).one()) is not None), default=None)
 
 
 def settle_renames(
@@ -131,7 +137,7 @@ def settle_merges(session: Session, ledger: Ledger, meanings: Meanings, *, moved
     Where a label is unsettled, the moves are left for a complete reading.
     """
     account = ledger.account
-    in_use = {label for label in labels_on_leads(session, account) if _is_in_use(session, account, label)}
+    in_use = {label for label in labels_on_leads(session, account) if _leads_with(session, account, label)}
     _find_merges(session, ledger, meanings, since=moved_since, in_use=in_use)
     if are_all_settled(session, account):
         session.exec(delete(LabelMove).where(col(LabelMove.account) == account))
@@ -152,15 +158,26 @@ def _find_merges(
         _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
 
 
-def _is_in_use(session: Session, account: str, label: str) -> bool:
-    """Return whether any lead not deleted has a label."""
+def labels_most_leads_kept(session: Session, account: str) -> set[str]:
+    """Return the labels that more leads have than have left since every label was last settled."""
+    left = select(LabelMove.before, func.count()).where(LabelMove.account == account).group_by(col(LabelMove.before))
+    return {
+        label for label, moved in session.exec(left) if _leads_with(session, account, label, up_to=moved + 1) > moved
+    }
+
+
+def _leads_with(session: Session, account: str, label: str, *, up_to: int = 1) -> int:
+    """Count the leads not deleted that have a label, up to so many."""
     having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
-    return session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(1)).first() is not None
+    return len(session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(up_to)).all())
 
 
-def hold_leads_of_merged_labels(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
+def hold_leads_of_merged_labels(
+    session: Session, account: str, meanings: Meanings, *, since: datetime, in_use: Collection[str] = ()
+) -> None:
     """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
-    moved = {lead for leads in _silent_moves(session, account, meanings, since, in_use=()).values() for lead in leads}
+    moves = _silent_moves(session, account, meanings, since, in_use=in_use)
+    moved = {lead for leads in moves.values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved
         session.add(row)
@@ -241,31 +258,45 @@ def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
 def _silent_moves(
     session: Session, account: str, meanings: Meanings, since: datetime, *, in_use: Collection[str]
 ) -> dict[LabelChange, set[str]]:
-    """Return the leads that moved since a time from an unused to a settled label, as a merge would move them."""
-    lately = exists().where(
-        col(StatusChange.account) == account,
-        col(StatusChange.lead) == col(LabelMove.lead),
-        col(StatusChange.seen_at) >= since,
+    """Return the leads that moved since a time from an unused to a settled label, as a merge would move them.
+
+    Whoever moved before another lead was read and still showed the old label moved by itself.
+    """
+    moved_at = _moved_at(account)
+    lately = select(LabelMove, moved_at).where(
+        LabelMove.account == account, LabelMove.before != LabelMove.after, moved_at >= since
     )
+    last_shown: dict[str, datetime | None] = {}
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     fresh = set(session.exec(unsettled))
     leads: defaultdict[LabelChange, list[str]] = defaultdict(list)
     left: Counter[str] = Counter()
-    for row in session.exec(
-        select(LabelMove).where(LabelMove.account == account, LabelMove.before != LabelMove.after, lately)
-    ):
+    for row, at in session.exec(lately):
+        if row.before in in_use:
+            continue
+        if row.before not in last_shown:
+            shown = select(func.max(LeadRow.seen_at)).where(LeadRow.account == account, LeadRow.label == row.before)
+            last_shown[row.before] = session.exec(shown.where(col(LeadRow.deleted_at).is_(None))).one()
+        if (last := last_shown[row.before]) is not None and at < last:
+            continue
         left[row.before] += 1
         if row.before and row.after and row.after not in fresh:
             leads[LabelChange(row.before, row.after)].append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in in_use or are_distinct_statuses(move, meanings):
+        if len(movers) < FEWEST or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: entry_dating(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged_label(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
+
+
+def _moved_at(account: str) -> sqlalchemy.ScalarSelect[datetime]:
+    """When a lead that moved was last found changed."""
+    its = (col(StatusChange.account) == account, col(StatusChange.lead) == col(LabelMove.lead))
+    return select(func.max(StatusChange.seen_at)).where(*its).correlate(LabelMove).scalar_subquery()
 
 
 def _sightings(session: Session, account: str, since: datetime) -> SeenLabels:

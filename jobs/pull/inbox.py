@@ -128,8 +128,11 @@ def read_reported(run: RunContext, *, until: datetime, done: PullResult) -> None
         events.record_inbox_position(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.write_transaction() as session:
-            read_to = leads.get_cursor(session, run.ledger.account).since
             # However many runs they are spread over since the last pull that settled every label began.
-            since = now if read_to is None else min(now, read_to + run.deps.sync_window.overlap)
-            status_labels.hold_leads_of_merged_labels(session, run.ledger.account, run.book.meanings, since=since)
+            since = min(now, leads.get_cursor(session, run.ledger.account).since or now)
+            # The other leads have not been read since: a label that most of them kept is hardly gone.
+            in_use = status_labels.labels_most_leads_kept(session, run.ledger.account)
+            status_labels.hold_leads_of_merged_labels(
+                session, run.ledger.account, run.book.meanings, since=since, in_use=in_use
+            )
     done.complete = not events.unread

@@ -210,7 +210,7 @@ def _reading(
                 read_alike=known.seen_at if known and not known.stale else None,
             ),
             zone=zone,
-            webhooks=webhook_history(received, lead.created_at, zone, read_at=ended),
+            webhooks=webhook_history(received, lead.created_at, zone),
         ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},

@@ -205,11 +205,12 @@ class _NightReading(_ListReading):
         """Return where to read from: resume an interrupted pull, else start a new one."""
         with self.run.ledger.write_transaction() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
-            self.moved_since = place.since and place.since + self.run.deps.sync_window.overlap
+            self.moved_since = place.since
             if place.resume is None:
                 is_fresh = place.full_read_at is not None and self.started - place.full_read_at <= FULL_READ_EVERY
                 filters = self.run.deps.sync_window.style is SyncMode.SINCE
-                place.pull_since = place.since if filters and is_fresh else None
+                since = place.since and place.since - self.run.deps.sync_window.overlap
+                place.pull_since = since if filters and is_fresh else None
                 place.pull_started_at = None
                 place.moved = False
             return place.pull_since, place.resume
@@ -330,7 +331,7 @@ class _NightReading(_ListReading):
         if not status_labels.are_all_settled(session, account):
             return False
         if self.began is not None:
-            leads.get_cursor(session, account).since = self.began - self.run.deps.sync_window.overlap
+            leads.get_cursor(session, account).since = self.began
         return True
 
     def hold_merges(self) -> None:

@@ -65,7 +65,7 @@ def new_status_changes(
     _add(changes, (change for change in history if not change.date_only))
     for event in webhooks.entries:
         # A lead that is in a status already does not enter it, whatever reports it again.
-        if event.label != _latest(changes, until=event.time.at) and not _is_known_by_arrival(event, changes):
+        if event.label != _latest(changes, until=event.time.at) and not _is_dated_as_told(event, changes):
             _add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended)])
     _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
@@ -75,12 +75,14 @@ def new_status_changes(
     return [*changes[before:], *_appointment(known, lead, when, webhooks)]
 
 
-def _is_known_by_arrival(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
-    """Whether a reading before took an event at its arrival, since its own time still lay ahead."""
-    return any(
-        (change.label, change.at, change.origin) == (event.label, event.arrived, StatusTimeOrigin.WEBHOOK)
-        for change in changes
+def _is_dated_as_told(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
+    """Whether Oplead dates a change as an event tells that arrived before, by a clock that must be slow."""
+    if event.ahead is None:
+        return False
+    told = StatusEntered(
+        event.label, event.ahead, date_only=False, origin=StatusTimeOrigin.WEBHOOK, seen_at=event.ahead
     )
+    return any(change.origin is StatusTimeOrigin.REPORTED and is_known_status_entry(told, change) for change in changes)
 
 
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:

@@ -24,8 +24,8 @@ class StatusEntryWebhook(NamedTuple):
     time: EventTime
     label: str
     """Normalised."""
-    arrived: datetime
-    """Its time for a reading by whose clock its own lay ahead."""
+    ahead: datetime | None = None
+    """The time it tells if that lies ahead of its arrival: one of the two clocks is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,8 @@ class WebhookHistory:
 NO_WEBHOOKS = WebhookHistory()
 
 
-def webhook_history(
-    received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo, *, read_at: datetime
-) -> WebhookHistory:
-    """Return what a lead's events, in the order of arrival, say about it to a reading at `read_at`.
+def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo) -> WebhookHistory:
+    """Return what a lead's events, in the order of arrival, say about it, whenever it is read.
 
     Only an event about a status change tells when the lead entered its status: any other event shows a status that the
     lead may have had for long. An event about an appointment that names no date calls one off.
@@ -58,11 +56,10 @@ def webhook_history(
     set_at: list[EventTime] = []
     seen_at: list[EventTime] = []
     for one, is_repeat in _with_repeats(received):
-        arrived = max(one.received_at, created_at)
-        time_of_event = _own_time(one, created_at, zone, read_at) or EventTime(arrived)
+        time_of_event = _own_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
         if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:
             label = normalise_label(one.event.label)
-            (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, arrived))
+            (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, _ahead(one)))
         if one.event.kind is not None and one.event.appointment_at is not None:
             (set_at if one.event.kind is EventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(
@@ -81,20 +78,23 @@ def _with_repeats(received: Sequence[ReceivedEvent]) -> Iterator[tuple[ReceivedE
         seen.add(one.digest)
 
 
-def _own_time(received: ReceivedEvent, created_at: datetime, zone: ZoneInfo, read_at: datetime) -> EventTime | None:
+def _ahead(received: ReceivedEvent) -> datetime | None:
+    """Return the time that an event tells if that lies ahead of its arrival."""
+    own = received.event.at and received.event.at.at
+    return own if isinstance(own, datetime) and own > received.received_at + AHEAD else None
+
+
+def _own_time(received: ReceivedEvent, created_at: datetime, zone: ZoneInfo) -> EventTime | None:
     """Return the time that an event tells, if that can be true; None otherwise, and where its arrival says more.
 
-    An event cannot happen before its lead's creation. If the receiver's clock says that it arrived before it happened,
-    that clock is slow; but nothing happens after the reading. A day says less than an arrival on it.
+    An event cannot happen before its lead's creation or after its arrival, and a day says less than an arrival on it.
     """
-    if received.event.at is None:
+    if received.event.at is None or _ahead(received) is not None:
         return None
-    own, latest = received.event.at.at, max(received.received_at, read_at) + AHEAD
+    own = received.event.at.at
     if isinstance(own, datetime):
-        return EventTime(own.astimezone(UTC)) if created_at <= own <= latest else None
-    created_on, arrived_on, latest_day = (
-        one.astimezone(zone).date() for one in (created_at, received.received_at, latest)
-    )
-    if own == arrived_on or not created_on <= own <= latest_day:
+        return EventTime(own.astimezone(UTC)) if created_at <= own else None
+    created_on, arrived_on = (one.astimezone(zone).date() for one in (created_at, received.received_at))
+    if not created_on <= own < arrived_on:
         return None
     return EventTime(datetime.combine(own, time(), zone).astimezone(UTC), date_only=True)

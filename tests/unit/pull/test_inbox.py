@@ -22,7 +22,7 @@ from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, silent_watch
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.inbox_reader import InboxReader
-from tests.builders import REACH, attention, changed, lead, route
+from tests.builders import GOOGLE, REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -548,6 +548,17 @@ def test_a_delivery_that_has_come_due_is_something_to_do(account):
     assert has_more(account)[0]
 
 
+def test_what_the_volume_guard_holds_is_nothing_to_do(account):
+    """Until a human accepts it: no run between nights comes for it."""
+    account.book = replace(account.book, max_per_run={GOOGLE: 0})
+    account.resolve()
+    win(account, "L-1", "L-2")
+    held = between_nights(account).held
+
+    assert (1, {"L-1": "pending", "L-2": "pending"}) == (len(held), account.states)
+    assert not has_more(account)[0]
+
+
 @pytest.mark.parametrize("how", ["anew", "damaged", "restored"])
 def test_an_inbox_in_which_something_is_wrong_is_not_left_out(account, how):
     """A run takes it from its beginning, or tells a human."""
@@ -656,6 +667,21 @@ def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread
     taken_one_by_one(account, names[:10], names[10:])
 
     assert dict.fromkeys(names, True) == {row.lead: row.waits for row in account.rows(LabelMove)}
+
+
+@pytest.mark.parametrize("style", SyncMode)
+def test_leads_that_leave_a_label_one_by_one_wait_for_no_night_while_most_have_it(account, style):
+    """Oplead dates no move, and the others were read last night; that night reads the list once."""
+    names = awaiting_signature(account, 60)
+    account.source.filters = style is SyncMode.SINCE
+    account.sync_window = replace(REACH, style=style)
+    taken_one_by_one(account, *(names[at : at + 5] for at in range(0, 25, 5)))
+    by_day, calls = sold(account), len(account.source.calls)
+    account.clock.time += DAY / 2
+    summary = account.night()
+
+    assert (set(names[:25]), []) == (by_day, summary.review.renames)
+    assert calls + 1 == len(account.source.calls)
 
 
 @pytest.mark.parametrize("style", SyncMode)

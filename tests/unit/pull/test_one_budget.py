@@ -12,7 +12,7 @@ from jobs.ledger.schema import LabelMove, StatusLabel
 from jobs.pull import ingest
 from jobs.run_context import SyncMode
 from tests import suite
-from tests.builders import REACH, WON, changed, lead, route, rulebook
+from tests.builders import GOOGLE, REACH, WON, changed, lead, route, rulebook
 from tests.unit.conftest import Account
 
 DAY = timedelta(days=1)
@@ -149,3 +149,47 @@ def test_nights_respect_their_budget_and_read_every_lead_eventually(reused_state
 
     assert max(spent) <= allowed
     assert won == set(account.states)
+
+
+def read_in_thirds(account):
+    """Have the budget last for a third of 150 leads a night, read by their own pages; return their names."""
+    account.sync_window = replace(REACH, style=SyncMode.DETAILS)
+    account.source.page = 200
+    account.book = rulebook(max_per_run={GOOGLE: 500}, known_labels=frozenset({"gagne"}))
+    names = [f"L-{number:03}" for number in range(150)]
+    account.put(lead(label="Gagné", history=()))
+    account.put(*(lead(name, label="Nouveau", history=(), updated_at=None) for name in names))
+    account.night()
+    account.source.allowed = 51
+    return names
+
+
+def test_leads_that_really_moved_together_wait_only_until_others_are_read_later(account):
+    """The budget never reaches all leads; those read after the moves still show the label, so it was not merged."""
+    names = read_in_thirds(account)
+    waiting, nights, renames = [], [names[:90:2], *(names[91 + 8 * number :][:8:2] for number in range(7)), [], []], []
+    for moved in nights:
+        account.clock.time += DAY
+        account.put(*(changed(account.source.leads[name], label="Gagné") for name in moved))
+        renames += account.night().review.renames
+        waiting.append(sum(row.waits for row in account.rows(LabelMove)))
+
+    # A night reads a third: on the second, some that moved later are read with the rest of those that moved first.
+    assert (len(nights[0] + nights[1]), {0}, []) == (max(waiting), {*waiting[4:]}, renames)
+    assert {name for night in nights for name in night} == {
+        row.lead for row in account.rows() if row.key in account.sink.counted and row.lead in names
+    }
+
+
+def test_a_merged_status_floods_nothing_though_no_night_reads_all_leads(account):
+    """Four leads that were won the night before are sent; those that only show the other status are not."""
+    names = read_in_thirds(account)
+    renames = []
+    for moved in (names[:4], names, *[[]] * 6):
+        account.clock.time += DAY
+        account.put(*(changed(account.source.leads[name], label="Gagné") for name in moved))
+        renames += account.night().review.renames
+
+    assert 1 == len(renames)
+    assert {*names[:4]} == {row.lead for row in account.rows() if row.lead in names}
+    assert [] == account.rows(LabelMove)

@@ -117,7 +117,7 @@ def test_reading_time_comes_from_the_source_clock(account):
     five(account)
     pull(account)
 
-    assert NIGHT - timedelta(hours=2) - REACH.overlap == place(account).since
+    assert NIGHT - timedelta(hours=2) == place(account).since
     assert {NIGHT - timedelta(hours=2)} == {row.seen_at for row in account.rows(LeadRow)}
 
 
@@ -127,7 +127,7 @@ def test_source_without_a_clock_uses_the_local_clock(account):
     five(account)
     pull(account)
 
-    assert NIGHT - REACH.overlap == place(account).since
+    assert NIGHT == place(account).since
 
 
 def test_resumed_pull_keeps_its_original_start(account):
@@ -139,7 +139,7 @@ def test_resumed_pull_keeps_its_original_start(account):
     account.clock.time += DAY
     pull(account)
 
-    assert NIGHT - REACH.overlap == place(account).since
+    assert NIGHT == place(account).since
 
 
 def test_filtering_source_is_read_in_full_once_a_week(account):

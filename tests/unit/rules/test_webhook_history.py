@@ -56,7 +56,7 @@ class Record:
         """Read the lead as it is at a time, with what had arrived about it; return what that added."""
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
         at = LeadReadTimes(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
-        told = webhook_history(received, BORN, PARIS, read_at=when)
+        told = webhook_history(received, BORN, PARIS)
         added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told)
         self.changes += added
         self.seen_at = when
@@ -195,30 +195,25 @@ DAY_OF = date(2026, 9, 10)
 
 
 @pytest.mark.parametrize(
-    ("happened", "arrived", "read", "expected"),
+    ("happened", "arrived", "expected"),
     [
-        pytest.param(NINE, ELEVEN, THREE, NINE, id="told, arrived later"),
-        pytest.param(NINE, NINE - HOUR, THREE, NINE, id="told, arrived earlier by a slow clock"),
-        pytest.param(NINE, BORN - DAY, THREE, NINE, id="told, arrived before the creation by a slow clock"),
-        pytest.param(NINE, THREE, ELEVEN, NINE, id="told, arrived after the reading by a fast clock"),
-        pytest.param(NINE + 4 * MINUTE, NINE, NINE, NINE + 4 * MINUTE, id="told, a little ahead of both"),
-        pytest.param(ELEVEN, NINE, NINE + MINUTE, NINE, id="told, ahead of the reading, arrived before it"),
-        pytest.param(ELEVEN, ELEVEN, NINE, ELEVEN, id="told, ahead of the reading, and so is its arrival"),
-        pytest.param(THREE, ELEVEN, NINE, ELEVEN, id="told, ahead of the reading and of its arrival"),
-        pytest.param(BORN - SECOND, NINE, THREE, NINE, id="told, before the creation"),
-        pytest.param(DAY_OF, NINE, THREE, NINE, id="told by the day, arrived on it"),
-        pytest.param(DAY_OF, NINE - DAY, THREE, DAY_OF, id="told by the day, arrived earlier by a slow clock"),
-        pytest.param(DAY_OF, NEXT, NEXT + DAY, DAY_OF, id="told by the day, arrived later"),
-        pytest.param(DAY_OF, NINE - DAY, NINE - 12 * HOUR, NINE - DAY, id="told by the day, ahead of the reading"),
-        pytest.param(DAY_OF - 2 * DAY, NINE, THREE, NINE, id="told by the day, before the creation"),
-        pytest.param(None, NINE, THREE, NINE, id="untold, arrived before the reading"),
-        pytest.param(None, THREE, NINE, THREE, id="untold, arrived after the reading by a fast clock"),
-        pytest.param(None, BORN - SECOND, THREE, BORN, id="untold, arrived before the creation by a slow clock"),
+        pytest.param(NINE, ELEVEN, NINE, id="told, arrived later"),
+        pytest.param(NINE + 4 * MINUTE, NINE, NINE + 4 * MINUTE, id="told, a little ahead of its arrival"),
+        pytest.param(NINE + 6 * MINUTE, NINE, NINE, id="told, ahead of its arrival"),
+        pytest.param(NINE + 2 * HOUR, NINE, NINE, id="told in Paris' time as if it were UTC"),
+        pytest.param(NINE, BORN - DAY, BORN, id="told, arrived before the creation by a slow clock"),
+        pytest.param(BORN - SECOND, NINE, NINE, id="told, before the creation"),
+        pytest.param(DAY_OF, NINE, NINE, id="told by the day, arrived on it"),
+        pytest.param(DAY_OF, NINE - DAY, NINE - DAY, id="told by the day, arrived earlier"),
+        pytest.param(DAY_OF, NEXT, DAY_OF, id="told by the day, arrived later"),
+        pytest.param(DAY_OF - 2 * DAY, NINE, NINE, id="told by the day, before the creation"),
+        pytest.param(None, NINE, NINE, id="untold"),
+        pytest.param(None, BORN - SECOND, BORN, id="untold, arrived before the creation by a slow clock"),
     ],
 )
-def test_an_event_happens_when_oplead_says_and_otherwise_when_it_arrives(happened, arrived, read, expected):
-    """The receiver's clock never overrules Oplead's, unless what that says lies ahead or before the lead."""
-    told = webhook_history([event("RDV", happened, received=arrived)], BORN, PARIS, read_at=read)
+def test_an_event_happens_when_it_says_if_it_arrives_later_and_otherwise_when_it_arrives(happened, arrived, expected):
+    """Whenever it is read."""
+    told = webhook_history([event("RDV", happened, received=arrived)], BORN, PARIS)
     wanted = (expected, False) if isinstance(expected, datetime) else (datetime(2026, 9, 9, 22, tzinfo=UTC), True)
 
     assert [wanted] == [one.time for one in told.entries]
@@ -234,31 +229,35 @@ def test_a_time_ahead_of_the_reading_is_withheld(told, is_flagged):
     assert (told, is_flagged) == (added.at, decision.reason is Reason.TIME)
 
 
-def test_a_time_that_lay_ahead_is_not_taken_once_it_has_passed():
-    """The event was taken at its arrival then: the change stays on record once, whatever came after it."""
+@pytest.mark.parametrize("later", [[], [HOUR / 2], [HOUR], [HOUR / 2, HOUR]])
+def test_a_time_ahead_of_its_arrival_is_never_taken(later):
+    """Not even by a reading after it, as at night: what a change's time is does not depend on when it was read."""
     record = Record()
     ahead = [event(label, when + 2 * HOUR, received=when) for when, label in THE_DAY]
-    record.read(NINE + HOUR, ahead[:1], "RDV")
-    record.read(ELEVEN + HOUR, ahead[:2], "Perdu")
-    record.read(THREE + HOUR, ahead, "Gagné")
+    for when, label in THE_DAY:
+        for after in later:
+            record.read(when + after, [one for one in ahead if one.received_at <= when], label)
+    record.read(NEXT, ahead, "Gagné")
 
-    assert [] == record.read(NEXT, ahead, "Gagné")
     assert BY_WEBHOOK == record.told
 
 
-def test_a_slow_receiver_moves_no_change():
+@pytest.mark.parametrize("apart", [timedelta(), 9 * MINUTE])
+def test_a_slow_receiver_moves_no_change_that_oplead_dates(apart):
     """Its clock is six hours behind: what it takes for the time of arrival lies before each change."""
     record = Record()
-    record.read(NEXT, [event(label, when, received=when - 6 * HOUR) for when, label in THE_DAY], "Gagné")
+    slow = [event(label, when + apart, received=when - 6 * HOUR) for when, label in THE_DAY]
+    record.read(NEXT, slow, "Gagné", HISTORY)
 
-    assert BY_WEBHOOK == record.told
+    assert [(label, at, StatusTimeOrigin.REPORTED) for label, at, _ in BY_WEBHOOK] == record.told
+    assert [] == record.read(NEXT + DAY, slow, "Gagné")
 
 
 def test_only_a_status_change_dates_a_status():
     """Other events show the status, too, but the lead may have had it for long."""
     received = [event("RDV", NINE, kind=kind) for kind in (EventKind.NEW_LEAD, EventKind.APPOINTMENT, None)]
 
-    assert () == webhook_history(received, BORN, PARIS, read_at=NEXT).entries
+    assert () == webhook_history(received, BORN, PARIS).entries
 
 
 def test_a_late_redelivery_adds_nothing():
@@ -293,7 +292,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     record = Record()
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
     when = LeadReadTimes(BORN, started=NINE - HOUR, ended=NINE + HOUR)
-    told = webhook_history(DATED[:1], BORN, PARIS, read_at=NEXT)
+    told = webhook_history(DATED[:1], BORN, PARIS)
     added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told)
 
     assert [NINE, NINE] == [change.at for change in added]
@@ -302,7 +301,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
 def test_a_webhook_converts_like_a_reported_change():
     """It is no baseline, however the lead is first seen."""
     some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
-    told = webhook_history(DATED[2:], some.created_at, PARIS, read_at=NEXT)
+    told = webhook_history(DATED[2:], some.created_at, PARIS)
     added = new_status_changes((), some, LeadReadTimes(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
