@@ -3,18 +3,16 @@
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from urllib.parse import quote, urlsplit
-
-from rich.markup import escape
+from urllib.parse import quote
 
 from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured
 from connectors.records import Lost
-from connectors.text import counted
+from connectors.text import counted, masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import print_json, results, say, table
+from jobs.reporting.console import print_json, print_rows, say
 from jobs.settings.oplead_schema import WebhookSettings
 
 HOOKS = "/hooks"
@@ -35,14 +33,6 @@ def webhook_address(webhooks: WebhookSettings | None) -> str:
     return base if webhooks.secret_header else f"{base}/{secret}"
 
 
-def shown(url: str) -> str:
-    """Return an address without what may be secret in it: all but its server."""
-    parts = urlsplit(url)
-    host = parts.hostname or "?"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}/…"
-
-
 def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool) -> int:
     """Show what is subscribed to, ask, and subscribe to what is not yet."""
     url = webhook_address(context.known.settings.webhooks)
@@ -57,7 +47,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             if kind not in missing:
                 _tell(context, kind, f"{kind.value}: subscribed already", {"outcome": "already"})
         if missing and not json:
-            say(*(f"{kind.value}: report {writer.event_name(kind)} to {shown(url)}" for kind in missing))
+            say(*(f"{kind.value}: report {writer.event_name(kind)} to {masked_address(url)}" for kind in missing))
         if context.approval.dry_run:
             _rehearsed(context, missing)
             return Exit.DONE
@@ -84,13 +74,17 @@ def show(context: OpleadContext) -> int:
     code = _tell_gap(found)
     if context.approval.json:
         for one in found.entries:
-            print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), "ours": one.url == ours})
+            print_json(
+                {
+                    "subscription": one.id,
+                    "event": one.event,
+                    "address": masked_address(one.url),
+                    "ours": one.url == ours,
+                }
+            )
         return code
-    rows = [
-        [escape(one.id), escape(one.event), escape(shown(one.url)), "yes" if one.url == ours else ""]
-        for one in found.entries
-    ]
-    results().print(table("Subscription", "Event", "Address", "Ours", rows=rows))
+    rows = [[one.id, one.event, masked_address(one.url), "yes" if one.url == ours else ""] for one in found.entries]
+    print_rows(("Subscription", "Event", "Address", "Ours"), rows)
     say(counted(len(found.entries), "subscription"))
     return code
 
