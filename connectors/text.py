@@ -1,6 +1,7 @@
 """Text for humans: strip control characters, format counts."""
 
 import unicodedata
+from urllib.parse import urlsplit
 
 _JOINERS = "\u200c\u200d"
 """Kept, since they only join letters and emojis."""
@@ -33,3 +34,11 @@ def number(count: int) -> str:
 def counted(count: int, one: str, several: str | None = None) -> str:
     """Format a count with its noun: `1 lead`, `1,269 leads`."""
     return f"{number(count)} {one if count == 1 else several or f'{one}s'}"
+
+
+def masked_address(url: str) -> str:
+    """Return an address without what may be secret in it: all but its server."""
+    parts = urlsplit(url)
+    host = parts.hostname or "?"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}/…"

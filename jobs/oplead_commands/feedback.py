@@ -9,8 +9,6 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from rich.markup import escape
-
 from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs.exit_codes import Exit, UsageError
@@ -19,7 +17,7 @@ from jobs.ledger.queries import recorded_lead_statuses
 from jobs.ledger.runs import open_snapshot
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
-from jobs.reporting.console import day_and_time, print_json, results, say, table
+from jobs.reporting.console import day_and_time, print_json, print_rows, say
 from jobs.webhooks.inbox import Inbox
 
 _NOTHING = "nothing heard yet"
@@ -44,6 +42,7 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     look = context.known.settings
     with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
         created = outbox.created_leads_with_feedback() if outbox else []
+    created = sorted(created, key=lambda one: (one.sent_at.replace(microsecond=0), one.lead or ""))
     ids = [one.lead for one in created if one.lead]
     zone = look.zone
     heard = latest_feedback_of_each_lead(_by_webhook(context, ids), _by_night(context, ids), zone)
@@ -140,8 +139,8 @@ def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, Heard],
     for one in created:
         known = heard.get(one.lead) if one.lead else None
         said = (known.status, _time(known.since, zone), known.by) if known else (_NOTHING, "", "")
-        rows.append([escape(cell) for cell in (one.lead or _NAMELESS, _time(one.sent_at, zone), *said)])
-    results().print(table("Lead", "Created", "Status", "Since", "Heard by", rows=rows))
+        rows.append([one.lead or _NAMELESS, _time(one.sent_at, zone), *said])
+    print_rows(("Lead", "Created", "Status", "Since", "Heard by"), rows)
 
 
 def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:

@@ -15,14 +15,12 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import TextIO
 
-from rich.markup import escape
-
 from connectors.ports import LeadSource
 from connectors.records import Lead, SubstituteLead, UnreadableLead
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.reporting.console import day_and_time, facts_grid, print_json, results, say, table
+from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results, say
 from jobs.wiring.texts import click_id_text
 
 _NOTHING = "-"
@@ -183,8 +181,8 @@ def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool)
             lead.utm.source,
             ", ".join(click_id_kinds_of(lead)),
         ]
-        rows.append([escape(cell or _NOTHING) for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])
-    results().print(table(*columns, rows=rows))
+        rows.append([cell or _NOTHING for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])
+    print_rows(columns, rows)
 
 
 def _contact_values(lead: Lead) -> dict[str, str]:

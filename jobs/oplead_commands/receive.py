@@ -1,5 +1,6 @@
 """`oplead webhooks serve`: receives the webhooks of one or more accounts into their inboxes until asked to stop."""
 
+import errno
 import socket
 import sqlite3
 import time
@@ -122,8 +123,10 @@ def _listener(shared: WebhookSettings) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=shared.connections)
     except (OSError, OverflowError) as error:
-        hint = "; is another receiver running?" if isinstance(error, OSError) else ""
-        raise Misconfigured(f"webhooks.listen: cannot listen at {shared.listen} ({error}){hint}") from None
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            why = f"{shared.listen} is in use already: is another receiver running?"
+            raise Misconfigured(f"webhooks.listen: {why}") from None
+        raise Misconfigured(f"webhooks.listen: cannot listen at {shared.listen} ({error})") from None
 
 
 def _address_of(listener: socket.socket) -> str:

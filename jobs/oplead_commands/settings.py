@@ -67,4 +67,6 @@ def _is_shown(value: object) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None or not _is_shown(value) else str(as_json_value(value))

@@ -4,18 +4,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
-from urllib.parse import quote, urlsplit
-
-from rich.markup import escape
+from urllib.parse import quote
 
 from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Lost
-from connectors.text import counted
+from connectors.text import counted, masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import print_json, results, say, table
+from jobs.reporting.console import print_json, print_rows, say
 from jobs.settings.oplead_schema import WebhookSettings
 
 HOOKS = "/hooks"
@@ -49,14 +47,6 @@ def _ours(url: str, webhooks: WebhookSettings | None) -> Literal["yes", "old sec
     return "old secret" if url == base or url.startswith((f"{base}/", f"{base}?")) else ""
 
 
-def shown(url: str) -> str:
-    """Return an address without what may be secret in it: all but its server."""
-    parts = urlsplit(url)
-    host = parts.hostname or "?"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}/…"
-
-
 def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool) -> int:
     """Show what is subscribed to, ask, and subscribe to what is not yet."""
     webhooks = context.known.settings.webhooks
@@ -75,7 +65,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             if kind not in missing:
                 _tell(context, kind, f"{kind.value}: subscribed already", {"outcome": "already"})
         if missing and not json:
-            say(*(f"{kind.value}: report {writer.event_name(kind)} to {shown(url)}" for kind in missing))
+            say(*(f"{kind.value}: report {writer.event_name(kind)} to {masked_address(url)}" for kind in missing))
         if context.approval.dry_run:
             _rehearsed(context, missing)
             return Exit.DONE
@@ -103,12 +93,10 @@ def show(context: OpleadContext) -> int:
         for one in found.entries:
             ours = _ours(one.url, webhooks)
             whose = {"ours": ours != "", "old_secret": ours == "old secret"}
-            print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), **whose})
+            print_json({"subscription": one.id, "event": one.event, "address": masked_address(one.url), **whose})
         return code
-    rows = [
-        [escape(one.id), escape(one.event), escape(shown(one.url)), _ours(one.url, webhooks)] for one in found.entries
-    ]
-    results().print(table("Subscription", "Event", "Address", "Ours", rows=rows))
+    rows = [[one.id, one.event, masked_address(one.url), _ours(one.url, webhooks)] for one in found.entries]
+    print_rows(("Subscription", "Event", "Address", "Ours"), rows)
     say(counted(len(found.entries), "subscription"))
     return code
 

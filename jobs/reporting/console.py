@@ -26,6 +26,7 @@ from jobs.reporting.sentences import sentence, value_in_words
 from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
+_ANY_WIDTH = 100_000
 PLAIN_WIDTH = 120
 """Width in columns when there is no terminal."""
 
@@ -64,6 +65,17 @@ def never_wrap_column(made: Table, name: str) -> None:
     column = next(each for each in made.columns if each.header == name)
     column.no_wrap = True
     column.min_width = max((Text.from_markup(str(cell)).cell_len for cell in column.cells), default=0)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows to stdout as a table or, where that is too wide to break no cell, each as a block of its own."""
+    console, rows = results(), list(rows)
+    made = table(*columns, rows=[list(map(escape, row)) for row in rows])
+    if console.measure(made, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
+        console.print(made)
+        return
+    for row in rows:
+        print_section(console, "", tuple(zip(columns, row, strict=True)))
 
 
 def facts_grid(rows: Sequence[tuple[str, str]]) -> Table:

@@ -19,7 +19,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from connectors.crm import EventKind, WriteAccepted
+from connectors.crm import EventKind, Listed, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import Lost
@@ -1000,11 +1000,59 @@ def test_a_command_to_type_next_names_the_settings(oplead):
     assert f"oplead webhooks serve {with_config}" in fed_back(oplead)
 
 
-def fed_back(oplead):
-    """What `leads feedback` says of one new lead."""
+def fed_back(oplead, *options, leads=1):
+    """What `leads feedback` says of new leads."""
+    supplier = ("--provider-name", "E", "--provider-url", "https://supplier.example/hook/secret-0123")
+    for number in range(leads):
+        typed(oplead, "leads", "create", "--email", f"a{number}@example.com", *supplier, "--yes")
+    return typed(oplead, "leads", "feedback", *options)[1]
+
+
+def test_leads_fed_back_stand_in_the_order_of_their_creation(oplead):
+    """Those of one second by id."""
+    found = [documented(line) for line in fed_back(oplead, "--json", leads=6).splitlines()]
+
+    assert 6 == len(found)
+    assert found == sorted(found, key=lambda one: (one["created_at"][:19], one["lead"]))
+
+
+def test_a_narrow_terminal_breaks_no_id_and_no_address(oplead):
+    """What does not fit side by side stands one below the other."""
+    email = "jeanne-marguerite.exemple@entreprise.example.com"
+    words = ("--email", email, "--last-name", "Exemple", "--phone", "0612345678", "--yes", "--json")
+    new = documented(typed(oplead, "leads", "create", *words)[1])["id"]
+    typed(oplead, "webhooks", "subscribe", "--yes")
+    shown = {
+        width: typed(oplead, "leads", "list", "--contact", "--limit", "5", COLUMNS=width)[1] for width in ("80", "200")
+    }
+    subscriptions_shown = typed(oplead, "webhooks", "list", COLUMNS="60")[1]
+
+    assert all(new in one and email in one for one in shown.values())
+    assert 80 >= max(map(len, shown["80"].splitlines()))
+    assert re.search(rf"^ +Lead +{new} *$", shown["80"], re.MULTILINE)
+    assert re.search(rf"^{new} .*{email}", shown["200"], re.MULTILINE)
+    assert all(one.id in subscriptions_shown for one in oplead.sandbox.oplead.subscriptions.all.values())
+    assert 3 == subscriptions_shown.count("http://127.0.0.1:8391/…")
+
+
+def test_a_preview_masks_the_secret_in_the_suppliers_address(oplead):
+    """As `webhooks subscribe` does; Oplead gets it whole."""
     url = "https://supplier.example/hook/secret-0123"
-    typed(oplead, "leads", "create", "--email", "a@example.com", "--provider-name", "E", "--provider-url", url, "--yes")
-    return typed(oplead, "leads", "feedback")[1]
+    words = ("leads", "create", "--email", "masked@example.com", "--provider-name", "E", "--provider-url", url)
+    said = "".join(typed(oplead, *words, *more)[1] for more in (("--dry-run",), ("--dry-run", "--json"), ("--yes",)))
+
+    assert 3 == said.count("https://supplier.example/…")
+    assert "secret-0123" not in said
+    assert url in {(lead.get("provider") or {}).get("url") for lead in oplead.sandbox.oplead.leads().values() if lead}
+
+
+def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
+    """As a marketer does."""
+    listed = Listed([{"code": "CNL_1", "active": True, "archived": False}])
+    monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.channels", lambda _self: listed)
+    oplead.run(settings.show)
+
+    assert re.search(r"CNL_1 +yes +no", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("yes", [True, False])

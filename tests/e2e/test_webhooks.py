@@ -163,7 +163,7 @@ def test_one_receiver_serves_several_accounts(tmp_path):
         ({"HOOK": "not/fit/for/an/address/at/all"}, "webhooks: the secret is part of an address"),
         ({"twice": True}, "account: maison-test and maison-test have the same"),
         ({"without": True}, "webhooks is missing"),
-        ({"taken": True}, "cannot listen at"),
+        ({"taken": True}, "is in use already: is another receiver running?"),
         ({"inbox": True}, "cannot be written"),
     ],
 )

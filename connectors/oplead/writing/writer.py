@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, js
 from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
+from connectors.text import masked_address
 
 UNSENT = 0
 """The status of a write that was refused here, before anything was sent."""
@@ -63,11 +65,13 @@ class OpleadWriter(OpleadLists):
             return _unsent(str(error))
 
     def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
-        """Return what `create`, or with an id `update`, would write.
+        """Return what `create`, or with an id `update`, would write; what may be secret in an address is masked.
 
         Raises:
             UnwritableLead: it cannot be written as it is.
         """
+        if lead.provider_url is not None:
+            lead = replace(lead, provider_url=masked_address(lead.provider_url))
         form = self._options.form
         if lead_id is None and self._form is not None and form is not None:
             body = form_body(lead, form)

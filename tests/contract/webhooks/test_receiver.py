@@ -25,6 +25,7 @@ from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
 HOOK = f"/hooks/{SECRET}"
+EVENT = b'{"a":1}'
 
 
 def test_an_event_is_stored_once_however_often_it_is_delivered(running):
@@ -43,7 +44,7 @@ def test_nothing_is_acknowledged_before_it_is_durable(running):
         other.execute("BEGIN IMMEDIATE")
         refused = receiver.post(WON)
         with receiver.connect() as line:
-            line.sendall(request(HOOK, length=2) + b"{}")
+            line.sendall(request(HOOK, length=len(EVENT)) + EVENT)
             line.settimeout(0.1)
             with pytest.raises(TimeoutError):
                 line.recv(1)
@@ -119,7 +120,7 @@ def test_a_large_body_keeps_no_other_request_waiting(running):
     held, began = threading.Event(), threading.Event()
 
     def parse(body):
-        if len(body) > 2:
+        if len(body) > len(EVENT):
             began.set()
             held.wait(PATIENCE)
         return []
@@ -128,7 +129,7 @@ def test_a_large_body_keeps_no_other_request_waiting(running):
         large.sendall(request(HOOK, length=20_000) + b" " * 20_000)
         assert began.wait(PATIENCE)
         with receiver.connect() as small:
-            small.sendall(request(HOOK, length=2) + b"{}")
+            small.sendall(request(HOOK, length=len(EVENT)) + EVENT)
             small.settimeout(2)
 
             assert 204 == status(small)
@@ -176,10 +177,10 @@ def test_what_arrives_meanwhile_is_committed_together(running):
     with running() as receiver:
         receiver.receiver._hooks[0].inbox._append = append
         lines = [receiver.connect() for _ in range(51)]
-        lines[0].sendall(request(HOOK, length=2) + b"{}")
+        lines[0].sendall(request(HOOK, length=len(EVENT)) + EVENT)
         _until(lambda: groups)
         for line in lines[1:]:
-            line.sendall(request(HOOK, length=2) + b"{}")
+            line.sendall(request(HOOK, length=len(EVENT)) + EVENT)
         _until(lambda: receiver.receiver._hooks[0].inbox._events_waiting == 50)
         held.set()
         answers = [status(line) for line in lines]
@@ -272,6 +273,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
         (415, [request(HOOK, length=2, Content_Encoding="gzip"), b"{}"]),
         (400, [request(HOOK, length=4), b"nope"]),
         (400, [request(HOOK, length=0)]),
+        (400, [request(HOOK, length=2), b"{}"]),
         (400, [request(HOOK, length=1000), b"[" * 1000]),
         (400, [b"nonsense\r\n\r\n"]),
         (400, [b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000]),
@@ -316,9 +318,9 @@ def test_bodies_share_a_bounded_memory(running, monkeypatch):
         slow.sendall(request(HOOK, length=4_000) + b" " * 3_900)
         _until(lambda: receiver.receiver._bytes_held >= 3_900)
         refused = receiver.post(b"[1" + b" " * 2_000)
-        slow.sendall(b" " * 98 + b"{}")
+        slow.sendall(b" " * (100 - len(EVENT)) + EVENT)
 
-        assert (503, 204, 204) == (refused, status(slow), receiver.post(b"{}" + b" " * 2_000))
+        assert (503, 204, 204) == (refused, status(slow), receiver.post(EVENT + b" " * 2_000))
         assert 0 == receiver.receiver._bytes_held
 
 
@@ -370,7 +372,7 @@ def test_each_request_of_a_kept_connection_has_its_own_time(running):
     with running(seconds=0.6) as receiver, receiver.connect() as line:
         answers = []
         for _ in range(4):
-            line.sendall(request(HOOK, length=2) + b"{}")
+            line.sendall(request(HOOK, length=len(EVENT)) + EVENT)
             answers.append(status(line))
             time.sleep(0.3)
         line.sendall(request(HOOK, length=2))
@@ -385,7 +387,7 @@ def test_an_answer_that_takes_longer_is_waited_for(running):
         append = receiver.receiver._hooks[0].inbox._append
         receiver.receiver._hooks[0].inbox._append = lambda events: held.wait(PATIENCE) and append(events)
         with receiver.connect() as line:
-            line.sendall(request(HOOK, length=2) + b"{}")
+            line.sendall(request(HOOK, length=len(EVENT)) + EVENT)
             threading.Timer(0.8, held.set).start()
 
             assert 204 == status(line)
@@ -414,7 +416,7 @@ def test_connections_beyond_the_limit_are_told_to_come_again(running):
         first, second = receiver.connect(), receiver.connect()
         _until(lambda: receiver.post(WON) == 503)
         for line in (first, second):
-            line.sendall(request(HOOK, length=2) + b"{}")
+            line.sendall(request(HOOK, length=len(EVENT)) + EVENT)
         answers = [status(first), status(second)]
         first.close()
         second.close()
