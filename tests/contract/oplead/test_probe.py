@@ -468,7 +468,7 @@ def test_suggests_a_larger_page_size_for_cursor_lists(probe, param, count):
     assert count == survey.total
 
 
-@pytest.mark.parametrize("count", [20, 50, 100, 25])
+@pytest.mark.parametrize("count", suite.mostly_exhaustive([20, 50, 100, 25], 20, 25))
 def test_list_that_may_be_cut_is_undecided(probe, count):
     """Its length is a usual page size and nothing points to another page; the setting to write is named."""
     survey = probe(List(leads(count), style="none"))
