@@ -902,7 +902,7 @@ def test_with_json_nothing_else_is_on_stdout(oplead, agreed):
     assert {tuple(usage.split()[:2]) for usage, *_ in usages} | elsewhere == commands_of(get_command(oplead_app))
 
 
-@pytest.mark.parametrize("lead", ["", " ", ".", "..", "L\n1", "L" * 201])
+@pytest.mark.parametrize("lead", suite.mostly_exhaustive(["", " ", ".", "..", "L\n1", "L" * 201], "", ".."))
 @pytest.mark.parametrize(
     "arguments",
     [

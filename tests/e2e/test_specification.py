@@ -21,7 +21,7 @@ DOCUMENTATION = "/documentation/"
 @pytest.fixture(scope="module")
 def population():
     """The generated leads."""
-    return Population.generate(7, 130)
+    return Population.generate(7, 60)
 
 
 @pytest.fixture
