@@ -35,6 +35,13 @@ class Fault:
 
 
 FAULTS = (
+    Fault(
+        "an Oplead that nobody answers for is told from a lead that cannot be read",
+        "connectors/oplead/source.py",
+        "return isinstance(failure, Unreachable) or (",
+        "return bool(",
+        "tests/e2e/test_oplead_commands.py",
+    ),
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
     Fault(
         "an event is acknowledged only once it is durable",
