@@ -53,8 +53,9 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
     if one is not None and one.is_created and one.content != wanted.new.content:
         return _told_before(context, one, wanted)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
+    listing = context.command(f"leads list --since {today} --contact")
     look = (
-        f"Look for it: `oplead-sync oplead leads list --since {today} --contact` shows the leads of today. The same "
+        f"Look for it: `{listing}` shows the leads of today. The same "
         "command without --again looks again and never sends it twice; if it is not there, add --again."
     )
     return _told(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
@@ -88,7 +89,7 @@ def _told_before(context: OpleadContext, one: LeadCreationRecord, wanted: Wanted
     said = "nothing was written"
     if one.content != wanted.new.content:
         said = "it has other data, and those of now were not sent"
-    look = f"To change it, use `oplead-sync oplead leads update{named}`; to create it once more, add --again."
+    look = f"To change it, use `{context.command(f'leads update{named}')}`; to create it once more, add --again."
     if context.approval.json:
         print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:
@@ -103,7 +104,7 @@ def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
         return Exit.DONE
     with context.writer() as writer:
         receipt = writer.update(named, lead)
-    look = f"Compare with `oplead-sync oplead leads get {named}`; writing the same values again does no harm."
+    look = f"Compare with `{context.command(f'leads get {named}')}`; writing the same values again does no harm."
     return _told(context, receipt, "Lead changed", ADMIN, look)
 
 
