@@ -87,9 +87,13 @@ class Inbox:
         path.touch(mode=0o600)
         path.chmod(0o600)  # an existing file may be open to others
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.executescript(_SCHEMA)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
         return cls(connection, path)
 
     @classmethod

@@ -3,6 +3,7 @@
 import inspect
 import os
 import traceback
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -140,11 +141,17 @@ class Files:
 
     def open(self):
         """Switch to a new source."""
+        self.close()
         self.options = OpleadOptions(token=ADMIN_KEY, zone=ZoneInfo("Europe/Paris"))
         files = FileOptions("csv", str(self._file), whole=True)
         self.source = FileSource(self.options, files, FakeClock(NOW))
         parse = self.source._parser.parse
         self.source._parser.parse = lambda item, name, digest: self._read.append(name) or parse(item, name, digest)
+
+    def close(self):
+        """Forget what it has read."""
+        if hasattr(self, "source"):
+            self.source.close()
 
     def put(self, name, *, created_at=NOW - timedelta(days=30), updated_at=NOW - timedelta(days=2)):
         """Export a lead from now on."""
@@ -243,7 +250,8 @@ def played(request, tmp_path, monkeypatch):
     """One source and the platform it reads from."""
     if request.param == "files":
         monkeypatch.setattr("connectors.oplead.files.source.PAGE", PAGE)
-        yield Files(tmp_path)
+        with closing(Files(tmp_path)) as played:
+            yield played
         return
     if request.param == "fake":
         yield Fake()

@@ -1,5 +1,7 @@
 """One account with an in-memory source and platform, night after night."""
 
+from contextlib import ExitStack, closing, contextmanager
+
 import pytest
 from sqlmodel import col, select
 
@@ -29,14 +31,17 @@ class Account:
         self.sync_window = REACH
         self.inbox = None
         """The file of the webhooks' inbox; None without webhooks."""
+        self._opened = ExitStack()
 
+    @contextmanager
     def hold(self, command="test"):
-        """Hold the ledger for one run."""
-        return self.state.hold(self.clock, command)
+        """Hold the ledger for one run; at its end the inbox closes too."""
+        with self.state.hold(self.clock, command) as ledger, self._opened:
+            yield ledger
 
     def run(self, ledger, **more):
         """The run that holds the ledger."""
-        more = {"inbox": InboxReader(self.inbox)} | more
+        more = {"inbox": self._opened.enter_context(closing(InboxReader(self.inbox)))} | more
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
         return RunContext(ledger, self.book, deps)
 

@@ -1,6 +1,7 @@
 """A source of exported files: the newest one, sound as a whole, page by page."""
 
 import os
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ class Folder:
     def __init__(self, path):
         self.path = path
         self.clock = FakeClock(NOW)
+        self.sources = ExitStack()
 
     def put(self, *rows, name="leads.csv", at=NOW - timedelta(hours=6), titles=TITLES, end="\n"):
         """Export rows."""
@@ -34,7 +36,8 @@ class Folder:
     def source(self, **files):
         """A new source."""
         options = FileOptions("csv", f"{self.path}/*.csv", **files)
-        return FileSource(OpleadOptions(token="", zone=ZoneInfo("Europe/Paris")), options, self.clock)
+        source = FileSource(OpleadOptions(token="", zone=ZoneInfo("Europe/Paris")), options, self.clock)
+        return self.sources.enter_context(closing(source))
 
 
 def row(number, status="Nouveau", day=1):
@@ -45,7 +48,9 @@ def row(number, status="Nouveau", day=1):
 @pytest.fixture
 def folder(tmp_path):
     """An empty folder."""
-    return Folder(tmp_path)
+    made = Folder(tmp_path)
+    with made.sources:
+        yield made
 
 
 def pages(source, resume=None, known=()):
