@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -123,7 +123,8 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def oplead(running, tmp_path):
-    """Its Oplead, without faults and subscriptions."""
+    """Its Oplead, without faults and subscriptions, a minute later: each test may make all requests of one."""
+    running.clock.advance(running.clock.now() + timedelta(minutes=1))
     yield Oplead(running, tmp_path)
     running.faults.clear()
     running.oplead.subscriptions.all.clear()
@@ -192,7 +193,10 @@ def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
 
 
 def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
-    """It may be there: exit code 1, how to look, and no second request."""
+    """It may be there, where another one is like it: exit code 1, how to look, and no second request."""
+    folder = oplead.folder / "elsewhere"
+    folder.mkdir()
+    Oplead(oplead.sandbox, folder).create(capsys)
     oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
     before = oplead.log.count("POST /v1/leads")
 
