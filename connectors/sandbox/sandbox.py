@@ -24,7 +24,7 @@ from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.form import SandboxFormImport
-from connectors.sandbox.oplead.leads.accidents import LeadDataFault
+from connectors.sandbox.oplead.leads.accidents import LeadAccident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
@@ -243,7 +243,7 @@ class SandboxControlApi:
             ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
             ("POST", "switches"): lambda request: self._switch(_object(request)),
             ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(
-                from_json(LeadDataFault, _object(request))
+                from_json(LeadAccident, _object(request))
             ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),

@@ -169,17 +169,13 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += notes_on_future_starts(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
-    with (
-        suppress(LedgerError),
-        open_state_read_only(settings) as session,
-    ):  # none yet, or a run reports that it is unreadable
+    # There is none yet, or a run reports that it is unreadable.
+    with suppress(LedgerError), open_state_read_only(settings) as session:
         begun = {route: start.conversion for route, start in starts.load_starts(session, settings.account).items()}
     checked = RunnableFileCheck(file, settings, sorted(notes), begun)
-    return (
-        replace(checked, platforms=compare_settings_with_platforms(settings), oplead=_look_at_oplead(settings, file))
-        if live
-        else checked
-    )
+    if not live:
+        return checked
+    return replace(checked, platforms=compare_settings_with_platforms(settings), oplead=_look_at_oplead(settings, file))
 
 
 def compare_settings_with_platforms(settings: Settings) -> Findings:

@@ -277,10 +277,10 @@ class _ServedAccount:
         if not has_state(state_of(settings)):
             return TaskOutcome()
 
-        def do(watch: Watch) -> Night:
+        def do(watch: Watch) -> Night | None:
             with open_state_read_only(settings) as session, closing(inbox_of(settings)) as inbox:
                 if not has_work(session, settings.account, inbox, now=clock.now()):
-                    raise runs.NightDoneError(None, None)
+                    return None
             return self._between_nights(RunReadingScope.WEBHOOKS, clock, watch)
 
         return self._outcome(do)
@@ -288,13 +288,15 @@ class _ServedAccount:
     def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: Watch) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
 
-    def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
-        """Run a task, print its result, and look up what is due next."""
+    def _outcome(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
+        """Run a task, print its result, and look up what is due next; it returns None if there was nothing to do."""
         settings = self.account.settings
         with self._bound():
             try:
                 with show_progress(settings.account, alone=False) as watch:
                     night = do(watch)
+                if night is None:
+                    return TaskOutcome()
                 log_night(night)
                 with self._shared.printing:
                     _print_night(night, heading_of(settings, self.account.file), json_wanted=self._shared.json_wanted)

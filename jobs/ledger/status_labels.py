@@ -50,9 +50,8 @@ def record_labels(session: Session, account: str, readings: Sequence[StorableLea
             continue
         move = LabelChange(on_record[reading.lead.id], reading.label or "")
         # A webhook reports a change of the lead's, not of a status' name.
-        shown = {change.label for change in reading.changes if change.origin is not StatusTimeOrigin.WEBHOOK} - {
-            APPOINTMENT_SET
-        }
+        observed = {change.label for change in reading.changes if change.origin is not StatusTimeOrigin.WEBHOOK}
+        shown = observed - {APPOINTMENT_SET}
         waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)

@@ -40,7 +40,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
         if one is not None and one.is_created and not again:
-            return _told_before(context, one, wanted)
+            return _report_created_before(context, one, wanted)
         if one is not None and not one.is_created:
             key = one.key
             if again and one.was_looked_for:
@@ -51,14 +51,14 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
     if one is not None and one.is_created and one.content != wanted.new.content:
-        return _told_before(context, one, wanted)
+        return _report_created_before(context, one, wanted)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
     listing = context.command(f"leads list --since {today} --contact")
     look = (
         f"Look for it: `{listing}` shows the leads of today. The same "
         "command without --again looks again and never sends it twice; if it is not there, add --again."
     )
-    return _told(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
+    return _report(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
 
 
 def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
@@ -83,7 +83,7 @@ def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord 
     return Lost(f"its answer was lost{earlier}{unreadable}")
 
 
-def _told_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
+def _report_created_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
     named = f" {one.lead}" if one.lead else ""
     which = f" as{named}" if named else ""
     said = "nothing was written"
@@ -105,7 +105,7 @@ def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
     with context.writer() as writer:
         receipt = writer.update(named, lead)
     look = f"Compare with `{context.command(f'leads get {named}')}`; writing the same values again does no harm."
-    return _told(context, receipt, "Lead changed", ADMIN, look)
+    return _report(context, receipt, "Lead changed", ADMIN, look)
 
 
 def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None) -> bool:
@@ -128,7 +128,7 @@ def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None
     return True
 
 
-def _told(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
+def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
     if context.approval.json:
         todo = {"look": look} if isinstance(receipt, Lost) else {}
         print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_of(receipt)})

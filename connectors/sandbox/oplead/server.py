@@ -22,7 +22,7 @@ from connectors.sandbox.oplead.gate import (
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads.accidents import LeadDataFault, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import LeadAccident, accident_json, apply_accidents
 from connectors.sandbox.oplead.leads.book import LeadsAt, SandboxLeadStore
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
 from connectors.sandbox.oplead.options import OPTIONS, OpenQuestionPositions
@@ -75,7 +75,7 @@ class OpleadPlatform:
         """The shape of its API; may be replaced at any time."""
         self.shows_shape = True
         """Whether the control server may show the shape."""
-        self.accidents: list[LeadDataFault] = []
+        self.accidents: list[LeadAccident] = []
         """The accidents apply_accidents to its leads, in order."""
 
     @property
@@ -180,7 +180,7 @@ class OpleadPlatform:
             self.switch(name, value)
         self.book.load(state)
         self._rate.load(state["taken"])
-        self.accidents = from_json(list[LeadDataFault], state.get("accidents", []))
+        self.accidents = from_json(list[LeadAccident], state.get("accidents", []))
         if "webhooks" in state:  # a state from before there were any lacks them
             self.subscriptions.load(state["webhooks"])
             self.told = Counter(state["webhooks"]["told"])

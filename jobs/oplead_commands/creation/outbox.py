@@ -245,7 +245,7 @@ def hold_outbox(
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
-    with ExitStack() as stack, _told(path):
+    with ExitStack() as stack, _explained(path):
         _wait_for_lock(stack, path, now, patience, cancel_token)
         open_privately(path, "a").close()
         connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
@@ -284,7 +284,7 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
     if not path.exists():
         yield None
         return
-    with _told(path), closing(open_read_only(path)) as connection:
+    with _explained(path), closing(open_read_only(path)) as connection:
         yield Outbox(connection) if _is_made(connection, path) else None
 
 
@@ -302,7 +302,7 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     """Say in a sentence what SQLite cannot do."""
     try:
         yield

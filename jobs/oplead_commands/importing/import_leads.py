@@ -22,7 +22,13 @@ from jobs.oplead_commands.creation.creating import LeadCreator, lead_to_create, 
 from jobs.oplead_commands.creation.lead_values import click_id_values
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, open_outbox, outbox_path
 from jobs.oplead_commands.importing.columns import read_mapping
-from jobs.oplead_commands.importing.import_report import FileLine, outcome_of, say_changed, told, write_report
+from jobs.oplead_commands.importing.import_report import (
+    FileLine,
+    outcome_of,
+    report_outcomes,
+    say_changed,
+    write_report,
+)
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
 from jobs.reporting.console import facts_grid, print_json, results, say
 from jobs.wiring.texts import click_ids_in
@@ -95,7 +101,7 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
     ]
     if options.report is not None:
         write_report(options.report, outcomes)
-    return told(outcomes, creating, json=context.approval.json)
+    return report_outcomes(outcomes, creating, json=context.approval.json)
 
 
 def _file_options(context: OpleadContext, writer: PreviewsWrites, options: ImportOptions) -> LeadFileOptions:

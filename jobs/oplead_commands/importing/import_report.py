@@ -81,7 +81,7 @@ def outcome_of(
     return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
-def told(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, json: bool) -> int:
+def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, json: bool) -> int:
     """Say what became of the lines, and return the exit code."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)

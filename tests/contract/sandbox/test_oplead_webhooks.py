@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.leads.accidents import LeadDataFault, LeadDataFaultKind
+from connectors.sandbox.oplead.leads.accidents import LeadAccident, LeadAccidentKind
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import Faults
@@ -252,7 +252,7 @@ def test_lead_put_by_hand_with_another_status_is_reported(world, subscribe):
 def test_renamed_label_is_no_event(world, subscribe):
     """It calls nobody, but changes what later webhooks say."""
     subscribe()
-    accident = LeadDataFault(kind=LeadDataFaultKind.RELABEL, since=START, old="Nouveau", new="À traiter")
+    accident = LeadAccident(kind=LeadAccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
     world.oplead.accidents.append(accident)
     silent = world.oplead.deliver()
     world.write("L-7", status="En cours")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.leads.accidents import LeadDataFault, LeadDataFaultKind, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import LeadAccident, LeadAccidentKind, accident_json, apply_accidents
 from connectors.sandbox.platform import from_json
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
@@ -20,7 +20,7 @@ LEAD = {
 
 def damaged(lead=LEAD, *, now=LATER, **accident):
     """Return the lead after one accident."""
-    return apply_accidents([LeadDataFault(**{"since": SINCE} | accident)], lead, now)
+    return apply_accidents([LeadAccident(**{"since": SINCE} | accident)], lead, now)
 
 
 def data(**fields):
@@ -30,11 +30,11 @@ def data(**fields):
 
 def test_relabel_changes_status_and_history():
     """Other labels stay."""
-    lead = damaged(kind=LeadDataFaultKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
+    lead = damaged(kind=LeadAccidentKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
 
     assert "Rendez-vous fixé" == lead["status"]
     assert ["Nouveau", "Rendez-vous fixé"] == [entry["status"] for entry in lead["statusHistory"]]
-    assert LEAD == damaged(kind=LeadDataFaultKind.RELABEL, old="Gagné", new="Vendu")
+    assert LEAD == damaged(kind=LeadAccidentKind.RELABEL, old="Gagné", new="Vendu")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_relabel_changes_status_and_history():
 )
 def test_capture_accidents_change_only_lead_data(kind, left):
     """Each kind damages the captured ids in its own way."""
-    assert {**LEAD, "leadData": left} == damaged(kind=LeadDataFaultKind(kind), length=9)
+    assert {**LEAD, "leadData": left} == damaged(kind=LeadAccidentKind(kind), length=9)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_capture_accidents_change_only_lead_data(kind, left):
 )
 def test_move_field_moves_the_value(path, there):
     """The field leaves its old place, and its new one is created if needed."""
-    lead = damaged(kind=LeadDataFaultKind.MOVE_FIELD, old="leadData.consent", new=path)
+    lead = damaged(kind=LeadAccidentKind.MOVE_FIELD, old="leadData.consent", new=path)
     expected = {**LEAD, **there}
     expected["leadData"] = {name: value for name, value in expected["leadData"].items() if name != "consent"}
 
@@ -70,7 +70,7 @@ def test_move_field_moves_the_value(path, there):
 
 
 @pytest.mark.parametrize("lead", ["Fiche archivée", None, {"id": "L-1"}, {"id": "L-1", "leadData": []}])
-@pytest.mark.parametrize("kind", LeadDataFaultKind)
+@pytest.mark.parametrize("kind", LeadAccidentKind)
 def test_accident_ignores_leads_without_the_field(kind, lead):
     """Malformed leads pass unchanged too."""
     assert lead == damaged(lead, kind=kind, old="leadData.consent", new="optIn")
@@ -82,7 +82,7 @@ def test_accident_lasts_from_since_to_until():
     moments = (BEFORE, SINCE, until - timedelta(seconds=1), until)
 
     assert [False, True, True, False] == [
-        LEAD != damaged(now=now, kind=LeadDataFaultKind.DROP_UTM, until=until) for now in moments
+        LEAD != damaged(now=now, kind=LeadAccidentKind.DROP_UTM, until=until) for now in moments
     ]
 
 
@@ -95,26 +95,26 @@ def test_only_new_damages_leads_created_meanwhile_for_good():
     for created, is_damaged in made.items():
         lead = {**LEAD, "createdAt": created}
         assert is_damaged == (
-            lead != damaged(lead, now=year_later, kind=LeadDataFaultKind.DROP_UTM, until=until, only_new=True)
+            lead != damaged(lead, now=year_later, kind=LeadAccidentKind.DROP_UTM, until=until, only_new=True)
         )
     odd = {**LEAD, "createdAt": "hier"}
-    assert odd == damaged(odd, kind=LeadDataFaultKind.DROP_UTM, only_new=True)
+    assert odd == damaged(odd, kind=LeadAccidentKind.DROP_UTM, only_new=True)
 
 
 def test_accidents_apply_in_order():
     """The second works on the result of the first."""
-    accidents = [LeadDataFault(LeadDataFaultKind.BARE_IDS, SINCE), LeadDataFault(LeadDataFaultKind.LOWER_CASE, SINCE)]
+    accidents = [LeadAccident(LeadAccidentKind.BARE_IDS, SINCE), LeadAccident(LeadAccidentKind.LOWER_CASE, SINCE)]
 
     assert "abc-def" == apply_accidents(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_accident_round_trips_through_json():
     """The saved state and the control server write it in this form."""
-    accident = LeadDataFault(LeadDataFaultKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
+    accident = LeadAccident(LeadAccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
-    assert accident == from_json(LeadDataFault, accident_json(accident))
+    assert accident == from_json(LeadAccident, accident_json(accident))
     assert {"until"} == accident_json(accident).keys() - accident_json(
-        LeadDataFault(LeadDataFaultKind.DROP_UTM, SINCE)
+        LeadAccident(LeadAccidentKind.DROP_UTM, SINCE)
     ).keys()
 
 
@@ -138,4 +138,4 @@ def test_accident_round_trips_through_json():
 def test_invalid_accident_is_refused(document, expected):
     """The error names the wrong field."""
     with pytest.raises(ValueError, match=expected):
-        from_json(LeadDataFault, document)
+        from_json(LeadAccident, document)

@@ -18,7 +18,7 @@ from connectors.sandbox.oplead.leads.rendering import Fields, instant
 from connectors.sandbox.platform import STRICT
 
 
-class LeadDataFaultKind(StrEnum):
+class LeadAccidentKind(StrEnum):
     """How an accident changes a lead."""
 
     RELABEL = "relabel"
@@ -38,10 +38,10 @@ class LeadDataFaultKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class LeadDataFault:
+class LeadAccident:
     """One accident: what happens, when, and to which leads."""
 
-    kind: LeadDataFaultKind
+    kind: LeadAccidentKind
     since: AwareDatetime
     until: AwareDatetime | None = None
     """When it is fixed."""
@@ -55,7 +55,7 @@ class LeadDataFault:
         """Raise ValueError for an impossible period or missing labels or paths."""
         if self.until is not None and self.until <= self.since:
             raise ValueError("until lies after since")
-        if self.kind in (LeadDataFaultKind.RELABEL, LeadDataFaultKind.MOVE_FIELD) and not (self.old and self.new):
+        if self.kind in (LeadAccidentKind.RELABEL, LeadAccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
 
     def affects(self, lead: Fields, now: datetime) -> bool:
@@ -64,13 +64,13 @@ class LeadDataFault:
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
-def accident_json(accident: LeadDataFault) -> dict[str, object]:
+def accident_json(accident: LeadAccident) -> dict[str, object]:
     """Return the JSON form that `platform.from_json` reads."""
     fields = {name: value for name, value in asdict(accident).items() if value is not None}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
-def apply_accidents(accidents: Iterable[LeadDataFault], lead: object, now: datetime) -> object:
+def apply_accidents(accidents: Iterable[LeadAccident], lead: object, now: datetime) -> object:
     """Apply each accident in turn to a lead served now; a lead that isn't an object stays unchanged."""
     for accident in accidents:
         if isinstance(lead, Mapping) and accident.affects(lead, now):
@@ -78,7 +78,7 @@ def apply_accidents(accidents: Iterable[LeadDataFault], lead: object, now: datet
     return lead
 
 
-def _relabelled(lead: Fields, accident: LeadDataFault) -> Fields:
+def _relabelled(lead: Fields, accident: LeadAccident) -> Fields:
     def relabel(fields: Fields) -> Fields:
         is_old = fields.get("status") == accident.old
         return {**fields, "status": accident.new} if is_old else fields
@@ -89,14 +89,14 @@ def _relabelled(lead: Fields, accident: LeadDataFault) -> Fields:
     return relabel(lead)
 
 
-def _without_utm(lead: Fields, _: LeadDataFault) -> Fields:
+def _without_utm(lead: Fields, _: LeadAccident) -> Fields:
     data = lead.get("leadData")
     if not isinstance(data, Mapping):
         return lead
     return {**lead, "leadData": {name: data[name] for name in data if not name.startswith("utm_")}}
 
 
-def _without_labels(lead: Fields, accident: LeadDataFault) -> Fields:
+def _without_labels(lead: Fields, accident: LeadAccident) -> Fields:
     return _without_utm(_with_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
 
 
@@ -107,7 +107,7 @@ def _with_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
     return lead
 
 
-def _moved(lead: Fields, accident: LeadDataFault) -> Fields:
+def _moved(lead: Fields, accident: LeadAccident) -> Fields:
     """Move a value to another path; a lead without it stays unchanged."""
     changed = deepcopy(dict(lead))
     *folders, name = accident.old.split(".")
@@ -128,12 +128,12 @@ def _moved(lead: Fields, accident: LeadDataFault) -> Fields:
     return changed
 
 
-_EFFECTS: Final[Mapping[LeadDataFaultKind, Callable[[Fields, LeadDataFault], Fields]]] = {
-    LeadDataFaultKind.RELABEL: _relabelled,
-    LeadDataFaultKind.DROP_UTM: _without_utm,
-    LeadDataFaultKind.BARE_IDS: _without_labels,
-    LeadDataFaultKind.DROP_CLICK_IDS: lambda lead, _: _with_click_id(lead, lambda _: ""),
-    LeadDataFaultKind.LOWER_CASE: lambda lead, _: _with_click_id(lead, str.lower),
-    LeadDataFaultKind.TRUNCATE: lambda lead, accident: _with_click_id(lead, lambda text: text[: accident.length]),
-    LeadDataFaultKind.MOVE_FIELD: _moved,
+_EFFECTS: Final[Mapping[LeadAccidentKind, Callable[[Fields, LeadAccident], Fields]]] = {
+    LeadAccidentKind.RELABEL: _relabelled,
+    LeadAccidentKind.DROP_UTM: _without_utm,
+    LeadAccidentKind.BARE_IDS: _without_labels,
+    LeadAccidentKind.DROP_CLICK_IDS: lambda lead, _: _with_click_id(lead, lambda _: ""),
+    LeadAccidentKind.LOWER_CASE: lambda lead, _: _with_click_id(lead, str.lower),
+    LeadAccidentKind.TRUNCATE: lambda lead, accident: _with_click_id(lead, lambda text: text[: accident.length]),
+    LeadAccidentKind.MOVE_FIELD: _moved,
 }
