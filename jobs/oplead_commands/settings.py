@@ -37,7 +37,7 @@ def _read(name: str, fetch: Callable[[], Entries]) -> Entries | str:
     try:
         return fetch()
     except KeyRefused:
-        return f"This key may not read the {name}: it takes {ANY_KEY}, and see oplead.auth."
+        return f"Oplead refuses this key for the {name}: that takes {ANY_KEY}, and see oplead.auth."
     except Misconfigured as error:
         return f"The {name} cannot be read: {error}."
 

@@ -354,7 +354,9 @@ def test_a_grown_file_creates_only_what_is_new_and_tells_what_has_changed(oplead
     assert Exit.ATTENTION == said["exit_code"]
     assert 4 == emails(oplead).total()
     run(oplead, grown)
-    assert "Imported before with other content: 1, at line 3." in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Imported before with other content: 1, at line 3." in said
+    assert "leads update --config" in said
 
 
 def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monkeypatch):

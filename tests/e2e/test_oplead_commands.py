@@ -627,7 +627,7 @@ def test_a_list_that_the_key_may_not_read_is_said_plainly(oplead, capsys):
     assert Exit.ATTENTION == oplead.run(settings.show)
 
     said = capsys.readouterr().out
-    assert "This key may not read the custom fields" in said
+    assert "Oplead refuses this key for the custom fields" in said
     assert "CNL_SITE" in said
 
 

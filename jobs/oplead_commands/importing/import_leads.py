@@ -101,7 +101,9 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
     ]
     if options.report is not None:
         write_report(options.report, outcomes)
-    return report_outcomes(outcomes, creating, json=context.approval.json)
+    return report_outcomes(
+        outcomes, creating, update_command=context.command("leads update"), json=context.approval.json
+    )
 
 
 def _file_options(context: OpleadContext, writer: PreviewsWrites, options: ImportOptions) -> LeadFileOptions:
@@ -168,7 +170,7 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
         say(f"{preview.request}; the first one, from line {due[0].line}, masked:")
         results().print(facts_grid(tuple(first.items())))
     if dry_run:
-        say_changed([one.line for one in plan.changed])
+        say_changed([one.line for one in plan.changed], context.command("leads update"))
         say("Nothing was written.")
 
 

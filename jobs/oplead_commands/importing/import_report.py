@@ -81,7 +81,7 @@ def outcome_of(
     return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
-def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, json: bool) -> int:
+def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, update_command: str, json: bool) -> int:
     """Say what became of the lines, and return the exit code."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)
@@ -92,7 +92,7 @@ def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, j
         return code
     say(f"Created: {number(tally['created'])}. Created before: {number(tally['created_before'] + tally['changed'])}.")
     _say_lines("Refused", [f"line {one.line}: {one.reason}" for one in outcomes if one.state == "refused"])
-    say_changed([one.line for one in outcomes if one.state == "changed"])
+    say_changed([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
     if tally["left"]:
         say(f"Left: {number(tally['left'])}, certain not to be in Oplead. Run the same command to go on.")
@@ -101,14 +101,14 @@ def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, j
     return code
 
 
-def say_changed(lines: Sequence[int]) -> None:
-    """Say which lines were imported with other content, if any."""
+def say_changed(lines: Sequence[int], update_command: str) -> None:
+    """Say which lines were imported with other content, if any, and which command changes a lead."""
     if lines:
         at = ", ".join(map(str, lines[:_SHOWN]))
         more = f" and {number(len(lines) - _SHOWN)} more" if len(lines) > _SHOWN else ""
         say(
             f"Imported before with other content: {number(len(lines))}, at line {at}{more}. They stay in Oplead as "
-            "they are; change them by `oplead-sync oplead leads update`."
+            f"they are; change them by `{update_command}`."
         )
 
 
