@@ -79,7 +79,7 @@ class SandboxClock:
 
     def now(self) -> datetime:
         """Return the sandbox's current time, aware UTC; raise Misconfigured if no sandbox clock answers."""
-        return self._ask("GET", "/now")
+        return self._query_sandbox_clock("GET", "/now")
 
     def sleep_until(self, moment: datetime) -> None:
         """Sleep until the sandbox's clock reaches `moment`; return at once if it has passed.
@@ -92,20 +92,20 @@ class SandboxClock:
         if self._cancel_token is not None:
             wanted["within"] = _CANCEL_POLL
             self._cancel_token()
-        while self._ask("POST", "/sleep", wanted) < moment:
+        while self._query_sandbox_clock("POST", "/sleep", wanted) < moment:
             if time.monotonic() > end:
-                raise Misconfigured(self._stands_still)
+                raise Misconfigured(self._stalled_clock_message)
             if self._cancel_token is not None:
                 self._cancel_token()
 
     @property
-    def _stands_still(self) -> str:
+    def _stalled_clock_message(self) -> str:
         return (
             f"clock: the sandbox's clock at {self._url} did not move within {self._patience:g} s; "
             "another registered caller is awake, or it hangs"
         )
 
-    def _ask(self, method: str, path: str, body: dict[str, str | float] | None = None) -> datetime:
+    def _query_sandbox_clock(self, method: str, path: str, body: dict[str, str | float] | None = None) -> datetime:
         with self._lock:
             try:
                 answer = self._request(method, path, body)
@@ -115,7 +115,7 @@ class SandboxClock:
             except httpx.HTTPError as error:
                 self._registered = False
                 if isinstance(error, httpx.ReadTimeout):
-                    raise Misconfigured(self._stands_still) from None
+                    raise Misconfigured(self._stalled_clock_message) from None
                 why = f"no sandbox clock answers at {self._url} ({type(error).__name__}); start it, or remove `clock`"
                 raise Misconfigured(f"clock: {why}") from None
             return _instant(answer)

@@ -65,7 +65,12 @@ def country_code_of(typed: str | None) -> str | None:
     if is_blank_country(typed):
         return HOME
     text = _plain(typed or "")
-    return _by_code(text) or _by_locale(typed or "") or _by_name(text) or _twice(text)
+    return (
+        _country_by_code(text)
+        or _country_by_locale(typed or "")
+        or _country_by_name(text)
+        or _country_named_twice(text)
+    )
 
 
 def is_blank_country(typed: str | None) -> bool:
@@ -79,10 +84,10 @@ def is_blank_country(typed: str | None) -> bool:
 def _plain(text: str) -> str:
     """Strip case, accents and invisible characters; return "" if the text is too long for a country."""
     decomposed = unicodedata.normalize("NFKD", text if len(text) <= LONGEST else "")
-    return _without(decomposed, "Mn", "Cf").casefold().strip()
+    return _remove_character_categories(decomposed, "Mn", "Cf").casefold().strip()
 
 
-def _without(text: str, *categories: str) -> str:
+def _remove_character_categories(text: str, *categories: str) -> str:
     return "".join(character for character in text if unicodedata.category(character) not in categories)
 
 
@@ -90,35 +95,35 @@ def _country_words(plain: str) -> list[str]:
     return re.findall(r"[^\W_]+", plain)
 
 
-def _by_code(plain: str) -> str | None:
+def _country_by_code(plain: str) -> str | None:
     code = plain.replace(".", "").upper()
     if code in phonenumbers.SUPPORTED_REGIONS:
         return code
-    return _CODES.get(code) or _by_dialling(plain)
+    return _CODES.get(code) or _country_by_dialling_code(plain)
 
 
-def _by_dialling(plain: str) -> str | None:
+def _country_by_dialling_code(plain: str) -> str | None:
     """Match dialling codes of exactly one country: `+33` is France; `+1` is shared, so None."""
     dialled = re.fullmatch(r"(?:\+|00)([1-9][0-9]{0,2})", plain)
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(dialled[1]), ()) if dialled else ()
     return regions[0] if len(regions) == 1 and regions[0] in phonenumbers.SUPPORTED_REGIONS else None
 
 
-def _by_locale(typed: str) -> str | None:
-    """Match `fr-BE` as Belgium by its capitals; `fr-be` and `be_fr` are ambiguous and left to `_twice`."""
+def _country_by_locale(typed: str) -> str | None:
+    """Match `fr-BE` as Belgium by its capitals; `fr-be` and `be_fr` are ambiguous: see `_country_named_twice`."""
     locale = re.fullmatch(r"\s*[a-z]{2,3}[-_]([A-Z]{2})(?:[.@][\w-]+)?\s*", typed, re.ASCII)
     return locale[1] if locale and locale[1] in phonenumbers.SUPPORTED_REGIONS else None
 
 
-def _by_name(plain: str) -> str | None:
+def _country_by_name(plain: str) -> str | None:
     words = _country_words(plain)
     return _NAMES.get(" ".join(words[1:] if words[:1] and words[0] in _ARTICLES else words))
 
 
-def _twice(plain: str) -> str | None:
+def _country_named_twice(plain: str) -> str | None:
     """Return the country named by every part of `FR - France` or `France (FR)`; None if they differ."""
     parts = [part for part in re.split(r"[^\w\s'.]+|_", plain) if part.strip()]
-    regions = {_by_code(part.strip()) or _by_name(part) for part in parts}
+    regions = {_country_by_code(part.strip()) or _country_by_name(part) for part in parts}
     return regions.pop() if len(regions) == 1 else None
 
 
@@ -164,7 +169,7 @@ _PERSONAL = {
 
 def tidy(text: str) -> str:
     """Normalise text: composed accents, single plain spaces, no invisible characters."""
-    return " ".join(_without(unicodedata.normalize("NFKC", text), "Cf").split())
+    return " ".join(_remove_character_categories(unicodedata.normalize("NFKC", text), "Cf").split())
 
 
 def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
@@ -231,7 +236,9 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     typed = _SPREADSHEET.sub(r"\1", typed) if _SPREADSHEET.fullmatch(typed) else typed
     if region is None:  # unrecognised country: assume 00 is the international prefix, as in all of France's neighbours
         typed = re.sub(r"^\s*00", "+", typed)
-    number = _read(typed, "FR" if region in _ONE_PLAN else region) or _read(_with_plus(typed), None)
+    number = _parse_phone_number(typed, "FR" if region in _ONE_PLAN else region) or _parse_phone_number(
+        _restore_phone_plus(typed), None
+    )
     return phonenumbers.format_number(number, PhoneNumberFormat.E164) if number else None
 
 
@@ -245,19 +252,19 @@ def _without_label(text: str) -> str | None:
     places = [at for at, character in enumerate(text) if character.isdigit() or character == "+"]
     first, end = (places[0], places[-1] + 1) if places else (0, 0)
     around = unicodedata.normalize("NFKD", f"{text[:first]} {text[end:]}").casefold()
-    words = re.findall(r"[^\W\d_]+", _without(around, "Mn"))
+    words = re.findall(r"[^\W\d_]+", _remove_character_categories(around, "Mn"))
     inside = any(character.isalpha() for character in text[first:end])
     return text[first:end] if not inside and _LABELS.issuperset(words) else None
 
 
-def _with_plus(typed: str) -> str:
+def _restore_phone_plus(typed: str) -> str:
     """Restore the plus of a number typed with a bare country code; return "" if it may be a national number."""
     digits = "".join(character for character in typed if character.isdigit())
     whole = len(digits) >= _FEWEST_WITHOUT_PLUS and digits[0] != "0" and "+" not in typed
     return f"+{digits}" if whole else ""
 
 
-def _read(typed: str, region: str | None) -> PhoneNumber | None:
+def _parse_phone_number(typed: str, region: str | None) -> PhoneNumber | None:
     """Parse a number; return None unless it is a valid personal one."""
     try:
         number = phonenumbers.parse(typed, region, keep_raw_input=True)
@@ -295,23 +302,23 @@ _MAY_BE_SHOWN = re.compile(r"[^\W\d_][^\W\d_ '.-]{0,29}")
 
 def summarise_unusable_phones(contacts: Sequence[Contact]) -> str | None:
     """Summarise by reason the leads with a phone field that yields no number; None if there are none."""
-    lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
+    lost = [(contact, text) for contact in contacts if (text := _unusable_phone_field(contact)) is not None]
     if not lost:
         return None
-    reasons = Counter(_reasons(lost)).most_common()
+    reasons = Counter(_unusable_phone_reasons(lost)).most_common()
     # A single reason accounts for all of them: its count would repeat the total.
     listed = "; ".join(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
     have = "has" if len(lost) == 1 else "have"
     return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
 
 
-def _lost(contact: Contact) -> str | None:
+def _unusable_phone_field(contact: Contact) -> str | None:
     """Return the lead's first phone field that yields no number, ignoring fields that hold no phone; None if none."""
     phones = (text for text in contact.phones if sum(map(str.isdigit, text)) >= _FEWEST_DIGITS)
     return next((text for text in phones if not clean_phones([text], country=contact.country)), None)
 
 
-def _reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
+def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
     # These fail for lack of a country: the lead's isn't recognised and the number has no country code.
     in_need = [
         one for one, text in lost if not text.strip().startswith(("+", "00")) and country_code_of(one.country) is None

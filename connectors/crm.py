@@ -109,7 +109,7 @@ Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Generic[Entry]):
+class CrmListEntries(Generic[Entry]):
     """What a list of the CRM holds."""
 
     entries: Sequence[Entry] = ()
@@ -152,13 +152,13 @@ class PreviewsWrites(Protocol):
 class PlatformLists(Protocol):
     """What a CRM's own settings and subscriptions hold; raises what `LeadSource` raises."""
 
-    def subscriptions(self) -> Listed[Subscription]:
+    def subscriptions(self) -> CrmListEntries[Subscription]:
         """Return the subscriptions on record."""
 
-    def channels(self) -> Listed[Mapping[str, object]]:
+    def channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as the CRM shows them."""
 
-    def custom_fields(self) -> Listed[Mapping[str, object]]:
+    def custom_fields(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the custom fields, as the CRM shows them."""
 
 

@@ -76,12 +76,12 @@ class DeadMansSwitch:
         parts = urlsplit(self._url)
         path = f"{parts.path.rstrip('/')}/fail" if failed else parts.path
         try:
-            return run_with_timeout(lambda: _is_taken(urlunsplit(parts._replace(path=path))), LONGEST)
+            return run_with_timeout(lambda: _is_ping_accepted(urlunsplit(parts._replace(path=path))), LONGEST)
         except Exception:  # noqa: BLE001 - a failed ping must not change the night's result
             return False
 
 
-def _is_taken(url: str) -> bool:
+def _is_ping_accepted(url: str) -> bool:
     # Stream, so that the body is never read.
     with (
         httpx.Client(timeout=LONGEST, trust_env=not is_loopback(httpx.URL(url).host)) as client,
@@ -110,7 +110,7 @@ class Liveness:
         self._has_failed = False
 
     @property
-    def every(self) -> timedelta | None:
+    def heartbeat_interval(self) -> timedelta | None:
         """Interval at which to call `beat`; None if nothing is listening."""
         asked = [self._watchdog / 2] if self._watchdog else []
         return min([*asked, _HEALTH_BEAT] if self._health else asked, default=None)

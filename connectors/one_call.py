@@ -93,7 +93,9 @@ def run_call(
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return run_with_timeout(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
+        return run_with_timeout(
+            call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.shut_down_connections
+        )
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None
@@ -151,7 +153,7 @@ class _Connections(HTTPAdapter):
         pool.ConnectionCls = partial(self._connection, pool.ConnectionCls)  # type: ignore[assignment, arg-type]  # only ever called
         return pool
 
-    def cut(self) -> None:
+    def shut_down_connections(self) -> None:
         """Shut down every connection and any opened later."""
         self._is_cut = True
         for line in self._sockets:
@@ -172,7 +174,7 @@ class _Connections(HTTPAdapter):
         connect()
         self._sockets.append(cast(socket.socket, connection.sock))
         if self._is_cut:
-            self.cut()
+            self.shut_down_connections()
 
 
 def _bound_body(response: requests.Response, **_sent: object) -> None:

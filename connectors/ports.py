@@ -72,7 +72,7 @@ class LeadSource(Protocol):
 
 
 @runtime_checkable
-class ShowsLatest(Protocol):
+class LatestLeadsContents(Protocol):
     """A source that also exposes what the leads that `fetch_latest` read hold."""
 
     seen: SeenInLeads

@@ -46,27 +46,29 @@ class ProcessRequestHistory:
     closed_until: AwareDatetime | None
     """No requests until then, because earlier ones are unknown."""
 
-    def at(self, now: datetime) -> "ProcessRequestHistory":
+    def without_expired_requests(self, now: datetime) -> "ProcessRequestHistory":
         """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
-        running = [_possible(since, now) for since in self.running]
+        running = [_clamp_future_time(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
         return ProcessRequestHistory(
             running=[since for since in running if now - since < LONGEST_REQUEST],
-            answered=[at for at in (*lost, *(_possible(at, now) for at in self.answered)) if now - at < WINDOW],
-            throttled_until=_ahead(self.throttled_until, now, THROTTLED_FOR),
-            closed_until=_ahead(self.closed_until, now, WINDOW),
+            answered=[
+                at for at in (*lost, *(_clamp_future_time(at, now) for at in self.answered)) if now - at < WINDOW
+            ],
+            throttled_until=_clamp_pause_end(self.throttled_until, now, THROTTLED_FOR),
+            closed_until=_clamp_pause_end(self.closed_until, now, WINDOW),
         )
 
     def __bool__(self) -> bool:
         return bool(self.running or self.answered or self.throttled_until or self.closed_until)
 
 
-def _possible(at: datetime, now: datetime) -> datetime:
+def _clamp_future_time(at: datetime, now: datetime) -> datetime:
     """Clamp times far ahead of `now`, which only a clock set back can leave."""
     return now if at - now > WINDOW else at
 
 
-def _ahead(until: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
+def _clamp_pause_end(until: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
     return min(until, now + longest) if until is not None and until > now else None
 
 
@@ -94,7 +96,9 @@ class SharedRequestHistory:
         self._is_alone = False
 
     @contextmanager
-    def opened(self, own: ProcessRequestHistory, now: datetime) -> Iterator[Sequence[ProcessRequestHistory]]:
+    def lock_and_update_history(
+        self, own: ProcessRequestHistory, now: datetime
+    ) -> Iterator[Sequence[ProcessRequestHistory]]:
         """Hold the file lock for the block; yield the other processes' traces, then write `own` on exit.
 
         Raises:
@@ -131,7 +135,7 @@ class SharedRequestHistory:
     def _others(self, file: FileIO, now: datetime) -> dict[str, ProcessRequestHistory]:
         try:
             found = _TRACES.validate_json(file.read(_LARGEST_FILE) or b"{}")
-            traces = {name: trace.at(now) for name, trace in found.items()}
+            traces = {name: trace.without_expired_requests(now) for name, trace in found.items()}
         except (OSError, ValueError, OverflowError):
             traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
         return {name: trace for name, trace in traces.items() if trace and name != self._me}
@@ -231,9 +235,9 @@ class Pacer:
 
     def _opened(self, now: datetime) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
         running, self._own.running = self._own.running, []  # our own are never presumed lost
-        self._own = self._own.at(now)
+        self._own = self._own.without_expired_requests(now)
         self._own.running = running
-        return nullcontext(()) if self._shared is None else self._shared.opened(self._own, now)
+        return nullcontext(()) if self._shared is None else self._shared.lock_and_update_history(self._own, now)
 
     def _free_at(self, now: datetime, others: Sequence[ProcessRequestHistory]) -> datetime | None:
         """Return when to try again: None if a slot is free, `now` if one of our own requests must end first."""

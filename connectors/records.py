@@ -200,7 +200,7 @@ class Identifier:
     sha256: str = field(repr=False)
 
     @classmethod
-    def of(cls, kind: IdentifierKind, normalized: str) -> Self:
+    def hash_normalized_value(cls, kind: IdentifierKind, normalized: str) -> Self:
         """Return the identifier for contact data already normalised to the platform's rules."""
         return cls(kind, sha256(normalized.encode()).hexdigest())
 

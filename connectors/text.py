@@ -16,24 +16,24 @@ def strip_control_characters(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(letter if letter in keep else _shown(letter) for letter in text)
+    return "".join(letter if letter in keep else _replace_control_character(letter) for letter in text)
 
 
-def _shown(letter: str) -> str:
+def _replace_control_character(letter: str) -> str:
     kind = unicodedata.category(letter)
     if kind in _LINE_ENDS or (kind == "Cc" and letter.isspace()):
         return " "
     return "" if kind in _CONTROLS and letter not in _JOINERS else letter
 
 
-def number(count: int) -> str:
+def format_number(count: int) -> str:
     """Format a count with thousands separators: `1,269`."""
     return f"{count:,}"
 
 
-def counted(count: int, one: str, several: str | None = None) -> str:
+def plural(count: int, one: str, several: str | None = None) -> str:
     """Format a count with its noun: `1 lead`, `1,269 leads`."""
-    return f"{number(count)} {one if count == 1 else several or f'{one}s'}"
+    return f"{format_number(count)} {one if count == 1 else several or f'{one}s'}"
 
 
 def masked_address(url: str) -> str:

@@ -42,12 +42,12 @@ class StopSignal:
         os.close(self._wake)
         os.close(self._waker)
 
-    def ask(self, number: int) -> None:
+    def request_graceful_stop(self, number: int) -> None:
         """Request a stop at the next check; safe to call from a signal handler."""
         self.number = number
         os.write(self._waker, b"!")
 
-    def cancel_token(self) -> None:
+    def raise_if_stop_requested(self) -> None:
         """Return if work may continue.
 
         Raises:
@@ -60,7 +60,7 @@ class StopSignal:
             raise StoppedBySignal(self.number)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def register_working_thread(self) -> Iterator[None]:
         """Register this thread as working while the block runs; its stop checks then show that it makes progress."""
         me = threading.get_ident()
         self._last_checks[me] = time.monotonic()
@@ -84,7 +84,7 @@ class StopSignal:
         waiting = select.poll()
         waiting.register(self._wake, select.POLLIN)
         waiting.poll(seconds * 1000)
-        self.cancel_token()
+        self.raise_if_stop_requested()
 
 
 def never_cancelled() -> None:
@@ -104,16 +104,16 @@ def handle_stop_signals() -> Iterator[StopSignal]:
     """
     stop = StopSignal()
 
-    def asked(number: int, _frame: FrameType | None) -> None:
+    def on_stop_signal(number: int, _frame: FrameType | None) -> None:
         if stop.number is not None:
             os._exit(128 + number)
-        stop.ask(number)
+        stop.request_graceful_stop(number)
         # Writing to a terminal that has hung up fails.
         with suppress(OSError):
             if sys.stderr.isatty():
                 os.write(2, _HINT)
 
-    before = {number: signal.signal(number, asked) for number in stop_signals()}
+    before = {number: signal.signal(number, on_stop_signal) for number in stop_signals()}
     try:
         yield stop
     finally:

@@ -9,9 +9,9 @@ from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import queries
 from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
-from jobs.ledger.runs import hold_account
+from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import rehearse
-from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
+from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.run_context import Deps, RunContext
 from jobs.run_summary import LabelCount
 from jobs.settings import Settings
@@ -39,19 +39,19 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
     # A whole past exceeds any night's volume: keep the volume guard from holding it.
     # Webhooks would have other leads read.
-    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True, inbox=InboxReader())
+    listed = replace(deps, source=_PreloadedLeadSource(leads, unreadable), accept_volume=True, inbox=InboxReader())
     with (
         temporary_copy() as state,
-        hold_account(state, book.account, "forecast", now=deps.clock.now()) as ledger,
+        open_locked_ledger(state, book.account, "forecast", now=deps.clock.now()) as ledger,
     ):
         summary = rehearse(RunContext(ledger, always, listed))
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             tallies = queries.count_by_state_and_reason(session, ledger.account, now=deps.clock.now())
     return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
 
 
 @dataclass(frozen=True, slots=True)
-class _ListedSource:
+class _PreloadedLeadSource:
     """A source that serves leads read earlier."""
 
     leads: tuple[Lead, ...]
@@ -109,13 +109,13 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
             ever[APPOINTMENT_SET].append(lead)
     spelled.pop("", None)
 
-    def seen(stage: str | None, label: str) -> ForecastLabel:
-        normal = listed_label(label)
+    def make_forecast_label(stage: str | None, label: str) -> ForecastLabel:
+        normal = normalise_listed_label(label)
         example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
         return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
-    named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
-    named += [seen(IGNORED, label) for label in settings.ignored_statuses]
-    known = {listed_label(one.label) for one in named}
-    others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
+    named = [make_forecast_label(stage, label) for stage, labels in settings.stages.items() for label in labels]
+    named += [make_forecast_label(IGNORED, label) for label in settings.ignored_statuses]
+    known = {normalise_listed_label(one.label) for one in named}
+    others = [make_forecast_label(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))

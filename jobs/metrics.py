@@ -71,14 +71,14 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
         moved[tally.conversion, tally.destination, tally.state] += tally.count
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         return AccountMetrics(
             ledger.account,
             now,
             exit_code,
             incidents.last_success(session, ledger.account),
             moved,
-            outbox.open_or_awaited(session, ledger.account, Delivery),
+            outbox.count_unfinished_rows(session, ledger.account, Delivery),
             incidents.oldest_due(session, ledger.account, now=now),
         )
 

@@ -20,8 +20,8 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
-from jobs.pull.inbox import read_reported
-from jobs.pull.sync import expect_plausible, pull
+from jobs.pull.inbox import read_webhook_leads
+from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import DestinationScope, Stop, StopKind
 from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
@@ -84,14 +84,14 @@ def validate(run: RunContext) -> RunSummary:
     with run.deps.watch(NightStep.VALIDATE, summary):
         summary.delivered = deliver(SendingOptions(run, decided_at))
     for row in _unsent(run):
-        if row.id in due and (stop := _stop_of(run.book, row, summary.stopped)):
+        if row.id in due and (stop := _blocking_stop_scope(run.book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
     return _conclude(run, summary)
 
 
 def _unsent(run: RunContext) -> Iterator[Delivery]:
     """Yield every delivery that this run or a later one would send."""
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
             yield from outbox.rows_in_state(session, run.ledger.account, Delivery, state)
 
@@ -102,7 +102,9 @@ def is_due(row: Delivery, at: datetime) -> bool:
     return due_at is None or due_at <= at
 
 
-def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, Stop]) -> DestinationScope | None:
+def _blocking_stop_scope(
+    book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, Stop]
+) -> DestinationScope | None:
     """Return the scope of the stop that kept a delivery from being checked; None if no reported stop did."""
     route = book.route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
@@ -112,7 +114,7 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, S
     else:
         return None
     destination = DestinationId(row.destination)
-    way = book.way(destination, target.transport, target.owner)
+    way = book.destination_scope(destination, target.transport, target.owner)
     scopes = (DestinationScope(destination), way, replace(way, action=target.action))
     return next((scope for scope in scopes if scope in stopped), None)
 
@@ -120,7 +122,7 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, S
 def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) -> None:
     """Sleep until outcomes are due and ask for them, until none are pending or `until` is reached."""
     while summary.resolved.pending and (now := run.now()) < until:
-        with run.ledger.reading() as session:
+        with run.ledger.read_transaction() as session:
             waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
         with run.deps.watch(NightStep.WAIT, summary):
@@ -132,7 +134,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
 def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING) -> RunSummary:
     if reading is not RunReadingScope.EVERYTHING:
         # The source, which tells the time, may not be asked.
-        expect_plausible(run.ledger, run.now())
+        check_clock_plausible(run.ledger, run.now())
     summary = begin_run(run)
     summary.reading = reading
     if reading is not RunReadingScope.NOTHING:
@@ -140,7 +142,7 @@ def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING
             if reading is RunReadingScope.EVERYTHING:
                 _pull(run, summary)
             else:
-                read_reported(run, until=run.now() + run.deps.sync_window.budget, done=summary.pulled)
+                read_webhook_leads(run, until=run.now() + run.deps.sync_window.budget, done=summary.pulled)
     return summary
 
 
@@ -171,7 +173,7 @@ def recording_source_failures(run: RunContext, summary: RunSummary) -> Iterator[
         try:
             yield
         except (Misconfigured, Transient) as error:
-            expect_plausible(run.ledger, summary.started_at)
+            check_clock_plausible(run.ledger, summary.started_at)
             kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
             summary.source_stopped = Stop(kind, (str(error),))
     except WrongClock:
@@ -193,7 +195,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
         return
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         understood = status_labels.are_all_settled(session, run.ledger.account)
     if not understood and not run.deps.source.is_budget_spent and run.now() <= until:
         done.complete = False
@@ -231,7 +233,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
             leads.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary

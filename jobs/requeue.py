@@ -11,7 +11,7 @@ from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, RejectionFilter
-from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.pull.export import open_export
@@ -40,7 +40,7 @@ def send_requeued(run: RunContext, summary: RunSummary) -> None:
         summary.delivered = deliver(SendingOptions(run, run.now(), approved_only=True))
     ask_for_outcomes(run, summary)
     erase_unusable_personal_data(run)
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         count_states(session, run, summary)
 
 
@@ -117,7 +117,7 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
         run.deps.cancel_token()
         with ledger.write_transaction() as session:
             found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
-            facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
+            facts = leads.load_lead_facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
                 route = run.book.route(row.conversion, row.destination)
                 if route is None:
@@ -178,11 +178,11 @@ def settle_already_sent(
 def preview_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         for row in ledger_requeue.approved_deliveries(session, run.ledger):
             age = (now - (row.at or now)).days
             band = sum(age > days for days in AGE_LIMITS)
-            counts[row.conversion, row.destination, band][_prospect(row, now)] += 1
+            counts[row.conversion, row.destination, band][_outcome_count_field(row, now)] += 1
     prospects = ("sent", "waits", "withheld", "expired", "left")
     return tuple(
         AgeGroupOutcomeCounts(conversion, destination, _age(band), *(found[name] for name in prospects))
@@ -190,7 +190,7 @@ def preview_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     )
 
 
-def _prospect(row: Delivery, now: datetime) -> str:
+def _outcome_count_field(row: Delivery, now: datetime) -> str:
     """Return the `AgeGroupOutcomeCounts` field that counts a delivery."""
     if row.state == DeliveryState.PENDING:
         return "sent" if is_due(row, now) else "waits"
@@ -231,7 +231,7 @@ class RowsToResend:
 
     def ids(self, kind: type[OutboxRow]) -> tuple[int, ...]:
         """Return the ids of the deliveries or of the corrections."""
-        return tuple(identity(row) for row in self.rows if isinstance(row, kind))
+        return tuple(stored_row_id(row) for row in self.rows if isinstance(row, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,12 @@ class Requeued:
 
 def find_rejected(run: RunContext, wanted: RejectionFilter) -> RowsToResend:
     """Return what would be sent again: conversions first, then corrections."""
-    account, places, now = run.ledger.account, {route.place for route in run.book.routes}, run.now()
-    with run.ledger.reading() as session:
+    account, places, now = (
+        run.ledger.account,
+        {route.conversion_destination_pair for route in run.book.routes},
+        run.now(),
+    )
+    with run.ledger.read_transaction() as session:
         rows: list[OutboxRow] = []
         for kind in KINDS:
             room = MAX_RETRIED - len(rows)

@@ -30,7 +30,7 @@ Watch = Callable[[NightStep, Any], AbstractContextManager[object]]
 """Given a step and the run's summary, returns a context that is active during the step, to show progress."""
 
 
-def silent_watch(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
+def no_progress_display(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
     """A watch that shows nothing."""
     return nullcontext()
 
@@ -84,7 +84,7 @@ class Deps:
     """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
-    watch: Watch = silent_watch
+    watch: Watch = no_progress_display
     inbox: InboxReader = field(default_factory=InboxReader)
     """What webhooks have reported."""
 

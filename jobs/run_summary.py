@@ -44,19 +44,19 @@ class RunFindings:
         return [
             *self.renames,
             *(each.message for each in self.anomalies),
-            *_counted(MessageId.UNREADABLE, self.unreadable),
-            *_counted(MessageId.UNKNOWN_STATUSES, clicks),
+            *_count_message(MessageId.UNREADABLE, self.unreadable),
+            *_count_message(MessageId.UNKNOWN_STATUSES, clicks),
         ]
 
     @property
-    def standing(self) -> list[Message]:
+    def still_valid_messages(self) -> list[Message]:
         """Return what was reported on an earlier night and still holds."""
         names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
         still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
-        return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
+        return [*_count_message(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
 
 
-def _counted(message: MessageId, count: int, **values: object) -> list[Message]:
+def _count_message(message: MessageId, count: int, **values: object) -> list[Message]:
     """Return a message with a count; empty if the count is zero."""
     return [Message(message, {"count": count, **values})] if count else []
 
@@ -109,7 +109,7 @@ class RunSummary:
         """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
         message = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
-        return _counted(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
+        return _count_message(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:
@@ -133,10 +133,10 @@ class RunSummary:
         return [
             *self.rejections,
             *self.excess_volumes,
-            *_counted(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
-            *_counted(MessageId.IN_DOUBT, self.in_doubt - asked),
-            *_counted(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
-            *_counted(MessageId.IN_DOUBT_ASKS, asked),
+            *_count_message(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
+            *_count_message(MessageId.IN_DOUBT, self.in_doubt - asked),
+            *_count_message(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
+            *_count_message(MessageId.IN_DOUBT_ASKS, asked),
             *self.pulled.attention,
             *self.review.attention,
         ]

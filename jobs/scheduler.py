@@ -72,19 +72,19 @@ class ScheduledAccount(Protocol):
     def read(self) -> Timetable | None:
         """Read the settings again; return None if they must not run. Called on the loop's own thread."""
 
-    def planned(self, firing: DueNight | None) -> None:
+    def announce_next_night(self, firing: DueNight | None) -> None:
         """Receive the next night, once it is first known or has changed."""
 
     def open_clock(self) -> AbstractContextManager[Clock]:
         """Open a clock for this account alone."""
 
-    def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
+    def run_night_if_due(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Run a date's night unless it is done; with `if_missed`, only if the account has run before."""
 
-    def outcomes(self, clock: Clock) -> TaskOutcome:
+    def fetch_outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes and send what has come due."""
 
-    def inbox(self, clock: Clock) -> TaskOutcome:
+    def process_reported_leads(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows; do nothing if nothing is new or due."""
 
 
@@ -134,7 +134,7 @@ class NightScheduler:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
-        self._jobs.add_listener(self._ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+        self._jobs.add_listener(self._release_finished_job, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
         self._tables: dict[str, Timetable] = {}
         self._at_work: dict[str, _Work] = {}
         self._waiting: set[tuple[str, datetime]] = set()
@@ -150,16 +150,16 @@ class NightScheduler:
         try:
             looked = self._clock.now()
             for account in self._accounts:
-                self._enter(account, looked)
+                self._schedule_account(account, looked)
             self._liveness.report_ready()
             while True:
-                self._stop.cancel_token()
+                self._stop.raise_if_stop_requested()
                 # No heartbeat while work hangs.
                 if self._stop.time_since_stop_check() < _MAX_SILENCE:
                     self._liveness.beat()
                 now = self._clock.now()
                 if now < looked - _MAX_SET_BACK:
-                    self._enter_anew(looked, now)
+                    self._reschedule_all_accounts(looked, now)
                 looked = now
                 self._clock.sleep_until(self._do_what_is_due(now))
         except StoppedBySignal:
@@ -168,7 +168,7 @@ class NightScheduler:
             self._liveness.report_stopping()
             self._jobs.shutdown(wait=True)
 
-    def _enter(self, account: ScheduledAccount, now: datetime) -> None:
+    def _schedule_account(self, account: ScheduledAccount, now: datetime) -> None:
         """Schedule an account's nights, and check for a missed one."""
         table = account.read()
         if table is None:
@@ -177,7 +177,7 @@ class NightScheduler:
         self._plan_nights(account, table, now)
         self._add(account, Task.MISSED, now)
 
-    def _enter_anew(self, before: datetime, now: datetime) -> None:
+    def _reschedule_all_accounts(self, before: datetime, now: datetime) -> None:
         """Reschedule the nights that a clock running ahead scheduled, perhaps months from now."""
         _log.warning("the clock was set back: nights are planned again", before=before.isoformat(), now=now.isoformat())
         for account in self._accounts:
@@ -187,8 +187,8 @@ class NightScheduler:
 
     def _plan_nights(self, account: ScheduledAccount, table: Timetable, now: datetime) -> None:
         self._tables[account.key] = table
-        firing = table.after(now)
-        account.planned(firing)
+        firing = table.next_night_after(now)
+        account.announce_next_night(firing)
         if firing is not None:
             self._add(account, Task.NIGHT, firing.at)
         if table.also_every is not None:
@@ -205,7 +205,7 @@ class NightScheduler:
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Start due jobs while there is room; return when to look again."""
-        until = now + min(_MAX_SLEEP, self._liveness.every or _MAX_SLEEP)
+        until = now + min(_MAX_SLEEP, self._liveness.heartbeat_interval or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:
@@ -226,13 +226,13 @@ class NightScheduler:
     def _begin(self, job: Any, now: datetime) -> None:
         account, task = job.args
         was_due = job.next_run_time
-        following = self._next(account, task, now)
+        following = self._next_due_time(account, task, now)
         if following is None:
             job.remove()
         else:
             job.modify(next_run_time=following)
         if task is Task.SETTINGS:
-            self._enter(account, now)
+            self._schedule_account(account, now)
             return
         table = account.read()
         if table is None:
@@ -250,37 +250,39 @@ class NightScheduler:
         self._at_work[account.key] = _Work(job.id, stack, clock)
         self._pool.submit_job(job, [was_due])
 
-    def _next(self, account: ScheduledAccount, task: Task, now: datetime) -> datetime | None:
+    def _next_due_time(self, account: ScheduledAccount, task: Task, now: datetime) -> datetime | None:
         """Return when a task that begins now is due again; None if it is not by itself."""
         table = self._tables.get(account.key)
         if table is None:
             return None
         if task is Task.INBOX:
             return None if table.also_every is None else now + table.also_every
-        firing = table.after(now) if task is Task.NIGHT else None
+        firing = table.next_night_after(now) if task is Task.NIGHT else None
         return None if firing is None else firing.at
 
     @staticmethod
     def _log_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
         """Log the nights missed while the machine slept: the latest one does their work."""
-        firing, latest = table.latest(was_due), table.latest(now)
+        firing, latest = table.latest_due_night(was_due), table.latest_due_night(now)
         while firing is not None and latest is not None and firing.night < latest.night:
             _log.warning("night missed", config=account.key, night=firing.night.isoformat(), instead=str(latest.night))
-            firing = table.after(firing.at)
+            firing = table.next_night_after(firing.at)
 
     def _work(self, account: ScheduledAccount, task: Task) -> None:
         """Run one task on a pool thread."""
         clock = self._at_work[account.key].clock
         try:
-            with self._stop.at_work():
+            with self._stop.register_working_thread():
                 if task is Task.OUTCOMES:
-                    outcome = account.outcomes(clock)
+                    outcome = account.fetch_outcomes(clock)
                 elif task is Task.INBOX:
-                    outcome = account.inbox(clock)
+                    outcome = account.process_reported_leads(clock)
                 else:
-                    firing = self._tables[account.key].latest(clock.now())
+                    firing = self._tables[account.key].latest_due_night(clock.now())
                     missed = task is Task.MISSED
-                    outcome = account.night(firing.night, clock, if_missed=missed) if firing else TaskOutcome()
+                    outcome = (
+                        account.run_night_if_due(firing.night, clock, if_missed=missed) if firing else TaskOutcome()
+                    )
             now = clock.now()
         except StoppedBySignal:
             return
@@ -291,7 +293,7 @@ class NightScheduler:
         if outcome.next_outcomes is not None:
             self._add(account, Task.OUTCOMES, max(outcome.next_outcomes, now))
 
-    def _ended(self, event: Any) -> None:
+    def _release_finished_job(self, event: Any) -> None:
         """Free the account's slot. Not earlier, or a sandbox's time would move on before the job has ended."""
         for key, work in list(self._at_work.items()):
             if work.job == event.job_id:
@@ -305,7 +307,7 @@ class NightScheduler:
         # A missed-night check stays one when retried: before an account's first run, no night was missed.
         again = Task.AGAIN if task is Task.NIGHT else task
         wait = self._waits.get(account.key, RETRY_AFTER)
-        firing = self._tables[account.key].after(now)
+        firing = self._tables[account.key].next_night_after(now)
         if firing is not None and firing.at <= now + wait:
             self._waits.pop(account.key, None)
             _log.error("given up for now; the next night makes up for it", config=account.key, task=str(task))

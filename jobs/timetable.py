@@ -43,19 +43,19 @@ class Timetable:
     also_every: timedelta | None = None
     """How often to take up webhooks between nights; None for never."""
 
-    def after(self, moment: datetime) -> DueNight | None:
+    def next_night_after(self, moment: datetime) -> DueNight | None:
         """Return the first night due after `moment`; None if there is none."""
         first = moment.astimezone(self.zone).date() - _DAY
         days = (first + _DAY * ahead for ahead in range(_MAX_AHEAD))
-        return next((firing for day in days if (firing := self._on(day)) and firing.at > moment), None)
+        return next((firing for day in days if (firing := self._night_on_date(day)) and firing.at > moment), None)
 
-    def latest(self, moment: datetime) -> DueNight | None:
+    def latest_due_night(self, moment: datetime) -> DueNight | None:
         """Return the last night due at or before `moment`; None if there was none."""
         last = moment.astimezone(self.zone).date()
         days = (last - _DAY * back for back in range(_MAX_AHEAD))
-        return next((firing for day in days if (firing := self._on(day)) and firing.at <= moment), None)
+        return next((firing for day in days if (firing := self._night_on_date(day)) and firing.at <= moment), None)
 
-    def _on(self, day: date) -> DueNight | None:
+    def _night_on_date(self, day: date) -> DueNight | None:
         return DueNight(day, first_instant(day, self.at, self.zone)) if self.names(day) else None
 
 
@@ -86,11 +86,11 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
         ) from None
     by_day = [field for field in fields if field.name in {"day", "month", "day_of_week"}]
 
-    def names(day: date) -> bool:
+    def matches_cron_date(day: date) -> bool:
         return all(field.get_next_value(day) == field.get_value(day) for field in by_day)
 
-    table = Timetable(zone, at, expression, names)
-    if table.after(_ANY_MOMENT) is None:
+    table = Timetable(zone, at, expression, matches_cron_date)
+    if table.next_night_after(_ANY_MOMENT) is None:
         raise WrongCronError("no date is ever like this")
     return table
 

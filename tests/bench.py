@@ -22,7 +22,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response
 from jobs.ledger.database import create_state
-from jobs.ledger.runs import hold_account
+from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
@@ -180,7 +180,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
             with (
                 open_clock(loaded.settings) as clock,
                 open_connectors(loaded.settings, clock) as (book, deps),
-                hold_account(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
+                open_locked_ledger(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(RunContext(ledger, book, deps))
             seconds.append(time.perf_counter() - began)

@@ -21,7 +21,7 @@ from connectors.records import (
     Utm,
 )
 from jobs.ledger.database import open_engine
-from jobs.ledger.runs import _begin, hold_account, hold_lock, lock_path
+from jobs.ledger.runs import _begin, hold_lock, lock_path, open_locked_ledger
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.reporting.sentences import sentence, stop_sentence
@@ -199,7 +199,7 @@ def read(run):
 
 def hold(path, clock):
     """Hold the account's state for a run of its own."""
-    return hold_account(quick.with_state(path), ACCOUNT, "test", now=clock.now())
+    return open_locked_ledger(quick.with_state(path), ACCOUNT, "test", now=clock.now())
 
 
 class ReusedState:

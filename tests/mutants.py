@@ -138,7 +138,7 @@ FAULTS = (
     Fault(
         "a lead whose answer was lost is looked up before it is sent again",
         "jobs/oplead_commands/creation/creating.py",
-        'self._outbox.lose(key, "no_answer", now=self._context.clock.now())',
+        'self._outbox.record_lost_answer(key, "no_answer", now=self._context.clock.now())',
         "self._outbox.drop(key)",
         "tests/e2e/test_import.py::test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again",
     ),
@@ -166,7 +166,7 @@ FAULTS = (
     Fault(
         "a lead counts as not there only where a created one is recognised",
         "jobs/oplead_commands/creation/recognition.py",
-        "proven = any(_proves(other, one) for other in shown)",
+        "proven = any(_proves_other_findable(other, one) for other in shown)",
         "proven = is_whole",
         "tests/unit/oplead_commands/creation/test_recognition.py",
     ),
@@ -390,7 +390,7 @@ FAULTS = (
     Fault(
         "a slow receiver moves no change that Oplead dates",
         "jobs/rules/status_changes.py",
-        " and not _is_dated_as_told(event, changes)",
+        " and not _confirms_webhook_time(event, changes)",
         "",
         "tests/unit/rules/test_webhook_history.py",
     ),
@@ -531,8 +531,8 @@ FAULTS = (
     Fault(
         "a click id keeps its case",
         "connectors/oplead/click_ids.py",
-        "    return ClickId(kind, text)\n\n\ndef _as_bare",
-        "    return ClickId(kind, text.lower())\n\n\ndef _as_bare",
+        "    return ClickId(kind, text)\n\n\ndef _read_unlabelled_click_id",
+        "    return ClickId(kind, text.lower())\n\n\ndef _read_unlabelled_click_id",
         "tests/unit/oplead/test_click_ids.py",
     ),
     Fault(
@@ -574,7 +574,7 @@ FAULTS = (
     Fault(
         "a document is what its name says",
         "connectors/sandbox/oplead/documents.py",
-        "    if not _is(extension, content):\n",
+        "    if not _matches_extension(extension, content):\n",
         "    if extension not in _SIGNATURES:\n",
         "tests/contract/sandbox/test_oplead_documents.py",
     ),
@@ -588,7 +588,7 @@ FAULTS = (
     Fault(
         "a webhook holds the lead as it was when the event happened",
         "connectors/sandbox/oplead/subscriptions.py",
-        "return Event(name, moment, lead_id, _as_it_was(lead, moment, history[:entries]))",
+        "return Event(name, moment, lead_id, _lead_at_time(lead, moment, history[:entries]))",
         "return Event(name, moment, lead_id, lead)",
         "tests/contract/sandbox/test_oplead_webhooks.py",
     ),
@@ -675,7 +675,7 @@ FAULTS = (
     Fault(
         "a last value that may be cut is not read",
         "connectors/oplead/files/source.py",
-        "if row.number == opened.cut_row:  # the id itself may be cut",
+        "if row.number == opened.possibly_cut_row:  # the id itself may be cut",
         "if False:",
         "tests/contract/oplead/test_files.py",
     ),
@@ -689,8 +689,8 @@ FAULTS = (
     Fault(
         "a file that is still written to is not read on",
         "connectors/oplead/files/table.py",
-        "if StampedFile.of(self.path) != self:",
-        "if StampedFile.of(self.path).path != self.path:",
+        "if StampedFile.from_path(self.path) != self:",
+        "if StampedFile.from_path(self.path).path != self.path:",
         "tests/contract/oplead/test_files.py",
     ),
     Fault(

@@ -8,7 +8,7 @@ from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
-from connectors.text import counted
+from connectors.text import plural
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -25,7 +25,15 @@ def gaql_query(resource: str, *fields: str) -> str:
     return f"SELECT {listed} FROM {resource}"  # noqa: S608 - GAQL, built only from constants in this file
 
 
-def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - Google's answer
+def _finding_for_fact(
+    subject: str,
+    is_right: bool | None,  # noqa: FBT001 - Google's answer
+    *,
+    right: str,
+    wrong: str,
+    advice: str,
+    unknown: str,
+) -> CheckFinding:
     """Return the finding for a fact; `is_right` is None if Google Ads doesn't report it."""
     if is_right is None:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, f"Google Ads does not say {unknown}")
@@ -65,7 +73,7 @@ def account_findings(
     """Check owner, tracking, auto-tagging and currency, and if contact data is sent, its terms and settings."""
     setting = customer.conversion_tracking_setting
     owner = setting.google_ads_conversion_customer.rpartition("/")[2]
-    yield _fact(
+    yield _finding_for_fact(
         f"owner of the conversion actions of {customer_id}",
         owner == customer_id if owner else None,
         right="this account owns its conversion actions",
@@ -75,7 +83,7 @@ def account_findings(
         unknown="which account it is",
     )
     tracked = _TRACKED.get(setting.conversion_tracking_status)
-    yield _fact(
+    yield _finding_for_fact(
         "conversion tracking",
         None if tracked is None else bool(tracked),
         right=tracked or "",
@@ -86,7 +94,7 @@ def account_findings(
     yield _auto_tagging(customer)
     currency = customer.currency_code
     for sent in sorted({each.currency for each in expected if each.sends_value}):
-        yield _fact(
+        yield _finding_for_fact(
             "currency",
             sent == currency if currency else None,
             right=f"the account is in {sent}, as amounts are",
@@ -95,7 +103,7 @@ def account_findings(
             unknown="the account's currency",
         )
     if any(each.sends_contact for each in expected):
-        yield _fact(
+        yield _finding_for_fact(
             "customer data terms",
             setting.accepted_customer_data_terms if "conversion_tracking_setting" in customer else None,
             right="the customer data terms are accepted",
@@ -103,7 +111,7 @@ def account_findings(
             advice="accept them in the conversion settings of Google Ads, or write contact_data: none",
             unknown="whether they are accepted",
         )
-        yield _fact(
+        yield _finding_for_fact(
             "enhanced conversions for leads",
             {_Enhanced.ON: True, _Enhanced.OFF: False}.get(setting.effective_enablement_setting),
             right="on",
@@ -117,7 +125,7 @@ def _auto_tagging(customer: resources.Customer) -> CheckFinding:
     if customer.manager:
         message = "this is a manager account: auto-tagging is set in each account below it"
         return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, message, "see that it is on in each of them")
-    return _fact(
+    return _finding_for_fact(
         "auto-tagging",
         customer.auto_tagging_enabled if "auto_tagging_enabled" in customer else None,
         right="on",
@@ -158,10 +166,10 @@ def action_findings(
     readiness = _readiness(found, subject, expected[0].target.owner)
     problems = [each for each in readiness if each.verdict is not CheckVerdict.VERIFIED]
     yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, "it is enabled, and takes imported clicks")]
-    yield _counting(found, subject, sorted({each.conversion for each in expected}))
+    yield _check_counting_type(found, subject, sorted({each.conversion for each in expected}))
     if any(each.sends_value for each in expected):
         values = found.value_settings
-        yield _fact(
+        yield _finding_for_fact(
             subject,
             not values.always_use_default_value if "always_use_default_value" in values else None,
             right="it counts the value that is sent",
@@ -170,12 +178,12 @@ def action_findings(
             unknown="which value it counts",
         )
     for window in dict.fromkeys(each.click_window for each in expected):
-        yield _window(found, subject, window)
+        yield _check_click_window(found, subject, window)
 
 
 def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
     """Check the type, status and owner that an action needs to accept conversions."""
-    yield _fact(
+    yield _finding_for_fact(
         subject,
         {_Type.UPLOAD_CLICKS: True, _Type.UNSPECIFIED: None, _Type.UNKNOWN: None}.get(found.type_, False),
         right="it takes imported clicks",
@@ -183,7 +191,7 @@ def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> I
         advice="create one of the kind: import, from clicks, and write its id",
         unknown="of which type it is",
     )
-    yield _fact(
+    yield _finding_for_fact(
         subject,
         {_Status.ENABLED: True, _Status.UNSPECIFIED: None, _Status.UNKNOWN: None}.get(found.status, False),
         right="it is enabled",
@@ -197,7 +205,7 @@ def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> I
         yield CheckFinding(subject, CheckVerdict.FAILED, message, f"write customer_id: {owned_by}")
 
 
-def _counting(found: resources.ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
+def _check_counting_type(found: resources.ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
     if found.counting_type == _Counting.MANY_PER_CLICK:
         return CheckFinding(subject, CheckVerdict.VERIFIED, "it counts every conversion of a click")
     if found.counting_type == _Counting.ONE_PER_CLICK:
@@ -208,7 +216,7 @@ def _counting(found: resources.ConversionAction, subject: str, conversions: Sequ
     return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say how it counts")
 
 
-def _window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
+def _check_click_window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
     """Compare the click window in the settings with the action's own.
 
     https://support.google.com/google-ads/answer/3123169
@@ -216,7 +224,7 @@ def _window(found: resources.ConversionAction, subject: str, expected: timedelta
     days = found.click_through_lookback_window_days
     if not days:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say its click window")
-    window, advice = f"its click window is {counted(days, 'day')}", f"write {_WINDOW_KEY}: {days}"
+    window, advice = f"its click window is {plural(days, 'day')}", f"write {_WINDOW_KEY}: {days}"
     if expected is None and days == _ASSUMED_WINDOW:
         message = f"{window}, as is taken where the settings do not say"
         return CheckFinding(subject, CheckVerdict.VERIFIED, message, settles=_WINDOW_KEY)
@@ -266,11 +274,11 @@ def describe_action(
 ) -> CheckFinding:
     """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
     days = action.click_through_lookback_window_days
-    is_bid_on, bidding = _bidding(action, goals)
+    is_bid_on, bidding = _bidding_use_of_action(action, goals)
     facts = [
         bidding,
         _COUNTS.get(action.counting_type, "how it counts is not shown"),
-        f"clicks count for {counted(days, 'day')}" if days else "its click window is not shown",
+        f"clicks count for {plural(days, 'day')}" if days else "its click window is not shown",
     ]
     message = f"{_name(action)}, for {', '.join(conversions)}: {'; '.join(facts)}"
     verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
@@ -287,7 +295,7 @@ def bidding_findings(
         ours: configured targets by action id.
         goals: the account's goals; None if they can't be read.
     """
-    enabled = [(one, _bidding(one, goals)[0]) for one in actions if one.status == _Status.ENABLED]
+    enabled = [(one, _bidding_use_of_action(one, goals)[0]) for one in actions if one.status == _Status.ENABLED]
     own = [(one, is_bid_on) for one, is_bid_on in enabled if str(one.id) in ours]
     steering = [one for one, is_bid_on in own if is_bid_on]
     others = [one for one, is_bid_on in enabled if is_bid_on and str(one.id) not in ours]
@@ -303,7 +311,7 @@ def bidding_findings(
         yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, message, _CHOOSE_ONE)
 
 
-def _bidding(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
+def _bidding_use_of_action(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
     """Return whether campaigns using the account's goals bid on an action (None if unknown), and a description."""
     if "primary_for_goal" not in action:
         return None, "Google Ads does not say whether it is primary"

@@ -120,8 +120,8 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     """
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
-    found = [Identifier.of(IdentifierKind.EMAIL, address) for address in emails if address]
-    found += [Identifier.of(IdentifierKind.PHONE, number) for number in phones]
+    found = [Identifier.hash_normalized_value(IdentifierKind.EMAIL, address) for address in emails if address]
+    found += [Identifier.hash_normalized_value(IdentifierKind.PHONE, number) for number in phones]
     return tuple(dict.fromkeys(found))[:MOST_IDENTIFIERS]
 
 

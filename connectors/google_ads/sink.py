@@ -17,7 +17,7 @@ class GoogleSink:
 
     def __init__(self, options: GoogleOptions) -> None:
         """Set up the configured transport; raise Misconfigured if the key file or an address is unusable."""
-        self._by: Callable[[str], AdjustmentSink] = cache(partial(_carrier, options))
+        self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
         configured = self._by(options.transport)
         self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
@@ -38,7 +38,7 @@ class GoogleSink:
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _carrier(options: GoogleOptions, transport: str) -> AdjustmentSink:
+def _transport_sink(options: GoogleOptions, transport: str) -> AdjustmentSink:
     # Imported lazily: each vendor library is slow to load.
     if transport == "google_ads_api":
         from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415

@@ -60,7 +60,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
         IdentifierKind.POSTCODE: (postcode,),
         IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
-    hashes = [Identifier.of(kind, text) for kind, texts in found.items() for text in texts if text]
+    hashes = [Identifier.hash_normalized_value(kind, text) for kind, texts in found.items() for text in texts if text]
     return tuple(dict.fromkeys(hashes)) if is_enough_to_identify({each.kind for each in hashes}) else ()
 
 

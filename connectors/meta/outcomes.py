@@ -14,7 +14,7 @@ from connectors.records import Lost, Outcome, OutcomeClass, Receipt, Refused, Ro
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class MetaErrorMeaning:
     """Our class and wording for an error, since Meta's messages are localised and may quote what was sent."""
 
     kind: OutcomeClass
@@ -26,26 +26,28 @@ class Meaning:
 _INVALID_PARAMETER = 100
 TOKEN = 190
 
-_SLOW_DOWN = Meaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
-_FOR_A_WHILE = Meaning(OutcomeClass.RETRY, "Meta has a passing trouble")
-_TROUBLE = Meaning(OutcomeClass.UNKNOWN, "Meta has a trouble of its own and does not say what it had taken before")
-NO_PERMISSION = Meaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
-NO_DATASET = Meaning(
+_SLOW_DOWN = MetaErrorMeaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
+_FOR_A_WHILE = MetaErrorMeaning(OutcomeClass.RETRY, "Meta has a passing trouble")
+_TROUBLE = MetaErrorMeaning(
+    OutcomeClass.UNKNOWN, "Meta has a trouble of its own and does not say what it had taken before"
+)
+NO_PERMISSION = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
+NO_DATASET = MetaErrorMeaning(
     OutcomeClass.FIX_CONFIG,
     "the dataset does not exist or the access token has no access to it",
     "compare meta.dataset_id with Events Manager, and make the access token there, for this dataset",
 )
-_SESSION_OVER = Meaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
-WRONG_SECRET = Meaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
-_UNKNOWN_REFUSAL = Meaning(OutcomeClass.FIX_CONFIG, "Meta refuses for a reason this version does not know")
-_OF_MESSAGING = Meaning(OutcomeClass.BUG, "an error about messaging, which is never sent")
+_SESSION_OVER = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
+WRONG_SECRET = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
+_UNKNOWN_REFUSAL = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta refuses for a reason this version does not know")
+_OF_MESSAGING = MetaErrorMeaning(OutcomeClass.BUG, "an error about messaging, which is never sent")
 
-CODES: Mapping[int, Meaning] = {
+CODES: Mapping[int, MetaErrorMeaning] = {
     1: _TROUBLE,
     2: _TROUBLE,
     # "Unknown error code": https://github.com/rudderlabs/rudder-transformer
     5000: _TROUBLE,
-    21009: Meaning(OutcomeClass.RETRY, "what was asked for is not ready yet"),
+    21009: MetaErrorMeaning(OutcomeClass.RETRY, "what was asked for is not ready yet"),
     # https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     4: _SLOW_DOWN,
     17: _SLOW_DOWN,
@@ -57,48 +59,48 @@ CODES: Mapping[int, Meaning] = {
     10: NO_PERMISSION,
     **dict.fromkeys(range(200, 300), NO_PERMISSION),
     102: _SESSION_OVER,
-    368: Meaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
+    368: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
     803: NO_DATASET,
-    2635: Meaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
+    2635: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
     TOKEN: _SESSION_OVER,
-    _INVALID_PARAMETER: Meaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid"),
+    _INVALID_PARAMETER: MetaErrorMeaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid"),
 }
 """Meanings by code."""
 
 _TOKEN_SUBCODES = {
-    458: Meaning(OutcomeClass.FIX_CONFIG, "the access token's app was removed"),
-    459: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user must log in to Facebook"),
-    460: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user changed the password"),
-    463: Meaning(OutcomeClass.FIX_CONFIG, "the access token has expired"),
-    464: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user is not confirmed"),
-    467: Meaning(OutcomeClass.FIX_CONFIG, "the access token is invalid"),
-    492: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user has lost a role the token needs"),
+    458: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's app was removed"),
+    459: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user must log in to Facebook"),
+    460: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user changed the password"),
+    463: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token has expired"),
+    464: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user is not confirmed"),
+    467: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token is invalid"),
+    492: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user has lost a role the token needs"),
 }
 _PARAMETER_SUBCODES = {
     33: NO_DATASET,
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/6
-    2804001: Meaning(OutcomeClass.FIX_DATA, "a click id is not in Meta's form"),
-    2804003: Meaning(OutcomeClass.EXPIRED, "an event is older than 7 days"),
-    2804004: Meaning(OutcomeClass.FIX_DATA, "an event's time lies ahead or is in milliseconds"),
-    2804008: Meaning(OutcomeClass.FIX_DATA, "an article has no id"),
+    2804001: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a click id is not in Meta's form"),
+    2804003: MetaErrorMeaning(OutcomeClass.EXPIRED, "an event is older than 7 days"),
+    2804004: MetaErrorMeaning(OutcomeClass.FIX_DATA, "an event's time lies ahead or is in milliseconds"),
+    2804008: MetaErrorMeaning(OutcomeClass.FIX_DATA, "an article has no id"),
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/7
-    2804009: Meaning(OutcomeClass.FIX_DATA, "a Purchase has no value"),
-    2804010: Meaning(OutcomeClass.FIX_DATA, "a Purchase has no currency"),
-    2804011: Meaning(OutcomeClass.FIX_DATA, "a currency is none"),
+    2804009: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a Purchase has no value"),
+    2804010: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a Purchase has no currency"),
+    2804011: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a currency is none"),
     # https://github.com/facebook/facebook-java-business-sdk/issues/421
-    2804016: Meaning(OutcomeClass.BUG, "contact data is not hashed"),
+    2804016: MetaErrorMeaning(OutcomeClass.BUG, "contact data is not hashed"),
     # https://github.com/facebook/facebook-nodejs-business-sdk/issues/258
-    2804019: Meaning(OutcomeClass.FIX_DATA, "a field is unknown or has the wrong shape"),
-    2804023: Meaning(OutcomeClass.FIX_DATA, "a value has no currency"),
-    2804036: Meaning(OutcomeClass.FIX_DATA, "a lead_id is invalid"),
-    2804050: Meaning(OutcomeClass.FIX_DATA, "too little is known of a person"),
+    2804019: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a field is unknown or has the wrong shape"),
+    2804023: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a value has no currency"),
+    2804036: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a lead_id is invalid"),
+    2804050: MetaErrorMeaning(OutcomeClass.FIX_DATA, "too little is known of a person"),
     **dict.fromkeys((2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132), _OF_MESSAGING),
 }
 SUBCODES = {TOKEN: _TOKEN_SUBCODES, _INVALID_PARAMETER: _PARAMETER_SUBCODES}
 """Meanings by subcode of the codes that have subcodes; without one, the code's own holds."""
 
 
-def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
+def meta_error_meaning(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> MetaErrorMeaning:
     """Return the meaning of an error with a status below 500; unknown codes need a human, never a guess.
 
     Args:
@@ -137,7 +139,7 @@ class GraphError:
     http: int
     code: int
     subcode: int | None
-    meaning: Meaning
+    meaning: MetaErrorMeaning
     rows: tuple[int, ...]
     """Zero-based indices of the suspect rows."""
     trace: str | None
@@ -176,7 +178,7 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     Meta only confirms that events were received, not that they matched a person or were attributed to an ad.
     """
     found = _receipt(response, sent)
-    if isinstance(found, Lost) or not warns_of_its_end(response):
+    if isinstance(found, Lost) or not warns_of_version_sunset(response):
         return found
     return replace(found, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
 
@@ -197,7 +199,7 @@ def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | 
     return RowOutcomes((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
 
 
-def warns_of_its_end(response: requests.Response) -> bool:
+def warns_of_version_sunset(response: requests.Response) -> bool:
     """Return whether Meta warns that this API version ends soon, or has ended although the call was still served.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
@@ -227,7 +229,7 @@ def read_error(response: requests.Response) -> GraphError | None:
         http=response.status_code,
         code=code,
         subcode=subcode,
-        meaning=meaning_of(
+        meaning=meta_error_meaning(
             code,
             subcode,
             passing=error.get("is_transient") is True,
@@ -235,11 +237,11 @@ def read_error(response: requests.Response) -> GraphError | None:
         ),
         rows=tuple(sorted({int(row) for text in texts for row in _ROW.findall(text)})),
         trace=_trace(error.get("fbtrace_id")),
-        retry_after=_wait(response.headers),
+        retry_after=_throttling_wait_time(response.headers),
     )
 
 
-def _wait(headers: Mapping[str, str]) -> timedelta | None:
+def _throttling_wait_time(headers: Mapping[str, str]) -> timedelta | None:
     """Return the longest `estimated_time_to_regain_access` (in minutes) of any business.
 
     https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting

@@ -18,7 +18,7 @@ from connectors.meta.outcomes import (
     GraphError,
     read_error,
     read_object,
-    warns_of_its_end,
+    warns_of_version_sunset,
 )
 from connectors.meta.sink import Graph, MetaOptions
 from connectors.one_call import is_host_unreachable
@@ -69,8 +69,8 @@ class MetaInspector:
         dataset = self._options.dataset_id
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
         found = [
-            *self._look(f"Meta dataset {dataset}", self._read_dataset, dataset, fields=fields),
-            *self._look(_TOKEN, _read_token, "debug_token", input_token=self._options.access_token),
+            *self._run_graph_check(f"Meta dataset {dataset}", self._read_dataset, dataset, fields=fields),
+            *self._run_graph_check(_TOKEN, _read_token, "debug_token", input_token=self._options.access_token),
         ]
         if self._version_ends:
             version = f"Meta's API {self._options.version}"
@@ -85,11 +85,11 @@ class MetaInspector:
         dataset = self._options.dataset_id
         about = f"of Meta dataset {dataset}"
         return [
-            *self._look(f"events {about}", _read_counts, dataset, "stats", aggregation="event_total_counts"),
-            *self._look(f"contact data {about}", _read_contact, dataset, "stats", aggregation="had_pii"),
+            *self._run_graph_check(f"events {about}", _read_counts, dataset, "stats", aggregation="event_total_counts"),
+            *self._run_graph_check(f"contact data {about}", _read_contact, dataset, "stats", aggregation="had_pii"),
         ]
 
-    def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
+    def _run_graph_check(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
         """Make one call and yield its finding; yield nothing if an earlier call showed that all would fail."""
         if self._is_over:
             return
@@ -105,9 +105,9 @@ class MetaInspector:
                 message = f"nobody answers at {self._options.graph_url}, Meta's address"
                 return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
             return CheckVerdict.UNREADABLE, f"Meta could not be reached ({type(failure).__name__})", ""
-        self._version_ends |= warns_of_its_end(response)
+        self._version_ends |= warns_of_version_sunset(response)
         if error := read_error(response):
-            return _refused(error)
+            return _finding_of_refusal(error)
         answer = read_object(response)
         if answer is None or not response.ok:
             return CheckVerdict.UNREADABLE, f"Meta's answer cannot be read (HTTP {response.status_code})", ""
@@ -127,7 +127,7 @@ class MetaInspector:
         return CheckVerdict.VERIFIED, ", ".join(filter(None, (called, owned and f"of “{owned}”", received))), ""
 
 
-def _refused(error: GraphError) -> _Found:
+def _finding_of_refusal(error: GraphError) -> _Found:
     code = f"Meta's code {error.codes}"
     message = f"{error.meaning.words} ({code})"
     if error.is_inconclusive:
@@ -161,7 +161,7 @@ def _read_token(answer: Mapping[str, object]) -> _Found:
 
 
 def _read_counts(answer: Mapping[str, object]) -> _Found:
-    counts = _counted(answer)
+    counts = _sum_event_counts(answer)
     if counts is None:
         return _NO_COUNTS
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
@@ -170,7 +170,7 @@ def _read_counts(answer: Mapping[str, object]) -> _Found:
 
 
 def _read_contact(answer: Mapping[str, object]) -> _Found:
-    counts = _counted(answer)
+    counts = _sum_event_counts(answer)
     if counts is None:
         return _NO_COUNTS
     listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())[:_MOST_NAMES])
@@ -181,7 +181,7 @@ def _read_contact(answer: Mapping[str, object]) -> _Found:
 _NO_COUNTS = CheckVerdict.UNREADABLE, "Meta's answer holds no counts", ""
 
 
-def _counted(answer: Mapping[str, object]) -> Counter[str] | None:
+def _sum_event_counts(answer: Mapping[str, object]) -> Counter[str] | None:
     """Sum events by value over every hour of the answer; None if it holds no counts."""
     if not isinstance(answer.get("data"), list):
         return None

@@ -175,7 +175,7 @@ class Graph:
         with closing(session.requests):
             session.requests.params.clear()  # the library puts the token here, in every URL
             restrict_http_session(session.requests, self._url)
-            session.requests.hooks["response"].append(_hand_over)
+            session.requests.hooks["response"].append(_bypass_library_parsing)
             # Not by `FacebookAdsApi.init()`, which sets a process-wide token and crash handler.
             yield session, FacebookAdsApi(session, api_version=self._options.version)
 
@@ -188,7 +188,7 @@ class _AnsweredError(Exception):
         self.response = response
 
 
-def _hand_over(response: requests.Response, **_sent: object) -> None:
+def _bypass_library_parsing(response: requests.Response, **_sent: object) -> None:
     """Read the whole answer, so that a truncated one raises, and bypass the library's parsing."""
     _ = response.content
     raise _AnsweredError(response)

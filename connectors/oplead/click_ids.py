@@ -88,7 +88,7 @@ def read_click_ids(
     entries = tuple(
         _entries(value, loosely_normalised_name(label) if label and is_click_id_label(label) else None, _DEPTH)
     )
-    found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
+    found = [_classify_click_id(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     read = [one for one in found if isinstance(one, ClickId)]
     ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
@@ -96,7 +96,7 @@ def read_click_ids(
     return tuple(ids), None if ids or not problems else problems[0]
 
 
-def labelled(ids: Iterable[ClickId]) -> str:
+def format_labelled_click_ids(ids: Iterable[ClickId]) -> str:
     """Return click ids in the form that `read_click_ids` prefers: `gclid=…&fbclid=…&gclid_ts=…`.
 
     `gclid_ts` dates every Google id and `fbclid_ts` the fbclid, so a time is left out where not all of its ids share
@@ -156,16 +156,16 @@ def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Labe
         else:
             yield from _entries(inner, label, depth - 1)
             return
-    pairs = _labelled(text) if len(text) <= _LONGEST_TEXT else ()
+    pairs = _labelled_pairs_in_text(text) if len(text) <= _LONGEST_TEXT else ()
     yield from pairs or (_LabelledText(label, text),)
 
 
-def _labelled(text: str) -> tuple[_LabelledText, ...]:
+def _labelled_pairs_in_text(text: str) -> tuple[_LabelledText, ...]:
     """Return the labelled pairs in a text, percent-decoding nested URLs until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
             return tuple(
-                _LabelledText(loosely_normalised_name(one["label"]), unquote(_whole(one)))
+                _LabelledText(loosely_normalised_name(one["label"]), unquote(_value_unless_misquoted(one)))
                 for one in found
                 if one["value"]
             )
@@ -173,7 +173,7 @@ def _labelled(text: str) -> tuple[_LabelledText, ...]:
     return ()
 
 
-def _whole(labelled: re.Match[str]) -> str:
+def _value_unless_misquoted(labelled: re.Match[str]) -> str:
     """Return the matched value, made invalid by a leading quote if its own quoting is broken.
 
     That is the case if the closing quote is missing or text follows it, and for an address such as
@@ -188,18 +188,18 @@ def _whole(labelled: re.Match[str]) -> str:
 # ── classifying each part ────────────────────────────────────────────────────────────────────────
 
 
-def _read(entry: _LabelledText, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
+def _classify_click_id(entry: _LabelledText, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
     """Return the entry as a click id, or the reason it is not one."""
-    if (own := _by_its_form(entry)) is not None:
+    if (own := _recognise_meta_click_id(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
         return f"its name is not that of a click id, or it is nested too deeply ({shape(entry.text)})"
     if entry.label is not None:
-        return _as_labelled(_LABELS[entry.label], entry.text)
-    return _as_bare(unquote(entry.text), utm_source, rules)
+        return _read_labelled_click_id(_LABELS[entry.label], entry.text)
+    return _read_unlabelled_click_id(unquote(entry.text), utm_source, rules)
 
 
-def _by_its_form(entry: _LabelledText) -> ClickId | None:
+def _recognise_meta_click_id(entry: _LabelledText) -> ClickId | None:
     """Read Meta's self-identifying formats, whichever Meta label they have."""
     if entry.label is not None and _LABELS.get(entry.label) not in _META:
         return None
@@ -214,7 +214,7 @@ def _by_its_form(entry: _LabelledText) -> ClickId | None:
     return None
 
 
-def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
+def _read_labelled_click_id(kind: ClickIdKind, text: str) -> ClickId | str:
     if kind in _OWN_FORM:
         return f"labelled {kind}, but not in its form ({shape(text)})"
     if reason := _no_click_id(text, allow_uuid=kind is ClickIdKind.LI_FAT_ID):
@@ -224,7 +224,7 @@ def _as_labelled(kind: ClickIdKind, text: str) -> ClickId | str:
     return ClickId(kind, text)
 
 
-def _as_bare(text: str, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
+def _read_unlabelled_click_id(text: str, utm_source: str | None, rules: UnlabelledClickIdRules) -> ClickId | str:
     match = _META_LEAD.fullmatch(text)
     if match and (match["prefix"] or rules.bare_digits == "lead_id"):
         return ClickId(ClickIdKind.LEAD_ID, match["digits"])

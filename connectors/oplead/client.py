@@ -205,7 +205,7 @@ class OpleadClient:
         request = partial(connection.write, verb, self._address(path), body)
         seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
         try:
-            response, content = self._bounded(connection, request, seconds, grace=_WRITE_GRACE)
+            response, content = self._run_with_deadline(connection, request, seconds, grace=_WRITE_GRACE)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
@@ -299,7 +299,7 @@ class OpleadClient:
 
     def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
         connection = self._connection()
-        return self._bounded(connection, partial(connection.get, address, most), self._seconds)
+        return self._run_with_deadline(connection, partial(connection.get, address, most), self._seconds)
 
     def _connection(self) -> AbortableClient:
         try:
@@ -307,7 +307,7 @@ class OpleadClient:
         except IndexError:
             return AbortableClient(self._new_client())
 
-    def _bounded(
+    def _run_with_deadline(
         self,
         connection: AbortableClient,
         request: Callable[[], tuple[httpx.Response, bytes]],

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.oplead.fields import is_empty, name_value_pairs, read_moment_or_none, text_of
 from connectors.survey import SurveyedPath
-from connectors.text import counted
+from connectors.text import plural
 
 
 def normalise(name: str) -> str:
@@ -20,7 +20,7 @@ def normalise(name: str) -> str:
     return "".join(letter for letter in decomposed if letter.isalnum()).casefold()
 
 
-def leaf(path: str) -> str:
+def last_path_part(path: str) -> str:
     """Return the last name of a dotted path, normalised."""
     return normalise(path.rpartition(".")[2])
 
@@ -130,7 +130,7 @@ class Node:
         """The number of leads with a non-empty value."""
         return len(self.values)
 
-    def every(self) -> Iterator[object]:
+    def all_lead_values(self) -> Iterator[object]:
         """Iterate over the values of all leads."""
         return chain.from_iterable(self.values.values())
 
@@ -158,7 +158,7 @@ def common_lead_paths(leads: Sequence[object]) -> Tree:
     for path, node in nodes.items():  # parents come before what they hold
         is_common = len(node.leads) > max(1, len(leads) * _RARELY) or (len(leads) < _MANY and not node.is_pair)
         parent = path.rpartition(".")[0]
-        if (is_common or leaf(path) in _KNOWN) and (not parent or parent in shared):
+        if (is_common or last_path_part(path) in _KNOWN) and (not parent or parent in shared):
             shared[path] = node
     return shared
 
@@ -174,9 +174,9 @@ _OWNERS = frozenset(
 
 def count_lead_owners(leads: Sequence[object]) -> int | None:
     """Return how many users, agencies or the like these leads belong to; None if they do not say."""
-    named = (node for path, node in common_lead_paths(leads).items() if leaf(path) in _OWNERS)
+    named = (node for path, node in common_lead_paths(leads).items() if last_path_part(path) in _OWNERS)
     owners = max(named, key=lambda node: node.filled, default=None)
-    found = {text_of(value) for value in owners.every()} - {None} if owners else set()
+    found = {text_of(value) for value in owners.all_lead_values()} - {None} if owners else set()
     return len(found) or None
 
 
@@ -214,10 +214,10 @@ def summarise_lead_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
-    kinds = Counter(value_kind(value, zone) for value in node.every())
-    texts = (value for value in node.every() if isinstance(value, str) and value_kind(value, zone) == "text")
+    kinds = Counter(value_kind(value, zone) for value in node.all_lead_values())
+    texts = (value for value in node.all_lead_values() if isinstance(value, str) and value_kind(value, zone) == "text")
     lengths = sorted(map(len, texts)) or [0]
-    longest = counted(lengths[-1], "character")
+    longest = plural(lengths[-1], "character")
     text = f"text, {longest}" if lengths[0] == lengths[-1] else f"text, {lengths[0]} to {longest}"
     return tuple(text if kind == "text" else kind for kind, _ in kinds.most_common(3)) or ("nothing",)
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.oplead.options import SinceOptions
 from connectors.records import Moment
-from connectors.text import counted
+from connectors.text import plural
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
 _MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of that
@@ -58,35 +58,35 @@ _TEXT_KEYS = ("label", "name", "value", "title", "code", "id")
 _LONG_NUMBER = 40
 
 
-def find(container: object, path: str) -> tuple[object, ...]:
+def values_at_path(container: object, path: str) -> tuple[object, ...]:
     """Return every non-empty value at a dotted path, in order, with lists flattened.
 
     A name matches exactly, or else ignoring case, `_` and `-` (`externalID` = `external_id`). A list along the path is
     read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by element.
     """
-    return tuple(value for value in _flat(raw(container, path)) if not is_empty(value))
+    return tuple(value for value in _flat(raw_values_at_path(container, path)) if not is_empty(value))
 
 
-def raw(container: object, path: str) -> tuple[object, ...]:
+def raw_values_at_path(container: object, path: str) -> tuple[object, ...]:
     """Return every value at a dotted path unchanged: lists whole, empty values included."""
     found: tuple[object, ...] = (container,)
     for name in path.split("."):
-        found = tuple(value for inside in found for value in _named(inside, name))
+        found = tuple(value for inside in found for value in _values_by_name(inside, name))
     return found
 
 
-def first(container: object, paths: Sequence[str]) -> object:
+def first_value_at_paths(container: object, paths: Sequence[str]) -> object:
     """Return the first non-empty value at the first path that has one, else None."""
     if isinstance(container, Mapping):  # most paths lead nowhere, which their first name tells
         names = {loosely_normalised_name(name) for name in container}
         paths = [path for path in paths if _asked(path.partition(".")[0]) in names]
-    return next((value for path in paths for value in find(container, path)), None)
+    return next((value for path in paths for value in values_at_path(container, path)), None)
 
 
 def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
     """Return a value as text: itself, a number's digits, `true` or `false`, or an object's label; else None."""
     if isinstance(value, Mapping):
-        inner = (text_of(one, keys) for key in keys for one in _named(value, key))
+        inner = (text_of(one, keys) for key in keys for one in _values_by_name(value, key))
         return next((text for text in inner if text is not None), None)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -100,7 +100,7 @@ def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
 
 def texts(container: object, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
     """Return every distinct text at any of the paths, in order."""
-    every = (text_of(value, keys) for path in paths for value in find(container, path))
+    every = (text_of(value, keys) for path in paths for value in values_at_path(container, path))
     return tuple(dict.fromkeys(text for text in every if text is not None))
 
 
@@ -114,17 +114,17 @@ def is_empty(value: object) -> bool:
 def shape(value: object) -> str:
     """Describe a value without revealing it: `text, 18 characters`."""
     if isinstance(value, str):
-        return f"text, {counted(len(value), 'character')}"
+        return f"text, {plural(len(value), 'character')}"
     if isinstance(value, Mapping):
-        return f"an object with {counted(len(value), 'name')}"
+        return f"an object with {plural(len(value), 'name')}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, bool) or value is None:
         return "nothing" if value is None else "true or false"
-    return f"a number, {counted(len(str(value)), 'character')}"
+    return f"a number, {plural(len(str(value)), 'character')}"
 
 
-def _named(container: object, name: str) -> Iterator[object]:
+def _values_by_name(container: object, name: str) -> Iterator[object]:
     if isinstance(container, Mapping) and name in container:
         yield container[name]
     elif isinstance(container, Mapping):
@@ -134,7 +134,7 @@ def _named(container: object, name: str) -> Iterator[object]:
             yield from _matching(pairs, name)
         else:
             for one in container:
-                yield from _named(one, name)
+                yield from _values_by_name(one, name)
 
 
 def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
@@ -148,8 +148,8 @@ def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
 
 
 def _pair(entry: Mapping[str, object]) -> tuple[str, object] | None:
-    names = (name for key in _NAME_KEYS for name in _named(entry, key) if isinstance(name, str))
-    name, values = next(names, None), tuple(_named(entry, "value"))
+    names = (name for key in _NAME_KEYS for name in _values_by_name(entry, key) if isinstance(name, str))
+    name, values = next(names, None), tuple(_values_by_name(entry, "value"))
     return (name, values[0]) if values and name is not None else None
 
 
@@ -246,7 +246,7 @@ def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
 
 def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
     """Return the start of the first time at the paths; None if there is none or it cannot be read."""
-    moment = read_moment_or_none(first(container, paths), zone)
+    moment = read_moment_or_none(first_value_at_paths(container, paths), zone)
     return None if moment is None else earliest_instant_of(moment, zone)
 
 

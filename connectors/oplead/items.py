@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import raw
+from connectors.oplead.fields import raw_values_at_path
 
 _ARRAYS = ("data", "items", "results", "leads", "content", "records", "value")
 _KEY = re.compile(r"[A-Za-z_@$][\w.:-]{0,40}", re.ASCII)
@@ -17,19 +17,19 @@ def find_lead_array(body: object, path: str | None) -> list[object]:
         Misconfigured: there is no such array, or more than one.
     """
     if path is not None:
-        candidates = list(raw(body, path))
+        candidates = list(raw_values_at_path(body, path))
     elif isinstance(body, list):
         candidates = [body]
     else:
         candidates = [
             *_under_usual_names(body),
-            *(one for inside in raw(body, "data") for one in _under_usual_names(inside)),
+            *(one for inside in raw_values_at_path(body, "data") for one in _under_usual_names(inside)),
         ]
     arrays = [value for value in candidates if isinstance(value, list)]
     if len(arrays) == 1:
         return arrays[0]
     where = f"at {path}" if path else "in the answer"
-    if not arrays and any(_is_keyed(value) for value in candidates):
+    if not arrays and any(_is_keyed_by_id(value) for value in candidates):
         raise Misconfigured(
             f"the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
             "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)"
@@ -41,10 +41,10 @@ def find_lead_array(body: object, path: str | None) -> list[object]:
 
 
 def _under_usual_names(body: object) -> list[object]:
-    return [value for name in _ARRAYS for value in raw(body, name)] if isinstance(body, Mapping) else []
+    return [value for name in _ARRAYS for value in raw_values_at_path(body, name)] if isinstance(body, Mapping) else []
 
 
-def _is_keyed(value: object) -> bool:
+def _is_keyed_by_id(value: object) -> bool:
     """Whether a value is an object of objects, each under a key that looks like an id."""
     return (
         isinstance(value, Mapping)

@@ -6,7 +6,7 @@ from datetime import datetime
 from heapq import nlargest
 
 from connectors.oplead.field_tree import common_lead_paths
-from connectors.oplead.fields import find
+from connectors.oplead.fields import values_at_path
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SeenInLeads
 
@@ -40,7 +40,7 @@ def newest(
     return [entry for _, _, entry in dated], head, list(tail)
 
 
-def page_of(read: Sequence[Lead | LeadId | UnreadableLead]) -> LeadPage:
+def build_lead_page(read: Sequence[Lead | LeadId | UnreadableLead]) -> LeadPage:
     """Return a page of what was read of each lead: only its id if it is known already."""
     return LeadPage(
         leads=tuple(one for one in read if isinstance(one, Lead)),
@@ -56,12 +56,12 @@ def newest_first(page: LeadPage) -> Sequence[Lead | UnreadableLead]:
     return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
 
 
-def seen_in(items: Sequence[object], leads: Sequence[Lead]) -> SeenInLeads:
+def collect_lead_contents(items: Sequence[object], leads: Sequence[Lead]) -> SeenInLeads:
     """Return what leads hold, as they came and as they were read."""
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history))]
     return SeenInLeads(
         leads=len(items),
         paths=list(common_lead_paths(items)),
         labels=list(filter(None, labels)),
-        filled=lambda path: sum(bool(find(item, path)) for item in items),
+        filled=lambda path: sum(bool(values_at_path(item, path)) for item in items),
     )

@@ -13,14 +13,14 @@ from connectors.contact import country_code_of, is_blank_country
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.fields import (
     earliest_instant_of,
-    find,
-    first,
-    raw,
+    first_value_at_paths,
+    raw_values_at_path,
     read_moment,
     read_moment_or_none,
     shape,
     text_of,
     texts,
+    values_at_path,
 )
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
@@ -72,7 +72,7 @@ class LeadParser:
             UnreadableLeadError: the id is missing or unusable.
         """
         try:
-            value = first(item, self.paths.id)
+            value = first_value_at_paths(item, self.paths.id)
         except RecursionError:
             raise UnreadableLeadError("it is nested too deeply") from None
         lead_id = as_lead_id(value)
@@ -82,8 +82,8 @@ class LeadParser:
 
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
-        label = clean_label(text_of(first(item, self.paths.status)))
-        at = read_moment_or_none(first(item, self.paths.status_at), self._zone)
+        label = clean_label(text_of(first_value_at_paths(item, self.paths.status)))
+        at = read_moment_or_none(first_value_at_paths(item, self.paths.status_at), self._zone)
         try:
             latest = max(self.status_changes(item), key=self._start, default=None)
         except UnreadableLeadError:
@@ -107,7 +107,7 @@ class LeadParser:
         if created_at is None:
             raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
         updated_at = self._moment(item, self.paths.updated_at, "updated_at")
-        label = clean_label(text_of(first(item, self.paths.status)))
+        label = clean_label(text_of(first_value_at_paths(item, self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
         utm = Utm(*(_text(item, paths) for paths in utm_paths))
         ids, problem = self._click_ids(item, utm.source)
@@ -134,15 +134,15 @@ class LeadParser:
             UnreadableLeadError: a time cannot be read, or there are too many entries.
         """
         histories = self.paths.history
-        path = next((path for path in histories if find(item, path)), None)
+        path = next((path for path in histories if values_at_path(item, path)), None)
         if path is None:
             return []
         # A general `history` also covers documents and calls: only entries that name a status count there.
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
         read = (
-            (clean_label(text_of(first(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
-            for entry in find(item, path)
-            if isinstance(entry, Mapping) and first(entry, names) is not None
+            (clean_label(text_of(first_value_at_paths(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
+            for entry in values_at_path(item, path)
+            if isinstance(entry, Mapping) and first_value_at_paths(entry, names) is not None
         )
         entries = [StatusEntry(label, at) for label, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
@@ -165,7 +165,7 @@ class LeadParser:
 
     def _moment(self, container: object, paths: tuple[str, ...], setting: str) -> Moment | None:
         try:
-            return read_moment(first(container, paths), self._zone)
+            return read_moment(first_value_at_paths(container, paths), self._zone)
         except ValueError as error:
             raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
 
@@ -178,7 +178,7 @@ class LeadParser:
         problems: list[str] = []
         for path in self.paths.click_id:
             label = path.rpartition(".")[2]
-            for value in raw(item, path):
+            for value in raw_values_at_path(item, path):
                 found, problem = read(value, label=label)
                 ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
                 problems.extend([problem] if problem else [])
@@ -214,7 +214,7 @@ def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
 
 def candidate_lead_objects(body: object) -> list[Mapping[str, object]]:
     """Return the objects that may be the lead: the response body and what it wraps as `data` or `lead`."""
-    inside = (body, *raw(body, "data"), *raw(body, "lead"))
+    inside = (body, *raw_values_at_path(body, "data"), *raw_values_at_path(body, "lead"))
     return [one for one in inside if isinstance(one, Mapping)]
 
 
@@ -222,7 +222,7 @@ def lead_among(
     objects: Iterable[Mapping[str, object]], lead_id: str, id_paths: Sequence[str]
 ) -> Mapping[str, object] | None:
     """Return the object that has the lead's id, else None."""
-    return next((one for one in objects if text_of(first(one, id_paths)) == lead_id), None)
+    return next((one for one in objects if text_of(first_value_at_paths(one, id_paths)) == lead_id), None)
 
 
 def _check_depth(item: Mapping[str, object]) -> None:
@@ -237,7 +237,11 @@ def _check_depth(item: Mapping[str, object]) -> None:
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:
     container, _, _ = path.rpartition(".")
-    return any(value is not None for value in raw(item, container)) if container else bool(raw(item, path))
+    return (
+        any(value is not None for value in raw_values_at_path(item, container))
+        if container
+        else bool(raw_values_at_path(item, path))
+    )
 
 
 def _text(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
@@ -262,7 +266,7 @@ def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
 
 def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:
     """Return the value at a path; distinct values are joined by ` | ` so that none passes for the only one."""
-    found = (value if isinstance(value, str | Decimal) else text_of(value) for value in find(item, path))
+    found = (value if isinstance(value, str | Decimal) else text_of(value) for value in values_at_path(item, path))
     values = dict.fromkeys(value for value in found if value is not None)
     if len(values) > 1:
         return " | ".join(map(str, values))

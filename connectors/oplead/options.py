@@ -61,7 +61,7 @@ _PEOPLE = ("", "contact.", "customer.")
 _PLACES = ("", "address.", "contact.", "contact.address.")
 
 
-def _under(parents: Paths, *names: str) -> Paths:
+def _append_path_names(parents: Paths, *names: str) -> Paths:
     return tuple(parent + name for parent in parents for name in names)
 
 
@@ -80,13 +80,17 @@ class FieldPaths:
     utm_source: Paths = ("utm_source", "leadData.utm_source", "tracking.utm_source")
     utm_medium: Paths = ("utm_medium", "leadData.utm_medium", "tracking.utm_medium")
     utm_campaign: Paths = ("utm_campaign", "leadData.utm_campaign", "tracking.utm_campaign")
-    email: Paths = (*_under(_PEOPLE, "email", "emails"), "ctc_email")
-    phone: Paths = (*_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"), "ctc_phone", "ctc_mobile")
-    first_name: Paths = (*_under(_PEOPLE, "firstname"), "ctc_firstname")
-    last_name: Paths = (*_under(_PEOPLE, "lastname"), "ctc_lastname")
-    postcode: Paths = (*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode")
-    city: Paths = (*_under(_PLACES, "city"), "ctc_city")
-    country: Paths = (*_under(_PLACES, "country"), "ctc_country")
+    email: Paths = (*_append_path_names(_PEOPLE, "email", "emails"), "ctc_email")
+    phone: Paths = (
+        *_append_path_names(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"),
+        "ctc_phone",
+        "ctc_mobile",
+    )
+    first_name: Paths = (*_append_path_names(_PEOPLE, "firstname"), "ctc_firstname")
+    last_name: Paths = (*_append_path_names(_PEOPLE, "lastname"), "ctc_lastname")
+    postcode: Paths = (*_append_path_names(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode")
+    city: Paths = (*_append_path_names(_PLACES, "city"), "ctc_city")
+    country: Paths = (*_append_path_names(_PLACES, "country"), "ctc_country")
     appointment_at: Paths = ()
 
 

@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, u
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first, raw, shape, text_of
+from connectors.oplead.fields import first_value_at_paths, raw_values_at_path, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
-from connectors.text import counted
+from connectors.text import plural
 
 NEXT_URLS = (
     *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),
@@ -101,7 +101,7 @@ class PageWalk:
     _is_resumed: bool = field(default=False, init=False)
 
     @property
-    def missing(self) -> int:
+    def missing_lead_count(self) -> int:
         """How many of the leads counted by the platform were not listed, once the end is reached.
 
         0 if unknown: the total is missing or varies, the list shifted, a change filter is set, or the walk was resumed.
@@ -116,7 +116,7 @@ class PageWalk:
         Raises:
             Misconfigured: clearly fewer leads were listed than the platform states.
         """
-        if self.missing * _TOLERATED > sum(self._totals[:1]):
+        if self.missing_lead_count * _TOLERATED > sum(self._totals[:1]):
             raise Misconfigured(
                 f"Oplead says that there are {self._totals[0]} leads, and lists {self._listed}: see oplead.pagination "
                 "(style, first_page, next, and total where another number is meant), and oplead.token, whose key may "
@@ -232,7 +232,7 @@ class PageWalk:
     def _total(self, answer: OpleadAnswer) -> int | None:
         if self.options.total_header is not None:
             return answer.totals.get(self.options.total_header)
-        value = _stated(answer.body, _TOTALS if self.options.total is None else (self.options.total,))
+        value = _stated_value(answer.body, _TOTALS if self.options.total is None else (self.options.total,))
         text = text_of(value) if isinstance(value, str | Decimal) else None
         return int(text) if text and _NUMBER.fullmatch(text) else None
 
@@ -249,31 +249,31 @@ class PageWalk:
             case "last_id":
                 return _after_last_id(marks)
             case "link_header":
-                following = self._linked(answer.next_link or None, answer)
+                following = self._position_from_link(answer.next_link or None, answer)
             case "next_url":
                 paths = self._next_paths(NEXT_URLS)
-                following = self._linked(_stated(answer.body, paths), answer)
+                following = self._position_from_link(_stated_value(answer.body, paths), answer)
             case "cursor":
                 paths = self._next_paths(CURSORS)
-                following = _cursor(_stated(answer.body, paths))
+                following = _cursor(_stated_value(answer.body, paths))
             case "auto":
                 paths = self._next_paths((*NEXT_URLS, *CURSORS))
-                following = self._self_described(answer)
+                following = self._stated_next_position(answer)
         if following is None:
             is_first = position.kind == "start" and (not self.changes or self.options.style == "auto")
             self._refuse_if_more(answer, len(marks), is_first=is_first, paths=paths)
         return following
 
-    def _self_described(self, answer: OpleadAnswer) -> PagePosition | None:
+    def _stated_next_position(self, answer: OpleadAnswer) -> PagePosition | None:
         """Return the next position if the response states it: a next URL, a Link header or a cursor."""
-        value = _stated(answer.body, self._next_paths(NEXT_URLS))
+        value = _stated_value(answer.body, self._next_paths(NEXT_URLS))
         if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
-            return self._linked(value, answer)
+            return self._position_from_link(value, answer)
         if value is not None and self.options.next is None:
             raise Misconfigured("the answer names a next page, but not by its address: write oplead.pagination.style")
         if answer.next_link:
-            return self._linked(answer.next_link, answer)
-        return _cursor(value if value is not None else _stated(answer.body, self._next_paths(CURSORS)))
+            return self._position_from_link(answer.next_link, answer)
+        return _cursor(value if value is not None else _stated_value(answer.body, self._next_paths(CURSORS)))
 
     def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
         return candidates if self.options.next is None else (self.options.next,)
@@ -283,9 +283,9 @@ class PageWalk:
         body, total, style = answer.body, self._total(answer), self.options.style
         if not isinstance(body, Mapping):
             may_be_cut = is_first and count in _PAGE_SIZES
-        elif first(body, _MORE) is True:
+        elif first_value_at_paths(body, _MORE) is True:
             may_be_cut = True
-        elif not is_first or any(raw(body, path) for path in paths):
+        elif not is_first or any(raw_values_at_path(body, path) for path in paths):
             may_be_cut = False  # a later page, or one whose next-page field is empty
         else:
             may_be_cut = count in _PAGE_SIZES if total is None else total > count
@@ -293,11 +293,11 @@ class PageWalk:
             written = style == "auto"
             way = "write oplead.pagination.style" if written else f"see oplead.pagination.style ({style}) and next"
             raise Misconfigured(
-                f"the list may be cut: {counted(count, 'entry', 'entries')}, and the answer does not say how to go on; "
+                f"the list may be cut: {plural(count, 'entry', 'entries')}, and the answer does not say how to go on; "
                 f"{way} (none, if these are all)"
             )
 
-    def _linked(self, value: object, answer: OpleadAnswer) -> PagePosition | None:
+    def _position_from_link(self, value: object, answer: OpleadAnswer) -> PagePosition | None:
         return None if value is None else self._target(_position_text(value), answer.url)
 
     def _target(self, written: str, base: str) -> PagePosition:
@@ -326,9 +326,9 @@ def lacks_id(mark: str) -> bool:
     return mark.startswith(_WITHOUT_ID)
 
 
-def _stated(body: object, paths: Sequence[str]) -> object:
+def _stated_value(body: object, paths: Sequence[str]) -> object:
     """Return the first value at the paths of a response; `false` counts as none."""
-    value = first(body, paths) if isinstance(body, Mapping) else None
+    value = first_value_at_paths(body, paths) if isinstance(body, Mapping) else None
     return None if value is False else value
 
 
@@ -338,7 +338,7 @@ def _after_last_id(marks: Sequence[str]) -> PagePosition | None:
         return None
     last = next((mark for mark in reversed(marks) if not lacks_id(mark)), None)
     if last is None:
-        raise Misconfigured(f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id")
+        raise Misconfigured(f"no id to go on after, on a page of {plural(len(marks), 'lead')}: see oplead.fields.id")
     return PagePosition("cursor", last)
 
 

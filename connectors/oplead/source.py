@@ -10,9 +10,9 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import count_lead_owners
-from connectors.oplead.fields import first, first_instant, shape, since_query
+from connectors.oplead.fields import first_instant, first_value_at_paths, shape, since_query
 from connectors.oplead.items import find_lead_array
-from connectors.oplead.latest import newest, newest_first, page_of, seen_in
+from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
 from connectors.oplead.lead_parser import (
     LeadParser,
     UnreadableLeadError,
@@ -86,7 +86,7 @@ class OpleadSource:
             items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
             page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
             if following is None:
-                yield replace(page, missing=walk.missing)
+                yield replace(page, missing=walk.missing_lead_count)
             else:
                 yield replace(page, resume=following.resume_token)
                 if self.is_budget_spent:
@@ -107,7 +107,7 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        self.seen = replace(seen_in(shown, page.leads), owners=count_lead_owners(shown))
+        self.seen = replace(collect_lead_contents(shown, page.leads), owners=count_lead_owners(shown))
         return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
@@ -152,10 +152,12 @@ class OpleadSource:
         entries = [self._entry(item, is_known, hint) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         with closing(self._detail_pages(bare)) as pages:
-            read = [self._complete(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries]
-        return page_of([self._dated(one, item) for one, item in zip(read, items, strict=True)])
+            read = [
+                self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
+            ]
+        return build_lead_page([self._add_creation_time(one, item) for one, item in zip(read, items, strict=True)])
 
-    def _dated(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
+    def _add_creation_time(self, one: Lead | LeadId | UnreadableLead, item: object) -> Lead | LeadId | UnreadableLead:
         """Add to a lead that cannot be read when it was created, as far as its list entry says."""
         if not isinstance(one, UnreadableLead):
             return one
@@ -176,17 +178,19 @@ class OpleadSource:
         needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry))
         return _ListEntry(entry, lead_id, digest, needs_details)
 
-    def _complete(self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]) -> Lead | UnreadableLead:
+    def _parse_list_entry(
+        self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]
+    ) -> Lead | UnreadableLead:
         """Parse an entry, merged with the next of `pages` if it needs details."""
         item = entry.item
         if entry.needs_details:
-            details = self._listed(*next(pages))
+            details = self._detail_page_or_unreadable(*next(pages))
             if isinstance(details, UnreadableLead):
                 return details
             item = {**item, **details}
         return self._parsed(item, entry.id, entry.digest)
 
-    def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
+    def _detail_page_or_unreadable(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
         """Return a listed lead's detail page, or why it is unreadable; raise if too many in a row do not exist."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
@@ -213,7 +217,7 @@ class OpleadSource:
                 try:
                     page = self._detail_page(lead_id, answer)
                 except (Transient, OpleadRefused, TooLarge, _NoLeadError) as error:
-                    if last_failure is type(error) or _is_platforms_own(error):
+                    if last_failure is type(error) or _is_platform_wide_failure(error):
                         raise
                     self._last_failure = type(error)
                     page = UnreadableLead(lead_id, f"its own page fails ({error})")
@@ -221,7 +225,7 @@ class OpleadSource:
 
     def _detail_page(self, lead_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _DetailPage:
         try:
-            return self._unwrapped(answer().body, lead_id)
+            return self._find_lead_in_body(answer().body, lead_id)
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
         except RecursionError:
@@ -231,14 +235,14 @@ class OpleadSource:
                 return None
             raise
 
-    def _unwrapped(self, body: object, lead_id: LeadId) -> Mapping[str, object] | SubstituteLead:
+    def _find_lead_in_body(self, body: object, lead_id: LeadId) -> Mapping[str, object] | SubstituteLead:
         """Return the object with the lead's id, the body or what it wraps; else the other lead found there.
 
         Raises:
             UnreadableLeadError: the only id there is unusable.
             _NoLeadError: nothing there has an id.
         """
-        named = [one for one in candidate_lead_objects(body) if first(one, self._id_paths) is not None]
+        named = [one for one in candidate_lead_objects(body) if first_value_at_paths(one, self._id_paths) is not None]
         if not named:
             raise _NoLeadError(
                 f"lead {lead_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"
@@ -254,6 +258,6 @@ class OpleadSource:
             return UnreadableLead(lead_id, str(error))
 
 
-def _is_platforms_own(failure: Exception) -> bool:
+def _is_platform_wide_failure(failure: Exception) -> bool:
     """Whether a failure cannot be one page's: nobody answers, or a delay is asked for."""
     return isinstance(failure, Unreachable) or (isinstance(failure, Transient) and bool(failure.retry_after))

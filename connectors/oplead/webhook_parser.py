@@ -15,14 +15,14 @@ from typing import assert_never
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead.field_tree import common_lead_paths, normalise, summarise_lead_paths
 from connectors.oplead.fields import (
-    find,
-    first,
+    first_value_at_paths,
     loosely_normalised_name,
-    raw,
+    raw_values_at_path,
     read_json,
     read_moment_or_none,
     shape,
     text_of,
+    values_at_path,
 )
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
@@ -91,11 +91,11 @@ class _Event:
 
     def first(self, paths: Sequence[str]) -> object:
         """Return the first value at any of the paths."""
-        return next((value for scope in self.scopes if (value := first(scope, paths)) is not None), None)
+        return next((value for scope in self.scopes if (value := first_value_at_paths(scope, paths)) is not None), None)
 
     def has(self, paths: Sequence[str]) -> bool:
         """Whether any of the paths is there, even with an empty value."""
-        return any(raw(scope, path) for scope in self.scopes for path in paths)
+        return any(raw_values_at_path(scope, path) for scope in self.scopes for path in paths)
 
 
 class WebhookParser:
@@ -134,11 +134,15 @@ class WebhookParser:
             )
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None
-        scopes = _scopes(content, self._paths.lead)
-        name = first(content, self._paths.event)
+        scopes = _objects_to_search(content, self._paths.lead)
+        name = first_value_at_paths(content, self._paths.event)
         event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
-        own_at = None if event.is_bare_lead else read_moment_or_none(first(content, self._paths.at), self._zone)
-        own_id = None if event.is_bare_lead else text_of(first(content, self._paths.event_id))
+        own_at = (
+            None
+            if event.is_bare_lead
+            else read_moment_or_none(first_value_at_paths(content, self._paths.at), self._zone)
+        )
+        own_id = None if event.is_bare_lead else text_of(first_value_at_paths(content, self._paths.event_id))
         read = self._read(event, own_at)
         digest = canonical if own_id is None else _digest(own_id, read)
         return ReceivedEvent(read, received_at, digest, is_unique=own_id is not None or _is_dated(read, own_at))
@@ -187,11 +191,11 @@ class WebhookParser:
     def _lead_id(self, event: _Event) -> LeadId | None:
         """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
         own_paths = self._leads.paths.id
-        own = _id_in(first(event.lead, own_paths), is_certain=own_paths != CANDIDATES.id)
+        own = _id_in(first_value_at_paths(event.lead, own_paths), is_certain=own_paths != CANDIDATES.id)
         if event.is_bare_lead:
             return own
         paths = self._paths.lead_id or _LEAD_ID
-        places = ((path, value) for scope in event.scopes for path in paths for value in find(scope, path))
+        places = ((path, value) for scope in event.scopes for path in paths for value in values_at_path(scope, path))
         ids = ((path, _id_in(value, is_certain=self._paths.lead_id is not None)) for path, value in places)
         path, named = next(((path, one) for path, one in ids if one), (None, None))
         if named is None or own is None or named == own or self._paths.lead_id:
@@ -213,7 +217,7 @@ class WebhookParser:
     def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
         match kind:
             case EventKind.NEW_LEAD:
-                return read_moment_or_none(first(event.lead, self._leads.paths.created_at), self._zone)
+                return read_moment_or_none(first_value_at_paths(event.lead, self._leads.paths.created_at), self._zone)
             case EventKind.STATUS_CHANGE:
                 return label_at
             case EventKind.APPOINTMENT:
@@ -241,8 +245,8 @@ def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
     return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
 
 
-def _scopes(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
-    inside = (value for path in paths for value in raw(content, path) if isinstance(value, Mapping))
+def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
+    inside = (value for path in paths for value in raw_values_at_path(content, path) if isinstance(value, Mapping))
     return (*inside, content)
 
 

@@ -68,11 +68,11 @@ class VirtualClock:
             self._now = to.astimezone(UTC)
             self._wake()
 
-    def closed(self, connection: socket.socket) -> None:
+    def unregister_connection(self, connection: socket.socket) -> None:
         """Unregister a closed connection."""
         with self._lock:
             if self._callers.pop(connection, None) is not None:
-                self._move()
+                self._jump_to_next_wakeup()
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the clock server."""
@@ -113,7 +113,7 @@ class VirtualClock:
                     return json_response(409, {"error": "register this connection first"})
                 caller.until, caller.waker = asked.until.astimezone(UTC), waker
                 self._wake()
-                self._move()
+                self._jump_to_next_wakeup()
             in_time = self._wait(woken, connection, asked.within or self._patience)
             with self._lock:
                 caller.until = caller.waker = None
@@ -131,7 +131,7 @@ class VirtualClock:
             selector.register(connection, selectors.EVENT_READ)
             return any(key.fileobj is woken for key, _ in selector.select(patience))
 
-    def _move(self) -> None:
+    def _jump_to_next_wakeup(self) -> None:
         """Once every caller sleeps, jump to the earliest wake-up time. The lock is held."""
         times = [caller.until for caller in self._callers.values()]
         asleep = [time for time in times if time is not None]

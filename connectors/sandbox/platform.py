@@ -94,7 +94,7 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def take(self, server: str, path: str) -> PlannedFault | None:
+    def take_matching_fault(self, server: str, path: str) -> PlannedFault | None:
         """Return the fault that hits this request, if any, and use up one of its requests."""
         with self._lock:
             for index, fault in enumerate(self._faults):
@@ -142,15 +142,15 @@ class Platform(ABC):
         self._positions = switches
         self._now = now
 
-    def settled(self) -> datetime:
+    def process_due_work(self) -> datetime:
         """Process everything that is due and return the current time. The lock is held."""
         return self._now()
 
-    def switch(self, name: str, value: object) -> None:
+    def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         require_position(self._positions, name, value)
         with self.lock:
-            self.settled()
+            self.process_due_work()
             self.switches[name] = value
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
@@ -160,21 +160,25 @@ class Platform(ABC):
         """
         planted = from_json(dict[str, self.ruling_type], rulings)  # type: ignore[name-defined]  # a type only at run time
         with self.lock:
-            self.settled()
+            self.process_due_work()
             self.rulings.update(planted)
 
     @abstractmethod
-    def book(self) -> list[dict[str, object]]:
+    def counted_conversions_json(self) -> list[dict[str, object]]:
         """Return everything counted so far, in order of first acceptance, as JSON."""
 
-    def note(self, at: datetime, **refusal: object) -> None:
+    def record_refusal(self, at: datetime, **refusal: object) -> None:
         """Record a refusal for the control page."""
         self.refused.append({"at": at.isoformat(), **refusal})
 
     def state(self) -> dict[str, object]:
         """Return the current counters, book and recent refusals as JSON."""
         with self.lock:
-            return {"book": self.book(), "requests": dict(self.counts), "refused": list(self.refused)}
+            return {
+                "book": self.counted_conversions_json(),
+                "requests": dict(self.counts),
+                "refused": list(self.refused),
+            }
 
     def dump(self) -> dict[str, Any]:
         """Return the platform's own state as JSON."""
@@ -183,7 +187,7 @@ class Platform(ABC):
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         for name, value in dumped["switches"].items():
-            self.switch(name, value)
+            self.set_switch(name, value)
         self.rulings.clear()
         self.plant_rulings(dumped["rulings"])
         self.counts = Counter(dumped["counts"])

@@ -131,7 +131,7 @@ class Sandbox:
         self.stop()
 
     @contextmanager
-    def delivering(self, every: float = 1.0) -> Iterator[None]:
+    def deliver_webhooks_periodically(self, every: float = 1.0) -> Iterator[None]:
         """Deliver webhooks as they fall due, looking every so many real seconds, while the block runs."""
         over = Event()
 
@@ -191,11 +191,11 @@ class Sandbox:
             "oplead": (self.oplead.handle, generic_failure),
             "oplead_form": (self.oplead_form.handle, generic_failure),
             "oauth": (self.oauth.handle, generic_failure),
-            "data_manager": (self.data_manager.handle, data_manager_wire.failed),
+            "data_manager": (self.data_manager.handle, data_manager_wire.server_failure_response),
             "meta": (self.meta.handle, wire.failed_response),
             "control": (refuse_foreign_pages(self.control.handle), generic_failure),
         }
-        faults, now, closed = self.faults, self.clock.now, self.clock.closed
+        faults, now, closed = self.faults, self.clock.now, self.clock.unregister_connection
         served = {
             name: Server(name, handler, faults, now, closed=closed, failed=failed, port=ports.get(name, 0))
             for name, (handler, failed) in handlers.items()
@@ -239,18 +239,20 @@ class SandboxControlApi:
             ("GET", "page.json"): lambda _: self._page(),
             ("GET", "state.json"): lambda _: self.state(),
             ("GET", "requests.json"): lambda _: {name: server.log.dump() for name, server in sandbox.servers.items()},
-            ("POST", "faults"): lambda request: self._plant_fault(from_json(PlannedFault, _object(request))),
+            ("POST", "faults"): lambda request: self._plant_fault(
+                from_json(PlannedFault, _require_json_object(request))
+            ),
             ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
-            ("POST", "switches"): lambda request: self._switch(_object(request)),
+            ("POST", "switches"): lambda request: self._switch(_require_json_object(request)),
             ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(
-                from_json(LeadAccident, _object(request))
+                from_json(LeadAccident, _require_json_object(request))
             ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
-            ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
+            ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _require_json_object(request)),
             ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),
             ("POST", "webhooks"): self._deliver,
-            ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_object(request)),
-            ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
+            ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_require_json_object(request)),
+            ("POST", "rulings"): lambda request: self._plant_rulings(_require_json_object(request)),
         }
         return dispatch(routes, request, request.path.removeprefix("/").partition("/")[0])
 
@@ -274,7 +276,10 @@ class SandboxControlApi:
     def _page(self) -> dict[str, object]:
         """Return the state, the lead behind each conversion by conversion id, and the names of Google's actions."""
         sandbox = self._sandbox
-        known_by = {**sandbox.data_manager.known_by(), **sandbox.meta.known_by()}
+        known_by = {
+            **sandbox.data_manager.identifiers_by_conversion_id(),
+            **sandbox.meta.identifiers_by_conversion_id(),
+        }
         leads = lead_by_conversion_id(known_by, sandbox.oplead.leads())
         return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
 
@@ -293,7 +298,7 @@ class SandboxControlApi:
             owner = next((each for each in self._switched if name in each.switches), None)
             if owner is None:
                 raise ValueError(f"there is no switch {name!r}")
-            owner.switch(name, value)
+            owner.set_switch(name, value)
 
     def _plant_rulings(self, document: Mapping[str, object]) -> None:
         """Plant verdicts by key; those nested under a platform's name go to it, all others to the Data Manager.
@@ -316,7 +321,7 @@ def _lead_id(request: WireRequest) -> str:
     return unquote(lead_id)
 
 
-def _object(request: WireRequest) -> dict[str, object]:
+def _require_json_object(request: WireRequest) -> dict[str, object]:
     document = request.json()
     if not isinstance(document, dict):
         raise ValueError("the body is a JSON object")  # noqa: TRY004 - one answer for every bad body
@@ -325,7 +330,7 @@ def _object(request: WireRequest) -> dict[str, object]:
 
 def lead_by_conversion_id(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
     """Map each conversion id to the lead that shares a click id or hash with it; omit conversions without one."""
-    by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
+    by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _lead_identifiers(lead)}
     behind = {}
     for key, ids in known_by.items():
         marks = (mark for each in ids for mark in (each, each.rpartition(".")[2]))  # for Meta's fb.1.TIME.CLICK
@@ -334,7 +339,7 @@ def lead_by_conversion_id(known_by: Mapping[str, Iterable[str]], leads: Mapping[
     return behind
 
 
-def _marks(document: object) -> Iterator[str]:
+def _lead_identifiers(document: object) -> Iterator[str]:
     """Yield what identifies a lead: every word in its text fields, and its e-mail addresses hashed."""
     match document:
         case str() if "@" in document:
@@ -343,7 +348,7 @@ def _marks(document: object) -> Iterator[str]:
             yield from filter(None, re.split(r"[^A-Za-z0-9_-]+", str(document)))
         case dict():
             for value in document.values():
-                yield from _marks(value)
+                yield from _lead_identifiers(value)
         case list():
             for value in document:
-                yield from _marks(value)
+                yield from _lead_identifiers(value)

@@ -258,7 +258,7 @@ class _Connection(BaseHTTPRequestHandler):
         if request is None:
             return
         server = self._server
-        fault = server.faults.take(server.name, request.path)
+        fault = server.faults.take_matching_fault(server.name, request.path)
         response = self._respond(request, fault)
         status = response.status if response else None
         kind = fault.kind if fault else None
@@ -294,10 +294,10 @@ class _Connection(BaseHTTPRequestHandler):
         if fault.kind in (FaultKind.HANG, FaultKind.CUT_BEFORE):
             return None
         if fault.kind in (FaultKind.STATUS, FaultKind.HTML):
-            return _planted(fault, self._server.failed)
+            return _planted_fault_response(fault, self._server.failed)
         response = self._handle(request)
         if fault.kind is FaultKind.FAILED_AFTER:
-            return _planted(fault, self._server.failed)
+            return _planted_fault_response(fault, self._server.failed)
         if fault.kind is FaultKind.TRUNCATED:
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
@@ -334,7 +334,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Do nothing: the server has its own log."""
 
 
-def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
+def _planted_fault_response(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
     """Return the response of a `status`, `html` or `failed_after` fault."""
     body = fault.body.encode()
     match fault.kind:
@@ -357,10 +357,10 @@ def refuse_foreign_pages(handler: Handler) -> Handler:
     (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
     foreign = json_response(403, {"error": "only the sandbox's own page, and what is no browser, may ask this"})
-    return lambda request: handler(request) if _is_own(request) else foreign
+    return lambda request: handler(request) if _is_own_page_request(request) else foreign
 
 
-def _is_own(request: WireRequest) -> bool:
+def _is_own_page_request(request: WireRequest) -> bool:
     host = request.headers.get("host", "localhost")
     try:
         name = urlsplit(f"//{host}").hostname

@@ -90,10 +90,10 @@ def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     for scope, excess in summary.held.items():
         yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
     for found in facts.destinations:
-        yield from _unsettled(found, when)
+        yield from _find_outcome_incidents(found, when)
         # The number of corrections in a night, and how they fare, predict nothing about the next night.
         if not found.scope.corrections:
-            yield from _unusual(found, facts, when)
+            yield from _find_unusual_night_numbers(found, facts, when)
     for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
     for version in sorted(facts.versions, key=lambda each: each.name):
@@ -120,7 +120,7 @@ def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
 
-def _unsettled(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident]:
+def _find_outcome_incidents(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
         values: Mapping[str, object] = {"count": found.in_doubt, "asks": found.asks_a_human}
@@ -138,7 +138,7 @@ def _unsettled(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident
         yield Incident(IncidentId(IncidentKind.REJECTED, found.scope), values)
 
 
-def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
+def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
     is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
     if acceptance is not None and is_enough and acceptance - tonight.acceptance_rate >= drop:

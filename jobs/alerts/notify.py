@@ -135,19 +135,19 @@ def gather_facts(
         now=now,
         zone=book.zone,
         summary=summary,
-        reached=frozenset(_reached(session, ledger)),
-        configured=frozenset(_configured(book, sinks)),
+        reached=frozenset(_reached_destination_scopes(session, ledger)),
+        configured=frozenset(_configured_destination_scopes(book, sinks)),
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
-        waiting=_waiting(session, ledger, book, {*summary.held, *summary.stopped}),
+        waiting=_blocked_expiry_times(session, ledger, book, {*summary.held, *summary.stopped}),
         begun=tuple(tonight),
         let_in=frozenset(
-            queries.pairs_with_deliveries(session, ledger.account, _filtered_out_before(session, ledger.account))
+            queries.pairs_with_deliveries(session, ledger.account, _recorded_filter_incidents(session, ledger.account))
         ),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
     )
 
 
-def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]:
+def _recorded_filter_incidents(session: Session, account: str) -> set[tuple[str, str]]:
     """Return conversions and destinations recorded as excluding every lead; `let_in` is only queried for these."""
     return {
         (cause.about.about[0], cause.about.about[1])
@@ -181,7 +181,7 @@ def _destinations(
             )
 
 
-def _configured(book: Rulebook, sinks: Sinks) -> Iterator[DestinationScope]:
+def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[DestinationScope]:
     """Yield each destination and action, and the same for corrections if it has any."""
     for destination in sinks:
         yield DestinationScope(destination)
@@ -192,14 +192,14 @@ def _configured(book: Rulebook, sinks: Sinks) -> Iterator[DestinationScope]:
                 yield DestinationScope(destination, corrections=True, action=route.target.action)
 
 
-def _reached(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
+def _reached_destination_scopes(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
     for kind in KINDS:
         for destination, action in incidents.reached_destinations(session, ledger, kind):
             scope = DestinationScope(DestinationId(destination), kind is Adjustment)
             yield from (scope, replace(scope, action=action))
 
 
-def _waiting(
+def _blocked_expiry_times(
     session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[DestinationScope]
 ) -> dict[DestinationScope, list[datetime]]:
     """Return when what waits in blocked scopes expires, each delivery in one scope."""

@@ -68,8 +68,8 @@ def review_run(
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
-        labels=_as_written(session, ledger.account, (each for each in unknown if each[0] in new)),
-        labels_before=_as_written(session, ledger.account, (each for each in unknown if each[0] not in new)),
+        labels=_respell_label_counts(session, ledger.account, (each for each in unknown if each[0] in new)),
+        labels_before=_respell_label_counts(session, ledger.account, (each for each in unknown if each[0] not in new)),
     )
 
 
@@ -77,7 +77,7 @@ def _anomalies_tonight(
     session: Session, ledger: Ledger, book: Rulebook, planned: PlanningResult, *, now: datetime
 ) -> list[Anomaly]:
     let_in = queries.pairs_with_deliveries(session, ledger.account, planned.filtered_out)
-    return _each_once(
+    return _deduplicate_anomalies(
         [
             *find_anomalies(session, book, run=ledger.run, now=now),
             *filters_excluding_all_leads(planned.filtered_out, let_in),
@@ -99,7 +99,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
     yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
-    yield from collapsed_share(
+    yield from click_share_drop_anomaly(
         queries.click_id_share(session, account, (recent, now)),
         queries.click_id_share(session, account, (before, recent)),
     )
@@ -109,19 +109,19 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
     """Return the anomalies on record now, one message per cause."""
     book = withhold_missing_amounts(session, book)
-    return [each.message for each in _each_once(find_anomalies(session, book, run=run, now=now))]
+    return [each.message for each in _deduplicate_anomalies(find_anomalies(session, book, run=run, now=now))]
 
 
-def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
+def _deduplicate_anomalies(found: Iterable[Anomaly]) -> list[Anomaly]:
     return list({each.cause: each for each in found}.values())
 
 
 def unknown_labels(session: Session, account: str, known: Collection[str]) -> list[LabelCount]:
     """Return labels that leads have now and no setting names, except names replaced by a rename."""
-    return _as_written(session, account, _unknown(session, account, known))
+    return _respell_label_counts(session, account, _unknown(session, account, known))
 
 
-def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> list[LabelCount]:
+def _respell_label_counts(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> list[LabelCount]:
     return [
         LabelCount(status_labels.oplead_spelling(session, account, label), leads, clicks)
         for label, leads, clicks in found
@@ -155,7 +155,7 @@ _RENAMED = {
 
 
 @dataclass(slots=True)
-class _Qualified:
+class _QualifiedCounts:
     """Counts of what qualified for one destination: there may be too many conversions to keep."""
 
     count: int = 0
@@ -164,8 +164,8 @@ class _Qualified:
     """Conversions stopped since the last one that could be sent."""
 
 
-def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
-    found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
+def _count_qualified_by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _QualifiedCounts]:
+    found: defaultdict[str, _QualifiedCounts] = defaultdict(_QualifiedCounts)
     for one in begun:
         here = found[one.destination]
         here.count += 1
@@ -184,14 +184,14 @@ def blocked_conversion_anomalies(
         tonight: what qualified tonight, in order.
         before: what qualified on earlier nights, oldest first; only consumed if something is stopped tonight.
     """
-    ours = _by_destination(tonight)
+    ours = _count_qualified_by_destination(tonight)
     if not any(here.stopped for here in ours.values()):
         return
-    earlier = _by_destination(before)
+    earlier = _count_qualified_by_destination(before)
     nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
     found: dict[tuple[Reason, MessageId], list[Message]] = {}
     for place, here in sorted(ours.items()):
-        stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
+        stop = _main_blocking_reason(here, earlier[place], nothing_goes=nothing_goes)
         if stop is not None:
             values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
             found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
@@ -203,7 +203,9 @@ def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **
     return Anomaly(AnomalyIdentity(kind, tuple(about.values())), Message(message, {**about, **values}))
 
 
-def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
+def _main_blocking_reason(
+    here: _QualifiedCounts, earlier: _QualifiedCounts, *, nothing_goes: bool
+) -> tuple[Reason, MessageId] | None:
     """Return the reason that stops one destination's conversions, and whether it stops all of them or half.
 
     All of one destination's leads on a night may have come without an ad while another destination gets its own, so
@@ -261,29 +263,29 @@ def empty_fields(
             (wanted.ad_personalization, {lead.ad_personalization for lead in latest}),
         ):
             if signal and answers == {ConsentAnswer.MISSING}:
-                yield _field(signal.path, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
+                yield _make_field_anomaly(signal.path, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
         for path in sorted(wanted.where):
             if not any(path in lead.where for lead in latest):
-                yield _field(path, MessageId.WHERE_EMPTY, FEWEST_LEADS)
+                yield _make_field_anomaly(path, MessageId.WHERE_EMPTY, FEWEST_LEADS)
             # Unlisted values are kept only as a shape.
             elif all(lead.where.get(path, "<").startswith("<") for lead in newest):
-                yield _field(path, MessageId.WHERE_UNLISTED, len(newest))
+                yield _make_field_anomaly(path, MessageId.WHERE_UNLISTED, len(newest))
     sold = entered[:FEWEST_LEADS]
     for path in sorted(wanted.amounts):
         if path in never_seen:
-            yield _field(path, MessageId.AMOUNT_NEVER_SEEN)
+            yield _make_field_anomaly(path, MessageId.AMOUNT_NEVER_SEEN)
         elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
-            yield _field(path, MessageId.AMOUNT_EMPTY, len(sold))
+            yield _make_field_anomaly(path, MessageId.AMOUNT_EMPTY, len(sold))
 
 
-def _field(path: str, message: MessageId, count: int = 0) -> Anomaly:
+def _make_field_anomaly(path: str, message: MessageId, count: int = 0) -> Anomaly:
     return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
 
 
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────
 
 
-def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:
+def click_share_drop_anomaly(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:
     """Yield an anomaly if the share of leads with a click id fell below a third of what it was."""
     if min(recent.leads, before.leads) < FEWEST_LEADS:
         return
@@ -325,17 +327,17 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
         by_kind.setdefault(kind, []).append(value)
     for kind, values in sorted(by_kind.items()):
         about = {"kind": kind}
-        if cut := _cut(values):
+        if cut := _count_truncated_ids(values):
             damaged, count, length = cut
             message = MessageId.CLICK_IDS_CUT
             yield _anomaly(AnomalyKind.CLICK_IDS_CUT, message, about, damaged=damaged, count=count, length=length)
-        if lowered := _lowered(values) if kind in _WITH_CAPITALS else None:
+        if lowered := _count_lowercased_ids(values) if kind in _WITH_CAPITALS else None:
             damaged, count = lowered
             message = MessageId.CLICK_IDS_LOWERED
             yield _anomaly(AnomalyKind.CLICK_IDS_LOWERED, message, about, damaged=damaged, count=count)
 
 
-def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
+def _count_truncated_ids(values: Sequence[str]) -> tuple[int, int, int] | None:
     """Return how many ids look truncated, out of how many, and their length; None if none do."""
     if len(values) < FEWEST_LEADS:
         return None
@@ -355,7 +357,7 @@ def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
     return None
 
 
-def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
+def _count_lowercased_ids(values: Sequence[str]) -> tuple[int, int] | None:
     """Return how many ids are lowercased, out of how many; None unless half of all or all of the newest are."""
     small = [any(map(str.isalpha, value)) and value == value.lower() for value in values]
     if len(small) >= FEWEST_LEADS and 2 * sum(small) >= len(small):

@@ -28,7 +28,7 @@ class AccountFile:
     """Why it cannot run beside the other accounts."""
 
     @property
-    def valid(self) -> ValidSettings:
+    def valid_settings(self) -> ValidSettings:
         """The settings, with the notes on them.
 
         Raises:
@@ -41,7 +41,7 @@ class AccountFile:
     @property
     def settings(self) -> Settings:
         """The settings; raises as `valid` does."""
-        return self.valid.settings
+        return self.valid_settings.settings
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ def open_accounts(
     """
     accounts = [AccountFile(file, load(file, environ, secrets=secrets)) for file in files]
     log_env_files(each.loaded.env_file for each in accounts)
-    return [replace(each, clash=clash_of(each, accounts)) for each in accounts]
+    return [replace(each, clash=account_conflict(each, accounts)) for each in accounts]
 
 
 def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
@@ -99,7 +99,7 @@ def problems_of(invalid: InvalidSettings) -> str:
     return "\n".join(map(str, invalid.problems))
 
 
-def clash_of(one: AccountFile, others: Iterable[AccountFile]) -> str:
+def account_conflict(one: AccountFile, others: Iterable[AccountFile]) -> str:
     """Return why an account cannot run beside the others, or nothing; `others` may include the account itself."""
     for other in others:
         if other is one or not isinstance(one.loaded, ValidSettings) or not isinstance(other.loaded, ValidSettings):
@@ -113,7 +113,7 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
     """Return what two accounts share and would overwrite, or None."""
     if one.account == other.account:
         return f"account {one.account!r}, which needs a name of its own in each"
-    if state_of(one).resolve() == state_of(other).resolve():
+    if account_state_path(one).resolve() == account_state_path(other).resolve():
         return "the same `state:`; write another in one of them"
     if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
         return "the same `metrics:`; write another in one of them"
@@ -137,13 +137,13 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def heading_of(settings: Settings, file: Path) -> AccountPresentation:
+def presentation_of_account(settings: Settings, file: Path) -> AccountPresentation:
     """Return what reports need to present the results of the account that `file` describes."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
     return AccountPresentation(settings.account, settings.zone, settings.currency, names, file)
 
 
-def state_of(settings: Settings) -> Path:
+def account_state_path(settings: Settings) -> Path:
     """Return the path of the account's state."""
     if settings.state is None:
         raise ValueError("settings read from a file always name their state")

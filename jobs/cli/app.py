@@ -65,7 +65,7 @@ app = typer.Typer(
 app.add_typer(oplead.app)
 
 
-class _UnfailingFile(FileIO):
+class _FileIgnoringWriteErrors(FileIO):
     """A file on which every write succeeds; output that cannot be written is dropped."""
 
     lost: int | None = None
@@ -99,9 +99,9 @@ def main() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)
-    results = _UnfailingFile(_STDOUT, "w", closefd=False)
+    results = _FileIgnoringWriteErrors(_STDOUT, "w", closefd=False)
     sys.stdout = results.as_text(sys.stdout)
-    sys.stderr = _UnfailingFile(_STDERR, "w", closefd=False).as_text(sys.stderr)
+    sys.stderr = _FileIgnoringWriteErrors(_STDERR, "w", closefd=False).as_text(sys.stderr)
     try:
         app()
     finally:
@@ -120,7 +120,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
 
 
 @app.callback()
-def _everywhere(
+def _global_options(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
@@ -159,7 +159,7 @@ def run(
     from jobs.cli.session import RunOptions  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
 
-    waits = _span(wait)
+    waits = _parse_wait_option(wait)
     if dry_run and validate_only:
         raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
     if (dry_run or validate_only) and waits:
@@ -173,7 +173,7 @@ def run(
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
-def _span(text: str) -> timedelta:
+def _parse_wait_option(text: str) -> timedelta:
     from jobs.settings.types import Span, parse_as_type  # noqa: PLC0415
 
     try:
@@ -445,14 +445,14 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.sandbox import build_cast, print_rules, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import build_invented_leads_spec, print_rules, serve  # noqa: PLC0415
 
     if rules:
         return print_rules()
     if out is None:
         raise typer.BadParameter("write where the sandbox is kept: --out DIR", param_hint="--out")
     try:
-        cast = build_cast(seed, leads, shape)
+        cast = build_invented_leads_spec(seed, leads, shape)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--shape") from None
     return serve(out, cast, google_transport)
@@ -471,7 +471,7 @@ def demo(
 
     Invented leads, a simulated Oplead, Google and Meta, and everything going wrong that can; no account is needed.
     """
-    from jobs.cli.demo.play import play  # noqa: PLC0415
-    from jobs.cli.demo.sandbox import Cast  # noqa: PLC0415
+    from jobs.cli.demo.play import play_demo  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import InventedLeadsSpec  # noqa: PLC0415
 
-    return play(keep, Cast(seed, leads), nights, google_transport)
+    return play_demo(keep, InventedLeadsSpec(seed, leads), nights, google_transport)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from connectors.http import CancelToken
 from jobs.cli.output import is_interactive
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import results
+from jobs.reporting.console import results_console
 
 PATIENCE_SECONDS = 600
 """How long to wait for an answer; the account is held meanwhile, and no night can run."""
@@ -25,7 +25,7 @@ class Approval:
     is_given: bool = field(default=False, init=False)
     """Whether somebody has agreed."""
 
-    def expect_somebody(self) -> None:
+    def require_approver(self) -> None:
         """Check that somebody can approve, or that no approval is needed.
 
         Raises:
@@ -35,7 +35,7 @@ class Approval:
             why = "--json asks nobody" if self.json else "nobody is there to agree"
             raise UsageError(f"{why}: write --yes to agree, or --dry-run to look only")
 
-    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
+    def ask_approval(self, question: str, cancel_token: CancelToken) -> bool:
         """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
 
         Raises:
@@ -45,7 +45,7 @@ class Approval:
         return self.is_given
 
     def _is_answered_with_yes(self, question: str, cancel_token: CancelToken) -> bool:
-        results().out(f"{question} [y/N]: ", end="", highlight=False)
+        results_console().out(f"{question} [y/N]: ", end="", highlight=False)
         sys.stdout.flush()
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:

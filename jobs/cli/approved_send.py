@@ -14,11 +14,11 @@ import structlog
 from rich.console import Console
 
 from connectors.records import LeadId
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
+from jobs.cli.accounts import AccountFile, account_state_path, open_account, presentation_of_account
 from jobs.cli.approval import Approval
-from jobs.cli.output import running_command, show_progress
+from jobs.cli.output import show_progress, signals_and_logging
 from jobs.cli.session import expect_state, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
@@ -38,10 +38,10 @@ from jobs.reporting.backfill_report import (
     print_sent,
     sending_json,
 )
-from jobs.reporting.console import AccountPresentation, facts_grid, print_json, results
+from jobs.reporting.console import AccountPresentation, facts_grid, print_json, results_console
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
-from jobs.run_context import Deps, NightStep, RunContext, Watch, silent_watch
+from jobs.run_context import Deps, NightStep, RunContext, Watch, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -52,7 +52,7 @@ _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
 
 
 @dataclass(slots=True)
-class _Send(ABC):
+class _ApprovedSend(ABC):
     """One approved send for one account."""
 
     account: AccountFile
@@ -71,26 +71,26 @@ class _Send(ABC):
     @property
     def heading(self) -> AccountPresentation:
         """How reports present the account."""
-        return heading_of(self.settings, self.account.file)
+        return presentation_of_account(self.settings, self.account.file)
 
     def run(self) -> int:
         """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
-        path, clock = state_of(self.settings), self.deps.clock
+        path, clock = account_state_path(self.settings), self.deps.clock
         if not self.approval.dry_run:
             expect_state(self.settings)
         with (
             temporary_copy(path) if self.approval.dry_run else nullcontext(path) as state,
             hold_account_for_run(self.settings, state, self.command, clock) as ledger,
         ):
-            code = self.do(ledger)
+            code = self.preview_and_send(ledger)
             finish_run(ledger, code, now=clock.now())
             return code
 
     @abstractmethod
-    def do(self, ledger: Ledger) -> int:
+    def preview_and_send(self, ledger: Ledger) -> int:
         """Preview, ask, send, report, and return the exit code."""
 
-    def run_context(self, ledger: Ledger, watch: Watch = silent_watch) -> RunContext:
+    def run_context(self, ledger: Ledger, watch: Watch = no_progress_display) -> RunContext:
         """Return the run that holds the ledger; `watch` shows its steps."""
         return RunContext(ledger, self.book, replace(self.deps, watch=watch))
 
@@ -113,18 +113,20 @@ class _Send(ABC):
 
     def count_approved(self, ledger: Ledger) -> tuple[StateCount, ...]:
         """Return the delivery states of everything approved in this run."""
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             return queries.count_by_state_and_reason(
                 session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run
             )
 
-    def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
+    def report_sent(
+        self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool
+    ) -> int:
         """Report what was sent."""
         tallies = self.count_approved(ledger)
         print_sent(self.console, self.heading, summary, tallies)
-        return self.ended(document, summary, summary.exit_code, tallies, approved=approved)
+        return self.finish_with_report(document, summary, summary.exit_code, tallies, approved=approved)
 
-    def ended(
+    def finish_with_report(
         self,
         document: Mapping[str, object],
         summary: RunSummary,
@@ -141,18 +143,18 @@ class _Send(ABC):
 
 
 def send_approved(
-    file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _Send]
+    file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _ApprovedSend]
 ) -> int:
     """Make a `Backfill` or a `RetryRejected` of an account, run it, and return the exit code."""
-    with running_command() as (stop, redaction):
-        approval.expect_somebody()
-        account, console = open_account(file), results()
+    with signals_and_logging() as (stop, redaction):
+        approval.require_approver()
+        account, console = open_account(file), results_console()
         settings, console.quiet = account.settings, approval.json
         redaction.redact_secrets(account.secrets)
         with (
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
-            open_connectors(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
+            open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),
         ):
             return make(account, approval, book, deps, console).run()
 
@@ -161,13 +163,13 @@ def send_approved(
 
 
 @dataclass(slots=True, kw_only=True)
-class RetryRejected(_Send):
+class RetryRejected(_ApprovedSend):
     """Shows what was rejected, asks, and sends it again, for one account."""
 
     refusals: RejectionFilter
     command = "retry"
 
-    def do(self, ledger: Ledger) -> int:
+    def preview_and_send(self, ledger: Ledger) -> int:
         """Look, ask, read each lead again and send."""
         refusals, run = self.refusals, self.run_context(ledger)
         self.expect_names(refusals.conversion, refusals.destination)
@@ -179,26 +181,26 @@ class RetryRejected(_Send):
         if self.approval.dry_run:
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.rows:
-            return self.ended(document, summary)
+            return self.finish_with_report(document, summary)
         both = ((len(chosen.ids(Delivery)), "conversion"), (len(chosen.ids(Adjustment)), "correction"))
-        named = " and ".join(counted(count, what) for count, what in both if count)
-        if not self.approval.agrees(f"Send {named} again?", self.deps.cancel_token):
+        named = " and ".join(plural(count, what) for count, what in both if count)
+        if not self.approval.ask_approval(f"Send {named} again?", self.deps.cancel_token):
             self.say(_UNSENT)
             return Exit.DONE
         with show_progress(self.settings.account) as watch:
             with watch(NightStep.PULL, summary):
                 requeued = requeue.requeue_rejected(run, chosen, summary)
             requeue.send_requeued(self.run_context(ledger, watch), summary)
-        code = self.sent(document | {"requeued": requeued}, summary, ledger, approved=True)
+        code = self.report_sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
-            self.say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
+            self.say(f"{plural(requeued.corrections, 'correction')} will go out with the next night.")
         if unread := len(chosen.rows) - requeued.deliveries - requeued.corrections:
-            self.say(f"{number(unread)} stay rejected: their leads could not be read again.")
+            self.say(f"{format_number(unread)} stay rejected: their leads could not be read again.")
         return code
 
 
 def _expect_code(ledger: Ledger, code: str | None) -> None:
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         known = ledger_requeue.rejection_codes(session, ledger.account)
     if code is not None and code not in known:
         what = f"nothing was rejected with it; the codes there are: {', '.join(known)}"
@@ -209,7 +211,7 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
 
 
 @dataclass(slots=True, kw_only=True)
-class Backfill(_Send):
+class Backfill(_ApprovedSend):
     """Shows what would be sent, asks, and sends it, for one account."""
 
     days: tuple[date, date] | None
@@ -246,11 +248,11 @@ class Backfill(_Send):
                 f"the settings have {', '.join(sorted(known))}"
             )
 
-    def do(self, ledger: Ledger) -> int:
+    def preview_and_send(self, ledger: Ledger) -> int:
         """Read, preview, ask and send."""
         summary = self._read(ledger)
         if not summary.pulled.complete:
-            return self._broken_off(summary)
+            return self._report_incomplete_reading(summary)
         with (
             temporary_copy(ledger.path) as copy,
             hold_account_for_run(self.settings, copy, self.command, self.deps.clock) as trial,
@@ -259,10 +261,10 @@ class Backfill(_Send):
         print_preview(self.console, self.heading, preview)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
-            return self.ended(self._document(preview), summary)
+            return self.finish_with_report(self._document(preview), summary)
         question = preview.question
         if question is not None:
-            if not self.approval.agrees(question, self.deps.cancel_token):
+            if not self.approval.ask_approval(question, self.deps.cancel_token):
                 erase_unusable_personal_data(self.run_context(ledger))
                 self.say(_UNSENT)
                 return Exit.DONE
@@ -270,7 +272,7 @@ class Backfill(_Send):
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with show_progress(self.settings.account) as watch:
             requeue.send_requeued(self.run_context(ledger, watch), summary)
-        return self.sent(self._document(preview), summary, ledger, approved=question is not None)
+        return self.report_sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""
@@ -298,12 +300,12 @@ class Backfill(_Send):
         undated = requeue.pick_requested(run, self.request)
         return Preview(requeue.preview_picked_by_age(run), self.count_approved(ledger), undated, settled)
 
-    def _broken_off(self, summary: RunSummary) -> int:
+    def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))
         if not summary.source_stopped:
             self.say("Time or requests are used up before all leads were read.")
         self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")
-        return self.ended(
+        return self.finish_with_report(
             self._document(Preview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         )
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from connectors.contact import summarise_unusable_phones
 from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
-from connectors.ports import ShowsLatest
+from connectors.ports import LatestLeadsContents
 from connectors.records import CheckFinding, CheckVerdict, Lead
-from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.output import open_visible_clock, worst_exit_code
+from jobs.cli.accounts import open_accounts, presentation_of_account
+from jobs.cli.output import open_wait_showing_clock, worst_exit_code
 from jobs.cli.session import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
@@ -29,11 +29,11 @@ from jobs.reporting.check_report import (
     print_labels,
     unmatched_findings,
 )
-from jobs.reporting.console import day_and_time, print_json, results, say
+from jobs.reporting.console import day_and_time, print_json, results_console, say
 from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.compile import Rulebook, assumed_targets
-from jobs.settings.unmatched import notes_on_future_starts, starts_in, unmatched
+from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts, unmatched
 from jobs.wiring.night import compile_rules_only, inspectors, open_clock, open_connectors
 from jobs.wiring.oplead import oplead_lists
 
@@ -97,10 +97,10 @@ class RunnableFileCheck:
             unchecked=tuple(title for name, title in remotes.items() if name not in readable),
             failed=failed,
             is_live=self.platforms is not None,
-            unconfirmed=tuple(self._unconfirmed()),
+            unconfirmed=tuple(self._unverified_accounts()),
         )
 
-    def _unconfirmed(self) -> Iterator[str]:
+    def _unverified_accounts(self) -> Iterator[str]:
         """Yield the accounts and datasets without a verified finding; a finding's subject ends with their id."""
         ids = [(each.id, "Google Ads customer", each.customer_id) for each in self.settings.google_ads]
         ids += [(each.id, "Meta dataset", each.dataset_id) for each in self.settings.meta]
@@ -121,14 +121,14 @@ class RunnableFileCheck:
                 window = f"the click window of conversion action {action.id} is taken as 90 days"
                 yield f"{conversion.id}: {window}; if Google Ads shows another, write it as click_window_days"
             if conversion.since is None:
-                start = self._start(conversion.id)
+                start = self._describe_counting_start(conversion.id)
                 yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
             if conversion.value is None:
                 yield f"{conversion.id}: is sent without a value"
         if settings.consent.missing == "assume_granted":
             yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
 
-    def _start(self, conversion: str) -> str:
+    def _describe_counting_start(self, conversion: str) -> str:
         """Describe when a conversion starts to count, by destination if they differ."""
         times = {at: destination for (name, destination), at in self.starts.items() if name == conversion}
         shown = {at: day_and_time(at, self.settings.zone) for at in sorted(times)}
@@ -142,7 +142,7 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
     checked_files = []
     for opened in open_accounts(files):
         try:
-            valid = opened.valid
+            valid = opened.valid_settings
         except UsageError as error:
             problems = str(error).splitlines()
             checked_files.append(CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems)))
@@ -158,14 +158,14 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
         else:
             _print(checked, verbose=verbose)
     if not json_wanted:
-        print_checked_files(results(), checked_files)
+        print_checked_files(results_console(), checked_files)
     return worst_exit_code(one.exit_code for one in checked_files)
 
 
 def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableFileCheck:
     """Check a file that can run."""
     settings, notes = loaded.settings, list(loaded.notes)
-    if starts_in(settings):
+    if configured_start_dates(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += notes_on_future_starts(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
@@ -196,22 +196,22 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
     """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
     try:
         with (
-            open_visible_clock(settings.clock, settings.oplead.rate) as clock,
+            open_wait_showing_clock(settings.clock, settings.oplead.rate) as clock,
             open_connectors(settings, clock, validate_only=True) as (book, deps),
         ):
-            looked, reads_leads = _latest(settings, file, book, deps)
+            looked, reads_leads = _forecast_latest_leads(settings, file, book, deps)
             if settings.source is not None:
                 return looked  # files were read, and nothing by the key
-            seen = deps.source.seen if isinstance(deps.source, ShowsLatest) else None
+            seen = deps.source.seen if isinstance(deps.source, LatestLeadsContents) else None
             owners = seen.owners if seen and seen.leads >= _TELLING else None
             with oplead_lists(settings, clock) as lists:
-                key = key_finding(reads_leads, _access(lists.channels), owners)
+                key = key_finding(reads_leads, _check_read_access(lists.channels), owners)
             return replace(looked, findings=[*looked.findings, *([key] if key else [])])
     except Misconfigured as error:
         return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
 
 
-def _access(read: Callable[[], object]) -> KeyAccess:
+def _check_read_access(read: Callable[[], object]) -> KeyAccess:
     """Return whether the key may read something; only a 403 says that it may not."""
     try:
         read()
@@ -222,7 +222,7 @@ def _access(read: Callable[[], object]) -> KeyAccess:
     return KeyAccess.GRANTED
 
 
-def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
+def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
     """Return what was found in the latest leads, and whether the key may read leads."""
     verdict = CheckVerdict.FAILED
     try:
@@ -245,13 +245,13 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
     if lost := summarise_unusable_phones(contacts):
         findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
     findings += consent_findings(book, leads)
-    if isinstance(deps.source, ShowsLatest):
+    if isinstance(deps.source, LatestLeadsContents):
         findings += unmatched_findings(unmatched(file, deps.source.seen))
     return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
-    console, account = results(), heading_of(checked.settings, checked.file)
+    console, account = results_console(), presentation_of_account(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
     say(

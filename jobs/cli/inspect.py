@@ -7,13 +7,13 @@ from typing import Any
 
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.cli.accounts import heading_of, open_account
+from jobs.cli.accounts import open_account, presentation_of_account
 from jobs.cli.session import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, rows_by_lead, stored_row_id
 from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
-from jobs.reporting.console import print_json, results
+from jobs.reporting.console import print_json, results_console
 from jobs.reporting.lead_report import (
     AdjustmentReport,
     Explanation,
@@ -23,7 +23,7 @@ from jobs.reporting.lead_report import (
     StatusEntryReport,
     print_explanation,
 )
-from jobs.reporting.sentences import explain_state, names_of, reason_or_state_code
+from jobs.reporting.sentences import explain_state, reason_or_state_code, state_and_reason_names
 from jobs.reporting.status_report import (
     DeliveryList,
     DetectedRename,
@@ -36,7 +36,14 @@ from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import ConversionRoute, CountingStarts, KnownClickId, LeadFacts, UnreadableAmount, listed_label
+from jobs.rules.model import (
+    ConversionRoute,
+    CountingStarts,
+    KnownClickId,
+    LeadFacts,
+    UnreadableAmount,
+    normalise_listed_label,
+)
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -59,7 +66,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
-            webhooks=inbox.waiting(after=leads.last_read_inbox_event(session, account, inbox.identity())),
+            webhooks=inbox.count_waiting_events(after=leads.last_read_inbox_event(session, account, inbox.identity())),
             renamed=tuple(
                 DetectedRename(
                     status_labels.oplead_spelling(session, account, row.before),
@@ -73,7 +80,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(status)
     else:
-        print_status(results(), heading_of(settings, file), status)
+        print_status(results_console(), presentation_of_account(settings, file), status)
     return Exit.DONE
 
 
@@ -85,9 +92,9 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     """
     settings = open_account(file, secrets=False).settings
     with open_view(settings) as view:
-        kinds = _kinds(settings, view)
-        meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
-        if not meant and not _is_known(name):
+        kinds = _current_states_and_reasons(settings, view)
+        meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
+        if not meant and not _is_state_or_reason(name):
             found_codes = {
                 code
                 for state, reason, held_for in kinds
@@ -103,7 +110,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(which)
     else:
-        print_delivery_list(results(), heading_of(settings, file), which)
+        print_delivery_list(results_console(), presentation_of_account(settings, file), which)
     return Exit.DONE
 
 
@@ -111,7 +118,7 @@ _Kind = tuple[DeliveryState, Cause, Reason | None]
 """A state, its reason, and for an expired delivery the reason it was, or would have been, withheld."""
 
 
-def _kinds(settings: Settings, view: StateView) -> set[_Kind]:
+def _current_states_and_reasons(settings: Settings, view: StateView) -> set[_Kind]:
     """Return every combination of state and reason that a delivery or correction has now."""
     tallies = queries.count_by_state_and_reason(view.session, settings.account, now=view.now)
     corrections = queries.corrections(view.session, settings.account)
@@ -120,11 +127,11 @@ def _kinds(settings: Settings, view: StateView) -> set[_Kind]:
     }
 
 
-def _is_known(name: str) -> bool:
+def _is_state_or_reason(name: str) -> bool:
     """Whether a name is a possible state or reason, even if nothing has it now."""
     return any(
         name.strip().casefold() in names
-        for names in (*(names_of(state, PlatformCode("")) for state in STATES), REASONS)
+        for names in (*(state_and_reason_names(state, PlatformCode("")) for state in STATES), REASONS)
     )
 
 
@@ -158,25 +165,25 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(explanation)
     else:
-        print_explanation(results(), heading_of(settings, file), explanation)
+        print_explanation(results_console(), presentation_of_account(settings, file), explanation)
     return Exit.DONE
 
 
 def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     """Collect what is known about a lead, and the verdict on each of its conversions."""
     lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
-    in_settings = {listed_label(label): label for labels in listed for label in labels}
+    in_settings = {normalise_listed_label(label): label for labels in listed for label in labels}
 
-    def as_written(label: str) -> str:
+    def label_in_oplead_spelling(label: str) -> str:
         return status_labels.oplead_spelling(view.session, settings.account, label, else_as=in_settings.get(label))
 
-    facts = leads.facts(view.session, settings.account, [lead])[lead]
+    facts = leads.load_lead_facts(view.session, settings.account, [lead])[lead]
     return Explanation(
         account=settings.account,
         lead=row.id,
         now=view.now,
         created_at=row.created_at,
-        label=row.label and as_written(row.label),
+        label=row.label and label_in_oplead_spelling(row.label),
         seen_at=row.seen_at,
         missing_since=row.missing_since,
         deleted_at=row.deleted_at,
@@ -199,7 +206,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             for destination, found in facts.identifiers.items()
         },
         changes=tuple(
-            StatusEntryReport(as_written(change.label), change.at, change.date_only, change.origin.value)
+            StatusEntryReport(label_in_oplead_spelling(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
         verdicts=tuple(_verdicts(view, withhold_missing_amounts(view.session, compile_rules_only(settings)), facts)),
@@ -212,17 +219,19 @@ def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Lead
     begun = starts.load_starts(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(view, row, made.get(identity(row), []))
+        yield _report_recorded_delivery(view, row, made.get(stored_row_id(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route that no run has seen yet would start with the next run.
             start = begun.get((route.conversion, route.destination), CountingStarts(view.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
             decision = judge(route, lead, start, None, now=view.now)
-            yield _judged(route, NoSuchConversion(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
+            yield _report_current_verdict(
+                route, NoSuchConversion(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision
+            )
 
 
-def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
+def _recorded_standing_fields(view: StateView, row: OutboxRow) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
     state, reason = DeliveryState(row.state), queries.current_reason(row, view.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
@@ -244,10 +253,12 @@ def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
     }
 
 
-def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> LeadConversionStanding:
+def _report_recorded_delivery(
+    view: StateView, row: Delivery, corrections: Sequence[Adjustment]
+) -> LeadConversionStanding:
     """Build the report of a recorded delivery and its corrections."""
     return LeadConversionStanding(
-        **_on_record(view, row),
+        **_recorded_standing_fields(view, row),
         conversion=row.conversion,
         destination=row.destination,
         happened_at=row.at,
@@ -258,14 +269,16 @@ def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment])
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         corrections=tuple(
-            AdjustmentReport(**_on_record(view, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport)
+            AdjustmentReport(
+                **_recorded_standing_fields(view, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport
+            )
             for each in corrections
         ),
         held_for=Reason(row.held_for) if row.held_for else None,
     )
 
 
-def _judged(route: ConversionRoute, decision: Decision | NoSuchConversion) -> LeadConversionStanding:
+def _report_current_verdict(route: ConversionRoute, decision: Decision | NoSuchConversion) -> LeadConversionStanding:
     """Build the report of the rules' current verdict for a route without a delivery."""
     reason, detail = decision.reason, decision.detail
     return LeadConversionStanding(

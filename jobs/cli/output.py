@@ -25,7 +25,7 @@ from structlog.typing import EventDict, Processor
 from connectors.clock import MachineClock, SandboxClock
 from connectors.errors import ConnectorError
 from connectors.ports import Clock
-from connectors.text import counted, strip_control_characters
+from connectors.text import plural, strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import LedgerError
@@ -90,12 +90,12 @@ def failure_of(error: BaseException) -> Failure:
 def traceback_locations(error: BaseException) -> tuple[str, ...]:
     """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
+    own = tuple(f"{_relative_source_path(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return own if cause is None else (*traceback_locations(cause), f"then {type(error).__name__} at", *own)
 
 
-def _short(file: str) -> str:
+def _relative_source_path(file: str) -> str:
     """Return a file's path relative to `site-packages` or the project."""
     known = re.search(r"/site-packages/(.*)", file) or re.search(r".*/((jobs|connectors)/.*)", file)
     return known[1] if known else Path(file).name
@@ -181,7 +181,7 @@ def start_logging(*, as_json: bool) -> Redaction:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_exception_data,
                 redaction,
-                _what_matters_first,
+                _order_log_keys,
                 renderer,
             ],
         )
@@ -204,7 +204,7 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     return event
 
 
-def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _order_log_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
     first = ("timestamp", "level", "event", "account")
     return {**{key: event[key] for key in first if key in event}, **event}
 
@@ -227,7 +227,7 @@ def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
-        yield _logged
+        yield _log_step_duration
         return
     name, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
     columns = (SpinnerColumn(finished_text="✓"), name, BarColumn(bar_width=20), done, TimeElapsedColumn())
@@ -251,11 +251,11 @@ class _LeadCount:
     summary: RunSummary
 
     def __str__(self) -> str:
-        return counted(self.summary.pulled.seen, "lead")
+        return plural(self.summary.pulled.seen, "lead")
 
 
 @contextmanager
-def _logged(step: NightStep, _summary: RunSummary) -> Iterator[None]:
+def _log_step_duration(step: NightStep, _summary: RunSummary) -> Iterator[None]:
     began = time.monotonic()
     _log.info("step began", step=step.value)
     yield
@@ -268,7 +268,7 @@ _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class VisibleClock:
+class WaitShowingClock:
     """A clock that shows its long waits."""
 
     clock: Clock
@@ -295,21 +295,19 @@ class VisibleClock:
 
     def _sentence(self, left: timedelta) -> str:
         seconds = max(1, ceil(left / _SECOND))
-        return (
-            f"waiting {seconds} s for Oplead's rate ({counted(self.per_minute, 'request')} a minute), or to ask again"
-        )
+        return f"waiting {seconds} s for Oplead's rate ({plural(self.per_minute, 'request')} a minute), or to ask again"
 
 
 @contextmanager
-def open_visible_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal | None = None) -> Iterator[Clock]:
+def open_wait_showing_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal | None = None) -> Iterator[Clock]:
     """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display.
 
     A stop request ends every wait.
     """
     if sandbox is None:
-        yield VisibleClock(MachineClock() if stop is None else MachineClock(nap=stop.nap), per_minute)
+        yield WaitShowingClock(MachineClock() if stop is None else MachineClock(nap=stop.nap), per_minute)
         return
-    with SandboxClock(str(sandbox), cancel_token=None if stop is None else stop.cancel_token) as clock:
+    with SandboxClock(str(sandbox), cancel_token=None if stop is None else stop.raise_if_stop_requested) as clock:
         yield clock
 
 
@@ -334,7 +332,7 @@ def run_guarded(command: Callable[[], int]) -> int:
 
 
 @contextmanager
-def running_command() -> Iterator[tuple[StopSignal, Redaction]]:
+def signals_and_logging() -> Iterator[tuple[StopSignal, Redaction]]:
     """Let signals request a stop while the block runs; log sentences to a terminal, JSON to anything else."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with handle_stop_signals() as stop:

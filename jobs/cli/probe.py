@@ -12,17 +12,17 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.output import open_visible_clock
+from jobs.cli.output import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
-from jobs.reporting.console import duration, print_json, results, table, value_with_count
-from jobs.rules.model import listed_label, normalise_label
+from jobs.reporting.console import duration, print_json, results_console, table, value_with_count
+from jobs.rules.model import normalise_label, normalise_listed_label
 from jobs.settings import InvalidSettings
 from jobs.settings.document import Tree, Written, yaml_section_lines
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import ReferenceResolver
-from jobs.settings.specified import assumed, differences, new_subscription_settings, write_settings
+from jobs.settings.specified import assumed_settings, differences, new_subscription_settings, write_settings
 from jobs.settings.unmatched import loose_path, paths_named_besides_fields, paths_named_in, unmatched
 from jobs.wiring.surveys import survey_files, survey_oplead
 
@@ -42,12 +42,12 @@ def probe(
         wanted = paths_named_besides_fields(file) if file else frozenset()
         survey = survey_files(look, look.source, leads=leads or SAMPLE, named=wanted)
     else:
-        with open_visible_clock(look.clock, look.oplead.rate) as clock:
+        with open_wait_showing_clock(look.clock, look.oplead.rate) as clock:
             survey = survey_oplead(
                 look, clock, leads=leads, folder=known.state_folder, named=named, specification=specification
             )
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
-    kept = {name: _written(value) for name, value in unchanged.items()}
+    kept = {name: _to_yaml_value(value) for name, value in unchanged.items()}
     write, webhooks = known.section.get("write"), known.webhooks
     if new := write_settings(survey, write):
         old = kept.get("write")
@@ -64,13 +64,13 @@ def probe(
         per_minute=look.oplead.rate,
         settings="\n".join(yaml_section_lines(_suggested(survey, kept, known.source))),
         webhook_settings=_webhook_lines(new_subscription_settings(survey, webhooks)),
-        assumed=assumed(survey, write, webhooks),
+        assumed=assumed_settings(survey, write, webhooks),
         differences=tuple(differences(survey, write, webhooks)),
     )
     if json_wanted:
         print_json(report.document)
     else:
-        print_report(results(), report)
+        print_report(results_console(), report)
     return Exit.DONE if survey.usable else Exit.ATTENTION
 
 
@@ -109,7 +109,7 @@ def _suggested(survey: Survey, kept: Mapping[str, Written], source: Mapping[str,
     """Return the sections to write."""
     if survey.columns is None:
         return {"oplead": {**kept, **survey.suggestion}}
-    files = {name: _written(value) for name, value in source.items() if name != "columns"}
+    files = {name: _to_yaml_value(value) for name, value in source.items() if name != "columns"}
     columns: dict[str, Written] = {"columns": dict(survey.columns)} if survey.columns else {}
     oplead = {**kept, **survey.suggestion}
     return {"source": {**files, **columns}, **({"oplead": oplead} if oplead else {})}
@@ -153,7 +153,7 @@ def partial_settings_from_options(
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """Map each label found in leads to its stage, leaving out those that the settings don't name."""
-    named = {listed_label(label): stage for stage, labels in look.stages.items() for label in labels}
+    named = {normalise_listed_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 
@@ -172,11 +172,11 @@ def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
     return dict(counts)
 
 
-def _written(value: Tree) -> Written:
+def _to_yaml_value(value: Tree) -> Written:
     """Convert part of the file for writing; numbers become ints, as the tree's texts would be quoted."""
     match value:
         case dict():
-            return {name: _written(one) for name, one in value.items() if one is not None}
+            return {name: _to_yaml_value(one) for name, one in value.items() if one is not None}
         case list():
             return [one for one in value if isinstance(one, str)]
         case str():
@@ -253,16 +253,16 @@ Parts = Iterator[RenderableType]
 
 def _parts(report: ProbeReport) -> Parts:
     survey = report.survey
-    seen = "" if survey.total is None else f"{number(survey.leads)} of "
-    looked_at = seen + counted(survey.leads if survey.total is None else survey.total, "lead")
-    requests = f", with {counted(survey.requests, 'request')}" if survey.columns is None else ""
+    seen = "" if survey.total is None else f"{format_number(survey.leads)} of "
+    looked_at = seen + plural(survey.leads if survey.total is None else survey.total, "lead")
+    requests = f", with {plural(survey.requests, 'request')}" if survey.columns is None else ""
     yield escape(f"{report.address}: {looked_at} looked at{requests}; nothing was changed there.")
     yield from _notes("Could not be determined; write these", survey.undecided, "bold red")
     yield from _notes("Named in your settings, but found on no lead", report.unmatched, "yellow")
     yield from _notes("Looks wrong", survey.suspicions, "yellow")
     yield from _notes("Specified otherwise than in your settings", report.differences, "yellow")
-    yield from _notes("How it answers", (*survey.how, *_time(report)))
-    yield from _notes("What settings rest on", tuple(_rests_on(report)))
+    yield from _notes("How it answers", (*survey.how, *_reading_time_lines(report)))
+    yield from _notes("What settings rest on", tuple(_evidence_lines(report)))
     yield from _labels(report)
     yield from _sources(survey)
     yield from _few_values(report)
@@ -272,14 +272,14 @@ def _parts(report: ProbeReport) -> Parts:
     yield _heading(whole if survey.usable else "Incomplete; add what could not be determined")
 
 
-def _time(report: ProbeReport) -> Iterator[str]:
+def _reading_time_lines(report: ProbeReport) -> Iterator[str]:
     survey = report.survey
     if survey.minutes_first is not None and survey.minutes_nightly is not None:
         first, nightly = (
             duration(timedelta(minutes=round(minutes))) if minutes >= 1 else "less than a minute"
             for minutes in (survey.minutes_first, survey.minutes_nightly)
         )
-        rate = f"{counted(report.per_minute, 'request')} a minute"
+        rate = f"{plural(report.per_minute, 'request')} a minute"
         yield f"Time: {first} to read everything once, {nightly} in a usual night, at {rate}."
     elif survey.leads and survey.columns is None:
         yield "Time: unknown, because the number of leads is."
@@ -292,7 +292,7 @@ _BASES: Mapping[Basis, str] = {
 }
 
 
-def _rests_on(report: ProbeReport) -> Iterator[str]:
+def _evidence_lines(report: ProbeReport) -> Iterator[str]:
     survey = report.survey
     for basis, words in _BASES.items():
         names = [name for name, found in survey.rests_on.items() if found == basis]
@@ -341,7 +341,9 @@ def _labels(report: ProbeReport) -> Parts:
     if not labels:
         return
     columns: tuple[str, ...] = ("Status", "Leads", "With click id")
-    rows: list[tuple[str, ...]] = [(seen.label, number(seen.leads), number(seen.with_click_id)) for seen in labels]
+    rows: list[tuple[str, ...]] = [
+        (seen.label, format_number(seen.leads), format_number(seen.with_click_id)) for seen in labels
+    ]
     if stages is not None:
         columns += ("Stage",)
         missing = ("not shown" if seen.masked else "in no stage" for seen in labels)
@@ -352,14 +354,16 @@ def _labels(report: ProbeReport) -> Parts:
     if report.unmapped_labels:
         yield _note(f"Write each of these under a stage or under ignored_statuses: {', '.join(report.unmapped_labels)}")
     if masked := sum(seen.leads for seen in labels if seen.masked):
-        yield _note(f"Not shown: {counted(masked, 'lead')} whose status may be personal data. Read it in Oplead.")
+        yield _note(f"Not shown: {plural(masked, 'lead')} whose status may be personal data. Read it in Oplead.")
 
 
 def _sources(survey: Survey) -> Parts:
     rows = []
     for seen in survey.sources:
-        kinds = ", ".join(f"{kind} {number(count)}" for kind, count in seen.with_click_id.items())
-        rows.append((seen.source or "(none)", number(seen.leads), kinds or _NOWHERE, number(seen.undecided)))
+        kinds = ", ".join(f"{kind} {format_number(count)}" for kind, count in seen.with_click_id.items())
+        rows.append(
+            (seen.source or "(none)", format_number(seen.leads), kinds or _NOWHERE, format_number(seen.undecided))
+        )
     columns = ("Source", "Leads", "Click ids", "Unclear")
     yield from _table("Click ids by utm_source", columns, rows, "Leads", "Unclear")
 
@@ -372,18 +376,22 @@ def _few_values(report: ProbeReport) -> Parts:
     unlisted = "with an answer that consent lists neither as granted nor as refused"
     for path, count in report.unknown_consents.items():
         if count:
-            yield _note(f"{path}: {counted(count, 'lead')} {unlisted}")
+            yield _note(f"{path}: {plural(count, 'lead')} {unlisted}")
 
 
 def _fields(survey: Survey) -> Parts:
-    amounts = ((one.path, number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts)
+    amounts = (
+        (one.path, format_number(one.readable), format_number(one.unreadable), format_number(one.absent))
+        for one in survey.amounts
+    )
     counts = ("Read", "Not clear", "Empty")
     yield from _table("Amounts", ("Field", *counts), amounts, *counts)
     has_history = any(match.field == "history" and match.path for match in survey.fields)
     nowhere = {} if has_history else {"status_at": _UNDATED}
     places = (
-        (match.field, match.path or nowhere.get(match.field, _NOWHERE), number(match.filled)) for match in survey.fields
+        (match.field, match.path or nowhere.get(match.field, _NOWHERE), format_number(match.filled))
+        for match in survey.fields
     )
     yield from _table("Where fields are", ("oplead.fields", "Path", "Leads"), places, "Leads")
-    paths = ((one.path, number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
+    paths = ((one.path, format_number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
     yield from _table("Everything a lead has", ("Path", "Leads", "Values"), paths, "Leads")

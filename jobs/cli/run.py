@@ -18,20 +18,20 @@ from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import (
     AccountFile,
-    clash_of,
+    account_conflict,
+    account_state_path,
     find_settings_files,
-    heading_of,
     open_account,
     open_accounts,
-    state_of,
+    presentation_of_account,
 )
 from jobs.cli.output import (
     Redaction,
     failure_of,
     report,
-    running_command,
     show_progress,
     signal_exit_code,
+    signals_and_logging,
     worst_exit_code,
 )
 from jobs.cli.session import (
@@ -48,7 +48,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
 from jobs.pull.inbox import has_work
-from jobs.reporting.console import AccountPresentation, day_and_time, print_json, results, say
+from jobs.reporting.console import AccountPresentation, day_and_time, print_json, results_console, say
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
 from jobs.run_context import RunReadingScope, Watch
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
@@ -65,7 +65,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
 
     One account's failure does not affect the others; a signal stops them all.
     """
-    with running_command() as (stop, redaction):
+    with signals_and_logging() as (stop, redaction):
         accounts = open_accounts(find_settings_files(paths))
         for account in accounts:
             redaction.redact_secrets(account.secrets)
@@ -80,7 +80,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             elif json_wanted and one.why != STOPPED:
                 print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
-            print_accounts(results(), ended)
+            print_accounts(results_console(), ended)
     if stop.number is not None and any(one.exit_code == signal_exit_code(stop.number) for one in ended):
         return report(failure_of(StoppedBySignal(stop.number)))
     return worst_exit_code(one.exit_code for one in ended)
@@ -91,8 +91,8 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
         try:
-            valid = account.valid
-            stop.cancel_token()
+            valid = account.valid_settings
+            stop.raise_if_stop_requested()
             return _night(account.file, valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return NightResult(account.name, failure_of(signal).exit_code, why=STOPPED)
@@ -115,14 +115,14 @@ def _night(file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSig
                 night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-    return NightResult(settings.account, night.summary.exit_code, night, heading_of(settings, file))
+    return NightResult(settings.account, night.summary.exit_code, night, presentation_of_account(settings, file))
 
 
 def _print_night(night: Night, account: AccountPresentation, *, json_wanted: bool) -> None:
     if json_wanted:
         print_json(night_json(night, account.currency))
     else:
-        print_night(results(), account, night)
+        print_night(results_console(), account, night)
 
 
 # ── schedule ─────────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +138,7 @@ def schedule_accounts(
     One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
     The file `health` is touched regularly while the service is alive.
     """
-    with running_command() as (stop, redaction), suppress(StoppedBySignal):
+    with signals_and_logging() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)
         shared.accounts = [
             _ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
@@ -200,7 +200,7 @@ class _ServedAccount:
             UsageError, LedgerError: this account's nights cannot run.
         """
         settings, shared, problems = self.account.settings, self._shared, []
-        if clash := clash_of(self.account, [each.account for each in shared.accounts]):
+        if clash := account_conflict(self.account, [each.account for each in shared.accounts]):
             raise UsageError(clash)
         when = settings.schedule
         if when is None:
@@ -209,31 +209,31 @@ class _ServedAccount:
             problems.append("clock: the accounts of one schedule use one clock; write the others' here, or none")
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
-        expect_state(settings, first_run=self._makes_state(), others=shared.names)
+        expect_state(settings, first_run=self._may_create_state(), others=shared.names)
         nights = daily(when.daily, settings.zone) if when.daily else cron_timetable(when.cron or "", settings.zone)
         return replace(nights, also_every=when.also_every)
 
-    def _makes_state(self) -> bool:
+    def _may_create_state(self) -> bool:
         """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
-        self._first_run = self._first_run and not has_state(state_of(self.account.settings))
+        self._first_run = self._first_run and not has_state(account_state_path(self.account.settings))
         return self._first_run
 
     def read(self) -> Timetable | None:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
         self.account = open_account(self.account.file)
         self._shared.redaction.redact_secrets(self.account.secrets)
-        with self._bound():
+        with self._bind_log_context():
             try:
                 return self.timetable()
             except (UsageError, LedgerError) as error:
                 report(failure_of(error))
         return None
 
-    def planned(self, firing: DueNight | None) -> None:
+    def announce_next_night(self, firing: DueNight | None) -> None:
         """Log and print when the next night is due."""
         if firing is None:
             return
-        with self._bound():
+        with self._bind_log_context():
             _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
         if not self._shared.json_wanted:
             at = day_and_time(firing.at, self.account.settings.zone)
@@ -244,37 +244,45 @@ class _ServedAccount:
         """Open a clock for this account."""
         return open_clock(self.account.settings, self._shared.stop)
 
-    def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
+    def run_night_if_due(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Run a date's night unless it is done."""
         settings = self.account.settings
 
-        def unless(session: Session) -> None:
+        def expect_night_undone(session: Session) -> None:
             today = clock.now().astimezone(settings.zone).date()
-            runs.expect_undone(session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
+            runs.raise_if_night_done(
+                session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT
+            )
 
         def do(watch: Watch) -> Night:
             if if_missed:
                 _log.info("looking for a missed night", night=night.isoformat())
-            options = RunOptions(first_run=self._makes_state(), others=self._shared.names)
+            options = RunOptions(first_run=self._may_create_state(), others=self._shared.names)
             try:
                 return do_night(
-                    settings, options, watch=watch, stop=self._shared.stop, clock=clock, night=night, unless=unless
+                    settings,
+                    options,
+                    watch=watch,
+                    stop=self._shared.stop,
+                    clock=clock,
+                    night=night,
+                    unless=expect_night_undone,
                 )
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
                     _log.info("this night is done already", night=night.isoformat(), run=error.run)
                 raise
 
-        return self._outcome(do)
+        return self._run_task(do)
 
-    def outcomes(self, clock: Clock) -> TaskOutcome:
+    def fetch_outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
-        return self._outcome(partial(self._between_nights, RunReadingScope.NOTHING, clock))
+        return self._run_task(partial(self._between_nights, RunReadingScope.NOTHING, clock))
 
-    def inbox(self, clock: Clock) -> TaskOutcome:
+    def process_reported_leads(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
         settings = self.account.settings
-        if not has_state(state_of(settings)):
+        if not has_state(account_state_path(settings)):
             return TaskOutcome()
 
         def do(watch: Watch) -> Night | None:
@@ -283,15 +291,15 @@ class _ServedAccount:
                     return None
             return self._between_nights(RunReadingScope.WEBHOOKS, clock, watch)
 
-        return self._outcome(do)
+        return self._run_task(do)
 
     def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: Watch) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
 
-    def _outcome(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
+    def _run_task(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next; it returns None if there was nothing to do."""
         settings = self.account.settings
-        with self._bound():
+        with self._bind_log_context():
             try:
                 with show_progress(settings.account, alone=False) as watch:
                     night = do(watch)
@@ -299,9 +307,13 @@ class _ServedAccount:
                     return TaskOutcome()
                 log_night(night)
                 with self._shared.printing:
-                    _print_night(night, heading_of(settings, self.account.file), json_wanted=self._shared.json_wanted)
+                    _print_night(
+                        night,
+                        presentation_of_account(settings, self.account.file),
+                        json_wanted=self._shared.json_wanted,
+                    )
                 with open_state_read_only(settings) as session:
-                    return TaskOutcome(runs.next_pass(session, settings.account, AFTER_A_NIGHT))
+                    return TaskOutcome(runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT))
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
@@ -309,6 +321,6 @@ class _ServedAccount:
                 return TaskOutcome(undone=True)
 
     @contextmanager
-    def _bound(self) -> Iterator[None]:
+    def _bind_log_context(self) -> Iterator[None]:
         with structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name):
             yield

@@ -14,19 +14,28 @@ from connectors.errors import ConnectorError, Misconfigured
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
-from jobs.cli.accounts import state_of
+from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, remove_stale_copies, temporary_copy
-from jobs.ledger.runs import INBOX, NIGHTLY, RESOLVING, Ledger, NightDoneError, finish_run, hold_account, open_snapshot
+from jobs.ledger.runs import (
+    INBOX,
+    NIGHTLY,
+    RESOLVING,
+    Ledger,
+    NightDoneError,
+    finish_run,
+    open_locked_ledger,
+    open_snapshot,
+)
 from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
-from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, silent_watch
+from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -57,7 +66,7 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
     Raises:
         LedgerError: the state is missing, has another name, or exists despite `first_run`; the message says what to do.
     """
-    path = state_of(settings)
+    path = account_state_path(settings)
     if has_state(path):
         if first_run:
             raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
@@ -73,17 +82,17 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     Raises:
         LedgerError: one probably is; the message says what to do.
     """
-    path = state_of(settings)
+    path = account_state_path(settings)
     for one in neighbouring_ledgers(path):
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
             sent_again = "if it is this account's, what it has on record goes out again"
             _log.warning(f"a file beside the state cannot be read: {sent_again}", why=str(one))
-        elif kinship := _kinship(one, settings, others):
+        elif kinship := _same_account_reason(one, settings, others):
             raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {kinship}")
 
 
-def _kinship(one: NeighbouringLedger, settings: Settings, others: frozenset[str]) -> str | None:
+def _same_account_reason(one: NeighbouringLedger, settings: Settings, others: frozenset[str]) -> str | None:
     """Return why another state is probably this account's, or None."""
     if one.account == settings.account:
         return (
@@ -135,7 +144,7 @@ def open_state_read_only(settings: Settings) -> Iterator[Session]:
     Raises:
         LedgerError: the state is missing or unreadable.
     """
-    path = state_of(settings)
+    path = account_state_path(settings)
     engine = open_engine(path, for_writing=False)
     try:
         with open_snapshot(engine, path) as session:
@@ -156,7 +165,7 @@ def hold_account_for_run(
 ) -> Iterator[Ledger]:
     """Hold the account for one run; if the block raises, record the run's exit code."""
     now = clock.now()
-    with hold_account(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
+    with open_locked_ledger(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
         try:
             yield ledger
         except BaseException as error:
@@ -192,7 +201,7 @@ def do_night(
     settings: Settings,
     options: RunOptions,
     *,
-    watch: Watch = silent_watch,
+    watch: Watch = no_progress_display,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
     night: date | None = None,
@@ -213,18 +222,20 @@ def do_night(
         expect_state(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
         with (
-            open_connectors(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (
+            open_connectors(
+                settings, opened, cancel_token=stop.raise_if_stop_requested if stop else never_cancelled
+            ) as (
                 book,
                 deps,
             ),
             hold_account_for_run(
-                settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run
+                settings, account_state_path(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
         ):
             night_deps = _night_deps(deps, options, watch)
             summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
-            done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
+            done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
         return done
 
@@ -241,11 +252,11 @@ def work_between_nights(
 ) -> Night:
     """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
-        open_connectors(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
-        hold_account_for_run(settings, state_of(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
+        open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),
+        hold_account_for_run(settings, account_state_path(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
         summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
-        return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
+        return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None))
 
 
 def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Night:
@@ -265,32 +276,35 @@ def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal)
 def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
-    state = state_of(settings)
+    state = account_state_path(settings)
     if not has_state(state):
         _expect_no_other(settings, options.others)
         _log.warning("there is no state yet: what follows is what a first run would do", state=str(state))
     with (
         temporary_copy(state) as copy,
         open_clock(settings, stop) as clock,
-        open_connectors(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
+        open_connectors(settings, clock, validate_only=validating, cancel_token=stop.raise_if_stop_requested) as (
+            book,
+            deps,
+        ),
         hold_account_for_run(settings, copy, options.mode, clock) as ledger,
     ):
         night_deps = _night_deps(deps, options, watch)
         summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
         now = clock.now()
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             standing = queries.count_by_state_and_reason(session, ledger.account, now=now)
             moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     shown = [tally for tally in standing if tally.state in _STILL_OPEN]
     shown += [tally for tally in moved if tally.state in _CLOSED_TONIGHT]
-    return Night(summary, now, queries.ordered(shown), options.mode)
+    return Night(summary, now, queries.sort_state_counts(shown), options.mode)
 
 
-def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
+def _record_run_end(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
     """Record a run's end and return its result."""
     now = clock.now()
     finish_run(ledger, summary.exit_code, night=night, now=now)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved)
 

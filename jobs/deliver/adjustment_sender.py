@@ -19,7 +19,7 @@ from jobs.rules.adjustment import (
     WantedAdjustment,
     event_to_resend,
     reason_not_to_resend,
-    state_of,
+    state_of_blocked_correction,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import DeliveryState
@@ -49,7 +49,7 @@ class _AdjustmentPreparation(PreCallTransaction):
 
     kind: ClassVar[type[OutboxRow]] = Adjustment
 
-    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+    def freeze_ready_rows(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the corrections still wanted; move every other row to its proper state."""
         made = outbox.adjustments_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.current_label_names(self.session, self.ledger.account)
@@ -60,7 +60,7 @@ class _AdjustmentPreparation(PreCallTransaction):
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
     ) -> bool:
         if row.state == DeliveryState.IN_DOUBT:
-            return self._may_ask_again(row, lead)
+            return self._may_replay(row, lead)
         route = self.routes.get(row.conversion)
         if row.state != DeliveryState.PENDING:
             return False
@@ -76,7 +76,7 @@ class _AdjustmentPreparation(PreCallTransaction):
             return self.move_unsent_row(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, sent, wanted)
 
-    def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
+    def _may_replay(self, row: Adjustment, lead: LeadFacts) -> bool:
         """Whether a correction in doubt may be replayed with the same bytes, which a platform counts once.
 
         Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
@@ -91,7 +91,7 @@ class _AdjustmentPreparation(PreCallTransaction):
     ) -> bool:
         """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
-            return self.move_unsent_row(row, state_of(wanted.ruled_out_by), wanted.ruled_out_by)
+            return self.move_unsent_row(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
         if wanted.until is not None:
             row.not_before = wanted.until
             return self.move_unsent_row(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
@@ -102,7 +102,7 @@ class _AdjustmentPreparation(PreCallTransaction):
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
-            return self.move_unsent_row(row, state_of(correction), correction)
+            return self.move_unsent_row(row, state_of_blocked_correction(correction), correction)
         store_bytes_to_send(row, self.sink.encode_adjustment(correction))
         return True
 
@@ -141,30 +141,30 @@ class AdjustmentSender(Sender):
 
     def _due_by_target(self) -> Mapping[Target, Target]:
         account, now = self.run.ledger.account, self.run.now()
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             due = outbox.due_adjustment_targets(
                 session, account, self.destination, now=now, new_by=self.first_sends_due_by
             )
         return {target: target for target in due}
 
-    def _batch(self, target: Target) -> int:
+    def _max_rows_per_request(self, target: Target) -> int:
         can = self.sink.limits.corrects.get(target.transport)
         return self.sink.limits.batch if can is None else can.batch
 
-    def _way(self, _: Target) -> DestinationScope:
+    def _transport_stop_scope(self, _: Target) -> DestinationScope:
         return self.scope
 
-    def _is_off(self, target: Target) -> bool:
-        return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)
+    def _is_target_stopped(self, target: Target) -> bool:
+        return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_target_stopped(target)
 
-    def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
+    def _record_stop(self, stop: SendingStop, target: Target) -> bool:
         # A stop of one transport's corrections doesn't affect another's.
         if stop.whole_destination:
             self.off.add((target.transport, target.owner))
-        super(AdjustmentSender, self)._is_stopped(stop, target)
+        super(AdjustmentSender, self)._record_stop(stop, target)
         return False
 
-    def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+    def _split_colliding_conversions(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         # A correction refers to its conversion by key, and a conversion has at most one unsettled correction.
         return [batch]
 

@@ -95,7 +95,7 @@ class CircuitBreaker:
     has_passed: bool = False
     """Whether anything in the batch was ever accepted."""
 
-    def refused(self, outcome: Outcome, blamed: list[Suspect]) -> None:
+    def record_refused_request(self, outcome: Outcome, blamed: list[Suspect]) -> None:
         """Record a refusal and the rows it blames."""
         self.refusals += 1
         for refusal in (outcome, *(suspect.outcome for suspect in blamed)):
@@ -127,6 +127,6 @@ class CircuitBreaker:
         return self.sampled is not None and self.refusals >= self.sampled + SAMPLE
 
     @property
-    def blames_all(self) -> bool:
+    def are_refusals_systematic(self) -> bool:
         """Whether nothing passed and too many rows were blamed for chance."""
         return len(self.suspects) >= MANY and not self.has_passed

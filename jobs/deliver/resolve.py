@@ -18,7 +18,7 @@ from connectors.records import (
 from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, stop_for_refusal
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
-from jobs.ledger.schema import AttemptRow, OutboxRow, Request, identity
+from jobs.ledger.schema import AttemptRow, OutboxRow, Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 from jobs.run_context import RunContext
@@ -50,7 +50,7 @@ class ResolvingResult(Progress):
 def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
     done.pending = 0
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
     for request in waiting:
         now = run.now()
@@ -65,7 +65,7 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
             if now - request.sent_at > GIVE_UP_AFTER:
                 resolution = None
         with run.ledger.write_transaction() as session:
-            _Settling(session, run.ledger, now, done).settle_request(identity(request), resolution)
+            _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
     with run.ledger.write_transaction() as session:
         _Settling(session, run.ledger, run.now(), done).mark_old_doubts_unconfirmed()
 
@@ -74,7 +74,7 @@ def _ask(run: RunContext, request: Request, done: ResolvingResult) -> Resolution
     """The platform's resolution of a request; still pending if it can't be asked."""
     destination = DestinationId(request.destination)
     sink = run.deps.sinks.get(destination)
-    way = run.book.way(destination, request.transport, request.owner)
+    way = run.book.destination_scope(destination, request.transport, request.owner)
     if sink is None or way in done.stopped:
         return StillPending()
     done.asked += 1
@@ -103,7 +103,7 @@ class _Settling(Transaction):
             case RowOutcomes():
                 request.state = RequestState.SETTLED
                 for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
-                    self._answered(attempt, row, outcome)
+                    self._settle_outcome(attempt, row, outcome)
             case PartlyRefused():
                 found = f"{resolution.refused} of {resolution.total}: {', '.join(resolution.codes)}"
                 self._unconfirmed(request, rows, Reason.PARTLY_REFUSED, found)
@@ -123,7 +123,7 @@ class _Settling(Transaction):
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
-    def _answered(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
+    def _settle_outcome(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
         outcome = self.drop_if_too_late(row, outcome)
         self.settle(attempt, row, outcome, asynchronous=True)
         if outcome.kind in STOPPING:
@@ -154,7 +154,7 @@ def mark_interrupted_in_doubt(run: RunContext) -> int:
         for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             session.add(request)
-            number = identity(request)
+            number = stored_row_id(request)
             for _, row in requests.attempts_of_request(session, number):
                 outbox.mark_in_doubt(row, number, since=request.sent_at)
                 outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)

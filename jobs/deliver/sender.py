@@ -27,7 +27,7 @@ from jobs.deliver.transactions import (
 )
 from jobs.ledger import leads, outbox, requests
 from jobs.ledger.requests import Intent
-from jobs.ledger.schema import Delivery, OutboxRow, identity
+from jobs.ledger.schema import Delivery, OutboxRow, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
@@ -113,21 +113,21 @@ class Sender:
     def send_all(self) -> None:
         """Send what is in doubt, then what is due by target; last, in parts, what got no answer."""
         silent: tuple[Target, SendingStop] | None = None
-        for turn in self._turns():
+        for turn in self._batches_by_priority():
             target = turn.target
-            if self._is_off(target):
+            if self._is_target_stopped(target):
                 continue
             stop = self._send(turn)
-            if stop is not None and self._is_stopped(stop, target):
+            if stop is not None and self._record_stop(stop, target):
                 return
             if stop is not None and stop.whole_destination:
                 # Silence from that target doesn't predict how the others respond.
                 self.unanswered, self.new_unanswered = 0, False
-            silent = (target, self._silent()) if self.unanswered and not self.answers else None
+            silent = (target, self._make_no_answer_stop()) if self.unanswered and not self.answers else None
         if silent is not None:
-            self._is_stopped(silent[1], silent[0])
+            self._record_stop(silent[1], silent[0])
 
-    def _turns(self) -> Iterator["PriorityBatches"]:
+    def _batches_by_priority(self) -> Iterator["PriorityBatches"]:
         """Yield what to send next, re-evaluated after each turn.
 
         What is in doubt goes first, until one of its parts goes unanswered again. Then what is due goes before the
@@ -157,8 +157,8 @@ class Sender:
         Starting over for every batch would rescan all rows that wait for another day.
         """
         last: OutboxRow | None = None
-        while not self._is_off(target):
-            with self.run.ledger.reading() as session:
+        while not self._is_target_stopped(target):
+            with self.run.ledger.read_transaction() as session:
                 rows = outbox.due_rows(
                     session,
                     self.preparation.kind,
@@ -169,22 +169,22 @@ class Sender:
                     new_by=self.first_sends_due_by,
                     approved_in=self.run.ledger.run if self.sending.approved_only else None,
                     after=last,
-                    limit=self._batch(target),
+                    limit=self._max_rows_per_request(target),
                 )
             if rows:
-                yield tuple(map(identity, rows))
+                yield tuple(map(stored_row_id, rows))
             elif last is None:
                 return
             last = rows[-1] if rows else None
 
-    def _is_off(self, target: Target) -> bool:
+    def _is_target_stopped(self, target: Target) -> bool:
         """Whether a target is stopped for this run."""
         scope = self._scope(target)
         return scope in self.stopped or scope in self.sending.stopped
 
-    def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
+    def _record_stop(self, stop: SendingStop, target: Target) -> bool:
         """Record a stop; return True if it covers the whole destination."""
-        way = self._way(target)
+        way = self._transport_stop_scope(target)
         self.stopped.add(self._scope(target))
         if stop.alarm:
             scope = way if stop.whole_destination else self._scope(target)
@@ -196,11 +196,11 @@ class Sender:
 
     def _scope(self, target: Target) -> DestinationScope:
         """The scope of a stop of this target alone."""
-        return replace(self._way(target), action=target.action)
+        return replace(self._transport_stop_scope(target), action=target.action)
 
-    def _way(self, target: Target) -> DestinationScope:
+    def _transport_stop_scope(self, target: Target) -> DestinationScope:
         """The scope of a stop of everything sent by the target's transport and owner."""
-        return self.run.book.way(self.destination, target.transport, target.owner)
+        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -214,21 +214,21 @@ class Sender:
             for target, waiting in doubtful.items():
                 for delivery in waiting:
                     asked = requests.unanswered_sends(session, delivery)
-                    given_up = self._given_up(delivery, asked)
+                    given_up = self._reason_to_stop_replaying(delivery, asked)
                     if given_up is not None:
                         moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
                         moving.move(delivery, DeliveryState.UNCONFIRMED, *given_up)
                     elif not self._has_to_wait(delivery, asked):
                         together = requests.last_request_id_of(session, delivery), target
-                        found.setdefault(together, []).append(identity(delivery))
+                        found.setdefault(together, []).append(stored_row_id(delivery))
         return [
-            (target, tuple(left[start : start + self._batch(target)]))
+            (target, tuple(left[start : start + self._max_rows_per_request(target)]))
             for (_, target), left in sorted(found.items())
-            for start in range(0, len(left), self._batch(target))
+            for start in range(0, len(left), self._max_rows_per_request(target))
             if not self._asks_a_human
         ]
 
-    def _batch(self, _: Target) -> int:
+    def _max_rows_per_request(self, _: Target) -> int:
         """The maximum number of rows per request."""
         return self.sink.limits.batch
 
@@ -237,7 +237,7 @@ class Sender:
         """Whether a human decides on replaying bytes whose answer was lost."""
         return self.destination in self.run.book.ask_when_lost
 
-    def _given_up(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
+    def _reason_to_stop_replaying(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
         within = self.sink.limits.replay_within
         since = row.in_doubt_since
@@ -260,7 +260,7 @@ class Sender:
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
         breaker = CircuitBreaker()
-        waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
+        waiting = [part for batch in turn.batches for part in self._split_colliding_conversions(batch)]
         while waiting:
             # While nothing answers, probe with one row instead of putting its whole part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
@@ -274,7 +274,7 @@ class Sender:
                     self.unanswered, self.silence = self.unanswered + 1, follow.why
                     self.new_unanswered = self.new_unanswered or turn.is_new
                     if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
-                        return self._silent()
+                        return self._make_no_answer_stop()
                     # A single new row that was tried only once gets a second try, in case of a momentary outage.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
                     _, smaller = bisect(follow.batch, ())
@@ -285,14 +285,14 @@ class Sender:
                     assert_never(follow)
             if breaker.is_sample_refused:
                 break
-        if breaker.is_sample_refused or breaker.blames_all:
+        if breaker.is_sample_refused or breaker.are_refusals_systematic:
             why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
         with self.run.ledger.write_transaction() as session:
-            self._receiving(session, breaker).reject_blamed_rows(breaker.take_suspects())
+            self._make_receipt_recorder(session, breaker).reject_blamed_rows(breaker.take_suspects())
         return None
 
-    def _silent(self) -> SendingStop:
+    def _make_no_answer_stop(self) -> SendingStop:
         """The stop for missing answers: of the whole destination after several parts in a row, or after all there was.
 
         It raises an alarm if something new went unanswered. A few rows already in doubt say nothing about the platform,
@@ -303,18 +303,19 @@ class Sender:
         alarm = self.new_unanswered and not asks
         return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
 
-    def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+    def _split_colliding_conversions(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Split a batch so that no part has two rows with the same click and second.
 
         A platform that distinguishes conversions by those refuses both if they meet in one request.
         """
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
-            often = Counter(map(_second, rows))
-            near = [row for row in rows if often[_second(row)] > 1]
-            known = leads.facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
+            often = Counter(map(_conversion_second, rows))
+            near = [row for row in rows if often[_conversion_second(row)] > 1]
+            known = leads.load_lead_facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
         keys = {
-            identity(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids} for row in near
+            stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
+            for row in near
         }
         return partition(batch, keys)
 
@@ -327,7 +328,7 @@ class Sender:
         """
         answered, why = 0, ""
         for attempt in range(ATTEMPTS):
-            made = self._once(target, batch, breaker)
+            made = self._send_batch_once(target, batch, breaker)
             if made is None:
                 return SendNext()
             intent, follow = made
@@ -353,18 +354,20 @@ class Sender:
                 return SendNext() if answered else SendingStop(_kept_failing(why), whole_destination=False)
         return SendingStop(_kept_failing(why), whole_destination=True)
 
-    def _once(self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker) -> tuple[Intent, Follow] | None:
+    def _send_batch_once(
+        self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker
+    ) -> tuple[Intent, Follow] | None:
         """Make one request and return what follows from its receipt; None if the batch has nothing left to send."""
         self.run.deps.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
             return None
-        self.run.ledger.remember(intent.request)
+        self.run.ledger.record_upcoming_request(intent.request)
         receipt = self._call(intent)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
         with self.run.ledger.write_transaction() as session:
-            follow = self._receiving(session, breaker).receive(intent, receipt)
+            follow = self._make_receipt_recorder(session, breaker).receive(intent, receipt)
         # A refusal by the sink itself doesn't show that the platform answers.
         is_answer = isinstance(receipt, Received | RowOutcomes | Refused) and not unasked
         if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
@@ -385,7 +388,7 @@ class Sender:
     def _routes(self) -> Mapping[str, ConversionRoute]:
         return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
 
-    def _receiving(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
+    def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         moving, is_silent = (session, self.run.ledger, self.run.now(), self.done), self.unanswered > 0
         return ReceiptRecorder(*moving, self.sink.limits, breaker, is_silent=is_silent)
 
@@ -417,6 +420,6 @@ def _kept_failing(why: str) -> Stop:
     return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
 
 
-def _second(delivery: Delivery) -> datetime | None:
+def _conversion_second(delivery: Delivery) -> datetime | None:
     """When it happened, to the second, as platforms receive it."""
     return delivery.at and delivery.at.replace(microsecond=0)

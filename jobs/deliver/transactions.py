@@ -30,7 +30,7 @@ from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
 from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, AttemptRow, Delivery, OutboxRow, Request, identity
+from jobs.ledger.schema import Adjustment, AttemptRow, Delivery, OutboxRow, Request, stored_row_id
 from jobs.plan.planner import apply_decision, judge
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState, state_after_answer
@@ -156,8 +156,8 @@ class PreCallTransaction(Transaction, ABC):
     def prepare(self, batch: tuple[int, ...]) -> Intent | None:
         """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
         rows = [row for number in batch if (row := self.session.get(self.kind, number)) is not None]
-        facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
-        ready = self.ready(rows, facts)
+        facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
+        ready = self.freeze_ready_rows(rows, facts)
         if not ready:
             return None
         for row in ready:
@@ -167,7 +167,7 @@ class PreCallTransaction(Transaction, ABC):
         return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
     @abstractmethod
-    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+    def freeze_ready_rows(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the rows to send now; move every other row to its proper state."""
 
     def move_unsent_row(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
@@ -182,7 +182,7 @@ class ConversionPreparation(PreCallTransaction):
 
     kind: ClassVar[type[OutboxRow]] = Delivery
 
-    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+    def freeze_ready_rows(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the deliveries to send now; move every other one to its proper state."""
         known = starts.load_starts(self.session, self.ledger.account)
         deliveries = [row for row in rows if isinstance(row, Delivery)]
@@ -190,13 +190,13 @@ class ConversionPreparation(PreCallTransaction):
 
     def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], CountingStarts]) -> bool:
         if row.state == DeliveryState.IN_DOUBT:
-            return self._may_ask_again(row, lead)
+            return self._may_replay(row, lead)
         route = self.routes.get(row.conversion)
         if row.state != DeliveryState.PENDING or route is None:
             return False
-        return self._may_send(row, lead, route, known[route.conversion, self.destination])
+        return self._freeze_if_sendable(row, lead, route, known[route.conversion, self.destination])
 
-    def _may_ask_again(self, row: Delivery, lead: LeadFacts) -> bool:
+    def _may_replay(self, row: Delivery, lead: LeadFacts) -> bool:
         """Whether a delivery in doubt may be replayed.
 
         Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
@@ -212,7 +212,9 @@ class ConversionPreparation(PreCallTransaction):
         row.may_count_twice = row.may_count_twice or cannot_tell
         return True
 
-    def _may_send(self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts) -> bool:
+    def _freeze_if_sendable(
+        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
+    ) -> bool:
         """Decide a due delivery again, and freeze its bytes or move it to its new state."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
@@ -284,11 +286,11 @@ class ReceiptRecorder(Transaction):
         rows = requests.attempts_of_request(self.session, intent.request)
         match receipt:
             case Received():
-                return self._taken_in(request, rows, receipt)
+                return self._record_received_request(request, rows, receipt)
             case RowOutcomes():
                 request.state = RequestState.SETTLED
                 self.done.warnings.update(receipt.warnings)
-                return self._answered(intent, rows, receipt.outcomes)
+                return self._record_row_outcomes(intent, rows, receipt.outcomes)
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, receipt.outcome.message
@@ -297,24 +299,24 @@ class ReceiptRecorder(Transaction):
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
                 for _, row in rows:
-                    self._back(row, Reason.NOT_SENT, receipt.reason)
+                    self._return_to_pending(row, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
-                return self._lost(request, intent, rows, receipt)
+                return self._record_lost_answer(request, intent, rows, receipt)
         assert_never(receipt)
 
     def reject_blamed_rows(self, at_fault: Sequence[Suspect]) -> None:
         """Reject the suspect rows, now that the settings are ruled out as the cause."""
         sent = {
-            (number, identity(row)): (place, row)
+            (number, stored_row_id(row)): (place, row)
             for number in {suspect.request for suspect in at_fault}
             for place, row in requests.attempts_of_request(self.session, number)
         }
         for suspect in at_fault:
             self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
 
-    def _taken_in(self, request: Request, rows: Rows, receipt: Received) -> SendNext:
+    def _record_received_request(self, request: Request, rows: Rows, receipt: Received) -> SendNext:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
@@ -324,7 +326,7 @@ class ReceiptRecorder(Transaction):
         self.reject_blamed_rows(self.breaker.record_pass())
         return SendNext()
 
-    def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
+    def _record_row_outcomes(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
         outcomes = [self.drop_if_too_late(row, outcome) for (_, row), outcome in zip(rows, outcomes, strict=True)]
         again: list[tuple[int, Outcome]] = []
         stop: Outcome | None = None
@@ -335,25 +337,25 @@ class ReceiptRecorder(Transaction):
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.record_outcome(self.session, attempt, outcome)
-                self._back(row, PlatformCode(outcome.code))
-                suspects.append(Suspect(identity(row), intent.request, outcome))
+                self._return_to_pending(row, PlatformCode(outcome.code))
+                suspects.append(Suspect(stored_row_id(row), intent.request, outcome))
                 continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
-                again.append((identity(row), outcome))
+                again.append((stored_row_id(row), outcome))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:
-            self.breaker.refused(suspects[0].outcome, suspects)
+            self.breaker.record_refused_request(suspects[0].outcome, suspects)
         if stop is not None:
             return SendingStop(stop_for_refusal(stop), whole_destination=not stop.of_target)
-        if self._says_nothing(outcomes):
+        if self._is_answer_inconclusive(outcomes):
             return TryAgain(code_and_message(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
         if not again:
             return SendNext()
         return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
 
-    def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
+    def _is_answer_inconclusive(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer settles no row, which counts as no answer.
 
         A few rows with an unknown code say nothing about the rest, unless a replay may count twice or nothing has
@@ -373,9 +375,9 @@ class ReceiptRecorder(Transaction):
                 blamed = ()
             for _, row in rows:
                 if row.state == DeliveryState.IN_FLIGHT:
-                    self._back(row, PlatformCode(outcome.code))
+                    self._return_to_pending(row, PlatformCode(outcome.code))
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
-            self.breaker.refused(outcome, suspects)
+            self.breaker.record_refused_request(outcome, suspects)
             return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
         is_replay = all(row.in_doubt_since is not None for _, row in rows)
         for attempt, row in rows:
@@ -391,7 +393,7 @@ class ReceiptRecorder(Transaction):
             stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
         )
 
-    def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
+    def _record_lost_answer(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
             outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
             self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
@@ -403,7 +405,7 @@ class ReceiptRecorder(Transaction):
         self.settle(attempt, row, outcome, asynchronous=False)
         self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
 
-    def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
+    def _return_to_pending(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
         """Return a row of an unprocessed request to pending, or to in doubt."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
         outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)

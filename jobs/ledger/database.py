@@ -74,10 +74,10 @@ def open_privately(path: Path, mode: str) -> IO[Any]:
     SQLite creates a ledger's side files with the ledger's own permissions.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_privately)
+    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_for_owner_only)
 
 
-def _privately(name: str, flags: int) -> int:
+def _open_for_owner_only(name: str, flags: int) -> int:
     try:
         made = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -144,7 +144,7 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
     """
     if not has_state(path):
         raise NoStateError(path)
-    return _up_to_date(path, may_change=for_writing)
+    return _open_upgraded_engine(path, may_change=for_writing)
 
 
 def create_state(path: Path) -> None:
@@ -157,7 +157,7 @@ def create_state(path: Path) -> None:
         raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
     with explaining_errors(path):
         open_privately(path, "ab").close()
-    _up_to_date(path, may_change=True).dispose()
+    _open_upgraded_engine(path, may_change=True).dispose()
 
 
 def has_state(path: Path) -> bool:
@@ -203,12 +203,12 @@ def explaining_errors(path: Path) -> Iterator[None]:
         advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
         raise LedgerError(f"{path}: cannot use the state: {error.strerror or type(error).__name__}; {advice}") from None
     except _UNREADABLE as error:
-        if (where := _damaged_row(error)) is None:
+        if (where := _describe_unreadable_row(error)) is None:
             raise
         raise LedgerError(f"{path}: something in the state cannot be read ({where}): {_DAMAGED}") from None
 
 
-def _up_to_date(path: Path, *, may_change: bool) -> Engine:
+def _open_upgraded_engine(path: Path, *, may_change: bool) -> Engine:
     with explaining_errors(path):
         engine = _engine(path)
         try:
@@ -303,7 +303,7 @@ _WRAPPERS = (__name__, "jobs.ledger.runs")
 """Modules whose frames appear in the traceback of any error raised inside a transaction."""
 
 
-def _damaged_row(error: BaseException) -> str | None:
+def _describe_unreadable_row(error: BaseException) -> str | None:
     """Return an error's type and source location if reading a row raised it: everything we write is readable.
 
     The error's message is omitted because it may quote the row.

@@ -24,7 +24,7 @@ _AT_ONCE = 500
 """Deduplication keys per statement."""
 
 
-class Rank(IntEnum):
+class DuplicatePrecedence(IntEnum):
     """Precedence among duplicates."""
 
     SENT = 0
@@ -42,7 +42,7 @@ class DeduplicationCandidate:
     lead: LeadId
     at: datetime
     dedup_keys: frozenset[str]
-    rank: Rank
+    rank: DuplicatePrecedence
 
 
 def record_keys(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
@@ -73,21 +73,21 @@ def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
     )
 
 
-def rank(delivery: Delivery | None) -> Rank:
+def duplicate_precedence(delivery: Delivery | None) -> DuplicatePrecedence:
     """Return a delivery's rank among those that may be the same conversion; None is a delivery not created yet."""
     state = None if delivery is None else DeliveryState(delivery.state)
     if state is DeliveryState.PENDING:
-        return Rank.PENDING
-    return Rank.SENT if state in COUNTING else Rank.NEW
+        return DuplicatePrecedence.PENDING
+    return DuplicatePrecedence.SENT if state in COUNTING else DuplicatePrecedence.NEW
 
 
-def counting_candidates(
+def stored_dedup_candidates(
     session: Session, account: str, route: ConversionRoute, dedup_keys: Iterator[str]
 ) -> Iterator[DeduplicationCandidate]:
     """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
-        .join(Delivery, _its_delivery())
+        .join(Delivery, _match_dedup_key_delivery())
         .join(LeadRow, and_(col(LeadRow.account) == col(DedupKey.account), col(LeadRow.id) == col(DedupKey.lead)))
         .where(
             DedupKey.account == account,
@@ -101,7 +101,8 @@ def counting_candidates(
     while some := tuple(islice(dedup_keys, _AT_ONCE)):
         rows = session.exec(wanted, params={"some": some})
         yield from (
-            DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows
+            DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), duplicate_precedence(of))
+            for row, of in rows
         )
 
 
@@ -122,7 +123,7 @@ def erase_unmatchable_keys(
         ),
         not_(true()),
     )
-    counts = exists().where(_its_delivery())
+    counts = exists().where(_match_dedup_key_delivery())
     session.exec(delete(DedupKey).where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts))))
 
 
@@ -170,7 +171,7 @@ def count_leads_sharing_clicks(session: Session, ledger: Ledger) -> Counter[str]
     return Counter({str(conversion): int(leads) for conversion, leads in rows})
 
 
-def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
+def _match_dedup_key_delivery() -> sqlalchemy.ColumnElement[bool]:
     """Match a `DedupKey` row to its delivery, if that counts."""
     return and_(
         col(Delivery.account) == col(DedupKey.account),
@@ -235,7 +236,7 @@ class DedupCandidates:
         span = within // _MICROSECOND
         for rank, at, lead, dedup_keys in self._database.execute(_ORDERED):
             near = (dedup_keys, at - span, at + span, lead)
-            first = None if rank == Rank.SENT else self._database.execute(_FIRST, near).fetchone()
+            first = None if rank == DuplicatePrecedence.SENT else self._database.execute(_FIRST, near).fetchone()
             if first is None:
                 self._database.execute(_COUNT, (at, rank, lead, dedup_keys))
             else:

@@ -135,7 +135,7 @@ def night_numbers(
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
-        col(kind.attempt_row_id_column()) == col(kind.moved()),
+        col(kind.attempt_row_id_column()) == col(kind.moved_row_id_column()),
         col(kind.attempts.code) == col(kind.moves.code),
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
@@ -147,8 +147,10 @@ def night_numbers(
     )
     place = (col(kind.destination), col(kind.moves.run))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved()))).filter(moves) for moves in counted))
-        .join(kind, col(kind.id) == kind.moved())
+        sqlalchemy.select(
+            *place, *(func.count(distinct(col(kind.moved_row_id_column()))).filter(moves) for moves in counted)
+        )
+        .join(kind, col(kind.id) == kind.moved_row_id_column())
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
         .group_by(*place)
     )
@@ -162,7 +164,7 @@ def reached_destinations(session: Session, ledger: Ledger, kind: RowKind) -> set
     """Return the destinations and actions that received or accepted at least one row in this run."""
     rows = session.exec(
         select(kind.destination, kind.action)
-        .join(kind.moves, col(kind.moved()) == col(kind.id))
+        .join(kind.moves, col(kind.moved_row_id_column()) == col(kind.id))
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,

@@ -283,7 +283,7 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
 
     `since` is when a complete list was begun; with None, only leads already marked missing are returned.
     """
-    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _not_listed_since(account, since)
     # Go from open rows to their leads: there may be many more leads than open rows.
     return _ids(session, account, unseen, col(LeadRow.id).in_(union(*_with_open(account))), order=_READ_AT)
 
@@ -311,7 +311,7 @@ def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
-def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
+def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:
     """Match leads not listed since then, even as unreadable."""
     unreadable = exists().where(
         col(UnreadableLeadRow.account) == account,
@@ -385,7 +385,7 @@ def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
+def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     changes = rows_by_lead(session, StatusChange, account, ids)

@@ -27,8 +27,8 @@ from jobs.ledger.schema import (
     Request,
     RowKind,
     Transition,
-    identity,
     rows_by_lead,
+    stored_row_id,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
 from jobs.rules.model import delivery_key
@@ -102,7 +102,7 @@ def move(
         reason=cause if is_ours else None,
         detail=detail,
         code=None if is_ours else cause,
-        **{kind.link: identity(delivery)},
+        **{kind.link: stored_row_id(delivery)},
     )
     session.add(transition)
 
@@ -193,7 +193,7 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
             kind.account == account,
             kind.state == DeliveryState.PENDING,
             col(kind.reason).is_distinct_from(Reason.EXCESS_VOLUME),
-            *_time_has_come(kind, now),
+            *_send_time_reached(kind, now),
         )
         for kind in KINDS
     )
@@ -228,7 +228,7 @@ def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KI
     return found
 
 
-def open_or_awaited(session: Session, account: str, kind: RowKind) -> int:
+def count_unfinished_rows(session: Session, account: str, kind: RowKind) -> int:
     """Count the rows that will still move without human action."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
@@ -294,7 +294,7 @@ def unexpected_rejections(session: Session, ledger: Ledger) -> list[OutboxRow]:
     for kind in KINDS:
         rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
         rows = select(kind).where(
-            col(kind.id).in_(select(kind.moved()).where(*rejected)),
+            col(kind.id).in_(select(kind.moved_row_id_column()).where(*rejected)),
             kind.state == DeliveryState.REJECTED,
             kind.outcome != OutcomeClass.DROP_EXPECTED,
         )
@@ -360,7 +360,7 @@ def due_rows(
     in that run.
     """
     place = (col(kind.at), col(kind.id))
-    wanted = [*_due(kind, account, destination, of, now), _may_go(kind, new_by)]
+    wanted = [*_due(kind, account, destination, of, now), _passes_volume_guard(kind, new_by)]
     if approved_in is not None:
         wanted.append(col(Delivery.approved_in) == approved_in)
     if after is not None:
@@ -374,7 +374,7 @@ def due_adjustment_targets(
     """Return the targets of due corrections, sorted."""
     rows = session.exec(
         select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
-        .where(*_due(Adjustment, account, destination, (), now), _may_go(Adjustment, new_by))
+        .where(*_due(Adjustment, account, destination, (), now), _passes_volume_guard(Adjustment, new_by))
         .distinct()
     )
     return sorted(Target(*row) for row in rows)
@@ -384,7 +384,7 @@ def count_volume_guarded_rows(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> int:
     """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
-    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
+    wanted = (*_due(kind, account, destination, conversions, now), _is_volume_guarded(kind))
     return session.exec(select(func.count()).select_from(kind).where(*wanted)).one()
 
 
@@ -392,7 +392,7 @@ def hold_new_rows(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
     """Hold the rows that `count_volume_guarded_rows` counts until a human releases them."""
-    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
+    wanted = (*_due(kind, account, destination, conversions, now), _is_volume_guarded(kind))
     session.exec(
         update(kind)
         .where(*wanted)
@@ -418,7 +418,7 @@ def _due(
     yield col(kind.account) == account
     yield col(kind.destination) == destination
     yield col(kind.state) == DeliveryState.PENDING
-    yield from _time_has_come(kind, now)
+    yield from _send_time_reached(kind, now)
     if isinstance(of, Target):
         for name, value in asdict(of).items():
             yield col(getattr(kind, name)) == value
@@ -427,18 +427,22 @@ def _due(
         yield ~status_labels.waits_for_rename(col(Delivery.lead), account)
 
 
-def _time_has_come(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:
+def _send_time_reached(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:
     """Match rows whose planned time and platform delay have both passed."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
 
 
-def _may_go(kind: RowKind, new_by: datetime | None) -> ColumnElement[bool]:
+def _passes_volume_guard(kind: RowKind, new_by: datetime | None) -> ColumnElement[bool]:
     """Match rows that the volume guard doesn't count or that were due by `new_by`; None matches no counted row."""
-    return ~_is_new(kind) if new_by is None else or_(~_is_new(kind), and_(*_time_has_come(kind, new_by)))
+    return (
+        ~_is_volume_guarded(kind)
+        if new_by is None
+        else or_(~_is_volume_guarded(kind), and_(*_send_time_reached(kind, new_by)))
+    )
 
 
-def _is_new(kind: RowKind) -> ColumnElement[bool]:
+def _is_volume_guarded(kind: RowKind) -> ColumnElement[bool]:
     """Match rows subject to the volume guard: not approved by a human, and never sent.
 
     A delivery was sent if one of its requests reached the platform and wasn't refused as a whole. A correction was sent

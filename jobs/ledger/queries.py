@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
-from jobs.ledger.leads import facts, has_related_row
+from jobs.ledger.leads import has_related_row, load_lead_facts
 from jobs.ledger.outbox import WHY, cause_from_columns, current_cause
 from jobs.ledger.requests import RequestState, attempts_of_row
 from jobs.ledger.schema import (
@@ -161,10 +161,12 @@ def count_by_state_and_reason(
         worth[key] += (sum_of_cents or 0) * _CENTS
         if waits:
             first[key] = min(opens_at, first.get(key, opens_at))
-    return ordered(StateCount(*key[:4], count, worth[key], first.get(key), key[4]) for key, count in counts.items())
+    return sort_state_counts(
+        StateCount(*key[:4], count, worth[key], first.get(key), key[4]) for key, count in counts.items()
+    )
 
 
-def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
+def sort_state_counts(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
     """Sort by conversion, destination and state in order of declaration, then most frequent reason first."""
     order = list(DeliveryState)
     place = operator.attrgetter("conversion", "destination")
@@ -180,7 +182,7 @@ def deliveries_in_states(
 ) -> Iterator[DeliveryStanding]:
     """Yield the deliveries in these states, then the corrections, each most recently moved first."""
     for kind in KINDS:
-        since = select(func.max(kind.moves.at)).where(kind.moved() == col(kind.id)).scalar_subquery()
+        since = select(func.max(kind.moves.at)).where(kind.moved_row_id_column() == col(kind.id)).scalar_subquery()
         wanted = select(kind, since).where(kind.account == account, col(kind.state).in_(states))
         in_order = wanted.order_by(since.desc(), col(kind.id))
         for row, at in session.exec(in_order, execution_options=STREAMED):
@@ -277,7 +279,7 @@ def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:
 def state_history(session: Session, sent: OutboxRow) -> list[Move]:
     """Return every move of a delivery or correction, oldest first."""
     moves = type(sent).moves
-    return list(session.exec(select(moves).where(type(sent).moved() == sent.id).order_by(col(moves.id))))
+    return list(session.exec(select(moves).where(type(sent).moved_row_id_column() == sent.id).order_by(col(moves.id))))
 
 
 def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
@@ -363,7 +365,7 @@ def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list
     """Return the facts of the first of these leads whose details are up to date."""
     whole = leads.where(LeadRow.account == account, LeadRow.digest != "").limit(LATEST)
     found = [LeadId(each) for each in session.exec(whole)]
-    known = facts(session, account, found)
+    known = load_lead_facts(session, account, found)
     return [known[each] for each in found]
 
 

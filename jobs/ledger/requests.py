@@ -19,7 +19,7 @@ from jobs.ledger.schema import (
     OutboxRow,
     Request,
     RowKind,
-    identity,
+    stored_row_id,
 )
 
 
@@ -82,13 +82,14 @@ def record_intent(
     )
     session.add(request)
     session.flush()
-    number, kind = identity(request), type(batch[0])
+    number, kind = stored_row_id(request), type(batch[0])
     place: Callable[..., AttemptRow] = kind.attempts
     session.add_all(
-        place(request=number, position=position, **{kind.link: identity(sent)}) for position, sent in enumerate(batch)
+        place(request=number, position=position, **{kind.link: stored_row_id(sent)})
+        for position, sent in enumerate(batch)
     )
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
-    return Intent(number, target, tuple(map(identity, batch)), events)
+    return Intent(number, target, tuple(map(stored_row_id, batch)), events)
 
 
 def attempts_of_request(session: Session, request: int) -> list[tuple[AttemptRow, OutboxRow]]:
@@ -147,19 +148,23 @@ def first_sends_by_request(
     hand has gone out before, so it isn't counted.
     """
     mine = (col(Request.account) == account, col(Request.destination) == destination, col(Request.sent_at) >= since)
-    first = sqlalchemy.select(col(Request.sent_at), func.count()).where(*mine, *_first(kind)).group_by(col(Request.id))
+    first = (
+        sqlalchemy.select(col(Request.sent_at), func.count())
+        .where(*mine, *_first_send_conditions(kind))
+        .group_by(col(Request.id))
+    )
     return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
 
 
 def count_first_sends(session: Session, kind: RowKind, destination: str, runs: Collection[int]) -> int:
     """Return how many rows went out for the first time in these runs, counted as by `first_sends_by_request`."""
     mine = (col(Request.run).in_(runs), col(Request.destination) == destination)
-    return session.exec(select(func.count()).where(*mine, *_first(kind))).one() if runs else 0
+    return session.exec(select(func.count()).where(*mine, *_first_send_conditions(kind))).one() if runs else 0
 
 
-def _first(kind: RowKind) -> list[ColumnElement[bool]]:
+def _first_send_conditions(kind: RowKind) -> list[ColumnElement[bool]]:
     """Match requests and their rows that went out for the first time."""
-    first = [may_have_reached_platform(), col(Request.id) == col(kind.attempts.request), ~_went_before(kind)]
+    first = [may_have_reached_platform(), col(Request.id) == col(kind.attempts.request), ~_has_earlier_send(kind)]
     if kind is Delivery:
         first.append(
             ~exists().where(col(Delivery.id) == kind.attempt_row_id_column(), col(Delivery.approved_in).is_not(None))
@@ -167,7 +172,7 @@ def _first(kind: RowKind) -> list[ColumnElement[bool]]:
     return first
 
 
-def _went_before(kind: RowKind) -> ColumnElement[bool]:
+def _has_earlier_send(kind: RowKind) -> ColumnElement[bool]:
     """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(

@@ -36,8 +36,8 @@ def find_rejected(
     limit: int,
 ) -> list[OutboxRow]:
     """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
-    last = select(func.max(kind.moves.id)).where(kind.moved() == col(kind.id)).scalar_subquery()
-    rows = select(kind).where(*_meant(kind, account, wanted, places))
+    last = select(func.max(kind.moves.id)).where(kind.moved_row_id_column() == col(kind.id)).scalar_subquery()
+    rows = select(kind).where(*_rejected_row_conditions(kind, account, wanted, places))
     return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
 
 
@@ -46,7 +46,9 @@ def count_rejected(
 ) -> int:
     """Count the rejected deliveries and corrections that match, as in `find_rejected` but without a limit."""
     return sum(
-        session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
+        session.exec(
+            select(func.count()).select_from(kind).where(*_rejected_row_conditions(kind, account, wanted, places))
+        ).one()
         for kind in KINDS
     )
 
@@ -80,13 +82,15 @@ def requeue_rejected(
     return len(rows)
 
 
-def _meant(
+def _rejected_row_conditions(
     kind: RowKind, account: str, wanted: RejectionFilter, places: Collection[tuple[str, str]]
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.state) == DeliveryState.REJECTED
     yield tuple_(col(kind.conversion), col(kind.destination)).in_(list(places))
-    yield from _only(kind, code=wanted.code, destination=wanted.destination, conversion=wanted.conversion)
+    yield from _column_value_conditions(
+        kind, code=wanted.code, destination=wanted.destination, conversion=wanted.conversion
+    )
     if kind is Adjustment:
         later = aliased(Adjustment)
         yield ~exists().where(
@@ -94,7 +98,7 @@ def _meant(
         )
 
 
-def _only(kind: RowKind, **wanted: str | None) -> Iterator[ColumnElement[bool]]:
+def _column_value_conditions(kind: RowKind, **wanted: str | None) -> Iterator[ColumnElement[bool]]:
     """Match rows with these column values; None matches any."""
     for column, value in wanted.items():
         if value is not None:
@@ -177,7 +181,7 @@ def skipped_before_start(
             Delivery.state == DeliveryState.SKIPPED,
             col(Delivery.reason).not_in((Reason.ALREADY_SENT, Reason.ANOTHER_PLATFORM)),
             *later,
-            *_only(Delivery, conversion=asked.conversion, destination=asked.destination),
+            *_column_value_conditions(Delivery, conversion=asked.conversion, destination=asked.destination),
             or_(
                 _within(Delivery.at, asked),
                 and_(col(Delivery.origin) == StatusTimeOrigin.BASELINE, _within(LeadRow.updated_at, asked)),
@@ -205,7 +209,7 @@ def approve_unfinished_backfill(session: Session, ledger: Ledger, asked: Backfil
         col(Delivery.account) == ledger.account,
         col(Delivery.counts_from).is_not(None),
         col(Delivery.state).in_(OPEN),
-        *_only(Delivery, conversion=asked.conversion, destination=asked.destination),
+        *_column_value_conditions(Delivery, conversion=asked.conversion, destination=asked.destination),
         _within(Delivery.at, asked),
     )
     session.exec(update(Delivery).where(*left_open).values(approved_in=ledger.run))
@@ -222,7 +226,7 @@ def deliveries_of_lead(
 ) -> list[Delivery]:
     """Return a lead's deliveries, optionally of one conversion or to one destination."""
     wanted = (Delivery.account == account, Delivery.lead == lead)
-    only = _only(Delivery, conversion=conversion, destination=destination)
+    only = _column_value_conditions(Delivery, conversion=conversion, destination=destination)
     return list(session.exec(select(Delivery).where(*wanted, *only).order_by(col(Delivery.id))))
 
 

@@ -23,7 +23,7 @@ from jobs.ledger.database import (
     open_engine,
     open_privately,
 )
-from jobs.ledger.schema import Lease, Request, Run, identity
+from jobs.ledger.schema import Lease, Request, Run, stored_row_id
 
 RESOLVING = "resolve"
 """Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
@@ -63,7 +63,7 @@ def run_covering_night(session: Session, account: str, night: date, *, today: da
     return _first_between(session, account, night, today)
 
 
-def expect_undone(
+def raise_if_night_done(
     session: Session, account: str, night: date, *, today: date, if_missed: bool, passes: Sequence[timedelta]
 ) -> None:
     """Return if a night is still to be done; with `if_missed`, only if it was missed, as none is before a first run.
@@ -74,10 +74,10 @@ def expect_undone(
     done = run_covering_night(session, account, night, today=today)
     has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
     if done is not None or (if_missed and not has_run):
-        raise NightDoneError(None if done is None else done.id, next_pass(session, account, passes))
+        raise NightDoneError(None if done is None else done.id, next_outcome_check(session, account, passes))
 
 
-def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
+def next_outcome_check(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
     """Return when to fetch outcomes of the last night next, or None if no pass is left.
 
     `after` are the passes' delays from the night's end; a late pass covers those due before it.
@@ -134,7 +134,7 @@ class Lock:
     """The last recorded request id, or 0."""
     file: IO[str]
 
-    def remember(self, epoch: int, request: int) -> None:
+    def record_ledger_progress(self, epoch: int, request: int) -> None:
         """Record the ledger's progress durably."""
         text = json.dumps(
             {
@@ -183,7 +183,7 @@ def hold_lock(state: Path, *, now: datetime) -> Iterator[Lock]:
             )
         epoch, request = (number if isinstance(number := last.get(name), int) else 0 for name in ("epoch", "request"))
         lock = Lock(path, now, epoch, request, file)
-        lock.remember(epoch, request)
+        lock.record_ledger_progress(epoch, request)
         yield lock
 
 
@@ -214,9 +214,9 @@ class Ledger:
     run: int
     lock: Lock
 
-    def remember(self, request: int) -> None:
+    def record_upcoming_request(self, request: int) -> None:
         """Record, outside the state, a request about to be sent, so that a copy without it is detected."""
-        self.lock.remember(self.epoch, request)
+        self.lock.record_ledger_progress(self.epoch, request)
 
     @contextmanager
     def write_transaction(self) -> Iterator[Session]:
@@ -233,7 +233,7 @@ class Ledger:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def read_transaction(self) -> Iterator[Session]:
         """Open a consistent, read-only view of the state."""
         with open_snapshot(self.engine, self.path) as session:
             yield session
@@ -248,7 +248,7 @@ def open_snapshot(engine: Engine, path: Path) -> Iterator[Session]:
 
 
 @contextmanager
-def hold_account(
+def open_locked_ledger(
     path: Path,
     account: str,
     command: str,
@@ -275,16 +275,16 @@ def hold_account(
                 raise NoStateError(path)
             lock = stack.enter_context(hold_lock(path, now=now))
             if first_run:
-                _expect_none_before(lock, path)
+                _refuse_lost_state(lock, path)
                 create_state(path)
             engine = open_engine(path, for_writing=True)
             stack.callback(engine.dispose)
             ledger = _begin(engine, path, account, command, lock, now=now, unless=unless)
-            ledger.remember(lock.request)
+            ledger.record_upcoming_request(lock.request)
         yield ledger
 
 
-def _expect_none_before(lock: Lock, path: Path) -> None:
+def _refuse_lost_state(lock: Lock, path: Path) -> None:
     """Refuse to create a state where earlier runs have left traces."""
     if lock.epoch and not has_state(path):
         raise LedgerError(
@@ -294,7 +294,7 @@ def _expect_none_before(lock: Lock, path: Path) -> None:
         )
 
 
-def _expect_not_restored(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
+def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
     """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
     last = session.exec(select(func.max(Request.id))).one() or 0
     if lease.epoch < lock.epoch or last < lock.request:
@@ -325,14 +325,14 @@ def _begin(
                 "of every key: write the old one again. A new account needs a `state:` of its own."
             )
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=os.getpid(), started_at=now)
-        _expect_not_restored(session, lease, lock, path)
+        _refuse_outdated_state(session, lease, lock, path)
         if unless is not None:
             unless(session)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, os.getpid(), now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, path, account, lease.epoch, identity(run), lock)
+        return Ledger(engine, path, account, lease.epoch, stored_row_id(run), lock)
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

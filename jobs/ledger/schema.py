@@ -382,7 +382,7 @@ class OutboxRow(SQLModel):
     outcome: str | None = None
 
     @classmethod
-    def moved(cls) -> Mapped[int]:
+    def moved_row_id_column(cls) -> Mapped[int]:
         """Return the column of `moves` with the id of the moved row."""
         return col(getattr(cls.moves, cls.link))
 
@@ -510,7 +510,7 @@ RowKind = type[OutboxRow]
 KINDS: tuple[RowKind, ...] = (Delivery, Adjustment)
 
 
-def identity(row: OutboxRow | Request | Run) -> int:
+def stored_row_id(row: OutboxRow | Request | Run) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")

@@ -41,11 +41,11 @@ def record_counting_start(session: Session, account: str, route: ConversionRoute
             conversion=route.conversion,
             destination=route.destination,
             label=label,
-            target=_place(route),
+            target=_conversion_target_text(route),
             since=before.get(label, now),
         )
         if not label:
-            start.target = _place(route)
+            start.target = _conversion_target_text(route)
         start.since = route.since or start.since
         session.add(start)
 
@@ -85,7 +85,7 @@ def possible_renames(
         if getattr(row, kind) not in current
         for route in routes
         if getattr(route, kind) not in on_record
-        and (getattr(route, other), _place(route)) == (getattr(row, other), row.target)
+        and (getattr(route, other), _conversion_target_text(route)) == (getattr(row, other), row.target)
     ]
 
 
@@ -107,7 +107,7 @@ def current_label_names(session: Session, account: str) -> dict[str, str]:
     return found
 
 
-def _place(route: ConversionRoute) -> str:
+def _conversion_target_text(route: ConversionRoute) -> str:
     """Return where a conversion goes, whatever the transport; a route restricted to some ids is a separate place."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")
@@ -133,12 +133,12 @@ def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerErro
         return
     for file in files:
         try:
-            yield from _in(file) if file != path else ()
+            yield from _read_neighbouring_ledger(file) if file != path else ()
         except LedgerError as error:
             yield error
 
 
-def _in(file: Path) -> list[NeighbouringLedger]:
+def _read_neighbouring_ledger(file: Path) -> list[NeighbouringLedger]:
     with explaining_errors(file):
         if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
             return []

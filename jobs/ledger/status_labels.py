@@ -16,14 +16,14 @@ from jobs.rules.extraction import StorableLead
 from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, normalise_label
 from jobs.rules.status_changes import (
     FEWEST,
-    EntryDating,
+    EntryTimeSource,
     LabelChange,
     SeenLabels,
     are_distinct_statuses,
     as_real_change,
+    classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
-    entry_dating,
     is_merged_label,
     renamed_entries,
 )
@@ -54,7 +54,7 @@ def record_labels(session: Session, account: str, readings: Sequence[StorableLea
         shown = observed - {APPOINTMENT_SET}
         waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
-            or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
+            or any(_had_status_before_rename(session, reading.lead.id, one) for one in renames if one.after in shown)
         )
         if move.before != move.after or waits:
             row = session.get(LabelMove, (account, reading.lead.id)) or LabelMove(
@@ -85,7 +85,7 @@ def labels_on_leads(session: Session, account: str) -> Iterator[str]:
         label = session.exec(first.where(col(LeadRow.label) > label)).one()
 
 
-def newest_unsettled(session: Session, account: str) -> datetime | None:
+def newest_unsettled_label_time(session: Session, account: str) -> datetime | None:
     """Return when the newest unsettled label was first seen, or a waiting lead's move to a settled one, if any."""
     unsettled = (StatusLabel.account == account, ~col(StatusLabel.settled))
     waits = (LabelMove.account == account, col(LabelMove.waits))
@@ -105,7 +105,7 @@ def settle_renames(
     Runs between complete readings move leads too: all that moved since `moved_since` are judged together.
     """
     account = ledger.account
-    seen = _sightings(session, account, since)
+    seen = _load_seen_labels(session, account, since)
     _find_merges(session, ledger, meanings, since=moved_since, in_use=seen.last)
     renames, undecided = detect_renamed_labels(seen, meanings)
     for move in renames:
@@ -115,7 +115,9 @@ def settle_renames(
     for row in renames_found(session, account):
         if row.before not in seen.last or seen.last[row.before] < seen.fresh.get(row.after, since):
             move = LabelChange(row.before, row.after)
-            _mark(session, account, move, {each.lead: LabelChange(each.before, each.after) == move for each in waiting})
+            _mark_relabelled_entries(
+                session, account, move, {each.lead: LabelChange(each.before, each.after) == move for each in waiting}
+            )
     settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(undecided))
     session.exec(update(StatusLabel).where(*settled).values(settled=True))
     is_undecided = exists().where(
@@ -147,14 +149,16 @@ def _find_merges(
 ) -> None:
     """Detect labels that were merged into a label in use, by the leads that moved since then."""
     account = ledger.account
-    for move, moved in _silent_moves(session, account, meanings, since, in_use=in_use).items():
+    for move, moved in _moves_from_unused_labels(session, account, meanings, since, in_use=in_use).items():
         # A label that was merged before and came back into use is a status of its own.
         if not _note_rename(session, ledger, move, len(moved)):
             continue
         shown = select(StatusChange.lead).where(
             StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
         )
-        _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
+        _mark_relabelled_entries(
+            session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())}
+        )
 
 
 def labels_most_leads_kept(session: Session, account: str) -> set[str]:
@@ -175,7 +179,7 @@ def hold_leads_of_merged_labels(
     session: Session, account: str, meanings: Meanings, *, since: datetime, in_use: Collection[str] = ()
 ) -> None:
     """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
-    moves = _silent_moves(session, account, meanings, since, in_use=in_use)
+    moves = _moves_from_unused_labels(session, account, meanings, since, in_use=in_use)
     moved = {lead for leads in moves.values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved
@@ -241,7 +245,7 @@ def _note_labels(session: Session, account: str, readings: Sequence[StorableLead
     return new | {row.label for row in known if not row.settled}
 
 
-def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
+def _had_status_before_rename(session: Session, lead: str, relabel: StatusRename) -> bool:
     """Return whether a lead had a status before its rename was found; a later one of that name is a new status."""
     later = (Run.account == relabel.account, col(Run.id) > relabel.run)
     next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
@@ -254,7 +258,7 @@ def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
     return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
 
 
-def _silent_moves(
+def _moves_from_unused_labels(
     session: Session, account: str, meanings: Meanings, since: datetime, *, in_use: Collection[str]
 ) -> dict[LabelChange, set[str]]:
     """Return the leads that moved since a time from an unused to a settled label, as a merge would move them.
@@ -286,9 +290,9 @@ def _silent_moves(
         if len(movers) < FEWEST or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
-        dated = {lead: entry_dating(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
+        dated = {lead: classify_entry_time(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged_label(Counter(dated.values()), left[move.before]):
-            found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
+            found[move] = {lead for lead, how in dated.items() if how is not EntryTimeSource.BY_ITSELF}
     return found
 
 
@@ -298,7 +302,7 @@ def _moved_at(account: str) -> sqlalchemy.ScalarSelect[datetime]:
     return select(func.max(StatusChange.seen_at)).where(*its).correlate(LabelMove).scalar_subquery()
 
 
-def _sightings(session: Session, account: str, since: datetime) -> SeenLabels:
+def _load_seen_labels(session: Session, account: str, since: datetime) -> SeenLabels:
     fresh = session.exec(
         select(StatusLabel.label, StatusLabel.seen_at).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     )
@@ -347,7 +351,7 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
                 session.add(row)
 
 
-def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
+def _mark_relabelled_entries(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
     """Mark these leads' entries that only show a status under its new name, so that they don't count as changes.
 
     `moved` is whether each lead went directly from the old name to the new one.

@@ -47,7 +47,7 @@ class WriteApproval(Protocol):
     def json(self) -> bool:
         """Whether results are printed as JSON."""
 
-    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
+    def ask_approval(self, question: str, cancel_token: CancelToken) -> bool:
         """Whether somebody agrees, now or beforehand."""
 
 
@@ -73,9 +73,9 @@ class OpleadContext:
         words = f"oplead {words}"
         return f"oplead-sync {words}" if self.known.file is None else command_line(words, self.known.file)
 
-    def agrees(self, question: str) -> bool:
+    def ask_write_approval(self, question: str) -> bool:
         """Whether somebody agrees to a write."""
-        return self.approval.agrees(question, self.cancel_token)
+        return self.approval.ask_approval(question, self.cancel_token)
 
     def retry_until_write_arrives(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""

@@ -9,11 +9,11 @@ from zipfile import BadZipFile, ZipFile
 import puremagic
 
 from connectors.crm import LeadDocument, WriteAccepted
-from connectors.text import counted
+from connectors.text import plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import facts_grid, print_json, results, say
+from jobs.reporting.console import facts_grid, print_json, results_console, say
 
 _MB = 1_000_000
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -42,14 +42,14 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     documents = documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
     json = context.approval.json
     if not json:
-        results().print(facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
+        results_console().print(facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
     if context.approval.dry_run:
         if json:
-            print_json({"rehearsed": True, "lead": named, "documents": list(map(_named, documents))})
+            print_json({"rehearsed": True, "lead": named, "documents": list(map(_document_description, documents))})
         else:
             say("Nothing was sent.")
         return Exit.DONE
-    if not context.agrees(f"Add {counted(len(documents), 'document')} to lead {named}?"):
+    if not context.ask_write_approval(f"Add {plural(len(documents), 'document')} to lead {named}?"):
         say("Nothing was sent.")
         return Exit.DONE
     for number, document in enumerate(documents, 1):
@@ -57,12 +57,12 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
             receipt = context.retry_until_write_arrives(partial(writer.attach, named, document))
         look = f"Look at lead {named} in Oplead before you send it again: a second copy would stay."
         if json:
-            print_json({**_named(document), **write_outcome_for_json(receipt)})
+            print_json({**_document_description(document), **write_outcome_for_json(receipt)})
         else:
             say(f"{document.name}: {write_outcome_sentence(receipt, 'added', key=ADMIN, look=look)}")
         if not isinstance(receipt, WriteAccepted):
             if left := len(documents) - number:
-                sys.stderr.write(f"{counted(left, 'document')} after it not sent.\n")
+                sys.stderr.write(f"{plural(left, 'document')} after it not sent.\n")
             return exit_of(receipt)
     return Exit.DONE
 
@@ -98,12 +98,12 @@ def _document(file: Path, largest: int) -> LeadDocument:
         raise ValueError("it is empty")
     if size > largest:
         raise ValueError(f"it has {_size(size)}, more than {_size(largest)} (oplead.write.largest_document_mb)")
-    if not _is(extension, file):
+    if not _content_matches_extension(extension, file):
         raise ValueError(f"its name says {extension}, and its content does not")
     return LeadDocument(file, file.name, MEDIA_TYPES[extension], size)
 
 
-def _is(extension: str, file: Path) -> bool:
+def _content_matches_extension(extension: str, file: Path) -> bool:
     """Whether a file's content is what its extension says."""
     with file.open("rb") as content:
         try:
@@ -127,5 +127,5 @@ def _size(size: int) -> str:
     return f"{size / _MB:.1f} MB" if size >= _MB else f"{max(1, size // 1024)} kB"
 
 
-def _named(document: LeadDocument) -> Mapping[str, object]:
+def _document_description(document: LeadDocument) -> Mapping[str, object]:
     return {"document": document.name, "media_type": document.media_type, "bytes": document.size}

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connectors.records import LeadId
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import NoStateError, open_engine
 from jobs.ledger.queries import recorded_lead_statuses
@@ -26,7 +26,7 @@ _TITLES = ("lead", "created_at", "status", "since", "heard_by")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LatestFeedback:
     """What was heard last of a lead."""
 
     status: str
@@ -45,7 +45,9 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     created = sorted(created, key=lambda one: (one.sent_at.replace(microsecond=0), one.lead or ""))
     ids = [one.lead for one in created if one.lead]
     zone = look.zone
-    heard = latest_feedback_of_each_lead(_by_webhook(context, ids), _by_night(context, ids), zone)
+    heard = latest_feedback_of_each_lead(
+        _feedback_from_webhooks(context, ids), _feedback_from_nights(context, ids), zone
+    )
     if file is not None:
         _write(file, created, heard)
     if context.approval.json:
@@ -55,7 +57,7 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     if created and file is None:
         _print(created, heard, zone)
     silent = sum(one.lead not in heard for one in created)
-    say(f"{counted(len(created), 'lead')} created with provider.url; {_NOTHING} of {number(silent)}.")
+    say(f"{plural(len(created), 'lead')} created with provider.url; {_NOTHING} of {format_number(silent)}.")
     if silent and not _inbox_file(context).exists():
         serve = context.command("webhooks serve")
         say(f"No receiver has run here: start `{serve}` where provider.url leads.")
@@ -63,11 +65,11 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
 
 
 def latest_feedback_of_each_lead(
-    first: Mapping[LeadId, Heard], second: Mapping[LeadId, Heard], zone: ZoneInfo
-) -> Mapping[LeadId, Heard]:
+    first: Mapping[LeadId, LatestFeedback], second: Mapping[LeadId, LatestFeedback], zone: ZoneInfo
+) -> Mapping[LeadId, LatestFeedback]:
     """Return of each lead what was heard last; what is equally old is taken from `first`."""
 
-    def order(one: Heard) -> datetime:
+    def order(one: LatestFeedback) -> datetime:
         since = one.since
         return since if isinstance(since, datetime) else datetime(since.year, since.month, since.day, tzinfo=zone)
 
@@ -85,28 +87,30 @@ def _inbox_file(context: OpleadContext) -> Path:
     look = context.known.settings
     folder, account = context.known.state_folder, look.account
     assert folder is not None and account is not None  # noqa: S101, PT018 - the outbox's path has been found
-    return folder / f"{account}.inbox.db" if look.webhooks is None else look.webhooks.inbox_of(account, folder)
+    return (
+        folder / f"{account}.inbox.db" if look.webhooks is None else look.webhooks.webhook_inbox_path(account, folder)
+    )
 
 
-def _by_webhook(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, Heard]:
+def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
     inbox = Inbox.open_for_reading(_inbox_file(context))
     if inbox is None:
         return {}
     with closing(inbox):
         events = inbox.events_of(ids)
-    heard: Mapping[LeadId, Heard] = {}
+    heard: Mapping[LeadId, LatestFeedback] = {}
     for lead, received in events.items():
         for one in received:
             if one.event.label is not None:
                 at = one.event.at.at if one.event.at else one.received_at
                 # Of one lead, webhooks may arrive in another order than things happened.
                 heard = latest_feedback_of_each_lead(
-                    heard, {lead: Heard(one.event.label, at, "webhook")}, context.known.settings.zone
+                    heard, {lead: LatestFeedback(one.event.label, at, "webhook")}, context.known.settings.zone
                 )
     return heard
 
 
-def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, Heard]:
+def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
     path, account = context.known.state, context.known.settings.account
     if path is None or account is None:
         return {}
@@ -121,7 +125,7 @@ def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId
         engine.dispose()
     zone = context.known.settings.zone
     return {
-        lead: Heard(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")
+        lead: LatestFeedback(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")
         for lead, one in found.items()
     }
 
@@ -129,12 +133,12 @@ def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId
 # ── how it is shown ──────────────────────────────────────────────────────────────────────────────
 
 
-def _values(one: LeadCreationRecord, heard: Mapping[LeadId, Heard]) -> Sequence[object]:
+def _values(one: LeadCreationRecord, heard: Mapping[LeadId, LatestFeedback]) -> Sequence[object]:
     known = heard.get(one.lead) if one.lead else None
     return (one.lead, one.sent_at, *((known.status, known.since, known.by) if known else (None, None, None)))
 
 
-def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, Heard], zone: ZoneInfo) -> None:
+def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestFeedback], zone: ZoneInfo) -> None:
     rows = []
     for one in created:
         known = heard.get(one.lead) if one.lead else None
@@ -149,7 +153,7 @@ def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:
     return day_and_time(moment, zone) if isinstance(moment, datetime) else moment.isoformat()
 
 
-def _write(file: Path, created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, Heard]) -> None:
+def _write(file: Path, created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestFeedback]) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)

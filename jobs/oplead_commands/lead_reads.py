@@ -17,10 +17,10 @@ from typing import TextIO
 
 from connectors.ports import LeadSource
 from connectors.records import Lead, SubstituteLead, UnreadableLead
-from connectors.text import counted
+from connectors.text import plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results, say
+from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results_console, say
 from jobs.wiring.texts import click_id_text
 
 _NOTHING = "-"
@@ -43,7 +43,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
             if context.approval.json:
                 print_json(lead_for_json(found, contact=contact))
             else:
-                results().print(facts_grid(tuple(_rows(context, found, contact=contact))))
+                results_console().print(facts_grid(tuple(_rows(context, found, contact=contact))))
             return Exit.DONE
         case SubstituteLead(id=other):
             problem = f"Oplead answers with another lead, {other}: this one was probably merged into it."
@@ -80,9 +80,9 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
     else:
         _print_list(context, leads, contact=contact)
         more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
-        say(f"{counted(len(leads), 'lead')}{more}")
+        say(f"{plural(len(leads), 'lead')}{more}")
     code = report_unreadable_leads(unreadable)
-    return code if every.gap is None else _tell_gap(every.gap)
+    return code if every.gap is None else _report_incomplete_list(every.gap)
 
 
 @dataclass(slots=True)
@@ -105,10 +105,10 @@ class LeadListReading:
         elif has_moved:
             self.gap = "the list changed while it was read, so leads may have been skipped: start again"
         elif missing:
-            self.gap = f"Oplead counts {counted(missing, 'more lead')} than it lists: start again, or ask Oplead why"
+            self.gap = f"Oplead counts {plural(missing, 'more lead')} than it lists: start again, or ask Oplead why"
 
 
-def _tell_gap(gap: str) -> int:
+def _report_incomplete_list(gap: str) -> int:
     sys.stderr.write(f"not every lead was read: {gap}\n")
     return Exit.ATTENTION
 
@@ -118,7 +118,7 @@ def report_unreadable_leads(unreadable: Sequence[UnreadableLead]) -> int:
     for one in unreadable[:_SHOWN]:
         sys.stderr.write(f"lead {one.id or 'without an id'} cannot be read: {one.reason}\n")
     if len(unreadable) > _SHOWN:
-        sys.stderr.write(f"and {counted(len(unreadable) - _SHOWN, 'more', 'more')}\n")
+        sys.stderr.write(f"and {plural(len(unreadable) - _SHOWN, 'more', 'more')}\n")
     return Exit.ATTENTION if unreadable else Exit.DONE
 
 
@@ -213,7 +213,7 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     start = _start_of(since, context) if since else None
     every = LeadListReading()
     count = 0
-    with context.source(wanted) as source, _opened(file, lambda: every.gap is None) as out:
+    with context.source(wanted) as source, _open_part_file(file, lambda: every.gap is None) as out:
         write = writing(out, (*COLUMNS, *fields))
         for lead in every.read(source, start):
             if start is None or lead.created_at >= start:
@@ -223,9 +223,9 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     if every.gap is not None:
         if str(file) != "-":
             say(f"{file}: not written.")
-        return _tell_gap(every.gap)
+        return _report_incomplete_list(every.gap)
     if str(file) != "-":
-        say(f"{file}: {counted(count, 'lead')}, with contact data: only you may read it.")
+        say(f"{file}: {plural(count, 'lead')}, with contact data: only you may read it.")
     return code
 
 
@@ -237,7 +237,7 @@ def _format_of(file: Path, form: str | None) -> str:
 
 
 @contextmanager
-def _opened(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO]:
+def _open_part_file(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO]:
     """Open the file for writing under another name until the block has ended well; it is kept if it is whole then.
 
     Raises:
@@ -257,14 +257,14 @@ def _opened(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO]:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
             yield out
         if is_whole():
-            _name(part, file)
+            _publish_without_overwriting(part, file)
     except FileExistsError:
         raise exists from None
     finally:
         part.unlink(missing_ok=True)
 
 
-def _name(part: Path, file: Path) -> None:
+def _publish_without_overwriting(part: Path, file: Path) -> None:
     """Give a file its name; unlike a rename alone, this never replaces another one."""
     try:
         file.hardlink_to(part)

@@ -10,7 +10,7 @@ from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead, lead
 from jobs.oplead_commands.creation.identity import creation_key_of
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import facts_grid, print_json, results, say
+from jobs.reporting.console import facts_grid, print_json, results_console, say
 
 _PLACES = (
     "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "
@@ -121,8 +121,8 @@ def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None
         return False
     if not json:
         say(preview.request)
-        results().print(facts_grid(tuple(preview.values.items())))
-    if dry_run or not context.agrees("Write this to Oplead?"):
+        results_console().print(facts_grid(tuple(preview.values.items())))
+    if dry_run or not context.ask_write_approval("Write this to Oplead?"):
         say("Nothing was written.")
         return False
     return True

@@ -20,7 +20,7 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, SignatureScheme
+from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring.oplead import webhook_parser
 
@@ -91,19 +91,19 @@ def receive(
     return pulse.total
 
 
-def _hook(one: WebhookAccount, inbox: GroupCommit) -> Hook:
+def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
     webhooks, signs = one.webhooks, one.webhooks.signature
     signature = None
     if signs is not None:
         key = signs.secret.get_secret_value().encode()
         signature = SignatureScheme(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
-    return Hook(
+    return WebhookEndpoint(
         account=one.account,
         secret=HashedSecret(webhooks.secret.get_secret_value()),
         header=webhooks.secret_header,
         signature=signature,
         largest=webhooks.largest_kb * 1024,
-        rate=Rate(webhooks.per_minute),
+        rate=RequestRateLimit(webhooks.per_minute),
         parse=webhook_parser(one.settings, webhooks),
         inbox=inbox,
     )
@@ -137,7 +137,9 @@ def _address_of(listener: socket.socket) -> str:
 class _Pulse:
     """Gives signs of life while the receiver runs, and logs a line of counts every minute."""
 
-    def __init__(self, receiver: Receiver, limits: ServerLimits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
+    def __init__(
+        self, receiver: Receiver, limits: ServerLimits, hooks: Sequence[WebhookEndpoint], liveness: SignsOfLife
+    ) -> None:
         self._receiver = receiver
         self._limits = limits
         self._hooks = hooks

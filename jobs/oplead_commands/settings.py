@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 
 from rich.markup import escape
 
-from connectors.crm import Listed
+from connectors.crm import CrmListEntries
 from connectors.errors import KeyRefused, Misconfigured
-from connectors.text import counted
+from connectors.text import plural
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY
-from jobs.reporting.console import as_json_value, print_json, results, say, table
+from jobs.reporting.console import as_json_value, print_json, results_console, say, table
 
 _MOST_COLUMNS = 6
-Entries = Listed[Mapping[str, object]]
+Entries = CrmListEntries[Mapping[str, object]]
 
 
 def show(context: OpleadContext) -> int:
@@ -53,12 +53,12 @@ def _print(name: str, found: Entries | str) -> None:
     if isinstance(found, str):
         say(found, "")
         return
-    say(f"{name.capitalize()}: {counted(len(found.entries), 'entry', 'entries')}")
+    say(f"{name.capitalize()}: {plural(len(found.entries), 'entry', 'entries')}")
     columns = list(dict.fromkeys(key for one in found.entries for key, value in one.items() if _is_shown(value)))
     columns = columns[:_MOST_COLUMNS]
     rows = [[escape(_text(one.get(column))) for column in columns] for one in found.entries]
     if rows and columns:
-        results().print(table(*map(escape, columns), rows=rows))
+        results_console().print(table(*map(escape, columns), rows=rows))
     say(*([f"There may be more than these: {found.gap}."] if found.gap else []), "")
 
 

@@ -10,7 +10,7 @@ from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost
-from connectors.text import counted
+from connectors.text import plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
@@ -66,8 +66,8 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
     wanted = read_file(file, force=force)
     tally = Counter(wanted.values())
     shown = ", ".join(f"{label} ×{count}" for label, count in tally.items())
-    question = f"Set {counted(len(wanted), 'status', 'statuses')}?"
-    if not _is_agreed(context, f"{counted(len(wanted), 'lead')}: {shown}", tally, question):
+    question = f"Set {plural(len(wanted), 'status', 'statuses')}?"
+    if not _is_agreed(context, f"{plural(len(wanted), 'lead')}: {shown}", tally, question):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -89,7 +89,7 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
                 break
     if not context.approval.json:
         say(*_first(problems))
-        say(f"{counted(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
+        say(f"{plural(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
         if left:
             said = ", ".join(_first(list(left)))
             say(f"Left: {said}. Run a file with only these lines; the others are settled, and may have moved on since.")
@@ -137,7 +137,7 @@ def _is_agreed(context: OpleadContext, shown: str, labels: Mapping[str, int], qu
         print_json({"rehearsed": True, "labels": dict(labels)})
     elif not json:
         say(shown)
-    if dry_run or not context.agrees(question):
+    if dry_run or not context.ask_write_approval(question):
         if not json:
             say("Nothing was written.")
         return False
@@ -214,4 +214,4 @@ def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], 
 
 def _first(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"and {counted(more, 'more', 'more')}"] if more > 0 else [])]
+    return [*lines[:_SHOWN], *([f"and {plural(more, 'more', 'more')}"] if more > 0 else [])]

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
-from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, WriteAccepted
+from connectors.crm import CrmListEntries, EventKind, LeadWriter, PlatformLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Lost
-from connectors.text import counted, masked_address
+from connectors.text import masked_address, plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
@@ -37,7 +37,7 @@ def _receiver(webhooks: WebhookSettings) -> str:
     return str(webhooks.public_url).rstrip("/") + HOOKS
 
 
-def _ours(url: str, webhooks: WebhookSettings | None) -> Literal["yes", "old secret", ""]:
+def _is_own_address(url: str, webhooks: WebhookSettings | None) -> Literal["yes", "old secret", ""]:
     """Return whether an address is our receiver's, and if so, whether with the secret of today."""
     if webhooks is None or webhooks.public_url is None:
         return ""
@@ -53,9 +53,9 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
     url = webhook_address(webhooks)
     codes: list[int] = []
     with context.writer() as writer:
-        there: Listed[Subscription] = Listed() if force else _on_record(writer)
+        there: CrmListEntries[Subscription] = CrmListEntries() if force else _fetch_listed_subscriptions(writer)
         missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
-        if old := [one.id for one in there.entries if _ours(one.url, webhooks) == "old secret"]:
+        if old := [one.id for one in there.entries if _is_own_address(one.url, webhooks) == "old secret"]:
             end = context.command("webhooks remove ID")
             sys.stderr.write(f"With an old secret: {', '.join(old)}. What these report is refused; end each: `{end}`\n")
         if missing and there.gap:
@@ -67,9 +67,9 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
         if missing and not json:
             say(*(f"{kind.value}: report {writer.event_name(kind)} to {masked_address(url)}" for kind in missing))
         if context.approval.dry_run:
-            _rehearsed(context, missing)
+            _report_rehearsal(context, missing)
             return Exit.DONE
-        if missing and not context.agrees(f"Subscribe to {counted(len(missing), 'event')}?"):
+        if missing and not context.ask_write_approval(f"Subscribe to {plural(len(missing), 'event')}?"):
             say("Nothing was written.")
             return Exit.DONE
         for kind in missing:
@@ -87,17 +87,17 @@ def show(context: OpleadContext) -> int:
     """List the subscriptions on record."""
     webhooks = context.known.settings.webhooks
     with context.writer() as writer:
-        found = _on_record(writer)
-    code = _tell_gap(found)
+        found = _fetch_listed_subscriptions(writer)
+    code = _report_missing_subscriptions(found)
     if context.approval.json:
         for one in found.entries:
-            ours = _ours(one.url, webhooks)
+            ours = _is_own_address(one.url, webhooks)
             whose = {"ours": ours != "", "old_secret": ours == "old secret"}
             print_json({"subscription": one.id, "event": one.event, "address": masked_address(one.url), **whose})
         return code
-    rows = [[one.id, one.event, masked_address(one.url), _ours(one.url, webhooks)] for one in found.entries]
+    rows = [[one.id, one.event, masked_address(one.url), _is_own_address(one.url, webhooks)] for one in found.entries]
     print_rows(("Subscription", "Event", "Address", "Ours"), rows)
-    say(counted(len(found.entries), "subscription"))
+    say(plural(len(found.entries), "subscription"))
     return code
 
 
@@ -109,9 +109,9 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
         if all_ours:
             webhooks = context.known.settings.webhooks
             webhook_address(webhooks)  # needs the public address
-            found = _on_record(writer)
-            code = _tell_gap(found)
-            ids = [one.id for one in found.entries if _ours(one.url, webhooks)]
+            found = _fetch_listed_subscriptions(writer)
+            code = _report_missing_subscriptions(found)
+            ids = [one.id for one in found.entries if _is_own_address(one.url, webhooks)]
         elif not ids:
             raise UsageError(f"name a subscription, as `{context.command('webhooks list')}` shows it, or write --all")
         if json and context.approval.dry_run:
@@ -120,14 +120,14 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             say(*(f"end subscription {each}" for each in ids) if ids else ["There is no subscription of ours."])
         if not ids:
             return code
-        if context.approval.dry_run or not context.agrees(f"End {counted(len(ids), 'subscription')}?"):
+        if context.approval.dry_run or not context.ask_write_approval(f"End {plural(len(ids), 'subscription')}?"):
             if not json:
                 say("Nothing was written.")
             return code
-        return max(code, *(_removed(context, writer, each) for each in ids))
+        return max(code, *(_end_subscription(context, writer, each) for each in ids))
 
 
-def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
+def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
     receipt = context.retry_until_write_arrives(partial(writer.unsubscribe, subscription_id))
     if context.approval.json:
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
@@ -138,14 +138,14 @@ def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -
     return exit_of(receipt)
 
 
-def _on_record(lists: PlatformLists) -> Listed[Subscription]:
+def _fetch_listed_subscriptions(lists: PlatformLists) -> CrmListEntries[Subscription]:
     try:
         return lists.subscriptions()
     except Misconfigured as error:
         raise Misconfigured(f"the subscriptions cannot be listed: {error}") from None
 
 
-def _tell_gap(found: Listed[Subscription]) -> Exit:
+def _report_missing_subscriptions(found: CrmListEntries[Subscription]) -> Exit:
     """Say on stderr why subscriptions may be missing, and return the exit code."""
     if found.gap is None:
         return Exit.DONE
@@ -153,14 +153,14 @@ def _tell_gap(found: Listed[Subscription]) -> Exit:
     return Exit.ATTENTION
 
 
-def _is_there(found: Listed[Subscription], event: str, url: str) -> bool:
+def _is_there(found: CrmListEntries[Subscription], event: str, url: str) -> bool:
     return any(one.event == event and one.url == url for one in found.entries)
 
 
 def _is_found(lists: PlatformLists, event: str, url: str) -> bool:
     """Whether a subscription whose answer was lost is on record; if that cannot be read, it stays lost."""
     try:
-        return _is_there(_on_record(lists), event, url)
+        return _is_there(_fetch_listed_subscriptions(lists), event, url)
     except (Misconfigured, Transient):
         return False
 
@@ -172,7 +172,7 @@ def _tell(context: OpleadContext, kind: EventKind, text: str, document: Mapping[
         say(text)
 
 
-def _rehearsed(context: OpleadContext, missing: Sequence[EventKind]) -> None:
+def _report_rehearsal(context: OpleadContext, missing: Sequence[EventKind]) -> None:
     if context.approval.json:
         print_json({"rehearsed": True, "events": missing})
     else:

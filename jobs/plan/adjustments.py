@@ -9,14 +9,14 @@ from sqlmodel import Session
 
 from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
-from jobs.ledger.schema import Adjustment, Delivery, identity, rows_by_lead
+from jobs.ledger.schema import Adjustment, Delivery, rows_by_lead, stored_row_id
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
     reason_not_to_resend,
     resends_personal_data,
-    state_of,
+    state_of_blocked_correction,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -39,14 +39,14 @@ def plan_adjustments(run: RunContext) -> None:
     while looking:
         with run.ledger.write_transaction() as session:
             ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
-            facts = leads.facts(session, account, ids)
+            facts = leads.load_lead_facts(session, account, ids)
             sent = rows_by_lead(session, Delivery, account, ids)
             made = outbox.adjustments_of_leads(session, account, ids)
             correcting = _Correcting(session, run, starts.current_label_names(session, account), now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
-                        correcting.update_corrections_of(facts[lead], delivery, made.get(identity(delivery), []))
+                        correcting.update_corrections_of(facts[lead], delivery, made.get(stored_row_id(delivery), []))
             leads.mark_corrections_checked(session, account, ids)
         looking = bool(ids)
 
@@ -106,7 +106,7 @@ class _Correcting:
             if waiting is not None:
                 self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         elif waiting is not None:
-            self._put(waiting, wanted, route, delivery, made[:-1])
+            self._update_correction_row(waiting, wanted, route, delivery, made[:-1])
         else:
             self._begin(wanted, route, delivery, made)
 
@@ -124,11 +124,11 @@ class _Correcting:
         if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
             if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
                 # The settings now provide a way to send it.
-                self._put(last, wanted, route, delivery, made[:-1])
+                self._update_correction_row(last, wanted, route, delivery, made[:-1])
             return
         begun = Adjustment(
             account=self.run.ledger.account,
-            delivery=identity(delivery),
+            delivery=stored_row_id(delivery),
             number=len(made) + 1,
             lead=delivery.lead,
             conversion=delivery.conversion,
@@ -143,9 +143,9 @@ class _Correcting:
             source=delivery.source or "",
             state="",
         )
-        self._put(begun, wanted, route, delivery, made)
+        self._update_correction_row(begun, wanted, route, delivery, made)
 
-    def _put(
+    def _update_correction_row(
         self,
         row: Adjustment,
         wanted: WantedAdjustment,
@@ -163,7 +163,7 @@ class _Correcting:
         if wanted.ruled_out_by is None:
             self._move(row, DeliveryState.PENDING, Reason.DUE if wanted.until is None else Reason.MAY_COME_BACK)
             return
-        state = state_of(wanted.ruled_out_by)
+        state = state_of_blocked_correction(wanted.ruled_out_by)
         # A correction that was never open is kept only so that it can be explained.
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)

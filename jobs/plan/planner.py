@@ -11,9 +11,9 @@ from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
-from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, Rank
+from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, identity, rows_by_lead
+from jobs.ledger.schema import Delivery, rows_by_lead, stored_row_id
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -23,7 +23,12 @@ from jobs.rules.decision import (
     next_delivery_state,
 )
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_route_for_other_clicks
+from jobs.rules.eligibility import (
+    consent_is_withdrawn,
+    dedup_keys,
+    is_alternative_destination,
+    is_route_for_other_clicks,
+)
 from jobs.rules.model import FEWEST_LEADS, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
@@ -33,7 +38,7 @@ from jobs.settings.compile import Rulebook
 
 def with_missing_value_guard(run: RunContext) -> RunContext:
     """Return the run with the missing-value guard applied to its rules, as planning and sending need them."""
-    with run.ledger.reading() as session:
+    with run.ledger.read_transaction() as session:
         return replace(run, book=withhold_missing_amounts(session, run.book))
 
 
@@ -82,12 +87,14 @@ def plan(run: RunContext) -> PlanningResult:
     account, now = run.ledger.account, run.now()
     with ExitStack() as stack:
         once = [route for route in run.book.routes if route.once is not None]
-        candidates = {route.place: stack.enter_context(closing(DedupCandidates())) for route in once}
+        candidates = {
+            route.conversion_destination_pair: stack.enter_context(closing(DedupCandidates())) for route in once
+        }
         with run.ledger.write_transaction() as session:
             leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
             leads.flag_withheld_for_planning(session, account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
-        with run.ledger.reading() as session:
+        with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)
         planning = True
         while planning:
@@ -135,13 +142,17 @@ class _Planner:
         All of them are scanned before the first is planned, so that the outcome doesn't depend on planning order; none
         of them is kept in memory.
         """
-        once = [(route, route.once, self.candidates[route.place]) for route in self.run.book.routes if route.once]
+        once = [
+            (route, route.once, self.candidates[route.conversion_destination_pair])
+            for route in self.run.book.routes
+            if route.once
+        ]
         for lead, existing in self._to_plan(session) if once else ():
             for route, _, candidates in once:
                 if (candidate := self._candidate(session, route, lead, existing)) is not None:
                     candidates.add(candidate)
         for route, rule, candidates in once:
-            for candidate in deduplication.counting_candidates(
+            for candidate in deduplication.stored_dedup_candidates(
                 session, self.run.ledger.account, route, candidates.dedup_keys()
             ):
                 candidates.add(candidate)
@@ -152,17 +163,24 @@ class _Planner:
     ) -> DeduplicationCandidate | None:
         """The lead's conversion on a route, if it already counts or could from tonight on."""
         # The last occurrence only: a retracted one no longer counts.
-        delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
+        delivery = next(
+            (
+                row
+                for row in reversed(existing)
+                if (row.conversion, row.destination) == route.conversion_destination_pair
+            ),
+            None,
+        )
         decision, state = self._verdict(route, lead, delivery, existing)
-        rank = deduplication.rank(delivery)
-        if delivery is not None and delivery.at is not None and rank is Rank.SENT:
+        rank = deduplication.duplicate_precedence(delivery)
+        if delivery is not None and delivery.at is not None and rank is DuplicatePrecedence.SENT:
             at = delivery.at
         elif state is DeliveryState.PENDING and isinstance(decision, Decision):
             at = decision.entry.at
         else:
             return None
         on_record = frozenset[str]()
-        if delivery is not None and rank is not Rank.NEW:
+        if delivery is not None and rank is not DuplicatePrecedence.NEW:
             on_record = deduplication.dedup_keys_of(session, delivery)
         return DeduplicationCandidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
 
@@ -170,7 +188,7 @@ class _Planner:
         """Every lead to be planned, in batches."""
         account, after = self.run.ledger.account, None
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
-            facts = leads.facts(session, account, ids)
+            facts = leads.load_lead_facts(session, account, ids)
             existing = rows_by_lead(session, Delivery, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
@@ -179,7 +197,7 @@ class _Planner:
         """Plan the next leads; return False when none is left."""
         account = self.run.ledger.account
         ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
-        facts = leads.facts(session, account, ids)
+        facts = leads.load_lead_facts(session, account, ids)
         existing = rows_by_lead(session, Delivery, account, ids)
         self.taken_back = outbox.retraction_times(session, account, ids)
         for lead in ids:
@@ -192,7 +210,7 @@ class _Planner:
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.run.book.routes:
-            delivery = self._current(by_route.pop(route.place, None), route)
+            delivery = self._delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
@@ -204,13 +222,13 @@ class _Planner:
             if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
                 deduplication.record_keys(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
-            self._keep_back(session, orphan, lead)
+            self._withhold_unlisted_delivery(session, orphan, lead)
 
-    def _current(self, delivery: Delivery | None, route: ConversionRoute) -> Delivery | None:
+    def _delivery_to_decide(self, delivery: Delivery | None, route: ConversionRoute) -> Delivery | None:
         """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
         if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
-        after = self.taken_back.get(identity(delivery))
+        after = self.taken_back.get(stored_row_id(delivery))
         if after is None:
             return delivery
         return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
@@ -219,34 +237,41 @@ class _Planner:
         self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
     ) -> tuple[Decision | NoSuchConversion, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
-        decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
-        candidates = self.candidates.get(route.place)
+        decision = judge(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
+        candidates = self.candidates.get(route.conversion_destination_pair)
         rival = None if candidates is None else candidates.lead_counting_instead(lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
             reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
         sent_before = was_sent(route, lead, existing, self.run.book.routes)
         is_new = delivery is None or delivery.id is None
-        if _reached_before(delivery, decision) or (sent_before and is_new):
+        if _was_skipped_earlier(delivery, decision) or (sent_before and is_new):
             return decision, None
         if sent_before:
             decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
-        standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
+        standing = (
+            None if delivery is None or is_new else self._current_delivery_status(delivery, decision, route, lead)
+        )
         return decision, next_delivery_state(standing, decision)
 
     def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts) -> None:
-        start = self.starts[route.place]
+        start = self.starts[route.conversion_destination_pair]
         entry = first_entry(route, lead, start, delivery_key_for(route, lead.id), after=None)
-        if entry is not None and entry.origin is not StatusTimeOrigin.BASELINE and entry.at >= start.of(entry.label):
-            self.done.filtered_out[route.place] += 1
+        if (
+            entry is not None
+            and entry.origin is not StatusTimeOrigin.BASELINE
+            and entry.at >= start.start_for_label(entry.label)
+        ):
+            self.done.filtered_out[route.conversion_destination_pair] += 1
 
-    def _standing(
+    def _current_delivery_status(
         self, delivery: Delivery, decision: Decision | NoSuchConversion, route: ConversionRoute, lead: LeadFacts
     ) -> DeliveryStatus:
         return DeliveryStatus(
             state=DeliveryState(delivery.state),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
-            mended=delivery.state == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
+            mended=delivery.state == DeliveryState.REJECTED
+            and self._would_resend_differ(delivery, decision, route, lead),
             withdrawn=consent_is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
             deleted=lead.deleted,
             was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == Reason.LEAD_DELETED,
@@ -254,7 +279,7 @@ class _Planner:
             sent_elsewhere=outbox.is_sent_elsewhere(delivery),
         )
 
-    def _is_mended(
+    def _would_resend_differ(
         self, delivery: Delivery, decision: Decision | NoSuchConversion, route: ConversionRoute, lead: LeadFacts
     ) -> bool:
         """Whether a rejected delivery would differ if sent again: it goes elsewhere, or fresh data change it."""
@@ -267,7 +292,7 @@ class _Planner:
         elsewhere = (delivery.owner, delivery.action, delivery.source) != place
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)
 
-    def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
+    def _withhold_unlisted_delivery(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """Withhold an open delivery the settings no longer list while its window lasts, in case that is a mistake."""
         if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
             state, cause = DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN
@@ -278,12 +303,12 @@ class _Planner:
             if lead.deleted:
                 state, cause = DeliveryState.CANCELLED, Reason.LEAD_DELETED
             if orphan.expires_at is not None and orphan.expires_at < self.now:
-                orphan.held_for = _held_for(orphan, NoSuchConversion(cause))
+                orphan.held_for = _expiry_hold_reason(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
         outbox.move(session, self.run.ledger, orphan, state, cause, now=self.now)
 
 
-def _reached_before(delivery: Delivery | None, decision: Decision | NoSuchConversion) -> bool:
+def _was_skipped_earlier(delivery: Delivery | None, decision: Decision | NoSuchConversion) -> bool:
     """Whether the conversion was skipped for an earlier entry, by a label its stage may have lost since."""
     if delivery is None or delivery.state != DeliveryState.SKIPPED or delivery.at is None:
         return False
@@ -305,7 +330,9 @@ def was_sent(
     return any(
         is_route_for_other_clicks(route, other)
         or (
-            is_alternative(route, other) and state != DeliveryState.REJECTED and not meets_where_conditions(other, lead)
+            is_alternative_destination(route, other)
+            and state != DeliveryState.REJECTED
+            and not meets_where_conditions(other, lead)
         )
         for other in routes
         if (state := sent_before.get((other.destination, other.conversion))) is not None
@@ -395,13 +422,13 @@ def apply_decision(
     delivery.tax = route.field_value.tax if route.field_value else None
     reason, detail = decision.reason, decision.detail
     if state is DeliveryState.EXPIRED:
-        delivery.held_for, reason, detail = _held_for(delivery, decision), Reason.WINDOW_CLOSED, None
+        delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
     outbox.move(session, ledger, delivery, state, reason, detail=detail, now=now)
 
 
-def _held_for(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
+def _expiry_hold_reason(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME

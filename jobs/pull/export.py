@@ -2,7 +2,7 @@
 
 from connectors.ports import ReadsExports
 from jobs.ledger import exports
-from jobs.pull.sync import expect_plausible
+from jobs.pull.sync import check_clock_plausible
 from jobs.run_context import RunContext
 
 
@@ -18,10 +18,10 @@ def open_export(run: RunContext) -> None:
     source, ledger = run.deps.source, run.ledger
     if not isinstance(source, ReadsExports):
         return
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         last = exports.last_export(session, ledger.account)
         until = exports.leads_last_read_at(session, ledger.account)
     export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
-    expect_plausible(ledger, run.now(), told=export.newest)
+    check_clock_plausible(ledger, run.now(), told=export.newest)
     with ledger.write_transaction() as session:
         exports.record_export(session, ledger.account, export)

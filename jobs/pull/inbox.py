@@ -38,16 +38,16 @@ class NewEvents:
         on record.
         """
         inbox, taken = run.deps.inbox, done.webhooks.read_to
-        if (to := inbox.latest()) is None:
+        if (to := inbox.latest_event_id()) is None:
             return cls()
-        with run.ledger.reading() as session:
+        with run.ledger.read_transaction() as session:
             place = leads.last_read_inbox_event(session, run.ledger.account, inbox.identity())
         place = place if place <= to else 0
         taken = place if taken is None else taken
         after = taken if taken <= to else 0
-        unread = dict.fromkeys(inbox.leads(after=after, to=to))
+        unread = dict.fromkeys(inbox.leads_with_events(after=after, to=to))
         # A night's second reading counts no lead again: the place on record moves only as the night ends.
-        done.webhooks.leads = len(inbox.leads(after=place, to=to))
+        done.webhooks.leads = len(inbox.leads_with_events(after=place, to=to))
         return cls(after, to, unread)
 
     def mark_leads_read(self, page: LeadPage) -> None:
@@ -55,7 +55,7 @@ class NewEvents:
         for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
             self.unread.pop(LeadId(lead or ""), None)
 
-    def read_rest(self, reading: DetailFetch) -> FetchedDetails:
+    def read_remaining_leads(self, reading: DetailFetch) -> FetchedDetails:
         """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
 
         One that is gone or refused counts as read: whoever reaches the receiver may report any id.
@@ -83,13 +83,13 @@ class NewEvents:
         inbox, taken = run.deps.inbox, done.webhooks
         taken.left = len(self.unread)
         if self.to is not None and not self.unread:
-            structures = inbox.not_understood(after=self.after, to=self.to)
-            before = inbox.not_understood(after=0, to=self.after) if structures else {}
+            structures = inbox.count_unknown_structures(after=self.after, to=self.to)
+            before = inbox.count_unknown_structures(after=0, to=self.after) if structures else {}
             taken.unknown |= {one: count for one, count in structures.items() if one not in before}
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
             taken.read_to, taken.inbox = self.to, inbox.identity()
         taken.problem = inbox.problem
-        taken.damaged = inbox.damaged
+        taken.damaged = inbox.damaged_row_count
         if inbox.problem is not None:
             taken.read_to = None
 
@@ -100,14 +100,14 @@ def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetim
     An inbox that cannot be read is reported by a run.
     """
     taken = leads.last_read_inbox_event(session, account, inbox.identity())
-    latest = inbox.latest()
+    latest = inbox.latest_event_id()
     if inbox.problem is not None or latest not in (None, taken) or outbox.is_any_due(session, account, now=now):
         return True
     ask_at = queries.awaited_outcomes(session, account).ask_at
     return ask_at is not None and ask_at <= now
 
 
-def read_reported(run: RunContext, *, until: datetime, done: PullResult) -> None:
+def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) -> None:
     """Read the leads that webhooks have reported since the last run, and only those.
 
     If none of several leads on record is found, their pages are probably elsewhere: the night lists all, and decides.
@@ -118,8 +118,8 @@ def read_reported(run: RunContext, *, until: datetime, done: PullResult) -> None
     """
     events, now = NewEvents.since_last_run(run, done), run.now()
     try:
-        asked = events.read_rest(DetailFetch(run, done, until, started=now))
-        with run.ledger.reading() as session:
+        asked = events.read_remaining_leads(DetailFetch(run, done, until, started=now))
+        with run.ledger.read_transaction() as session:
             known = leads.stored_leads(session, run.ledger.account, asked.ids)
         if not asked.as_asked and len(asked.ids) == len(known) >= MANY:
             done.no_detail_pages = True

@@ -149,11 +149,11 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
-    known = leads.facts(session, account, ids)
-    tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.covers(lead)}
+    known = leads.load_lead_facts(session, account, ids)
+    tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.events_of(ids, to=when.heard)
     readings = [
-        _reading(run, lead, known.get(lead.id), when, received.get(lead.id, ()), excluded=lead.id in tests)
+        _make_storable_lead(run, lead, known.get(lead.id), when, received.get(lead.id, ()), excluded=lead.id in tests)
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
@@ -170,7 +170,7 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.back += sum(one.deleted for one in known.values())
 
 
-def _reading(
+def _make_storable_lead(
     run: RunContext,
     lead: Lead,
     known: LeadFacts | None,
@@ -270,14 +270,14 @@ class DetailFetch:
         return asked
 
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
-        began, heard, found = self.run.now(), self.run.deps.inbox.latest() or 0, []
+        began, heard, found = self.run.now(), self.run.deps.inbox.latest_event_id() or 0, []
         try:
-            for one in self._fetched(part):
+            for one in self._fetch_skipping_refused(part):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._store(found, began, heard, asked)
 
-    def _fetched(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+    def _fetch_skipping_refused(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield what the source shows, past the leads that it refuses if they are passed; never past a refused key."""
         position = 0
         while position < len(part):

@@ -43,9 +43,9 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
             reading.hold_merges()
             return
         began, is_whole = reading.finish()
-        reading.read_reported()
-        if reading.by_details:
-            done.complete = reading.read_known()
+        reading.read_remaining_webhook_leads()
+        if reading.reads_by_details:
+            done.complete = reading.reread_relevant_leads()
         else:
             reading.look_for_unlisted(began if is_whole else None)
             done.complete = True
@@ -58,7 +58,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         raise
     finally:
         reading.events.record_inbox_position(run, done)
-    if reading.by_details:
+    if reading.reads_by_details:
         reading.settle_labels_by_detail_pages()
     else:
         reading.settle_labels(is_whole=is_whole)
@@ -80,7 +80,7 @@ def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | No
     reading = _RangeReading(run, done, now + window.budget, now, afresh=fresh_to is not None, place=place)
     try:
         since = reads_from if window.style is SyncMode.SINCE else None
-        done.complete = reading.read_list(since, place.resume) and reading.read_known()
+        done.complete = reading.read_list(since, place.resume) and reading.reread_relevant_leads()
     except Misconfigured:
         # The saved cursor may be exactly what the source refuses.
         requeue.delete_backfill_cursor(run.ledger)
@@ -94,47 +94,47 @@ class _ListReading(DetailFetch, ABC):
     """One reading, from the first list page to the leads read by their own pages."""
 
     @property
-    def by_details(self) -> bool:
+    def reads_by_details(self) -> bool:
         """Whether leads are read by their own pages."""
         return self.run.deps.sync_window.style is SyncMode.DETAILS
 
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
-        heard = self._heard()
-        for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_known):
+        heard = self._latest_webhook_event()
+        for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_entry_unchanged):
             # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
             if page.served_at is not None:
                 self.ahead = page.served_at - self.run.now()
                 if self.done.pages == 0:
                     self.started = page.served_at
-            if not self._keep(page, before, heard):
+            if not self._store_list_page(page, before, heard):
                 return False
-            before, heard = page, self._heard()
+            before, heard = page, self._latest_webhook_event()
             if page.resume is not None and self.run.now() > self.until:
                 return False
         return page is None or page.resume is None
 
-    def _heard(self) -> int:
+    def _latest_webhook_event(self) -> int:
         """The latest webhook so far."""
-        return self.run.deps.inbox.latest() or 0
+        return self.run.deps.inbox.latest_event_id() or 0
 
-    def _is_known(self, lead: LeadId, digest: str) -> bool:
+    def _is_entry_unchanged(self, lead: LeadId, digest: str) -> bool:
         """Whether a list entry is unchanged; always True if leads are read by their own pages."""
-        if self.by_details:
+        if self.reads_by_details:
             return True
         account = self.run.ledger.account
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             if leads.is_stored_unchanged(session, account, lead, digest):
-                return not self._is_wanted_fresh(session, lead)
+                return not self._must_reread_unchanged(session, lead)
             return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
 
-    def _is_wanted_fresh(self, session: Session, lead: LeadId) -> bool:  # noqa: ARG002
+    def _must_reread_unchanged(self, session: Session, lead: LeadId) -> bool:  # noqa: ARG002
         """Whether to read a lead in full although it is unchanged."""
         return False
 
     @abstractmethod
-    def _note_page(self, session: Session, page: LeadPage) -> None:
+    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         """Save the cursor after this page."""
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002
@@ -144,14 +144,14 @@ class _ListReading(DetailFetch, ABC):
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         """Raise `Misconfigured` if none of many listed leads has a page of its own."""
 
-    def _keep(self, page: LeadPage, before: LeadPage | None, heard: int) -> bool:
+    def _store_list_page(self, page: LeadPage, before: LeadPage | None, heard: int) -> bool:
         """Store a page; return False if its new leads couldn't all be read."""
         started, kept_page = self.started, page
-        if self.by_details:
+        if self.reads_by_details:
             # Being listed isn't being observed: an unchanged lead is observed on its own page, later tonight.
             unchanged = self._unchanged(page.unchanged)
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
-            with self.run.ledger.reading() as session:
+            with self.run.ledger.read_transaction() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
                 new = leads.leads_not_stored(session, self.run.ledger.account, listed)
             asked = self.read(new)
@@ -159,7 +159,7 @@ class _ListReading(DetailFetch, ABC):
             if len(asked.ids) < len(new):
                 return False
         with self.run.ledger.write_transaction() as session:
-            self._note_page(session, page)
+            self._save_page_cursor(session, page)
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store(session, self.run, kept_page, when, self.done)
         self.done.count_page(page, before)
@@ -172,20 +172,20 @@ class _RangeReading(_ListReading):
 
     place: BackfillPlace
 
-    def read_known(self) -> bool:
+    def reread_relevant_leads(self) -> bool:
         """In `DETAILS` mode, read relevant leads not read since this reading began; return False if time runs out."""
-        if not self.by_details:
+        if not self.reads_by_details:
             return True
         place = self.place
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             known = leads.leads_worth_reading(session, place.account, since=place.reads_from, before=place.started_at)
         return len(self.read(known).ids) == len(known)
 
-    def _is_wanted_fresh(self, session: Session, lead: LeadId) -> bool:
+    def _must_reread_unchanged(self, session: Session, lead: LeadId) -> bool:
         since, before = self.place.reads_from, self.place.fresh_to
         return before is not None and leads.was_created(session, self.place.account, lead, since=since, before=before)
 
-    def _note_page(self, session: Session, page: LeadPage) -> None:
+    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         requeue.store_backfill_cursor(session, self.run.ledger, page.resume)
 
 
@@ -230,25 +230,25 @@ class _NightReading(_ListReading):
         self.began = began
         return began, is_whole
 
-    def read_reported(self) -> None:
+    def read_remaining_webhook_leads(self) -> None:
         """Read the leads that webhooks reported and the list did not show; the night goes on without those it cannot.
 
         Raises:
             KeyRefused: the source refuses the key.
         """
         try:
-            self.events.read_rest(self)
+            self.events.read_remaining_leads(self)
         except Transient as error:
             self.done.webhooks.stopped = str(error)
 
-    def _is_known(self, lead: LeadId, digest: str) -> bool:
-        if self.by_details:
+    def _is_entry_unchanged(self, lead: LeadId, digest: str) -> bool:
+        if self.reads_by_details:
             self.listed[lead] = digest
         elif lead in self.events.unread:
             return False
-        return super(_NightReading, self)._is_known(lead, digest)
+        return super(_NightReading, self)._is_entry_unchanged(lead, digest)
 
-    def _note_page(self, session: Session, page: LeadPage) -> None:
+    def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
         self.events.mark_leads_read(page)
         leads.update_test_leads(session, account, self.listed, read_since=self.started)
@@ -262,7 +262,7 @@ class _NightReading(_ListReading):
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
         lately = self.started - FULL_READ_EVERY
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             return leads.unchanged_test_leads(session, self.run.ledger.account, entries, read_since=lately)
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
@@ -278,12 +278,12 @@ class _NightReading(_ListReading):
         longest = max((route.longest_sending_delay for route in self.run.book.routes), default=timedelta())
         return self.started - longest
 
-    def read_known(self) -> bool:
+    def reread_relevant_leads(self) -> bool:
         """Read leads that may still have something to send, longest unread first; return False if time runs out.
 
         If none of them is found on its own page and some show another lead, ids are misread and nothing is concluded.
         """
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             since = self._oldest_sendable
             wanted = leads.leads_worth_reading(session, self.run.ledger.account, since=since, before=self.started)
         asked = self.read(wanted)
@@ -304,13 +304,13 @@ class _NightReading(_ListReading):
         account, started, meanings = self.run.ledger.account, self.started, self.run.book.meanings
         with self.run.ledger.write_transaction() as session:
             read_since = leads.oldest_reading_time(session, account, since=self._oldest_sendable)
-            since = started if self.done.complete else status_labels.newest_unsettled(session, account)
+            since = started if self.done.complete else status_labels.newest_unsettled_label_time(session, account)
             if since is not None and read_since is not None and read_since >= since:
                 moved_since = self.moved_since or since
                 status_labels.settle_renames(session, self.run.ledger, meanings, since=since, moved_since=moved_since)
             else:
                 status_labels.hold_leads_of_merged_labels(session, account, meanings, since=self.moved_since or started)
-            self._move_on(session)
+            self._advance_pull_start(session)
 
     def settle_labels(self, *, is_whole: bool) -> None:
         """Tell new statuses from renamed ones, which takes a full reading; force one next time if any is unsettled."""
@@ -322,10 +322,10 @@ class _NightReading(_ListReading):
                 status_labels.settle_renames(session, ledger, meanings, since=self.began, moved_since=moved_since)
             else:
                 status_labels.settle_merges(session, ledger, meanings, moved_since=moved_since)
-            if not self._move_on(session) and not is_whole:
+            if not self._advance_pull_start(session) and not is_whole:
                 leads.get_cursor(session, ledger.account).full_read_at = None
 
-    def _move_on(self, session: Session) -> bool:
+    def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
         if not status_labels.are_all_settled(session, account):
@@ -349,11 +349,11 @@ class _NightReading(_ListReading):
         wrong and nothing is concluded about the others.
         """
         account = self.run.ledger.account
-        with self.run.ledger.reading() as session:
+        with self.run.ledger.read_transaction() as session:
             unlisted = leads.unlisted_open_leads(session, account, since=whole_since)
         asked = self.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
-            with self.run.ledger.reading() as session:
+            with self.run.ledger.read_transaction() as session:
                 listed = leads.last_listed_lead(session, account, but=unlisted)
             if listed is not None and self.read([listed]).deleted:
                 self.done.no_detail_pages = True
@@ -390,13 +390,13 @@ _UNCONFIRMED_FOR = timedelta(days=14)
 """How long to trust our clock while the source can't be asked: a quiet account may see no lead for a week."""
 
 
-def expect_plausible(ledger: Ledger, now: datetime, *, told: datetime | None = None) -> None:
+def check_clock_plausible(ledger: Ledger, now: datetime, *, told: datetime | None = None) -> None:
     """Check an unconfirmed time against the last reading of leads, and the latest time that leads themselves tell.
 
     Raises:
         WrongClock: it is before that reading, or long after both.
     """
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         last = leads.last_read(session, ledger.account)
     if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, told or last) + _UNCONFIRMED_FOR:
         raise WrongClock(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
 from jobs.reporting.run_report import answers_line, print_what_needs_humans, requests_sent_sentence, what_needs_a_human
@@ -39,13 +39,15 @@ class Preview:
     def question(self) -> str | None:
         """Return the question to confirm; None if nothing would be done."""
         now, later = self.column_total("sent"), self.column_total("waits") + self.column_total("withheld")
-        parts = [f"send {counted(now, 'conversion')} now"] if now else []
+        parts = [f"send {plural(now, 'conversion')} now"] if now else []
         if later:
             parts.append(
-                f"{number(later)} later, once they may go out" if now else f"send {number(later)} once they may"
+                f"{format_number(later)} later, once they may go out"
+                if now
+                else f"send {format_number(later)} once they may"
             )
         if self.already_sent and self.already_sent.settled:
-            parts.append(f"never send {number(self.already_sent.settled)} that were sent by other means")
+            parts.append(f"never send {format_number(self.already_sent.settled)} that were sent by other means")
         asked = " and ".join(parts)
         return f"{asked[0].upper()}{asked[1:]}?" if asked else None
 
@@ -53,9 +55,9 @@ class Preview:
 def leads_read_sentence(summary: RunSummary) -> str:
     """Return what was read."""
     pulled = summary.pulled
-    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
+    text = f"{plural(pulled.seen, 'lead')} on {plural(pulled.pages, 'page')}, {format_number(pulled.changed)} read anew"
     if pulled.detail_pages:
-        text += f", {number(pulled.detail_pages)} one by one"
+        text += f", {format_number(pulled.detail_pages)} one by one"
     return text
 
 
@@ -65,7 +67,7 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
         made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
         for group in preview.groups:
             counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
-            shown = (number(count) if count else "" for count in counts)
+            shown = (format_number(count) if count else "" for count in counts)
             made.add_row(account.conversion(group.conversion), group.destination, group.age, *shown)
         console.print(made)
         reasons = counted_reasons_table(preview.tallies)
@@ -82,13 +84,13 @@ _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
     if late := preview.column_total("expired"):
-        yield f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+        yield f"{plural(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
     if left := preview.column_total("left"):
         why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
-        yield f"{counted(left, 'conversion')} left as is: {why}"
+        yield f"{plural(left, 'conversion')} left as is: {why}"
     for (conversion, destination), count in sorted((preview.undated or {}).items()):
         yield (
-            f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
+            f"{account.conversion(conversion)} → {destination}: {plural(count, 'change')} that Oplead does not date "
             "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
             "platform judges events by their own age"
         )
@@ -97,16 +99,18 @@ def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
 
 
 def _already_sent(result: AlreadySentResult) -> Iterator[str]:
-    yield f"sent by other means: {counted(result.settled, 'conversion')} never go out from now on"
+    yield f"sent by other means: {plural(result.settled, 'conversion')} never go out from now on"
     if result.before:
-        yield f"{number(result.before)} were settled before"
+        yield f"{format_number(result.before)} were settled before"
     if result.ours:
-        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items()))
+        stands = ", ".join(
+            f"{format_number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items())
+        )
         yield f"stay as they are, for they went out by us or are over: {stands}"
     if result.nothing:
-        yield f"{counted(result.nothing, 'line')}: the lead has no such conversion"
+        yield f"{plural(result.nothing, 'line')}: the lead has no such conversion"
     if result.unknown:
-        yield f"{counted(len(result.unknown), 'lead')} never read: {value_in_words(tuple(result.unknown), most=_NAMED)}"
+        yield f"{plural(len(result.unknown), 'lead')} never read: {value_in_words(tuple(result.unknown), most=_NAMED)}"
 
 
 def print_rejections_to_retry(console: Console, account: AccountPresentation, chosen: RowsToResend) -> None:
@@ -117,13 +121,13 @@ def print_rejections_to_retry(console: Console, account: AccountPresentation, ch
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
     for each in chosen.alike:
         why = explain_state(DeliveryState.REJECTED, PlatformCode(each.code)).short
-        late = number(each.too_late) if each.too_late else ""
+        late = format_number(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = f"{conversion} (corrections)" if each.corrections else conversion
-        made.add_row(name, each.destination, each.code, why, number(each.count), late)
+        made.add_row(name, each.destination, each.code, why, format_number(each.count), late)
     console.print(made)
     if chosen.left:
-        console.print(f"{number(chosen.left)} more are left for another time: type the same again after this.")
+        console.print(f"{format_number(chosen.left)} more are left for another time: type the same again after this.")
 
 
 def print_sent(

@@ -13,14 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict, Lead
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountPresentation, never_wrap_column, table
 from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import consent_answer
-from jobs.rules.model import ConsentAnswer, ConversionRoute, shape
+from jobs.rules.model import ConsentAnswer, ConversionRoute, describe_text_shape
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 from jobs.settings.unmatched import UnmatchedReference
@@ -52,13 +52,13 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     made.add_column(overflow="fold")
     for verdict, style in _STYLES.items():
         for destination, finding in every:
-            if finding.verdict is verdict and (verbose or not _is_well(finding)):
+            if finding.verdict is verdict and (verbose or not _passed_without_advice(finding)):
                 advice = f"\n→ {finding.advice}" if finding.advice else ""
                 text = f"{destination}: {finding.subject}: {finding.found}{advice}"
                 made.add_row(f"  [{style}]{verdict}[/]", escape(text))
-    well = Counter(destination for destination, finding in every if _is_well(finding))
+    well = Counter(destination for destination, finding in every if _passed_without_advice(finding))
     if well and not verbose:
-        said = ", ".join(f"{destination} {number(count)}" for destination, count in well.items())
+        said = ", ".join(f"{destination} {format_number(count)}" for destination, count in well.items())
         made.add_row(
             f"  [{_STYLES[CheckVerdict.VERIFIED]}]{CheckVerdict.VERIFIED}[/]", escape(f"{said} (--verbose lists them)")
         )
@@ -67,7 +67,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
         console.print("  [dim]What this access cannot read says nothing against sending.[/dim]")
 
 
-def _is_well(finding: CheckFinding) -> bool:
+def _passed_without_advice(finding: CheckFinding) -> bool:
     return finding.verdict is CheckVerdict.VERIFIED and not finding.advice and not finding.is_notable
 
 
@@ -83,14 +83,14 @@ def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
     if not made.leads and not made.unreadable:
         yield CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")
     if made.leads:
-        yield CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {counted(made.leads, 'lead')} can be read")
+        yield CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {plural(made.leads, 'lead')} can be read")
     if made.unreadable:
         yield _unreadable(made)
     if made.unknown_labels:
         yield _unknown_labels(made)
     held = sum(tally.count for tally in made.tallies if tally.state is DeliveryState.WITHHELD)
     if held and not any(tally.state is DeliveryState.PENDING for tally in made.tallies):
-        message = f"{number(held)} qualify and none could be sent"
+        message = f"{format_number(held)} qualify and none could be sent"
         yield CheckFinding("conversions", CheckVerdict.FAILED, message, "The table below says why, and what to do.")
 
 
@@ -104,7 +104,7 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
 
 def print_forecast(console: Console, account: AccountPresentation, made: Forecast) -> None:
     """Print what the settings would do to the latest leads if their whole past counted."""
-    console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
+    console.print(f"\n[bold]The latest {plural(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
         print_states(console, account, made.tallies, on_record=False)
     else:
@@ -120,31 +120,35 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
         answers = [(consent_answer(asked, lead), lead) for lead in leads]
         answered = sum(given is not ConsentAnswer.MISSING for given, _ in answers)
         shapes = Counter(
-            shape(str(lead.fields.get(asked.path, ""))) for given, lead in answers if given is ConsentAnswer.UNKNOWN
+            describe_text_shape(str(lead.fields.get(asked.path, "")))
+            for given, lead in answers
+            if given is ConsentAnswer.UNKNOWN
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
             listed = value_in_words(
-                tuple(f"<{each}> {number(count)}" for each, count in shapes.most_common()), most=_NAMED
+                tuple(f"<{each}> {format_number(count)}" for each, count in shapes.most_common()), most=_NAMED
             )
             are = "is" if unlisted == 1 else "are"
             yield CheckFinding(
                 f"consent at {asked.path}",
                 CheckVerdict.DOUBTFUL,
-                f"{number(unlisted)} of {counted(answered, 'answer')} {are} in neither list: {listed}",
+                f"{format_number(unlisted)} of {plural(answered, 'answer')} {are} in neither list: {listed}",
                 "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
             )
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and an example to look up in Oplead."""
-    console.print(f"\n[bold]Statuses found in the latest {counted(leads, 'lead')}[/bold]")
+    console.print(f"\n[bold]Statuses found in the latest {plural(leads, 'lead')}[/bold]")
     made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()
         named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
         for at, one in enumerate(labels):
             first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
-            made.add_row(*first, escape(one.label), number(one.now), number(one.ever), escape(one.example or "-"))
+            made.add_row(
+                *first, escape(one.label), format_number(one.now), format_number(one.ever), escape(one.example or "-")
+            )
     never_wrap_column(made, "For example")
     console.print(made, crop=False)
 
@@ -162,14 +166,18 @@ def _unreadable(made: Forecast) -> CheckFinding:
     if count >= made.leads:
         verdict = CheckVerdict.FAILED
         advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
-    return CheckFinding("unreadable leads", verdict, f"{number(count)} cannot be read: {'; '.join(shown)}", advice)
+    return CheckFinding(
+        "unreadable leads", verdict, f"{format_number(count)} cannot be read: {'; '.join(shown)}", advice
+    )
 
 
 def _unknown_labels(made: Forecast) -> CheckFinding:
     named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
-    having = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
+    having = (
+        f"{format_number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
+    )
     message = f"in no stage and not ignored: {named}; {having} a click id"
     return CheckFinding("statuses", verdict, message, "Write each under a stage, or under `ignored_statuses`.")
 
@@ -194,23 +202,23 @@ class CheckedFile:
     """Accounts and datasets that the queried platforms didn't confirm to exist."""
 
     @property
-    def word(self) -> str:
+    def conclusion_word(self) -> str:
         """Return the conclusion, which agrees with the exit code."""
         return _WORDS[self.exit_code]
 
     @property
-    def because(self) -> str:
+    def conclusion_reason(self) -> str:
         """Return the reason for the conclusion."""
-        if self.word == "must not run":
-            return f"{counted(self.failed, 'problem')}, named above"
-        if self.word == "needs a human first":
+        if self.conclusion_word == "must not run":
+            return f"{plural(self.failed, 'problem')}, named above"
+        if self.conclusion_word == "needs a human first":
             return f"{self.failed} failed: mend what is named above, then check again"
         if self.unconfirmed:  # a wrong account number passes if no platform could confirm it
             return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
         return "nothing failed" if self.is_live else "no mistakes in the file"
 
     @property
-    def looked_at(self) -> str:
+    def checked_items_text(self) -> str:
         """Return what was checked, and what was not."""
         text = f"checked: {', '.join(self.checked)}"
         if not self.unchecked:
@@ -223,10 +231,10 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
     """Print each file's conclusion, and the totals if there are several."""
     lines = [""]
     for one in concluded:
-        lines += [f"{one.file}: {one.looked_at}"] if one.checked else []
-        lines.append(f"{one.file}: {one.word} ({one.because})")
+        lines += [f"{one.file}: {one.checked_items_text}"] if one.checked else []
+        lines.append(f"{one.file}: {one.conclusion_word} ({one.conclusion_reason})")
     if len(concluded) > 1:
-        words = Counter(one.word for one in concluded)
+        words = Counter(one.conclusion_word for one in concluded)
         shown = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
         lines.append(f"{len(concluded)} files: {shown}")
     console.print("\n".join(lines), markup=False, soft_wrap=True)

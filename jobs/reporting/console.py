@@ -21,7 +21,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors.text import number, strip_control_characters
+from connectors.text import format_number, strip_control_characters
 from jobs.reporting.sentences import sentence, value_in_words
 from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
@@ -40,7 +40,7 @@ class _PlainConsole(Console):
             yield piece if piece.control else Segment(strip_control_characters(piece.text, keep="\n"), piece.style)
 
 
-def results() -> Console:
+def results_console() -> Console:
     """Return the console for results: stdout, which receives nothing else."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
     return _PlainConsole(width=width, highlight=False)
@@ -69,7 +69,7 @@ def never_wrap_column(made: Table, name: str) -> None:
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows to stdout as a table or, where that is too wide to break no cell, each as a block of its own."""
-    console, rows = results(), list(rows)
+    console, rows = results_console(), list(rows)
     made = table(*columns, rows=[list(map(escape, row)) for row in rows])
     if console.measure(made, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
         console.print(made)
@@ -116,7 +116,7 @@ def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
 def value_with_count(value: str, count: int) -> str:
     """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
     shown = value if value.startswith("<") else f'"{value}"'
-    return f"{shown if value else 'no answer'} ×{number(count)}"
+    return f"{shown if value else 'no answer'} ×{format_number(count)}"
 
 
 def duration(span: timedelta) -> str:
@@ -131,18 +131,18 @@ def duration(span: timedelta) -> str:
 def say(*lines: str) -> None:
     """Print each line to stdout as is, without markup or wrapping."""
     for each in lines:
-        results().print(each, markup=False, soft_wrap=True)
+        results_console().print(each, markup=False, soft_wrap=True)
 
 
 def print_json(document: object) -> None:
     """Print results to stdout as JSON on one line."""
-    results().out(line(document), highlight=False)
+    results_console().out(json_line(document), highlight=False)
 
 
 _PLACE = ("conversion", "destination", "state", "reason")
 
 
-def line(value: object) -> str:
+def json_line(value: object) -> str:
     """Return one JSON object on one line."""
     # JSON escapes neither C1 nor bidi characters, and the line may be read at a terminal.
     return strip_control_characters(json.dumps(as_json_value(value), ensure_ascii=False))
@@ -165,10 +165,10 @@ def as_json_value(value: object) -> object:
         case list() | tuple():
             return [as_json_value(each) for each in value]
     is_record = is_dataclass(value) and not isinstance(value, type)
-    return as_json_value(by_name(value)) if is_record else _scalar(value)
+    return as_json_value(fields_as_dict(value)) if is_record else _scalar(value)
 
 
-def by_name(record: Any) -> dict[str, object]:
+def fields_as_dict(record: Any) -> dict[str, object]:
     """Return a record's fields by name."""
     return {field.name: getattr(record, field.name) for field in fields(record)}
 

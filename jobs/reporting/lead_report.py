@@ -157,7 +157,7 @@ class Explanation:
 def print_explanation(console: Console, account: AccountPresentation, lead: Explanation) -> None:
     """Print the explanation, ending with the verdicts, which users look for first."""
     console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
-    console.print(facts_grid(_known(lead, account.zone)))
+    console.print(facts_grid(_lead_fact_lines(lead, account.zone)))
     console.print()
     console.print(_changes(lead.changes, account.zone))
     for alike in _grouped(lead.verdicts):
@@ -174,7 +174,7 @@ def _grouped(verdicts: Sequence[LeadConversionStanding]) -> list[list[LeadConver
     return [*([verdict] for verdict in verdicts if verdict.state is not None), *by_reason.values()]
 
 
-def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     clicks = [_click(click, zone) for click in lead.click_ids] or ["none"]
     if lead.click_id_problem:
         clicks.append(f"found, and not usable: {lead.click_id_problem}")
@@ -182,10 +182,10 @@ def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("created", day_and_time(lead.created_at, zone)),
         ("status", lead.label or "none"),
         ("last read", day_and_time(lead.seen_at, zone)),
-        *_presence(lead, zone),
+        *_missing_lead_line(lead, zone),
         ("consent", f"use of its data: {_consent(lead.ad_user_data, lead.consent_fields[0])}"),
         ("", f"personal ads: {_consent(lead.ad_personalization, lead.consent_fields[1])}"),
-        *_listed("click id", clicks),
+        *_lines_under_name("click id", clicks),
         *lead.amounts.items(),
         *lead.where.items(),
     ]
@@ -193,15 +193,15 @@ def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
         f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
         for destination, kinds in lead.hashes.items()
     ]
-    return [*known, *_listed("hashes", kept)]
+    return [*known, *_lines_under_name("hashes", kept)]
 
 
-def _listed(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+def _lines_under_name(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return lines under one name."""
     return [(name if position == 0 else "", text) for position, text in enumerate(texts)]
 
 
-def _presence(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _missing_lead_line(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return a line if Oplead no longer has the lead."""
     missing = lead.missing_since or lead.deleted_at
     if missing is None:
@@ -251,7 +251,7 @@ def _print_verdict(console: Console, account: AccountPresentation, alike: Sequen
 
 
 def _print_correction(console: Console, correction: AdjustmentReport, zone: ZoneInfo) -> None:
-    what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
+    what = "taken back" if correction.value is None else f"worth {_conversion_value_text(correction)}"
     why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
     console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
     words = correction.words
@@ -260,7 +260,11 @@ def _print_correction(console: Console, correction: AdjustmentReport, zone: Zone
         texts.append(f"What to do: {words.todo}")
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
         texts.append(ZERO_MAY_BE_FINAL)
-    details = [("by", correction.by), *_times(correction, zone), *_past(correction, zone)]
+    details = [
+        ("by", correction.by),
+        *_sending_window_lines(correction, zone),
+        *_delivery_history_lines(correction, zone),
+    ]
     _print_indented(console, texts, details, indent=2)
 
 
@@ -270,7 +274,7 @@ def _print_indented(console: Console, texts: Sequence[str], details: Sequence[tu
         console.print(Padding(facts_grid(details), (0, 0, 0, indent)))
 
 
-def _worth(report: StandingReport) -> str:
+def _conversion_value_text(report: StandingReport) -> str:
     return money(Decimal(report.value or 0), report.currency or "")
 
 
@@ -280,29 +284,29 @@ def _details(verdict: LeadConversionStanding, zone: ZoneInfo) -> list[tuple[str,
     tax = f", tax {verdict.tax}" if verdict.tax else ""
     details = [
         ("happened", day_and_time(verdict.happened_at, zone) + origin if verdict.happened_at else None),
-        *_times(verdict, zone),
+        *_sending_window_lines(verdict, zone),
         ("by", verdict.click_id_kind and verdict.click_id_kind + estimated),
-        ("worth", verdict.value and _worth(verdict) + tax),
+        ("worth", verdict.value and _conversion_value_text(verdict) + tax),
         ("sent to", verdict.target),
         ("key", verdict.key),
     ]
-    return [(name, text) for name, text in details if text is not None] + _past(verdict, zone)
+    return [(name, text) for name, text in details if text is not None] + _delivery_history_lines(verdict, zone)
 
 
-def _times(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _sending_window_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return from when, and until when, it can be sent."""
     due = [] if report.due_at is None else [("goes out", f"not before {day_and_time(report.due_at, zone)}")]
     closes = [] if report.closes_at is None else [("in time", f"until {day_and_time(report.closes_at, zone)}")]
     return due + closes
 
 
-def _past(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _delivery_history_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return its transitions, and the requests it was part of."""
-    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in report.history]
-    return _listed("history", moves) + [("request", _request(request, zone)) for request in report.requests]
+    moves = [f"{day_and_time(move.at, zone)}  {_state_change_text(move)}" for move in report.history]
+    return _lines_under_name("history", moves) + [("request", _request(request, zone)) for request in report.requests]
 
 
-def _move(move: StateChange) -> str:
+def _state_change_text(move: StateChange) -> str:
     """Return e.g. `held back: no usable click id`; the state alone if the cause adds nothing."""
     state = STATES[DeliveryState(move.state)].short
     if move.cause in _SAYS_NO_MORE:

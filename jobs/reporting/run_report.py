@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.queries import StateCount
@@ -17,10 +17,10 @@ from jobs.pull.ingest import WebhooksTaken
 from jobs.reporting.console import (
     AccountPresentation,
     bulleted,
-    by_name,
     day_and_time,
     duration,
     facts_grid,
+    fields_as_dict,
     print_section,
     table,
 )
@@ -59,10 +59,12 @@ def print_verdicts(console: Console, account: AccountPresentation, summary: RunS
         return
     made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
     for (conversion, destination, state, code), count in moved:
-        made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(state), code))
+        made.add_row(
+            account.conversion(conversion), destination, format_number(count), _verdict(DeliveryState(state), code)
+        )
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
         why = f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}"
-        made.add_row(account.conversion(conversion), destination, number(count), why)
+        made.add_row(account.conversion(conversion), destination, format_number(count), why)
     console.print(made)
 
 
@@ -126,9 +128,9 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         console.print(f"[bold]{title}[/bold]")
         print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
-        console.print(_nothing(night))
-    print_section(console, "", [("still open", sentence(each)) for each in summary.review.standing])
-    print_what_needs_humans(console, _needs(night))
+        console.print(_nothing_moved_sentence(night))
+    print_section(console, "", [("still open", sentence(each)) for each in summary.review.still_valid_messages])
+    print_what_needs_humans(console, _night_needs_human_lines(night))
     notices = [
         ("new" if one.is_new else f"since {one.since.astimezone(account.zone):%Y-%m-%d}", one.title)
         for one in night.notices
@@ -136,7 +138,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     print_section(console, "[bold]Notices[/bold]", notices)
 
 
-def _nothing(night: Night) -> str:
+def _nothing_moved_sentence(night: Night) -> str:
     """Return the sentence for when no delivery moved; a first rehearsal should not look broken."""
     if night.mode is Mode.RUN:
         return "No delivery moved."
@@ -146,7 +148,7 @@ def _nothing(night: Night) -> str:
         for (_, _, state, reason), count in standing.items()
         if state == DeliveryState.SKIPPED and reason in _BEFORE
     )
-    why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
+    why = f": {plural(before, 'change')} from before a conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
 
 
@@ -156,14 +158,16 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     lines = [("read", _read(summary))] if summary.reading is RunReadingScope.EVERYTHING else []
     if summary.reading is RunReadingScope.WEBHOOKS or summary.pulled.webhooks.leads:
         lines.append(("webhooks", _webhooks(summary.pulled.webhooks)))
-    lines += [("judged", counted(summary.planned.leads, "lead"))]
+    lines += [("judged", plural(summary.planned.leads, "lead"))]
     if summary.planned.same_click:
-        shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
+        shared = ", ".join(
+            f"{name} × {format_number(count)}" for name, count in sorted(summary.planned.same_click.items())
+        )
         lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
-        recovered = counted(summary.recovered, "delivery", "deliveries")
+        recovered = plural(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
     lines.append(("sent", requests_sent_sentence(summary.delivered)))
     if summary.corrected.requests:
@@ -171,14 +175,14 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     lines.append(("heard", answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
-        lines.append(("warned", ", ".join(f"{code} × {number(count)}" for code, count in warnings)))
+        lines.append(("warned", ", ".join(f"{code} × {format_number(count)}" for code, count in warnings)))
     return lines
 
 
 def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
     summary = night.summary
-    return by_name(summary) | {
+    return fields_as_dict(summary) | {
         "mode": night.mode,
         "rehearsed": night.mode is not Mode.RUN,
         "ended_at": night.ended_at,
@@ -203,17 +207,18 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    changed = format_number(pulled.changed)
+    text = f"{plural(pulled.seen, 'lead')} on {plural(pulled.pages, 'page')}, {changed} new or changed"
     if pulled.detail_pages:
-        text += f", {number(pulled.detail_pages)} read one by one"
+        text += f", {format_number(pulled.detail_pages)} read one by one"
     if pulled.deleted:
-        text += f", {number(pulled.deleted)} gone"
+        text += f", {format_number(pulled.deleted)} gone"
     if pulled.back:
-        text += f", {number(pulled.back)} there again"
+        text += f", {format_number(pulled.back)} there again"
     if pulled.excluded:
-        text += f", {counted(pulled.excluded, 'test lead')} left out"
+        text += f", {plural(pulled.excluded, 'test lead')} left out"
     if pulled.missing:
-        text = f"{text}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
+        text = f"{text}; Oplead says that there are {format_number(pulled.missing)} more, and does not list them"
     if pulled.moved:
         text = f"{text}; the list moved meanwhile, so that some may have been passed over until it is read again"
     if pulled.undated:
@@ -224,35 +229,35 @@ def _read(summary: RunSummary) -> str:
 
 
 def _webhooks(taken: WebhooksTaken) -> str:
-    text = f"{counted(taken.leads, 'lead')} with news" if taken.leads else "no news"
+    text = f"{plural(taken.leads, 'lead')} with news" if taken.leads else "no news"
     if taken.left:
-        text += f", {number(taken.left)} left for the next run"
+        text += f", {format_number(taken.left)} left for the next run"
     if taken.known_unknown:
-        text += f"; {counted(taken.known_unknown, 'webhook')} again of a kind that is not understood"
+        text += f"; {plural(taken.known_unknown, 'webhook')} again of a kind that is not understood"
     return text
 
 
 def requests_sent_sentence(done: SendingResult) -> str:
     """Return how many went out, in how many requests."""
-    return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}" if done.requests else "nothing"
+    return f"{plural(done.sent, 'conversion')} in {plural(done.requests, 'request')}" if done.requests else "nothing"
 
 
 def answers_line(summary: RunSummary) -> str:
     """Return what platforms answered."""
     text = [
-        f"{number(count)} {state.replace('_', ' ')}"
+        f"{format_number(count)} {state.replace('_', ' ')}"
         + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
         for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
         if (count := count_moved(summary, state))
     ]
     if summary.in_doubt:
-        text.append(f"{number(summary.in_doubt)} still in doubt")
+        text.append(f"{format_number(summary.in_doubt)} still in doubt")
     elif count_moved(summary, DeliveryState.IN_DOUBT):
         # No number here: a delivery whose answer was lost twice has moved twice.
         text.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
     if pending:
-        text.append(f"{counted(pending, 'request')} not answered yet")
+        text.append(f"{plural(pending, 'request')} not answered yet")
     return ", ".join(text) or "nothing was waiting for an answer"
 
 
@@ -261,7 +266,7 @@ def _expected(summary: RunSummary, rejected: int) -> str:
     unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
     if unexpected >= rejected:
         return ""
-    part = f"{number(rejected - unexpected)} of them " if unexpected else ""
+    part = f"{format_number(rejected - unexpected)} of them " if unexpected else ""
     return f" ({part}to be expected: no such click)"
 
 
@@ -270,7 +275,7 @@ def _unreadable(summary: RunSummary) -> list[str]:
     # A night that reads the list twice meets each of them twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
     text = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
-    return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
+    return text + ([f"and {plural(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
 def what_needs_a_human(summary: RunSummary) -> list[str]:
@@ -283,7 +288,7 @@ def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
     print_section(console, "[bold yellow]A human is needed[/bold yellow]", bulleted(lines))
 
 
-def _needs(night: Night) -> list[str]:
+def _night_needs_human_lines(night: Night) -> list[str]:
     """Return the same for a night, plus unknown statuses; a night that was only tried reports only its own findings."""
     summary, review = night.summary, night.summary.review
     lines = what_needs_a_human(summary)
@@ -298,7 +303,7 @@ def _needs(night: Night) -> list[str]:
         lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
     if lines:
         lines += [
-            f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
+            f"status {label!r}: {plural(leads, 'lead')}, {with_click} of them with a click id"
             for label, leads, with_click in review.labels
             if with_click
         ]
@@ -331,7 +336,9 @@ def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
             summary = one.night.summary
             states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
             moved = (count_moved(summary, state) for state in states)
-            counts = [*map(number, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
+            counts = [
+                *map(format_number, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))
+            ]
             look_at = next(iter(what_needs_a_human(summary)), "")
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print("\n[bold]All accounts[/bold]")

@@ -5,7 +5,7 @@ from fractions import Fraction
 from string import Formatter
 from zoneinfo import ZoneInfo
 
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.ledger.incidents import Incident, Notice
 from jobs.ledger.schema import IncidentRow
 from jobs.reporting import wording
@@ -16,7 +16,7 @@ from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
 _BY_CODE = {code: words for codes, words in wording.PLATFORM_CODES.items() for code in codes}
 
 
-def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
+def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
     """Return every name for a state and its reason, in lowercase: the codes, and the words shown in tables.
 
     What expired also goes by what it was held for.
@@ -47,7 +47,7 @@ def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None
         if reason in wording.SETTINGS_CODES:
             return wording.SETTINGS_CODES[reason]
         return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, f"The last attempt did not get through ({reason}).")
-    return _by_platform(state, reason)
+    return _platform_reason_texts(state, reason)
 
 
 def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
@@ -57,7 +57,7 @@ def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason
     return short if held_for is None else f"{short}, held for: {REASONS[held_for].short}"
 
 
-def _by_platform(state: DeliveryState, code: str) -> StateAndReasonTexts:
+def _platform_reason_texts(state: DeliveryState, code: str) -> StateAndReasonTexts:
     if code.startswith(wording.LOCAL):
         short = code.removeprefix(wording.LOCAL).replace("_", " ").lower()
         return StateAndReasonTexts(
@@ -93,7 +93,7 @@ class _Sentence(Formatter):
             one, _, other = spec.partition("|")
             if other:
                 return one if value == 1 else other
-            return counted(value, spec) if spec else number(value)
+            return plural(value, spec) if spec else format_number(value)
         return format(value, spec) if spec else value_in_words(value)
 
 

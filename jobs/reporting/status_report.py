@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import (
     AccountPresentation,
@@ -86,7 +86,7 @@ def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
             worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
-            made.add_row(name, stands, number(sum(tally.count for tally in same)), worth, why)
+            made.add_row(name, stands, format_number(sum(tally.count for tally in same)), worth, why)
     return made
 
 
@@ -96,7 +96,7 @@ def reasons_table(reasons: Sequence[StateAndReasonTexts], how_many: Mapping[str,
     made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
     made.columns[0].min_width = 16
     for words in reasons:
-        counts = () if how_many is None else (number(how_many[words.short]),)
+        counts = () if how_many is None else (format_number(how_many[words.short]),)
         made.add_row(words.short, *counts, words.means, words.todo or NOTHING)
     return made
 
@@ -106,14 +106,14 @@ def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     explained: dict[str, StateAndReasonTexts] = {}
     how_many: Counter[str] = Counter()
     for tally in tallies:
-        words = _in_full(tally)
+        words = _full_reason_texts(tally)
         how_many[words.short] += tally.count
         if words not in _PLAIN:
             explained[words.short] = words
     return reasons_table(list(explained.values()), how_many)
 
 
-def _in_full(tally: StateCount) -> StateAndReasonTexts:
+def _full_reason_texts(tally: StateCount) -> StateAndReasonTexts:
     """Combine the words of its reason with those of what it was held for."""
     words = explain_state(tally.state, tally.reason)
     if tally.held_for is None:
@@ -182,7 +182,7 @@ def print_status(console: Console, account: AccountPresentation, status: StatusR
     """Print the status."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
-    lines = [("last run", _run(account, status.run)), ("next", _next(account, status))]
+    lines = [("last run", _run(account, status.run)), ("next", _next_actions_text(account, status))]
     if status.awaited.requests:
         lines.append(("awaited", _awaited(account, status.awaited)))
     if status.webhooks is not None:
@@ -203,14 +203,16 @@ def print_status(console: Console, account: AccountPresentation, status: StatusR
     )
     # A lead without an id is on record under its reason.
     unreadable = [("no id" if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
-    more = [("", f"… and {number(len(unreadable) - SHOWN)} more (see --json)")] if len(unreadable) > SHOWN else []
-    heading = f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead"
+    more = (
+        [("", f"… and {format_number(len(unreadable) - SHOWN)} more (see --json)")] if len(unreadable) > SHOWN else []
+    )
+    heading = f"[bold]{plural(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead"
     print_section(console, heading, unreadable[:SHOWN] + more)
     print_section(
         console,
         "[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands",
         bulleted(
-            f"{each.before} seems to be called {each.after} now: seen on {counted(each.leads, 'lead')}"
+            f"{each.before} seems to be called {each.after} now: seen on {plural(each.leads, 'lead')}"
             for each in status.renamed
         ),
     )
@@ -218,7 +220,7 @@ def print_status(console: Console, account: AccountPresentation, status: StatusR
         console,
         "[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`",
         bulleted(
-            f"{label}: {counted(leads, 'lead')}, {number(with_click)} of them with a click id"
+            f"{label}: {plural(leads, 'lead')}, {format_number(with_click)} of them with a click id"
             for label, leads, with_click in status.unknown_labels
         ),
     )
@@ -234,7 +236,7 @@ def _run(account: AccountPresentation, run: LastRun | None) -> str:
     return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
 
 
-def _next(account: AccountPresentation, status: StatusReport) -> str:
+def _next_actions_text(account: AccountPresentation, status: StatusReport) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
     held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
@@ -242,25 +244,30 @@ def _next(account: AccountPresentation, status: StatusReport) -> str:
     in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
-    text = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    text = [f"{_count_with_verb(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        text.append(f"{_do(held, 'is', 'are')} held as far more than usual, until someone approves them")
+        text.append(f"{_count_with_verb(held, 'is', 'are')} held as far more than usual, until someone approves them")
     if in_doubt:
-        text.append(f"{_do(in_doubt, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
+        text.append(
+            f"{_count_with_verb(in_doubt, 'is', 'are')} in doubt and sent again, "
+            "unless `in_doubt: ask` has it wait for you"
+        )
     if later:
         first = min(tally.due_at for tally in later if tally.due_at is not None)
         waiting = sum(tally.count for tally in later)
-        text.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
+        text.append(
+            f"{_count_with_verb(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}"
+        )
     return ", ".join(text) or "nothing is waiting to go out"
 
 
-def _do(count: int, one: str, several: str) -> str:
+def _count_with_verb(count: int, one: str, several: str) -> str:
     """Return e.g. `1 waits` or `1,269 wait`."""
-    return f"{number(count)} {one if count == 1 else several}"
+    return f"{format_number(count)} {one if count == 1 else several}"
 
 
 def _awaited(account: AccountPresentation, awaited: AwaitedOutcomes) -> str:
-    text = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
+    text = f"the outcome of {plural(awaited.deliveries, 'conversion')} in {plural(awaited.requests, 'request')}"
     if awaited.ask_at is None:
         return text
     return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
@@ -270,7 +277,7 @@ def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
     if webhooks.received_at is None:
         return "none has arrived yet"
     last = f"the last one arrived {day_and_time(webhooks.received_at, account.zone)}"
-    return f"{_do(webhooks.count, 'waits', 'wait')} for the next run, {last}" if webhooks.count else last
+    return f"{_count_with_verb(webhooks.count, 'waits', 'wait')} for the next run, {last}" if webhooks.count else last
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +294,7 @@ class DeliveryList:
 def print_delivery_list(console: Console, account: AccountPresentation, which: DeliveryList) -> None:
     """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
-    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {counted(leads, 'lead')}")
+    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {plural(leads, 'lead')}")
     if not which.stands:
         return
     shown = which.stands[:SHOWN]
@@ -304,7 +311,7 @@ def print_delivery_list(console: Console, account: AccountPresentation, which: D
     never_wrap_column(made, "Lead")
     console.print(made, crop=False)
     if len(which.stands) > SHOWN:
-        console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
+        console.print(f"… and {format_number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
     console.print(reasons_table(_reasons_of(which.stands)))
     command = account.command("explain LEAD")

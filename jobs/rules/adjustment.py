@@ -124,18 +124,22 @@ def wanted_adjustment(
     """
     left = how_lead_left_stage(route, lead, sent.at, sent.key, renamed)
     if left is not None:
-        return None if sent.is_taken_back or not left.is_still_there else _undoing(route, sent, left.at, now)
+        return (
+            None if sent.is_taken_back or not left.is_still_there else _adjustment_for_undo(route, sent, left.at, now)
+        )
     if sent.is_retracted:
         # A retracted conversion is sent again as a new occurrence, not corrected.
         return None
-    return _restating(route, lead, sent, now)
+    return _adjustment_for_changed_value(route, lead, sent, now)
 
 
-def _undoing(route: ConversionRoute, sent: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
+def _adjustment_for_undo(
+    route: ConversionRoute, sent: SentConversion, at: datetime, now: datetime
+) -> WantedAdjustment | None:
     if route.undo is None:
         return None
     transport = route.undo.via or sent.transport
-    can, until = _correction(route, sent, transport), at + route.undo.after
+    can, until = _correction_support(route, sent, transport), at + route.undo.after
     restates = can is not None and AdjustmentKind.RETRACTION not in can.kinds
     return WantedAdjustment(
         kind=AdjustmentKind.RESTATEMENT if restates else AdjustmentKind.RETRACTION,
@@ -149,9 +153,11 @@ def _undoing(route: ConversionRoute, sent: SentConversion, at: datetime, now: da
     )
 
 
-def _restating(route: ConversionRoute, lead: LeadFacts, sent: SentConversion, now: datetime) -> WantedAdjustment | None:
-    can = _correction(route, sent, sent.transport)
-    value = _worth_now(route, lead, sent)
+def _adjustment_for_changed_value(
+    route: ConversionRoute, lead: LeadFacts, sent: SentConversion, now: datetime
+) -> WantedAdjustment | None:
+    can = _correction_support(route, sent, sent.transport)
+    value = _value_to_restate(route, lead, sent)
     if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == sent.worth:
         return None
     return WantedAdjustment(
@@ -169,13 +175,13 @@ def _too_late(can: CorrectionSupport, sent: SentConversion, now: datetime) -> Re
     return Reason.TOO_LATE_TO_CORRECT if now > sent.at + can.within else None
 
 
-def _correction(route: ConversionRoute, sent: SentConversion, transport: str) -> CorrectionSupport | None:
+def _correction_support(route: ConversionRoute, sent: SentConversion, transport: str) -> CorrectionSupport | None:
     """What a transport can correct in this conversion; None if nothing."""
     can = route.limits.corrects.get(transport)
     return None if can is None or sent.click in can.except_by else can
 
 
-def _worth_now(route: ConversionRoute, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
+def _value_to_restate(route: ConversionRoute, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
     """The value to restate to, if any; an unreadable amount changes nothing."""
     field = route.field_value
     if field is None:
@@ -191,7 +197,7 @@ def _worth_now(route: ConversionRoute, lead: LeadFacts, sent: SentConversion) ->
     return amount
 
 
-def state_of(reason: Reason) -> DeliveryState:
+def state_of_blocked_correction(reason: Reason) -> DeliveryState:
     """Return the state of a correction that may not be sent for `reason`."""
     return {Reason.TOO_LATE_TO_CORRECT: DeliveryState.EXPIRED, Reason.LEAD_DELETED: DeliveryState.CANCELLED}.get(
         reason, DeliveryState.WITHHELD

@@ -87,7 +87,7 @@ def decide(
     left = how_lead_left_stage(route, lead, entry.at, key, starts.renamed)
     if route.undo is None or left is None or not left.is_still_there:
         return decision
-    return _unless_undone(decision, left.at + route.undo.after, now)
+    return _adjust_for_lost_lead(decision, left.at + route.undo.after, now)
 
 
 def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
@@ -143,7 +143,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
     )
 
 
-def _unless_undone(decision: Decision, until: datetime, now: datetime) -> Decision:
+def _adjust_for_lost_lead(decision: Decision, until: datetime, now: datetime) -> Decision:
     """Adjust the decision for a lead that was lost since: pending until `until`, in case it returns, then cancelled."""
     if decision.state is DeliveryState.EXPIRED:
         return decision
@@ -162,7 +162,7 @@ def meets_where_conditions(route: ConversionRoute, lead: LeadFacts) -> bool:
 
 
 def _before_start(entry: StageEntry, starts: CountingStarts, counts_from: datetime | None) -> Reason | None:
-    start = starts.of(entry.label)
+    start = starts.start_for_label(entry.label)
     if entry.origin is StatusTimeOrigin.BASELINE:
         # An entry undated at first sight is known to be after the start only if something before it is: the lead's
         # creation, or a dated status other than this one.
@@ -209,7 +209,9 @@ def next_delivery_state(standing: DeliveryStatus | None, decision: Decision | No
             return DeliveryState.SKIPPED if is_anothers else wanted
         case DeliveryState.PENDING | DeliveryState.WITHHELD:
             # A conversion found to be another platform's isn't lost here: it stays skipped until it gains an id.
-            open_or_expired = DeliveryState.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
+            open_or_expired = (
+                DeliveryState.SKIPPED if is_anothers else _withhold_instead_of_dropping(wanted, closed=standing.closed)
+            )
             # Without consent a withheld delivery isn't sent anyway, and consent may be given again.
             called_off = standing.deleted or (standing.withdrawn and standing.state is DeliveryState.PENDING)
             return (
@@ -238,7 +240,7 @@ def next_delivery_state(standing: DeliveryStatus | None, decision: Decision | No
     assert_never(standing.state)
 
 
-def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:
+def _withhold_instead_of_dropping(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:
     # Settings that drop an open delivery may be a mistake: withhold it while its window lasts instead of forgetting it.
     if wanted not in (None, DeliveryState.SKIPPED):
         return wanted

@@ -15,12 +15,12 @@ def consent_to_send(route: ConversionRoute, lead: LeadFacts) -> Consent | Reason
 
     Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
     """
-    user_data = _signal(lead.ad_user_data, assume=route.assume_consent)
+    user_data = _consent_signal_or_reason(lead.ad_user_data, assume=route.assume_consent)
     if isinstance(user_data, Reason):
         return user_data
     if user_data is ConsentSignalValue.DENIED:
         return Reason.CONSENT_REFUSED
-    personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
+    personalization = _consent_signal_or_reason(lead.ad_personalization, assume=route.assume_consent)
     if isinstance(personalization, Reason):
         return personalization
     if personalization is ConsentSignalValue.DENIED and route.limits.needs_personalization:
@@ -48,7 +48,7 @@ def may_keep_contact(
     refused = route.limits.needs_personalization and ad_personalization is ConsentAnswer.REFUSED
     if refused or not _can_use_contact(route, clicks):
         return False
-    signal = _signal(ad_user_data, assume=route.assume_consent)
+    signal = _consent_signal_or_reason(ad_user_data, assume=route.assume_consent)
     return not isinstance(signal, Reason) and signal is not ConsentSignalValue.DENIED
 
 
@@ -61,7 +61,7 @@ def _can_use_contact(route: ConversionRoute, clicks: Iterable[KnownClickId]) -> 
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
-def _signal(answer: ConsentAnswer, *, assume: bool) -> ConsentSignalValue | Reason | None:
+def _consent_signal_or_reason(answer: ConsentAnswer, *, assume: bool) -> ConsentSignalValue | Reason | None:
     match answer:
         case ConsentAnswer.GRANTED:
             return ConsentSignalValue.GRANTED
@@ -91,7 +91,7 @@ def is_route_for_other_clicks(route: ConversionRoute, other: ConversionRoute) ->
     return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
 
 
-def is_alternative(route: ConversionRoute, other: ConversionRoute) -> bool:
+def is_alternative_destination(route: ConversionRoute, other: ConversionRoute) -> bool:
     """Return whether `other` sends the same conversion to another destination on the same platform."""
     elsewhere = route.conversion == other.conversion and route.destination != other.destination
     return elsewhere and route.limits.click_ids == other.limits.click_ids
@@ -119,13 +119,13 @@ def click_for(route: ConversionRoute, lead: LeadFacts, at: datetime, *, erased: 
     for kind in route.limits.click_ids:
         kinds = alike if kind in alike else {kind}
         clicks = [click for click in known if click.kind in kinds and click.clicked_at <= at]
-        clicks = [click for click in clicks if not _is_part_of_another(click, clicks)]
+        clicks = [click for click in clicks if not _is_contained_click_id(click, clicks)]
         if clicks:
             return max(clicks, key=lambda click: (click.clicked_at, click.value))
     return None
 
 
-def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> bool:
+def _is_contained_click_id(click: KnownClickId, clicks: Sequence[KnownClickId]) -> bool:
     """Whether a longer form of the same id, such as a browser's cookie, contains this one."""
     return any(other.value.endswith(f".{click.value}") for other in clicks)
 
@@ -165,7 +165,7 @@ def dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> frozens
     """Return the deduplication keys of the lead's conversion; empty if the route counts every lead."""
     match route.once.per if route.once else None:
         case DedupScope.CLICK:
-            return frozenset(_clicks(route, lead, at))
+            return frozenset(_click_dedup_keys(route, lead, at))
         case DedupScope.PERSON:
             own = (each for each in lead.identifiers.get(route.destination, ()) if each.kind in _A_PERSONS_OWN)
             return frozenset(_hash(each.kind, each.sha256) for each in own)
@@ -173,7 +173,7 @@ def dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> frozens
             return frozenset()
 
 
-def _clicks(route: ConversionRoute, lead: LeadFacts, at: datetime) -> Iterator[str]:
+def _click_dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> Iterator[str]:
     """One key for each click id the route could send; all forms of one id share a key."""
     alike = route.limits.interchangeable
     for click in lead.click_ids:

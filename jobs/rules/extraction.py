@@ -17,8 +17,8 @@ from jobs.rules.model import (
     LeadFacts,
     StatusEntered,
     UnreadableAmount,
+    describe_text_shape,
     normalise_label,
-    shape,
 )
 from jobs.rules.reasons import Reason
 
@@ -62,7 +62,7 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
     """
     amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
     if amount is None or not amount.is_finite() or amount < 0 or amount > _LARGEST:
-        return UnreadableAmount(shape(str(raw)))
+        return UnreadableAmount(describe_text_shape(str(raw)))
     return amount.quantize(Decimal("0.01")) or None
 
 
@@ -125,7 +125,7 @@ class ExclusionCriteria:
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Normalised values by path."""
 
-    def covers(self, lead: Lead) -> bool:
+    def is_test_lead(self, lead: Lead) -> bool:
         """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
@@ -216,7 +216,7 @@ def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[
     """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {
-        path: value if (value := normalise_label(raw)) in wanted[path] else f"<{shape(raw)}>"
+        path: value if (value := normalise_label(raw)) in wanted[path] else f"<{describe_text_shape(raw)}>"
         for path, raw in found.items()
     }
 

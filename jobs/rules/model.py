@@ -193,7 +193,7 @@ class ConversionRoute:
     """None never retracts it."""
 
     @property
-    def place(self) -> tuple[str, DestinationId]:
+    def conversion_destination_pair(self) -> tuple[str, DestinationId]:
         """The route's key within the account: conversion and destination."""
         return self.conversion, self.destination
 
@@ -218,11 +218,11 @@ class CountingStarts:
     renamed: Mapping[str, str] = field(default_factory=dict)
     """New label by old label, for the account's renamed statuses."""
 
-    def former(self, labels: Collection[str]) -> frozenset[str]:
+    def former_label_names(self, labels: Collection[str]) -> frozenset[str]:
         """Return the old names this stage had for `labels` before they were renamed."""
         return frozenset(old for old, new in self.renamed.items() if new in labels and old in self.labels)
 
-    def of(self, label: str | None) -> datetime:
+    def start_for_label(self, label: str | None) -> datetime:
         """Return the start for a change into `label`; None stands for the lead's creation."""
         return max(self.conversion, self.labels.get(label, self.conversion)) if label else self.conversion
 
@@ -260,12 +260,12 @@ APPOINTMENT_SET = "appointment_set"
 it. Normalising turns an underscore into a space, so no status of Oplead's has this label."""
 
 
-def listed_label(text: str) -> str:
+def normalise_listed_label(text: str) -> str:
     """Return the form that a label listed in the settings is compared in; the built-in label is left as it is."""
     return APPOINTMENT_SET if text.strip().casefold() == APPOINTMENT_SET else normalise_label(text)
 
 
-def shape(value: str) -> str:
+def describe_text_shape(value: str) -> str:
     """Describe a text without its content, e.g. `text, 18 characters`."""
     kind = "digits" if value.isdecimal() else "letters" if value.isalpha() else "text"
     return f"{kind}, {len(value)} character{'' if len(value) == 1 else 's'}"

@@ -57,7 +57,11 @@ def new_status_changes(
     before = len(changes)
     history = [
         StatusEntered(
-            normalise_label(one.label), _start_of(one.at, zone), one.at.date_only, StatusTimeOrigin.REPORTED, when.ended
+            normalise_label(one.label),
+            _moment_to_instant(one.at, zone),
+            one.at.date_only,
+            StatusTimeOrigin.REPORTED,
+            when.ended,
         )
         for one in lead.history
     ]
@@ -65,17 +69,18 @@ def new_status_changes(
     _add(changes, (change for change in history if not change.date_only))
     for event in webhooks.entries:
         # A lead that is in a status already does not enter it, whatever reports it again.
-        if event.label != _latest(changes, until=event.time.at) and not _is_dated_as_told(event, changes):
+        is_entry = event.label != _latest_change_label(changes, until=event.time.at)
+        if is_entry and not _confirms_webhook_time(event, changes):
             _add(changes, [StatusEntered(event.label, *event.time, StatusTimeOrigin.WEBHOOK, when.ended)])
     _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
-    if label is not None and label != _current(changes, lead, zone):
-        was_in = _latest(changes[:before], until=when.previously)
-        changes.append(_undated(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
+    if label is not None and label != _current_lead_label(changes, lead, zone):
+        was_in = _latest_change_label(changes[:before], until=when.previously)
+        changes.append(_undated_status_change(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
     return [*changes[before:], *_appointment(known, lead, when, webhooks)]
 
 
-def _is_dated_as_told(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
+def _confirms_webhook_time(event: StatusEntryWebhook, changes: Iterable[StatusEntered]) -> bool:
     """Whether Oplead dates a change as an event tells that arrived before, by a clock that must be slow."""
     if event.ahead is None:
         return False
@@ -92,7 +97,7 @@ def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
             changes.append(change)
 
 
-def _undated(
+def _undated_status_change(
     label: str,
     changes: Sequence[StatusEntered],
     lead: Lead,
@@ -109,7 +114,7 @@ def _undated(
     status already, and a webhook tells only now that it had left it before, it was back by then.
     """
     heard = [change.at for change in changes if change.origin is StatusTimeOrigin.WEBHOOK]
-    dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
+    dated = max((_moment_to_instant(entry.at, zone) for entry in lead.history), default=lead.created_at)
     after, until = max([when.previously or dated, *heard]), when.ended
     if was_in == label and when.previously is not None and heard and max(heard) <= when.previously:
         after, until = max(heard), when.previously
@@ -178,9 +183,9 @@ def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime
     return min(updated_at, change.at)
 
 
-def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
+def has_impossible_time(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
     """Return whether a change's own time is impossible: before the lead's creation, or ahead of its observation."""
-    return change.origin in DATED and (at < lead.created_at or _is_ahead(change))
+    return change.origin in DATED and (at < lead.created_at or _is_dated_in_future(change))
 
 
 def is_known_status_entry(found: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
@@ -190,12 +195,12 @@ def is_known_status_entry(found: StatusEntered, other: StatusEntered, *, whateve
     if other.origin in DATED:
         if (found.at, found.date_only) == (other.at, other.date_only):
             return True
-        return not whatever_label and found.origin is not other.origin and _are_near(found, other)
+        return not whatever_label and found.origin is not other.origin and _are_same_change(found, other)
     earliest = other.after or datetime.min.replace(tzinfo=UTC) + _DAY
     return earliest - (_DAY if found.date_only else timedelta()) <= found.at <= other.seen_at
 
 
-def _are_near(one: StatusEntered, other: StatusEntered) -> bool:
+def _are_same_change(one: StatusEntered, other: StatusEntered) -> bool:
     """Whether what Oplead and a webhook report of a lead's entry into one status is one change."""
     if one.date_only and other.date_only:
         return one.at == other.at
@@ -205,41 +210,41 @@ def _are_near(one: StatusEntered, other: StatusEntered) -> bool:
     return abs(one.at - other.at) <= SAME_WITHIN
 
 
-def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> str | None:
+def _current_lead_label(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> str | None:
     """The lead's current label according to the record."""
     # A change dated ahead of the pull that read it hadn't happened yet.
-    happened = [change for change in changes if not _is_ahead(change)]
+    happened = [change for change in changes if not _is_dated_in_future(change)]
     if any(change.origin is StatusTimeOrigin.WEBHOOK for change in happened):
         # Webhooks may arrive in any order, and long after a reading showed what came later.
         shown, newest = lead.label and normalise_label(lead.label), max(change.at for change in happened)
         # An entry known by its day alone may have come after everything else of that day.
         if any(change.label == shown and change.date_only and newest < change.at + _DAY for change in happened):
             return shown
-        return _latest(happened)
+        return _latest_change_label(happened)
     if lead.history and lead.label is not None:
         # Among simultaneous entries, the last one listed wins.
-        last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at, zone))
+        last = max(reversed(lead.history), key=lambda entry: _moment_to_instant(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
     latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
     return latest.label if latest else None
 
 
-def _latest(changes: Sequence[StatusEntered], *, until: datetime | None = None) -> str | None:
+def _latest_change_label(changes: Sequence[StatusEntered], *, until: datetime | None = None) -> str | None:
     """The label of the latest change, or of the latest up to a time; among simultaneous ones, the last one known."""
     happened = (change for change in reversed(changes) if until is None or change.at <= until)
     latest = max(happened, key=lambda change: change.at, default=None)
     return latest.label if latest else None
 
 
-def _start_of(moment: Moment, zone: ZoneInfo) -> datetime:
+def _moment_to_instant(moment: Moment, zone: ZoneInfo) -> datetime:
     """The instant itself, or the start of the day in the account's zone."""
     if isinstance(moment.at, datetime):
         return moment.at.astimezone(UTC)
     return datetime.combine(moment.at, time(), zone).astimezone(UTC)
 
 
-def _is_ahead(change: StatusEntered) -> bool:
+def _is_dated_in_future(change: StatusEntered) -> bool:
     """Whether a change is dated ahead of the pull that read it; a date is ahead if that day hadn't begun."""
     return change.at > change.seen_at + AHEAD
 
@@ -272,7 +277,7 @@ def first_entry(
             lead.created_at, None, StatusTimeOrigin.REPORTED, implausible=is_ahead, after=lead.created_at
         )
         return creation if after is None else None
-    labels = route.labels | starts.former(route.labels)
+    labels = route.labels | starts.former_label_names(route.labels)
     outside, early = True, None
     for at, change in in_chronological_order(route, lead, key):
         inside = change.label in labels
@@ -283,10 +288,10 @@ def first_entry(
             outside = outside and not inside
             continue
         if inside and (outside or not is_status) and (after is None or at > after):
-            is_implausible = implausible(change, at, lead)
+            is_implausible = has_impossible_time(change, at, lead)
             entry = StageEntry(at, change.label, change.origin, is_implausible, change.after or lead.created_at)
             # Between the conversion's start and the label's own, the label didn't count yet.
-            if not starts.conversion <= at < starts.of(change.label):
+            if not starts.conversion <= at < starts.start_for_label(change.label):
                 return entry
             early, inside = early or entry, False
         outside = not inside if is_status else outside
@@ -348,7 +353,7 @@ def detect_renamed_labels(seen: SeenLabels, meanings: Mapping[str, str]) -> tupl
     return renames, frozenset(undecided - {each.after for each in renames})
 
 
-class EntryDating(Enum):
+class EntryTimeSource(Enum):
     """How a lead's entry into a new label is dated."""
 
     BY_ITSELF = auto()
@@ -358,24 +363,24 @@ class EntryDating(Enum):
     NOT = auto()
 
 
-def entry_dating(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryDating:
+def classify_entry_time(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryTimeSource:
     """Return how the entry into the new label, seen at or after `since`, is dated."""
     old = {change.at for change in changes if change.label == move.before and _is_exact(change)}
     new = [change for change in changes if change.label == move.after and change.seen_at >= since]
     if any(_is_exact(change) and change.at in old for change in new):
-        return EntryDating.AS_BEFORE
+        return EntryTimeSource.AS_BEFORE
     is_undated = new and all(change.origin not in DATED for change in new)
-    return EntryDating.NOT if is_undated else EntryDating.BY_ITSELF
+    return EntryTimeSource.NOT if is_undated else EntryTimeSource.BY_ITSELF
 
 
-def is_merged_label(moved: Counter[EntryDating], left: int) -> bool:
+def is_merged_label(moved: Counter[EntryTimeSource], left: int) -> bool:
     """Return whether a label no longer in use was merged into one that other leads already had.
 
     `moved` counts the leads that went from one to the other in a reading, by how that is dated; `left` counts those
     that left the old label, wherever they went.
     """
-    silent = moved[EntryDating.AS_BEFORE] + moved[EntryDating.NOT]
-    enough = moved[EntryDating.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
+    silent = moved[EntryTimeSource.AS_BEFORE] + moved[EntryTimeSource.NOT]
+    enough = moved[EntryTimeSource.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
     return enough and silent >= SHARE_MERGED * left
 
 

@@ -55,11 +55,13 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
     repeats: list[StatusEntryWebhook] = []
     set_at: list[EventTime] = []
     seen_at: list[EventTime] = []
-    for one, is_repeat in _with_repeats(received):
-        time_of_event = _own_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
+    for one, is_repeat in _mark_repeated_events(received):
+        time_of_event = _plausible_event_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
         if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:
             label = normalise_label(one.event.label)
-            (repeats if is_repeat else entries).append(StatusEntryWebhook(time_of_event, label, _ahead(one)))
+            (repeats if is_repeat else entries).append(
+                StatusEntryWebhook(time_of_event, label, _event_time_after_arrival(one))
+            )
         if one.event.kind is not None and one.event.appointment_at is not None:
             (set_at if one.event.kind is EventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(
@@ -70,7 +72,7 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
     )
 
 
-def _with_repeats(received: Sequence[ReceivedEvent]) -> Iterator[tuple[ReceivedEvent, bool]]:
+def _mark_repeated_events(received: Sequence[ReceivedEvent]) -> Iterator[tuple[ReceivedEvent, bool]]:
     """Yield each event, and whether an earlier one had the same body and neither has an id or a time."""
     seen: set[str] = set()
     for one in received:
@@ -78,18 +80,18 @@ def _with_repeats(received: Sequence[ReceivedEvent]) -> Iterator[tuple[ReceivedE
         seen.add(one.digest)
 
 
-def _ahead(received: ReceivedEvent) -> datetime | None:
+def _event_time_after_arrival(received: ReceivedEvent) -> datetime | None:
     """Return the time that an event tells if that lies ahead of its arrival."""
     own = received.event.at and received.event.at.at
     return own if isinstance(own, datetime) and own > received.received_at + AHEAD else None
 
 
-def _own_time(received: ReceivedEvent, created_at: datetime, zone: ZoneInfo) -> EventTime | None:
+def _plausible_event_time(received: ReceivedEvent, created_at: datetime, zone: ZoneInfo) -> EventTime | None:
     """Return the time that an event tells, if that can be true; None otherwise, and where its arrival says more.
 
     An event cannot happen before its lead's creation or after its arrival, and a day says less than an arrival on it.
     """
-    if received.event.at is None or _ahead(received) is not None:
+    if received.event.at is None or _event_time_after_arrival(received) is not None:
         return None
     own = received.event.at.at
     if isinstance(own, datetime):

@@ -18,8 +18,8 @@ from jobs.rules.model import (
     DedupScope,
     Undo,
     ValueFromFieldRule,
-    listed_label,
     normalise_label,
+    normalise_listed_label,
 )
 from jobs.rules.reasons import DestinationScope
 from jobs.settings.schema import (
@@ -51,7 +51,7 @@ class Rulebook:
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """The configured maximum of conversions a night, for destinations that set one."""
 
-    def way(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
+    def destination_scope(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
         targets = [route.target for route in self.routes_to(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
@@ -170,7 +170,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             for conversion in settings.conversions
             if conversion.was is not None
         },
-        meanings={listed_label(label): place for place, listed in labels.items() for label in listed},
+        meanings={normalise_listed_label(label): place for place, listed in labels.items() for label in listed},
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
@@ -284,7 +284,7 @@ def _route(
 
 
 def _labels(settings: Settings, stages: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(listed_label(label) for stage in stages for label in settings.stages.get(stage, ()))
+    return frozenset(normalise_listed_label(label) for stage in stages for label in settings.stages.get(stage, ()))
 
 
 def _condition(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:

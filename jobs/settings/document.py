@@ -100,17 +100,17 @@ class ParsedSettingsFile:
 def read_file(path: Path) -> ParsedSettingsFile:
     """Read a configuration file; never raises, whatever the file holds."""
     if problem := _why_no_file(path):
-        return _unread(problem)
+        return _unreadable_settings_file(problem)
     try:
         return read_document(read_limited(path, MAX_FILE_BYTES, "the file").decode("utf-8-sig"))
     except UnicodeDecodeError:
         message = "the file is not UTF-8 text; save it as UTF-8"
     except ValueError as error:
         message = str(error)
-    return _unread(message)
+    return _unreadable_settings_file(message)
 
 
-def _unread(message: str) -> ParsedSettingsFile:
+def _unreadable_settings_file(message: str) -> ParsedSettingsFile:
     return ParsedSettingsFile(None, {}, (SettingsFinding((), message, FilePosition(0, 0)),))
 
 
@@ -324,12 +324,12 @@ INDENT = "  "
 Written = str | int | bool | Sequence[str] | Mapping[str, "Written"]
 
 
-def flow(value: str | int | Sequence[str]) -> str:
+def to_inline_yaml(value: str | int | Sequence[str]) -> str:
     """Write a value or a list on one line, quoting text that YAML might not read as that text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str | int):
-        return f"[{', '.join(map(flow, value))}]"
+        return f"[{', '.join(map(to_inline_yaml, value))}]"
     if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.casefold() not in _WORDS):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
@@ -338,9 +338,9 @@ def flow(value: str | int | Sequence[str]) -> str:
 def yaml_section_lines(section: Mapping[str, Written], depth: int = 0) -> Iterator[str]:
     """Yield a section's lines, indented from `depth` on."""
     for key, value in section.items():
-        start = f"{INDENT * depth}{flow(key)}:"
+        start = f"{INDENT * depth}{to_inline_yaml(key)}:"
         if isinstance(value, Mapping):
             yield start
             yield from yaml_section_lines(value, depth + 1)
         else:
-            yield f"{start} {flow(value)}"
+            yield f"{start} {to_inline_yaml(value)}"

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
-from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
+from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,
@@ -83,7 +83,7 @@ def _labels_have_one_meaning(tree: Tree) -> Found:
     first: dict[str, str] = {}
     for pattern, meaning in {**meanings, "ignored_statuses": "ignored_statuses"}.items():
         for path, label in texts_at(tree, pattern):
-            normal = listed_label(label)
+            normal = normalise_listed_label(label)
             if not normal:
                 yield path, "a label needs letters or digits"
             elif normal in first:
@@ -96,7 +96,7 @@ def _appointments_are_reported(tree: Tree) -> Found:
     known = value_at(tree, ("oplead", "fields", "appointment_at")), value_at(tree, ("webhooks",))
     stages = _mapping(value_at(tree, ("stages",)))
     for path, label in texts_at(tree, *(f"stages.{name}" for name in stages)):
-        if listed_label(label) == APPOINTMENT_SET and not any(known):
+        if normalise_listed_label(label) == APPOINTMENT_SET and not any(known):
             yield path, "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
 
 
@@ -206,7 +206,7 @@ _NEEDS = (
 """Section, key, and the key of the same section without which it has no effect."""
 
 
-def _keys_have_the_key_they_need(tree: Tree) -> Found:
+def _settings_have_required_companions(tree: Tree) -> Found:
     for pattern, key, needed in _NEEDS:
         for path, section in find(tree, pattern):
             if key in _mapping(section) and not value_at(section, (needed,)):
@@ -252,7 +252,7 @@ def _leads_come_from_somewhere(tree: Tree) -> Found:
         yield ("oplead", "token"), f"this key is missing: {what}"
 
 
-def _files_are_read_in_one_way(tree: Tree) -> Found:
+def _check_source_section(tree: Tree) -> Found:
     source = value_at(tree, ("source",))
     if not isinstance(source, dict):
         return
@@ -283,7 +283,7 @@ def _oplead_is_complete(tree: Tree) -> Found:
         yield ("oplead", "detail"), "pull: details reads every lead's own page; take this out"
 
 
-def _extras_hold_no_key_and_repeat_nothing(tree: Tree) -> Found:
+def _check_extra_parameters(tree: Tree) -> Found:
     auth = text_at(tree, "oplead.auth.name") or ""
     for path, name in _keys(tree, "oplead.extra_headers"):
         if name.casefold() in {auth.casefold(), *_RESERVED_HEADERS}:
@@ -329,13 +329,13 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _targets_are_shared_knowingly,
     _events_suit_meta,
     _persons_can_be_recognised,
-    _keys_have_the_key_they_need,
+    _settings_have_required_companions,
     _consent_is_clear,
     _test_leads_have_marks,
     _leads_come_from_somewhere,
-    _files_are_read_in_one_way,
+    _check_source_section,
     _oplead_is_complete,
-    _extras_hold_no_key_and_repeat_nothing,
+    _check_extra_parameters,
     _a_schedule_is_daily_or_cron,
     _references_stand_where_they_are_read,
 )
@@ -357,22 +357,22 @@ def _a_clock_is_for_local_servers(tree: Tree, references: ReferenceResolver) -> 
     """Report a sandbox clock beside remote addresses: simulated time must never reach a real platform."""
     if value_at(tree, ("clock",)) is None:
         return
-    away = [dotted(path) for path, address in texts_at(tree, "clock") if _is_away(address)]
+    away = [dotted(path) for path, address in texts_at(tree, "clock") if _is_remote_address(address)]
     for pattern, key in _ADDRESSES:
         for path, section in find(tree, pattern):
             address = text_at(section, key)
-            if not address or _is_away(address):
+            if not address or _is_remote_address(address):
                 away.append(dotted((*path, key)))
     for path, credentials in texts_at(tree, "google_ads.*.credentials"):
         with suppress(ValueError):
-            if _is_away(str(token_address(references.path(credentials)))):
+            if _is_remote_address(str(token_address(references.path(credentials)))):
                 away.append(f"token_uri in the key file of {dotted(path)}")
     if away:
         names = ", ".join(away)
         yield ("clock",), f"a sandbox's clock is for local servers only, and these are not on this machine: {names}"
 
 
-def _is_away(address: str) -> bool:
+def _is_remote_address(address: str) -> bool:
     """Whether an address is on another machine; an invalid one is reported elsewhere and counts as local."""
     try:
         return not is_local(ADDRESS.validate_python(address))

@@ -18,13 +18,15 @@ from pydantic import (
 )
 
 from jobs.settings.references import Address, ReferenceResolver
-from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text, YesNo
+from jobs.settings.types import Path_, Paths, PatternConstraint, Secret, Span, Strict, Text, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
-HeaderName = Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Signature")]
+HeaderName = Annotated[
+    str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Signature")
+]
 
 
-def _beside_the_settings(value: object, info: ValidationInfo) -> object:
+def _resolve_path_from_settings(value: object, info: ValidationInfo) -> object:
     """Have a relative path start at the settings file's folder."""
     if isinstance(value, str) and isinstance(info.context, ReferenceResolver):
         return info.context.folder / value
@@ -52,7 +54,7 @@ class AuthSettings(Strict):
     """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
     name: Text | None = None
     """The header's or query parameter's name, for `header` and `query`."""
-    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    prefix: Annotated[str, PatternConstraint(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
     """What precedes the token in the header, including its space."""
 
 
@@ -79,7 +81,9 @@ class PaginationSettings(Strict):
     """The query parameter of the cursor, for `cursor`, or of the id of a page's last lead, for `last_id`."""
     total: Path_ | None = None
     """The path of the total number of leads in an answer; searched for if unset."""
-    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
+    total_header: (
+        Annotated[str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None
+    ) = None
     """The header that holds the total number of leads; no header is trusted unless it is named here."""
     max_pages: PositiveInt = 10_000
     """Give up on a list that goes on for longer than this."""
@@ -92,7 +96,7 @@ class SinceFilter(Strict):
     """The name of Oplead's query parameter, such as updated_after."""
     format: Annotated[
         str,
-        Like(
+        PatternConstraint(
             # Only directives that don't depend on the locale: names of months and days do.
             r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
             "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
@@ -152,7 +156,10 @@ class FieldSettings(Strict):
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 Endpoint = Annotated[
-    str, Like(r"(POST|PUT|PATCH) (/([^\s/?#{}]|\{id\})+)+", "write a verb and a path, as PUT /leads/{id}/status")
+    str,
+    PatternConstraint(
+        r"(POST|PUT|PATCH) (/([^\s/?#{}]|\{id\})+)+", "write a verb and a path, as PUT /leads/{id}/status"
+    ),
 ]
 
 
@@ -221,11 +228,11 @@ class WriteSettings(Strict):
     """The name of the file's part in that request; assumed."""
     largest_document_mb: PositiveInt = Field(default=20, le=1024)
     """The largest document sent, in megabytes; assumed."""
-    channels: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /settings/channels")] = (
+    channels: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /settings/channels")] = (
         "/settings/marketing-channels"
     )
     """The path of the marketing channels."""
-    custom_fields: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /settings/custom-fields")] = (
+    custom_fields: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /settings/custom-fields")] = (
         "/settings/custom-fields"
     )
     """The path of the custom fields; assumed."""
@@ -241,7 +248,7 @@ class WriteSettings(Strict):
 class SubscriptionSettings(Strict):
     """How webhooks are subscribed to; only the path is documented."""
 
-    path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /subscriptions")] = "/subscriptions"
+    path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /subscriptions")] = "/subscriptions"
     """The path of the subscriptions."""
     event_field: Path_ = "event"
     """Where the event's name goes in a subscription; assumed."""
@@ -266,7 +273,7 @@ class SignatureSettings(Strict):
     """The hash function."""
     encoding: Literal["hex", "base64"] = "hex"
     """How the signature is written."""
-    prefix: Annotated[str, Like(r"[!-~]{0,40}", "write plain text without spaces, as sha256=")] = ""
+    prefix: Annotated[str, PatternConstraint(r"[!-~]{0,40}", "write plain text without spaces, as sha256=")] = ""
     """What precedes it in the header, such as sha256=."""
 
 
@@ -311,13 +318,13 @@ class WebhookSettings(Strict):
     """The header that carries it; unset, it is the last part of the address."""
     signature: SignatureSettings | None = None
     """The sender's signature, if it signs."""
-    listen: Annotated[str, Like(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+):[0-9]{1,5}", "write host:port, as 127.0.0.1:8391")] = (
-        "127.0.0.1:8391"
-    )
+    listen: Annotated[
+        str, PatternConstraint(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+):[0-9]{1,5}", "write host:port, as 127.0.0.1:8391")
+    ] = "127.0.0.1:8391"
     """Where the receiver listens, behind a proxy that speaks TLS."""
     public_url: Address | None = None
     """The address Oplead calls, without the secret, such as https://hooks.maison-durand.fr."""
-    inbox: Annotated[Path, BeforeValidator(_beside_the_settings, json_schema_input_type=str)] | None = None
+    inbox: Annotated[Path, BeforeValidator(_resolve_path_from_settings, json_schema_input_type=str)] | None = None
     """The receiver's file; default: `ACCOUNT.inbox.db` beside the state."""
     fields: WebhookFields = WebhookFields()
     """Where things are in a webhook."""
@@ -332,7 +339,7 @@ class WebhookSettings(Strict):
     per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
     """How many webhooks are taken a minute."""
 
-    def inbox_of(self, account: str, folder: Path) -> Path:
+    def webhook_inbox_path(self, account: str, folder: Path) -> Path:
         """Return the receiver's file, for an account whose state is in a folder."""
         return self.inbox or folder / f"{account}.inbox.db"
 
@@ -383,21 +390,26 @@ class OpleadSettings(Strict):
     """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`; only `source` makes it needless."""
     base_url: Address = AnyUrl("https://api.oplead.com")
     """Oplead's address, or a local server's."""
-    path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
+    path_prefix: Annotated[
+        str, PatternConstraint(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')
+    ] = "/v1"
     """What precedes `leads_path` and `lead_path`."""
-    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    leads_path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
     """The path of the list."""
     lead_path: Annotated[
         str,
-        Like(
+        PatternConstraint(
             r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
             "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
         ),
     ] = "/leads/{id}"
     """The path of one lead, with `{id}` for its id."""
     extra_headers: dict[
-        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
-        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
+        Annotated[str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[
+            str,
+            PatternConstraint(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents"),
+        ],
     ] = Field(default_factory=dict)
     """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""
     extra_query: dict[Text, Text] = Field(default_factory=dict)

@@ -72,11 +72,13 @@ def read_env_file(folder: Path) -> EnvFile:
     except ValueError as error:
         return EnvFile(path, why_unread=str(error))
     values: dict[str, str] = {}
-    unclear = tuple(number for number, line in enumerate(text.split("\n"), start=1) if not _take(line, values))
+    unclear = tuple(
+        number for number, line in enumerate(text.split("\n"), start=1) if not _parse_env_line(line, values)
+    )
     return EnvFile(path, values, unclear_lines=unclear, is_shared=is_shared)
 
 
-def _take(line: str, values: dict[str, str]) -> bool:
+def _parse_env_line(line: str, values: dict[str, str]) -> bool:
     """Add a line's value, replacing an earlier one; return False if the line is malformed."""
     line = line.strip()
     if not line or line.startswith("#"):
@@ -168,17 +170,17 @@ class ReferenceResolver:
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
         """Return the `.env` with `taken` set to the variables referenced in `texts` that come from it."""
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
-        taken = sorted(name for name in named if name not in self.environ and self._filed(name) is not None)
+        taken = sorted(name for name in named if name not in self.environ and self._value_in_env_file(name) is not None)
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
 
     def _variable(self, name: str) -> str:
-        found = self.environ.get(name, self._filed(name))
+        found = self.environ.get(name, self._value_in_env_file(name))
         if found is None:
             how = self.env_file.missing_variable_instructions(name) if self.env_file else f"type  export {name}=…"
             raise ValueError(f"the environment variable {name} is not set: {how}")
         return found.strip()
 
-    def _filed(self, name: str) -> str | None:
+    def _value_in_env_file(self, name: str) -> str | None:
         return self.env_file.values.get(name) if self.env_file else None
 
     def _source(self, name: str) -> str:
@@ -223,7 +225,7 @@ def is_local(url: AnyUrl) -> bool:
     return is_loopback(url.host or "")
 
 
-def _usable(url: AnyUrl) -> AnyUrl:
+def _require_https_address(url: AnyUrl) -> AnyUrl:
     if url.scheme not in {"https", "http"} or not url.host:
         raise ValueError("write an address as https://host")
     if url.scheme == "http" and not is_local(url):
@@ -235,7 +237,7 @@ def _usable(url: AnyUrl) -> AnyUrl:
     return url
 
 
-Address = Annotated[AnyUrl, AfterValidator(_usable)]
+Address = Annotated[AnyUrl, AfterValidator(_require_https_address)]
 """An absolute https address without user, query or fragment; http is allowed for this machine only."""
 
 

@@ -33,9 +33,9 @@ from jobs.settings.types import (
     Digits,
     EmailDomain,
     KeyFile,
-    Like,
     OneOrMore,
     Path_,
+    PatternConstraint,
     Phone,
     Secret,
     Several,
@@ -66,7 +66,7 @@ class ValueFromFieldSettings(Strict):
     """The value of a conversion whose amount is still missing after `wait_for_value`."""
     wait_for_value: Span = timedelta(days=3)
     """How long a conversion waits for its amount."""
-    restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
+    restate_above: Annotated[str, PatternConstraint(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
     """By how much an amount must change before it is corrected; `off` corrects none."""
 
     @property
@@ -139,7 +139,8 @@ class MetaConversion(Strict):
     """What a conversion is for Meta."""
 
     event: Annotated[
-        str, Like(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase")
+        str,
+        PatternConstraint(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase"),
     ]
     """The event's name, such as Schedule or Purchase."""
     action_source: ActionSource | None = None
@@ -233,7 +234,7 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
 PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
 MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
-Percentage = Annotated[str, Like(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
+Percentage = Annotated[str, PatternConstraint(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
 
 
 class NotifyWhen(Strict):
@@ -361,7 +362,10 @@ class MetaSettings(DestinationSettings):
     """The Graph API's address, or a local server's."""
     funnel: dict[
         Slug,
-        Annotated[str, Like(r"[a-z0-9_]{1,40}", "a funnel stage has lowercase letters, digits and _ only, as sale")],
+        Annotated[
+            str,
+            PatternConstraint(r"[a-z0-9_]{1,40}", "a funnel stage has lowercase letters, digits and _ only, as sale"),
+        ],
     ] = Field(default_factory=dict)
     """Your stages and Meta's name for each, for leads that came from Meta's own forms."""
     funnel_since: Since | None = None
@@ -406,13 +410,14 @@ class ScheduleSettings(Strict):
     """When `oplead-sync schedule` runs the night."""
 
     daily: (
-        Annotated[str, Like(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')] | None
+        Annotated[str, PatternConstraint(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')]
+        | None
     ) = None
     """Every day at this time, in quotes, such as "05:30"."""
     cron: (
         Annotated[
             str,
-            Like(
+            PatternConstraint(
                 r"\S+( \S+){4}",
                 'write five parts: minute, hour, day, month and weekday, as "30 5 * * mon-fri"',
             ),

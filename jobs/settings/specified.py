@@ -18,7 +18,7 @@ _WHOLLY_ASSUMED = frozenset({_FIELDS})
 """The sections all of whose defaults are assumed."""
 
 
-def assumed(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, ...]:
+def assumed_settings(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, ...]:
     """Return the settings that nothing settles: marked as assumed, not specified, and not in the file."""
     known = {
         _WRITE: {*survey.write, *_keys(write)},
@@ -36,12 +36,12 @@ def assumed(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, ...]:
 
 def write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
     """Return what is specified of `oplead.write`, or as leads show it, where neither file nor default says the same."""
-    return _new({**survey.shown_at, **survey.write}, WriteSettings, written)
+    return _settings_not_yet_written({**survey.shown_at, **survey.write}, WriteSettings, written)
 
 
 def new_subscription_settings(survey: Survey, written: Tree) -> dict[str, Written]:
     """Return what is specified of `webhooks.subscriptions`, likewise."""
-    return _new(survey.subscriptions, SubscriptionSettings, _within(written, "subscriptions"))
+    return _settings_not_yet_written(survey.subscriptions, SubscriptionSettings, _within(written, "subscriptions"))
 
 
 def differences(survey: Survey, write: Tree, webhooks: Tree) -> Iterator[str]:
@@ -57,7 +57,7 @@ def differences(survey: Survey, write: Tree, webhooks: Tree) -> Iterator[str]:
                 yield f"{section}.{name}: your settings say {written}, the specification says {value}"
 
 
-def _new(said: Mapping[str, str], model: type[Strict], written: Tree) -> dict[str, Written]:
+def _settings_not_yet_written(said: Mapping[str, str], model: type[Strict], written: Tree) -> dict[str, Written]:
     found: dict[str, Any] = {}
     for name, value in said.items():
         if _at(written, name) is not None or value == _default(model, name):

@@ -42,7 +42,7 @@ MAX_SPAN = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class PatternConstraint:
     """A constraint on text: it must fully match `pattern`, or validation and editors show `message`."""
 
     pattern: str
@@ -61,7 +61,7 @@ class Like:
         return text
 
 
-def _span(value: object) -> object:
+def _parse_duration(value: object) -> object:
     """Parse a duration such as `3 d`, `4h` or `45 min`."""
     if isinstance(value, timedelta):
         return value
@@ -74,7 +74,7 @@ def _span(value: object) -> object:
     return span
 
 
-Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
+Span = Annotated[timedelta, BeforeValidator(_parse_duration, json_schema_input_type=str)]
 """A duration such as `3 d`, at most ten years."""
 
 
@@ -104,7 +104,9 @@ def parse_yaml_boolean(value: object) -> object:
     return value.casefold() == "true"
 
 
-def _resolved(resolve: Callable[[ReferenceResolver, str], object]) -> Callable[[object, ValidationInfo], object]:
+def _reference_resolving_validator(
+    resolve: Callable[[ReferenceResolver, str], object],
+) -> Callable[[object, ValidationInfo], object]:
     """Return a validator that resolves text, or keeps it where no file, and so no `ReferenceResolver`, is known."""
 
     def validate(value: object, info: ValidationInfo) -> object:
@@ -125,7 +127,7 @@ def _a_persons_phone(text: str) -> str:
     return text
 
 
-def _in_circulation(code: str) -> str:
+def _require_known_currency(code: str) -> str:
     if code not in CURRENCIES:
         raise ValueError("there is no currency of this code; for euros write EUR")
     return code
@@ -133,18 +135,22 @@ def _in_circulation(code: str) -> str:
 
 Secret = Annotated[
     SecretStr,
-    BeforeValidator(_resolved(ReferenceResolver.secret)),
+    BeforeValidator(_reference_resolving_validator(ReferenceResolver.secret)),
     Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
 ]
-KeyFile = Annotated[Path, BeforeValidator(_resolved(ReferenceResolver.key_file), json_schema_input_type=str)]
+KeyFile = Annotated[
+    Path, BeforeValidator(_reference_resolving_validator(ReferenceResolver.key_file), json_schema_input_type=str)
+]
 _Hyphened = BeforeValidator(remove_google_id_hyphens, json_schema_input_type=str | int)
 CustomerId = Annotated[
-    str, _Hyphened, Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890")
+    str,
+    _Hyphened,
+    PatternConstraint(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
 ]
 ActionId = Annotated[
     str,
     _Hyphened,
-    Like(
+    PatternConstraint(
         r"[0-9]{1,20}",
         "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
     ),
@@ -152,26 +158,30 @@ ActionId = Annotated[
 Digits = Annotated[
     str,
     BeforeValidator(accept_numeric_id, json_schema_input_type=str | int),
-    Like(r"[0-9]{1,20}", "write the id, digits only"),
+    PatternConstraint(r"[0-9]{1,20}", "write the id, digits only"),
 ]
 Currency = Annotated[
-    str, Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"), AfterValidator(_in_circulation)
+    str,
+    PatternConstraint(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),
+    AfterValidator(_require_known_currency),
 ]
 Slug = Annotated[
     str,
-    Like(
+    PatternConstraint(
         r"[a-z0-9][a-z0-9_-]{0,39}",
         "a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign",
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 EmailDomain = Annotated[
-    str, Like(r"[^\s@,;/]+\.[^\s@,;/.]+", "write what stands after the @ of an address, as example.com")
+    str, PatternConstraint(r"[^\s@,;/]+\.[^\s@,;/.]+", "write what stands after the @ of an address, as example.com")
 ]
 Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
 Path_ = Annotated[
     str,
-    Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
+    PatternConstraint(
+        r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"
+    ),
 ]
 """A dotted path into a lead, such as `leadData.consent`."""
 Several = BeforeValidator(wrap_single_item, json_schema_input_type=str | list[str])

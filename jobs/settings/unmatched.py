@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path as FilePath
 
 from connectors.survey import SeenInLeads
-from connectors.text import counted
-from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
+from connectors.text import plural
+from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,
@@ -87,14 +87,14 @@ def _unmatched_paths(tree: Tree, seen: SeenInLeads) -> Unmatched:
             continue
         # A path with others below it is neither an answer nor an amount, so don't suggest it.
         hint = _hint(path, [one for one in seen.paths if at[0] == "oplead" or one not in parents])
-        message = f'"{path}" is in none of {counted(seen.leads, "lead")}'
+        message = f'"{path}" is in none of {plural(seen.leads, "lead")}'
         # Without a consent answer or a condition's field nothing is sent; without an amount, a conversion is sent with
         # `otherwise`; without a status date, with the time we first saw the status.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
             yield at, message + hint, True, "Fix it there"
         elif at[0] != "conversions":
             yield at, message + hint, False, "Fix it there, unless leads may well be without it"
-        elif _is_reached(value_at(tree, at[:-2]), tree, seen):
+        elif _has_leads_in_stage(value_at(tree, at[:-2]), tree, seen):
             yield at, message + hint, True, "Write the path of the amount there, or a number as `value`"
         else:
             yield at, f"{message}, and none of those has reached its stage{hint}", False, "Check that this is so"
@@ -104,10 +104,10 @@ def _is_status_date(at: KeyPath) -> bool:
     return at[:3] == ("oplead", "fields", "status_at")
 
 
-def _is_reached(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
+def _has_leads_in_stage(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
     """Whether any lead is or was in a stage that counts for a conversion."""
     stages = [stage for _, stage in texts_at(conversion, "stage", "implied_by")]
-    labels = {listed_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
+    labels = {normalise_listed_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
 
 
@@ -119,7 +119,7 @@ def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
     written = {normalise_label(label) for _, label in named}
     free = [label for normal, label in in_leads.items() if normal not in written]
     for at, label in named:
-        if normalise_label(label) in in_leads or listed_label(label) == APPOINTMENT_SET:
+        if normalise_label(label) in in_leads or normalise_listed_label(label) == APPOINTMENT_SET:
             continue
         hint = did_you_mean(label, free, loosely=normalise_label)
         if not hint and at[0] == "ignored_statuses":
@@ -141,7 +141,7 @@ def loose_path(path: str) -> str:
     return path.replace("_", "").replace("-", "").casefold()
 
 
-def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
+def configured_start_dates(settings: Settings) -> list[tuple[KeyPath, datetime]]:
     """Return every `since` and `funnel_since` in the settings with its path."""
     starts: list[tuple[KeyPath, datetime | None]] = [
         (("conversions", position, "since"), one.since) for position, one in enumerate(settings.conversions)
@@ -160,7 +160,7 @@ def notes_on_future_starts(file: FilePath, settings: Settings, now: datetime) ->
             f"{since.astimezone(settings.zone):%Y-%m-%d} lies in the future: until then nothing is sent, and what "
             "happens before it never is; write a day that has come, or take it out",
         )
-        for path, since in starts_in(settings)
+        for path, since in configured_start_dates(settings)
         if since > now
     ]
     return read_file(file).problems(findings, file)

@@ -149,12 +149,12 @@ class Inbox:
         (found,) = self._connection.execute("SELECT id FROM identity").fetchone() or ("",)
         return str(found)
 
-    def latest(self) -> int:
+    def latest_event_id(self) -> int:
         """Return the id of the latest event; 0 if there is none."""
         (latest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(latest)
 
-    def waiting(self, *, after: int) -> WaitingEvents:
+    def count_waiting_events(self, *, after: int) -> WaitingEvents:
         """Return how many events came after a place, and when the latest of all arrived."""
         count, latest = self._connection.execute(
             "SELECT (SELECT count(*) FROM event WHERE id > ?), "
@@ -163,7 +163,7 @@ class Inbox:
         ).fetchone()
         return WaitingEvents(count, datetime.fromisoformat(latest) if latest else None)
 
-    def leads(self, *, after: int, to: int) -> list[LeadId]:
+    def leads_with_events(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""
         rows = self._connection.execute(
             "SELECT lead FROM event WHERE id > ? AND id <= ? AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)",
@@ -193,7 +193,7 @@ class Inbox:
                 found.setdefault(received.event.lead or LeadId(""), []).append(received)
         return found
 
-    def not_understood(self, *, after: int, to: int) -> dict[str, int]:
+    def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:
         """Return the structures of the events that were not understood between two places, and how often each came."""
         rows = self._connection.execute(
             "SELECT structure, count(*) FROM event WHERE id > ? AND id <= ? AND kind IS NULL GROUP BY structure",

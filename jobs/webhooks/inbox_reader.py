@@ -23,32 +23,32 @@ class InboxReader:
         """Why it cannot be read; from then on it counts as missing for this run."""
         self._damaged = 0
 
-    def latest(self) -> int | None:
+    def latest_event_id(self) -> int | None:
         """Return the id of the latest event; None if there is no inbox that can be read."""
-        return self._ask(Inbox.latest, None)
+        return self._query_inbox(Inbox.latest_event_id, None)
 
     def identity(self) -> str:
         """Return what tells this inbox from another made in its place; empty if there is none that can be read."""
-        return self._ask(Inbox.identity, "")
+        return self._query_inbox(Inbox.identity, "")
 
-    def waiting(self, *, after: int) -> WaitingEvents | None:
+    def count_waiting_events(self, *, after: int) -> WaitingEvents | None:
         """Return the events after a place; None if there is no inbox that can be read."""
-        return self._ask(lambda inbox: inbox.waiting(after=after), None)
+        return self._query_inbox(lambda inbox: inbox.count_waiting_events(after=after), None)
 
-    def leads(self, *, after: int, to: int) -> list[LeadId]:
+    def leads_with_events(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""
-        return self._ask(lambda inbox: inbox.leads(after=after, to=to), [])
+        return self._query_inbox(lambda inbox: inbox.leads_with_events(after=after, to=to), [])
 
     def events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
         """Return these leads' events up to a place, in the order of arrival."""
-        return self._ask(lambda inbox: inbox.events_of(leads, to=to), {})
+        return self._query_inbox(lambda inbox: inbox.events_of(leads, to=to), {})
 
-    def not_understood(self, *, after: int, to: int) -> dict[str, int]:
+    def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:
         """Return the structures that were not understood between two places, and how often each came."""
-        return self._ask(lambda inbox: inbox.not_understood(after=after, to=to), {})
+        return self._query_inbox(lambda inbox: inbox.count_unknown_structures(after=after, to=to), {})
 
     @property
-    def damaged(self) -> int:
+    def damaged_row_count(self) -> int:
         """How many of its rows could not be read and were left out."""
         return self._damaged if self._inbox is None else len(self._inbox.damaged)
 
@@ -59,7 +59,7 @@ class InboxReader:
             self._inbox.close()
             self._inbox = None
 
-    def _ask(self, question: Callable[[Inbox], T], otherwise: T) -> T:
+    def _query_inbox(self, question: Callable[[Inbox], T], otherwise: T) -> T:
         if self._path is None or self.problem is not None:
             return otherwise
         try:

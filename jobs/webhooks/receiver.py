@@ -64,7 +64,7 @@ class HashedSecret:
         return hmac.compare_digest(self._digest, sha256(given.encode()).digest())
 
 
-class Rate:
+class RequestRateLimit:
     """A limit on how many requests an account takes per minute."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +84,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class WebhookEndpoint:
     """One account's webhook endpoint."""
 
     account: str
@@ -94,7 +94,7 @@ class Hook:
     signature: SignatureScheme | None
     largest: int
     """The largest body to take, in bytes."""
-    rate: Rate
+    rate: RequestRateLimit
     parse: Callable[[bytes], Sequence[ReceivedEvent]]
     """Parses a body received just now; raises ValueError if it is not a webhook."""
     inbox: GroupCommit
@@ -108,12 +108,12 @@ class Hook:
 class Receiver:
     """The ASGI application for all accounts; it counts its answers by status."""
 
-    def __init__(self, hooks: Iterable[Hook]) -> None:
+    def __init__(self, hooks: Iterable[WebhookEndpoint]) -> None:
         """Receive the webhooks of these accounts."""
         self._hooks = tuple(hooks)
         self._bytes_held = 0
         self._structures: set[str] = set()
-        self._failures = Rate(1)
+        self._failures = RequestRateLimit(1)
         self.answered: Counter[HTTPStatus] = Counter()
         self.app = Router(
             [
@@ -127,7 +127,7 @@ class Receiver:
     async def _answer(self, request: Request) -> Response:
         body = bytearray()
         try:
-            status = await self._take(request, body)
+            status = await self._process_webhook(request, body)
         except ClientDisconnect:
             status = HTTPStatus.REQUEST_TIMEOUT  # only counted: the sender is gone
         finally:
@@ -135,7 +135,7 @@ class Receiver:
         self.answered[status] += 1
         return Response(status_code=status, headers=_HEADERS.get(status))
 
-    async def _take(self, request: Request, body: bytearray) -> HTTPStatus:
+    async def _process_webhook(self, request: Request, body: bytearray) -> HTTPStatus:
         hook = self._hook_for(request)
         if hook is None:
             return HTTPStatus.UNAUTHORIZED
@@ -153,7 +153,7 @@ class Receiver:
             return HTTPStatus.BAD_REQUEST
         return await self._store(hook, events)
 
-    def _hook_for(self, request: Request) -> Hook | None:
+    def _hook_for(self, request: Request) -> WebhookEndpoint | None:
         found = None
         for hook in self._hooks:  # always all of them: the time taken must not reveal which one matched
             if hook.has_matching_secret(request):
@@ -174,7 +174,7 @@ class Receiver:
             body += chunk
         return None
 
-    async def _store(self, hook: Hook, events: Sequence[ReceivedEvent]) -> HTTPStatus:
+    async def _store(self, hook: WebhookEndpoint, events: Sequence[ReceivedEvent]) -> HTTPStatus:
         try:
             await hook.inbox.add(events)
         except (BusyError, sqlite3.Error, OSError) as error:
@@ -202,7 +202,7 @@ class Receiver:
             _log.warning("an event was not understood; see webhooks.fields", account=account, structure=structure)
 
 
-async def _parsed(hook: Hook, body: bytes) -> Sequence[ReceivedEvent]:
+async def _parsed(hook: WebhookEndpoint, body: bytes) -> Sequence[ReceivedEvent]:
     """Parse a body; a large one on another thread, so that no other request waits for it."""
     return await run_in_threadpool(hook.parse, body) if len(body) > _LARGE else hook.parse(body)
 

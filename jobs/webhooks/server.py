@@ -55,18 +55,18 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # whatever the client leaves unread pauses writing
         if len(self.connections) <= self._limits.connections:
-            self._expect(self._limits.seconds)
+            self._start_request_deadline(self._limits.seconds)
             return
         self.connections.discard(self)
         self._is_refused = True
         self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         # Closing before the request is read would reset the connection, and the client would never see the answer.
-        self._expect(_LINGER)
+        self._start_request_deadline(_LINGER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._request_arrived()
-        self._answer_was_read()
+        self._cancel_request_deadline()
+        self._cancel_answer_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -76,7 +76,7 @@ class BoundedProtocol(H11Protocol):
             return
         super().data_received(data)
         if self._request_deadline is None and self.conn.their_state in _ARRIVING:
-            self._expect(self._limits.seconds)
+            self._start_request_deadline(self._limits.seconds)
 
     def pause_writing(self) -> None:
         """Give the client time to read its answer; even a closed connection would wait for that without end."""
@@ -85,20 +85,20 @@ class BoundedProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """Go on once the client has read everything."""
-        self._answer_was_read()
+        self._cancel_answer_deadline()
         super().resume_writing()
 
     def handle_events(self) -> None:
         """Handle what has arrived; once a request is complete, its deadline is lifted."""
         super().handle_events()
         if self.conn.their_state not in _ARRIVING:
-            self._request_arrived()
+            self._cancel_request_deadline()
 
     def on_response_complete(self) -> None:
         """Take the rest of a refused body for a moment, so that the client sees its answer."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
-            self._expect(_LINGER)
+            self._start_request_deadline(_LINGER)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
@@ -106,16 +106,16 @@ class BoundedProtocol(H11Protocol):
         self._refuse(HTTPStatus.BAD_REQUEST)
         self.transport.close()
 
-    def _expect(self, seconds: float) -> None:
-        self._request_arrived()
+    def _start_request_deadline(self, seconds: float) -> None:
+        self._cancel_request_deadline()
         self._request_deadline = self.loop.call_later(seconds, self._too_slow)
 
-    def _request_arrived(self) -> None:
+    def _cancel_request_deadline(self) -> None:
         if self._request_deadline is not None:
             self._request_deadline.cancel()
             self._request_deadline = None
 
-    def _answer_was_read(self) -> None:
+    def _cancel_answer_deadline(self) -> None:
         if self._answer_deadline is not None:
             self._answer_deadline.cancel()
             self._answer_deadline = None

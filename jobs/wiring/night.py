@@ -38,7 +38,7 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
         yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
         return
     with SandboxClock(
-        str(settings.clock), patience=patience, cancel_token=None if stop is None else stop.cancel_token
+        str(settings.clock), patience=patience, cancel_token=None if stop is None else stop.raise_if_stop_requested
     ) as clock:
         yield clock
 
@@ -68,7 +68,7 @@ def inbox_of(settings: Settings) -> InboxReader:
     folder = pace_folder(settings)
     if settings.webhooks is None or folder is None:
         return InboxReader()
-    return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
+    return InboxReader(settings.webhooks.webhook_inbox_path(settings.account, folder))
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:

@@ -31,10 +31,12 @@ def survey_oplead(
         Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
         Transient: it keeps failing after bounded retries.
     """
-    from connectors.oplead.probe import OpleadProbe, find_specification, given_specification  # noqa: PLC0415
+    from connectors.oplead.probe import OpleadProbe, find_specification, parse_downloaded_specification  # noqa: PLC0415
 
     client = oplead_client(look, clock, folder=folder)
-    documentation = find_specification(client) if specification is None else given_specification(specification)
+    documentation = (
+        find_specification(client) if specification is None else parse_downloaded_specification(specification)
+    )
     return OpleadProbe(
         client,
         documentation=documentation,

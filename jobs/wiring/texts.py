@@ -21,9 +21,9 @@ def lead_id_in(text: str) -> LeadId | None:
 
 def click_id_text(ids: Iterable[ClickId]) -> str:
     """Return click ids as the text in which Oplead keeps them."""
-    from connectors.oplead.click_ids import labelled  # noqa: PLC0415
+    from connectors.oplead.click_ids import format_labelled_click_ids  # noqa: PLC0415
 
-    return labelled(ids)
+    return format_labelled_click_ids(ids)
 
 
 def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tuple[ClickId, ...]:

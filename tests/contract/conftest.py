@@ -26,13 +26,13 @@ def whole_sandbox(tmp_path_factory):
     """One sandbox for all sinks; its `arrivals` count every request a server received, answered or not."""
     with Sandbox(quick.with_key(tmp_path_factory.mktemp("sandbox")), start=START) as sandbox:
         sandbox.arrivals = Counter()
-        take = sandbox.faults.take
+        take = sandbox.faults.take_matching_fault
 
         def counted(server, path):
             sandbox.arrivals[server] += 1
             return take(server, path)
 
-        sandbox.faults.take = counted
+        sandbox.faults.take_matching_fault = counted
         yield sandbox
 
 
@@ -46,7 +46,7 @@ def sandbox(whole_sandbox):
     for platform, switches in zip(platforms, before, strict=True):
         for name, position in switches.items():
             if platform.switches[name] != position:
-                platform.switch(name, position)
+                platform.set_switch(name, position)
 
 
 @contextmanager

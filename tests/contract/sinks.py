@@ -169,7 +169,7 @@ class Real(_Sink):
     def lines(self, key):
         """The lines with this key in the platform's book."""
         return [
-            line for line in self._platform.book()
+            line for line in self._platform.counted_conversions_json()
             if line.get("api", self.adapter.server) == self.adapter.server
             and key in (line.get("transaction_id"), line.get("event_id"))
         ]  # fmt: skip
@@ -209,7 +209,7 @@ class Real(_Sink):
             case "nothing listens":
                 self.open(addresses=dict.fromkeys(self.addresses, self._closed_door))
             case "key refused":
-                self._sandbox.oauth.switch("refuse_tokens", True)
+                self._sandbox.oauth.set_switch("refuse_tokens", True)
                 self.open(**({"access_token": "EAAnotours"} if self.adapter.server == "meta" else {}))
             case "hang":
                 self.open(timeout=0.3)
@@ -226,7 +226,7 @@ class Real(_Sink):
     def mend(self):
         """Make everything work again."""
         self._sandbox.faults.clear()
-        self._sandbox.oauth.switch("refuse_tokens", False)
+        self._sandbox.oauth.set_switch("refuse_tokens", False)
         self.open()
 
     def _plant(self, kind, **more):
@@ -234,7 +234,7 @@ class Real(_Sink):
 
     def _switch(self, switches):
         for name, position in switches.items():
-            self._platform.switch(name, position)
+            self._platform.set_switch(name, position)
 
 
 class Fake(_Sink):

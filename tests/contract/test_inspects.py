@@ -116,7 +116,7 @@ def _counted(sandbox):
     """Everything that counts on a platform or is about to."""
     google, ads, meta = sandbox.data_manager, sandbox.google_ads.state(), sandbox.meta.state()
     return (
-        google.book(),
+        google.counted_conversions_json(),
         google.state()["requests"].get("taken"),
         google.state()["processing"],
         ads["book"],

@@ -50,7 +50,7 @@ class Real:
         self._faults = Faults()
         self._platform = OpleadPlatform(self._clock.now)
         for name, position in {**switches, "list_has_details": False}.items():
-            self._platform.switch(name, position)
+            self._platform.set_switch(name, position)
         self.server = Server("oplead", self._platform.handle, self._faults, self._clock.now)
         self._pagination = pagination
         self.open()
@@ -102,7 +102,7 @@ class Real:
 
     def filter_changes(self):
         """Apply the filter by change from now on."""
-        self._platform.switch("filters", True)
+        self._platform.set_switch("filters", True)
         self.open(since_filter=SinceOptions("updated_since"))
 
     def fail(self, error, *, after):

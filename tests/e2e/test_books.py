@@ -117,7 +117,7 @@ def test_platform_records_match_the_ledger_after_failing_nights(companies, way):
         conversion["since"] = SINCE
     company.conversion("appointment")["value"] = 60.25
     for platform, name, position in way.switches:
-        getattr(company.sandbox, platform).switch(name, position)
+        getattr(company.sandbox, platform).set_switch(name, position)
 
     codes = bad_nights(company, (*COMMON, *way.faults))
 

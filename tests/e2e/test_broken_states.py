@@ -290,7 +290,7 @@ def test_google_ads_api_duplicate_unknown_to_the_state_is_rejected(robbed):
 def test_meta_without_deduplication_counts_twice_after_a_lost_log(robbed):
     """Only an intact state knows that an event was sent, which is why the log matters."""
     robbed.use_meta_alone()
-    robbed.sandbox.meta.switch("meta_deduplication", value=False)
+    robbed.sandbox.meta.set_switch("meta_deduplication", value=False)
     robbed.kill("meta: accepted, answer unread")
     robbed.night()
 

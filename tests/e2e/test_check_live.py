@@ -43,7 +43,7 @@ def company(shared):
         ("oauth", "refuse_tokens", False),
         ("meta", "meta_readable", True),
     ):
-        getattr(shared.sandbox, platform).switch(name, position)
+        getattr(shared.sandbox, platform).set_switch(name, position)
 
 
 def without_google(company):
@@ -181,7 +181,7 @@ def _google(**changed):
 
 
 def _switch(platform, name, position):
-    return lambda company: getattr(company.sandbox, platform).switch(name, position)
+    return lambda company: getattr(company.sandbox, platform).set_switch(name, position)
 
 
 GOOGLE_WRONG = {
@@ -258,7 +258,7 @@ def test_google_mistake_fails_one_item_with_advice(company, case):
 def test_closed_google_ads_api_in_use_fails(company):
     """Google closed the API to new projects; the advice is to write `transport: data_manager`."""
     company.use_ads_api()
-    company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    company.sandbox.google_ads.set_switch("ads_api_allowlisted", value=False)
     code, found = checked(company, without_meta(company))
 
     assert 1 == code
@@ -269,7 +269,7 @@ def test_closed_google_ads_api_in_use_fails(company):
 
 def test_closed_google_ads_api_not_in_use_passes(company):
     """The report mentions it, and the exit code stays 0."""
-    company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    company.sandbox.google_ads.set_switch("ads_api_allowlisted", value=False)
     code, found = checked(company, without_meta(company))
     ((verdict, said, _),) = found["google_ads", "transport google_ads_api"]
 
@@ -559,9 +559,9 @@ def test_check_counts_and_changes_nothing(company, transport):
 
     assert 0 == code
     assert {"google_ads", "meta"} == {destination for destination, _ in found}
-    assert [] == company.sandbox.data_manager.book()
-    assert [] == company.sandbox.google_ads.book()
-    assert [] == company.sandbox.meta.book()
+    assert [] == company.sandbox.data_manager.counted_conversions_json()
+    assert [] == company.sandbox.google_ads.counted_conversions_json()
+    assert [] == company.sandbox.meta.counted_conversions_json()
     assert {"GET"} == {entry["method"] for entry in company.asked("meta")}
     assert {True} == {body["validateOnly"] for body, _ in company.ingests}
     assert {"GET"} == {entry["method"] for entry in company.asked("oplead")}

@@ -23,7 +23,7 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
-from jobs.ledger.runs import hold_account, hold_lock
+from jobs.ledger.runs import hold_lock, open_locked_ledger
 from jobs.wiring.night import compile_rules_only, open_clock, open_connectors
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
@@ -88,7 +88,7 @@ class Account:
 
     def begin(self):
         """Create the state, as a first run does."""
-        with hold_account(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
+        with open_locked_ledger(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):
@@ -325,7 +325,7 @@ def test_successive_runs_send_only_changes_and_are_recorded(account):
     account.days_later()
     second = documented(account("run", "--json", "--wait", "45m").stdout)
     third = documented(account("run", "--json").stdout)
-    books = [*account.sandbox.data_manager.book(), *account.sandbox.meta.book()]
+    books = [*account.sandbox.data_manager.counted_conversions_json(), *account.sandbox.meta.counted_conversions_json()]
 
     assert 0 == first["delivered"]["requests"]
     assert second["delivered"]["requests"] >= 1
@@ -550,13 +550,13 @@ def test_refused_google_key_exits_with_3_and_loses_nothing(account):
     """The next run sends what this one held back."""
     account("run")
     account.days_later()
-    account.sandbox.oauth.switch("refuse_tokens", True)
+    account.sandbox.oauth.set_switch("refuse_tokens", True)
     refused = account("run")
-    account.sandbox.oauth.switch("refuse_tokens", False)
+    account.sandbox.oauth.set_switch("refuse_tokens", False)
     mended = documented(account("run", "--json").stdout)
 
     _assert_told(refused, 3, "google_ads stopped")
-    assert 0 == len(account.sandbox.data_manager.book())
+    assert 0 == len(account.sandbox.data_manager.counted_conversions_json())
     assert mended["delivered"]["requests"] >= 1
 
 
@@ -714,7 +714,7 @@ def test_run_loads_only_the_libraries_of_its_platform(company, platform):
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20)), clicks=company.both(1)))
 
     assert needed == _loaded(company, ["run"])
-    assert 2 == len(company.sandbox.meta.book() if platform == "meta" else _received(company))
+    assert 2 == len(company.sandbox.meta.counted_conversions_json() if platform == "meta" else _received(company))
     assert set() == _loaded(company, ["status"], ["check"], ["explain", "L-1"])
 
 
@@ -731,7 +731,7 @@ def test_rules_without_connections_equal_those_of_a_run(company, transport):
 def _received(company):
     """Everything Google has received, an hour later."""
     company.clock.advance(company.clock.now() + timedelta(hours=1))
-    return company.platform.book()
+    return company.platform.counted_conversions_json()
 
 
 def _whole(company, lead):
@@ -767,7 +767,7 @@ def test_every_command_works_without_google(company):
         name for name, state in company.states("meta").items() if state == "accepted"
     }
     assert ["Purchase", "appointment_set", "lead_received", "sale"] == sorted(
-        line["event_name"] for line in company.sandbox.meta.book()
+        line["event_name"] for line in company.sandbox.meta.counted_conversions_json()
     )
     assert [] == company.asked("data_manager") + company.asked("google_ads") + company.asked("oauth")
     assert {"sale": None} | {f"funnel:{name}": "accepted" for name in FUNNEL.values()} == {
@@ -784,7 +784,7 @@ def test_every_command_works_without_meta(company, transport):
 
     assert [0] * 7 == codes
     assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.states()
-    assert 2 == len(company.platform.book())
+    assert 2 == len(company.platform.counted_conversions_json())
     assert [] == company.asked("meta")
     assert {"google_ads"} == {verdict["destination"] for verdict in verdicts}
 

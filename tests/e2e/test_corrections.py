@@ -69,7 +69,7 @@ def sale(company):
 )
 def test_data_manager_restates_a_lost_sale_to_zero_and_back(company, sale, zero_is_final, at_last):
     """One key serves throughout; where Google treats 0 as final, the sale stays at 0 and `explain` says so."""
-    company.platform.switch("zero_is_final", zero_is_final)
+    company.platform.set_switch("zero_is_final", zero_is_final)
     sale.zero_is_final = zero_is_final
     sale.nights(2)
     assert [(12_500.0, False)] == sale.lines
@@ -163,7 +163,7 @@ def test_retraction_across_google_apis_not_found_is_rejected(company, sale):
 
     The retraction is tried once, and the conversion still counts on both sides.
     """
-    company.sandbox.google_ads.switch("cross_api_adjustments", value=False)
+    company.sandbox.google_ads.set_switch("cross_api_adjustments", value=False)
     company.conversion("sale")["undo_via"] = "google_ads_api"
     sale.nights(2)
     sale.goes("Perdu")
@@ -205,11 +205,11 @@ def test_correction_in_doubt_is_accepted_after_a_replay(company, sale, answer, t
     if label:
         sale.goes(label)
         sale.nights(3)
-    company.sandbox.google_ads.switch("adjustments_unknown", answer)
+    company.sandbox.google_ads.set_switch("adjustments_unknown", answer)
     sale.serve()
     doubtful = company.night(company.clock.now() + DAY)
     states = [state for _, _, state in sale.corrections]
-    company.sandbox.google_ads.switch("adjustments_unknown", "never")
+    company.sandbox.google_ads.set_switch("adjustments_unknown", "never")
     settled = company.night(company.clock.now() + DAY)
 
     assert (3, 1, ["in_doubt"]) == (doubtful.exit_code, doubtful.in_doubt, states)
@@ -228,13 +228,13 @@ def test_corrections_without_access_stop_and_conversions_continue(company, sale)
     sale.nights(2)
     sale.goes("Perdu")
     sale.nights(3)
-    company.sandbox.google_ads.switch("adjustments_allowlisted", value=False)
+    company.sandbox.google_ads.set_switch("adjustments_allowlisted", value=False)
     won = ("Gagné", company.clock.now() + DAY / 2)
     company.serve(company.lead(2, won))
     closed = [company.night(company.clock.now() + DAY) for _ in range(2)]
     states = [state for _, _, state in sale.corrections]
     accepted = company.states()["L-2", "sale"]
-    company.sandbox.google_ads.switch("adjustments_allowlisted", value=True)
+    company.sandbox.google_ads.set_switch("adjustments_allowlisted", value=True)
     opened = company.night(company.clock.now() + DAY)
 
     assert [3, 3] == [night.exit_code for night in closed]

@@ -58,7 +58,7 @@ def test_replays_the_same_bytes_after_a_kill_while_sending(company, where, in_do
 
     everything_counted_once(company, range(3))
     assert uploads == len(company.ingests)
-    assert {60.0, float(sale)} == {line["value"] for line in company.platform.book()}
+    assert {60.0, float(sale)} == {line["value"] for line in company.platform.counted_conversions_json()}
 
 
 def test_event_counts_once_when_killed_again_during_replay(company):
@@ -140,7 +140,7 @@ def test_google_ads_api_recognises_a_replay_after_a_kill(company, where, in_doub
 def test_meta_replay_after_a_kill_is_flagged_as_possible_duplicate(company, where, knows_again, in_doubt, times):
     """The same events go again and count twice at most, where Meta does not deduplicate."""
     company.use_meta_alone()
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     company.serve(*(sold(company, number) for number in range(3)))
 
     assert KILLED == company.killed(*where)
@@ -162,7 +162,7 @@ def test_meta_replay_after_a_kill_is_flagged_as_possible_duplicate(company, wher
 def test_in_doubt_ask_leaves_meta_events_until_a_human_decides(company):
     """What a killed run may have sent stays `in_doubt` and is reported every night."""
     company.use_meta_alone(in_doubt="ask")
-    company.sandbox.meta.switch("meta_deduplication", False)
+    company.sandbox.meta.set_switch("meta_deduplication", False)
     company.serve(*(sold(company, number) for number in range(3)))
 
     assert KILLED == company.killed("meta: accepted, answer unread", 2)

@@ -83,7 +83,7 @@ def company(company, way):
     """A company that sends over this interface alone."""
     if way.destination == "meta":
         company.use_meta_alone()
-        company.sandbox.meta.switch("meta_deduplication", way.deduplicates)
+        company.sandbox.meta.set_switch("meta_deduplication", way.deduplicates)
     elif way.server == "google_ads":
         company.use_ads_api()
     return company

@@ -109,7 +109,7 @@ def test_failed_upload_is_retried_the_same_night(company, fault, wait, replays):
     company.later()
 
     settled(company, 1)
-    assert replays == sum(line["replays"] for line in company.platform.book())
+    assert replays == sum(line["replays"] for line in company.platform.counted_conversions_json())
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_revoked_token_is_exchanged_during_the_run(company):
 
     def revoke(_):
         if next(revoking, False):
-            company.sandbox.oauth.switch("revoke_tokens", True)
+            company.sandbox.oauth.set_switch("revoke_tokens", True)
 
     company.before("data_manager", INGEST, revoke)
 
@@ -254,8 +254,8 @@ def test_revoked_token_is_exchanged_during_the_run(company):
             id="a new token refused",
         ),
         pytest.param(
-            lambda company: company.sandbox.oauth.switch("refuse_tokens", True),
-            lambda company: company.sandbox.oauth.switch("refuse_tokens", False),
+            lambda company: company.sandbox.oauth.set_switch("refuse_tokens", True),
+            lambda company: company.sandbox.oauth.set_switch("refuse_tokens", False),
             0,
             id="no token given",
         ),
@@ -363,7 +363,7 @@ def test_outcomes_are_requested_when_due(company):
 
 def test_unfinished_outcome_is_requested_again(company):
     """Deliveries stay `submitted`, and no human is needed."""
-    company.platform.switch("processing_minutes", 120)
+    company.platform.set_switch("processing_minutes", 120)
     company.serve(sold(company))
     company.night()
 
@@ -459,9 +459,9 @@ def test_failed_oplead_request_is_retried_the_same_night(company, fault, wait):
 def test_persistent_oplead_failure_still_sends_due_rows(company, fault, asked):
     """Reading stops, and the next run reads what this one could not."""
     company.serve(sold(company, 1))
-    company.sandbox.oauth.switch("refuse_tokens", True)
+    company.sandbox.oauth.set_switch("refuse_tokens", True)
     company.night()
-    company.sandbox.oauth.switch("refuse_tokens", False)
+    company.sandbox.oauth.set_switch("refuse_tokens", False)
     company.serve(sold(company, 2))
     company.fail("oplead", count=FOREVER, **fault)
     before = len(company.times("oplead"))
@@ -530,7 +530,7 @@ SandboxClock.now = lambda clock: now(clock) + timedelta(days={days})
 def test_clock_a_year_off_exits_with_2_and_changes_nothing(company, days):
     """The message says so; nothing expires, and the next run continues as usual."""
     company.serve(sold(company, 1))
-    company.sandbox.oauth.switch("refuse_tokens", True)
+    company.sandbox.oauth.set_switch("refuse_tokens", True)
     company.night()
     states, cursor, starts = (company.states(), company.rows_of("cursor"), company.rows_of("start"))
 
@@ -538,7 +538,7 @@ def test_clock_a_year_off_exits_with_2_and_changes_nothing(company, days):
 
     assert (2, True, True) == (code, "this machine's clock says" in told, "2026-09-10" in told)
     assert (states, cursor, starts) == (company.states(), company.rows_of("cursor"), company.rows_of("start"))
-    company.sandbox.oauth.switch("refuse_tokens", False)
+    company.sandbox.oauth.set_switch("refuse_tokens", False)
     company.later()
     company.later()
     settled(company, 1)

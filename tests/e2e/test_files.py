@@ -8,7 +8,7 @@ from connectors.errors import WrongClock
 from connectors.oplead.files.columns import LeadColumns
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from jobs.ledger import schema
-from jobs.ledger.runs import hold_account
+from jobs.ledger.runs import open_locked_ledger
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch, PullResult
 from jobs.run_context import RunContext
@@ -58,7 +58,7 @@ def company_of(companies):
 def by_api(companies):
     """Two nights by an API that shows what an export shows: the status and its date, without a history."""
     company, sent = company_of(companies)
-    company.sandbox.oplead.switch("status_dates", "status_date")
+    company.sandbox.oplead.set_switch("status_dates", "status_date")
     for night in NIGHTS:
         company.night(night)
     return company, sent
@@ -379,7 +379,7 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
     with (
         open_clock(settings) as clock,
         open_connectors(settings, clock) as (book, deps),
-        hold_account(company.state, settings.account, "retry", now=clock.now()) as ledger,
+        open_locked_ledger(company.state, settings.account, "retry", now=clock.now()) as ledger,
     ):
         run = RunContext(ledger, book, deps)
         open_export(run)

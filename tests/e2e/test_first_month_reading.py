@@ -26,8 +26,8 @@ def requests_of(month, *arguments):
 
 def test_new_status_under_a_filter_stays_within_max_requests(month):
     """The full list is read over as many nights as needed to learn the status, and then everything is sent."""
-    month.company.sandbox.oplead.switch("filters", True)
-    month.company.sandbox.oplead.switch("page_size", 20)
+    month.company.sandbox.oplead.set_switch("filters", True)
+    month.company.sandbox.oplead.set_switch("page_size", 20)
     filtered = {"pull": "since", "since_filter": {"param": "updated_since", "format": "iso"}}
     month.settings["oplead"] = filtered
     month.settings["stages"]["won"].append("Vente signée")
@@ -45,7 +45,7 @@ def test_new_status_under_a_filter_stays_within_max_requests(month):
 
 def test_rename_during_detail_fetch_reads_each_lead_once(month):
     """The next night reports the rename."""
-    month.company.sandbox.oplead.switch("list_has_details", False)
+    month.company.sandbox.oplead.set_switch("list_has_details", False)
     month.settings["oplead"] = {"pull": "details"}
     month.settings["stages"]["won"].append("Vente signée")
     month.history(70)
@@ -72,7 +72,7 @@ def test_rename_during_detail_fetch_reads_each_lead_once(month):
 
 def test_excluded_leads_are_fetched_weekly_or_when_changed(month):
     """With `pull: details`, a lead that turns out to be a customer is still sent."""
-    month.company.sandbox.oplead.switch("list_has_details", False)
+    month.company.sandbox.oplead.set_switch("list_has_details", False)
     month.settings["oplead"] = {"pull": "details"}
     month.settings["exclude"] = {"email_domains": ["maison-durand.test"]}
     month.history(10)

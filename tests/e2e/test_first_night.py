@@ -66,7 +66,7 @@ def test_sends_exactly_what_changes_after_the_first_night(population, companies,
     """This holds however Oplead dates its statuses."""
     company = companies(start=FIRST_NIGHT, population=population)
     company.use_demo_settings()
-    company.sandbox.oplead.switch("status_dates", dates)
+    company.sandbox.oplead.set_switch("status_dates", dates)
 
     summary = company.night()
 

@@ -336,7 +336,7 @@ def test_a_refused_lead_is_told_by_its_line_and_may_be_tried_again(oplead, capsy
     lines = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
     assert [("2", "created"), ("3", "refused"), ("4", "created")] == [(each["line"], each["state"]) for each in lines]
     assert not {"secrète", "personne1"} & set(report.read_text(encoding="utf-8").replace(",", " ").split())
-    oplead.sandbox.oplead.switch("unknown_fields", "ignored")
+    oplead.sandbox.oplead.set_switch("unknown_fields", "ignored")
     said = result(oplead, capsys, file)
     assert (1, 2) == (said["created"], said["created_before"])
 
@@ -372,7 +372,7 @@ def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monk
     assert "contact.email" in said
     assert "personne0" not in said
     assert not list(oplead.folder.glob("*.oplead.db"))
-    monkeypatch.setattr(Approval, "agrees", lambda *_: False)
+    monkeypatch.setattr(Approval, "ask_approval", lambda *_: False)
     assert Exit.DONE == run(oplead, file)
     assert "Nothing was written." in capsys.readouterr().out
     assert before == posts(oplead)
@@ -498,7 +498,7 @@ def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
     )
     oplead.file.write_text(text.replace("    fields:", form), encoding="utf-8")
     (oplead.folder / "form-token").write_text(FORM_TOKEN)
-    oplead.sandbox.oplead.switch("form_external_id", "external_id")
+    oplead.sandbox.oplead.set_switch("form_external_id", "external_id")
     rows = [{**row(number), "Code postal": "69003", "Pays": "FR"} for number in range(4)]
     for each in rows:
         del each["leadData.budget"]
@@ -654,7 +654,7 @@ def test_while_an_import_asks_others_may_create_leads(oplead, capsys, monkeypatc
         assert Exit.DONE == run(oplead, first)
         return True
 
-    monkeypatch.setattr(Approval, "agrees", agrees)
+    monkeypatch.setattr(Approval, "ask_approval", agrees)
 
     assert Exit.DONE == run(oplead, file)
 

@@ -35,7 +35,7 @@ def company(company, tmp_path):
     """A company with webhooks and a new lead, after its first night; Oplead dates no status."""
     company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(tmp_path / "maison-test.inbox.db")}
     company.environ["HOOK"] = SECRET
-    company.sandbox.oplead.switch("status_dates", "none")
+    company.sandbox.oplead.set_switch("status_dates", "none")
     company.serve(company.lead(1))
     company.night(company.START)
     return company
@@ -84,7 +84,7 @@ def happened(company):
 )
 def test_three_changes_in_a_day_have_three_times(company, dates, between_nights):
     """By webhook and by nightly readings, whatever Oplead shows: as by webhook, and nothing is sent twice."""
-    company.sandbox.oplead.switch("status_dates", dates)
+    company.sandbox.oplead.set_switch("status_dates", dates)
     happen(company, *STEPS)
     _, status, _ = company.command("status")
     assert "3 wait for the next run" in status
@@ -126,7 +126,7 @@ def test_with_the_receiver_down_a_night_finds_what_can_be_known(company, receive
 def test_an_appointment_is_a_conversion_beside_the_status(company):
     """Marketing lists the built-in label under a stage; the lead keeps its status."""
     company.settings["stages"]["appointment"] = ["RDV pris", "appointment_set"]
-    company.sandbox.oplead.switch("appointments", value=True)
+    company.sandbox.oplead.set_switch("appointments", value=True)
     company.clock.advance(at(7))
     company.serve(company.lead(1, appointment={"date": "2026-09-15 10:00:00", "updatedAt": "2026-09-10 09:00:00"}))
     company.sandbox.oplead.deliver()

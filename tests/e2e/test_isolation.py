@@ -53,7 +53,7 @@ def due(companies):
                 for number in range(events)
             )
         )
-        company.sandbox.oauth.switch("refuse_tokens", True)
+        company.sandbox.oauth.set_switch("refuse_tokens", True)
         summary = company.night()
 
         assert events == summary.pulled.seen
@@ -90,7 +90,7 @@ def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches,
     """Every good event is accepted, and the bad ones are rejected by key."""
     company = due(events)
     for name, position in switches.items():
-        company.platform.switch(name, position)
+        company.platform.set_switch(name, position)
     bad = {f"{place:04}" for place in places_of(where, events)}
     company.platform.plant_rulings({company.gclid(number): {"when": "submit", "reason": REASON} for number in bad})
 

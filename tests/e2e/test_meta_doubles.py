@@ -78,7 +78,7 @@ def nothing_is_lost(company):
 @each_loss
 def test_lost_answer_is_replayed_and_flagged(company, loss, knows_again):
     """Only what Meta had counted and does not deduplicate counts twice."""
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     sold(company, 1, 2)
     company.fail("meta", **loss)
 
@@ -96,9 +96,9 @@ def test_lost_answer_is_replayed_and_flagged(company, loss, knows_again):
 @both_positions
 def test_answer_counting_no_events_is_not_an_acceptance(company, knows_again):
     """The events become `in_doubt`, and go again once another upload has been answered."""
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     sold(company, 1, 2)
-    company.sandbox.meta.switch("meta_received", "none")
+    company.sandbox.meta.set_switch("meta_received", "none")
 
     summary = company.night()
 
@@ -117,7 +117,7 @@ def test_answer_counting_no_events_is_not_an_acceptance(company, knows_again):
 )
 def test_five_failing_nights_lose_nothing(company, knows_again):
     """Duplicates appear only where Meta does not deduplicate."""
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     codes = []
     for night, (loss, strikes) in enumerate(zip(LOSSES.values(), STRIKES, strict=True)):
         sold(company, 2 * night, 2 * night + 1)
@@ -138,7 +138,7 @@ def test_five_failing_nights_lose_nothing(company, knows_again):
 def test_in_doubt_ask_sends_nothing_again(company, loss):
     """Without a human's decision there are no duplicates, and every run reports the events `in_doubt`."""
     company.settings["meta"]["in_doubt"] = "ask"
-    company.sandbox.meta.switch("meta_deduplication", False)
+    company.sandbox.meta.set_switch("meta_deduplication", False)
     sold(company, 1, 2)
     company.fail("meta", **LOSSES[loss])
 
@@ -162,7 +162,7 @@ def test_in_doubt_ask_sends_nothing_again(company, loss):
 def test_resend_within_48_hours_replays_flagged_events(company, loss, knows_again):
     """The same events go out again."""
     company.settings["meta"]["in_doubt"] = "ask"
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     sold(company, 1)
     company.fail("meta", **loss)
     company.night()
@@ -181,7 +181,7 @@ def test_resend_within_48_hours_replays_flagged_events(company, loss, knows_agai
 def test_events_in_doubt_become_unconfirmed_after_48_hours(company, says):
     """A later copy would count twice: the run reports them once and never sends them again."""
     company.settings["meta"]["in_doubt"] = "ask"
-    company.sandbox.meta.switch("meta_deduplication", False)
+    company.sandbox.meta.set_switch("meta_deduplication", False)
     sold(company, 1)
     company.fail("meta", **CUT_AFTER)
     company.night()
@@ -200,7 +200,7 @@ def test_events_in_doubt_become_unconfirmed_after_48_hours(company, says):
 @both_positions
 def test_replays_stop_after_48_hours(company, knows_again):
     """Even Meta's deduplication would end then."""
-    company.sandbox.meta.switch("meta_deduplication", knows_again)
+    company.sandbox.meta.set_switch("meta_deduplication", knows_again)
     sold(company, 1)
     company.fail("meta", count=FOREVER, **CUT_AFTER)
 

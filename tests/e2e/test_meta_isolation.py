@@ -108,7 +108,7 @@ def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches,
     """Every good event is accepted, and the bad ones are rejected with their codes."""
     company = due(events)
     for name, position in switches.items():
-        company.sandbox.meta.switch(name, position)
+        company.sandbox.meta.set_switch(name, position)
     bad = dict(zip(map(number_of, places_of(where, events)), codes, strict=True))
     company.sandbox.meta.plant_rulings({company.fbclid(number): {"subcode": code} for number, code in bad.items()})
 
@@ -139,7 +139,7 @@ def test_all_events_refused_stops_for_a_human(due, events, switches, codes):
     company = due(events)
     meta = company.sandbox.meta
     for name, position in switches.items():
-        meta.switch(name, position)
+        meta.set_switch(name, position)
     meta.plant_rulings({company.fbclid(number_of(place)): {"subcode": codes[place % 3]} for place in range(events)})
 
     summary = company.night()

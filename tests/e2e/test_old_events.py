@@ -67,7 +67,7 @@ def test_events_too_old_after_failed_nights_expire(company, nights):
 def test_event_too_old_after_throttling_expires(company):
     """It was in time when planned, but not after the minutes that Meta asked to wait."""
     company.serve(told_within(company, 0, timedelta(minutes=3)), told_within(company, 1, timedelta(days=3)))
-    company.sandbox.meta.switch("meta_throttle_minutes", 4)
+    company.sandbox.meta.set_switch("meta_throttle_minutes", 4)
 
     summary = company.night()
 

@@ -19,7 +19,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from connectors.crm import EventKind, Listed, WriteAccepted
+from connectors.crm import CrmListEntries, EventKind, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import Lost
@@ -34,7 +34,7 @@ from jobs.cli import approval
 from jobs.cli.app import app
 from jobs.cli.approval import Approval
 from jobs.cli.oplead.commands import app as oplead_app
-from jobs.cli.output import open_visible_clock
+from jobs.cli.output import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
@@ -83,7 +83,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
             self.file, {"KEY": key, "HOOK": SECRET, "FORM": FORM_TOKEN}, needed=("account", "webhooks")
         )
         assert isinstance(known, PartialSettings), known
-        with open_visible_clock(known.settings.clock, known.settings.oplead.rate) as clock:
+        with open_wait_showing_clock(known.settings.clock, known.settings.oplead.rate) as clock:
             yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
 
     def run(self, command, *arguments, key=ADMIN_KEY, dry_run=False, json=False, **options):
@@ -129,7 +129,7 @@ def oplead(running, tmp_path):
     running.faults.clear()
     running.oplead.subscriptions.all.clear()
     for name, position in {"errors_quote": False, "form_external_id": "ignored"}.items():
-        running.oplead.switch(name, position)
+        running.oplead.set_switch(name, position)
 
 
 def quote(folder, name="devis.pdf", content=b"%PDF-1.7\n1 0 obj\n%%EOF\n"):
@@ -184,7 +184,7 @@ def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "POST /v1/leads" in shown
     assert "jeanne.exemple@example.com" in shown
-    monkeypatch.setattr(Approval, "agrees", lambda *_: False)
+    monkeypatch.setattr(Approval, "ask_approval", lambda *_: False)
     with oplead.context(yes=False) as context:
         assert Exit.DONE == lead_writes.create(context, lead_from_options(JEANNE, [], context.known.settings.zone))
 
@@ -212,7 +212,7 @@ def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
 
 def test_a_refused_lead_says_why_without_what_was_sent(oplead, capsys):
     """Even by an Oplead that quotes the whole request in its errors."""
-    oplead.sandbox.oplead.switch("errors_quote", value=True)
+    oplead.sandbox.oplead.set_switch("errors_quote", value=True)
     with oplead.context() as context:
         code = lead_writes.create(
             context, lead_from_options({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone)
@@ -390,7 +390,7 @@ def test_a_lead_is_created_by_the_form_import(oplead, capsys):
 
 def test_the_form_import_refuses_click_ids_until_their_variable_is_known(oplead, capsys):
     """Which one it is nobody documents; once written, the night reads them."""
-    oplead.sandbox.oplead.switch("form_external_id", "external_id")
+    oplead.sandbox.oplead.set_switch("form_external_id", "external_id")
     values = {**JEANNE, "postcode": "69003", "country": "FR"}
     by_form(oplead)
     with (
@@ -835,7 +835,7 @@ CREATE += ("--phone", "0612345678", "--postcode", "44000", "--city", "Nantes", "
 def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contact):
     """Its values go where the leads that `init` looked at have theirs."""
     mine, addresses = oplead.folder / "mine", oplead.sandbox.addresses
-    oplead.sandbox.oplead.switch("contact", contact)
+    oplead.sandbox.oplead.set_switch("contact", contact)
     options = {"--clock": addresses["clock"], "--base-url": addresses["oplead"], "--dir": str(mine)}
     options |= {"--account": "maison-durand", "--meta-dataset-id": "1234567890", "--stage": "won=Gagné"}
     with _as_it_was():
@@ -846,7 +846,7 @@ def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contac
     oplead.file = mine / "pipeline.yaml"
     code, out, err = typed(oplead, *CREATE, OPLEAD_TOKEN=ADMIN_KEY)
 
-    oplead.sandbox.oplead.switch("contact", "nested")
+    oplead.sandbox.oplead.set_switch("contact", "nested")
     assert 0 == code, out + err
     assert "nouvelle@example.com" == oplead.lead(documented(out)["id"])["contact"]["email"]
 
@@ -1053,7 +1053,7 @@ def test_a_preview_masks_the_secret_in_the_suppliers_address(oplead):
 
 def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
     """As a marketer does."""
-    listed = Listed([{"code": "CNL_1", "active": True, "archived": False}])
+    listed = CrmListEntries([{"code": "CNL_1", "active": True, "archived": False}])
     monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.channels", lambda _self: listed)
     oplead.run(settings.show)
 

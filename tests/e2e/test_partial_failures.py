@@ -117,7 +117,7 @@ def uploaded(company):
 @both_echoes
 def test_each_row_takes_the_state_of_its_own_answer(booking, echo):
     """One upload gets every kind of answer; afterwards only rows that may still succeed are sent again."""
-    booking.sandbox.google_ads.switch("ads_api_echo", echo)
+    booking.sandbox.google_ads.set_switch("ads_api_echo", echo)
     serve(booking, SCRIPT)
 
     summary = booking.night()
@@ -230,7 +230,7 @@ def test_unknown_error_naming_no_row_leaves_all_in_doubt(booking):
 def test_rows_with_same_click_and_second_are_sent_apart(booking, switches, second, states, uploads):
     """In one upload both could be refused; apart, one is always accepted."""
     for name, position in switches.items():
-        booking.sandbox.google_ads.switch(name, position)
+        booking.sandbox.google_ads.set_switch(name, position)
     booking.serve(lead(booking, 0, seconds=0), lead(booking, 1, clicked=0, seconds=second))
 
     summary = booking.night()
@@ -424,7 +424,7 @@ def test_revoked_token_is_exchanged_during_the_run(selling):
     made = selling.START - timedelta(days=1)
     selling.serve(selling.lead(1, ("Gagné", made)))
     uploads = count(1)
-    revoke = selling.sandbox.oauth.switch
+    revoke = selling.sandbox.oauth.set_switch
     selling.before("google_ads", UPLOAD, lambda _: next(uploads) == 2 and revoke("revoke_tokens", True))
 
     summary = selling.night()

@@ -308,7 +308,7 @@ class Parrot:
 
     def __init__(self, company):
         self.says = None
-        company.sandbox.google_ads.switch("ads_api_echo", value=True)
+        company.sandbox.google_ads.set_switch("ads_api_echo", value=True)
         company._around("google_ads", UPLOAD, self.answer)
 
     def answer(self, call, handler):

@@ -79,7 +79,7 @@ def account(tmp_path, population):
 def test_suggested_settings_can_be_pasted(account, switches):
     """`check` passes with them, and a dry run reads every lead."""
     for name, position in switches.items():
-        account.sandbox.oplead.switch(name, position)
+        account.sandbox.oplead.set_switch(name, position)
     sketch = account.file.with_name("sketch.yaml")
     addresses = account.sandbox.addresses
     sketch.write_text(

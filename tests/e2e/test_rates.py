@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 60
 @pytest.fixture
 def company(company):
     """A company whose list of leads omits click ids, so that each lead needs a detail fetch."""
-    company.sandbox.oplead.switch("list_has_details", value=False)
+    company.sandbox.oplead.set_switch("list_has_details", value=False)
     company.settings["oplead"] = {"rate": PER_MINUTE, "in_flight": 8}
     for number in range(LEADS):
         company.serve(company.lead(number, ("RDV pris", company.START - timedelta(days=1))))

@@ -272,7 +272,7 @@ def test_suggested_settings_read_every_lead_right(newcomer, population, shape):
 @pytest.mark.parametrize(("shape", "form"), list(documented()))
 def test_specification_settles_every_shape_with_few_requests(newcomer, population, shape, form):
     """At most three requests go to the documentation and five to the API, and every lead is read right."""
-    newcomer.company.sandbox.oplead.switch("documentation", form)
+    newcomer.company.sandbox.oplead.set_switch("documentation", form)
     reads_every_lead_right(newcomer, population, shape, most=(3, 5))
 
 

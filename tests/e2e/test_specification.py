@@ -60,7 +60,7 @@ def test_a_few_shapes_are_settled_by_their_specification(companies, number, form
     population = Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
     company = companies(start=FIRST_NIGHT, population=population)
     company.sandbox.oplead.shape = shapes()[number]
-    company.sandbox.oplead.switch("documentation", form)
+    company.sandbox.oplead.set_switch("documentation", form)
 
     reads_every_lead_right(Newcomer(company), population, shapes()[number], most=(3, 5))
 
@@ -77,7 +77,7 @@ def test_a_few_shapes_are_settled_by_their_specification(companies, number, form
 )
 def test_without_a_usable_specification_all_is_found_by_trying(account, position, why):
     """The suggestion is the same as without, and one sentence says why."""
-    account.sandbox.oplead.switch("documentation", position)
+    account.sandbox.oplead.set_switch("documentation", position)
 
     told = probed(account)
 
@@ -90,7 +90,7 @@ def test_without_a_usable_specification_all_is_found_by_trying(account, position
 
 def test_the_key_opens_a_documentation_that_wants_it(account):
     """After a 401; then the specification is used as any."""
-    account.sandbox.oplead.switch("documentation", "with_key")
+    account.sandbox.oplead.set_switch("documentation", "with_key")
 
     told = probed(account)
 
@@ -119,9 +119,9 @@ def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, 
 
 def test_settings_for_writing_and_webhooks_are_proposed(account):
     """What differs from the defaults is in the lines to paste; what the file says otherwise is told, and kept."""
-    account.sandbox.oplead.switch("documentation", "swagger2_yaml")
-    account.sandbox.oplead.switch("status_verb", "POST")
-    account.sandbox.oplead.switch("update_verb", "PATCH")
+    account.sandbox.oplead.set_switch("documentation", "swagger2_yaml")
+    account.sandbox.oplead.set_switch("status_verb", "POST")
+    account.sandbox.oplead.set_switch("update_verb", "PATCH")
     text = account.file.read_text()
     account.file.write_text(text.replace("  write:\n", "  write:\n    update: POST /leads/{id}\n", 1))
 
@@ -142,7 +142,7 @@ def test_settings_for_writing_and_webhooks_are_proposed(account):
 
 def test_the_report_says_what_settings_rest_on(account):
     """In words, for a person: the specification, trials, or nothing yet."""
-    account.sandbox.oplead.switch("documentation", "openapi3_yaml")
+    account.sandbox.oplead.set_switch("documentation", "openapi3_yaml")
 
     code, out, _ = account.type("probe", "--config", str(account.file))
     text = " ".join(out.split())
@@ -155,8 +155,8 @@ def test_the_report_says_what_settings_rest_on(account):
 
 def test_init_proposes_what_the_specification_says(account, tmp_path):
     """In the file it writes, which `check` takes."""
-    account.sandbox.oplead.switch("documentation", "openapi3_json")
-    account.sandbox.oplead.switch("status_verb", "PATCH")
+    account.sandbox.oplead.set_switch("documentation", "openapi3_json")
+    account.sandbox.oplead.set_switch("status_verb", "PATCH")
     options = ("--dir", str(tmp_path / "new"), "--account", "new", "--yes", "--consent-field", "leadData.consent")
     stages = ("--stage", "won=Gagné", "--meta-dataset-id", "1234567890123456", "--contact-data", "none")
 

@@ -67,7 +67,7 @@ def everything_counted_once(company, *leads):
 @each_loss
 def test_change_from_data_manager_to_google_ads_api(company, loss, across):
     """Data Manager is asked for submitted rows and gets the replays of those in doubt; the rest uses the new API."""
-    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.sandbox.google_ads.set_switch("ads_api_cross_dedup", across)
     company.serve(sold(company, 1))
     company.fail("data_manager", loss, path=INGEST, after=1, count=FOREVER)
 
@@ -96,7 +96,7 @@ def test_change_from_data_manager_to_google_ads_api(company, loss, across):
 @each_loss
 def test_change_from_google_ads_api_to_data_manager(company, loss, across):
     """Rows in doubt are replayed to the Google Ads API; the rest goes to Data Manager."""
-    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.sandbox.google_ads.set_switch("ads_api_cross_dedup", across)
     company.use_ads_api()
     company.serve(sold(company, 1))
     company.fail("google_ads", loss, path=UPLOAD, after=1, count=FOREVER)
@@ -171,7 +171,7 @@ def test_changing_transport_twice_resends_nothing(company):
 @both_positions
 def test_event_returned_by_data_manager_uses_the_new_api(company, across):
     """It was too early for Data Manager, becomes due again, and goes to the Google Ads API once."""
-    company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
+    company.sandbox.google_ads.set_switch("ads_api_cross_dedup", across)
     company.platform.plant_rulings(
         {company.gclid(1): {"when": "processing", "reason": "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK"}}
     )
@@ -191,7 +191,7 @@ def test_event_returned_by_data_manager_uses_the_new_api(company, across):
 def test_closed_google_ads_api_names_the_transport_to_write(company):
     """Once it is written, everything that waited is sent that way, once."""
     company.use_ads_api()
-    company.sandbox.google_ads.switch("ads_api_allowlisted", False)
+    company.sandbox.google_ads.set_switch("ads_api_allowlisted", False)
     company.serve(sold(company, 1))
 
     summary = company.night()

@@ -67,7 +67,11 @@ def verdicts(told):
 def books(company):
     """Every conversion that any platform counts."""
     sandbox = company.sandbox
-    return [*sandbox.data_manager.book(), *sandbox.google_ads.book(), *sandbox.meta.book()]
+    return [
+        *sandbox.data_manager.counted_conversions_json(),
+        *sandbox.google_ads.counted_conversions_json(),
+        *sandbox.meta.counted_conversions_json(),
+    ]
 
 
 def files(company):
@@ -156,7 +160,7 @@ def test_bad_row_is_reported_and_the_others_are_valid(due, transport):
 
 def test_refused_google_key_exits_with_3_and_meta_is_checked(due):
     """A destination stops by itself."""
-    due.sandbox.oauth.switch("refuse_tokens", value=True)
+    due.sandbox.oauth.set_switch("refuse_tokens", value=True)
     code, told = validate(due)
     people = type_in(due, "run", "--validate-only")
 
@@ -169,7 +173,7 @@ def test_refused_google_key_exits_with_3_and_meta_is_checked(due):
 def test_stopped_destination_counts_unchecked_conversions(due):
     """The Google Ads API is closed to this project: everything due there is listed as unchecked, with the reason."""
     due.settings["google_ads"]["transport"] = "google_ads_api"
-    due.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
+    due.sandbox.google_ads.set_switch("ads_api_allowlisted", value=False)
     code, told = validate(due)
     people = type_in(due, "run", "--validate-only")
     stop = "google_ads"
@@ -308,7 +312,7 @@ def test_validation_leaves_a_killed_runs_state_unchanged(due, transport):
 
     assert unchanged
     assert {"accepted"} == set(due.states().values()) - {"withheld"}
-    assert {1} == {line["accepted"] for line in due.platform.book()}
+    assert {1} == {line["accepted"] for line in due.platform.counted_conversions_json()}
 
 
 def test_validation_fixes_no_start_date(due):

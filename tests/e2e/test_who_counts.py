@@ -143,7 +143,7 @@ def test_many_leads_missing_at_once_cancel_nothing(company):
 
 def test_detail_fetch_finds_changes_the_list_lacks(company):
     """With `pull: details`, a lead that is too old is not requested again."""
-    company.sandbox.oplead.switch("list_has_details", False)
+    company.sandbox.oplead.set_switch("list_has_details", False)
     company.settings["oplead"] = {"pull": "details"}
     company.serve(company.lead(1), company.lead(2, created=company.START - 100 * DAY), company.lead(3))
     company.night()

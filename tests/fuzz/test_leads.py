@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.fields import find, first, read_json, shape, text_of
+from connectors.oplead.fields import first_value_at_paths, read_json, shape, text_of, values_at_path
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
 from connectors.records import Lead
@@ -190,9 +190,9 @@ def test_deep_nesting_is_read_or_refused(depth, opening):
 def test_path_finds_only_existing_values(value, path):
     """Path and value are arbitrary."""
     with in_time():
-        found = find(value, path)
+        found = values_at_path(value, path)
 
-    assert first(value, [path]) is (found[0] if found else None)
+    assert first_value_at_paths(value, [path]) is (found[0] if found else None)
     assert all(shape(one) for one in found)
 
 

@@ -85,7 +85,7 @@ class Account:
 
     def rows(self, table=Delivery):
         """Every row of a table."""
-        with self.hold() as ledger, ledger.reading() as session:
+        with self.hold() as ledger, ledger.read_transaction() as session:
             return list(session.exec(select(table).order_by(*table.__table__.primary_key.columns)))
 
     @property
@@ -110,7 +110,7 @@ class Account:
 
     def causes(self, lead):
         """The transitions of a lead's delivery: state and cause."""
-        with self.hold() as ledger, ledger.reading() as session:
+        with self.hold() as ledger, ledger.read_transaction() as session:
             statement = (
                 select(Transition)
                 .join(Delivery, col(Delivery.id) == col(Transition.delivery))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.text import counted
+from connectors.text import plural
 
 ROOT = Path(__file__).parents[2]
 NOUNS = (
@@ -38,11 +38,11 @@ NEVER_ONE = {
 
 
 TEMPLATE = re.compile(r"\{\w+(?::g)?\} (\w+)")
-"""A value in a message's text that `counted` did not format, and the word after it."""
+"""A value in a message's text that `plural` did not format, and the word after it."""
 
 
 def plain_numbers(file):
-    """The plural nouns after a value that `counted` did not format."""
+    """The plural nouns after a value that `plural` did not format."""
     for node in ast.walk(ast.parse(file.read_text())):
         if file.name == "wording.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (noun for noun in TEMPLATE.findall(node.value) if noun in NOUNS)
@@ -72,6 +72,6 @@ def test_counted_nouns_are_formatted_by_counted():
 @pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
 def test_counted_uses_singular_and_plural(count, said):
     """Thousands have a comma, as usual in English."""
-    assert said == counted(count, "lead")
-    assert "1 delivery" == counted(1, "delivery", "deliveries")
-    assert "2 deliveries" == counted(2, "delivery", "deliveries")
+    assert said == plural(count, "lead")
+    assert "1 delivery" == plural(1, "delivery", "deliveries")
+    assert "2 deliveries" == plural(2, "delivery", "deliveries")

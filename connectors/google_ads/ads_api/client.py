@@ -138,7 +138,7 @@ class AdsClient:
         )
         service = client.get_service(kind.__name__.removesuffix("Client"))
         if self._is_plain:
-            service = _in_plain_text(service, kind, client)
+            service = _service_without_tls(service, kind, client)
         channel: grpc.Channel = service.transport.grpc_channel
         try:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
@@ -151,7 +151,7 @@ class AdsClient:
             channel.close()
 
 
-def _in_plain_text(service: Any, kind: type[Any], client: GoogleAdsClient) -> Any:
+def _service_without_tls(service: Any, kind: type[Any], client: GoogleAdsClient) -> Any:
     """Rebuild the service on a channel without TLS, which the library's client cannot open.
 
     Keeps the library's interceptors so that headers and errors match production. Ignores environment proxies, as plain

@@ -43,7 +43,7 @@ from connectors.records import (
     Target,
     utc,
 )
-from connectors.text import counted
+from connectors.text import plural
 
 MOST_IDENTIFIERS = 5
 """Maximum per conversion, in `ClickConversion.user_identifiers`."""
@@ -170,7 +170,7 @@ def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest
     match receipt:
         case RowOutcomes(outcomes):
             rows = zip(outcomes, request.conversion_adjustments, strict=True)
-            return RowOutcomes(tuple(_reread(outcome, row) for outcome, row in rows))
+            return RowOutcomes(tuple(_reclassify_retraction_error(outcome, row) for outcome, row in rows))
         case Refused(Outcome(code=code)) if code == _NOT_ALLOWLISTED:
             _, _, named = receipt.outcome.message.partition(", request ")
             message = ", request ".join(filter(None, (_NOT_OPEN, named)))
@@ -179,7 +179,7 @@ def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest
             return receipt
 
 
-def _reread(outcome: Outcome, row: ConversionAdjustment) -> Outcome:
+def _reclassify_retraction_error(outcome: Outcome, row: ConversionAdjustment) -> Outcome:
     if outcome.code == "CONVERSION_ALREADY_RETRACTED" and row.adjustment_type is not _Type.RETRACTION:
         return replace(outcome, kind=OutcomeClass.DROP)
     return outcome
@@ -237,7 +237,7 @@ class AdsApiSink:
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
-        raise Misconfigured(f"request {ticket} ({counted(rows, 'row')}): the Google Ads API gives no tickets")
+        raise Misconfigured(f"request {ticket} ({plural(rows, 'row')}): the Google Ads API gives no tickets")
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
@@ -248,10 +248,10 @@ class AdsApiSink:
         except NotConnectedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
-            return self._failed(error, sent)
+            return self._receipt_of_failed_call(error, sent)
         return _read_answer(answer, sent, platform.VALIDATED if self._is_validating else platform.DONE)
 
-    def _failed(self, error: CallFailedError, sent: int) -> Receipt:
+    def _receipt_of_failed_call(self, error: CallFailedError, sent: int) -> Receipt:
         receipt = _read_failure(error, sent)
         if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused) and not self._account.forget_token():
             return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))

@@ -232,7 +232,7 @@ class VendorError:
         outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
         if self.code not in CLASSES or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
-        blamed = self._blamed
+        blamed = self._violations_behind_code
         if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.is_about_event for each in blamed):
             # The fault lies outside the events, so bisecting them wouldn't help.
             of_target = all(_ACTION.search(each.path) for each in blamed)
@@ -249,11 +249,11 @@ class VendorError:
         """Return the receipt of a request of `sent` events; suspect rows are those that share the refusal's code."""
         if self.is_inconclusive:
             return Lost(f"HTTP {self.http} {self.code}", self.retry_after)
-        rows = {each.row for each in self._blamed}
+        rows = {each.row for each in self._violations_behind_code}
         return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
 
     @property
-    def _blamed(self) -> tuple[FieldViolation, ...]:
+    def _violations_behind_code(self) -> tuple[FieldViolation, ...]:
         """The violations that `code` applies to."""
         return tuple(each for each in self.violations if each.reason in {self.code, None, *_GENERIC})
 
@@ -268,7 +268,7 @@ class VendorError:
         if self.http < HTTPStatus.BAD_REQUEST:
             return OutcomeClass.UNKNOWN
         is_plain = self.status == "INVALID_ARGUMENT" and self.code in _GENERIC
-        is_of_a_row = is_plain or any(each.is_about_event for each in self._blamed)
+        is_of_a_row = is_plain or any(each.is_about_event for each in self._violations_behind_code)
         return OutcomeClass.FIX_DATA if is_of_a_row else OutcomeClass.FIX_CONFIG
 
     @property
@@ -291,9 +291,9 @@ def read_error(response: requests.Response) -> VendorError | None:
     return VendorError(
         http=response.status_code,
         status=status,
-        reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
+        reason=_text_of_expected_form(details.get("ErrorInfo", {}).get("reason"), _CODE),
         violations=tuple(_violations(details.get("BadRequest", {}).get("fieldViolations"))),
-        request_id=_text(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
+        request_id=_text_of_expected_form(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
         retry_after=_seconds(str(details.get("RetryInfo", {}).get("retryDelay")).removesuffix("s"))
         or _header_delay(response.headers),
     )
@@ -307,8 +307,8 @@ def _details(listed: object) -> dict[str, dict[str, object]]:
 
 def _violations(listed: object) -> Iterator[FieldViolation]:
     for each in listed if isinstance(listed, list) else []:
-        if isinstance(each, dict) and (path := _text(each.get("field"), _PATH)):
-            yield FieldViolation(path, _text(each.get("reason"), _CODE))
+        if isinstance(each, dict) and (path := _text_of_expected_form(each.get("field"), _PATH)):
+            yield FieldViolation(path, _text_of_expected_form(each.get("reason"), _CODE))
 
 
 def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
@@ -325,7 +325,7 @@ def _seconds(text: str) -> timedelta | None:
     return timedelta(seconds=float(text)) if _SECONDS.fullmatch(text) else None
 
 
-def _text(value: object, pattern: re.Pattern[str]) -> str | None:
+def _text_of_expected_form(value: object, pattern: re.Pattern[str]) -> str | None:
     """Return the value if it is text of the expected form; anything else must not be echoed."""
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
@@ -344,7 +344,7 @@ class _Json(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _given(cls, value: object) -> object:
+    def _drop_null_parts(cls, value: object) -> object:
         """Return an object without parts that are null, which ProtoJSON takes for not given; a count must be one."""
         if not isinstance(value, dict):
             return value
@@ -407,10 +407,10 @@ def read_status(payload: object, rows: int) -> RowOutcomes | StillPending | Part
         return Miscounted(received.record_count, rows)
     if status == "SUCCESS" and not counts:
         return RowOutcomes((DONE,) * rows)
-    return _by_row(status, counts, rows) or _as_a_whole(status, counts, rows)
+    return _row_outcomes_by_index(status, counts, rows) or _outcomes_without_indices(status, counts, rows)
 
 
-def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | None:
+def _row_outcomes_by_index(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | None:
     """Return each row's outcome from the record indices; None if they are missing or inconsistent."""
     if not all(count.record_indices and count.has_consistent_indices(rows) for count in counts):
         return None
@@ -421,17 +421,17 @@ def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcome
     return RowOutcomes(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
 
 
-def _as_a_whole(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | PartlyRefused:
+def _outcomes_without_indices(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | PartlyRefused:
     """Return all rows refused if the answer consistently says so; otherwise the refused rows are unknown."""
     refused = sum(count.record_count for count in counts)
     reasons = tuple(dict.fromkeys(count.code for count in counts))
     agrees = refused >= rows or not counts  # counts "may not be populated in all cases"
     if status == "FAILED" and agrees and all(count.has_consistent_indices(rows) for count in counts):
-        return RowOutcomes((_shared(reasons),) * rows)
+        return RowOutcomes((_common_refusal_outcome(reasons),) * rows)
     return PartlyRefused(min(max(refused, 1), rows), rows, reasons)
 
 
-def _shared(reasons: Sequence[str]) -> Outcome:
+def _common_refusal_outcome(reasons: Sequence[str]) -> Outcome:
     """Return a common outcome for rows that were all refused, when the reasons aren't attributed to rows."""
     if len(reasons) == 1:
         return outcome_of(reasons[0])

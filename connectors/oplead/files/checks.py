@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from connectors.errors import Misconfigured
 from connectors.oplead.files.table import StampedFile
 from connectors.records import Export
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 
 AHEAD = timedelta(minutes=5)
 """How far a file's time may be ahead of our clock: another machine may have written it."""
@@ -28,7 +28,7 @@ def expect_recent(file: StampedFile, max_age: timedelta, now: datetime) -> None:
         )
 
 
-def expect_later(file: StampedFile, export: Export, last: Export | None, read_until: datetime | None) -> None:
+def check_export_not_older(file: StampedFile, export: Export, last: Export | None, read_until: datetime | None) -> None:
     """Check that a file is no older than what was read before: leads would seem to go back to former statuses."""
     times = (read_until, None if last is None else last.exported_at)
     before = max((at for at in times if at is not None), default=None)
@@ -39,7 +39,7 @@ def expect_later(file: StampedFile, export: Export, last: Export | None, read_un
         )
 
 
-def expect_as_much(file: StampedFile, export: Export, last: Export) -> None:
+def check_export_not_smaller(file: StampedFile, export: Export, last: Export) -> None:
     """Check that a file has the columns of the last one, about as many rows, and leads as new."""
     lost = [title for title in last.titles if title and title not in export.titles]
     if lost:
@@ -51,8 +51,8 @@ def expect_as_much(file: StampedFile, export: Export, last: Export) -> None:
     fewer = last.rows - export.rows
     if fewer >= _FEWEST and fewer > _FEWER * last.rows:
         raise Misconfigured(
-            f"{file.path}: it has {counted(export.rows, 'lead')} and the last file had {number(last.rows)}, so it may "
-            f"be a part only; export all of them; {_ACCEPT}"
+            f"{file.path}: it has {plural(export.rows, 'lead')} and the last file had {format_number(last.rows)}, so "
+            f"it may be a part only; export all of them; {_ACCEPT}"
         )
     if last.ends_line and not export.ends_line:
         raise Misconfigured(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import NAMES, leaf, normalise
+from connectors.oplead.field_tree import NAMES, last_path_part, normalise
 from connectors.oplead.fields import loosely_normalised_name
 from connectors.oplead.files.table import Cell
 from connectors.oplead.options import FieldPaths
@@ -82,7 +82,7 @@ def _put(lead: dict[str, object], place: str, cell: Cell) -> None:
     inside = lead
     for parent in parents:
         below = inside.setdefault(parent, {})
-        assert isinstance(below, dict)  # noqa: S101 - `_expect_apart` refuses a place below another one's values
+        assert isinstance(below, dict)  # noqa: S101 - `_check_paths_not_nested` refuses a place below another one's values
         inside = below
     before = inside.get(name)
     if before is None:
@@ -115,7 +115,7 @@ def interpret_columns(path: Path, titles: Sequence[str], expected: ExpectedColum
             settings need; the message says what to write.
     """
     places = places_of_known_columns(path, titles, expected)
-    _expect_apart(path, titles, places)
+    _check_paths_not_nested(path, titles, places)
     _expect_needed(path, titles, places.values(), expected)
     ids = {loosely_normalised_name(one) for one in expected.paths.id}
     return LeadColumns(
@@ -136,13 +136,13 @@ def places_of_known_columns(path: Path, titles: Sequence[str], expected: Expecte
         if written is None:
             raise Misconfigured(f'{path}: no column is called "{title}", as source.columns says{_hint(title, titles)}')
         places[written] = place
-    usual = _Usual(expected)
-    taken = {usual.meaning_of(place) for place in places.values()}
+    usual = _UsualTitles(expected)
+    taken = {usual.field_of_path(place) for place in places.values()}
     found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for number, title in enumerate(titles):
-        usually = usual.place_of(title) if title and number not in places else None
+        usually = usual.path_of_title(title) if title and number not in places else None
         if usually is not None:
-            found[usual.meaning_of(usually)].append((number, usually))
+            found[usual.field_of_path(usually)].append((number, usually))
     for meaning, several in found.items():
         if meaning in taken and meaning not in _SEVERAL:
             continue
@@ -157,7 +157,7 @@ def places_of_known_columns(path: Path, titles: Sequence[str], expected: Expecte
     return dict(sorted(places.items()))
 
 
-class _Usual:
+class _UsualTitles:
     """The places of usual titles."""
 
     def __init__(self, expected: ExpectedColumns) -> None:
@@ -167,15 +167,17 @@ class _Usual:
         every = [path for paths in self._paths.values() for path in paths] + sorted(expected.wanted)
         self._by_path = {normalise(path): path for path in reversed(every)}
         leaves = [
-            (leaf(path), path)
+            (last_path_part(path), path)
             for name, paths in self._paths.items()
             for path in paths
-            if leaf(path) in NAMES.get(name, ())
+            if last_path_part(path) in NAMES.get(name, ())
         ]
-        leaves += [(leaf(path), path) for path in sorted(expected.wanted) if leaf(path) not in _VAGUE]
+        leaves += [
+            (last_path_part(path), path) for path in sorted(expected.wanted) if last_path_part(path) not in _VAGUE
+        ]
         self._by_leaf = dict(reversed(leaves))
         for path in sorted(expected.wanted):
-            for title in ALSO_CALLED.get(leaf(path), ()):
+            for title in ALSO_CALLED.get(last_path_part(path), ()):
                 self._by_leaf.setdefault(title, path)
         self._by_alias = {
             alias: paths[0]
@@ -185,23 +187,24 @@ class _Usual:
             if not is_click_id_label(alias)  # the field's own name says which kind it is
         }
 
-    def place_of(self, title: str) -> str | None:
+    def path_of_title(self, title: str) -> str | None:
         """Return the place that a title usually means: a path, its last name, or a known name of a field."""
         name = normalise(title)
         return self._by_path.get(name) or self._by_leaf.get(name) or self._by_alias.get(name)
 
-    def meaning_of(self, place: str) -> str:
+    def field_of_path(self, place: str) -> str:
         """Return the field whose place it is, else the place itself, spelt alike."""
         return next(
-            (name for name, paths in self._paths.items() if _is_among(place, paths)), loosely_normalised_name(place)
+            (name for name, paths in self._paths.items() if _is_listed_path(place, paths)),
+            loosely_normalised_name(place),
         )
 
 
-def _is_among(place: str, paths: Collection[str]) -> bool:
+def _is_listed_path(place: str, paths: Collection[str]) -> bool:
     return loosely_normalised_name(place) in map(loosely_normalised_name, paths)
 
 
-def _expect_apart(path: Path, titles: Sequence[str], places: Mapping[int, str]) -> None:
+def _check_paths_not_nested(path: Path, titles: Sequence[str], places: Mapping[int, str]) -> None:
     """Check that no place lies below another one, whose values are no objects."""
     for number, place in places.items():
         for other, above in places.items():
@@ -216,9 +219,9 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     lacking = {
         MEANINGS[name]: paths[0]
         for name in expected.needed
-        if (paths := getattr(expected.paths, name)) and not any(_is_among(one, paths) for one in places)
+        if (paths := getattr(expected.paths, name)) and not any(_is_listed_path(one, paths) for one in places)
     }
-    lacking |= {one: one for one in sorted(expected.wanted) if not _is_among(one, places)}
+    lacking |= {one: one for one in sorted(expected.wanted) if not _is_listed_path(one, places)}
     if not lacking:
         return
     what = "; ".join(
@@ -226,7 +229,7 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     )
     raise Misconfigured(
         f"{path}: no column gives what the settings need. Write under source.columns the title of the column with "
-        f"{what}. {_shown(titles, len(places))}"
+        f"{what}. {_titles_for_message(titles, len(places))}"
     )
 
 
@@ -240,7 +243,7 @@ def expect_known(path: Path, places: Collection[object]) -> None:
         raise Misconfigured(f"{path}: its first line has no title that is known; see that it names the columns")
 
 
-def _shown(titles: Sequence[str], known: int) -> str:
+def _titles_for_message(titles: Sequence[str], known: int) -> str:
     """List the titles, unless the first line seems to be no line of titles: then it is somebody's data."""
     if known == 0:
         return "Its first line has no title that is known; see that it names the columns"

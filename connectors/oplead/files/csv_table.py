@@ -32,7 +32,7 @@ _RARE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
+class CsvSettingHints:
     """What to write where the encoding or the delimiter must be named."""
 
     cp1252: str = "source.encoding: cp1252"
@@ -42,7 +42,7 @@ class Hints:
     excel: str = "name it under source.xlsx if it is Excel's"
 
 
-OPTIONS = Hints(
+OPTIONS = CsvSettingHints(
     cp1252="--encoding cp1252",
     utf16="--encoding utf-16",
     encoding="--encoding",
@@ -50,7 +50,7 @@ OPTIONS = Hints(
     excel="save it as CSV first if it is Excel's",
 )
 """The hints where a command reads the file."""
-_SETTINGS = Hints()
+_SETTINGS = CsvSettingHints()
 _CUT = "it ends in the middle of {what}, so it is cut; export it again, whole"
 
 
@@ -63,7 +63,7 @@ class CsvTable:
         *,
         encoding: Encoding | None = None,
         delimiter: Delimiter | None = None,
-        hints: Hints = _SETTINGS,
+        hints: CsvSettingHints = _SETTINGS,
         fewest: int = 2,
     ) -> None:
         """Find the encoding, the delimiter and the titles, at least `fewest`: an id and a status.
@@ -79,7 +79,7 @@ class CsvTable:
             self._declared = _DECLARED.fullmatch(first_line)
         self._delimiter = self._declared[1] if self._declared else None
         if self._delimiter is None:
-            self._delimiter = _DELIMITERS[delimiter] if delimiter else self._sniffed()
+            self._delimiter = _DELIMITERS[delimiter] if delimiter else self._detect_delimiter()
         with self._records(self._delimiter) as (records, _):
             self.titles = _trimmed(next(records, Row(1, ())))
         if not self.titles:
@@ -98,7 +98,7 @@ class CsvTable:
             for row in islice(records, 1, None):
                 cells = _without_empty_end(row.cells, width)
                 if short is not None or len(cells) > width:
-                    raise self._misfit(short or row)
+                    raise self._wrong_width_error(short or row)
                 if len(cells) == width or not any(cells):
                     if any(cells):
                         yield Row(row.number, cells)
@@ -107,7 +107,7 @@ class CsvTable:
             if short is not None:
                 raise self._refusal(_CUT.format(what=f"its last row, line {short.number}"))
 
-    def _misfit(self, row: Row) -> Misconfigured:
+    def _wrong_width_error(self, row: Row) -> Misconfigured:
         return self._refusal(
             f"line {row.number} has {len(row.cells)} columns and the titles have {len(self.titles)}; a text with a "
             "line break or a separator needs quotes around it: export it again"
@@ -129,7 +129,7 @@ class CsvTable:
             lines = self._lines(text)
             first = next(lines, "")
             skipped = 1 if _DECLARED.fullmatch(first) else 0
-            rest = lines if skipped else _chained(first, lines)
+            rest = lines if skipped else _prepend_line(first, lines)
             yield self._read(rest, delimiter or ";", skipped), first
 
     def _lines(self, text: TextIOWrapper) -> Iterator[str]:
@@ -167,7 +167,7 @@ class CsvTable:
                 ) from None
             raise self._refusal(f'line {start} has text after a closing quote; write a quote inside as ""') from None
 
-    def _sniffed(self) -> str:
+    def _detect_delimiter(self) -> str:
         """Return the only delimiter that fits the titles and the first rows."""
         counts = {delimiter: self._columns_by(delimiter) for delimiter in _NAMES}
         split = [delimiter for delimiter, count in counts.items() if count.titles > 1]
@@ -180,21 +180,21 @@ class CsvTable:
         named = " and ".join(_NAMES[delimiter] for delimiter in (split or counts))
         raise self._refusal(f"its columns may be separated by {named}; write which {self._hints.delimiter}")
 
-    def _columns_by(self, delimiter: str) -> "_Columns":
+    def _columns_by(self, delimiter: str) -> "_DelimiterTrial":
         with self._records(delimiter) as (records, _):
             try:
                 rows = list(islice(records, _SAMPLED))
             except Misconfigured:
-                return _Columns(0, are_alike=False)
+                return _DelimiterTrial(0, are_alike=False)
         titles = len(rows[0].cells) if rows else 0
         alike = all(len(_without_empty_end(row.cells, titles)) == titles for row in rows if any(row.cells))
         # A quote beside another delimiter opens or closes one of that delimiter's columns.
         others = [mark for other in _NAMES if other != delimiter for mark in (f'{other}"', f'"{other}')]
         strange = any(mark in str(cell) for row in rows for cell in row.cells for mark in others)
-        return _Columns(titles, are_alike=alike and not strange)
+        return _DelimiterTrial(titles, are_alike=alike and not strange)
 
 
-class _Columns:
+class _DelimiterTrial:
     """What a delimiter makes of the first rows."""
 
     def __init__(self, titles: int, *, are_alike: bool) -> None:
@@ -202,7 +202,7 @@ class _Columns:
         self.are_alike = are_alike
 
 
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+def _prepend_line(first: str, rest: Iterator[str]) -> Iterator[str]:
     if first:
         yield first
     yield from rest
@@ -223,20 +223,20 @@ def _without_empty_end(cells: tuple[str, ...] | tuple[object, ...], width: int) 
     return tuple(str(cell) for cell in cells[:end])
 
 
-def _encoding_of(file: BinaryIO, path: Path, named: Encoding | None, hints: Hints) -> tuple[str, bool]:
+def _encoding_of(file: BinaryIO, path: Path, named: Encoding | None, hints: CsvSettingHints) -> tuple[str, bool]:
     """Return the encoding, and whether the file ends with the end of a line."""
     start = file.read(4)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
     file.seek(0)
     unmarked = None if named is None else _WITHOUT_MARK.get(named, named)
-    encoding = marked or unmarked or _unmarked(file, path, hints)
+    encoding = marked or unmarked or _detect_encoding_without_bom(file, path, hints)
     file.seek(0, 2)
     file.seek(-min(2, file.tell()), 2)
     end = file.read().replace(b"\0", b"")
     return encoding, end.endswith((b"\n", b"\r"))
 
 
-def _unmarked(file: BinaryIO, path: Path, hints: Hints) -> str:
+def _detect_encoding_without_bom(file: BinaryIO, path: Path, hints: CsvSettingHints) -> str:
     """Tell UTF-8 from Western Windows text; refuse what may be either or neither."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, is_rare, last = True, False, b""

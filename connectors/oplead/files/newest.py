@@ -19,7 +19,7 @@ def newest_file(options: FileOptions) -> StampedFile:
         Misconfigured: there is none, or it is empty or too large.
     """
     paths = (Path(name) for name in iglob(options.pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = [StampedFile.of(path) for path in paths if path.is_file() and not path.name.startswith(_LOCKS)]
+    files = [StampedFile.from_path(path) for path in paths if path.is_file() and not path.name.startswith(_LOCKS)]
     if not files:
         raise Misconfigured(
             f"source.{options.kind}: no file matches {options.pattern}; export the leads from Oplead into that folder, "

@@ -8,13 +8,13 @@ from itertools import islice
 
 from connectors.errors import Misconfigured
 from connectors.oplead.fields import first_instant
-from connectors.oplead.files.checks import AHEAD, expect_as_much, expect_later, expect_recent
+from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
 from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
 from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.row_index import RowIndex
 from connectors.oplead.files.table import ExportTable, Row, StampedFile
-from connectors.oplead.latest import newest, newest_first, page_of, seen_in
+from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
 from connectors.ports import Clock
@@ -34,7 +34,7 @@ _CUT_ROW = (
 
 
 @dataclass(slots=True)
-class _Opened:
+class _CheckedExportFile:
     """The file that is read, checked whole."""
 
     file: StampedFile
@@ -47,7 +47,7 @@ class _Opened:
     lacks may be gone, and its last row is whole although no line end follows."""
 
     @property
-    def cut_row(self) -> int | None:
+    def possibly_cut_row(self) -> int | None:
         """The last row's number, if its last value may be cut."""
         return None if self.export.ends_line or self.is_vouched_for else self.index.last_row
 
@@ -80,7 +80,7 @@ class FileSource:
         self._clock = clock
         self._parser = LeadParser(options, wanted_fields)
         self._expected = ExpectedColumns(files.columns, options.fields, wanted_fields, needed)
-        self._opened: _Opened | None = None
+        self._opened: _CheckedExportFile | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
 
@@ -105,9 +105,9 @@ class FileSource:
             export = opened.export
             is_reread = last is not None and (last.exported_at, last.sha256) == (export.exported_at, export.sha256)
             if not is_reread:
-                expect_later(opened.file, export, last, read_until)
+                check_export_not_older(opened.file, export, last, read_until)
                 if last is not None and not accept:
-                    expect_as_much(opened.file, export, last)
+                    check_export_not_smaller(opened.file, export, last)
             opened.is_vouched_for = last is not None and not is_reread and export.rows >= last.rows
         except Misconfigured:
             opened.index.close()
@@ -115,7 +115,7 @@ class FileSource:
         self._opened = opened
         return export
 
-    def _checked(self) -> _Opened:
+    def _checked(self) -> _CheckedExportFile:
         """Read the newest file once from end to end, and find it sound."""
         file = newest_file(self._files)
         expect_recent(file, self._files.max_age, self._clock.now())
@@ -135,7 +135,7 @@ class FileSource:
         # Never later than now: a file's time may be ahead of our clock by a little.
         exported_at = min(file.modified_at, self._clock.now().replace(microsecond=0))
         export = Export(exported_at, digest, index.rows, table.titles, latest, table.ends_line)
-        return _Opened(file, table, columns, index, export)
+        return _CheckedExportFile(file, table, columns, index, export)
 
     def _read_through(
         self, table: ExportTable, columns: LeadColumns, index: "RowIndex", until: datetime
@@ -158,7 +158,7 @@ class FileSource:
         index.finish()
         return latest
 
-    def _current(self) -> _Opened:
+    def _current_export_file(self) -> _CheckedExportFile:
         if self._opened is None:
             self._opened = self._checked()
         return self._opened
@@ -173,7 +173,7 @@ class FileSource:
         is_known: Callable[[LeadId, str], bool],
     ) -> Iterator[LeadPage]:
         """Yield the whole file, a page at a time; a resume token of another file starts at its beginning."""
-        opened = self._current()
+        opened = self._current_export_file()
         start = _row_after(resume, opened.export.sha256)
         rows = (row for row in self._rows(opened) if row.number > start)
         page = list(islice(rows, PAGE))
@@ -189,8 +189,8 @@ class FileSource:
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in order; one that the file lacks is deleted only if files have every lead."""
-        opened = self._current()
-        wanted = {row: one for row, one in opened.index.rows_of(ids).items() if row != opened.cut_row}
+        opened = self._current_export_file()
+        wanted = {row: one for row, one in opened.index.rows_of(ids).items() if row != opened.possibly_cut_row}
         found: dict[LeadId, Lead | UnreadableLead] = {}
         if wanted:
             for row in self._rows(opened):
@@ -206,7 +206,7 @@ class FileSource:
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
         """Return up to `count` of the most recently created leads, newest first, then the unreadable ones."""
-        opened = self._current()
+        opened = self._current_export_file()
         paths, zone = self._options.fields.created_at, self._options.zone
 
         def created(row: object) -> datetime | None:
@@ -218,19 +218,21 @@ class FileSource:
         shown = [row for row in latest or tail if isinstance(row, Row)]
         page = self._page(opened, shown, lambda _id, _digest: False)
         items = [item for row in shown if (item := _item_of(opened, row))]
-        self.seen = seen_in(items, page.leads)
+        self.seen = collect_lead_contents(items, page.leads)
         return newest_first(page)
 
-    def _rows(self, opened: _Opened) -> Iterator[Row]:
+    def _rows(self, opened: _CheckedExportFile) -> Iterator[Row]:
         """Yield the rows, each lead once: a repeated row is the same as the first."""
         opened.file.expect_unchanged()
         return (row for row in opened.table.rows() if opened.index.is_first(row.number))
 
-    def _page(self, opened: _Opened, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]) -> LeadPage:
-        return page_of([self._read(opened, row, is_known) for row in rows])
+    def _page(
+        self, opened: _CheckedExportFile, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]
+    ) -> LeadPage:
+        return build_lead_page([self._read(opened, row, is_known) for row in rows])
 
     def _read(
-        self, opened: _Opened, row: Row, is_known: Callable[[LeadId, str], bool]
+        self, opened: _CheckedExportFile, row: Row, is_known: Callable[[LeadId, str], bool]
     ) -> Lead | LeadId | UnreadableLead:
         """Return a row's lead, only its id if it is known already, or why it cannot be read."""
         lead_id = None
@@ -240,7 +242,7 @@ class FileSource:
             digest = digest_of(item)
             if is_known(lead_id, digest):
                 return lead_id
-            if row.number == opened.cut_row:  # the id itself may be cut
+            if row.number == opened.possibly_cut_row:  # the id itself may be cut
                 return UnreadableLead(None, f"row {row.number}: {_CUT_ROW}")
             return self._parser.parse(item, lead_id, digest)
         except DamagedIdError:
@@ -249,7 +251,7 @@ class FileSource:
             return UnreadableLead(lead_id, str(error) if lead_id else f"row {row.number}: {error}")
 
 
-def _item_of(opened: _Opened, row: object) -> dict[str, object]:
+def _item_of(opened: _CheckedExportFile, row: object) -> dict[str, object]:
     """Return a row as a lead; empty if its id is damaged."""
     try:
         return opened.columns.lead(row.cells) if isinstance(row, Row) else {}

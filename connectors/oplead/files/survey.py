@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, leaf, normalise, normalise_path
+from connectors.oplead.field_tree import (
+    AMOUNT_PARTS,
+    CONSENT_PARTS,
+    common_lead_paths,
+    last_path_part,
+    normalise,
+    normalise_path,
+)
 from connectors.oplead.fields import loosely_normalised_name
 from connectors.oplead.files.columns import (
     DamagedIdError,
@@ -23,7 +30,7 @@ from connectors.oplead.survey.places import FieldLocations, locate_configured_fi
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, fields_with_few_values, possible_amount_fields
 from connectors.survey import Suggestion, Survey
-from connectors.text import counted
+from connectors.text import plural
 
 CONSENT, AMOUNT = "leadData.consent", "amount"
 """Where an export's consent and amount are put if the settings name no place yet."""
@@ -55,18 +62,18 @@ def survey_file(
     file = newest_file(files)
     table = open_export_table(file, files)
     rows = sum(1 for _ in table.rows())
-    guess = _Guess.of(file, table, options, files, named)
+    guess = _ColumnGuess.from_column_titles(file, table, options, files, named)
     step = max(1, rows // leads)
     cells = [row.cells for position, row in enumerate(table.rows()) if position % step == 0][:leads]
     file.expect_unchanged()
     items = [item for row in cells if (item := _item(guess.columns, row))]
     places = locate_configured_fields(items, options)
-    guess.settle(places, items, readable, fold)
+    guess.place_columns_by_content(places, items, readable, fold)
     items = [item for row in cells if (item := _item(guess.columns, row))]
     places = locate_configured_fields(items, options)
-    how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {counted(rows, 'lead')} in "
-    how += f"{counted(len(table.titles), 'column')}."
-    read = ReadLeads.of(items, replace(options, fields=places.fields))
+    how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {plural(rows, 'lead')} in "
+    how += f"{plural(len(table.titles), 'column')}."
+    read = ReadLeads.parse_surveyed_leads(items, replace(options, fields=places.fields))
     lacking = (
         f"source.columns: no column was found that holds {what}; write its title, "
         f"as Title: {getattr(CANDIDATES, name)[0]}"
@@ -101,7 +108,7 @@ def _suggested_fields(found: FieldPaths, before: FieldPaths) -> Suggestion:
 
 
 @dataclass(slots=True)
-class _Guess:
+class _ColumnGuess:
     """The place of every column: known, or made from its title until what it holds shows more."""
 
     titles: tuple[str, ...]
@@ -118,9 +125,9 @@ class _Guess:
     """The places to suggest."""
 
     @classmethod
-    def of(
+    def from_column_titles(
         cls, file: StampedFile, table: ExportTable, options: OpleadOptions, files: FileOptions, named: frozenset[str]
-    ) -> "_Guess":
+    ) -> "_ColumnGuess":
         """Place the columns by their titles."""
         titles = table.titles
         by_name = {normalise(title) for title in titles}
@@ -140,7 +147,7 @@ class _Guess:
         places, made = dict(known), set()
         for column, title in enumerate(titles):
             if title and column not in places:
-                place = _made_from(title, column)
+                place = _field_name_from_title(title, column)
                 if loosely_normalised_name(place) in taken:
                     place = f"column{column + 1}"
                 places[column] = place
@@ -161,7 +168,9 @@ class _Guess:
         """What to write under `source.columns`."""
         return {**self.written, **{self.titles[column]: place for column, place in sorted(self.chosen.items())}}
 
-    def settle(self, places: FieldLocations, items: Sequence[Item], readable: Readable, fold: Fold) -> None:
+    def place_columns_by_content(
+        self, places: FieldLocations, items: Sequence[Item], readable: Readable, fold: Fold
+    ) -> None:
         """Give columns the places that what they hold calls for."""
         by_place = {place: column for column, place in self.places.items() if column in self.made}
         for one in fields(FieldPaths):
@@ -180,18 +189,20 @@ class _Guess:
         amounts = [seen.path for seen in possible_amount_fields(tree, items, readable, skipped) if seen.readable]
         few = fields_with_few_values(tree, items, skipped, fold)
         # A second question, about personalized ads, has a place of its own.
-        consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in leaf(path))
-        consents = [path for path in consents if "perso" not in leaf(path)] or consents
-        self._name_one(by_place, consents, CONSENT_PARTS, CONSENT)
-        self._name_one(by_place, amounts, AMOUNT_PARTS, AMOUNT)
+        consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in last_path_part(path))
+        consents = [path for path in consents if "perso" not in last_path_part(path)] or consents
+        self._place_only_column(by_place, consents, CONSENT_PARTS, CONSENT)
+        self._place_only_column(by_place, amounts, AMOUNT_PARTS, AMOUNT)
         for path in (seen.path for seen in few):
             if path in by_place:
                 self._choose(by_place.pop(path), path)
 
-    def _name_one(self, by_place: dict[str, int], found: Sequence[str], parts: Sequence[str], usual: str) -> None:
+    def _place_only_column(
+        self, by_place: dict[str, int], found: Sequence[str], parts: Sequence[str], usual: str
+    ) -> None:
         """Give the only column of a kind the place that the settings name for it, else the usual one."""
         columns = [path for path in found if path in by_place]
-        wanted = [path for path in sorted(self.named) if any(part in leaf(path) for part in parts)]
+        wanted = [path for path in sorted(self.named) if any(part in last_path_part(path) for part in parts)]
         given = {loosely_normalised_name(place) for place in self.places.values()}
         lacking = [path for path in wanted if loosely_normalised_name(path) not in given] or ([] if wanted else [usual])
         if len(columns) == 1 and len(lacking) == 1 and loosely_normalised_name(lacking[0]) not in given:
@@ -208,7 +219,7 @@ def _no_paths() -> FieldPaths:
     return FieldPaths(**{one.name: () for one in fields(FieldPaths)})
 
 
-def _made_from(title: str, column: int) -> str:
+def _field_name_from_title(title: str, column: int) -> str:
     """Return a name like those in Oplead's JSON, made from a title: `Montant TTC` becomes `montantTtc`."""
     decomposed = unicodedata.normalize("NFKD", title)
     plain = (letter for letter in decomposed if not unicodedata.combining(letter))

@@ -60,7 +60,7 @@ class StampedFile:
     inode: int
 
     @classmethod
-    def of(cls, path: Path) -> "StampedFile":
+    def from_path(cls, path: Path) -> "StampedFile":
         """Look at a file.
 
         Raises:
@@ -100,7 +100,7 @@ class StampedFile:
         Raises:
             Misconfigured: somebody has, or it is gone.
         """
-        if StampedFile.of(self.path) != self:
+        if StampedFile.from_path(self.path) != self:
             raise Misconfigured(
                 f"{self.path}: it changed while it was read, so it may still be written; start again once it is "
                 "complete, and have whoever writes it use another name until then, such as leads.part"

@@ -36,7 +36,7 @@ class XlsxTable:
         """
         self._path = path
         self._sheet = sheet
-        self._expect_sound(largest)
+        self._check_archive_safety(largest)
         with closing(self._every_row()) as rows:
             first = next(rows, Row(1, ()))
         self._titles_at = first.number
@@ -55,13 +55,15 @@ class XlsxTable:
     def _refusal(self, why: str) -> Misconfigured:
         return Misconfigured(f"{self._path}: {why}")
 
-    def _expect_sound(self, largest: int) -> None:
+    def _check_archive_safety(self, largest: int) -> None:
         """Check the archive before anything is unpacked: its directory bounds what each part may unpack to."""
         try:
             with zipfile.ZipFile(self._path) as archive:
                 parts = archive.infolist()
                 is_bomb = len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > largest
-                is_sound = is_bomb or (archive.testzip() is None and not any(_is_typed(archive, one) for one in parts))
+                is_sound = is_bomb or (
+                    archive.testzip() is None and not any(_declares_document_type(archive, one) for one in parts)
+                )
         except OSError as error:
             raise self._refusal(f"it cannot be read ({error.strerror})") from None
         except Exception:  # noqa: BLE001 - a damaged archive fails in as many ways as its format has parts
@@ -104,7 +106,7 @@ class XlsxTable:
         return sheets[0]
 
 
-def _is_typed(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+def _declares_document_type(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
     """Whether a part declares a document type: no workbook needs one, and it may multiply what the part holds."""
     with archive.open(part) as content:
         return b"<!DOCTYPE" in content.read(4096).upper()

@@ -6,6 +6,6 @@ the findings with a few more, and `suggestion` writes them as settings.
 """
 
 from connectors.oplead.probe.probe import OpleadProbe
-from connectors.oplead.probe.specification.documentation import find_specification, given_specification
+from connectors.oplead.probe.specification.documentation import find_specification, parse_downloaded_specification
 
-__all__ = ["OpleadProbe", "find_specification", "given_specification"]
+__all__ = ["OpleadProbe", "find_specification", "parse_downloaded_specification"]

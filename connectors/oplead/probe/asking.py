@@ -9,7 +9,7 @@ from connectors.errors import Transient, UnknownHost
 from connectors.http import ATTEMPTS
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first, text_of
+from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id
@@ -77,7 +77,9 @@ class LeadList:
         """Parse a response as a page of the list."""
         items = tuple(find_lead_array(answer.body, self.items))
         return ListedPage(
-            answer, items, tuple(text_of(first(item, self.ids)) or mark_without_id(item) for item in items)
+            answer,
+            items,
+            tuple(text_of(first_value_at_paths(item, self.ids)) or mark_without_id(item) for item in items),
         )
 
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:

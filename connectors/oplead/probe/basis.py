@@ -18,7 +18,7 @@ class SettingsBasis:
     contradictions: tuple[str, ...]
 
 
-def judge(
+def compare_suggested_settings(
     configured: OpleadOptions,
     final: OpleadOptions,
     matches: tuple[FieldMatch, ...],
@@ -30,16 +30,20 @@ def judge(
     rests_on: dict[str, Basis] = {}
     contradictions: list[str] = []
     for name in ("auth", "path_prefix", "leads_path", "lead_path", "pagination", "since_filter"):
-        value, said = _of(final, name), _of(specified, name) if _is_said(specification, name) else None
+        value, said = (
+            _comparable_setting(final, name),
+            _comparable_setting(specified, name) if _is_specified(specification, name) else None,
+        )
         if said is not None and said == value:
             rests_on[name] = "specification"
-        elif _of(configured, name) == value and value != _of(usual, name):
+        elif _comparable_setting(configured, name) == value and value != _comparable_setting(usual, name):
             rests_on[name] = "settings"
         elif value is not None:
             rests_on[name] = "trials"
         if said is not None and value is not None and said != value:
             contradictions.append(
-                f"oplead.{name}: the specification says {_shown(said)}, Oplead answers to {_shown(value)}."
+                f"oplead.{name}: the specification says {_format_setting(said)}, "
+                f"Oplead answers to {_format_setting(value)}."
             )
     places = (
         {match.field: match.path for match in specified_places(specification, usual).matches} if specification else {}
@@ -56,7 +60,7 @@ def judge(
     return SettingsBasis(rests_on, tuple(contradictions))
 
 
-def _is_said(specification: Specification | None, name: str) -> bool:
+def _is_specified(specification: Specification | None, name: str) -> bool:
     if specification is None:
         return False
     match name:
@@ -71,7 +75,7 @@ def _is_said(specification: Specification | None, name: str) -> bool:
     return True
 
 
-def _of(options: OpleadOptions | None, name: str) -> object:
+def _comparable_setting(options: OpleadOptions | None, name: str) -> object:
     """Return a setting for comparison; of the pagination only what leads from page to page."""
     value = getattr(options, name, None)
     if not isinstance(value, PaginationOptions):
@@ -87,7 +91,7 @@ def _of(options: OpleadOptions | None, name: str) -> object:
             return (style,)
 
 
-def _shown(value: object) -> str:
+def _format_setting(value: object) -> str:
     """Return a setting as a few words."""
     if isinstance(value, tuple):
         return " ".join(map(str, value))

@@ -41,7 +41,7 @@ class LeadDates:
     updated: datetime | None
 
     @classmethod
-    def of(cls, lead: object, options: OpleadOptions) -> Self:
+    def read_lead_dates(cls, lead: object, options: OpleadOptions) -> Self:
         """Read the dates in a lead's JSON."""
         paths = (options.fields.created_at, options.fields.updated_at)
         return cls(*(first_instant(lead, one, options.zone) for one in paths))
@@ -95,11 +95,11 @@ class FilterSearch:
         notes: list[str] = []
         try:
             for found in chain(self._filters(), self._filters_with_both_ends()):
-                meaning = self._meaning(found)
+                meaning = self._classify_filter_meaning(found)
                 if meaning == "changes":
-                    return FilterSearchResult(found, self._split, (*notes, _found(found)))
+                    return FilterSearchResult(found, self._split, (*notes, _describe_found_filter(found)))
                 if found.until_param is None:
-                    notes.append(_ignored(found.param, meaning))
+                    notes.append(_describe_rejected_filter(found.param, meaning))
         except RequestLimitReached:
             notes.append("Changes: not every usual filter could be tried within the request limit.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
@@ -118,14 +118,16 @@ class FilterSearch:
         if self._split and (self._is_by_creation(dates) or self._has_older(dates)):
             note = f"Changes: `{found.param}` is specified to filter by change, but Oplead lists other leads with it."
             return FilterSearchResult(None, None, (note,))
-        return FilterSearchResult(found, moment, (_found(found),))
+        return FilterSearchResult(found, moment, (_describe_found_filter(found),))
 
     def _filters(self) -> Iterator[SinceOptions]:
         """Yield the parameters that filter out existing leads, each with its format."""
         left = list(_NAMES)
         for form in _FORMATS:
             wrong: list[str] = []
-            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._options.zone)):
+            for trial in self._trials.try_each_parameter(
+                tuple(left), write_moment(self._ahead, form, self._options.zone)
+            ):
                 if self._leaves_out(trial):
                     left.remove(trial.name)
                     yield SinceOptions(trial.name, form)
@@ -137,11 +139,11 @@ class FilterSearch:
 
     def _filters_with_both_ends(self) -> Iterator[SinceOptions]:
         """Yield the filters that need both ends of the period: their start alone is refused or ignored."""
-        for name in [name for name in self._always_wrong if name in _ENDS] or self._read_in_pairs():
+        for name in [name for name in self._always_wrong if name in _ENDS] or self._names_effective_with_end():
             found = (SinceOptions(name, form, _ENDS[name]) for form in _FORMATS)
             yield from islice((one for one in found if self._leaves_out(self._ask(one, self._ahead))), 1)
 
-    def _read_in_pairs(self) -> list[str]:
+    def _names_effective_with_end(self) -> list[str]:
         """Return the names that have an effect in some format when sent with their end; usually none."""
         if self._trials.refusal is not None:
             return []
@@ -168,7 +170,7 @@ class FilterSearch:
         shown = len(trial.page.marks) if trial.page else 0
         return trial.effect is ParameterEffect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
 
-    def _meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
+    def _classify_filter_meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
         split = self._split
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
@@ -182,7 +184,7 @@ class FilterSearch:
 
     def _dates_on(self, page: ListedPage) -> list[LeadDates]:
         entries = zip(page.marks, page.items, strict=True)
-        return [self._dates.get(mark) or LeadDates.of(item, self._options) for mark, item in entries]
+        return [self._dates.get(mark) or LeadDates.read_lead_dates(item, self._options) for mark, item in entries]
 
     def _has_older(self, dates: Sequence[LeadDates]) -> bool:
         """Whether some leads changed before the split; day precision, or a time in another zone, may let in a few."""
@@ -214,14 +216,14 @@ def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
     return None
 
 
-def _found(one: SinceOptions) -> str:
+def _describe_found_filter(one: SinceOptions) -> str:
     form = _FORMATS[one.format]
     if one.until_param is None:
         return f"Changes: `{one.param}` lists only what changed since a time ({form})."
     return f"Changes: `{one.param}` and `{one.until_param}` list only what changed between two times ({form})."
 
 
-def _ignored(name: str, meaning: str) -> str:
+def _describe_rejected_filter(name: str, meaning: str) -> str:
     if meaning == "creation":
         return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
     return (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, leaf
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, last_path_part
 from connectors.oplead.lead_parser import LeadParser
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.probe.change_filter import FilterSearchResult, LeadDates
@@ -49,11 +49,13 @@ class ProbeFindings:
     def fields_in_list(self) -> set[str]:
         """The fields that list entries hold."""
         return {
-            match.field for match in locate_configured_fields(self.sample.listed, self.options).matches if match.path
+            match.field
+            for match in locate_configured_fields(self.sample.detailed_list_entries, self.options).matches
+            if match.path
         }
 
     @property
-    def is_dated_by_own_pages(self) -> bool:
+    def changes_need_detail_pages(self) -> bool:
         """Whether only leads' own pages show that they have changed."""
         return self.sample.detail_pages_add and self.fields_in_list.isdisjoint({"status", "status_at", "updated_at"})
 
@@ -61,8 +63,8 @@ class ProbeFindings:
         """Yield the fields, amounts and consents that only detail pages hold."""
         in_list = self.fields_in_list
         yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
-        listed = {path for path, node in common_lead_paths(self.sample.listed).items() if node.filled}
+        listed = {path for path, node in common_lead_paths(self.sample.detailed_list_entries).items() if node.filled}
         for path, node in common_lead_paths(list(self.sample.detail_pages.values())).items():
-            is_needed = any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
+            is_needed = any(part in last_path_part(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
             if node.filled and path not in listed and is_needed:
                 yield path

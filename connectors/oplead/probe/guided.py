@@ -10,15 +10,20 @@ from datetime import timedelta
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first, text_of
+from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
 from connectors.oplead.probe.change_filter import FilterSearch, FilterSearchResult, LeadDates
-from connectors.oplead.probe.envelope import locate
+from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import ProbeFindings
 from connectors.oplead.probe.pagination import PageSearch, PaginationSearchResult
-from connectors.oplead.probe.sampling import LeadSample, adds, read_detail_pages, sample_across_labels
+from connectors.oplead.probe.sampling import (
+    LeadSample,
+    detail_page_adds_values,
+    read_detail_pages,
+    sample_across_labels,
+)
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
 from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
@@ -71,7 +76,7 @@ def options_as_specified(options: OpleadOptions, specification: Specification) -
 
 
 @dataclass(frozen=True, slots=True)
-class GuidedLook:
+class SpecificationGuidedProbe:
     """Five requests to a platform whose specification is known."""
 
     specification: Specification
@@ -100,7 +105,7 @@ class GuidedLook:
         options = self.client.options
         walk = PageWalk(options.pagination, self.client)
         answer = asker.ask(walk.address(walk.start()))
-        path, items = locate(answer.body, options.pagination.items)
+        path, items = locate_lead_array(answer.body, options.pagination.items)
         if not items:
             return None
         options = replace(options, pagination=replace(options.pagination, items=path))
@@ -112,7 +117,7 @@ class GuidedLook:
         sample = self._sample(asker, options, listed, pages)
         places = self._places(sample, options)
         options = replace(options, fields=places.fields)
-        dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
+        dates = {mark: LeadDates.read_lead_dates(lead, options) for mark, lead in sample.all_read_leads.items()}
         found = ProbeFindings(
             options,
             now,
@@ -128,7 +133,7 @@ class GuidedLook:
                 "Changes: no filter by change is specified, so a night reads the whole list and finds changes itself."
             )
             return replace(found, filtering=FilterSearchResult(None, None, (note,)))
-        if found.is_dated_by_own_pages:
+        if found.changes_need_detail_pages:
             return found
         search = FilterSearch(ParameterTester(listed, front), dates, options, now + AHEAD)
         return replace(found, filtering=search.check(options.since_filter, options.pagination))
@@ -141,7 +146,7 @@ class GuidedLook:
         position = walk.position_after(walk.start(), front.answer, front.marks)
         page = self._second(listed, options, position) if position else None
         if position is None or page is None or not page.marks:
-            if not self.specification.says_pages and search.may_be_cut:
+            if not self.specification.says_pages and search.may_have_more_pages:
                 raise ContradictedError("no pages are specified, and the list looks cut")
             return search.pagination_as_specified(options, len(front.items)), (front,)
         if filter_effect(front, page) is not ParameterEffect.OTHER:
@@ -171,19 +176,19 @@ class GuidedLook:
         most = min(_MOST_DETAIL_PAGES, asker.left - (options.since_filter is not None))
         details: dict[str, Mapping[str, object]] = {}
         if path:
-            labels = {mark: text_of(first(item, options.fields.status)) for mark, item in items.items()}
+            labels = {mark: text_of(first_value_at_paths(item, options.fields.status)) for mark, item in items.items()}
             chosen = sample_across_labels([mark for mark in items if not lacks_id(mark)], labels, most)
             details = read_detail_pages(LimitedRequestSender(asker.client, most), chosen, ids, path)
             asker.left -= len(chosen)
             if chosen and not details:
                 raise ContradictedError(f"no lead is found at {path}, where its own page is specified to be")
-        more = any(adds(items[mark], lead) for mark, lead in details.items())
+        more = any(detail_page_adds_values(items[mark], lead) for mark, lead in details.items())
         is_more = bool(details) and (more or self.specification.has_more_in_details)
         return LeadSample(pages, items, path if details else None, details, is_more, None, None)
 
     def _places(self, sample: LeadSample, options: OpleadOptions) -> FieldLocations:
         """Return where fields are; one that is specified may be empty on a few leads."""
-        leads = list(sample.complete.values())
+        leads = list(sample.most_complete_leads.values())
         places = locate_configured_fields(leads, options)
         if len(leads) >= _ENOUGH_TO_MISS:
             return places

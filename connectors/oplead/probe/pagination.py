@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadRefused
-from connectors.oplead.field_tree import leaf
+from connectors.oplead.field_tree import last_path_part
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.probe.asking import LeadList, RequestLimitReached
-from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next, stated_total
+from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next_page_path, stated_total
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
-from connectors.text import counted
+from connectors.text import plural
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -69,7 +69,7 @@ class PageSearch:
         self._hints = {
             bool(value)
             for path, value in self._around
-            if is_next(path) or (leaf(path) in MORE_WORDS and isinstance(value, bool))
+            if is_next_page_path(path) or (last_path_part(path) in MORE_WORDS and isinstance(value, bool))
         }
         """Whether there is more, as the first page says it in each of its ways."""
         self._stated = stated_total(first.answer.body, self._count)
@@ -84,14 +84,14 @@ class PageSearch:
         try:
             return (
                 self._configured(replace(self._list.asker.client.options.pagination, items=items))
-                or self._described(bare)
-                or self._by_number(bare)
-                or self._by_offset(bare)
-                or self._by_last_id(bare)
-                or self._unpaged(bare)
+                or self._pagination_from_first_page(bare)
+                or self._find_page_number_parameter(bare)
+                or self._find_offset_parameter(bare)
+                or self._find_last_id_parameter(bare)
+                or self._single_page_result(bare)
             )
         except RequestLimitReached:
-            return self._unpaged(bare, reason=" (the request limit was reached first)")
+            return self._single_page_result(bare, reason=" (the request limit was reached first)")
 
     def _configured(self, options: PaginationOptions) -> PaginationSearchResult | None:
         """Return the configured pagination, unless the responses contradict it."""
@@ -101,9 +101,9 @@ class PageSearch:
         if effect is None:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
-            return self._found(options, f"all at once, as {self._said_by}", all_seen=True)
+            return self._pagination_result(options, f"all at once, as {self._said_by}", all_seen=True)
         return (
-            self._found(options, f"as {self._said_by}")
+            self._pagination_result(options, f"as {self._said_by}")
             if effect in {ParameterEffect.OTHER, ParameterEffect.EMPTY}
             else None
         )
@@ -122,43 +122,45 @@ class PageSearch:
 
     def pagination_as_specified(self, options: PaginationOptions, seen: int | None) -> PaginationSearchResult:
         """Return the pagination that a specification describes, which worked; `seen` counts the leads, if all were."""
-        found = self._found(options, f"as the specification says, with {counted(self._count, 'lead')} a page")
+        found = self._pagination_result(
+            options, f"as the specification says, with {plural(self._count, 'lead')} a page"
+        )
         stated = self._first.answer.totals.get(options.total_header or "", found.total)
         return replace(found, header=None, total=seen if stated is None else stated)
 
     @property
-    def may_be_cut(self) -> bool:
+    def may_have_more_pages(self) -> bool:
         """Whether there may be more than the first page."""
-        return bool(self._unpaged(PaginationOptions()).undecided)
+        return bool(self._single_page_result(PaginationOptions()).undecided)
 
     # ── what the first page states ───────────────────────────────────────────────────────────────
 
-    def _described(self, bare: PaginationOptions) -> PaginationSearchResult | None:
+    def _pagination_from_first_page(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for options in self._descriptions(bare):
             if self._effect_of_following(options) is ParameterEffect.OTHER:
-                return self._sized(options, "each page says where the next one is", described=True)
+                return self._with_longer_pages(options, "each page says where the next one is", described=True)
         is_all = False in self._hints if self._total is None else self._total <= self._count
-        if is_all and self._leads_to(bare, None):
-            return self._found(bare, f"the platform says that these are all ({self._count})", all_seen=True)
+        if is_all and self._reaches_position(bare, None):
+            return self._pagination_result(bare, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
 
     def _descriptions(self, bare: PaginationOptions) -> Iterator[PaginationOptions]:
         """Yield options based on what the first page states: automatic, else with explicit paths and parameters."""
         yield bare
         for path, value in self._around:
-            if not isinstance(value, str) or not value or not is_next(path):
+            if not isinstance(value, str) or not value or not is_next_page_path(path):
                 continue
             if value.startswith(_ADDRESS):
                 yield replace(bare, style="next_url", next=path)
                 continue
-            for trial in self.trials.each(_CURSORS, value):
+            for trial in self.trials.try_each_parameter(_CURSORS, value):
                 if trial.effect is ParameterEffect.OTHER:
                     options = replace(bare, style="cursor", cursor_param=trial.name)
                     # No explicit path is needed if the cursor is found without it.
-                    is_found = self._leads_to(options, PagePosition("cursor", value))
+                    is_found = self._reaches_position(options, PagePosition("cursor", value))
                     yield options if is_found else replace(options, next=path)
 
-    def _leads_to(self, options: PaginationOptions, position: PagePosition | None) -> bool:
+    def _reaches_position(self, options: PaginationOptions, position: PagePosition | None) -> bool:
         """Whether `position` (None for the end) follows the first page with these options."""
         try:
             return self._list.second_page_position(options, self._first) == position
@@ -167,50 +169,52 @@ class PageSearch:
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 
-    def _by_number(self, bare: PaginationOptions) -> PaginationSearchResult | None:
-        for name in self._leading_on((*self._names_in_next(), *_NUMBERS), "2"):
+    def _find_page_number_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
+        for name in self._parameters_that_advance((*self._names_in_next(), *_NUMBERS), "2"):
             for start in (1, 0):
                 if self.trials.ask({name: str(start)}).effect is ParameterEffect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
-                    return self._sized(options, f"`{name}` numbers the pages, the first is {start}")
+                    return self._with_longer_pages(options, f"`{name}` numbers the pages, the first is {start}")
         return None
 
-    def _by_offset(self, bare: PaginationOptions) -> PaginationSearchResult | None:
-        for name in self._leading_on((*self._names_in_next(), *_OFFSETS), str(self._count), by_one="1"):
+    def _find_offset_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
+        for name in self._parameters_that_advance((*self._names_in_next(), *_OFFSETS), str(self._count), by_one="1"):
             options = replace(bare, style="offset", offset_param=name)
-            return self._sized(options, f"`{name}` says how many leads to pass over")
+            return self._with_longer_pages(options, f"`{name}` says how many leads to pass over")
         return None
 
-    def _by_last_id(self, bare: PaginationOptions) -> PaginationSearchResult | None:
+    def _find_last_id_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         marks = [mark for mark in self._first.marks if not lacks_id(mark)]
         if len(marks) < _FEW:
             return None
-        for name in self._leading_on(_LAST_IDS, marks[-1], by_one=marks[0]):
+        for name in self._parameters_that_advance(_LAST_IDS, marks[-1], by_one=marks[0]):
             options = replace(bare, style="last_id", cursor_param=name)
-            return self._sized(options, f"`{name}` takes the id of a page's last lead")
+            return self._with_longer_pages(options, f"`{name}` takes the id of a page's last lead")
         return None
 
-    def _leading_on(self, names: Iterable[str], value: str, *, by_one: str | None = None) -> Iterator[str]:
+    def _parameters_that_advance(self, names: Iterable[str], value: str, *, by_one: str | None = None) -> Iterator[str]:
         """Yield the parameters that give other leads with `value`, and skip only the first lead with `by_one`."""
-        for trial in self.trials.each(tuple(dict.fromkeys(names)), value):
-            if trial.effect in _ELSEWHERE and (by_one is None or self._is_shifted(trial.name, by_one)):
+        for trial in self.trials.try_each_parameter(tuple(dict.fromkeys(names)), value):
+            if trial.effect in _ELSEWHERE and (by_one is None or self._skips_first_lead(trial.name, by_one)):
                 yield trial.name
 
-    def _is_shifted(self, name: str, value: str) -> bool:
+    def _skips_first_lead(self, name: str, value: str) -> bool:
         page, first = self.trials.ask({name: value}).page, self._first.marks
         return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
         """Yield the numeric parameters of a next URL that could not be followed, such as one on an internal host."""
         for path, value in self._around:
-            if isinstance(value, str) and is_next(path) and "?" in value:
+            if isinstance(value, str) and is_next_page_path(path) and "?" in value:
                 try:
                     pairs = parse_qsl(urlsplit(value).query)
                 except ValueError:
                     continue
                 yield from (name for name, number in pairs if number.isdecimal() and name not in _SIZES)
 
-    def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> PaginationSearchResult:
+    def _with_longer_pages(
+        self, options: PaginationOptions, how: str, *, described: bool = False
+    ) -> PaginationSearchResult:
         """Return the way found, with longer pages if the platform serves them and they save requests."""
         try:
             name = self._size_param() if self._count < _WANTED_SIZE and self._count > _FEW else None
@@ -222,22 +226,22 @@ class PageSearch:
                     served = len(page.items)
                     cap = served if served % 5 == 0 else wanted  # the platform's cap if round, else what was requested
                     longer = replace(options, size_param=name, size=min(wanted, cap))
-                    if self._goes_on(longer, page, described=described):
-                        how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
-                        return self._found(longer, how, size=served)
+                    if self._can_follow_longer_pages(longer, page, described=described):
+                        how = f"{how}; `{name}` asks for longer pages ({plural(self._count, 'lead')} without it)"
+                        return self._pagination_result(longer, how, size=served)
                     break
         except RequestLimitReached:
             pass
-        return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
+        return self._pagination_result(options, f"{how}, with {plural(self._count, 'lead')} a page")
 
     def _size_param(self) -> str | None:
-        for trial in self.trials.each(_SIZES, str(_FEW)):
+        for trial in self.trials.try_each_parameter(_SIZES, str(_FEW)):
             shown = trial.page.marks if trial.page else ()
             if len(shown) == _FEW and shown == self._first.marks[:_FEW]:
                 return trial.name
         return None
 
-    def _goes_on(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
+    def _can_follow_longer_pages(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
         """Whether longer pages can be followed: the next one has other leads, and the end can be detected.
 
         A next URL may drop the page size, whereas a cursor is sent along with it. A list that repeats its last page
@@ -260,17 +264,17 @@ class PageSearch:
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
-    def _found(
+    def _pagination_result(
         self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
     ) -> PaginationSearchResult:
         total = self._count if self._stated is None and all_seen else self._stated
         return PaginationSearchResult(options, size or self._count, total, self._header, (f"Pages: {how}.",))
 
-    def _unpaged(self, bare: PaginationOptions, reason: str = "") -> PaginationSearchResult:
+    def _single_page_result(self, bare: PaginationOptions, reason: str = "") -> PaginationSearchResult:
         """Return the result without a second page: the first page is everything, or pagination is undecided."""
-        count, leads = self._count, counted(self._count, "lead")
+        count, leads = self._count, plural(self._count, "lead")
         if self._total is not None and self._total > count:
-            there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
+            there_are = f"there are {plural(self._total, 'lead')}, the first page holds {count}"
             problem = f"{there_are}, and none of the usual parameters leads to the next page{reason}"
         elif self._first.answer.next_link is not None or True in self._hints:
             problem = f"there are more than {leads}, and none of the usual parameters leads to the next page{reason}"
@@ -314,7 +318,7 @@ def _with_header(
     leads: LeadList, paging: PaginationSearchResult, header: tuple[str, int], seen: int | None
 ) -> PaginationSearchResult:
     name, total = header
-    if not (_is_near(seen, total) if seen is not None else _ends_there(leads, paging, total)):
+    if not (_is_near(seen, total) if seen is not None else _last_page_matches_total(leads, paging, total)):
         note = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
         return replace(paging, how=(*paging.how, note))
     note = f"Pages: the header {name} says how many leads there are, as was seen at the list's end."
@@ -327,7 +331,7 @@ def _is_near(seen: int, total: int) -> bool:
     return abs(seen - total) <= max(_NEW_MEANWHILE, total // 50)
 
 
-def _ends_there(leads: LeadList, paging: PaginationSearchResult, total: int) -> bool:
+def _last_page_matches_total(leads: LeadList, paging: PaginationSearchResult, total: int) -> bool:
     """Whether the last page implied by `total` exists and holds the remaining leads."""
     if not paging.is_numbered or total <= 0:
         return False

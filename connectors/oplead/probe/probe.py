@@ -15,23 +15,23 @@ from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import access_notes, find_access
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender
-from connectors.oplead.probe.basis import judge
+from connectors.oplead.probe.basis import compare_suggested_settings
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
-from connectors.oplead.probe.envelope import locate
+from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import Notes, ProbeFindings
-from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, options_as_specified
+from connectors.oplead.probe.guided import AHEAD, ContradictedError, SpecificationGuidedProbe, options_as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import (
-    places_of_new,
+    new_lead_path_settings,
     subscription_settings_found,
     write_settings_found,
 )
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
-from connectors.oplead.probe.verification import settle
+from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, with_specified_answers, with_specified_labels
@@ -79,9 +79,9 @@ class OpleadProbe:
         """
         notes = Notes()
         specification = self._specification(notes)
-        survey = self._guided(specification, notes) if specification and leads is None else None
+        survey = self._survey_as_specified(specification, notes) if specification and leads is None else None
         if survey is None:
-            survey = self._by_trials(specification, leads or SAMPLE, notes)
+            survey = self._survey_by_trials(specification, leads or SAMPLE, notes)
         return replace(
             survey,
             requests=sum(client.requests for client in self._clients) + (self.documentation or _NOBODY_LOOKED).requests,
@@ -108,12 +108,12 @@ class OpleadProbe:
             notes.how.append(f"The specification is of {host}; its paths are used on {self.client.host}.")
         return specification
 
-    def _guided(self, specification: Specification, notes: Notes) -> Survey | None:
+    def _survey_as_specified(self, specification: Specification, notes: Notes) -> Survey | None:
         """Survey as specified; None if the platform answers otherwise, or has no lead."""
         client = self._open(options_as_specified(self.client.options, specification))
         with closing(client):
             try:
-                found = GuidedLook(specification, client).find()
+                found = SpecificationGuidedProbe(specification, client).find()
             except ContradictedError as contradiction:
                 notes.how.append(f"The specification does not hold, so the rest was found by trying: {contradiction}.")
                 return None
@@ -122,7 +122,7 @@ class OpleadProbe:
             notes.how.extend(access_notes(found.options, self.client.options, specification.auth))
             return self._report(found, notes, specification)
 
-    def _by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
+    def _survey_by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
         configured = self.client.options
         options = options_as_specified(configured, specification) if specification else configured
         auth = specification.auth if specification else None
@@ -147,7 +147,7 @@ class OpleadProbe:
         options = asker.client.options
         require_running_clock(asker, answer)
         try:
-            path, items = locate(answer.body, options.pagination.items)
+            path, items = locate_lead_array(answer.body, options.pagination.items)
         except Misconfigured as error:
             notes.undecided.append(f"oplead.pagination.items: {error}")
             return Survey(suggestion=suggestion_of(options))
@@ -159,10 +159,12 @@ class OpleadProbe:
             )
             return Survey(suggestion=suggestion_of(options))
         listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
-        said_by = self._said_by(options)
-        return self._report(_look(options, listed, listed.read(answer), leads, said_by), notes, specification)
+        said_by = self._setting_origin(options)
+        return self._report(
+            _explore_platform(options, listed, listed.read(answer), leads, said_by), notes, specification
+        )
 
-    def _said_by(self, options: OpleadOptions) -> str:
+    def _setting_origin(self, options: OpleadOptions) -> str:
         """Return who says what is tried first: the specification, if it took the place of a default."""
         configured = self.client.options
         pairs = (
@@ -173,7 +175,7 @@ class OpleadProbe:
 
     def _report(self, found: ProbeFindings, notes: Notes, specification: Specification | None) -> Survey:
         places, sample = found.places, found.sample
-        read = ReadLeads.of(list(sample.complete.values()), found.options)
+        read = ReadLeads.parse_surveyed_leads(list(sample.most_complete_leads.values()), found.options)
         notes.how.extend(found.paging.how)
         sought = places.undecided.items()
         lacking = (f"oplead.fields.{name}: no field was found that holds {what}" for name, what in sought)
@@ -181,17 +183,17 @@ class OpleadProbe:
         if read.problem:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
-        options, pull = settle(found, notes, self._open)
+        options, pull = verify_found_options(found, notes, self._open)
         notes.suspicions.extend(read.suspicions(places))
         empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled and not node.is_listed]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        judgement = judge(self.client.options, options, places.matches, specification)
+        judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
         specified = write_settings_found(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
-        listed = ReadLeads.of(list(sample.every.values()), found.options)
+        listed = ReadLeads.parse_surveyed_leads(list(sample.all_read_leads.values()), found.options)
         summary = summary_of(
             read, listed, places, zone=options.zone, named=self.named, readable=self.readable, fold=self.fold
         )
@@ -205,7 +207,7 @@ class OpleadProbe:
             suggestion=suggestion_of(options, pull),
             rests_on=judgement.rests_on,
             write=specified,
-            shown_at={} if "create" in specified else dict(places_of_new(places.matches, options)),
+            shown_at={} if "create" in specified else dict(new_lead_path_settings(places.matches, options)),
             subscriptions=subscription_settings_found(specification) if specification else {},
         )
 
@@ -223,16 +225,18 @@ class OpleadProbe:
         )
 
 
-def _look(options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, said_by: str) -> ProbeFindings:
+def _explore_platform(
+    options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, said_by: str
+) -> ProbeFindings:
     """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
     now = listed.asker.client.clock.now()
     now = max(now, first.answer.served_at or now)
     search = PageSearch(listed, first, said_by=said_by)
     paging = search.find()
     sample = take_sample(listed, first, paging, leads)
-    places = locate_configured_fields(list(sample.complete.values()), options)
+    places = locate_configured_fields(list(sample.most_complete_leads.values()), options)
     options = replace(options, fields=places.fields)
-    dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
+    dates = {mark: LeadDates.read_lead_dates(lead, options) for mark, lead in sample.all_read_leads.items()}
     filtering = FilterSearch(search.trials, dates, options, now + AHEAD, said_by=said_by).find()
     paging = with_total(listed, paging, sample.counted)
     return ProbeFindings(options, now, paging, sample, places, filtering, tuple(dates.values()))

@@ -8,7 +8,7 @@ from itertools import islice, zip_longest
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.field_tree import common_lead_paths
-from connectors.oplead.fields import first, text_of
+from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.lead_parser import candidate_lead_objects, lead_among
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
@@ -42,15 +42,15 @@ class LeadSample:
     """Why the list could not be followed, if it could not."""
 
     @property
-    def complete(self) -> dict[str, object]:
+    def most_complete_leads(self) -> dict[str, object]:
         """The list entries, or, if detail pages add something, only the leads whose page was read, merged with it."""
         if not self.detail_pages_add:
             return dict(self.items)
-        every = self.every
+        every = self.all_read_leads
         return {mark: every[mark] for mark in self.detail_pages}
 
     @property
-    def every(self) -> dict[str, object]:
+    def all_read_leads(self) -> dict[str, object]:
         """All leads of the pages read, merged with their detail page if it was read."""
         return {
             mark: {**_object(item), **self.detail_pages[mark]} if mark in self.detail_pages else item
@@ -58,7 +58,7 @@ class LeadSample:
         }
 
     @property
-    def listed(self) -> list[object]:
+    def detailed_list_entries(self) -> list[object]:
         """The list entries of the leads whose detail pages were read."""
         return [self.items[mark] for mark in self.detail_pages]
 
@@ -104,17 +104,17 @@ def _detail_pages(
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
     """Return the detail path, the detail pages read (more if they add to the list), and whether they do."""
     options = asker.client.options
-    with_id = [mark for mark, item in items.items() if text_of(first(_object(item), id_paths)) == mark]
+    with_id = [mark for mark, item in items.items() if text_of(first_value_at_paths(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
-        found = read_detail_pages(asker, _spread(with_id, FIRST_DETAIL_PAGES), id_paths, path)
+        found = read_detail_pages(asker, _evenly_spaced_marks(with_id, FIRST_DETAIL_PAGES), id_paths, path)
         if found:
             break
     else:
         return None, {}, False
-    if not any(adds(items[mark], lead) for mark, lead in found.items()):
+    if not any(detail_page_adds_values(items[mark], lead) for mark, lead in found.items()):
         return path, found, False
     status_paths = locate_configured_fields(list(items.values()), options).fields.status
-    labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
+    labels = {mark: text_of(first_value_at_paths(item, status_paths)) for mark, item in items.items()}
     rest = [mark for mark in sample_across_labels(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **read_detail_pages(asker, rest, id_paths, path)}, True
 
@@ -141,7 +141,7 @@ def _object(item: object) -> Mapping[str, object]:
     return item if isinstance(item, Mapping) else {}
 
 
-def adds(listed: object, details: Mapping[str, object]) -> bool:
+def detail_page_adds_values(listed: object, details: Mapping[str, object]) -> bool:
     """Whether a detail page fills a path that the list entry does not."""
     before = {path for path, node in common_lead_paths([listed]).items() if node.filled}
     return any(node.filled and path not in before for path, node in common_lead_paths([details]).items())
@@ -152,12 +152,12 @@ def sample_across_labels(marks: Sequence[str], labels: Mapping[str, str | None],
     groups: dict[str | None, list[str]] = {}
     for mark in marks:
         groups.setdefault(labels.get(mark), []).append(mark)
-    spread = [_spread(group, count) for group in groups.values()]
+    spread = [_evenly_spaced_marks(group, count) for group in groups.values()]
     turns = (mark for turn in zip_longest(*spread) for mark in turn if mark is not None)
     return list(islice(turns, count))
 
 
-def _spread(marks: Sequence[str], count: int) -> list[str]:
+def _evenly_spaced_marks(marks: Sequence[str], count: int) -> list[str]:
     """Return `count` marks, evenly spaced from start to end."""
     if len(marks) <= count:
         return list(marks)

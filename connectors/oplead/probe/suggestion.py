@@ -16,13 +16,13 @@ def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestio
     """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
     since = options.since_filter
     default = OpleadOptions(token="", zone=options.zone, since_filter=since and SinceOptions(param=""))
-    written = _different(asdict(options), asdict(default))
+    written = _settings_unlike_default(asdict(options), asdict(default))
     if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull
     return {name: written[name] for name in SUGGESTED if name in written}
 
 
-def _different(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+def _settings_unlike_default(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     """Return what differs from the default, as it is written in the settings."""
     written: dict[str, Any] = {}
     for name, value in chosen.items():
@@ -30,7 +30,7 @@ def _different(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[st
             case _ if value is None or value == default.get(name):
                 continue
             case dict():
-                written[name] = _different(value, default.get(name, {}))
+                written[name] = _settings_unlike_default(value, default.get(name, {}))
             case tuple():
                 written[name] = value[0] if len(value) == 1 else list(value)
             case _:

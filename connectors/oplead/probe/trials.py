@@ -52,7 +52,7 @@ class ParameterTester:
         answer = self._page({_UNKNOWN_NAME: "1"})
         return answer if isinstance(answer, OpleadRefused) else None
 
-    def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
+    def try_each_parameter(self, names: Sequence[str], value: str) -> Iterator[Trial]:
         """Yield the trials of `names` with a value, lazily, so that the caller can stop early.
 
         If the platform ignores unknown parameters, bisect: try all names at once, then halve each group that has an
@@ -65,8 +65,8 @@ class ParameterTester:
                 yield trial
         elif names and self.ask(dict.fromkeys(names, value)).effect is not ParameterEffect.SAME:
             middle = len(names) // 2
-            yield from self.each(names[:middle], value)
-            yield from self.each(names[middle:], value)
+            yield from self.try_each_parameter(names[:middle], value)
+            yield from self.try_each_parameter(names[middle:], value)
 
     def ask(self, query: Mapping[str, str]) -> Trial:
         """Try one or more parameters in one request."""
@@ -81,7 +81,7 @@ class ParameterTester:
             return ParameterEffect.PAST
         if known is None:
             return ParameterEffect.WRONG
-        is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
+        is_alike = _comparable_refusal(answer, query) == _comparable_refusal(known, {_UNKNOWN_NAME: "1"})
         return ParameterEffect.UNKNOWN if is_alike or answer.status is None else ParameterEffect.WRONG
 
     def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
@@ -107,7 +107,7 @@ def filter_effect(first: ListedPage, page: ListedPage) -> ParameterEffect:
     return ParameterEffect.FEWER
 
 
-def _comparable(answer: OpleadRefused, query: Mapping[str, str]) -> tuple[int | None, bytes]:
+def _comparable_refusal(answer: OpleadRefused, query: Mapping[str, str]) -> tuple[int | None, bytes]:
     """Return a refusal's status and body without digits and whatever echoes the request."""
     body = answer.body
     for text in {repeated for pair in query.items() for one in pair for repeated in (one, quote(one, safe=""))}:

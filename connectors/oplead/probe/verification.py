@@ -17,7 +17,7 @@ from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 
 
-def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple[OpleadOptions, Pull]:
+def verify_found_options(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple[OpleadOptions, Pull]:
     """Return the options to suggest and how to pull; leave out and report whatever fails verification."""
     sample, filtering = found.sample, found.filtering
     options = _with_detail(found, notes)
@@ -33,7 +33,7 @@ def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple
         with closing(OpleadSource(open_client(options))) as source:
             objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
         notes.undecided.extend([objection] if objection else [])
-    if found.is_dated_by_own_pages:
+    if found.changes_need_detail_pages:
         notes.how.append(
             "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
             "leads that may still be sent."

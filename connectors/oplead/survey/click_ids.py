@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from connectors.oplead.fields import find, shape
+from connectors.oplead.fields import shape, values_at_path
 from connectors.oplead.survey.values import SHARED
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import UtmSourceClickIds
@@ -43,7 +43,7 @@ def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], path
 
     `answers` is the JSON of the same leads, and `paths` the paths of click ids in it.
     """
-    texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
+    texts = [text for lead in answers for path in paths for text in values_at_path(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))
     length = max(lengths, default=0)
     count = lengths[length]

@@ -11,11 +11,11 @@ from connectors.oplead.field_tree import (
     NEEDED,
     common_lead_paths,
     is_date,
-    leaf,
+    last_path_part,
     normalise,
     normalise_path,
 )
-from connectors.oplead.fields import find, first, raw, text_of
+from connectors.oplead.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths, UnlabelledClickIdRules
 from connectors.survey import FieldMatch
@@ -68,56 +68,56 @@ class _PlaceSearch:
 
     def find(self) -> FieldLocations:
         names = [one.name for one in fields(FieldPaths)]
-        found = {name: self._place(name) for name in names if name != "click_id"}
+        found = {name: self._locate_field(name) for name in names if name != "click_id"}
         paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
         found["click_id"] = self._click_id_place(paths)
         filled = {name: self._filled(path) for name, (_, path) in found.items()}
         seldom = _SELDOM * len(self._leads)
         lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
-        matches = (FieldMatch(name, self._as_spelt(found[name][1]), filled[name]) for name in names)
-        undecided = {name: self._sought(name) for name in lacking} if self._leads else {}
+        matches = (FieldMatch(name, self._commonest_path_spelling(found[name][1]), filled[name]) for name in names)
+        undecided = {name: self._describe_sought_field(name) for name in lacking} if self._leads else {}
         return FieldLocations(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
-    def _place(self, field: str) -> tuple[Paths, str | None]:
+    def _locate_field(self, field: str) -> tuple[Paths, str | None]:
         """Return the paths to use and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
         is_default = configured == getattr(CANDIDATES, field)
         filled = {path: self._filled(path) for path in configured}
-        fitting = [path for path in configured if filled[path] and self._fits(field, path)]
+        fitting = [path for path in configured if filled[path] and self._values_fit_field(field, path)]
         best = max(fitting, key=lambda path: filled[path], default=None)
         if field == "status" and is_default and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
-            every = self._every_field(field, configured) if field in _SEVERAL and is_default else ()
+            every = self._with_sibling_paths(field, configured) if field in _SEVERAL and is_default else ()
             return every or configured, best
-        named = self._named(field)
+        named = self._paths_named_like_field(field)
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
         return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
 
     def _filled(self, path: str | None) -> int:
-        return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)
+        return 0 if path is None else sum(bool(values_at_path(lead, path)) for lead in self._leads)
 
-    def _as_spelt(self, path: str | None) -> str | None:
+    def _commonest_path_spelling(self, path: str | None) -> str | None:
         """Return a path as most leads spell it."""
         if path is None:
             return None
         alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
         return max(alike, key=lambda one: self._tree[one].filled, default=path)
 
-    def _every_field(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
+    def _with_sibling_paths(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
         """Return the filled candidates and their siblings of the same meaning; empty if there are no such siblings.
 
         Only siblings count: elsewhere the field may belong to another person.
         """
-        found = [self._as_spelt(path) or path for path in candidates if self._filled(path)]
+        found = [self._commonest_path_spelling(path) or path for path in candidates if self._filled(path)]
         parents = set(map(_parent, found))
-        more = [path for path in self._named(field) if path not in found and _parent(path) in parents]
+        more = [path for path in self._paths_named_like_field(field) if path not in found and _parent(path) in parents]
         return tuple(_mobile_first([*found, *more])) if more else ()
 
-    def _fits(self, field: str, path: str) -> bool:
-        values = [found[0] for lead in self._leads if (found := find(lead, path))]
+    def _values_fit_field(self, field: str, path: str) -> bool:
+        values = [found[0] for lead in self._leads if (found := values_at_path(lead, path))]
         match field:
             case _ if field in _TIMES:
                 return sum(is_date(value, self._options.zone) for value in values) >= _MOST * len(values)
@@ -144,39 +144,48 @@ class _PlaceSearch:
         except UnreadableLeadError:
             return False
 
-    def _named(self, field: str) -> list[str]:
+    def _paths_named_like_field(self, field: str) -> list[str]:
         """Return the paths whose last name means the field, likeliest first."""
         ranked = []
         for path, node in self._tree.items():
-            if leaf(path) not in NAMES[field] or not node.filled or node.is_listed or not self._fits(field, path):
+            if (
+                last_path_part(path) not in NAMES[field]
+                or not node.filled
+                or node.is_listed
+                or not self._values_fit_field(field, path)
+            ):
                 continue
             parents = path.split(".")[:-1]
             if not _OTHER_PEOPLE.isdisjoint(map(normalise, parents)):
                 continue
             depth = len(parents) if field in CONTACT or field in NEEDED else 0
-            ranked.append((depth, NAMES[field].index(leaf(path)), -node.filled, path))
+            ranked.append((depth, NAMES[field].index(last_path_part(path)), -node.filled, path))
         return [path for *_, path in sorted(ranked)]
 
     def _label_next_to(self, status: str) -> str | None:
         """Return the path of the status label if the status itself is only a number, else None."""
-        if not all(text.isdecimal() for text in _texts([first(lead, (status,)) for lead in self._leads])):
+        if not all(
+            text.isdecimal() for text in _texts([first_value_at_paths(lead, (status,)) for lead in self._leads])
+        ):
             return None
         endings = ("label", "libelle", "libellestatut")
-        return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
+        return next(
+            (path for path in self._paths_named_like_field("status") if normalise(path).endswith(endings)), None
+        )
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
-        """Do what `_place` does, judging paths by the click ids that can be read there."""
-        sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
+        """Do what `_locate_field` does, judging paths by the click ids that can be read there."""
+        sources = [text_of(first_value_at_paths(lead, known.utm_source)) for lead in self._leads]
 
-        def with_ids(
+        def click_id_path_leads(
             paths: Sequence[str], rules: UnlabelledClickIdRules = self._options.click_ids
         ) -> dict[str, set[int]]:
-            return {path: self._with_ids(path, sources, rules) for path in paths}
+            return {path: self._leads_with_click_ids(path, sources, rules) for path in paths}
 
         configured = known.click_id
-        at_configured = with_ids(configured)
+        at_configured = click_id_path_leads(configured)
         best = max(configured, key=lambda path: (len(at_configured[path]), self._filled(path)))
-        others = with_ids(self._click_id_paths(configured))
+        others = click_id_path_leads(self._click_id_paths(configured))
         ranked = sorted((path for path in others if others[path]), key=lambda path: -len(others[path]))
         if at_configured[best]:
             covered = set().union(*at_configured.values())
@@ -185,12 +194,12 @@ class _PlaceSearch:
         if ranked:
             return tuple(ranked), ranked[0]
         nodes = [(path, node) for path, node in self._tree.items() if not node.is_listed]
-        texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.every())]
-        labelled = with_ids(texts, UnlabelledClickIdRules(bare="reject"))
+        texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.all_lead_values())]
+        labelled = click_id_path_leads(texts, UnlabelledClickIdRules(bare="reject"))
         found = max(labelled, key=lambda path: len(labelled[path]), default=None)
         if found is not None and labelled[found]:
             return (found,), found
-        return configured, best if any(raw(lead, best) for lead in self._leads) else None
+        return configured, best if any(raw_values_at_path(lead, best) for lead in self._leads) else None
 
     def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
         """Return further paths whose last name is that of a click id."""
@@ -199,20 +208,28 @@ class _PlaceSearch:
             path
             for path, node in self._tree.items()
             if not node.is_listed and normalise(path) not in taken
-            if leaf(path) in NAMES["click_id"] or is_click_id_label(path.rpartition(".")[2])
+            if last_path_part(path) in NAMES["click_id"] or is_click_id_label(path.rpartition(".")[2])
         ]
 
-    def _with_ids(self, path: str, sources: Sequence[str | None], rules: UnlabelledClickIdRules) -> set[int]:
+    def _leads_with_click_ids(
+        self, path: str, sources: Sequence[str | None], rules: UnlabelledClickIdRules
+    ) -> set[int]:
         """Return the indexes of the leads in which a path yields click ids."""
         read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
-        values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
+        values = (
+            (number, value) for number, lead in enumerate(self._leads) for value in raw_values_at_path(lead, path)
+        )
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
 
-    def _sought(self, field: str) -> str:
+    def _describe_sought_field(self, field: str) -> str:
         hint = ""
         if field == "created_at":
             nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
-            times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
+            times = [
+                path
+                for path, node in nodes
+                if all(is_date(value, self._options.zone) for value in node.all_lead_values())
+            ]
             hint = f" (there are times at {', '.join(times[:6])})" if times else ""
         return f"{_SOUGHT[field]}{hint}"
 
@@ -231,7 +248,7 @@ def _mobile_first(paths: Sequence[str]) -> list[str]:
     """Sort mobile numbers first, since platforms match them best, and landlines last."""
 
     def rank(path: str) -> tuple[bool, bool]:
-        is_mobile = any(part in leaf(path) for part in _MOBILE)
-        return not is_mobile, any(part in leaf(path) for part in _FIXED)
+        is_mobile = any(part in last_path_part(path) for part in _MOBILE)
+        return not is_mobile, any(part in last_path_part(path) for part in _FIXED)
 
     return sorted(paths, key=rank)

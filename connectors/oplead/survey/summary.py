@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
 from connectors.oplead.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
-from connectors.oplead.fields import find
+from connectors.oplead.fields import values_at_path
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
@@ -21,7 +21,7 @@ from connectors.oplead.survey.values import (
 )
 from connectors.records import Lead
 from connectors.survey import Survey
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ReadLeads:
     """Why each other lead cannot be read."""
 
     @classmethod
-    def of(cls, leads: Sequence[object], options: OpleadOptions) -> "ReadLeads":
+    def parse_surveyed_leads(cls, leads: Sequence[object], options: OpleadOptions) -> "ReadLeads":
         """Parse the leads."""
         parser, records, unreadable = LeadParser(options), [], []
         for lead in leads:
@@ -53,7 +53,7 @@ class ReadLeads:
         commonest = max(sorted(set(self.unreadable)), key=self.unreadable.count)
         if not any(isinstance(lead, Mapping) for lead in self.leads):
             commonest += ": see oplead.pagination.items"
-        share = f"{number(len(self.unreadable))} of {counted(len(self.leads), 'lead')}"
+        share = f"{format_number(len(self.unreadable))} of {plural(len(self.leads), 'lead')}"
         return f"{share} cannot be read, most for this: {commonest}"
 
     def suspicions(self, places: FieldLocations) -> Iterator[str]:
@@ -84,7 +84,7 @@ def summary_of(
         fields=places.matches,
         labels=surveyed_labels(read.records, listed.records, fold),
         past_labels=past_labels_of(listed.records, fold),
-        named={path: sum(bool(find(lead, path)) for lead in leads) for path in sorted(named)},
+        named={path: sum(bool(values_at_path(lead, path)) for lead in leads) for path in sorted(named)},
         few_values=fields_with_few_values(tree, leads, known, fold),
         amounts=possible_amount_fields(tree, leads, readable, known),
         sources=click_id_kinds_by_source(read.records),

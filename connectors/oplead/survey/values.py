@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, leaf, normalise, normalise_path
-from connectors.oplead.fields import find, shape, text_of
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, last_path_part, normalise, normalise_path
+from connectors.oplead.fields import shape, text_of, values_at_path
 from connectors.oplead.options import Paths
 from connectors.records import Lead
 from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel
@@ -104,7 +104,9 @@ def fields_with_few_values(
 
     `tree` is the tree of `leads`; `skipped` holds the normalised paths whose meaning is known, such as contact data.
     """
-    every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
+    every = (
+        _path_with_few_values(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path)
+    )
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
 
 
@@ -115,11 +117,13 @@ def with_specified_answers(
     by_path = {normalise_path(one.path): one for one in seen}
     completed: dict[str, PathWithFewValues] = {}
     for path, values in enums.items():
-        if any(part in leaf(path) for part in CONSENT_PARTS):
+        if any(part in last_path_part(path) for part in CONSENT_PARTS):
             one = by_path.get(normalise_path(path), PathWithFewValues(path, {}, consent=True))
             shown = [value for value in values if _may_be_shown(value, _LONGEST_CHANNEL)][: _FEW + 1]
             counts = {**dict.fromkeys(shown, 0), **one.values}
-            completed[normalise_path(path)] = PathWithFewValues(one.path, counts, True, *_answers(counts, leaf(path)))
+            completed[normalise_path(path)] = PathWithFewValues(
+                one.path, counts, True, *_answers(counts, last_path_part(path))
+            )
     rest = tuple(one for one in seen if normalise_path(one.path) not in completed)
     return (*completed.values(), *rest)
 
@@ -130,7 +134,9 @@ def possible_amount_fields(
     """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
     seen = []
     for path in filter(_is_amount_name, _single_values(tree, skipped)):
-        values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
+        values = [
+            next((one for one in values_at_path(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads
+        ]
         present = [value for value in values if value is not None]
         if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
             read = sum(map(readable, present))
@@ -142,14 +148,16 @@ def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
     """Yield the paths of scalar values outside every skipped path."""
     for path, node in tree.items():
         is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
-        if not (is_below or node.is_listed or any(isinstance(value, Mapping | list) for value in node.every())):
+        if not (
+            is_below or node.is_listed or any(isinstance(value, Mapping | list) for value in node.all_lead_values())
+        ):
             yield path
 
 
-def _few(path: str, leads: Sequence[object], fold: Fold) -> PathWithFewValues | None:
-    firsts = (next(filter(None, map(text_of, find(lead, path))), None) for lead in leads)
+def _path_with_few_values(path: str, leads: Sequence[object], fold: Fold) -> PathWithFewValues | None:
+    firsts = (next(filter(None, map(text_of, values_at_path(lead, path))), None) for lead in leads)
     texts = [text for text in firsts if text]
-    spelt, name = _spellings(Counter(texts), fold), leaf(path)
+    spelt, name = _spellings(Counter(texts), fold), last_path_part(path)
     counts = Counter(spelt[text] for text in texts)
     if not counts:
         return None
@@ -159,7 +167,7 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> PathWithFewValues | 
         return None
     shown: Counter[str] = Counter()
     for text, count in counts.items():
-        shown[_shown(text, count, is_channel=name in _CHANNELS)] += count
+        shown[_value_or_shape(text, count, is_channel=name in _CHANNELS)] += count
     if not consent and all(text.startswith("<") for text in shown):
         return None
     if empty := len(leads) - counts.total():
@@ -176,7 +184,7 @@ def _answers(texts: Collection[str], name: str) -> tuple[tuple[str, ...], tuple[
     return granted, tuple(text for text in texts if normalise(text) in _REFUSED)
 
 
-def _shown(text: str, count: int, *, is_channel: bool) -> str:
+def _value_or_shape(text: str, count: int, *, is_channel: bool) -> str:
     """Return a value that may be shown, else its shape in angle brackets."""
     if normalise(text) in _ANSWERS or _NUMBER.fullmatch(text):
         return text
@@ -190,7 +198,7 @@ def _may_be_shown(text: str, longest: int) -> bool:
 
 
 def _is_amount_name(path: str) -> bool:
-    name = leaf(path)
+    name = last_path_part(path)
     if name in _NOT_AMOUNTS or name.startswith(("id", "date")) or name.endswith(("id", "date", "at", "currency")):
         return False
     return any(part in name for part in AMOUNT_PARTS)

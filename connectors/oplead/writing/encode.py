@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
-from connectors.oplead.click_ids import labelled, read_click_ids
+from connectors.oplead.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.oplead.options import FieldPaths, FormImportOptions, UnlabelledClickIdRules, WritePaths
 from connectors.records import ClickId
 
@@ -24,8 +24,8 @@ def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tr
         UnwritableLead: two values have one place, a click id would not be read back, or there is nothing to write.
     """
     body: Tree = {}
-    for path, value in (*_named(lead, _places(paths, read_from)), *lead.fields.items()):
-        put(body, path, value)
+    for path, value in (*_lead_values_with_paths(lead, _places(paths, read_from)), *lead.fields.items()):
+        put_value_at_path(body, path, value)
     if not body:
         raise UnwritableLead("there is nothing to write")
     return body
@@ -43,7 +43,7 @@ def form_body(lead: LeadToWrite, form: FormImportOptions) -> Tree:
     """
     body: Tree = {"form": form.form, "token": form.token}
     places = _FORM_PLACES if form.click_id is None else {**_FORM_PLACES, "click_id": form.click_id}
-    for name, value in (*_named(lead, places), *lead.fields.items()):
+    for name, value in (*_lead_values_with_paths(lead, places), *lead.fields.items()):
         if name in body:
             raise UnwritableLead(f"two values go to {name}: write one")
         body[name] = value
@@ -57,7 +57,7 @@ def json_bytes(body: Tree) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def put(body: Tree, path: str, value: object) -> None:
+def put_value_at_path(body: Tree, path: str, value: object) -> None:
     """Put a value at a dotted path, making the objects on its way.
 
     Raises:
@@ -115,7 +115,7 @@ def _places(paths: WritePaths, read_from: FieldPaths) -> Mapping[str, str]:
     return {name: getattr(paths, name) or firsts[name] for name in WritePaths.__dataclass_fields__}
 
 
-def _named(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _lead_values_with_paths(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each value of a lead with its place, without the empty ones."""
     contact, utm = lead.contact, lead.utm
     values = {
@@ -123,8 +123,8 @@ def _named(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, 
         "utm_source": utm.source,
         "utm_medium": utm.medium,
         "utm_campaign": utm.campaign,
-        "email": _only(contact.emails, "e-mail address"),
-        "phone": _only(contact.phones, "phone number"),
+        "email": _require_single_value(contact.emails, "e-mail address"),
+        "phone": _require_single_value(contact.phones, "phone number"),
         "first_name": contact.first_name,
         "last_name": contact.last_name,
         "postcode": contact.postcode,
@@ -140,7 +140,7 @@ def _named(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, 
             yield places[name], value
 
 
-def _only(values: tuple[str, ...], what: str) -> str | None:
+def _require_single_value(values: tuple[str, ...], what: str) -> str | None:
     if len(values) > 1:
         raise UnwritableLead(f"one {what} can be written: give the others paths of their own")
     return next(iter(values), None)
@@ -152,7 +152,7 @@ def _click_ids(lead: LeadToWrite) -> str | None:
         raise UnwritableLead("both click ids and a text in their place: write one")
     if not lead.click_ids:
         return lead.external_id
-    text = labelled(lead.click_ids)
+    text = format_labelled_click_ids(lead.click_ids)
     found, _ = read_click_ids(text, utm_source=None, rules=_LABELS_ONLY, zone=ZoneInfo("UTC"))
     known = {_named_id(one) for one in found}
     if damaged := [one.kind.value for one in lead.click_ids if _named_id(one) not in known]:

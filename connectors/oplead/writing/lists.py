@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from connectors.crm import Listed, Subscription
+from connectors.crm import CrmListEntries, Subscription
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first, text_of
+from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.lead_parser import as_lead_id
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
 from connectors.oplead.pagination import PageWalk, mark_without_id
-from connectors.text import counted
+from connectors.text import plural
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _MOST_PAGES = 100
@@ -34,24 +34,24 @@ class OpleadLists:
         """Close the connections."""
         self._client.close()
 
-    def subscriptions(self) -> Listed[Subscription]:
+    def subscriptions(self) -> CrmListEntries[Subscription]:
         """Return the subscriptions on record."""
         options = self._options.subscriptions
         found = self._entries(options.path, "webhooks.subscriptions.path")
         read = [_subscription(entry, options) for entry in found.entries]
         if None in read:
             raise Misconfigured(f"a subscription at {options.path} has no id: see webhooks.subscriptions.path")
-        return Listed([one for one in read if one is not None], found.gap)
+        return CrmListEntries([one for one in read if one is not None], found.gap)
 
-    def channels(self) -> Listed[Mapping[str, object]]:
+    def channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as Oplead shows them."""
         return self._entries(self._options.channels, "oplead.write.channels")
 
-    def custom_fields(self) -> Listed[Mapping[str, object]]:
+    def custom_fields(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the custom fields, as Oplead shows them."""
         return self._entries(self._options.custom_fields, "oplead.write.custom_fields")
 
-    def _entries(self, path: str, setting: str) -> Listed[Mapping[str, object]]:
+    def _entries(self, path: str, setting: str) -> CrmListEntries[Mapping[str, object]]:
         """Return the objects of a list, whose pages are assumed to follow each other as the leads' do."""
         client, address = self._client, self._client.root + path
         # The first page is asked for plainly, and so has the list's own size: it may be the only one.
@@ -71,9 +71,13 @@ class OpleadLists:
         except Misconfigured as error:
             has_no_such_page = isinstance(error, OpleadRefused) and error.status in _NO_SUCH_PAGE
             if not (has_no_such_page and options.style in _COUNTED_HERE):
-                return Listed(list(found.values()), str(error))
-        gap = f"Oplead counts {counted(walk.missing, 'more', 'more')} than it lists" if walk.missing else None
-        return Listed(list(found.values()), gap)
+                return CrmListEntries(list(found.values()), str(error))
+        gap = (
+            f"Oplead counts {plural(walk.missing_lead_count, 'more', 'more')} than it lists"
+            if walk.missing_lead_count
+            else None
+        )
+        return CrmListEntries(list(found.values()), gap)
 
 
 def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, object]]:
@@ -87,13 +91,13 @@ def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, obj
 
 
 def _mark(entry: Mapping[str, object]) -> str:
-    return as_lead_id(first(entry, SUBSCRIPTION_IDS)) or mark_without_id(entry)
+    return as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS)) or mark_without_id(entry)
 
 
 def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:
-    subscription_id = as_lead_id(first(entry, SUBSCRIPTION_IDS))
+    subscription_id = as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS))
     if subscription_id is None:
         return None
-    event = text_of(first(entry, (options.event_field, *_SUBSCRIPTION_EVENTS)))
-    url = text_of(first(entry, (options.url_field, *_SUBSCRIPTION_URLS)))
+    event = text_of(first_value_at_paths(entry, (options.event_field, *_SUBSCRIPTION_EVENTS)))
+    url = text_of(first_value_at_paths(entry, (options.url_field, *_SUBSCRIPTION_URLS)))
     return Subscription(subscription_id, event or "", url or "")

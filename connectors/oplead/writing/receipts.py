@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.oplead.answers import WriteAnswer
-from connectors.oplead.fields import first, read_json
+from connectors.oplead.fields import first_value_at_paths, read_json
 from connectors.oplead.lead_parser import as_lead_id, candidate_lead_objects
 from connectors.oplead.options import Paths
 from connectors.records import Lost
@@ -69,10 +69,10 @@ def receipt_of(
         return Lost(f"Oplead answered {status}, which does not say what became of it")
     if answer.body.lstrip()[:1] == b"<":
         return Lost(f"Oplead answered {status} with a web page, as no API does")
-    return _made(answer, ids, path) if ids else WriteAccepted()
+    return _receipt_of_creation(answer, ids, path) if ids else WriteAccepted()
 
 
-def _made(answer: WriteAnswer, ids: Paths, path: str) -> WriteAccepted | Lost:
+def _receipt_of_creation(answer: WriteAnswer, ids: Paths, path: str) -> WriteAccepted | Lost:
     """Return what a 2xx says of something new: it is there only if nothing in the body says otherwise."""
     there = _id_in(answer.location, path)
     try:
@@ -95,13 +95,13 @@ def _is_failure(one: Mapping[str, object]) -> bool:
     status = one.get("status")
     return (
         any(one.get(name) for name in _ERRORS)
-        or any(name in one and _is_no(one[name]) for name in ("success", "ok"))
+        or any(name in one and _is_negative_answer(one[name]) for name in ("success", "ok"))
         or (isinstance(status, str) and status.strip().casefold() in _FAILED)
         or (isinstance(status, Decimal) and 400 <= status < 600)  # noqa: PLR2004 - an HTTP error
     )
 
 
-def _is_no(value: object) -> bool:
+def _is_negative_answer(value: object) -> bool:
     return value is False or value == 0 or (isinstance(value, str) and value.strip().casefold() in {"false", "no", "0"})
 
 
@@ -113,7 +113,7 @@ def _json(body: bytes) -> object:
 
 
 def _new_id(body: object, ids: Paths) -> str | None:
-    values = (first(one, ids) for one in candidate_lead_objects(body))
+    values = (first_value_at_paths(one, ids) for one in candidate_lead_objects(body))
     return next((text for value in values if (text := as_lead_id(value)) is not None), None)
 
 

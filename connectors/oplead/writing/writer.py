@@ -20,7 +20,15 @@ from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
 from connectors.oplead.options import Endpoint, FormImportOptions, Paths, WriteOptions
-from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_by_path
+from connectors.oplead.writing.encode import (
+    Tree,
+    UnwritableLead,
+    form_body,
+    json_bytes,
+    lead_body,
+    put_value_at_path,
+    values_by_path,
+)
 from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
@@ -55,14 +63,14 @@ class OpleadWriter(OpleadLists):
                 return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids, leaving=leaving)
             return self._exchange(self._client, self._options.create, self._body(lead), ids=ids, leaving=leaving)
         except UnwritableLead as error:
-            return _unsent(str(error))
+            return _unsent_refusal(str(error))
 
     def update(self, lead_id: LeadId, lead: LeadToWrite) -> WriteReceipt:
         """Change a lead; what `lead` leaves out is not sent."""
         try:
             return self._exchange(self._client, self._options.update, self._body(lead), lead_id)
         except UnwritableLead as error:
-            return _unsent(str(error))
+            return _unsent_refusal(str(error))
 
     def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write; what may be secret in an address is masked.
@@ -83,7 +91,7 @@ class OpleadWriter(OpleadLists):
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
         body: Tree = {}
-        put(body, self._options.status_field, label)
+        put_value_at_path(body, self._options.status_field, label)
         return self._exchange(self._client, self._options.status, body, lead_id)
 
     def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
@@ -91,10 +99,10 @@ class OpleadWriter(OpleadLists):
         try:
             file = document.path.open("rb")
         except OSError as error:
-            return _unsent(f"the file can no longer be read ({error.strerror})")
+            return _unsent_refusal(f"the file can no longer be read ({error.strerror})")
         with file:
             if os.fstat(file.fileno()).st_size != document.size:
-                return _unsent("the file has changed since it was checked")
+                return _unsent_refusal("the file has changed since it was checked")
             part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
             return self._exchange(self._client, self._options.document, part, lead_id)
 
@@ -104,8 +112,8 @@ class OpleadWriter(OpleadLists):
         """Have events of one kind reported to an address."""
         options = self._options.subscriptions
         body: Tree = {}
-        put(body, options.event_field, self.event_name(event))
-        put(body, options.url_field, url)
+        put_value_at_path(body, options.event_field, self.event_name(event))
+        put_value_at_path(body, options.url_field, url)
         return self._exchange(self._client, Endpoint("POST", options.path), body, ids=SUBSCRIPTION_IDS)
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
@@ -147,10 +155,10 @@ class OpleadWriter(OpleadLists):
         if not isinstance(answer, WriteAnswer):
             return answer
         return receipt_of(
-            answer, ids=ids, names_lead=endpoint.is_single_lead_endpoint, path=path, sent=self._sent(body)
+            answer, ids=ids, names_lead=endpoint.is_single_lead_endpoint, path=path, sent=self._sent_texts(body)
         )
 
-    def _sent(self, body: Tree | FilePart | None) -> Iterable[str]:
+    def _sent_texts(self, body: Tree | FilePart | None) -> Iterable[str]:
         """Return every text of a request, and the keys: none of them may come back in a reason."""
         form = self._options.form
         return (*_texts_of(body), self._client.options.token, *([form.token] if form else []))
@@ -184,5 +192,5 @@ def _form_endpoint(form: FormImportOptions) -> Endpoint:
     return Endpoint("POST", urlsplit(form.url).path or "/")
 
 
-def _unsent(reason: str) -> WriteRefused:
+def _unsent_refusal(reason: str) -> WriteRefused:
     return WriteRefused(UNSENT, WriteRefusalReason.DATA, reason)

@@ -55,7 +55,7 @@ class OAuthServer:
         """Scopes and expiry, by the token's SHA-256."""
         self.switches: dict[str, object] = dict.fromkeys(_SWITCHES, False)
 
-    def switch(self, name: str, value: object) -> None:
+    def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         require_position(_SWITCHES, name, value)
         with self._lock:

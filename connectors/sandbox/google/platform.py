@@ -196,7 +196,7 @@ class GoogleConversionStore:
         """
         line = self.find(event)
         self.put(
-            self._adjusted(line, event)
+            self._update_counted_conversion(line, event)
             if line
             else CountedGoogleConversion(event, event.value, event.currency, event.digest)
         )
@@ -204,9 +204,11 @@ class GoogleConversionStore:
     def find(self, event: AcceptedGoogleEvent) -> CountedGoogleConversion | None:
         """Return the conversion that this event repeats; None if it is new."""
         apis = (event.api, *_APIS) if self.across_apis else (event.api,)
-        return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
+        return self.find_conversion_by_key(event.customer, event.action, event.key or event.transaction_id, apis)
 
-    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> CountedGoogleConversion | None:
+    def find_conversion_by_key(
+        self, customer: str, action: str, key: str, apis: Iterable[str]
+    ) -> CountedGoogleConversion | None:
         """Return the conversion with this key from the first of these APIs that accepted one; None if none did."""
         known = (self._lines.get((customer, action, key, api)) for api in apis)
         return next((line for line in known if line), None)
@@ -215,7 +217,7 @@ class GoogleConversionStore:
         """Add or replace a conversion."""
         first = line.first
         self._lines[first.customer, first.action, first.key or first.transaction_id, first.api] = line
-        self._moments.add(_moment(first))
+        self._moments.add(_click_event_key(first))
 
     def is_final(self, line: CountedGoogleConversion) -> bool:
         """Return whether a conversion can no longer change."""
@@ -223,13 +225,13 @@ class GoogleConversionStore:
 
     def is_click_already_counted(self, event: AcceptedGoogleEvent) -> bool:
         """Return whether the same API already counted this click for this action at this event time."""
-        return bool(event.click) and _moment(event) in self._moments
+        return bool(event.click) and _click_event_key(event) in self._moments
 
-    def lines(self) -> list[dict[str, object]]:
+    def conversions_json(self) -> list[dict[str, object]]:
         """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 
-    def known_by(self) -> dict[str, tuple[str, ...]]:
+    def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of each conversion, by transaction id."""
         return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
 
@@ -243,7 +245,9 @@ class GoogleConversionStore:
         for line in from_json(list[CountedGoogleConversion], saved):
             self.put(line)
 
-    def _adjusted(self, line: CountedGoogleConversion, event: AcceptedGoogleEvent) -> CountedGoogleConversion:
+    def _update_counted_conversion(
+        self, line: CountedGoogleConversion, event: AcceptedGoogleEvent
+    ) -> CountedGoogleConversion:
         if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
             if self.is_final(line):
                 return replace(line, ignored=line.ignored + 1)
@@ -253,7 +257,7 @@ class GoogleConversionStore:
         return replace(line, replays=line.replays + 1, changed_replays=changed)
 
 
-def _moment(event: AcceptedGoogleEvent) -> tuple[str, ...]:
+def _click_event_key(event: AcceptedGoogleEvent) -> tuple[str, ...]:
     return event.customer, event.action, event.click, event.event_time, event.api
 
 
@@ -303,14 +307,14 @@ class SandboxGoogleApi(Platform):
         self.google = google or SandboxGoogleState()
         super().__init__(now, switches, self.google.lock)
 
-    def settled(self) -> datetime:
+    def process_due_work(self) -> datetime:
         """Process everything that is due and return the current time. The lock is held."""
         now = self._now()
         self.google.settle(now)
         return now
 
-    def book(self) -> list[dict[str, object]]:
+    def counted_conversions_json(self) -> list[dict[str, object]]:
         """Return every conversion that either API has counted, in order of first acceptance, as JSON."""
         with self.lock:
-            self.settled()
-            return self.google.book.lines()
+            self.process_due_work()
+            return self.google.book.conversions_json()

@@ -68,21 +68,21 @@ class MetaEventStore:
         key = (event.dataset, event.event_name, event.event_id)
         line = self._lines.get(key) or CountedMetaEvent(event, event.digest, event.digest, event.at)
         line = replace(line, digest=event.digest)
-        if self._is_twin(event, deduplicate=deduplicate):
+        if self._is_duplicate_event(event, deduplicate=deduplicate):
             line = replace(line, replays=line.replays + 1)
         else:
             line = replace(line, counted=event, accepted=line.accepted + 1)
         self._lines[key] = line
 
-    def lines(self) -> list[dict[str, object]]:
+    def counted_events_json(self) -> list[dict[str, object]]:
         """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 
-    def known_by(self) -> dict[str, tuple[str, ...]]:
+    def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of each event, by event id."""
         return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
 
-    def of(self, dataset: str) -> list[CountedMetaEvent]:
+    def events_of_dataset(self, dataset: str) -> list[CountedMetaEvent]:
         """Return one dataset's lines."""
         return [line for line in self._lines.values() if line.counted.dataset == dataset]
 
@@ -97,7 +97,7 @@ class MetaEventStore:
         self._lines = {(each.counted.dataset, each.counted.event_name, each.counted.event_id): each for each in lines}
         self._received = {tuple(key): at for *key, at in saved["received"]}
 
-    def _is_twin(self, event: AcceptedMetaEvent, *, deduplicate: bool) -> bool:
+    def _is_duplicate_event(self, event: AcceptedMetaEvent, *, deduplicate: bool) -> bool:
         """Return whether the event duplicates one received inside the window; if not, it opens a new window."""
         store = event.action_source == STORE
         name, window = (event.order_id, STORE_WINDOW) if store else (event.event_id, WINDOW)
@@ -114,7 +114,7 @@ class MetaEventStore:
 
 def as_accepted_event(event: MetaEvent, dataset: str, now: datetime) -> AcceptedMetaEvent:
     """Return a valid event as the book counts it."""
-    fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
+    fields, user, custom = event.fields, event.nested_object("user_data"), event.nested_object("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
     occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
     source = str(fields["action_source"])

@@ -47,11 +47,11 @@ _ANY = _Type("anything", lambda _: True)
 """A key with a rule of its own."""
 
 
-def _typed(types: Mapping[_Type, str]) -> dict[str, _Type]:
+def _types_by_field(types: Mapping[_Type, str]) -> dict[str, _Type]:
     return {name: kind for kind, names in types.items() for name in names.split()}
 
 
-_EVENT = _typed(
+_EVENT = _types_by_field(
     {
         _TEXT: "event_name event_id event_source_url action_source advanced_measurement_table messaging_channel"
         " referrer_url",
@@ -61,7 +61,7 @@ _EVENT = _typed(
         _OBJECT: "user_data custom_data app_data original_event_data attribution_data customer_segmentation",
     }
 )
-_USER = _typed(
+_USER = _types_by_field(
     {
         _TEXTS: f"{' '.join(sorted(HASHED))} external_id",
         _TEXT: "client_ip_address client_user_agent fbp subscription_id madid anon_id ctwa_clid page_id",
@@ -69,7 +69,7 @@ _USER = _typed(
         _ANY: "lead_id fbc",
     }
 )
-_CUSTOM = _typed(
+_CUSTOM = _types_by_field(
     {
         _NUMBER: "value net_revenue predicted_ltv num_items",
         _TEXT: "currency order_id status content_name content_category content_type search_string item_number"
@@ -77,39 +77,43 @@ _CUSTOM = _typed(
         _LIST: "content_ids contents",
     }
 )
-_CONTENT = _typed({_TEXT: "id title description brand category delivery_category", _NUMBER: "quantity item_price"})
+_CONTENT = _types_by_field(
+    {_TEXT: "id title description brand category delivery_category", _NUMBER: "quantity item_price"}
+)
 
 
 def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
     """Yield a refusal for every unknown key and every value of the wrong type."""
-    yield from _complaints(event.fields, _EVENT, row, "")
-    yield from _complaints(event.part("user_data"), _USER, row, "['user_data']")
-    custom = event.part("custom_data")
+    yield from _field_type_refusals(event.fields, _EVENT, row, "")
+    yield from _field_type_refusals(event.nested_object("user_data"), _USER, row, "['user_data']")
+    custom = event.nested_object("custom_data")
     own = dict.fromkeys(custom.keys() - _CUSTOM.keys(), _SCALAR)
-    yield from _complaints(custom, _CUSTOM | own, row, "['custom_data']")
+    yield from _field_type_refusals(custom, _CUSTOM | own, row, "['custom_data']")
     for index, content in enumerate(contents(event)):
         place = f"['custom_data']['contents'][{index}]"
         if isinstance(content, dict):
-            yield from _complaints(content, _CONTENT, row, place)
+            yield from _field_type_refusals(content, _CONTENT, row, place)
         else:
-            yield _must_be(_OBJECT, row, place)
+            yield _wrong_type_refusal(_OBJECT, row, place)
 
 
 def contents(event: MetaEvent) -> list[object]:
     """Return the items of `contents`; none if it isn't a list."""
-    items = event.part("custom_data").get("contents")
+    items = event.nested_object("custom_data").get("contents")
     return items if isinstance(items, list) else []
 
 
-def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[MetaRefusal]:
+def _field_type_refusals(
+    found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str
+) -> Iterator[MetaRefusal]:
     for name, value in found.items():
         if name not in known:
             yield MetaRefusal(rules.SHAPE, place, row, f'Unexpected key "{name}" on param "{{path}}".')
         elif not known[name].fits(value):
-            yield _must_be(known[name], row, f"{place}['{name}']")
+            yield _wrong_type_refusal(known[name], row, f"{place}['{name}']")
 
 
-def _must_be(kind: _Type, row: int, field: str) -> MetaRefusal:
+def _wrong_type_refusal(kind: _Type, row: int, field: str) -> MetaRefusal:
     return MetaRefusal(rules.SHAPE, field, row, f"The parameter {{path}} must be {kind.words}.")
 
 
@@ -150,13 +154,13 @@ class MetaEventCheckContext:
 def violations(event: MetaEvent, row: int, arrival: MetaEventCheckContext) -> Iterator[MetaRefusal]:
     """Yield an event's refusals, shape first; the later ones may be consequences of the first."""
     yield from shape_refusals(event, row)
-    for rule, field in _broken(event, arrival):
+    for rule, field in _broken_event_rules(event, arrival):
         yield MetaRefusal(rule, field, row)
 
 
 def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
     """Return the ids of an event's click or lead: fbc, the click id in it, lead_id."""
-    user = event.part("user_data")
+    user = event.nested_object("user_data")
     fbc, lead_id = user.get("fbc"), user.get("lead_id")
     names: tuple[str, ...] = ()
     if isinstance(fbc, str):
@@ -165,8 +169,8 @@ def click_and_lead_ids(event: MetaEvent) -> tuple[str, ...]:
     return names if lead_id is None else (*names, str(lead_id))
 
 
-def _broken(event: MetaEvent, arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
-    fields, user = event.fields, event.part("user_data")
+def _broken_event_rules(event: MetaEvent, arrival: MetaEventCheckContext) -> Iterator[tuple[MetaRule, str]]:
+    fields, user = event.fields, event.nested_object("user_data")
     is_foreign = arrival.ascii_names and not str(fields.get("event_name")).isascii()
     yield from broken_rules(
         *((fields.get(name) in (None, ""), rules.REQUIRED, f"['{name}']") for name in _REQUIRED),
@@ -223,7 +227,7 @@ def _user_violations(user: Mapping[str, object], arrival: MetaEventCheckContext)
 
 
 def _money_violations(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
-    custom = event.part("custom_data")
+    custom = event.nested_object("custom_data")
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")
     has_currency, is_known = currency is not None, str(currency).upper() in _CURRENCIES

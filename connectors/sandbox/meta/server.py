@@ -22,7 +22,7 @@ from connectors.sandbox.meta.wire import (
     MetaEvent,
     MetaRefusal,
     parse_events,
-    read,
+    parse_graph_call,
     refusal_response,
     throttled_response,
     with_deprecation_header,
@@ -79,20 +79,20 @@ class MetaPlatform(Platform):
         with self.lock:
             self.counts["requests"] += 1
             try:
-                answer = self._answer(read(request))
+                answer = self._answer(parse_graph_call(request))
             except MetaRefusal as refusal:
                 answer = self._refuse(refusal)
             return with_deprecation_header(answer) if self.switches["meta_version_ends"] else answer
 
-    def book(self) -> list[dict[str, object]]:
+    def counted_conversions_json(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
         with self.lock:
-            return self._book.lines()
+            return self._book.counted_events_json()
 
-    def known_by(self) -> dict[str, tuple[str, ...]]:
+    def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every event in the book, by event id."""
         with self.lock:
-            return self._book.known_by()
+            return self._book.identifiers_by_conversion_id()
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON."""
@@ -120,15 +120,15 @@ class MetaPlatform(Platform):
                 raise MetaRefusal(rules.KNOWN_PATH)
 
     def _read(self, call: GraphCall, dataset: str, answer: _Answer) -> WireResponse:
-        _require_own(call, dataset)
+        _require_token_dataset(call, dataset)
         if not self.switches["meta_readable"]:
             raise MetaRefusal(rules.READABLE)
-        body = answer(call, self._book.of(dataset))
+        body = answer(call, self._book.events_of_dataset(dataset))
         self.counts["reads"] += 1
         return json_response(200, body)
 
     def _upload(self, call: GraphCall, dataset: str) -> WireResponse:
-        _require_own(call, dataset)
+        _require_token_dataset(call, dataset)
         if minutes := int(str(self.switches["meta_throttle_minutes"])):
             return self._throttle(minutes)
         for name, value in call.parameters.items():
@@ -184,14 +184,14 @@ class MetaPlatform(Platform):
     def _note_refusal(self, refusal: MetaRefusal) -> None:
         self.counts["refused"] += 1
         code, subcode = refusal.rule.code, refusal.rule.subcode
-        self.note(self._now(), code=code, subcode=subcode, field=refusal.path)
+        self.record_refusal(self._now(), code=code, subcode=subcode, field=refusal.path)
 
     def _trace(self) -> str:
         """Return a trace id, the same in every run."""
         return f"Asandbox{self.counts['requests']:015d}"
 
 
-def _require_own(call: GraphCall, dataset: str) -> None:
+def _require_token_dataset(call: GraphCall, dataset: str) -> None:
     if dataset != call.dataset:
         raise MetaRefusal(rules.OWN_DATASET)
 
@@ -208,7 +208,7 @@ def _dataset_fields(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
     """
-    _only(call.parameters, "fields")
+    _reject_unknown_parameters(call.parameters, "fields")
     last = max((line.counted.at for line in lines), default=None)
     known: dict[str, object] = {
         "id": call.dataset,
@@ -233,7 +233,9 @@ def _stats(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[str, obje
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/
     """
     parameters = call.parameters
-    _only(parameters, "aggregation", "event", "start_time", "end_time", "summary")  # Meta's library sends `summary`
+    _reject_unknown_parameters(
+        parameters, "aggregation", "event", "start_time", "end_time", "summary"
+    )  # Meta's library sends `summary`
     aggregation = parameters.get("aggregation")
     if aggregation not in _AGGREGATIONS:
         raise MetaRefusal(rules.AGGREGATION, "aggregation")
@@ -274,7 +276,7 @@ def _token_fields(call: GraphCall, _: object) -> dict[str, object]:
 
     https://developers.facebook.com/docs/graph-api/reference/debug_token
     """
-    _only(call.parameters, "input_token")
+    _reject_unknown_parameters(call.parameters, "input_token")
     token = call.parameters.get("input_token")
     owned = next((dataset for dataset, known in TOKENS.items() if known == token), None)
     if owned is None:
@@ -293,7 +295,7 @@ def _token_fields(call: GraphCall, _: object) -> dict[str, object]:
     return {"data": fields}
 
 
-def _only(parameters: Mapping[str, object], *known: str) -> None:
+def _reject_unknown_parameters(parameters: Mapping[str, object], *known: str) -> None:
     if unknown := parameters.keys() - set(known):
         raise MetaRefusal(rules.KNOWN_PARAMETERS, min(unknown))
 

@@ -66,7 +66,7 @@ def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, inde
     rule = refusal.rule
     details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}
     if rule.title:
-        details |= {"is_transient": False, **_for_people(refusal, language=language, indexed=indexed)}
+        details |= {"is_transient": False, **_user_facing_message(refusal, language=language, indexed=indexed)}
     return _error(rule, _message(refusal), trace, details)
 
 
@@ -109,7 +109,7 @@ def _message(refusal: MetaRefusal) -> str:
     return _VENDOR_WORDS.get(rule, f"(#{rule.code}) {rule.rule}{where}")
 
 
-def _for_people(refusal: MetaRefusal, *, language: object, indexed: object) -> dict[str, str]:
+def _user_facing_message(refusal: MetaRefusal, *, language: object, indexed: object) -> dict[str, str]:
     rule, english = refusal.rule, language == "en"
     if rule.subcode == rules.SHAPE.subcode:
         template = refusal.complaint if english and refusal.complaint else "{path}"
@@ -144,19 +144,19 @@ class MetaEvent:
     fields: Mapping[str, object] = field(repr=False)
     digest: str
 
-    def part(self, name: str) -> Mapping[str, object]:
+    def nested_object(self, name: str) -> Mapping[str, object]:
         """Return the object with this name; empty if there is none."""
         found = self.fields.get(name)
         return found if isinstance(found, dict) else {}
 
 
-def read(request: WireRequest) -> GraphCall:
+def parse_graph_call(request: WireRequest) -> GraphCall:
     """Parse a request; raise `MetaRefusal` if it can't reach an endpoint: version, token, parameters or proof."""
     version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # Meta's library ends node URLs in "/"
     number = re.fullmatch(r"v([0-9]+)\.0", version)
     if version not in _VERSIONS:
         raise MetaRefusal(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
-    query, body = _single(request.query), _body(request)
+    query, body = _reject_repeated_values(request.query), _body(request)
     token = _token(request, query, body)
     dataset = _DATASETS.get(token)
     if dataset is None:
@@ -198,7 +198,7 @@ def _body(request: WireRequest) -> dict[str, object]:
     if kind == "application/x-www-form-urlencoded":
         try:
             text = request.body.decode()
-            return _single(parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict"))
+            return _reject_repeated_values(parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict"))
         except ValueError:
             raise MetaRefusal(rules.BODY) from None
     body = _json(request.body, rules.BODY) if kind == "application/json" else None
@@ -207,7 +207,7 @@ def _body(request: WireRequest) -> dict[str, object]:
     return body
 
 
-def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
+def _reject_repeated_values(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
     single: dict[str, object] = {}
     for name, (value, *others) in values.items():
         if others:

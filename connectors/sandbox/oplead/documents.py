@@ -42,12 +42,12 @@ def document(parts: list[Part], largest_mb: int) -> Fields:
     if not content:
         raise RefusedError(422, "the document is empty")
     extension = name.rpartition(".")[2].lower()
-    if not _is(extension, content):
+    if not _matches_extension(extension, content):
         raise RefusedError(415, "a document is a pdf, xls(x), ppt(x), doc(x), jpg, gif, png or zip, as its name says")
     return {"name": name, "type": extension, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _is(extension: str, content: bytes) -> bool:
+def _matches_extension(extension: str, content: bytes) -> bool:
     """Return whether the content is what the extension says."""
     if not content.startswith(_SIGNATURES.get(extension, ())):
         return False

@@ -45,13 +45,13 @@ class SandboxFormImport:
         if request.method != "POST":
             return refusal(405, "forms are sent with POST", {"Allow": "POST"})
         try:
-            fields = self._accepted(parse_flat_form(request))
+            fields = self._validate_lead_form(parse_flat_form(request))
         except RefusedError as refused:
             return refusal(refused.status, str(refused))
         lead = self._platform.create(fields, CREATOR)
         return json_response(201, {"id": wire_id(str(lead["id"]), self._platform.shape.ids)})
 
-    def _accepted(self, form: dict[str, str]) -> Fields:
+    def _validate_lead_form(self, form: dict[str, str]) -> Fields:
         """Return the parts of the lead that a form describes."""
         if form.get("token") != FORM_TOKEN:
             raise RefusedError(401, "unknown token")

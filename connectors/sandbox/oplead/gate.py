@@ -77,7 +77,7 @@ class RateLimit:
         self._lock = Lock()
         self._answered: deque[datetime] = deque()
 
-    def wait(self, now: datetime) -> int:
+    def reserve_request_slot(self, now: datetime) -> int:
         """Take a slot and return 0, or return the seconds until one is free, rounded up."""
         with self._lock:
             while self._answered and self._answered[0] <= now - RATE_WINDOW:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import only, require_valid_webhook_address
+from connectors.sandbox.oplead.bodies import reject_unknown_fields, require_valid_webhook_address
 from connectors.sandbox.oplead.gate import RefusedError
-from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, instant, paris_wall_time, wire_name
+from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, paris_wall_time, parse_lead_time, wire_name
 from connectors.sandbox.oplead.options import OpenQuestionPositions
 from connectors.sandbox.oplead.settings import CUSTOM_FIELDS
 from connectors.sandbox.oplead.shape import ApiShape
@@ -25,11 +25,11 @@ def lead_fields_from_body(body: Fields, shape: ApiShape, options: OpenQuestionPo
     if shape.lead_data != "object" and container in body:
         body = {**body, container: _from_pairs(body[container], PAIRS[shape.lead_data])}
     parts: dict[str, object] = {}
-    for path, value in _read(body, _places(shape), options):
+    for path, value in _values_with_paths(body, _writable_field_paths(shape), options):
         target = parts
         for folder in path[:-1]:
             target = target.setdefault(folder, {})  # type: ignore[assignment]  # folders are dicts by construction
-        target[path[-1]] = _checked(path, value)
+        target[path[-1]] = _validate_field_value(path, value)
     return parts
 
 
@@ -43,22 +43,22 @@ def require_email_or_phone(lead: Fields) -> None:
 
 def only_writable(lead: object, shape: ApiShape) -> object:
     """Return the parts of a lead on the wire that may be written."""
-    return _within(lead, _places(shape))
+    return _keep_known_fields(lead, _writable_field_paths(shape))
 
 
-def _within(value: object, places: object) -> object:
+def _keep_known_fields(value: object, places: object) -> object:
     if not isinstance(places, Mapping) or not isinstance(value, Mapping):
         return value
-    return {name: _within(one, places[name]) for name, one in value.items() if name in places}
+    return {name: _keep_known_fields(one, places[name]) for name, one in value.items() if name in places}
 
 
-def _places(shape: ApiShape) -> Places:
-    def named(names: Iterable[str], *folder: str) -> dict[str, object]:
+def _writable_field_paths(shape: ApiShape) -> Places:
+    def paths_by_wire_name(names: Iterable[str], *folder: str) -> dict[str, object]:
         return {wire_name(name, shape): (*folder, name) for name in names}
 
     click_id = "externalID" if shape.external_id == "tracking" else shape.external_id
-    contact, address = named(CONTACT, "contact"), named(ADDRESS, "address")
-    utm, data = named(UTM, "leadData"), named(CUSTOM_FIELDS, "leadData")
+    contact, address = paths_by_wire_name(CONTACT, "contact"), paths_by_wire_name(ADDRESS, "address")
+    utm, data = paths_by_wire_name(UTM, "leadData"), paths_by_wire_name(CUSTOM_FIELDS, "leadData")
     tracking = {click_id: ("leadData", "externalID"), **utm}
     people: Mapping[str, dict[str, object]] = {
         "nested": {"contact": contact, "address": address},
@@ -67,12 +67,12 @@ def _places(shape: ApiShape) -> Places:
     }
     objects: dict[str, object] = {
         "leadData": data if shape.external_id == "tracking" else data | tracking,
-        "provider": named(("name", "url"), "provider"),
-        "appointment": named(("date",), "appointment"),
+        "provider": paths_by_wire_name(("name", "url"), "provider"),
+        "appointment": paths_by_wire_name(("date",), "appointment"),
         **({"tracking": tracking} if shape.external_id == "tracking" else {}),
         **people[shape.contact],
     }
-    top = named(("channel", "agency", "amount"))
+    top = paths_by_wire_name(("channel", "agency", "amount"))
     return utm | top | {wire_name(name, shape): _renamed_places(each, shape) for name, each in objects.items()}
 
 
@@ -86,14 +86,16 @@ def _renamed_places(places: object, shape: ApiShape) -> object:
     }
 
 
-def _read(body: Fields, places: Places, options: OpenQuestionPositions) -> Iterable[tuple[tuple[str, ...], object]]:
+def _values_with_paths(
+    body: Fields, places: Places, options: OpenQuestionPositions
+) -> Iterable[tuple[tuple[str, ...], object]]:
     """Yield each value of a body with its path in an untranslated lead."""
-    for name, value in only(body, places, options).items():
+    for name, value in reject_unknown_fields(body, places, options).items():
         place = places[name]
         if isinstance(place, tuple):
             yield place, value
         elif isinstance(place, Mapping) and isinstance(value, Mapping):
-            yield from _read(value, place, options)
+            yield from _values_with_paths(value, place, options)
         elif value is None and isinstance(place, Mapping):
             yield from ((path, None) for path in place.values() if isinstance(path, tuple))
         else:
@@ -109,7 +111,7 @@ def _from_pairs(value: object, name: str) -> object:
     return pairs
 
 
-def _checked(path: tuple[str, ...], value: object) -> object:
+def _validate_field_value(path: tuple[str, ...], value: object) -> object:
     """Return a value that its place may hold."""
     if value is None:
         return None
@@ -122,7 +124,7 @@ def _checked(path: tuple[str, ...], value: object) -> object:
     if path == ("provider", "url"):
         require_valid_webhook_address(value)
     if path == ("appointment", "date"):
-        moment = instant(value)
+        moment = parse_lead_time(value)
         if moment is None:
             raise RefusedError(422, "an appointment's date is a time in ISO 8601")
         return paris_wall_time(moment)

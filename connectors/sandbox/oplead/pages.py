@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from connectors.sandbox.oplead.gate import RefusedError
-from connectors.sandbox.oplead.leads.rendering import ZONE, instant, wire_id
+from connectors.sandbox.oplead.leads.rendering import ZONE, parse_lead_time, wire_id
 from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 
 LONGEST_PAGE = 100
@@ -39,8 +39,8 @@ def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: ApiSha
     if shape.pagination == "none":
         return Page(list(wanted.values()), len(wanted))
     if shape.pagination in NUMBERED:
-        return _numbered(list(wanted.values()), query, shape)
-    return _following(order, wanted, query, shape)
+        return _page_by_number(list(wanted.values()), query, shape)
+    return _page_after_cursor(order, wanted, query, shape)
 
 
 def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: ApiShape) -> dict[str, str]:
@@ -115,18 +115,18 @@ def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: ApiS
         raise RefusedError(400, f"{name} and {UNTIL} are given together")
     if name not in query:
         return leads
-    since = _SINCE.get(name, instant)(query[name])
-    until = instant(query[UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
+    since = _SINCE.get(name, parse_lead_time)(query[name])
+    until = parse_lead_time(query[UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
     if since is None or until is None:
         raise RefusedError(400, f"{name if since is None else UNTIL} does not read as it must")
     dates = ("createdAt",) if shape.filters == "created_since" else ("updatedAt", "createdAt")
-    moments = {lead_id: _moment(lead, dates) for lead_id, lead in leads.items()}
+    moments = {lead_id: _first_available_date(lead, dates) for lead_id, lead in leads.items()}
     return {lead_id: leads[lead_id] for lead_id, at in moments.items() if at is None or since <= at <= until}
 
 
-def _moment(lead: object, dates: Iterable[str]) -> datetime | None:
+def _first_available_date(lead: object, dates: Iterable[str]) -> datetime | None:
     """Return the first of these dates that the lead has."""
-    return instant(next(filter(None, map(lead.get, dates)), None)) if isinstance(lead, Mapping) else None
+    return parse_lead_time(next(filter(None, map(lead.get, dates)), None)) if isinstance(lead, Mapping) else None
 
 
 def _day(text: str) -> datetime | None:
@@ -144,16 +144,20 @@ _SINCE: Final[Mapping[str, Callable[[str], datetime | None]]] = {"updatedAfter":
 """The parsers of the filters that don't take an ISO 8601 time."""
 
 
-def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: ApiShape) -> Page:
+def _page_by_number(wanted: Sequence[object], query: Mapping[str, str], shape: ApiShape) -> Page:
     """Return a page by number or offset; its content shifts when an earlier lead appears or disappears."""
-    size = _whole(query, shape.size_parameter, 1, shape.page_size) if shape.size_is == "honoured" else shape.page_size
+    size = (
+        _parse_integer_parameter(query, shape.size_parameter, 1, shape.page_size)
+        if shape.size_is == "honoured"
+        else shape.page_size
+    )
     if size > LONGEST_PAGE:
         raise RefusedError(400, f"{shape.size_parameter} is at most {LONGEST_PAGE}")
     if shape.pagination == "offset":
-        first = _whole(query, shape.offset_parameter, 0, 0)
+        first = _parse_integer_parameter(query, shape.offset_parameter, 0, 0)
     else:
         least = 0 if shape.pagination == "page_from_0" else 1
-        first = (_whole(query, shape.page_parameter, least, least) - least) * size
+        first = (_parse_integer_parameter(query, shape.page_parameter, least, least) - least) * size
     if first and first >= len(wanted):
         if shape.past_end == "not_found":
             raise RefusedError(404, "there are no more leads")
@@ -162,14 +166,16 @@ def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: ApiShap
     return Page(wanted[first : first + size], len(wanted))
 
 
-def _whole(query: Mapping[str, str], name: str, least: int, default: int) -> int:
+def _parse_integer_parameter(query: Mapping[str, str], name: str, least: int, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
         raise RefusedError(400, f"{name} is a whole number from {least}")
     return int(text)
 
 
-def _following(order: Sequence[str], wanted: Mapping[str, object], query: Mapping[str, str], shape: ApiShape) -> Page:
+def _page_after_cursor(
+    order: Sequence[str], wanted: Mapping[str, object], query: Mapping[str, str], shape: ApiShape
+) -> Page:
     """Return the leads after the one in the query, even if that one has since been deleted."""
     by_id = shape.pagination == "after_id"
     parameter = "after_id" if by_id else "cursor"

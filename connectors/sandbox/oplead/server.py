@@ -83,13 +83,13 @@ class OpleadPlatform:
         """The position of each switch."""
         return {**asdict(self.shape), **self.options.positions}
 
-    def switch(self, name: str, value: object) -> None:
+    def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         if name in self.options.positions:
             with self._lock:  # what has happened by now happened under the old position
                 self._collect()
                 self.options = self.options.with_option_changed(name, value)
-                self.subscriptions.take_as_known(self._recorded)
+                self.subscriptions.mark_leads_as_known(self._all_stored_leads)
         else:
             self.shape = shape_of({**asdict(self.shape), name: value})
 
@@ -106,13 +106,15 @@ class OpleadPlatform:
     def create(self, fields: Fields, creator: str) -> Fields:
         """Add a new lead, and return it."""
         with self._lock:
-            self._listen()
+            self._start_watching_leads()
             return self.book.create(fields, creator)
 
     def leads(self) -> dict[str, object]:
         """Return every current lead by id, untranslated and in list order; None for a deleted one."""
         now = self._now()
-        return {lead_id: apply_accidents(self.accidents, lead, now) for lead_id, lead in self._recorded().items()}
+        return {
+            lead_id: apply_accidents(self.accidents, lead, now) for lead_id, lead in self._all_stored_leads().items()
+        }
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one API request."""
@@ -120,7 +122,7 @@ class OpleadPlatform:
         caller = caller_of(request, shape)
         if caller is None and not request.path.startswith(DOCUMENTATION):
             return refusal(401, "unknown key", {"WWW-Authenticate": "Bearer"} if shape.auth == "bearer" else {})
-        if wait := self._rate.wait(self._now()):
+        if wait := self._rate.reserve_request_slot(self._now()):
             later = {"Retry-After": str(wait)} if options.retry_after else {}
             return refusal(429, "more than 100 requests in a minute", later)
         if caller is None or request.path.startswith(DOCUMENTATION):
@@ -159,7 +161,9 @@ class OpleadPlatform:
                 "accidents": [accident_json(accident) for accident in self.accidents],
                 "created": self.book.created(),
                 "documents": self.book.documents(),
-                "subscriptions": [{**each.shown, "by": each.owner} for each in self.subscriptions.all.values()],
+                "subscriptions": [
+                    {**each.subscription_json, "by": each.owner} for each in self.subscriptions.all.values()
+                ],
                 "webhooks": {**self.told, "waiting": len(self.subscriptions.waiting)},
             }
 
@@ -177,7 +181,7 @@ class OpleadPlatform:
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         for name, value in state["switches"].items():
-            self.switch(name, value)
+            self.set_switch(name, value)
         self.book.load(state)
         self._rate.load(state["taken"])
         self.accidents = from_json(list[LeadAccident], state.get("accidents", []))
@@ -196,7 +200,7 @@ class OpleadPlatform:
         route = routes.get(request.method)
         if route is None:
             raise RefusedError(405, "this page has other methods", {"Allow": ", ".join(routes)})
-        if not self._may(caller, route, options):
+        if not self._is_route_allowed(caller, route, options):
             raise RefusedError(403, "this key may not do that")
         query = {name: values for name, values in request.query.items() if name != KEY_PARAMETERS.get(shape.auth)}
         known = frozenset[str]()
@@ -227,7 +231,7 @@ class OpleadPlatform:
                 return {"GET": self._settings}, name
         raise RefusedError(404, "no such page")
 
-    def _may(self, caller: Caller, route: Route, options: OpenQuestionPositions) -> bool:
+    def _is_route_allowed(self, caller: Caller, route: Route, options: OpenQuestionPositions) -> bool:
         """Return whether a caller may use a route; whether suppliers read their own leads is a switch."""
         sending = (self._create, self._subscribed, self._subscribe, self._unsubscribe, self._settings)
         reading = (self._list, self._detail) if options.supplier_reads == "own" else ()
@@ -235,7 +239,11 @@ class OpleadPlatform:
 
     def _list(self, asked: AdmittedRequest) -> WireResponse:
         shape = asked.shape
-        visible = {lead_id: lead for lead_id, lead in self.leads().items() if self._shows(lead_id, lead, asked.caller)}
+        visible = {
+            lead_id: lead
+            for lead_id, lead in self.leads().items()
+            if self._is_lead_visible(lead_id, lead, asked.caller)
+        }
         page = page_of(visible, asked.query, shape)
         return _page(asked, replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads]))
 
@@ -249,32 +257,34 @@ class OpleadPlatform:
 
     def _update(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
-            lead_id, _ = self._editable(asked)
-            self._listen()
+            lead_id, _ = self._find_editable_lead(asked)
+            self._start_watching_leads()
             writes.update(self.book, lead_id, asked.request, asked.shape, asked.options)
         return self._detail(asked)
 
     def _set_status(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
-            lead_id, lead = self._editable(asked)
+            lead_id, lead = self._find_editable_lead(asked)
             writes.set_status(self.book, lead_id, lead, asked.request, asked.options)
         return self._detail(asked)
 
     def _attach(self, asked: AdmittedRequest) -> WireResponse:
-        lead_id, _ = self._editable(asked)
+        lead_id, _ = self._find_editable_lead(asked)
         return json_response(201, writes.attach(self.book, lead_id, asked.request, asked.options))
 
     def _subscribed(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
-            listed = {each.id: each.shown for each in self.subscriptions.of(asked.caller)}
+            listed = {
+                each.id: each.subscription_json for each in self.subscriptions.subscriptions_of_caller(asked.caller)
+            }
         return _page(asked, page_of(listed, asked.query, asked.shape))
 
     def _subscribe(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
-            self._listen()
+            self._start_watching_leads()
             self._collect()
             added = writes.subscribe(self.subscriptions, asked.request, asked.caller, asked.options)
-        return json_response(201, added.shown)
+        return json_response(201, added.subscription_json)
 
     def _unsubscribe(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
@@ -288,7 +298,7 @@ class OpleadPlatform:
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
-    def _editable(self, asked: AdmittedRequest) -> tuple[str, Fields]:
+    def _find_editable_lead(self, asked: AdmittedRequest) -> tuple[str, Fields]:
         """Return the id on record and the lead that a path names, if it can be changed."""
         lead_id, lead = self._lead(asked)
         if not isinstance(lead, Mapping):
@@ -301,25 +311,25 @@ class OpleadPlatform:
         leads = {asked.subject: apply_accidents(self.accidents, created, self._now())} if created else self.leads()
         lead_id = _recorded_id(asked.subject, leads, asked.shape)
         lead = leads.get(lead_id) if lead_id else None
-        if lead_id is None or not self._shows(lead_id, lead, asked.caller):
+        if lead_id is None or not self._is_lead_visible(lead_id, lead, asked.caller):
             raise RefusedError(404, "no such lead")
         if lead is None:
             raise RefusedError(410, "this lead was deleted")
         return lead_id, lead
 
-    def _shows(self, lead_id: str, lead: object, caller: Caller) -> bool:
+    def _is_lead_visible(self, lead_id: str, lead: object, caller: Caller) -> bool:
         return caller is Caller.ADMIN or caller.sees(lead, self.book.creator(lead_id))
 
-    def _recorded(self) -> dict[str, object]:
+    def _all_stored_leads(self) -> dict[str, object]:
         return self.book.leads(with_appointments=self.options.appointments)
 
-    def _listen(self) -> None:
+    def _start_watching_leads(self) -> None:
         """Begin to watch the leads, if nobody did."""
-        self.subscriptions.watch(self._recorded)
+        self.subscriptions.watch(self._all_stored_leads)
 
     def _collect(self) -> None:
         """Queue the webhooks of what has happened so far."""
-        self.subscriptions.collect(self._recorded, self.book.creator, self._now())
+        self.subscriptions.queue_new_events(self._all_stored_leads, self.book.creator, self._now())
 
 
 def _page(asked: AdmittedRequest, page: Page) -> WireResponse:

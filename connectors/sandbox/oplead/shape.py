@@ -75,7 +75,7 @@ class ShapeConflict:
     """Positions of the second axis; empty means every position but the default."""
 
     @property
-    def others(self) -> tuple[Position, ...]:
+    def excluded_positions(self) -> tuple[Position, ...]:
         """The excluded positions of the second axis."""
         return self.excluded or AXES[self.second][1:]
 
@@ -109,11 +109,11 @@ CONFLICTS: Final = (
 _EXCLUDED: Final = frozenset(
     frozenset({(conflict.first, position), (conflict.second, other)})
     for conflict in CONFLICTS
-    for position, other in product(conflict.positions, conflict.others)
+    for position, other in product(conflict.positions, conflict.excluded_positions)
 )
 
 
-def can_stand_together(axis: str, position: Position, other_axis: str, other: Position) -> bool:
+def are_positions_compatible(axis: str, position: Position, other_axis: str, other: Position) -> bool:
     """Return whether one shape can have both positions."""
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
 
@@ -135,7 +135,7 @@ def drawn_shape(seed: int) -> ApiShape:
         fitting = [
             position
             for position in AXES[axis]
-            if all(can_stand_together(axis, position, other, drawn[other]) for other in drawn)
+            if all(are_positions_compatible(axis, position, other, drawn[other]) for other in drawn)
         ]
         drawn[axis] = dice.pick(fitting)
     return shape_of(drawn)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connectors.sandbox.oplead.bodies import require_valid_webhook_address
 from connectors.sandbox.oplead.gate import Caller, RefusedError
-from connectors.sandbox.oplead.leads.rendering import Fields, instant, paris_wall_time
+from connectors.sandbox.oplead.leads.rendering import Fields, paris_wall_time, parse_lead_time
 
 CREATED: Final = "lead.created"
 STATUS_CHANGED: Final = "lead.status_changed"
@@ -25,7 +25,7 @@ class Subscription:
     owner: str
 
     @property
-    def shown(self) -> dict[str, object]:
+    def subscription_json(self) -> dict[str, object]:
         """Return what the API shows of it."""
         return {"id": self.id, "event": self.event, "url": self.url}
 
@@ -42,7 +42,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class KnownLeadState:
     """What was known of a lead when its events were last collected."""
 
     label: object
@@ -73,7 +73,7 @@ class Subscriptions:
         self.all: dict[str, Subscription] = {}
         self.waiting: dict[int, Delivery] = {}
         """By number, in order of queueing."""
-        self._seen: dict[str, Seen] | None = None
+        self._seen: dict[str, KnownLeadState] | None = None
         """By lead; None while nobody listens."""
         self._given = 0
         """How many numbers were given out, to subscriptions, events and deliveries."""
@@ -87,22 +87,24 @@ class Subscriptions:
         self.all[subscription.id] = subscription
         return subscription
 
-    def of(self, caller: Caller) -> list[Subscription]:
+    def subscriptions_of_caller(self, caller: Caller) -> list[Subscription]:
         """Return the caller's own subscriptions, all of them for the admin."""
         return [each for each in self.all.values() if caller in (Caller.ADMIN, each.owner)]
 
     def watch(self, leads: Callable[[], Mapping[str, object]]) -> None:
         """Take these leads as known from now on, if nobody listened before."""
         if self._seen is None:
-            self._seen = {lead_id: seen(lead) for lead_id, lead in leads().items() if isinstance(lead, Mapping)}
+            self._seen = {
+                lead_id: known_lead_state(lead) for lead_id, lead in leads().items() if isinstance(lead, Mapping)
+            }
 
-    def take_as_known(self, leads: Callable[[], Mapping[str, object]]) -> None:
+    def mark_leads_as_known(self, leads: Callable[[], Mapping[str, object]]) -> None:
         """Take the leads as they are, whatever has changed, if anybody listens."""
         if self._seen is not None:
             self._seen = None
             self.watch(leads)
 
-    def collect(
+    def queue_new_events(
         self, leads: Callable[[], Mapping[str, object]], creator: Callable[[str], str | None], now: datetime
     ) -> None:
         """Queue what has happened to these leads since the last time, in order."""
@@ -112,7 +114,7 @@ class Subscriptions:
         for lead_id, lead in leads().items():
             if isinstance(lead, Mapping):
                 happened += events_since(lead_id, lead, self._seen.get(lead_id), now)
-                self._seen[lead_id] = seen(lead)
+                self._seen[lead_id] = known_lead_state(lead)
         for event in sorted(happened, key=lambda event: event.at):
             self._queue(event, creator(event.lead_id))
 
@@ -130,7 +132,7 @@ class Subscriptions:
         self.all = {each["id"]: Subscription(**each) for each in state["subscriptions"]}
         self.waiting = {int(number): Delivery(**each) for number, each in state["waiting"].items()}
         known = state["seen"]
-        self._seen = None if known is None else {lead_id: Seen(**each) for lead_id, each in known.items()}
+        self._seen = None if known is None else {lead_id: KnownLeadState(**each) for lead_id, each in known.items()}
         self._given = state["given"]
 
     def _queue(self, event: Event, creator: str | None) -> None:
@@ -153,23 +155,23 @@ class Subscriptions:
         return self._given
 
 
-def seen(lead: Fields) -> Seen:
+def known_lead_state(lead: Fields) -> KnownLeadState:
     """Return what there is to know of a lead now."""
-    return Seen(lead.get("status"), len(_history(lead)), _appointment(lead).get("date"))
+    return KnownLeadState(lead.get("status"), len(_history(lead)), _appointment(lead).get("date"))
 
 
-def events_since(lead_id: str, lead: Fields, known: Seen | None, now: datetime) -> Iterator[Event]:
+def events_since(lead_id: str, lead: Fields, known: KnownLeadState | None, now: datetime) -> Iterator[Event]:
     """Yield what has happened to a lead since it was known, each with the lead as it was then.
 
     What has no readable time of its own happened `now`.
     """
 
     def event(name: str, at: object, entries: int) -> Event:
-        moment = instant(at) or now
-        return Event(name, moment, lead_id, _as_it_was(lead, moment, history[:entries]))
+        moment = parse_lead_time(at) or now
+        return Event(name, moment, lead_id, _lead_at_time(lead, moment, history[:entries]))
 
     history, appointment = _history(lead), _appointment(lead)
-    before = known or Seen(None, 1)
+    before = known or KnownLeadState(None, 1)
     if known is None:
         yield event(CREATED, lead.get("createdAt"), 1)
     for number, entry in enumerate(history[before.entries :], start=before.entries):
@@ -177,17 +179,17 @@ def events_since(lead_id: str, lead: Fields, known: Seen | None, now: datetime) 
     if known and len(history) <= known.entries and lead.get("status") != known.label:
         yield event(STATUS_CHANGED, lead.get("statusDate"), len(history))
     if appointment.get("date") != before.appointment:
-        at = instant(appointment.get("updatedAt")) or now
-        reached = sum((instant(each.get("date")) or at) <= at for each in history)
+        at = parse_lead_time(appointment.get("updatedAt")) or now
+        reached = sum((parse_lead_time(each.get("date")) or at) <= at for each in history)
         yield event(APPOINTMENT_UPDATED, appointment.get("updatedAt"), reached)
 
 
-def _as_it_was(lead: Fields, moment: datetime, history: Sequence[Fields]) -> Fields:
+def _lead_at_time(lead: Fields, moment: datetime, history: Sequence[Fields]) -> Fields:
     """Return the lead after this much of its history, without an appointment made later."""
     was = {**lead, "updatedAt": paris_wall_time(moment)}
     if history:
         was |= {"status": history[-1].get("status"), "statusDate": history[-1].get("date"), "statusHistory": [*history]}
-    made = instant(_appointment(lead).get("updatedAt"))
+    made = parse_lead_time(_appointment(lead).get("updatedAt"))
     if made and made > moment:
         del was["appointment"]
     return was

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import json_object, only, parse_multipart
+from connectors.sandbox.oplead.bodies import json_object, parse_multipart, reject_unknown_fields
 from connectors.sandbox.oplead.documents import document
 from connectors.sandbox.oplead.gate import USER_AGENCY, Caller, RefusedError
 from connectors.sandbox.oplead.lead_parts import lead_fields_from_body, require_email_or_phone
@@ -42,7 +42,9 @@ def set_status(
     book: SandboxLeadStore, lead_id: str, lead: Fields, request: WireRequest, options: OpenQuestionPositions
 ) -> None:
     """Set a lead's status; one that it has already is not set again."""
-    label = requested_status_label(only(json_object(request), ("status",), options).get("status"), options)
+    label = requested_status_label(
+        reject_unknown_fields(json_object(request), ("status",), options).get("status"), options
+    )
     if lead.get("status") != label:
         book.edit(lead_id, status=label)
 
@@ -66,12 +68,12 @@ def subscribe(
     subscriptions: Subscriptions, request: WireRequest, caller: Caller, options: OpenQuestionPositions
 ) -> Subscription:
     """Add a subscription of the caller's."""
-    asked = only(json_object(request), ("event", "url"), options)
+    asked = reject_unknown_fields(json_object(request), ("event", "url"), options)
     return subscriptions.add(asked.get("event"), asked.get("url"), caller)
 
 
 def unsubscribe(subscriptions: Subscriptions, subscription_id: str, caller: Caller) -> None:
     """End a subscription of the caller's."""
-    if subscription_id not in [each.id for each in subscriptions.of(caller)]:
+    if subscription_id not in [each.id for each in subscriptions.subscriptions_of_caller(caller)]:
         raise RefusedError(404, "no such subscription")
     del subscriptions.all[subscription_id]

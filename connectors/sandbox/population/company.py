@@ -40,7 +40,7 @@ _NOTICE: Final = 2 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SimulatedLead:
     """One lead over its whole life: what the CRM shows, and the ground truth whatever it shows."""
 
     id: str
@@ -78,22 +78,24 @@ class _Arrival:
     kinds: Mapping[str, str]
 
 
-def generate_lives(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
+def simulate_leads(dice: Dice, leads: int, begin: datetime, days: int) -> list[SimulatedLead]:
     """Generate the leads of this many days, in order of creation."""
     totals = {channel: hourly_arrival_weights(channel, begin, 24 * days) for channel in CHANNELS}
     again = leads * REPEATED // 1000
     arrived = []
-    hands = {row: dice.deal(shares, leads - again) for row, shares in SHARES.items()}
+    hands = {row: dice.deal_by_shares(shares, leads - again) for row, shares in SHARES.items()}
     for visitor in range(leads - again):
         kinds = {row: hand[visitor] for row, hand in hands.items()}
         channel = _channel(dice, kinds["click"])
         arrived.append(_Arrival(visitor, draw_creation_time(dice, begin, totals[channel]), channel, kinds))
-    arrived += _come_again(dice, arrived, again, begin + days * _DAY)
-    firsts: dict[int, Life] = {}
+    arrived += _pick_returning_visitors(dice, arrived, again, begin + days * _DAY)
+    firsts: dict[int, SimulatedLead] = {}
     lives = []
     for number, arrival in enumerate(sorted(arrived, key=lambda arrival: arrival.created)):
         first = firsts.get(arrival.visitor)
-        lives.append(_live_again(dice, number, arrival, first) if first else _live(dice, number, arrival))
+        lives.append(
+            _simulate_second_lead(dice, number, arrival, first) if first else _simulate_lead(dice, number, arrival)
+        )
         firsts.setdefault(arrival.visitor, lives[-1])
     return lives
 
@@ -106,10 +108,10 @@ def _channel(dice: Dice, click: str) -> str:
         return dice.pick(("Téléphone", "Téléphone", "Salon", "Site web"))
     if click in ("supplier_uuid", "supplier_reference"):
         return dice.pick(("Salon", "Site web"))
-    return "Téléphone" if dice.below(20) == 0 else "Site web"
+    return "Téléphone" if dice.random_below(20) == 0 else "Site web"
 
 
-def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: datetime) -> list[_Arrival]:
+def _pick_returning_visitors(dice: Dice, arrived: Sequence[_Arrival], count: int, end: datetime) -> list[_Arrival]:
     """Pick visitors who clicked and whose record is kept, to return one to ten days later but before the end."""
     likely = [
         first
@@ -126,7 +128,7 @@ def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: dateti
     ]
 
 
-def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
+def _simulate_lead(dice: Dice, number: int, arrival: _Arrival) -> SimulatedLead:
     created, kinds = arrival.created, arrival.kinds
     person = invent_person(dice, number, kinds)
     trace = draw_click_trace(dice, kinds["click"], kinds["lag"], created)
@@ -145,7 +147,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
         deleted = office_time(dice, created, dice.between(3, 20))
         changes = [changes[0], *(change for change in changes[1:] if change.at + _NOTICE < deleted)]
         amount = amount if any(change.amount is not None for change in changes) else None
-    return Life(
+    return SimulatedLead(
         f"L-{10_000 + number}",
         arrival.channel,
         agency,
@@ -160,7 +162,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
     )
 
 
-def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
+def _simulate_second_lead(dice: Dice, number: int, arrival: _Arrival, first: SimulatedLead) -> SimulatedLead:
     """Create the same person's second lead: its own way through the funnel, but the same sale at the end."""
     changes = draw_status_changes(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.changes if change.amount is not None]
@@ -205,7 +207,7 @@ CUSTOMER: Final = "1234567890"
 class Population:
     """An invented company's leads at any moment."""
 
-    def __init__(self, lives: Sequence[Life]) -> None:
+    def __init__(self, lives: Sequence[SimulatedLead]) -> None:
         self._lives = lives
         self._moments = {life.id: [change.at for change in life.changes] for life in lives}
         self._served: dict[str, tuple[int, object]] = {}
@@ -227,7 +229,7 @@ class Population:
             raise ValueError("start needs a time zone")
         dice = Dice(seed)
         begin = start.astimezone(UTC) - timedelta(days=past_days)
-        return cls(generate_lives(dice, leads, begin, past_days + future_days))
+        return cls(simulate_leads(dice, leads, begin, past_days + future_days))
 
     def leads_at(self, now: datetime) -> Mapping[str, object]:
         """Return every lead that exists at `now` (aware), by id, oldest first, as Oplead serves it then.
@@ -255,19 +257,19 @@ class Population:
             if click and click.kind in ("gclid", "gbraid", "wbraid")
         }
 
-    def ground_truth(self) -> Mapping[str, Life]:
+    def ground_truth(self) -> Mapping[str, SimulatedLead]:
         """Return the ground truth about each lead, by id."""
         return {life.id: life for life in self._lives}
 
-    def _serve(self, life: Life, changes: int) -> object:
+    def _serve(self, life: SimulatedLead, changes: int) -> object:
         known = self._served.get(life.id)
         if known is None or known[0] != changes:
-            known = (changes, _broken(life.kinds["shape"], _wire(life, life.changes[:changes])))
+            known = (changes, _damage_lead(life.kinds["shape"], _simulated_lead_json(life, life.changes[:changes])))
             self._served[life.id] = known
         return known[1]
 
 
-def _wire(life: Life, changes: Sequence[LeadChange]) -> dict[str, object]:
+def _simulated_lead_json(life: SimulatedLead, changes: Sequence[LeadChange]) -> dict[str, object]:
     """Return the lead's JSON after these changes."""
     history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]
@@ -295,7 +297,7 @@ def wall_clock(at: datetime) -> str:
     return at.astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _broken(shape: str, lead: dict[str, object]) -> object:
+def _damage_lead(shape: str, lead: dict[str, object]) -> object:
     """Return the lead, damaged according to its `shape` kind."""
     match shape:
         case "no_id":

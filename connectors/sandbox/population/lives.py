@@ -27,17 +27,17 @@ class Dice:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random  # noqa: S311 - repeatable, not secret
 
-    def below(self, bound: int) -> int:
+    def random_below(self, bound: int) -> int:
         """Return an integer from 0 to `bound`, exclusive."""
         return int(self._random() * bound)
 
     def between(self, low: int, high: int) -> int:
         """Return an integer from `low` to `high`, inclusive."""
-        return low + self.below(high - low + 1)
+        return low + self.random_below(high - low + 1)
 
     def pick(self, options: Sequence[Item]) -> Item:
         """Return one of the options, uniformly."""
-        return options[self.below(len(options))]
+        return options[self.random_below(len(options))]
 
     def text(self, alphabet: str, length: int) -> str:
         """Return `length` random characters of the alphabet."""
@@ -45,17 +45,17 @@ class Dice:
 
     def weighted_index(self, cumulative: Sequence[int]) -> int:
         """Return an index, weighted by cumulative weights (`itertools.accumulate`)."""
-        return bisect_right(cumulative, self.below(cumulative[-1]))
+        return bisect_right(cumulative, self.random_below(cumulative[-1]))
 
     def shuffled(self, items: Iterable[Item]) -> list[Item]:
         """Return the items in random order."""
         deck = list(items)
         for last in range(len(deck) - 1, 0, -1):
-            other = self.below(last + 1)
+            other = self.random_below(last + 1)
             deck[last], deck[other] = deck[other], deck[last]
         return deck
 
-    def deal(self, shares: Mapping[str, int], count: int) -> list[str]:
+    def deal_by_shares(self, shares: Mapping[str, int], count: int) -> list[str]:
         """Return `count` names in random order, each as often as its share says, to within one."""
         return self.shuffled(name for name, times in apportion(shares, count).items() for _ in range(times))
 
@@ -132,11 +132,11 @@ _OFFICE_HOURS: Final = ((time(9), 210), (time(14), 270))
 
 def hourly_arrival_weights(channel: str, start: datetime, hours: int) -> list[int]:
     """Return the channel's cumulative weights of a lead arriving in each hour after `start`."""
-    busyness = [_busy(channel, (start + hour * HOUR).astimezone(PARIS)) for hour in range(hours)]
+    busyness = [_arrival_weight(channel, (start + hour * HOUR).astimezone(PARIS)) for hour in range(hours)]
     return list(accumulate(busyness if any(busyness) else [1] * hours))
 
 
-def _busy(channel: str, local: datetime) -> int:
+def _arrival_weight(channel: str, local: datetime) -> int:
     if channel == "Téléphone":
         return int(local.weekday() < SATURDAY and local.hour in range(9, 18) and local.hour not in (12, 13))
     if channel == "Salon":
@@ -146,7 +146,7 @@ def _busy(channel: str, local: datetime) -> int:
 
 def draw_creation_time(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
     """Draw a creation time, to the second, weighted by the `totals` that `hourly_arrival_weights` returns."""
-    return start + dice.weighted_index(totals) * HOUR + timedelta(seconds=dice.below(3600))
+    return start + dice.weighted_index(totals) * HOUR + timedelta(seconds=dice.random_below(3600))
 
 
 def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
@@ -164,7 +164,7 @@ def office_time(dice: Dice, after: datetime, days: int) -> datetime:
     while True:
         opens, minutes = dice.pick(_OFFICE_HOURS)
         opening = datetime.combine(day, opens, PARIS)
-        moment = (opening + timedelta(seconds=dice.below(minutes * 60))).astimezone(UTC)
+        moment = (opening + timedelta(seconds=dice.random_below(minutes * 60))).astimezone(UTC)
         if moment > after:
             return moment
         day = _weekdays_later(day, 1)

@@ -78,7 +78,7 @@ def invent_person(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     typed_email, email = _email(dice, kinds["email"], first, last, 1000 + number)
     contact = {
         "firstname": first,
-        "lastname": last.upper() if dice.below(3) == 0 else last,
+        "lastname": last.upper() if dice.random_below(3) == 0 else last,
         "email": typed_email,
         "phone": typed_phone,
         "mobile": "",
@@ -88,7 +88,7 @@ def invent_person(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     if kinds["mobile"] == "twice":
         contact["mobile"] = typed_phone
     if kinds["mobile"] == "fiction":
-        contact["mobile"] = _spell(dice.pick(("spaced", "compact", "e164")), FICTION_MOBILE + line)
+        contact["mobile"] = _format_phone_number(dice.pick(("spaced", "compact", "e164")), FICTION_MOBILE + line)
     address = {"postcode": place.postcode, "city": place.city, "country": place.country or dice.pick(COUNTRIES)}
     form: Form = "NFD" if kinds["letters"] == "nfd" else "NFC"
     return Person(_normalised(contact, form), _normalised(address, form), email, phones)
@@ -104,24 +104,24 @@ def _phone(dice: Dice, kind: str, place: Town, line: str) -> tuple[str, tuple[st
     if kind == "overseas":
         number = dice.pick(place.numbers)
         spelling = dice.pick(("spaced", "compact", "e164", "international"))
-        return _spell(spelling, number, place.calling_code), (f"+{place.calling_code}{number}",)
+        return _format_phone_number(spelling, number, place.calling_code), (f"+{place.calling_code}{number}",)
     if kind in ("foreign", "foreign_national"):
         number = place.numbers[0]
         spelling = dice.pick(("e164", "international", "double_zero")) if kind == "foreign" else "spaced"
         trunk = "" if place.calling_code == "34" else "0"
-        return _spell(spelling, number, place.calling_code, trunk), (f"+{place.calling_code}{number}",)
+        return _format_phone_number(spelling, number, place.calling_code, trunk), (f"+{place.calling_code}{number}",)
     number = place.numbers[0] + line
     if kind == "two":
         other = dice.pick([town.numbers[0] for town in TOWNS if town.numbers != place.numbers]) + line
         between = dice.pick((" / ", " ou ", "; "))
-        return f"{_spell('spaced', number)}{between}{_spell('spaced', other)}", (
+        return f"{_format_phone_number('spaced', number)}{between}{_format_phone_number('spaced', other)}", (
             f"+33{number}",
             f"+33{other}",
         )
-    return _spell(kind, number), (f"+33{number}",)
+    return _format_phone_number(kind, number), (f"+33{number}",)
 
 
-def _spell(kind: str, number: str, calling_code: str = "33", trunk: str = "0") -> str:
+def _format_phone_number(kind: str, number: str, calling_code: str = "33", trunk: str = "0") -> str:
     """Format a national number (nine digits, without the trunk 0) as people write it; Spain has no trunk 0."""
     head, pairs = number[0], [number[at : at + 2] for at in (1, 3, 5, 7)]
     spellings = {
@@ -143,20 +143,20 @@ def _email(dice: Dice, kind: str, first: str, last: str, number: int) -> tuple[s
         return "", None
     if kind == "unusable":
         return dice.pick(UNUSABLE_EMAILS), None
-    local = f"{_plain(first)}.{_plain(last)}.{number}"
+    local = f"{_ascii_name(first)}.{_ascii_name(last)}.{number}"
     domain = dice.pick(DOMAINS)
     typed = {
         "plain": f"{local}@{domain}",
         "capitals": f"{local.title()}@{domain.capitalize()}",
         "gmail_dots": f"{local}@gmail.com",
         "gmail_tag": f"{local}+devis@gmail.com",
-        "accents": f"{first.lower()}.{_plain(last)}.{number}@{domain}",
+        "accents": f"{first.lower()}.{_ascii_name(last)}.{number}@{domain}",
         "spaces": f" {local}@{domain} ",
     }[kind]
     return typed, typed.strip().lower()
 
 
-def _plain(name: str) -> str:
+def _ascii_name(name: str) -> str:
     """Return the name in unaccented lower-case letters and hyphens."""
     letters = unicodedata.normalize("NFKD", name.lower())
     return "".join(letter for letter in letters if letter.isascii() and (letter.isalpha() or letter == "-"))
@@ -211,7 +211,7 @@ def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> Clic
     click = PlatformClick(platform_kind, value, created - timedelta(seconds=dice.between(*_LAGS[lag])))
     utm = _utm(dice, kind)
     text = form(dice, click, utm)
-    return ClickTrace({"externalID": text, **utm}, click, _found(kind, click, text))
+    return ClickTrace({"externalID": text, **utm}, click, _expected_click_ids(kind, click, text))
 
 
 def _click_id(dice: Dice, kind: str) -> str:
@@ -230,7 +230,7 @@ def _click_id(dice: Dice, kind: str) -> str:
 
 def _utm(dice: Dice, kind: str) -> dict[str, str]:
     """Draw the UTM fields; ambiguous ids, and some labelled ones, have none."""
-    if kind == "bare_ambiguous" or (kind == "gclid_label" and dice.below(4) == 0):
+    if kind == "bare_ambiguous" or (kind == "gclid_label" and dice.random_below(4) == 0):
         return {}
     if kind in META_KINDS:
         source, medium = dice.pick(("facebook", "instagram", "fb", "ig")), "paid_social"
@@ -250,11 +250,11 @@ def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
 _Form = Callable[[Dice, PlatformClick, Mapping[str, str]], str]
 
 
-def _bare(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
+def _bare_click_id(_dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return click.value
 
 
-def _label(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
+def _labelled_click_id(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return f"{click.kind}{dice.pick(('=', '=', '=', ': '))}{click.value}"
 
 
@@ -262,25 +262,25 @@ def _query_string(click: PlatformClick, utm: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in {**utm, click.kind: click.value}.items())
 
 
-def _query(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
+def _click_id_in_query(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
     return dice.pick(("", "?", "https://www.example.org/devis?")) + _query_string(click, utm)
 
 
-def _fragment(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
+def _click_id_in_fragment(dice: Dice, click: PlatformClick, utm: Mapping[str, str]) -> str:
     fragment = dice.pick(("formulaire", "devis", "/etape-2", "contact?"))
     return f"https://www.example.org/devis?{_query_string(click, utm)}#{fragment}"
 
 
-def _json(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
+def _click_id_in_json(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     return dumps({click.kind: click.value}, separators=dice.pick(((",", ":"), (", ", ": "))))
 
 
-def _two(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
+def _two_click_ids(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     between = dice.pick((";", "|", "&", "\n"))
     return f"{click.kind}={click.value}{between}fbclid={_click_id(dice, 'fbclid')}"
 
 
-def _lead_form(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
+def _labelled_meta_lead_id(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
     """Format a Meta lead id as Instant Forms and their exports write it.
 
     https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
@@ -294,23 +294,23 @@ def _fbc(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
     """
-    return f"fb.1.{int(click.at.timestamp()) * 1000 + dice.below(1000)}.{click.value}"
+    return f"fb.1.{int(click.at.timestamp()) * 1000 + dice.random_below(1000)}.{click.value}"
 
 
 _FORMS: Final[Mapping[str, tuple[str, _Form]]] = {
-    "gclid_bare": ("gclid", _bare),
-    "gclid_label": ("gclid", _label),
-    "gclid_query": ("gclid", _query),
-    "gclid_fragment": ("gclid", _fragment),
-    "gclid_json": ("gclid", _json),
-    "gclid_and_fbclid": ("gclid", _two),
-    "gbraid_label": ("gbraid", _label),
-    "wbraid_label": ("wbraid", _label),
-    "fbclid_bare": ("fbclid", _bare),
-    "fbclid_label": ("fbclid", _label),
+    "gclid_bare": ("gclid", _bare_click_id),
+    "gclid_label": ("gclid", _labelled_click_id),
+    "gclid_query": ("gclid", _click_id_in_query),
+    "gclid_fragment": ("gclid", _click_id_in_fragment),
+    "gclid_json": ("gclid", _click_id_in_json),
+    "gclid_and_fbclid": ("gclid", _two_click_ids),
+    "gbraid_label": ("gbraid", _labelled_click_id),
+    "wbraid_label": ("wbraid", _labelled_click_id),
+    "fbclid_bare": ("fbclid", _bare_click_id),
+    "fbclid_label": ("fbclid", _labelled_click_id),
     "fbc": ("fbclid", _fbc),
-    "lead_id": ("lead_id", _lead_form),
-    "bare_ambiguous": ("gclid", _bare),
+    "lead_id": ("lead_id", _labelled_meta_lead_id),
+    "bare_ambiguous": ("gclid", _bare_click_id),
     "gclid_truncated": ("gclid", lambda _dice, click, _utm: click.value[:50]),
     "gclid_lower": ("gclid", lambda _dice, click, _utm: f"{click.kind}={click.value}".lower()),
 }
@@ -324,7 +324,7 @@ GOOGLE_KINDS: Final = frozenset(_FORMS) - META_KINDS - _UNREADABLE
 """The kinds from which a correct parser gets an id known to Google."""
 
 
-def _found(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:
+def _expected_click_ids(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:
     """Return the ids that a correct parser finds in the text."""
     match kind:
         case "bare_ambiguous":

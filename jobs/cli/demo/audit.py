@@ -10,8 +10,8 @@ from enum import StrEnum
 from rich.console import Console
 
 from connectors.records import AdjustmentKind
-from connectors.text import number
-from jobs.cli.accounts import heading_of
+from connectors.text import format_number
+from jobs.cli.accounts import presentation_of_account
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
 from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, open_view
@@ -124,11 +124,11 @@ def _findings(
     if row is not None and row.state == DeliveryState.ACCEPTED:
         if there is None:
             yield AuditFinding.MISSING_THERE, ""
-        elif (here := _entry(row, made)) == there:
+        elif (here := _build_audited_conversion(row, made)) == there:
             yield AuditFinding.ALIKE, ""
             if any(map(_is_accepted, made)):
                 yield AuditFinding.CORRECTED, ""
-        elif why := _given_up(row, made, there):
+        elif why := _unconfirmed_correction_reason(row, made, there):
             yield AuditFinding.UNDECIDED, why
         else:
             yield AuditFinding.AT_ZERO if _stays_at_zero(here, made, there) else AuditFinding.DIFFERS, ""
@@ -138,12 +138,16 @@ def _findings(
         yield (AuditFinding.UNDECIDED, why) if why else (AuditFinding.MISSING_HERE, "")
 
 
-def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditedConversion) -> str | None:
+def _unconfirmed_correction_reason(row: Delivery, made: Sequence[Adjustment], there: AuditedConversion) -> str | None:
     """Return why the last correction is unconfirmed, if it explains the whole difference; else None."""
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
         return None
-    return outbox.current_cause(last) or None if there in (_entry(row, made), _entry(row, made, also=last)) else None
+    return (
+        outbox.current_cause(last) or None
+        if there in (_build_audited_conversion(row, made), _build_audited_conversion(row, made, also=last))
+        else None
+    )
 
 
 def _stays_at_zero(here: AuditedConversion, made: Sequence[Adjustment], there: AuditedConversion) -> bool:
@@ -156,7 +160,9 @@ def _is_accepted(made: Adjustment) -> bool:
     return made.state == DeliveryState.ACCEPTED
 
 
-def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> AuditedConversion:
+def _build_audited_conversion(
+    row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None
+) -> AuditedConversion:
     """Build the entry of a delivery after its accepted corrections, and after `also` if given."""
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
@@ -184,9 +190,9 @@ def _to_the_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: bool) -> bool:
+def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
-    account = heading_of(settings, stage.settings)
+    account = presentation_of_account(settings, stage.settings)
     with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_states(
@@ -195,12 +201,12 @@ def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: 
             queries.count_by_state_and_reason(view.session, settings.account, now=view.now),
             on_record=False,
         )
-        lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
+        lines = [*stage.sandbox.data_manager.counted_conversions_json(), *stage.sandbox.meta.counted_conversions_json()]
         sent = list(queries.settled_deliveries(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)
         comparison = compare(counted_by_platform(lines), sent, corrections)
         _print_comparison(console, comparison)
-        lead = _interesting(view, settings, sent)
+        lead = _lead_with_longest_history(view, settings, sent)
         if lead is not None:
             console.print("\n[bold]One lead's story[/bold], as `oplead-sync explain` shows it")
             print_explanation(console, account, explain(settings, view, lead))
@@ -222,12 +228,12 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     order = list(AuditFinding)
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
-        console.print(f"  {number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
+        console.print(f"  {format_number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
     verdict, color = ("agree", "green") if has_no_differences(comparison) else ("differ", "red")
     console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
 
 
-def _interesting(view: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
+def _lead_with_longest_history(view: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
     """Return the lead with the longest delivery history among those with an accepted delivery."""
     lengths: Counter[str] = Counter()
     accepted = set()

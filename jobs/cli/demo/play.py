@@ -14,15 +14,15 @@ from rich.console import Console
 from connectors.records import DestinationId, LeadId
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.cli.accounts import open_account
-from jobs.cli.demo.audit import prove
-from jobs.cli.demo.sandbox import Cast, RunningSandbox, serve_sandbox_for_block
+from jobs.cli.demo.audit import print_audit
+from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
 from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
-from jobs.reporting.console import facts_grid, results
+from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
@@ -48,7 +48,7 @@ _COLUMNS = dict(zip(_HEADINGS, (8, 9, 7, 10, 10, 9, 11, 6), strict=True))
 """Headings and widths; with the night's date they fill 80 columns."""
 
 
-def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
+def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_transport: str) -> int:
     """Play the demonstration; return 0 if the last run had nothing to send and the books agree, else 1."""
     if keep is not None and (keep / STATE_FILE).exists():
         raise UsageError(
@@ -60,16 +60,16 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
         serve_sandbox_for_block(Path(folder), cast, google_transport) as stage,
     ):
-        show = _Show(stage, open_account(stage.settings, stage.environ).settings, results())
+        show = _DemoRun(stage, open_account(stage.settings, stage.environ).settings, results_console())
         show.print_introduction(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
-        books_agree = prove(show.console, stage, show.settings, kept=keep is not None)
+        books_agree = print_audit(show.console, stage, show.settings, kept=keep is not None)
     return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
 
 @dataclass(slots=True)
-class _Show:
+class _DemoRun:
     """One demonstration."""
 
     stage: RunningSandbox
@@ -88,10 +88,10 @@ class _Show:
         """The transport to Google."""
         return self.settings.google_ads[0].transport
 
-    def print_introduction(self, cast: Cast) -> None:
+    def print_introduction(self, cast: InventedLeadsSpec) -> None:
         """Print the introduction and the column headings."""
         self.console.print(
-            f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
+            f"An invented company: {plural(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
             "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one.\n"
             "The first night only takes note: what happened before it does not count (see `since`).\n"
             "Exit code 1 asks for a human: some invented leads are broken on purpose. 3 says that something stopped.\n"
@@ -103,9 +103,9 @@ class _Show:
         clock = self.stage.sandbox.clock
         for played in range(_LONGEST):
             self._play(played)
-            if played + 1 >= nights and not self._left():
+            if played + 1 >= nights and not self._count_open_deliveries():
                 return
-            firing = daily("05:30", self.settings.zone).after(clock.now() + timedelta(hours=12))
+            firing = daily("05:30", self.settings.zone).next_night_after(clock.now() + timedelta(hours=12))
             if firing is not None:
                 clock.advance(firing.at)
 
@@ -113,7 +113,7 @@ class _Show:
         """Run again at once with nothing new to do, and return whether nothing was sent."""
         night = do_night(self.settings, RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
-        sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
+        sent = "nothing, as it should be" if requests == 0 else f"{plural(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
         return requests == 0
 
@@ -126,17 +126,17 @@ class _Show:
         if trouble is not None:
             trouble.begin(self)
         night = do_night(self.settings, RunOptions(wait=_WAIT, first_run=played == 0))
-        sandbox.oauth.switch("refuse_tokens", False)
-        sandbox.data_manager.switch("record_indices", True)
+        sandbox.oauth.set_switch("refuse_tokens", False)
+        sandbox.data_manager.set_switch("record_indices", True)
         sandbox.faults.clear()
         self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
             self.console.print(facts_grid([("└", trouble.story)]), style="yellow")
 
-    def _left(self) -> int:
+    def _count_open_deliveries(self) -> int:
         with open_view(self.settings) as view:
             kinds = (Delivery, Adjustment)
-            return sum(outbox.open_or_awaited(view.session, self.settings.account, kind) for kind in kinds)
+            return sum(outbox.count_unfinished_rows(view.session, self.settings.account, kind) for kind in kinds)
 
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 
@@ -159,59 +159,59 @@ class _Show:
 
     def have_google_reject_unnamed(self, conversion: str, label: str) -> None:
         """Do the same as `have_google_reject_one`, with a response that doesn't identify the rejected conversion."""
-        self.stage.sandbox.data_manager.switch("record_indices", False)
+        self.stage.sandbox.data_manager.set_switch("record_indices", False)
         self.have_google_reject_one(conversion, label)
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _PlannedFailure:
     """A planned failure of one night."""
 
     story: str
     """What fails, and how the job handles it."""
-    begin: Callable[[_Show], None]
+    begin: Callable[[_DemoRun], None]
     only: str | None = None
     """The only transport it applies to; None means any."""
 
 
-def _plant(fault: PlannedFault) -> Callable[[_Show], None]:
+def _plant(fault: PlannedFault) -> Callable[[_DemoRun], None]:
     return lambda show: show.stage.sandbox.faults.plant(fault)
 
 
-_TROUBLES: Mapping[int, _Trouble] = {
-    1: _Trouble(
+_TROUBLES: Mapping[int, _PlannedFailure] = {
+    1: _PlannedFailure(
         "Oplead says 429, come back in 30 s: waited, then read on at half the pace",
         _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
     ),
-    2: _Trouble(
+    2: _PlannedFailure(
         "Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again",
         lambda show: show.break_upload(FaultKind.STATUS, status=503),
     ),
-    3: _Trouble(
+    3: _PlannedFailure(
         "a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged",
         _plant(PlannedFault("meta", FaultKind.HTML, path=_META_EVENTS)),
     ),
-    4: _Trouble(
+    4: _PlannedFailure(
         "the connection breaks after Google has taken an upload: sent again, counted once",
         lambda show: show.break_upload(FaultKind.CUT_AFTER),
     ),
-    6: _Trouble(
+    6: _PlannedFailure(
         "the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice",
         _plant(PlannedFault("meta", FaultKind.CUT_AFTER, path=_META_EVENTS)),
     ),
-    7: _Trouble(
+    7: _PlannedFailure(
         "Google revokes the key for a night: Google stops and Meta goes on, nothing is lost",
-        lambda show: show.stage.sandbox.oauth.switch("refuse_tokens", True),
+        lambda show: show.stage.sandbox.oauth.set_switch("refuse_tokens", True),
     ),
-    8: _Trouble(
+    8: _PlannedFailure(
         "Oplead answers 502 and breaks off a page: read again",
         _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=2, status=502, count=2)),
     ),
-    9: _Trouble(
+    9: _PlannedFailure(
         "Google refuses one appointment and says which: only that one is rejected",
         lambda show: show.have_google_reject_one("appointment", "Rendez-vous"),
     ),
-    10: _Trouble(
+    10: _PlannedFailure(
         "Google refuses one quote and does not say which: none of that upload is called accepted",
         lambda show: show.have_google_reject_unnamed("quote", "Devis à relancer"),
         only="data_manager",
@@ -238,4 +238,4 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
         summary.exit_code,
     )
     cells = zip(counts, _COLUMNS.values(), strict=True)
-    return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{number(count):>{width}}' for count, width in cells)}"
+    return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{format_number(count):>{width}}' for count, width in cells)}"

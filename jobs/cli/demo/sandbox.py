@@ -22,14 +22,14 @@ from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.reporting.console import results, say, table
+from jobs.reporting.console import results_console, say, table
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
 NAME = "oplead-sync"
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class InventedLeadsSpec:
     """Determines the invented leads: equal values give equal leads on any machine."""
 
     seed: int = 7
@@ -51,7 +51,7 @@ class RunningSandbox:
 
 @contextmanager
 def serve_sandbox_for_block(
-    folder: Path, cast: Cast, google_transport: str = "data_manager"
+    folder: Path, cast: InventedLeadsSpec, google_transport: str = "data_manager"
 ) -> Iterator[RunningSandbox]:
     """Serve a sandbox in `folder` while the block runs, and save it at the end.
 
@@ -69,7 +69,7 @@ def serve_sandbox_for_block(
             why = "a sandbox is open here already; close it, or name another folder"
             raise LeaseHeldError(f"{folder}: {why}") from None
         is_new = not (folder / STATE_FILE).exists()
-        cast = _cast(folder, cast, is_new=is_new)
+        cast = _load_or_store_spec(folder, cast, is_new=is_new)
         population = Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
         sandbox.oplead.shows_shape = not isinstance(cast.shape, int)
@@ -81,7 +81,7 @@ def serve_sandbox_for_block(
         yield RunningSandbox(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
 
 
-def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
+def _load_or_store_spec(folder: Path, cast: InventedLeadsSpec, *, is_new: bool) -> InventedLeadsSpec:
     """Return the cast stored in the folder, or store the given one in a new folder.
 
     A sandbox killed before its first save leaves leads, perhaps with settings; settings alone are somebody else's.
@@ -90,7 +90,7 @@ def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
     if is_new and settings.exists() and not file.exists():
         raise UsageError(f"{settings} is no sandbox's and would be written over: name another folder")
     if not is_new and file.exists():
-        return Cast(**json.loads(file.read_text()))
+        return InventedLeadsSpec(**json.loads(file.read_text()))
     file.write_text(json.dumps(asdict(cast)) + "\n")
     return cast
 
@@ -104,9 +104,12 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
     return sandbox.write_settings(google_transport=google_transport)
 
 
-def serve(folder: Path, cast: Cast, google_transport: str) -> int:
+def serve(folder: Path, cast: InventedLeadsSpec, google_transport: str) -> int:
     """Serve the sandbox in a folder until a stop signal, then save it."""
-    with serve_sandbox_for_block(folder, cast, google_transport) as stage, stage.sandbox.delivering():
+    with (
+        serve_sandbox_for_block(folder, cast, google_transport) as stage,
+        stage.sandbox.deliver_webhooks_periodically(),
+    ):
         _print_addresses(stage)
         try:
             while True:
@@ -116,14 +119,14 @@ def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     return Exit.DONE
 
 
-def build_cast(seed: int, leads: int, shape: str | None) -> Cast:
+def build_invented_leads_spec(seed: int, leads: int, shape: str | None) -> InventedLeadsSpec:
     """Build a cast whose shape is a number, or the path of a YAML file.
 
     Raises:
         ValueError: `shape` is neither; the message says what is wrong.
     """
     if shape is None or shape.isdecimal():
-        return Cast(seed, leads, None if shape is None else int(shape))
+        return InventedLeadsSpec(seed, leads, None if shape is None else int(shape))
     try:
         written = YAML(typ="safe", pure=True).load(Path(shape))
     except OSError:
@@ -133,7 +136,7 @@ def build_cast(seed: int, leads: int, shape: str | None) -> Cast:
     match written:
         case dict():
             shape_of(written)
-            return Cast(seed, leads, written)
+            return InventedLeadsSpec(seed, leads, written)
     raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
 
 
@@ -190,5 +193,5 @@ def print_rules() -> int:
     for rule in RULES:
         source = rule.source if rule.source != rule.evidence else ""
         made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))
-    results().print(made)
+    results_console().print(made)
     return Exit.DONE

@@ -10,17 +10,17 @@ from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
 from connectors.survey import Survey
-from connectors.text import counted
+from connectors.text import plural
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
-from jobs.cli.output import is_interactive, open_visible_clock
+from jobs.cli.output import is_interactive, open_wait_showing_clock
 from jobs.cli.probe import read_specification
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import say
 from jobs.settings import InvalidSettings, load
-from jobs.settings.document import INDENT, flow, yaml_section_lines
+from jobs.settings.document import INDENT, to_inline_yaml, yaml_section_lines
 from jobs.settings.load import OpleadSection, partial_settings
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.specified import new_subscription_settings, write_settings
@@ -45,15 +45,15 @@ def write_first_settings(
         raise UsageError(f"{standing[0]} exists already: name another folder with --dir, or write --force")
     if "auth" not in given and ("auth_name" in given or "auth_prefix" in given):
         given = {**given, "auth": "header"}
-    look = _where_to_look(given)
-    source = None if export is None else _files_like(export, folder)
+    look = _oplead_section_from_options(given)
+    source = None if export is None else _export_file_settings(export, folder)
     survey = _survey(look, read_specification(spec)) if export is None else _survey_of(export, look)
     address = str(look.oplead.base_url).rstrip("/")
     answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
         "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
         "schema": _schema_beside(folder),
-        "found": _found(survey) if survey and source is None else None,
+        "found": _suggested_answers(survey) if survey and source is None else None,
         "files": None
         if source is None
         else {**source, "columns": survey.columns}
@@ -61,7 +61,7 @@ def write_first_settings(
         else source,
         "read_from": None if survey is None or source is None else survey.suggestion or None,
         "subscriptions": new_subscription_settings(survey, None) if survey else {},
-        "looked_at": counted(survey.leads, "lead") if survey else None,
+        "looked_at": plural(survey.leads, "lead") if survey else None,
     }
     if source is not None:
         answers |= dict.fromkeys(("base_url", "path_prefix", *_AUTH.values()))
@@ -83,7 +83,7 @@ def write_first_settings(
     return code
 
 
-def _found(survey: Survey) -> dict[str, object]:
+def _suggested_answers(survey: Survey) -> dict[str, object]:
     """Return the survey's suggestion with what is known of writing."""
     write = write_settings(survey, None)
     return {**survey.suggestion, **({"write": write} if write else {})}
@@ -98,7 +98,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
         )
         return None
     try:
-        with open_visible_clock(look.clock, look.oplead.rate) as clock:
+        with open_wait_showing_clock(look.clock, look.oplead.rate) as clock:
             survey = survey_oplead(look, clock, leads=_SAMPLE, specification=specification)
     except KeyRefused:
         raise UsageError(
@@ -114,7 +114,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     if survey.how[:1] and survey.how[0].startswith("Specification:"):
         say(survey.how[0])
     say(
-        f"looked at {counted(survey.leads, 'lead')} of {str(look.oplead.base_url).rstrip('/')}",
+        f"looked at {plural(survey.leads, 'lead')} of {str(look.oplead.base_url).rstrip('/')}",
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
     )
     return survey
@@ -130,13 +130,13 @@ def _survey_of(export: Path, look: OpleadSection) -> Survey:
     except ConnectorError as error:
         raise UsageError(f"--export: {error}") from None
     say(
-        f"looked at {counted(survey.leads, 'lead')} of {export}",
+        f"looked at {plural(survey.leads, 'lead')} of {export}",
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
     )
     return survey
 
 
-def _files_like(export: Path, folder: Path) -> dict[str, str]:
+def _export_file_settings(export: Path, folder: Path) -> dict[str, str]:
     """Return the settings with which every file of this kind in the same folder is read."""
     kind = _kind_of(export)
     return {kind: os.path.relpath(export.parent / f"*.{kind}", folder)}
@@ -157,7 +157,7 @@ def _token() -> str:
     return os.environ.get("OPLEAD_TOKEN", "").strip()
 
 
-def _where_to_look(given: Answers) -> OpleadSection:
+def _oplead_section_from_options(given: Answers) -> OpleadSection:
     try:
         look = partial_settings(
             given["base_url"],
@@ -190,9 +190,9 @@ def _check(file: Path, unset: Sequence[str]) -> Exit:
     lines = file.read_text(encoding="utf-8").splitlines()
     later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]
     if wrong := len(problems) - len(later):
-        say(f"check: {counted(wrong, 'thing')} to correct in the file, named above")
+        say(f"check: {plural(wrong, 'thing')} to correct in the file, named above")
         return Exit.ATTENTION
-    to_do = f"the file is right as far as it goes; {counted(len(later), 'thing')} to fill in, named above"
+    to_do = f"the file is right as far as it goes; {plural(len(later), 'thing')} to fill in, named above"
     say(f"check: {to_do if later else 'nothing is wrong with the file'}")
     return Exit.DONE
 
@@ -337,20 +337,22 @@ def environment_text(answers: Answers) -> str:
 
 def settings_text(answers: Answers) -> str:
     """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
-    parts = [_filled(_START, answers)]
-    parts += [_filled(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
-    parts.append(_filled(_MIDDLE, answers))
+    parts = [_fill_template(_START, answers)]
+    parts += [_fill_template(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
+    parts.append(_fill_template(_MIDDLE, answers))
     if answers.get("subscriptions"):
         lines = yaml_section_lines(
             {"webhooks": {"secret": "${OPLEAD_WEBHOOK_SECRET}", "subscriptions": answers["subscriptions"]}}
         )
         parts.append(iter([_WEBHOOKS, *(f"# {line}" for line in lines), ""]))
     if answers["google_customer_id"]:
-        parts.append(_filled(_GOOGLE, answers))
+        parts.append(_fill_template(_GOOGLE, answers))
     if answers["meta_dataset_id"]:
-        parts.append(_filled(_META, answers | {"funnel": _funnel(answers["stage"])}))
+        parts.append(_fill_template(_META, answers | {"funnel": _funnel(answers["stage"])}))
     parts.append(iter(["conversions:"]))
-    parts += [_filled(_CONVERSION, _conversion(answers, stage)) for stage in CONVERSIONS if stage in answers["stage"]]
+    parts += [
+        _fill_template(_CONVERSION, _conversion(answers, stage)) for stage in CONVERSIONS if stage in answers["stage"]
+    ]
     return "".join(f"{line}\n" for part in parts for line in part)
 
 
@@ -375,7 +377,7 @@ def _conversion(answers: Answers, stage: str) -> Answers:
     }
 
 
-def _filled(template: str, answers: Answers) -> Iterator[str]:
+def _fill_template(template: str, answers: Answers) -> Iterator[str]:
     for line in template.splitlines():
         met, text = True, line
         while condition := _CONDITION.match(text):
@@ -388,4 +390,4 @@ def _filled(template: str, answers: Answers) -> Iterator[str]:
         if isinstance(section, Mapping):
             yield from yaml_section_lines(section, text.index("{") // len(INDENT))
         else:
-            yield _PLACE.sub(lambda place: (str if place[2] else flow)(answers[place[1]]), text)
+            yield _PLACE.sub(lambda place: (str if place[2] else to_inline_yaml)(answers[place[1]]), text)

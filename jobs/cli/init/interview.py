@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import say, value_with_count
@@ -24,7 +24,7 @@ _YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys((
 T = TypeVar("T")
 
 
-class _WentBack(Exception):
+class _BackRequested(Exception):
     """Restarts the questions; earlier answers are replayed up to the one that was taken back."""
 
 
@@ -41,13 +41,13 @@ class Dialogue:
         self.place = 0
         """The number of questions answered so far, replayed ones included."""
 
-    def hold(self, questions: Callable[[], T]) -> T:
+    def run_with_going_back(self, questions: Callable[[], T]) -> T:
         """Run the questions, restarting whenever the person goes back, and return their result."""
         while True:
             self.place = 0
             try:
                 return questions()
-            except _WentBack:
+            except _BackRequested:
                 continue
 
     def say(self, *lines: str) -> None:
@@ -55,7 +55,7 @@ class Dialogue:
         if self.place >= len(self._typed):
             say(*lines)
 
-    def text(self, question: str, option: str, check: Callable[[str], T], default: str | None = None) -> T:
+    def ask_until_valid(self, question: str, option: str, check: Callable[[str], T], default: str | None = None) -> T:
         """Ask until `check` accepts the answer, and return its result; `check` raises ValueError to reject.
 
         Raises:
@@ -87,14 +87,14 @@ class Dialogue:
             why = f" ({error})"
         raise UsageError(f"nobody is there to answer: write {option}…{why}")
 
-    def agrees(self, question: str, *, default: bool) -> bool:
+    def ask_yes_no(self, question: str, *, default: bool) -> bool:
         """Whether the person answers yes; always true if the dialogue asks nothing."""
-        return not self.asks or self.text(f"{question} y or n", "", _yes_or_no, "y" if default else "n")
+        return not self.asks or self.ask_until_valid(f"{question} y or n", "", _yes_or_no, "y" if default else "n")
 
     def back_to(self, place: int) -> None:
         """Ask the questions from `place` on again."""
         del self._typed[place:]
-        raise _WentBack
+        raise _BackRequested
 
 
 def _yes_or_no(text: str) -> bool:
@@ -115,7 +115,7 @@ class Menu:
     def lines(self) -> Iterator[str]:
         """Yield a line for each status, with its letter and its number of leads."""
         for letter, each in self._by_letter.items():
-            leads = counted(each.leads, "lead")
+            leads = plural(each.leads, "lead")
             yield f"  {letter:>3}  {_name_of(each)}  ({leads}, {each.with_click_id} with a click id)"
 
     def proposed_status_letters(self, stage: str, left: Iterable[str]) -> str:
@@ -132,12 +132,12 @@ class Menu:
         if text == NONE:
             return ()
         whole = self._by_label.get(normalise_label(text))
-        chosen = [whole] if whole else [self._one(part.strip()) for part in text.split(",") if part.strip()]
+        chosen = [whole] if whole else [self._find_status(part.strip()) for part in text.split(",") if part.strip()]
         if not chosen:
             raise ValueError(f"write letters, with commas between; {NONE} for none")
         return tuple(dict.fromkeys(each.label for each in chosen))
 
-    def _one(self, text: str) -> SurveyedLabel:
+    def _find_status(self, text: str) -> SurveyedLabel:
         found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
         if found is None:
             raise ValueError(
@@ -148,7 +148,7 @@ class Menu:
     def labels_with_lead_counts(self, labels: Iterable[str]) -> str:
         """Return the labels with their numbers of leads, in one line."""
         chosen = (self._by_label[normalise_label(label)] for label in labels)
-        return "; ".join(f"{_name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
+        return "; ".join(f"{_name_of(each)}, {plural(each.leads, 'lead')}" for each in chosen) or "none"
 
 
 @dataclass(eq=False, repr=False)
@@ -168,7 +168,7 @@ class Interview:
         Raises:
             UsageError: a required answer is missing and nobody is asked, or the options leave nothing to send.
         """
-        return self.dialogue.hold(self._answers)
+        return self.dialogue.run_with_going_back(self._answers)
 
     def _answers(self) -> Answers:
         if self.dialogue.asks:
@@ -187,21 +187,21 @@ class Interview:
             case "stage":
                 return self._stages(question)
             case "granted":
-                return self._signal("", answers, None)
+                return self._ask_consent_answers("", answers, None)
             case "personalization_granted":
                 usual = (answers["granted"], answers["refused"])
-                return self._signal("personalization_", answers, usual)
+                return self._ask_consent_answers("personalization_", answers, usual)
             case "action":
                 stages = [stage for stage in answers["stage"] if stage in CONVERSIONS]
-                return {question.name: self._by_stage(question, stages)}
+                return {question.name: self._ask_for_each_stage(question, stages)}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
-        answer = self._field(question, answers) if question.field_of else self._plain(question)
+        answer = self._ask_lead_path(question, answers) if question.field_of else self._ask_with_explanation(question)
         if question.name == "meta_dataset_id" and not answer and not answers["google_customer_id"]:
             self._ask_for_a_platform_again()
         return {question.name: answer}
 
-    def _plain(self, question: Question) -> Any:
+    def _ask_with_explanation(self, question: Question) -> Any:
         if question.name in self.given:
             return self.given[question.name]
         if not question.is_asked:
@@ -212,7 +212,7 @@ class Interview:
 
     def _ask(self, question: Question, proposal: str | None) -> Any:
         default = proposal or ("" if question.optional else None)
-        return self.dialogue.text(question.text, question.option, question.answer, default)
+        return self.dialogue.ask_until_valid(question.text, question.option, question.answer, default)
 
     def _ask_for_a_platform_again(self) -> None:
         lacking = "neither Google Ads nor Meta is named: conversions would go nowhere"
@@ -232,7 +232,7 @@ class Interview:
         if given is None and shown:
             stages = self._choose_stages(question, shown, masked)
         else:
-            stages = self._by_stage(question, STAGES) if given is None else given
+            stages = self._ask_for_each_stage(question, STAGES) if given is None else given
         stages = {stage: labels for stage, labels in stages.items() if labels}
         if not stages.keys() & CONVERSIONS:
             lacking = f"no status means one of {', '.join(sorted(CONVERSIONS))}: then there is nothing to send"
@@ -253,15 +253,15 @@ class Interview:
         if dialogue.asks:
             dialogue.say("These are the statuses that leads have:", *menu.lines())
             if masked:
-                leads = counted(sum(each.leads for each in masked), "lead")
+                leads = plural(sum(each.leads for each in masked), "lead")
                 dialogue.say(f"       not shown, since it may be personal data: the status of {leads}")
         chosen: dict[str, tuple[str, ...]] = {}
         left = [each.label for each in shown]
         for name, stage in STAGES.items():
-            chosen[name] = dialogue.text(
+            chosen[name] = dialogue.ask_until_valid(
                 f"Which of them mean that {stage.meaning}? Letters, with commas between",
                 f"{question.option} {name}=",
-                question.reader(name, chosen, menu.read),
+                question.parser_rejecting_duplicates(name, chosen, menu.read),
                 menu.proposed_status_letters(name, left),
             )
             left = [label for label in left if label not in chosen[name]]
@@ -274,31 +274,33 @@ class Interview:
                 for name, labels in {**chosen, "ignored": left}.items()
             ),
         )
-        if not dialogue.agrees("Is that right?", default=True):
+        if not dialogue.ask_yes_no("Is that right?", default=True):
             dialogue.back_to(start)
         return chosen
 
-    def _by_stage(self, question: Question, stages: Iterable[str]) -> Answers:
+    def _ask_for_each_stage(self, question: Question, stages: Iterable[str]) -> Answers:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
         for stage in stages:
             text = question.text.format(stage=stage, meaning=STAGES[stage].meaning)
-            reader, default = question.reader(stage, answers), "" if question.optional else None
+            reader, default = question.parser_rejecting_duplicates(stage, answers), "" if question.optional else None
             option = f"{question.option} {stage}="
-            answers[stage] = given[stage] if stage in given else self.dialogue.text(text, option, reader, default)
+            answers[stage] = (
+                given[stage] if stage in given else self.dialogue.ask_until_valid(text, option, reader, default)
+            )
         return {stage: answer for stage, answer in answers.items() if answer}
 
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
 
-    def _field(self, question: Question, answers: Answers) -> str | None:
+    def _ask_lead_path(self, question: Question, answers: Answers) -> str | None:
         """Return a lead path, asking again for one that no lead has a value at unless the person keeps it."""
         likely = self._likely(question, answers)
         is_given = question.name in self.given
-        few = self._few(likely) if likely and question.name == "consent_field" else None
+        few = self._few_values_at_path(likely) if likely and question.name == "consent_field" else None
         if few and self.dialogue.asks and not is_given:
             self.dialogue.say(f"{likely} looks like a consent: {_counts(few.values.items())}")
         path: str | None = self.given[question.name] if is_given else self._ask(question, likely)
-        while path and not self._is_held(question.field_of, path):
+        while path and not self._confirm_path_has_values(question.field_of, path):
             path = self._ask(question, likely)
         return path
 
@@ -314,32 +316,34 @@ class Interview:
             paths = [path for path in paths if path != answers["consent_field"] and "perso" in path.casefold()]
         return next(iter(paths), None)
 
-    def _is_held(self, what: str, path: str) -> bool:
+    def _confirm_path_has_values(self, what: str, path: str) -> bool:
         """Print how many leads have a value at a path; return whether any has, or the person keeps the path anyway."""
         survey = self.survey
         if survey is None:
             return True
         held = next((one.filled for one in survey.paths if loose_path(one.path) == loose_path(path)), 0)
         unclear = next((one.unreadable for one in survey.amounts if loose_path(one.path) == loose_path(path)), 0)
-        hint = f"; {number(unclear)} cannot be read as an amount" if unclear else ""
+        hint = f"; {format_number(unclear)} cannot be read as an amount" if unclear else ""
         if not held:
             hint = did_you_mean(path, [one.path for one in survey.paths])
         verb = "holds" if held == 1 else "hold"
-        self.dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
-        return bool(held) or self.dialogue.agrees("Keep it all the same?", default=False)
+        self.dialogue.say(f"  {what}: {held} of {plural(survey.leads, 'lead')} {verb} something at {path}{hint}")
+        return bool(held) or self.dialogue.ask_yes_no("Keep it all the same?", default=False)
 
-    def _few(self, path: str) -> PathWithFewValues | None:
+    def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
         return next((each for each in seen if loose_path(each.path) == loose_path(path)), None)
 
-    def _signal(self, prefix: str, answers: Answers, usual: tuple[Sequence[str], Sequence[str]] | None) -> Answers:
+    def _ask_consent_answers(
+        self, prefix: str, answers: Answers, usual: tuple[Sequence[str], Sequence[str]] | None
+    ) -> Answers:
         """Return the answers of a consent field that mean yes and no.
 
         Proposes answers found in leads; if the survey has none for the field, the `usual` ones.
         """
         names = (f"{prefix}granted", f"{prefix}refused")
         yes, no = (question for question in QUESTIONS if question.name in names)
-        few, given = self._few(answers[f"{prefix or 'consent_'}field"]), self.given
+        few, given = self._few_values_at_path(answers[f"{prefix or 'consent_'}field"]), self.given
         if few is not None:
             usual = (few.granted, few.refused)
         elif usual is None:
@@ -347,13 +351,13 @@ class Interview:
         proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            read = no.reader("no", {"yes": granted})
-            refused = given.get(no.name) or self.dialogue.text(no.text, no.option, read, proposed[1])
-            if few is None or self._is_right(few, granted, refused):
+            read = no.parser_rejecting_duplicates("no", {"yes": granted})
+            refused = given.get(no.name) or self.dialogue.ask_until_valid(no.text, no.option, read, proposed[1])
+            if few is None or self._confirm_consent_answers(few, granted, refused):
                 return {yes.name: granted, no.name: refused}
             given = {}
 
-    def _is_right(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
+    def _confirm_consent_answers(self, few: PathWithFewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
         """Print how many leads have each answer, and return whether the person confirms."""
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
@@ -361,7 +365,7 @@ class Interview:
         self.dialogue.say(
             f"  yes: {_counts(yes)}", f"  no: {_counts(no)}", f"  in neither list, so not sent: {_counts(others)}"
         )
-        return self.dialogue.agrees("Is that right?", default=all(leads for _, leads in (*yes, *no)))
+        return self.dialogue.ask_yes_no("Is that right?", default=all(leads for _, leads in (*yes, *no)))
 
 
 def _name_of(seen: SurveyedLabel) -> str:

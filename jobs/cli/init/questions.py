@@ -72,7 +72,7 @@ CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage
 # ── parsers of answers: each raises ValueError with what to write instead ───────────────────────
 
 
-def _as(kind: str, *, without: str = "") -> Callable[[str], Any]:
+def _parser_for_type(kind: str, *, without: str = "") -> Callable[[str], Any]:
     """Return a parser for a type in `jobs.settings.types`; it first takes what `without` names out of the text."""
 
     def read(text: str) -> Any:
@@ -183,7 +183,7 @@ class Question:
             raise ValueError(f"write {' or '.join(self.choices)}")
         return None if self.optional and text in ("", NONE) else self.read(text)
 
-    def reader(
+    def parser_rejecting_duplicates(
         self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
     ) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
@@ -191,8 +191,8 @@ class Question:
 
         def read(text: str) -> Any:
             answer = (parse or self.answer)(text)
-            taken = {normalise_label(one): name for name in others for one in _several(others[name])}
-            for one in _several(answer):
+            taken = {normalise_label(one): name for name in others for one in _answer_as_tuple(others[name])}
+            for one in _answer_as_tuple(answer):
                 if taken.get(normalise_label(one), stage) != stage:
                     raise ValueError(self.complaint.format(one, taken[normalise_label(one)]))
             return answer
@@ -206,7 +206,7 @@ class Question:
             stage, sign, rest = (part.strip() for part in text.partition("="))
             if not sign or stage not in STAGES:
                 raise ValueError(f"write {'|'.join(STAGES)}=…, as won=Gagné: {text}")
-            answers[stage] = self.reader(stage, answers)(rest)
+            answers[stage] = self.parser_rejecting_duplicates(stage, answers)(rest)
         return answers
 
 
@@ -227,7 +227,7 @@ def answers_given(options: Mapping[str, Any]) -> Answers:
     return answers
 
 
-def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
+def _answer_as_tuple(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return answer if isinstance(answer, tuple) else (answer,) if answer else ()
 
 
@@ -268,11 +268,11 @@ QUESTIONS = (
         metavar="STAGE=LABEL,LABEL",
         complaint="{} is under {} already: a lead has one stage",
     ),
-    Question("account", "A short name for this account, as maison-durand", _as("Slug")),
+    Question("account", "A short name for this account, as maison-durand", _parser_for_type("Slug")),
     Question(
         "consent_field",
         "The field that says whether a lead's data may be used for advertising",
-        _as("Path_"),
+        _parser_for_type("Path_"),
         proposal="leadData.consent",
         field_of="consent",
         metavar="PATH",
@@ -281,7 +281,7 @@ QUESTIONS = (
     Question(
         "personalization_field",
         "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
-        _as("Path_"),
+        _parser_for_type("Path_"),
         optional=True,
         field_of="consent to personalized ads",
         metavar="PATH",
@@ -290,7 +290,7 @@ QUESTIONS = (
     Question(
         "amount_field",
         "The field with the amount of a sale (- for none)",
-        _as("Path_"),
+        _parser_for_type("Path_"),
         optional=True,
         field_of="amount",
         metavar="PATH",
@@ -314,20 +314,20 @@ QUESTIONS = (
     Question(
         "google_customer_id",
         "The Google Ads customer id, as 123-456-7890 (- for none)",
-        _as("CustomerId", without=" "),
+        _parser_for_type("CustomerId", without=" "),
         optional=True,
     ),
     Question(
         "google_login_customer_id",
         "The manager account that gives access (- for none)",
-        _as("CustomerId", without=" "),
+        _parser_for_type("CustomerId", without=" "),
         optional=True,
         needs="google_customer_id",
     ),
     Question(
         "action",
         "The id of the conversion action for {stage} (ctId= in its address; - for later)",
-        _as("ActionId", without=" "),
+        _parser_for_type("ActionId", without=" "),
         help="A stage's Google conversion action, as won=987654322; repeat it",
         optional=True,
         needs="google_customer_id",
@@ -337,7 +337,9 @@ QUESTIONS = (
     ),
     Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
     Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
-    Question("meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", _as("Digits"), optional=True),
+    Question(
+        "meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", _parser_for_type("Digits"), optional=True
+    ),
     Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
     Question(
         "contact_data",

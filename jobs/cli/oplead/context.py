@@ -12,7 +12,7 @@ from connectors.errors import Transient
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Failure, open_visible_clock, report, running_command, signal_exit_code
+from jobs.cli.output import Failure, open_wait_showing_clock, report, signal_exit_code, signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import InvalidSettings
@@ -39,9 +39,9 @@ def open_oplead(
         UsageError: the settings cannot be used, or nobody is there to be asked.
     """
     approval = Approval(yes, dry_run, json)
-    with running_command() as (stop, redaction):
+    with signals_and_logging() as (stop, redaction):
         if asks:
-            approval.expect_somebody()
+            approval.require_approver()
         known = load_partial(file, os.environ, needed=_NEEDED)
         log_env_files([known.env_file])
         if isinstance(known, InvalidSettings):
@@ -50,10 +50,10 @@ def open_oplead(
         redaction.redact_secrets(secrets_of(look))
         with (
             structlog.contextvars.bound_contextvars(account=look.account or file.stem),
-            open_visible_clock(look.clock, look.oplead.rate, stop) as clock,
+            open_wait_showing_clock(look.clock, look.oplead.rate, stop) as clock,
         ):
             try:
-                yield OpleadContext(known, clock, approval, stop.cancel_token)
+                yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)
             except StoppedBySignal as stopped:
                 written = "what has been written is shown above" if approval.is_given else "nothing was written"
                 raise typer.Exit(report(Failure(f"stopped; {written}", signal_exit_code(stopped.number)))) from None

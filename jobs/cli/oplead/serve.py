@@ -9,7 +9,7 @@ import structlog
 
 from connectors.notifiers import Liveness
 from jobs.cli.accounts import find_settings_files, log_env_files, problems_of, secrets_of
-from jobs.cli.output import running_command
+from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
 from jobs.reporting.console import print_json, say
@@ -22,8 +22,8 @@ _log = structlog.stdlib.get_logger()
 
 def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Receive until a signal says to stop; print the address at the start, and counts at the end."""
-    with running_command() as (stop, redaction):
-        accounts = [_served(file, os.environ) for file in find_settings_files(paths)]
+    with signals_and_logging() as (stop, redaction):
+        accounts = [_load_webhook_account(file, os.environ) for file in find_settings_files(paths)]
         for each in accounts:
             redaction.redact_secrets(secrets_of(each.settings))
         _expect_one_receiver(accounts)
@@ -39,7 +39,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def _served(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
+def _load_webhook_account(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
@@ -50,7 +50,7 @@ def _served(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
         raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md shows how to set up webhooks")
     if folder is None:
         raise UsageError(f"{file}: state is missing; the inbox is kept beside it")
-    return WebhookAccount(account, known.settings, webhooks, webhooks.inbox_of(account, folder))
+    return WebhookAccount(account, known.settings, webhooks, webhooks.webhook_inbox_path(account, folder))
 
 
 def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:

@@ -13,7 +13,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import Mark, content_hash, creation_key_of, mark_of
+from jobs.oplead_commands.creation.identity import RecognitionMark, content_hash, creation_key_of, recognition_mark_of
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, Outbox
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -56,7 +56,7 @@ def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | N
     content, external = content_hash(lead, salt), lead.external_id
     ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
     kept = reference if _reference_path(context) is not None else None
-    mark = mark_of(ids, lead.contact, salt, reference=kept)
+    mark = recognition_mark_of(ids, lead.contact, salt, reference=kept)
     return WantedLead(
         lead, LeadToCreate(creation_key_of(reference, content, salt), content, mark, lead.provider_url is not None)
     )
@@ -115,7 +115,7 @@ class LeadCreator:
             self._context.cancel_token()
             self._tries[key] += 1
             receipt = self._context.retry_until_write_arrives(partial(self._attempt, writer, key))
-            if isinstance(receipt, NotSent) or _is_everyones(receipt):
+            if isinstance(receipt, NotSent) or _affects_every_lead(receipt):
                 self.stop = receipt
                 return None
             self._record(key, receipt)
@@ -146,7 +146,7 @@ class LeadCreator:
             case WriteRefused():
                 self.refusals[key] = receipt
             case Lost():
-                self._outbox.lose(key, "no_answer", now=self._context.clock.now())
+                self._outbox.record_lost_answer(key, "no_answer", now=self._context.clock.now())
                 return
             case _:
                 assert_never(receipt)
@@ -160,7 +160,7 @@ class LeadCreator:
         Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
         """
         self._outbox.erase_recognition_marks(now=self._context.clock.now())
-        marked = self._outbox.marked()
+        marked = self._outbox.recognisable_leads()
         doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
         if not doubtful:
             return 0
@@ -178,10 +178,10 @@ class LeadCreator:
         for one in marked:
             lead = judged.get(one.key, LeadNotFoundReason.UNPROVEN)
             if one.is_created and one.sent_at >= first and not isinstance(lead, LeadNotFoundReason):
-                self._outbox.name(one.key, lead)
-        return sum(self._settle(one.key, judged[one.key]) for one in doubtful)
+                self._outbox.record_created_lead_id(one.key, lead)
+        return sum(self._record_lookup_result(one.key, judged[one.key]) for one in doubtful)
 
-    def _settle(self, key: str, judged: LeadId | LeadNotFoundReason) -> bool:
+    def _record_lookup_result(self, key: str, judged: LeadId | LeadNotFoundReason) -> bool:
         """Put on record what a look-up says of a lead in doubt; return whether it is there."""
         match judged:
             case LeadNotFoundReason.NOT_THERE:
@@ -198,7 +198,7 @@ class LeadCreator:
         self, source: LeadSource, marked: list[LeadCreationRecord], claimed: frozenset[LeadId], since: datetime
     ) -> tuple[list[SeenLead], bool]:
         """Return the leads that share a value with one of ours, and whether every lead could be read."""
-        ours = frozenset().union(*(one.mark.traces for one in marked if one.mark))
+        ours = frozenset().union(*(one.mark.distinctive_hashes for one in marked if one.mark))
         # Of our own, the marked ones prove that leads are recognised; the others need no page.
         passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
@@ -206,31 +206,31 @@ class LeadCreator:
         for page in source.fetch_changes(since, resume=None, is_known=lambda lead_id, _digest: lead_id in passed_over):
             resume = page.resume
             is_whole &= not page.moved and not page.missing
-            is_whole &= all(_is_none_of_ours(one, claimed, since) for one in page.unreadable)
+            is_whole &= all(_cannot_be_wanted_lead(one, claimed, since) for one in page.unreadable)
             for lead in page.leads:
                 mark = self._mark(lead)
-                if mark and mark.traces & ours and lead.created_at >= since:
+                if mark and mark.distinctive_hashes & ours and lead.created_at >= since:
                     seen.append(SeenLead(lead.id, lead.created_at, mark))
             if resume is not None and self._context.clock.now() >= until:
                 self.unreadable = f"the list has not come to its end within {_LOOKS_FOR.seconds // 60} minutes"
                 break
         return seen, is_whole and resume is None
 
-    def _mark(self, lead: Lead) -> Mark | None:
+    def _mark(self, lead: Lead) -> RecognitionMark | None:
         path = _reference_path(self._context)
         reference = lead.fields.get(path) if path else None
         kept = None if reference is None else str(reference)
-        return mark_of(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
+        return recognition_mark_of(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
 
 
-def _is_none_of_ours(one: UnreadableLead, claimed: frozenset[LeadId], since: datetime) -> bool:
+def _cannot_be_wanted_lead(one: UnreadableLead, claimed: frozenset[LeadId], since: datetime) -> bool:
     """Whether a lead that cannot be read is none that is looked for."""
     # A day without its hour is read as its beginning.
     is_older = one.created_at is not None and one.created_at < since - timedelta(days=1)
     return is_older or one.id in claimed
 
 
-def _is_everyones(receipt: WriteReceipt) -> bool:
+def _affects_every_lead(receipt: WriteReceipt) -> bool:
     """Whether the refusal would befall every other lead too."""
     everyones = {WriteRefusalReason.ACCESS, WriteRefusalReason.PATH, WriteRefusalReason.PACE}
     return isinstance(receipt, WriteRefused) and receipt.fault in everyones

@@ -21,7 +21,7 @@ _LAST_DIGITS = 8
 """Of a phone number, as many as follow any country code and leading zero: Belgian landlines have no more."""
 
 
-class MarkParts(IntFlag):
+class RecognitionMarkParts(IntFlag):
     """What a mark is made of."""
 
     REFERENCE = auto()
@@ -32,32 +32,34 @@ class MarkParts(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RecognitionMark:
     """By what a lead is recognised in Oplead."""
 
     hashes: frozenset[str]
     """Of each value, after the name of its part."""
 
     @property
-    def parts(self) -> MarkParts:
+    def parts(self) -> RecognitionMarkParts:
         """What it is recognised by: its reference if it has one, else all the rest."""
-        parts = reduce(or_, (MarkParts[_part(each)] for each in self.hashes), MarkParts(0))
-        return MarkParts.REFERENCE if MarkParts.REFERENCE in parts else parts
+        parts = reduce(or_, (RecognitionMarkParts[_part(each)] for each in self.hashes), RecognitionMarkParts(0))
+        return RecognitionMarkParts.REFERENCE if RecognitionMarkParts.REFERENCE in parts else parts
 
     @property
-    def traces(self) -> frozenset[str]:
+    def distinctive_hashes(self) -> frozenset[str]:
         """The hashes that few share: all but the name's."""
-        return frozenset(each for each in self.hashes if _part(each) != MarkParts.NAME.name)
+        return frozenset(each for each in self.hashes if _part(each) != RecognitionMarkParts.NAME.name)
 
-    def is_shown_by(self, other: "Mark") -> bool:
+    def matches_lead_mark(self, other: "RecognitionMark") -> bool:
         """Whether a lead in Oplead with the other mark is the one."""
-        return self._deciding(self.hashes) == self._deciding(other.hashes)
+        return self._hashes_to_match(self.hashes) == self._hashes_to_match(other.hashes)
 
-    def _deciding(self, hashes: frozenset[str]) -> frozenset[str]:
-        is_by_reference = self.parts is MarkParts.REFERENCE
-        return frozenset(each for each in hashes if is_by_reference == (_part(each) == MarkParts.REFERENCE.name))
+    def _hashes_to_match(self, hashes: frozenset[str]) -> frozenset[str]:
+        is_by_reference = self.parts is RecognitionMarkParts.REFERENCE
+        return frozenset(
+            each for each in hashes if is_by_reference == (_part(each) == RecognitionMarkParts.REFERENCE.name)
+        )
 
-    def proves(self, other: "Mark") -> bool:
+    def covers_parts_of(self, other: "RecognitionMark") -> bool:
         """Whether a lead that is recognised by this mark proves that one with the other would be."""
         return other.parts in self.parts
 
@@ -68,7 +70,7 @@ def _part(hashed: str) -> str:
 
 def content_hash(lead: LeadToWrite, salt: bytes) -> str:
     """Return the hash of everything that would be written."""
-    return _hash(salt, "content", _filled(asdict(lead)))
+    return _hash(salt, "content", _without_empty_values(asdict(lead)))
 
 
 def creation_key_of(reference: str | None, content: str, salt: bytes) -> str:
@@ -76,7 +78,9 @@ def creation_key_of(reference: str | None, content: str, salt: bytes) -> str:
     return content if reference is None else _hash(salt, "reference", reference)
 
 
-def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference: str | None = None) -> Mark | None:
+def recognition_mark_of(
+    ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference: str | None = None
+) -> RecognitionMark | None:
     """Return the mark of a lead by its reference, click ids, e-mail address, phone number and last name.
 
     However spelled: a reference has no leading zeros, a phone number its last digits, and a name no accents or
@@ -85,11 +89,11 @@ def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference:
     phones = clean_phones(contact.phones, country=contact.country) or contact.phones
     name = unicodedata.normalize("NFKD", contact.last_name or "").casefold()
     values = {
-        MarkParts.REFERENCE: [(reference or "").strip().lstrip("0")],
-        MarkParts.CLICK_ID: [f"{one.kind}={one.value}" for one in ids],
-        MarkParts.EMAIL: [email.casefold() for email in clean_emails(contact.emails)],
-        MarkParts.PHONE: ["".join(filter(str.isdecimal, phone))[-_LAST_DIGITS:] for phone in phones],
-        MarkParts.NAME: ["".join(filter(str.isalpha, name))],
+        RecognitionMarkParts.REFERENCE: [(reference or "").strip().lstrip("0")],
+        RecognitionMarkParts.CLICK_ID: [f"{one.kind}={one.value}" for one in ids],
+        RecognitionMarkParts.EMAIL: [email.casefold() for email in clean_emails(contact.emails)],
+        RecognitionMarkParts.PHONE: ["".join(filter(str.isdecimal, phone))[-_LAST_DIGITS:] for phone in phones],
+        RecognitionMarkParts.NAME: ["".join(filter(str.isalpha, name))],
     }
     hashes = {
         f"{part.name}:{_hash(salt, str(part.name), value)}"
@@ -97,8 +101,8 @@ def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference:
         for value in found
         if value
     }
-    mark = Mark(frozenset(hashes))
-    return mark if mark.traces else None
+    mark = RecognitionMark(frozenset(hashes))
+    return mark if mark.distinctive_hashes else None
 
 
 def _hash(salt: bytes, kind: str, value: object) -> str:
@@ -106,11 +110,11 @@ def _hash(salt: bytes, kind: str, value: object) -> str:
     return hmac.digest(salt, text.encode(), "sha256").hex()
 
 
-def _filled(value: object) -> object:
+def _without_empty_values(value: object) -> object:
     """Leave out what is empty, so that a new kind of value changes no hash of before."""
     match value:
         case dict():
-            return {name: _filled(inner) for name, inner in value.items() if inner}
+            return {name: _without_empty_values(inner) for name, inner in value.items() if inner}
         case tuple() | list():
-            return [_filled(inner) for inner in value]
+            return [_without_empty_values(inner) for inner in value]
     return value

@@ -23,7 +23,9 @@ def lead_from_options(values: Mapping[str, str | None], fields: Iterable[str], z
     """
     if not fields and all(text is None for text in values.values()):
         raise UsageError("write at least one value, as --email or --field")
-    return lead_from_values(values, dict(map(_field, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}")
+    return lead_from_values(
+        values, dict(map(_parse_field_option, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}"
+    )
 
 
 def lead_from_values(
@@ -40,7 +42,7 @@ def lead_from_values(
     Raises:
         UsageError: a value cannot be used; the message names it and does not repeat it.
     """
-    given = {name: _checked(called(name), text) for name, text in values.items() if text is not None}
+    given = {name: _require_short_line(called(name), text) for name, text in values.items() if text is not None}
     clicked_at = _clicked_at(given.get("clicked_at"), zone, called("clicked_at"))
     click_ids = tuple(
         ClickId(kind, given[name], clicked_at if kind in _DATED else None)
@@ -51,8 +53,8 @@ def lead_from_values(
         raise UsageError(f"{called('clicked_at')}: write the gclid, gbraid, wbraid or fbclid of that click too")
     return LeadToWrite(
         contact=Contact(
-            emails=_one(given, "email"),
-            phones=_one(given, "phone"),
+            emails=_value_as_tuple(given, "email"),
+            phones=_value_as_tuple(given, "phone"),
             **{name: given.get(name) for name in ("first_name", "last_name", "postcode", "city", "country")},
         ),
         click_ids=click_ids,
@@ -72,7 +74,7 @@ def click_id_values(ids: Iterable[ClickId]) -> Mapping[str, str]:
     return {**{name: one.value for name, kind in CLICK_IDS.items() for one in ids if one.kind is kind}, **dated}
 
 
-def _checked(name: str, text: str) -> str:
+def _require_short_line(name: str, text: str) -> str:
     if not text.strip():
         raise UsageError(f"{name}: write a value, or leave it out")
     if len(text) > _LONGEST or not text.isprintable():
@@ -80,16 +82,16 @@ def _checked(name: str, text: str) -> str:
     return text.strip()
 
 
-def _one(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _value_as_tuple(given: Mapping[str, str], name: str) -> tuple[str, ...]:
     return (given[name],) if name in given else ()
 
 
-def _field(text: str) -> tuple[str, str]:
+def _parse_field_option(text: str) -> tuple[str, str]:
     path, sign, value = text.partition("=")
     if not sign:
         raise UsageError("--field: write PATH=VALUE, as leadData.budget=12000")
     try:
-        return parse_as_type(Path_, path), _checked("--field", value)
+        return parse_as_type(Path_, path), _require_short_line("--field", value)
     except ValueError as error:
         raise UsageError(f"--field: {error}") from None
 

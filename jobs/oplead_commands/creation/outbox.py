@@ -20,7 +20,7 @@ from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, open_read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.creation.identity import Mark
+from jobs.oplead_commands.creation.identity import RecognitionMark
 from jobs.pull.sync import MAX_CLOCK_SKEW
 
 
@@ -79,7 +79,7 @@ class LeadToCreate:
     """Hash of its own reference, or else of its content: two with one key are one lead."""
     content: str
     """Hash of its content."""
-    mark: Mark | None
+    mark: RecognitionMark | None
     """By what it is recognised in Oplead, if by anything."""
     has_provider_url: bool
 
@@ -91,7 +91,7 @@ class LeadCreationRecord:
     key: str
     content: str
     state: CreationState
-    mark: Mark | None
+    mark: RecognitionMark | None
     """None if nothing marks it, or once it is no longer needed."""
     lead: LeadId | None
     """Its id in Oplead, if known."""
@@ -152,7 +152,7 @@ class Outbox:
             (CreationState.CREATED, lead, reason, key, CreationState.CREATED),
         )
 
-    def lose(self, key: str, reason: str, *, now: datetime) -> None:
+    def record_lost_answer(self, key: str, reason: str, *, now: datetime) -> None:
         """Put on record that a lead's answer was lost."""
         self._change(
             "UPDATE creation SET state = ?, reason = ?, lost_at = ? WHERE key = ? AND state = ?",
@@ -169,7 +169,7 @@ class Outbox:
             "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)
         )
 
-    def name(self, key: str, lead: LeadId) -> None:
+    def record_created_lead_id(self, key: str, lead: LeadId) -> None:
         """Add the id of a created lead whose answer did not name it."""
         self._change("UPDATE creation SET lead = ? WHERE key = ? AND state = ?", (lead, key, CreationState.CREATED))
 
@@ -206,7 +206,7 @@ class Outbox:
             found |= {one.key: one for one in self._select(f"WHERE key IN ({places})", part)}
         return found
 
-    def marked(self) -> list[LeadCreationRecord]:
+    def recognisable_leads(self) -> list[LeadCreationRecord]:
         """Return every lead in doubt, and the created ones that may be recognised in Oplead."""
         states = (CreationState.CREATED, CreationState.IN_DOUBT)
         return self._select("WHERE mark IS NOT NULL AND state = ? OR state = ?", states)
@@ -245,11 +245,11 @@ def hold_outbox(
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
-    with ExitStack() as stack, _explained(path):
+    with ExitStack() as stack, _explain_sqlite_errors(path):
         _wait_for_lock(stack, path, now, patience, cancel_token)
         open_privately(path, "a").close()
         connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
-        _is_made(connection, path)
+        _has_outbox_tables(connection, path)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
@@ -284,11 +284,11 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
     if not path.exists():
         yield None
         return
-    with _explained(path), closing(open_read_only(path)) as connection:
-        yield Outbox(connection) if _is_made(connection, path) else None
+    with _explain_sqlite_errors(path), closing(open_read_only(path)) as connection:
+        yield Outbox(connection) if _has_outbox_tables(connection, path) else None
 
 
-def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether there is anything in the file.
 
     Raises:
@@ -302,7 +302,7 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explain_sqlite_errors(path: Path) -> Iterator[None]:
     """Say in a sentence what SQLite cannot do."""
     try:
         yield
@@ -323,7 +323,7 @@ def _creation(row: _Row) -> LeadCreationRecord:
         key,
         content,
         CreationState(state),
-        Mark(frozenset(mark.split())) if mark else None,
+        RecognitionMark(frozenset(mark.split())) if mark else None,
         lead,
         reason,
         datetime.fromisoformat(sent_at),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.identity import Mark
+from jobs.oplead_commands.creation.identity import RecognitionMark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
 
 
@@ -23,7 +23,7 @@ class SeenLead:
 
     id: LeadId
     created_at: datetime
-    mark: Mark
+    mark: RecognitionMark
 
 
 class LeadNotFoundReason(StrEnum):
@@ -55,20 +55,20 @@ def recognise(
     """
     leads: dict[str, set[SeenLead]] = defaultdict(set)
     for lead in seen:
-        for trace in lead.mark.traces:
+        for trace in lead.mark.distinctive_hashes:
             leads[trace].add(lead)
     similar = {
-        one.key: [lead for lead in _with_any(leads, one.mark) if lead.created_at >= one.sent_at - skew]
+        one.key: [lead for lead in _leads_sharing_mark(leads, one.mark) if lead.created_at >= one.sent_at - skew]
         for one in marked
     }
     same = {
-        one.key: [lead.id for lead in similar[one.key] if one.mark and one.mark.is_shown_by(lead.mark)]
+        one.key: [lead.id for lead in similar[one.key] if one.mark and one.mark.matches_lead_mark(lead.mark)]
         for one in marked
     }
     free = {one.key: [lead for lead in same[one.key] if lead not in claimed] for one in marked if one.lead is None}
     times = Counter(ids[0] for ids in free.values() if len(ids) == 1)
     taken = {lead for lead, count in times.items() if count == 1}.union(claimed)
-    shown = [one for one in marked if is_whole and _shows(one, same[one.key])]
+    shown = [one for one in marked if is_whole and _is_created_lead_among(one, same[one.key])]
     found: dict[str, LeadId | LeadNotFoundReason] = {}
     for one in (each for each in marked if each.lead is None):
         ids = free[one.key]
@@ -76,26 +76,26 @@ def recognise(
             found[one.key] = ids[0]
         elif one.state is CreationState.IN_DOUBT:
             may_be_there = ids or any(lead.id not in taken for lead in similar[one.key])
-            proven = any(_proves(other, one) for other in shown)
+            proven = any(_proves_other_findable(other, one) for other in shown)
             absence = LeadNotFoundReason.NOT_THERE if proven else LeadNotFoundReason.UNPROVEN
             found[one.key] = LeadNotFoundReason.AMBIGUOUS if may_be_there else absence
     return found
 
 
-def _proves(shown: LeadCreationRecord, one: LeadCreationRecord) -> bool:
+def _proves_other_findable(shown: LeadCreationRecord, one: LeadCreationRecord) -> bool:
     """Whether one that shows proves that another would show if it were there."""
     if shown.mark is None or one.mark is None:
         return False
-    return shown.mark.proves(one.mark) and shown.sent_at >= one.sent_at
+    return shown.mark.covers_parts_of(one.mark) and shown.sent_at >= one.sent_at
 
 
-def _shows(one: LeadCreationRecord, leads: Collection[LeadId]) -> bool:
+def _is_created_lead_among(one: LeadCreationRecord, leads: Collection[LeadId]) -> bool:
     """Whether a lead that is certainly in Oplead is among those with its mark."""
     if one.state is not CreationState.CREATED:
         return False
     return bool(leads) if one.lead is None else one.lead in leads
 
 
-def _with_any(leads: Mapping[str, set[SeenLead]], mark: Mark | None) -> set[SeenLead]:
+def _leads_sharing_mark(leads: Mapping[str, set[SeenLead]], mark: RecognitionMark | None) -> set[SeenLead]:
     """Return the leads that share more than a name with a mark."""
-    return set().union(*(leads.get(trace, ()) for trace in mark.traces)) if mark else set()
+    return set().union(*(leads.get(trace, ()) for trace in mark.distinctive_hashes)) if mark else set()

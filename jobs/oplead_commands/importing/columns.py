@@ -67,22 +67,24 @@ def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[C
         try:
             column = _column(number, title, mapping, known)
         except ValueError as error:
-            problems.append(f"column {number + 1}, {shown(title)}: {error}")
+            problems.append(f"column {number + 1}, {title_for_message(title)}: {error}")
         else:
             columns += [column] if column else []
-    for place, group in groupby(sorted(columns, key=_place), key=_place):
-        same = [shown(one.title) for one in group]
+    for place, group in groupby(sorted(columns, key=_column_name_or_path), key=_column_name_or_path):
+        same = [title_for_message(one.title) for one in group]
         if len(same) > 1:
             problems.append(f"{' and '.join(same)} both mean {place}: have the --columns file ignore one")
     problems += [
-        f"there is no column {shown(title)}, which --columns names" for title in mapping if title not in titles
+        f"there is no column {title_for_message(title)}, which --columns names"
+        for title in mapping
+        if title not in titles
     ]
     if problems:
         raise UsageError("\n".join(problems))
     return columns
 
 
-def _place(column: Column) -> str:
+def _column_name_or_path(column: Column) -> str:
     return column.name or column.path
 
 
@@ -133,16 +135,16 @@ def read_mapping(file: Path) -> Mapping[str, str]:
         problems.append(f"{file}: write each column as Title: name")
     for title, means in (tree if isinstance(tree, dict) else {}).items():
         try:
-            mapping[title] = _meaning(means)
+            mapping[title] = _parse_column_meaning(means)
         except ValueError as error:
             mark = document.marks.get((title,))
-            problems.append(f"{file}:{mark.line if mark else 1}: {shown(title)}: {error}")
+            problems.append(f"{file}:{mark.line if mark else 1}: {title_for_message(title)}: {error}")
     if problems:
         raise UsageError("\n".join(problems))
     return mapping
 
 
-def _meaning(means: object) -> str:
+def _parse_column_meaning(means: object) -> str:
     match means:
         case str() if means in NAMES or means == IGNORED:
             return means
@@ -156,7 +158,7 @@ def _meaning(means: object) -> str:
     raise ValueError("write a column's name, the path of a custom field, or ignore")
 
 
-def shown(title: str) -> str:
+def title_for_message(title: str) -> str:
     """Return a title for a message."""
     text = one_line(title)
     return f'"{text if len(text) <= _LONGEST_TITLE else text[:_LONGEST_TITLE] + "…"}"'

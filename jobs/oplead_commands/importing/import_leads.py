@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors.crm import PreviewsWrites, WritePreview
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
@@ -30,7 +30,7 @@ from jobs.oplead_commands.importing.import_report import (
     write_report,
 )
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
-from jobs.reporting.console import facts_grid, print_json, results, say
+from jobs.reporting.console import facts_grid, print_json, results_console, say
 from jobs.wiring.texts import click_ids_in
 
 _log = structlog.stdlib.get_logger()
@@ -63,12 +63,12 @@ class _Plan:
     """What was on record, by key."""
 
     @property
-    def due(self) -> Sequence[FileLine]:
+    def lines_to_settle(self) -> Sequence[FileLine]:
         """The lines with something to settle."""
         return [one for one in self.lines if one.key not in self.before or not self.before[one.key].is_created]
 
     @property
-    def changed(self) -> Sequence[FileLine]:
+    def lines_with_changed_content(self) -> Sequence[FileLine]:
         """The lines that were imported with other content."""
         return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
 
@@ -85,15 +85,16 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
         _show(context, writer, plan)
         if context.approval.dry_run:
             return Exit.DONE
-        asked = len(plan.due)
-        if asked and not context.agrees(f"Create {counted(asked, 'lead')} in Oplead?"):
+        asked = len(plan.lines_to_settle)
+        if asked and not context.ask_write_approval(f"Create {plural(asked, 'lead')} in Oplead?"):
             say("Nothing was written.")
             return Exit.DONE
         with hold_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
-            if len(plan.due) != asked and not context.approval.json:
-                say(f"Another command has created some of them meanwhile; to create: {number(len(plan.due))}.")
-            creating = _created(context, outbox, plan, options.in_doubt)
+            left = len(plan.lines_to_settle)
+            if left != asked and not context.approval.json:
+                say(f"Another command has created some of them meanwhile; to create: {format_number(left)}.")
+            creating = _create_due_leads(context, outbox, plan, options.in_doubt)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
         outcome_of(one, plan.before.get(one.key), after.get(one.key), creating.refusals.get(one.key))
@@ -129,15 +130,15 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None
     return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
 
 
-def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
+def _create_due_leads(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
-    for one in (plan.before[line.key] for line in plan.due if line.key in plan.before):
+    for one in (plan.before[line.key] for line in plan.lines_to_settle if line.key in plan.before):
         if in_doubt == "again" and one.was_looked_for:
             outbox.drop(one.key)
         elif in_doubt == "created":
             outbox.confirm(one.key, None, "by_hand")
-    with _progress(len(plan.due)) as on_settled:
-        creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
+    with _progress(len(plan.lines_to_settle)) as on_settled:
+        creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.lines_to_settle}, on_settled)
         try:
             creating.run()
         except StoppedBySignal:
@@ -152,7 +153,7 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
 
 
 def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
-    due, rate = plan.due, context.known.settings.oplead.rate
+    due, rate = plan.lines_to_settle, context.known.settings.oplead.rate
     minutes = ceil(len(due) / rate)
     done = len(plan.lines) - len(due)
     preview = writer.preview(due[0].wanted.lead) if due else WritePreview("", {})
@@ -160,17 +161,22 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
     dry_run = context.approval.dry_run
     if context.approval.json:
         if dry_run:
-            counts = {"to_create": len(due), "created_before": done, "changed": len(plan.changed), "minutes": minutes}
+            counts = {
+                "to_create": len(due),
+                "created_before": done,
+                "changed": len(plan.lines_with_changed_content),
+                "minutes": minutes,
+            }
             print_json({"rehearsed": True, **counts, "request": preview.request, "first": first})
         return
-    inside = counted(len(plan.lines), "lead")
-    say(f"{inside} in the file; created before: {number(done)}; to create: {number(len(due))}.")
+    inside = plural(len(plan.lines), "lead")
+    say(f"{inside} in the file; created before: {format_number(done)}; to create: {format_number(len(due))}.")
     if due:
-        say(f"About {counted(minutes, 'minute')} at {counted(rate, 'request')} a minute.")
+        say(f"About {plural(minutes, 'minute')} at {plural(rate, 'request')} a minute.")
         say(f"{preview.request}; the first one, from line {due[0].line}, masked:")
-        results().print(facts_grid(tuple(first.items())))
+        results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
-        say_changed([one.line for one in plan.changed], context.command("leads update"))
+        say_changed([one.line for one in plan.lines_with_changed_content], context.command("leads update"))
         say("Nothing was written.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connectors.crm import WriteReceipt, WriteRefused
 from connectors.records import Lost
-from connectors.text import counted, number
+from connectors.text import format_number, plural
 from jobs.exit_codes import Exit
 from jobs.ledger.database import open_privately
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
@@ -90,12 +90,13 @@ def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, u
         lines = [one.document for one in outcomes if one.state not in _FINE]
         print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
         return code
-    say(f"Created: {number(tally['created'])}. Created before: {number(tally['created_before'] + tally['changed'])}.")
+    before = tally["created_before"] + tally["changed"]
+    say(f"Created: {format_number(tally['created'])}. Created before: {format_number(before)}.")
     _say_lines("Refused", [f"line {one.line}: {one.reason}" for one in outcomes if one.state == "refused"])
     say_changed([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
     if tally["left"]:
-        say(f"Left: {number(tally['left'])}, certain not to be in Oplead. Run the same command to go on.")
+        say(f"Left: {format_number(tally['left'])}, certain not to be in Oplead. Run the same command to go on.")
     if creating.stop is not None:
         say(_stop_sentence(creating.stop))
     return code
@@ -105,10 +106,10 @@ def say_changed(lines: Sequence[int], update_command: str) -> None:
     """Say which lines were imported with other content, if any, and which command changes a lead."""
     if lines:
         at = ", ".join(map(str, lines[:_SHOWN]))
-        more = f" and {number(len(lines) - _SHOWN)} more" if len(lines) > _SHOWN else ""
+        more = f" and {format_number(len(lines) - _SHOWN)} more" if len(lines) > _SHOWN else ""
         say(
-            f"Imported before with other content: {number(len(lines))}, at line {at}{more}. They stay in Oplead as "
-            f"they are; change them by `{update_command}`."
+            f"Imported before with other content: {format_number(len(lines))}, at line {at}{more}. They stay in Oplead "
+            f"as they are; change them by `{update_command}`."
         )
 
 
@@ -134,9 +135,9 @@ def _stop_sentence(stop: WriteReceipt) -> str:
 
 def _say_lines(what: str, lines: Sequence[str]) -> None:
     if lines:
-        say(f"{what}: {number(len(lines))}.", *(f"  {each}" for each in lines[:_SHOWN]))
+        say(f"{what}: {format_number(len(lines))}.", *(f"  {each}" for each in lines[:_SHOWN]))
     if len(lines) > _SHOWN:
-        say(f"  and {counted(len(lines) - _SHOWN, 'more', 'more')}; --report FILE.csv lists them all")
+        say(f"  and {plural(len(lines) - _SHOWN, 'more', 'more')}; --report FILE.csv lists them all")
 
 
 def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> None:

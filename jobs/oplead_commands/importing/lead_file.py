@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from connectors.contact import clean_emails, clean_phones
 from connectors.crm import LeadToWrite
 from connectors.errors import Misconfigured
-from connectors.text import counted
+from connectors.text import plural
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.identity import content_hash
 from jobs.oplead_commands.creation.lead_values import lead_from_values
-from jobs.oplead_commands.importing.columns import REFERENCE, Column, shown, written_columns
+from jobs.oplead_commands.importing.columns import REFERENCE, Column, title_for_message, written_columns
 from jobs.wiring.texts import csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes
@@ -58,11 +58,11 @@ def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
     Raises:
         UsageError: anything is wrong with it; the message names every line, at most twenty, and repeats no value.
     """
-    titles, lines = _opened(file, options)
+    titles, lines = _open_titles_and_rows(file, options)
     try:
         columns = {column.title: column for column in written_columns(titles, options.columns)}
     except UsageError as error:
-        raise _unusable(file, str(error).splitlines()) from None
+        raise _file_problems_error(file, str(error).splitlines()) from None
     rows: list[FileRow] = []
     problems: list[str] = []
     first_lines: dict[str, int] = {}
@@ -78,15 +78,15 @@ def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
             what = "it is the same lead as" if row.reference is None else "it has the reference of"
             problems.append(f"line {line}: {what} line {before}")
     if problems:
-        raise _unusable(file, problems)
+        raise _file_problems_error(file, problems)
     if not rows:
-        raise _unusable(file, ["it holds no lead"])
+        raise _file_problems_error(file, ["it holds no lead"])
     return rows
 
 
-def _unusable(file: Path, problems: Sequence[str]) -> UsageError:
+def _file_problems_error(file: Path, problems: Sequence[str]) -> UsageError:
     more = len(problems) - _SHOWN
-    last = [f"and {counted(more, 'more problem')}"] if more > 0 else []
+    last = [f"and {plural(more, 'more problem')}"] if more > 0 else []
     return UsageError("\n".join([*(f"{file}: {each}" for each in problems[:_SHOWN]), *last, "Nothing was written."]))
 
 
@@ -107,11 +107,13 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
         if text is None:
             continue
         if column.is_refused_if_filled:
-            raise ValueError(f"{shown(title)}: a lead is created with one of these only; give it a path by --columns")
+            raise ValueError(
+                f"{title_for_message(title)}: a lead is created with one of these only; give it a path by --columns"
+            )
         if column.name is None:
             fields[column.path] = text
         else:
-            values[column.name], called[column.name] = text, shown(title)
+            values[column.name], called[column.name] = text, title_for_message(title)
     reference = values.pop(REFERENCE, None)
     if (text := values.pop("click_id", None)) is not None:
         ids = options.read_click_ids(text, values.get("utm_source"))
@@ -121,12 +123,12 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
             raise ValueError(f"{called['click_id']}: {twice[0]} has a column of its own too")
         values |= ids
     lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name))
-    _expect_reachable(lead, called)
+    _require_valid_contact(lead, called)
     options.check(lead)
     return FileRow(line, lead, reference.strip() if reference else None)
 
 
-def _expect_reachable(lead: LeadToWrite, called: Mapping[str, str]) -> None:
+def _require_valid_contact(lead: LeadToWrite, called: Mapping[str, str]) -> None:
     contact = lead.contact
     if not contact.emails and not contact.phones:
         raise ValueError("a lead needs an e-mail address or a phone number")
@@ -139,7 +141,7 @@ def _expect_reachable(lead: LeadToWrite, called: Mapping[str, str]) -> None:
 # ── formats ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _opened(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
+def _open_titles_and_rows(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     """Return a file's titles, and each row that is not blank with its line number."""
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file")
@@ -160,7 +162,7 @@ def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[
     except Misconfigured as error:
         raise UsageError(f"{error}\nNothing was written.") from None
     if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:
-        raise _unusable(file, [f"line 1: two columns are called {shown(twice[0])}"])
+        raise _file_problems_error(file, [f"line 1: two columns are called {title_for_message(twice[0])}"])
 
     def filled() -> Iterator[tuple[int, Cells]]:
         try:
@@ -177,7 +179,7 @@ def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise _unusable(file, ["save it as UTF-8"]) from None
+        raise _file_problems_error(file, ["save it as UTF-8"]) from None
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -186,12 +188,12 @@ def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:
         except ValueError as error:
             problems.append(f"line {number}: {error}")
     if problems:
-        raise _unusable(file, problems)
+        raise _file_problems_error(file, problems)
 
 
 def _json_cells(line: str) -> Cells:
     try:
-        read = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_without_twins)
+        read = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_reject_duplicate_names)
     except json.JSONDecodeError:
         raise ValueError("this is no JSON object") from None
     except RecursionError:
@@ -201,14 +203,16 @@ def _json_cells(line: str) -> Cells:
     cells: dict[str, str] = {}
     for title, value in read.items():
         if isinstance(value, dict | list):
-            raise ValueError(f"{shown(title)}: write a text; a value within another one is named by its path")  # noqa: TRY004
+            raise ValueError(  # noqa: TRY004 - what the file holds
+                f"{title_for_message(title)}: write a text; a value within another one is named by its path"
+            )
         text = str(value).lower() if isinstance(value, bool) else value
         if text is not None and str(text).strip():
             cells[title] = str(text)
     return cells
 
 
-def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _reject_duplicate_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError("a name stands there twice")

@@ -4,7 +4,7 @@ import grpc
 from google.ads.googleads import client as vendor
 from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
 
-from connectors.google_ads.ads_api.client import VERSION, Bearer, _in_plain_text
+from connectors.google_ads.ads_api.client import VERSION, Bearer, _service_without_tls
 
 
 def _interceptors(channel: grpc.Channel) -> list[type]:
@@ -21,7 +21,7 @@ def test_plain_text_channel_has_the_interceptors_of_production():
     client = vendor.GoogleAdsClient(Bearer("ya29.invented"), endpoint="127.0.0.1:9", version=VERSION)
     secure = client.get_service("ConversionUploadService")
     expected = _interceptors(secure.transport.grpc_channel)
-    plain = _in_plain_text(secure, ConversionUploadServiceClient, client)
+    plain = _service_without_tls(secure, ConversionUploadServiceClient, client)
     found = _interceptors(plain.transport.grpc_channel)
     plain.transport.close()
 

@@ -272,7 +272,9 @@ class Played:
         self.clock = VirtualClock(START)
         self.times = []
         self.oplead = Server("oplead", self.answer, Faults(), self.clock.now)
-        self.time = Server("clock", self.clock.handle, Faults(), self.clock.now, closed=self.clock.closed)
+        self.time = Server(
+            "clock", self.clock.handle, Faults(), self.clock.now, closed=self.clock.unregister_connection
+        )
         self.latency = latency
 
     def answer(self, request):

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import Misconfigured
 from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions
-from connectors.oplead.probe import find_specification, given_specification
+from connectors.oplead.probe import find_specification, parse_downloaded_specification
 from connectors.oplead.probe.specification.documentation import MOST_REQUESTS, PAGE, specification_link
 from connectors.oplead.probe.specification.loading import LARGEST, LARGEST_YAML
 from connectors.rate_limit import Pacer
@@ -289,17 +289,20 @@ MERGES = b"openapi: 3.0.3\na0: &a0 { k: v }\n" + b"".join(
 def test_yaml_that_would_harm_is_refused(content, why):
     """Before anything is built of it."""
     with pytest.raises(Misconfigured, match=why):
-        given_specification(content)
+        parse_downloaded_specification(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"<html></html>", b'{"a": 1}', b"a: 1"])
 def test_a_file_without_a_specification_is_a_mistake(content):
     """Whoever names a file wants it read."""
     with pytest.raises(Misconfigured, match="--spec"):
-        given_specification(content)
+        parse_downloaded_specification(content)
 
 
 @pytest.mark.parametrize("content", [json.dumps(SPECIFICATION).encode(), b"\xef\xbb\xbf" + YAML, YAML], ids=str)
 def test_a_downloaded_copy_is_read_in_either_form(content):
     """Without any request."""
-    assert (SPECIFICATION, 0) == (given_specification(content).specification, given_specification(content).requests)
+    assert (SPECIFICATION, 0) == (
+        parse_downloaded_specification(content).specification,
+        parse_downloaded_specification(content).requests,
+    )

@@ -10,7 +10,7 @@ import pytest
 from connectors.errors import Misconfigured
 from connectors.oplead import OpleadOptions
 from connectors.oplead.files import FileOptions, FileSource
-from connectors.ports import LeadSource, ReadsExports, ShowsLatest
+from connectors.ports import LatestLeadsContents, LeadSource, ReadsExports
 from connectors.records import Export, Lead, NotInExport, UnreadableLead
 from tests.fakes import FakeClock
 
@@ -75,7 +75,7 @@ def test_keeps_every_promise_of_its_ports(folder):
     source: LeadSource = folder.source()
 
     assert isinstance(source, ReadsExports)
-    assert isinstance(source, ShowsLatest)
+    assert isinstance(source, LatestLeadsContents)
 
 
 def test_newest_file_of_the_folder_is_read(folder):

@@ -78,7 +78,7 @@ def test_refusal_names_only_the_first_bad_row_by_default(sandbox):
 
 def test_violations_named_switch_names_every_bad_row(sandbox):
     """The switch stands on "all"."""
-    sandbox.platform.switch("violations_named", "all")
+    sandbox.platform.set_switch("violations_named", "all")
     _, answer = sandbox.ingest(event("a"), event("b", eventSource=0), event("c", eventSource=0))
 
     assert ["events.events[1].event_source", "events.events[2].event_source"] == [
@@ -88,7 +88,7 @@ def test_violations_named_switch_names_every_bad_row(sandbox):
 
 def test_violation_index_switch_hides_row_numbers(sandbox):
     """Paths still name the field, for late and for early checks."""
-    sandbox.platform.switch("violation_index", value=False)
+    sandbox.platform.set_switch("violation_index", value=False)
     _, late = sandbox.ingest(event("a"), event("b", eventSource=0))
     _, early = sandbox.ingest(event("a"), event("b", unheardOf=1))
 
@@ -126,7 +126,7 @@ def test_processing_ruling_fails_its_row_later(sandbox, reason):
 
     assert "FAILED" == status["requestStatus"]
     assert "PROCESSING_ERROR_REASON_DUPLICATE_GCLID" == status["errorInfo"]["errorCounts"][0]["reason"]
-    assert [] == sandbox.platform.book()
+    assert [] == sandbox.platform.counted_conversions_json()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_invalid_switch_raises_value_error_and_changes_nothing(sandbox, name, va
     """Either the switch or the position does not exist."""
     before = dict(sandbox.platform.switches)
     with pytest.raises(ValueError, match=name):
-        sandbox.platform.switch(name, value)
+        sandbox.platform.set_switch(name, value)
 
     assert before == sandbox.platform.switches
 
@@ -170,7 +170,7 @@ def test_book_describes_each_conversion(sandbox):
     _, taken = sandbox.ingest(event("a", conversionValue=60, currency="EUR"))
     sandbox.now += timedelta(minutes=20)
 
-    [line] = sandbox.platform.book()
+    [line] = sandbox.platform.counted_conversions_json()
 
     expected = {
         "customer": "1234567890",
@@ -194,7 +194,7 @@ def test_book_counts_a_replay_with_changed_bytes(sandbox):
     sandbox.ingest(event("a", eventTimestamp="2026-07-20T09:00:01Z"))
     sandbox.now += timedelta(minutes=20)
 
-    [line] = sandbox.platform.book()
+    [line] = sandbox.platform.counted_conversions_json()
 
     assert (1, 1, 1) == (line["accepted"], line["replays"], line["changed_replays"])
     assert "2026-07-20T09:00:00+00:00" == line["event_time"]
@@ -217,7 +217,7 @@ def test_processing_uses_what_was_known_when_due(sandbox):
 def test_processing_minutes_apply_from_the_next_request(sandbox):
     """Requests already in processing keep their time."""
     _, slow = sandbox.ingest(event("a"))
-    sandbox.platform.switch("processing_minutes", 0)
+    sandbox.platform.set_switch("processing_minutes", 0)
     _, fast = sandbox.ingest(event("b"))
 
     statuses = [sandbox.status(each["requestId"])["requestStatus"] for each in (slow, fast)]
@@ -228,7 +228,7 @@ def test_processing_minutes_apply_from_the_next_request(sandbox):
 def test_saved_state_resumes_unchanged(sandbox):
     """The state goes through JSON, and both platforms then answer alike."""
     sandbox.platform.plant_rulings({"c": {"when": "processing", "reason": "DENIED_CONSENT"}})
-    sandbox.platform.switch("record_indices", value=False)
+    sandbox.platform.set_switch("record_indices", value=False)
     _, settled = sandbox.ingest(event("a"), event("c"))
     sandbox.now += timedelta(minutes=20)
     _, waiting = sandbox.ingest(event("a"), event("b"), event("c"))
@@ -241,7 +241,7 @@ def test_saved_state_resumes_unchanged(sandbox):
     for each in (settled, waiting):
         assert sandbox.status(each["requestId"]) == again.status(each["requestId"])
     assert sandbox.platform.state() == again.platform.state()
-    assert ["a", "b"] == [line["transaction_id"] for line in again.platform.book()]
+    assert ["a", "b"] == [line["transaction_id"] for line in again.platform.counted_conversions_json()]
     assert sandbox.ingest(event("d")) == again.ingest(event("d"))
 
 
@@ -274,4 +274,4 @@ def test_full_upload_counts_every_row(sandbox):
     sandbox.now += timedelta(minutes=20)
 
     assert 200 == status
-    assert 2000 == len(sandbox.platform.book())
+    assert 2000 == len(sandbox.platform.counted_conversions_json())

@@ -110,7 +110,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One server shared by the module."""
-    failed = data_manager_wire.failed
+    failed = data_manager_wire.server_failure_response
     with Server("data_manager", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
 
@@ -394,7 +394,7 @@ def test_broken_rule_fails_its_row_in_processing(wire, rule, breaks):
 
     assert "PARTIAL_SUCCESS" == result["requestStatus"]
     assert [{"recordCount": "1", "reason": rule.answer, "recordIndices": [1]}] == result["errorInfo"]["errorCounts"]
-    assert {"good-0"} == {line["transaction_id"] for line in wire.platform.book()}
+    assert {"good-0"} == {line["transaction_id"] for line in wire.platform.counted_conversions_json()}
 
 
 def test_valid_request_succeeds(wire):
@@ -468,7 +468,7 @@ def one_bad_row(wire: Wire) -> None:
     wire.ingest(body)
     wire.now += timedelta(hours=1)
 
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 def only_validated(wire: Wire) -> None:
@@ -479,7 +479,7 @@ def only_validated(wire: Wire) -> None:
     assert 400 == wire.ingest({**bad, "validateOnly": True})[0]
     wire.now += timedelta(hours=1)
 
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 def enums(wire: Wire) -> None:
@@ -504,7 +504,7 @@ def contact_only(wire: Wire) -> None:
     wire.now += timedelta(hours=1)
 
     assert [("contact", True), ("contact", False)] == [
-        (line["click_kind"], line["matched"]) for line in wire.platform.book()
+        (line["click_kind"], line["matched"]) for line in wire.platform.counted_conversions_json()
     ]
 
 
@@ -516,7 +516,7 @@ def sent_again(wire: Wire) -> None:
         wire.ingest({**body, "events": body["events"][:1]})
         wire.now += timedelta(hours=1)
 
-    [line] = wire.platform.book()
+    [line] = wire.platform.counted_conversions_json()
 
     assert (1, 2, 1, 0) == (
         line["accepted"],
@@ -537,7 +537,7 @@ def worth(wire: Wire, *values: float) -> list[dict]:
         wire.now += timedelta(hours=1)
 
         assert "SUCCESS" == wire.status(taken["requestId"])["requestStatus"]
-        [line] = wire.platform.book()
+        [line] = wire.platform.counted_conversions_json()
         books.append(line)
     return books
 
@@ -545,7 +545,7 @@ def worth(wire: Wire, *values: float) -> list[dict]:
 def at_zero(wire: Wire) -> None:
     """rules.ZERO_IS_FINAL."""
     final = worth(wire, 900, 0, 750)
-    wire.platform.switch("zero_is_final", value=False)
+    wire.platform.set_switch("zero_is_final", value=False)
     back = worth(wire, 750)
 
     assert [(900, 1, 0), (0, 1, 0), (0, 1, 1)] == [(each["value"], each["count"], each["ignored"]) for each in final]
@@ -555,10 +555,10 @@ def at_zero(wire: Wire) -> None:
 def taken_back(wire: Wire) -> None:
     """rules.RETRACTED."""
     worth(wire, 900)
-    line = wire.google.book.corrected("1234567890", "987654322", "good-0", ["data_manager"])
+    line = wire.google.book.find_conversion_by_key("1234567890", "987654322", "good-0", ["data_manager"])
     assert line is not None
     wire.google.book.put(replace(line, value=0.0, retracted=True))
-    wire.platform.switch("zero_is_final", value=False)
+    wire.platform.set_switch("zero_is_final", value=False)
 
     assert [(0, 0), (0, 0)] == [(each["value"], each["count"]) for each in worth(wire, 900, 750)]
 
@@ -605,7 +605,9 @@ def failing(wire: Wire) -> None:
     assert [(500, "INTERNAL", rules.FAILING.answer), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] == [
         (status, body["error"]["status"], body["error"]["details"][0]["reason"]) for status, body in answers
     ]
-    assert [(1, 1), (1, 1)] == [(line["accepted"], line["replays"]) for line in wire.platform.book()]
+    assert [(1, 1), (1, 1)] == [
+        (line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+    ]
 
 
 def failure_word(wire: Wire) -> None:
@@ -616,7 +618,7 @@ def failure_word(wire: Wire) -> None:
     wire.now += timedelta(hours=1)
     words = []
     for position in ("FAILED", "FAILURE"):
-        wire.platform.switch("failed_word", position)
+        wire.platform.set_switch("failed_word", position)
         words.append(wire.status(taken["requestId"])["requestStatus"])
 
     assert ["FAILED", "FAILURE"] == words
@@ -628,7 +630,7 @@ def records_counted(wire: Wire) -> None:
     wire.now += timedelta(hours=1)
     counts = []
     for position in ("all", "one less"):
-        wire.platform.switch("records_counted", position)
+        wire.platform.set_switch("records_counted", position)
         counts.append(wire.status(taken["requestId"])["eventsIngestionStatus"]["recordCount"])
 
     assert ["2", "1"] == counts
@@ -642,7 +644,7 @@ def indices(wire: Wire) -> None:
     wire.now += timedelta(hours=1)
     indices = []
     for position in (True, "strings", False):
-        wire.platform.switch("record_indices", position)
+        wire.platform.set_switch("record_indices", position)
         [count] = wire.status(taken["requestId"])["errorInfo"]["errorCounts"]
         indices.append(count.get("recordIndices"))
 

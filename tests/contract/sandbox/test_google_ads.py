@@ -87,7 +87,7 @@ def failed(reply):
 
 def booked(sandbox):
     """Return (api, transaction id) of each line of the book."""
-    return [(line["api"], line["transaction_id"]) for line in sandbox.google_ads.book()]
+    return [(line["api"], line["transaction_id"]) for line in sandbox.google_ads.counted_conversions_json()]
 
 
 def counted(*names):
@@ -132,7 +132,7 @@ def test_book_digest_matches_the_deterministic_message(sandbox, upload):
     upload(row(0))
     sent = service.ClickConversion.pb()(**row(0)).SerializeToString(deterministic=True)
 
-    assert hashlib.sha256(sent).hexdigest() == sandbox.google_ads.book()[0]["digest"]
+    assert hashlib.sha256(sent).hexdigest() == sandbox.google_ads.counted_conversions_json()[0]["digest"]
 
 
 def test_second_sandbox_does_not_share_a_taken_port(tmp_path):
@@ -315,7 +315,7 @@ def test_invalid_ruling_plants_nothing(document):
 )
 def test_duplicate_order_ids_in_one_upload_are_refused(sandbox, upload, position, refused, kept):
     """A switch decides whether all duplicates are refused or only the later ones."""
-    sandbox.google_ads.switch("ads_api_duplicates", position)
+    sandbox.google_ads.set_switch("ads_api_duplicates", position)
     reply = upload(row(0), row(1), row(0, gclid="click-2"))
 
     assert [(index, "conversion_upload_error", "DUPLICATE_ORDER_ID") for index in refused] == failed(reply)
@@ -325,10 +325,10 @@ def test_duplicate_order_ids_in_one_upload_are_refused(sandbox, upload, position
 def test_same_click_and_second_deduplicate_only_by_switch(sandbox, upload):
     """Both conversions have order ids of their own."""
     pair = (row(0), row(0, order_id="other"))
-    sandbox.google_ads.switch("ads_api_click_dedup", "always")
+    sandbox.google_ads.set_switch("ads_api_click_dedup", "always")
 
     assert [(1, "conversion_upload_error", "DUPLICATE_CLICK_CONVERSION_IN_REQUEST")] == failed(upload(*pair))
-    sandbox.google_ads.switch("ads_api_click_dedup", "without_order_id")
+    sandbox.google_ads.set_switch("ads_api_click_dedup", "without_order_id")
     assert [(0, "conversion_upload_error", "ORDER_ID_ALREADY_IN_USE")] == failed(upload(*pair))
     assert counted("sale-0", "other") == booked(sandbox)
 
@@ -378,12 +378,12 @@ def test_conversion_sent_to_both_apis_counts_twice(sandbox, ask, upload):
 
     assert [] == failed(upload(row(0)))
     assert [("data_manager", "sale-0"), ("google_ads", "sale-0")] == booked(sandbox)
-    assert sandbox.data_manager.book() == sandbox.google_ads.book()
+    assert sandbox.data_manager.counted_conversions_json() == sandbox.google_ads.counted_conversions_json()
 
 
 def test_cross_dedup_refuses_an_id_known_to_the_data_manager(sandbox, ask, upload):
     """The Data Manager's transaction id then counts as the action's order id."""
-    sandbox.google_ads.switch("ads_api_cross_dedup", value=True)
+    sandbox.google_ads.set_switch("ads_api_cross_dedup", value=True)
     ingest(sandbox, ask)
 
     assert [(0, "conversion_upload_error", "ORDER_ID_ALREADY_IN_USE")] == failed(upload(row(0)))
@@ -392,10 +392,10 @@ def test_cross_dedup_refuses_an_id_known_to_the_data_manager(sandbox, ask, uploa
 
 def test_cross_dedup_lets_the_data_manager_restate_an_upload(sandbox, ask, upload):
     """Both APIs then share one line in the book."""
-    sandbox.google_ads.switch("ads_api_cross_dedup", value=True)
+    sandbox.google_ads.set_switch("ads_api_cross_dedup", value=True)
     upload(row(0))
     ingest(sandbox, ask)
-    lines = sandbox.google_ads.book()
+    lines = sandbox.google_ads.counted_conversions_json()
 
     assert [("google_ads", "sale-0", 950, 1)] == [
         (line["api"], line["transaction_id"], line["value"], line["restatements"]) for line in lines
@@ -419,7 +419,7 @@ def test_google_ads_state_survives_a_restart(tmp_path, dialled):
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
         first.google_ads.plant_rulings({"sale-1": {"number": 77}})
-        first.google_ads.switch("ads_api_cross_dedup", value=True)
+        first.google_ads.set_switch("ads_api_cross_dedup", value=True)
         with dialled(first.addresses["google_ads"]) as call:
             call(PATH, message(), METADATA)
         before, addresses = first.google_ads.state(), first.addresses
@@ -443,7 +443,7 @@ def older_state(tmp_path, ask):
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
         ingest(first, ask)
-        first.data_manager.book()
+        first.data_manager.counted_conversions_json()
     file = tmp_path / "sandbox.json"
     state = json.loads(file.read_text())
     for name in ("google_ads", "meta"):
@@ -461,11 +461,15 @@ def test_state_without_google_ads_or_meta_still_loads(tmp_path, ask):
     """The book then holds only the Data Manager's conversions, and newer platforms begin empty."""
     with older_state(tmp_path, ask) as sandbox:
         assert [("data_manager", "sale-0")] == booked(sandbox)
-        assert {"book": sandbox.data_manager.book(), "requests": {}, "refused": []} == sandbox.google_ads.state()
+        assert {
+            "book": sandbox.data_manager.counted_conversions_json(),
+            "requests": {},
+            "refused": [],
+        } == sandbox.google_ads.state()
 
 
 @pytest.mark.parametrize(("name", "value"), [("ads_api_echo", "yes"), ("ads_api_enhanced", True), ("nothing", 1)])
 def test_invalid_switch_raises_value_error(name, value):
     """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match="is one of"):
-        SandboxGoogleAdsApi(lambda: START, lambda _: None).switch(name, value)
+        SandboxGoogleAdsApi(lambda: START, lambda _: None).set_switch(name, value)

@@ -157,7 +157,7 @@ class Wire:
         """Count, value, currency and restatements of each conversion, by key."""
         return {
             line["transaction_id"]: (line["count"], line["value"], line["currency"], line["restatements"])
-            for line in self.platform.book()
+            for line in self.platform.counted_conversions_json()
             if line["transaction_id"]
         }
 
@@ -392,9 +392,9 @@ def taken(wire):
 @scenario(adjustment_rules.ALLOWLISTED)
 def closed(wire):
     """Without allowlisting no row is judged; uploads of conversions have a switch of their own."""
-    wire.platform.switch("ads_api_allowlisted", value=False)
+    wire.platform.set_switch("ads_api_allowlisted", value=False)
     opened = wire.adjust({**GOOD, "validate_only": True})
-    wire.platform.switch("adjustments_allowlisted", value=False)
+    wire.platform.set_switch("adjustments_allowlisted", value=False)
     answer = wire.adjust({**GOOD, "validate_only": True})
 
     assert ("OK", []) == (opened.code, opened.failed)
@@ -416,11 +416,11 @@ def validated(wire):
 @scenario(adjustment_rules.ANSWER_LOST)
 def unreadable(wire):
     """The conversions are adjusted although the answer is lost, as a replay shows."""
-    wire.platform.switch("adjustments_unknown", "unreadable")
+    wire.platform.set_switch("adjustments_unknown", "unreadable")
     failure = wire.reply(request(RETRACTED)).partial_failure_error
-    wire.platform.switch("adjustments_unknown", "internal")
+    wire.platform.set_switch("adjustments_unknown", "internal")
     lost = wire.adjust(request(RESTATED))
-    wire.platform.switch("adjustments_unknown", "never")
+    wire.platform.set_switch("adjustments_unknown", "never")
 
     assert (13, b"\xff") == (failure.code, failure.details[0].value)
     assert ("INTERNAL", []) == (lost.code, lost.failed)
@@ -435,7 +435,7 @@ def doubled(wire):
     """The later of two equal adjustments is refused, or both; other conversions are not affected."""
     rows = (restate(700), restate(800), restate(700, order_id="sale-0"))
     later = wire.adjust({**request(*rows), "validate_only": True})
-    wire.platform.switch("ads_api_duplicates", "all")
+    wire.platform.set_switch("ads_api_duplicates", "all")
     both = wire.adjust(request(*rows))
 
     assert [(1, adjustment_rules.ONCE.family, adjustment_rules.ONCE.answer, TIME)] == later.failed
@@ -489,9 +489,9 @@ def ordered(wire):
 @scenario(adjustment_rules.ACROSS_APIS)
 def across(wire):
     """A switch decides whether conversions of the Data Manager are found by their transaction id."""
-    wire.platform.switch("cross_api_adjustments", value=False)
+    wire.platform.set_switch("cross_api_adjustments", value=False)
     lost = wire.only(retract(order_id="by-data-manager"))
-    wire.platform.switch("cross_api_adjustments", value=True)
+    wire.platform.set_switch("cross_api_adjustments", value=True)
     found = wire.only(retract(order_id="by-data-manager"))
 
     assert [("CONVERSION_NOT_FOUND", KEY)] == lost
@@ -505,7 +505,9 @@ def at_zero(wire):
     wire.adjust(request(restate(0)))
     later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
-    ignored = next(line["ignored"] for line in wire.platform.book() if line["transaction_id"] == "sale-1")
+    ignored = next(
+        line["ignored"] for line in wire.platform.counted_conversions_json() if line["transaction_id"] == "sale-1"
+    )
     wire.google.book.zero_is_final = False
 
     assert [[], [], (1, 0.0, "EUR", 1)] == first
@@ -543,7 +545,7 @@ def test_click_and_time_find_a_conversion_without_order_id(wire):
     pair = PAIR | {"conversion_date_time": "2026-07-10 09:00:00+00:00"}
 
     assert [] == wire.only(retract(order_id=None, gclid_date_time_pair=pair))
-    assert [True] == [line["retracted"] for line in wire.platform.book() if not line["count"]]
+    assert [True] == [line["retracted"] for line in wire.platform.counted_conversions_json() if not line["count"]]
 
 
 def test_action_with_default_values_accepts_retractions(wire):
@@ -630,7 +632,9 @@ def test_state_lists_a_refusal_with_its_field(wire):
 def test_book_marks_retracted_and_restated_conversions(wire):
     """A retracted conversion no longer counts, but keeps its first value."""
     wire.adjust(GOOD)
-    stand = [(line["retracted"], line["value"], line["first_value"]) for line in wire.platform.book()]
+    stand = [
+        (line["retracted"], line["value"], line["first_value"]) for line in wire.platform.counted_conversions_json()
+    ]
 
     assert (True, 0, 900) in [(retracted, value or 0, first) for retracted, value, first in stand]
     assert (False, 750.5, 900) in stand
@@ -640,12 +644,12 @@ def test_book_marks_retracted_and_restated_conversions(wire):
 def test_book_reloads_from_json_and_stays_adjustable(wire):
     """The state file keeps the book as JSON, including adjustments, for a sandbox that starts later."""
     wire.adjust(GOOD)
-    before, saved = wire.platform.book(), json.dumps(wire.google.book.dump())
+    before, saved = wire.platform.counted_conversions_json(), json.dumps(wire.google.book.dump())
     wire.start_anew()
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
     wire.google.book.load(json.loads(saved))
 
-    assert before == wire.platform.book()
+    assert before == wire.platform.counted_conversions_json()
     assert [("CONVERSION_ALREADY_RETRACTED", KEY)] == wire.only(retract())
     assert [] == wire.only(retract(order_id="by-gbraid"))
 

@@ -227,7 +227,7 @@ def test_broken_rule_refuses_the_call(wire, rule, call, body):
     assert rule.status == answer.code
     assert expected == [each[1:3] for each in answer.failed]
     assert answer.request_id
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 # ── rows that fail ────────────────────────────────────────────────────────────────────────────────
@@ -343,7 +343,7 @@ def test_broken_rule_fails_only_its_row(wire, rule, row, body, field):
     assert {(row, rule.family, rule.answer)} == {each[:3] for each in answer.failed}
     assert all(["conversions", field] == each[3] for each in answer.failed)
     assert others == answer.accepted
-    assert len(others) == len(wire.platform.book())
+    assert len(others) == len(wire.platform.counted_conversions_json())
 
 
 # ── queries ───────────────────────────────────────────────────────────────────────────────────────
@@ -412,7 +412,7 @@ def failing(wire):
         (each.code, each.failed[0][2]) for each in (first, second)
     ]
     assert "ORDER_ID_ALREADY_IN_USE" in {code for _, _, code, _ in again.failed}
-    assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.book())
+    assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.counted_conversions_json())
 
 
 @scenario(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
@@ -430,13 +430,13 @@ def taken(wire):
 @scenario(rules.ALLOWLISTED)
 def closed(wire):
     """Without allowlisting no row is judged, validating or not."""
-    wire.platform.switch("ads_api_allowlisted", value=False)
+    wire.platform.set_switch("ads_api_allowlisted", value=False)
     answers = [wire.upload({**GOOD, "validate_only": validate}) for validate in (True, False)]
 
     for answer in answers:
         assert "PERMISSION_DENIED" == answer.code
         assert [(None, rules.ALLOWLISTED.family, rules.ALLOWLISTED.answer, [])] == answer.failed
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 @scenario(rules.QUOTA_DETAILS)
@@ -457,7 +457,7 @@ def validated(wire):
 
     assert [0] == [each[0] for each in answer.failed]
     assert [] == list(answer.response.results)
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
     assert [] == wire.platform.state()["refused"]
 
 
@@ -465,7 +465,7 @@ def validated(wire):
 def row_by_row(wire):
     """A failed row's result is empty, or echoes its identifiers by switch."""
     empty = wire.upload(good(gclid="nowhere", user_identifiers=HASHES)).response.results[0]
-    wire.platform.switch("ads_api_echo", value=True)
+    wire.platform.set_switch("ads_api_echo", value=True)
     echoed = wire.upload(good(gclid="nowhere", user_identifiers=HASHES)).response.results[0]
 
     assert 0 == empty.ByteSize()
@@ -480,7 +480,7 @@ def enhanced(wire):
         ("terms_not_accepted", rules.TERMS_ACCEPTED),
         ("prohibited", rules.POLICY),
     ):
-        wire.platform.switch("ads_api_enhanced", position)
+        wire.platform.set_switch("ads_api_enhanced", position)
         answer = wire.upload({**GOOD, "validate_only": True})
 
         assert [(1, rule.family, rule.answer, ["conversions", "user_identifiers"])] == answer.failed
@@ -507,7 +507,7 @@ def again(wire):
 
     assert [(0, "CLICK_CONVERSION_ALREADY_EXISTS")] == [each[:3:2] for each in wire.upload(bare).failed[:1]]
     assert [0] == wire.upload(named).accepted
-    wire.platform.switch("ads_api_click_dedup", "always")
+    wire.platform.set_switch("ads_api_click_dedup", "always")
     named["conversions"][0]["order_id"] = "good-10"
     assert [(0, "CLICK_CONVERSION_ALREADY_EXISTS")] == [each[:3:2] for each in wire.upload(named).failed[:1]]
 

@@ -96,14 +96,14 @@ def test_book_line_describes_the_whole_event(platform):
             "accepted_at": "2026-09-15T12:00:00+00:00",
             "profile": "server",
         }
-    ] == platform.meta.book()
+    ] == platform.meta.counted_conversions_json()
 
 
 def test_digest_ignores_key_order_and_encoding(platform):
     """A replay sent as text, with its keys in another order, is the same event."""
     platform.send(event())
     platform.send(json.dumps(dict(reversed(event().items())), indent=1))
-    [line] = platform.meta.book()
+    [line] = platform.meta.counted_conversions_json()
 
     assert (1, line["first_digest"]) == (line["replays"], line["digest"])
 
@@ -119,16 +119,16 @@ def test_book_has_one_line_per_dataset_name_and_id(platform):
         (DATASET, "Schedule", "a"),
         (DATASET, "sale", "b"),
         (OTHER, "Schedule", "b"),
-    ] == [(line["dataset"], line["event_name"], line["event_id"]) for line in platform.meta.book()]
+    ] == [(line["dataset"], line["event_name"], line["event_id"]) for line in platform.meta.counted_conversions_json()]
 
 
 def test_every_event_counts_without_deduplication(platform):
     """With the switch off, duplicates count as often as they arrive."""
-    platform.meta.switch("meta_deduplication", False)
+    platform.meta.set_switch("meta_deduplication", False)
     platform.send(event(), event())
     platform.send(event())
 
-    assert [(3, 0)] == [(line["accepted"], line["replays"]) for line in platform.meta.book()]
+    assert [(3, 0)] == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]
 
 
 def test_events_without_an_id_are_never_deduplicated(platform):
@@ -136,7 +136,9 @@ def test_events_without_an_id_are_never_deduplicated(platform):
     nameless = {name: value for name, value in event().items() if name != "event_id"}
     platform.send(nameless, nameless)
 
-    assert [("", 2, 0)] == [(line["event_id"], line["accepted"], line["replays"]) for line in platform.meta.book()]
+    assert [("", 2, 0)] == [
+        (line["event_id"], line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()
+    ]
 
 
 def test_click_kind_prefers_lead_id_then_fbc_then_contact(platform):
@@ -148,7 +150,7 @@ def test_click_kind_prefers_lead_id_then_fbc_then_contact(platform):
         event("c", user_data=contact),
     )
 
-    assert ["lead_id", "fbc", "contact"] == [line["click_kind"] for line in platform.meta.book()]
+    assert ["lead_id", "fbc", "contact"] == [line["click_kind"] for line in platform.meta.counted_conversions_json()]
 
 
 def test_events_count_although_the_answer_is_cut(platform):
@@ -156,24 +158,27 @@ def test_events_count_although_the_answer_is_cut(platform):
     platform.faults.plant(PlannedFault("meta", FaultKind.CUT_AFTER))
     with pytest.raises(ConnectionError):
         platform.send(event())
-    after_cut = platform.meta.book()[0]["accepted"]
+    after_cut = platform.meta.counted_conversions_json()[0]["accepted"]
     platform.send(event())
 
-    assert (1, 1, 1) == (after_cut, *(platform.meta.book()[0][name] for name in ("accepted", "replays")))
+    assert (1, 1, 1) == (
+        after_cut,
+        *(platform.meta.counted_conversions_json()[0][name] for name in ("accepted", "replays")),
+    )
 
 
 def test_malformed_fbc_is_accepted_only_by_switch(platform):
     """Meta's pages say that a malformed fbc is not refused; answers published by others show that it is."""
     broken = event(user_data={"fbc": "IwAR3xAmPle"})
     refused = platform.send(broken).status
-    platform.meta.switch("meta_malformed_click_id", "accept")
+    platform.meta.set_switch("meta_malformed_click_id", "accept")
 
     assert (400, 200) == (refused, platform.send(broken).status)
 
 
 def test_future_events_are_accepted_up_to_the_switch_limit(platform):
     """How far ahead of its own clock Meta accepts an event is not known."""
-    platform.meta.switch("meta_ahead_seconds", 300)
+    platform.meta.set_switch("meta_ahead_seconds", 300)
     statuses = [platform.send(event(event_time=SECONDS + ahead)).status for ahead in (300, 301)]
 
     assert [200, 400] == statuses
@@ -189,7 +194,7 @@ def test_seven_day_limit_follows_the_sandbox_clock(platform):
 
 def test_throttle_switch_refuses_exactly_one_upload(platform):
     """Reads are not throttled, and the switch resets itself."""
-    platform.meta.switch("meta_throttle_minutes", 5)
+    platform.meta.set_switch("meta_throttle_minutes", 5)
     headers = {"Authorization": f"Bearer {TOKENS[DATASET]}"}
     read = platform.ask(platform.server.url, f"GET /v26.0/{DATASET}", None, headers).status
     answers = [platform.send(event()) for _ in range(2)]
@@ -200,8 +205,8 @@ def test_throttle_switch_refuses_exactly_one_upload(platform):
 
 def test_throttle_switch_can_be_reset(platform):
     """Zero minutes means no throttle."""
-    platform.meta.switch("meta_throttle_minutes", 5)
-    platform.meta.switch("meta_throttle_minutes", 0)
+    platform.meta.set_switch("meta_throttle_minutes", 5)
+    platform.meta.set_switch("meta_throttle_minutes", 0)
 
     assert 200 == platform.send(event()).status
 
@@ -220,7 +225,7 @@ def test_throttle_switch_can_be_reset(platform):
 def test_invalid_switch_raises_value_error_and_changes_nothing(platform, name, value):
     """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match=name):
-        platform.meta.switch(name, value)
+        platform.meta.set_switch(name, value)
 
     assert {name: positions[0] for name, positions in SWITCHES.items()} == platform.meta.switches
 
@@ -267,15 +272,15 @@ def test_meta_state_survives_a_restart(platform):
     platform.send(event())
     platform.send(event(event_time=0))
     platform.meta.plant_rulings({"b": {"subcode": 2804007}})
-    platform.meta.switch("meta_language", "fr")
-    platform.meta.switch("meta_throttle_minutes", 45)
+    platform.meta.set_switch("meta_language", "fr")
+    platform.meta.set_switch("meta_throttle_minutes", 45)
     platform.meta = platform.restarted()
     state = platform.meta.state()
     statuses = [platform.send(each).status for each in (event(), event(), event("b"))]
 
     assert [400, 200, 400] == statuses
     assert ("fr", 1, 3) == (platform.meta.switches["meta_language"], len(state["refused"]), len(state["requests"]) - 1)
-    assert [(1, 1)] == [(line["accepted"], line["replays"]) for line in platform.meta.book()]
+    assert [(1, 1)] == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]
 
 
 def test_concurrent_uploads_are_each_counted_once(platform):
@@ -284,4 +289,4 @@ def test_concurrent_uploads_are_each_counted_once(platform):
         statuses = list(pool.map(lambda number: platform.send(event(str(number % 10))).status, range(40)))
 
     assert [200] * 40 == statuses
-    assert [(1, 3)] * 10 == [(line["accepted"], line["replays"]) for line in platform.meta.book()]
+    assert [(1, 3)] * 10 == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]

@@ -78,7 +78,7 @@ class Wire:
     def switch(self, **positions: object) -> None:
         """Set these switches."""
         for name, position in positions.items():
-            self.platform.switch(name, position)
+            self.platform.set_switch(name, position)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_broken_event_refuses_the_whole_request(wire, rule, event, place):
     assert {"OAuthException", False} == {body["error"]["type"], body["error"]["is_transient"]}
     assert body["error"]["fbtrace_id"]
     assert ("$['data'][1]" in body["error"]["error_user_msg"]) is (rule.subcode == 2804019)
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 GOOD = [
@@ -267,7 +267,7 @@ def test_valid_event_is_counted(wire, event):
     status, body = wire.send(event)
 
     assert (200, 1) == (status, body.get("events_received"))
-    assert [1] == [line["accepted"] for line in wire.platform.book()]
+    assert [1] == [line["accepted"] for line in wire.platform.counted_conversions_json()]
 
 
 def versions(wire: Wire) -> None:
@@ -355,7 +355,7 @@ def foreign_dataset(wire: Wire) -> None:
     own = wire.raw(f"POST /v26.0/{OTHER}/events?access_token={TOKENS[OTHER]}", {"data": [LEAD]})
 
     assert [(400, 100, 33)] * 2 == [state(foreign), state(unknown)]
-    assert (200, [OTHER]) == (own[0], [line["dataset"] for line in wire.platform.book()])
+    assert (200, [OTHER]) == (own[0], [line["dataset"] for line in wire.platform.counted_conversions_json()])
 
 
 def parameters(wire: Wire) -> None:
@@ -378,7 +378,7 @@ def parameters(wire: Wire) -> None:
 
 def throttled(wire: Wire) -> None:
     """rules.THROTTLED."""
-    wire.platform.switch("meta_throttle_minutes", 45)
+    wire.platform.set_switch("meta_throttle_minutes", 45)
     answers = [wire.raw(f"POST /v26.0/{DATASET}/events?access_token={TOKEN}", {"data": [LEAD]}) for _ in range(2)]
     usage = json.loads(answers[0][2]["X-Business-Use-Case-Usage"])
     [[row]] = usage.values()
@@ -443,7 +443,7 @@ def too_many(wire: Wire) -> None:
     rows = [{**LEAD, "event_id": f"oplead-{number}"} for number in range(1_001)]
 
     assert (400, 100, 0) == state(wire.send(*rows))
-    assert (200, 1_000) == (wire.send(*rows[1:])[0], len(wire.platform.book()))
+    assert (200, 1_000) == (wire.send(*rows[1:])[0], len(wire.platform.counted_conversions_json()))
 
 
 def one_bad_event(wire: Wire) -> None:
@@ -451,7 +451,7 @@ def one_bad_event(wire: Wire) -> None:
     old = sale(event_time=SECONDS - 8 * DAY)
 
     assert 400 == wire.send(LEAD, old, SALE)[0]
-    assert [] == wire.platform.book()
+    assert [] == wire.platform.counted_conversions_json()
 
 
 def named_rows(wire: Wire) -> None:
@@ -491,10 +491,10 @@ def received(wire: Wire) -> None:
 def received_none(wire: Wire) -> None:
     """rules.RECEIVED_NONE."""
     wire.switch(meta_received="none")
-    first, book, second = wire.send(LEAD), wire.platform.book(), wire.send(LEAD)
+    first, book, second = wire.send(LEAD), wire.platform.counted_conversions_json(), wire.send(LEAD)
 
     assert [(200, 0), (200, 1)] == [(status, body["events_received"]) for status, body in (first, second)]
-    assert ([], 1) == (book, len(wire.platform.book()))
+    assert ([], 1) == (book, len(wire.platform.counted_conversions_json()))
 
 
 def failing(wire: Wire) -> None:
@@ -504,7 +504,9 @@ def failing(wire: Wire) -> None:
     answers = [wire.send(SALE), wire.send(LEAD), wire.send(LEAD)]
 
     assert [(500, 2), (500, 2), (503, 1)] == [(status, body["error"]["code"]) for status, body in answers]
-    assert [(1, 0), (1, 1)] == [(line["accepted"], line["replays"]) for line in wire.platform.book()]
+    assert [(1, 0), (1, 1)] == [
+        (line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+    ]
 
 
 def near_its_end(wire: Wire) -> None:
@@ -521,7 +523,7 @@ def with_test_code(wire: Wire) -> None:
     """rules.TEST_EVENTS."""
     wire.send(LEAD, test_event_code="TEST12345")
 
-    assert 1 == len(wire.platform.book())
+    assert 1 == len(wire.platform.counted_conversions_json())
 
 
 def ascii_names(wire: Wire) -> None:
@@ -557,12 +559,17 @@ def twice(wire: Wire) -> None:
     wire.send(LEAD, LEAD)
     wire.now += timedelta(hours=48)
     wire.send({**LEAD, "user_data": {"lead_id": 1234567890123457}}, {**LEAD, "event_name": "sale"})
-    counted = [(line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.book()]
+    counted = [
+        (line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+    ]
     wire.now += timedelta(seconds=1)
     wire.send(LEAD)
 
     assert [("appointment_set", 1, 2), ("sale", 1, 0)] == counted
-    assert (2, 2) == (wire.platform.book()[0]["accepted"], wire.platform.book()[0]["replays"])
+    assert (2, 2) == (
+        wire.platform.counted_conversions_json()[0]["accepted"],
+        wire.platform.counted_conversions_json()[0]["replays"],
+    )
 
 
 def store_orders(wire: Wire) -> None:
@@ -575,7 +582,7 @@ def store_orders(wire: Wire) -> None:
     wire.send(sale(**STORE))
 
     assert [("oplead-2", 2, 1), ("other", 0, 1)] == [
-        (line["event_id"], line["accepted"], line["replays"]) for line in wire.platform.book()
+        (line["event_id"], line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
     ]
 
 
@@ -589,7 +596,9 @@ def crm_profile(wire: Wire) -> None:
         SALE,
     )
 
-    assert ["crm", "server", "server", "server", "server"] == [line["profile"] for line in wire.platform.book()]
+    assert ["crm", "server", "server", "server", "server"] == [
+        line["profile"] for line in wire.platform.counted_conversions_json()
+    ]
 
 
 def unreadable(wire: Wire) -> None:

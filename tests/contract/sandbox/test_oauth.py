@@ -234,7 +234,7 @@ def test_missing_or_unknown_token_is_not_authorised(oauth, value):
 def test_revoking_invalidates_issued_tokens_only(ask, url, oauth):
     """Tokens issued afterwards work."""
     old = token(ask, url)
-    oauth.switch("revoke_tokens", True)
+    oauth.set_switch("revoke_tokens", True)
     new = token(ask, url)
 
     assert not oauth.authorised(bearer(old))
@@ -243,11 +243,11 @@ def test_revoking_invalidates_issued_tokens_only(ask, url, oauth):
 
 def test_refuse_tokens_switch_answers_invalid_grant(ask, url, oauth):
     """A valid assertion gets 400 while the switch is on."""
-    oauth.switch("refuse_tokens", True)
+    oauth.set_switch("refuse_tokens", True)
     answer = ask(url, "POST /token", form(signed(CLAIMS)), FORM)
 
     assert (answer.status, answer.json()["error"]) == (400, "invalid_grant")
-    oauth.switch("refuse_tokens", False)
+    oauth.set_switch("refuse_tokens", False)
     assert ask(url, "POST /token", form(signed(CLAIMS)), FORM).status == 200
 
 
@@ -255,7 +255,7 @@ def test_refuse_tokens_switch_answers_invalid_grant(ask, url, oauth):
 def test_invalid_switch_raises_value_error(oauth, name, value):
     """Switches are true or false."""
     with pytest.raises(ValueError, match=name):
-        oauth.switch(name, value)
+        oauth.set_switch(name, value)
 
 
 def test_tokens_survive_a_restart_without_plain_text(ask, url, oauth, machine):

@@ -147,7 +147,7 @@ def test_unsupported_parameter_is_400(get, query):
 
 def test_repeated_parameter_is_400(get, oplead):
     """The request would be ambiguous."""
-    oplead.switch("pagination", "page")
+    oplead.set_switch("pagination", "page")
 
     assert get("/v1/leads?page=1&page=2").status == 400
 
@@ -212,7 +212,7 @@ def test_list_is_paginated_by_next_url_by_default(get, url):
 
 def test_cursor_pagination_by_switch(get, oplead):
     """`nextCursor` stands beside the data, and `cursor` is the parameter."""
-    oplead.switch("pagination", "cursor")
+    oplead.set_switch("pagination", "cursor")
     first = get("/v1/leads")
     second = get(f"/v1/leads?cursor={first.json()['nextCursor']}")
     last = get(f"/v1/leads?cursor={second.json()['nextCursor']}")
@@ -224,7 +224,7 @@ def test_cursor_pagination_by_switch(get, oplead):
 
 def test_cursor_does_not_drift_after_deletions(get, oplead):
     """A deleted lead on an earlier page, or at the cursor itself, shifts nothing."""
-    oplead.switch("pagination", "cursor")
+    oplead.set_switch("pagination", "cursor")
     cursor = get("/v1/leads").json()["nextCursor"]
     oplead.delete("L-3")
     oplead.delete("L-99")
@@ -234,7 +234,7 @@ def test_cursor_does_not_drift_after_deletions(get, oplead):
 
 def test_numbered_pagination_by_switch_drifts_after_deletions(get, oplead):
     """Page numbers carry no position, so a deletion shifts later pages."""
-    oplead.switch("pagination", "page")
+    oplead.set_switch("pagination", "page")
     first = get("/v1/leads")
 
     assert first.json().keys() == {"data"}
@@ -248,8 +248,8 @@ def test_numbered_pagination_by_switch_drifts_after_deletions(get, oplead):
 
 def test_numbered_pages_include_the_total_by_switch(get, oplead):
     """The total stands beside the data."""
-    oplead.switch("pagination", "page")
-    oplead.switch("page_total", True)
+    oplead.set_switch("pagination", "page")
+    oplead.set_switch("page_total", True)
 
     assert get("/v1/leads").json()["total"] == 250
 
@@ -257,14 +257,14 @@ def test_numbered_pages_include_the_total_by_switch(get, oplead):
 @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "size=0", "size=101"])
 def test_page_or_size_out_of_range_is_400(get, oplead, query):
     """Pages count from 1 and hold at most 100 leads."""
-    oplead.switch("pagination", "page")
+    oplead.set_switch("pagination", "page")
 
     assert get(f"/v1/leads?{query}").status == 400
 
 
 def test_updated_since_filters_by_switch(get, oplead):
     """The bound is inclusive, and a time without a zone is French wall-clock time."""
-    oplead.switch("filters", True)
+    oplead.set_switch("filters", True)
 
     assert numbered(200, 250) == ids(get("/v1/leads?updated_since=2026-07-20T17:03:20"))
     assert numbered(200, 250) == ids(get("/v1/leads?updated_since=2026-07-20T15:03:20Z"))
@@ -273,7 +273,7 @@ def test_updated_since_filters_by_switch(get, oplead):
 
 def test_filter_persists_across_pages(get, oplead, url):
     """The next address repeats it."""
-    oplead.switch("filters", True)
+    oplead.set_switch("filters", True)
     oplead.put("L-200", lead(200, updatedAt="2026-07-20 16:59:59"))
     first = get("/v1/leads?updated_since=2026-07-20T15:01:00%2B00:00")
     second = get(first.json()["next"].removeprefix(url))
@@ -284,7 +284,7 @@ def test_filter_persists_across_pages(get, oplead, url):
 
 def test_filter_keeps_leads_with_unreadable_dates(get, oplead):
     """Such a date cannot be compared."""
-    oplead.switch("filters", True)
+    oplead.set_switch("filters", True)
     oplead.put("L-0", lead(0, updatedAt="le 20 juillet"))
 
     assert ids(get("/v1/leads?updated_since=2026-08-01")) == ["L-0"]
@@ -292,7 +292,7 @@ def test_filter_keeps_leads_with_unreadable_dates(get, oplead):
 
 def test_list_omits_lead_data_by_switch(get, oplead):
     """The lead's own page still has it."""
-    oplead.switch("list_has_details", False)
+    oplead.set_switch("list_has_details", False)
 
     assert "leadData" not in get("/v1/leads").json()["data"][0]
     assert "leadData" in get("/v1/leads/L-0").json()
@@ -304,7 +304,7 @@ def test_list_omits_lead_data_by_switch(get, oplead):
 )
 def test_status_dates_switch_selects_the_fields(get, oplead, position, served):
     """The rule holds for the list and for the detail."""
-    oplead.switch("status_dates", position)
+    oplead.set_switch("status_dates", position)
 
     for found in (get("/v1/leads").json()["data"][0], get("/v1/leads/L-0").json()):
         assert served == found.keys() & {"statusDate", "statusHistory"}
@@ -313,7 +313,7 @@ def test_status_dates_switch_selects_the_fields(get, oplead, position, served):
 def test_malformed_leads_are_served_unchanged(ask, clock):
     """Leads that a population breaks on purpose pass every switch."""
     oplead = OpleadPlatform(clock.now, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
-    oplead.switch("filters", True)
+    oplead.set_switch("filters", True)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         answer = ask(server.url, "GET /v1/leads?updated_since=2026-01-01", headers=KEY)
 
@@ -350,7 +350,7 @@ def test_101st_request_in_a_minute_is_429(get, clock):
 
 def test_retry_after_is_omitted_by_switch(get, oplead):
     """The 429 then gives no delay."""
-    oplead.switch("retry_after", False)
+    oplead.set_switch("retry_after", False)
     statuses = [get("/v1/leads/L-999").status for _ in range(100)]
     refused = get("/v1/leads/L-1")
 
@@ -367,7 +367,7 @@ def test_date_header_is_the_sandbox_time(get):
 def test_invalid_switch_raises_value_error(oplead, name, value):
     """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match=name):
-        oplead.switch(name, value)
+        oplead.set_switch(name, value)
 
 
 def test_every_switch_accepts_each_of_its_positions(oplead):
@@ -375,7 +375,7 @@ def test_every_switch_accepts_each_of_its_positions(oplead):
     for name, positions in SWITCHES.items():
         assert oplead.switches[name] is positions[0]
         for position in positions:
-            oplead.switch(name, position)
+            oplead.set_switch(name, position)
             assert oplead.switches[name] is position
 
 
@@ -383,7 +383,7 @@ def test_oplead_state_survives_a_restart(ask, oplead, clock):
     """Put and deleted leads, switches and the requests of the minute are saved."""
     oplead.put("L-500", lead(500))
     oplead.delete("L-0")
-    oplead.switch("pagination", "page")
+    oplead.set_switch("pagination", "page")
     resumed = OpleadPlatform(clock.now)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         for _ in range(99):

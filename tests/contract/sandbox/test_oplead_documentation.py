@@ -56,18 +56,18 @@ def specification(oplead):
 def test_specification_of_every_shape_is_valid(oplead, shape, form):
     """By the validator of the OpenAPI community."""
     oplead.shape = shape
-    oplead.switch("documentation", form)
+    oplead.set_switch("documentation", form)
 
     validate(specification(oplead))
 
 
 def test_specification_follows_the_switches(oplead):
     """Verbs, paths and what may be set are those of the platform now."""
-    oplead.switch("documentation", "openapi3_json")
-    oplead.switch("update_verb", "PATCH")
-    oplead.switch("status_verb", "POST")
-    oplead.switch("document_path", "attachments")
-    oplead.switch("settable_statuses", "documented")
+    oplead.set_switch("documentation", "openapi3_json")
+    oplead.set_switch("update_verb", "PATCH")
+    oplead.set_switch("status_verb", "POST")
+    oplead.set_switch("document_path", "attachments")
+    oplead.set_switch("settable_statuses", "documented")
     oplead.shape = shape_of({"lead_path": "/lead", "path_prefix": "/api/v1"})
 
     told = specification(oplead)
@@ -82,14 +82,14 @@ def test_specification_follows_the_switches(oplead):
 
 def test_the_documentation_needs_no_key_but_counts_against_the_rate(oplead):
     """A hundred pages a minute, then 429."""
-    oplead.switch("documentation", "openapi3_json")
+    oplead.set_switch("documentation", "openapi3_json")
 
     assert [200] * 100 + [429] == [ask(oplead, PAGE).status for _ in range(101)]
 
 
 def test_by_switch_the_documentation_wants_the_key(oplead):
     """With it, the page names the specification itself."""
-    oplead.switch("documentation", "with_key")
+    oplead.set_switch("documentation", "with_key")
 
     assert 401 == ask(oplead, PAGE).status
     assert b"openapi.json" in ask(oplead, PAGE, ADMIN_KEY).body
@@ -99,7 +99,7 @@ def test_by_switch_the_documentation_wants_the_key(oplead):
 @pytest.mark.parametrize("position", OPTIONS["documentation"])
 def test_every_position_answers_the_page(oplead, position):
     """Without documentation it is 404; nothing of the API is answered without a key."""
-    oplead.switch("documentation", position)
+    oplead.set_switch("documentation", position)
 
     expected = {"none": 404, "with_key": 401}.get(position, 200)
 
@@ -109,6 +109,6 @@ def test_every_position_answers_the_page(oplead, position):
 
 def test_a_specification_may_refer_to_another_document(oplead):
     """By switch, for readers that must not follow it."""
-    oplead.switch("documentation", "external_ref")
+    oplead.set_switch("documentation", "external_ref")
 
     assert "contact.json#/Contact" in json.dumps(specification(oplead))

@@ -155,7 +155,7 @@ def test_multipart_body_that_is_cut_off_is_400(attach):
 )
 def test_path_of_a_document_is_a_switch(attach, oplead, position, statuses):
     """The guide names two."""
-    oplead.switch("document_path", position)
+    oplead.set_switch("document_path", position)
     paths = ("/v1/leads/L-7/document/add", "/v1/leads/L-7/attachments")
 
     assert statuses == tuple(attach(part(b"%PDF-1.7"), path=path).status for path in paths)
@@ -164,7 +164,7 @@ def test_path_of_a_document_is_a_switch(attach, oplead, position, statuses):
 @pytest.mark.parametrize("megabytes", [1, pytest.param(10, marks=pytest.mark.exhaustive), 20])
 def test_document_over_the_limit_is_413(attach, oplead, megabytes):
     """One of exactly that size is taken."""
-    oplead.switch("document_mb", megabytes)
+    oplead.set_switch("document_mb", megabytes)
     largest = b"%PDF-".ljust(megabytes * 1_000_000, b"\0")
 
     assert [201, 413] == [attach(part(content)).status for content in (largest, largest + b"\0")]

@@ -113,7 +113,7 @@ def test_unknown_variable_is_dropped_in_silence(fill, oplead):
 
 def test_variable_of_click_ids_is_a_switch(fill, oplead):
     """It then fills externalID, and only the variable of that name does."""
-    oplead.switch("form_external_id", "external_id")
+    oplead.set_switch("form_external_id", "external_id")
     answer = fill({**FORM, "external_id": "gclid=abc", "externalID": "gclid=other"})
 
     assert {"externalID": "gclid=abc"} == oplead.leads()[answer.json()["id"]]["leadData"]

@@ -229,7 +229,7 @@ def test_appointments_of_the_population_are_reported_by_switch(world, subscribe)
     world.write("L-7", status="Rendez-vous")
     old = {**OLD, "id": "L-8", "status": "RDV pris", "statusHistory": [{"status": "RDV pris", "date": NOW_IN_PARIS}]}
     world.population = {"L-7": OLD, "L-8": old}
-    world.oplead.switch("appointments", True)
+    world.oplead.set_switch("appointments", True)
     silent = world.oplead.deliver()
     met = {"status": "Rendez-vous", "date": "2026-09-01 05:31:00"}
     world.population = {"L-7": {**OLD, "statusHistory": [*OLD["statusHistory"], met]}, "L-8": old}
@@ -348,7 +348,7 @@ def test_id_and_time_of_an_event_are_switches(world, subscribe, switches, names)
     """Without both, two equal events are told apart by nothing but the lead."""
     subscribe("lead.status_changed")
     for name, value in switches.items():
-        world.oplead.switch(name, value)
+        world.oplead.set_switch(name, value)
     world.write("L-7", status="En cours")
     world.oplead.deliver()
 
@@ -358,7 +358,7 @@ def test_id_and_time_of_an_event_are_switches(world, subscribe, switches, names)
 def test_body_is_the_bare_lead_by_switch(send, world, subscribe):
     """It is the lead as its own page shows it."""
     subscribe("lead.status_changed")
-    world.oplead.switch("webhook_body", "lead")
+    world.oplead.set_switch("webhook_body", "lead")
     world.write("L-7", status="En cours")
     world.oplead.deliver()
 
@@ -388,8 +388,8 @@ def test_webhook_speaks_in_the_shape_of_the_leads(world, subscribe):
 def test_signature_is_the_hmac_of_the_body_by_switch(world, subscribe, position, written):
     """Its key is a switch too."""
     subscribe("lead.status_changed")
-    world.oplead.switch("webhook_signature", position)
-    world.oplead.switch("webhook_secret", "une clé à soi")
+    world.oplead.set_switch("webhook_signature", position)
+    world.oplead.set_switch("webhook_secret", "une clé à soi")
     world.write("L-7", status="En cours")
     world.oplead.deliver()
     digest = hmac.new("une clé à soi".encode(), world.taken[0].body, hashlib.sha256).digest()
@@ -434,7 +434,7 @@ def test_webhook_that_nobody_takes_is_given_up_after_five_attempts(world, subscr
 def test_webhook_is_delivered_once_whatever_the_answer_by_switch(world, subscribe):
     """What is refused is lost."""
     subscribe("lead.status_changed")
-    world.oplead.switch("webhook_redelivery", "once")
+    world.oplead.set_switch("webhook_redelivery", "once")
     world.write("L-7", status="En cours")
     world.statuses = [503]
     first = world.oplead.deliver()
@@ -448,7 +448,7 @@ def test_webhook_is_delivered_once_whatever_the_answer_by_switch(world, subscrib
 def test_webhook_is_delivered_twice_by_switch(world, subscribe):
     """Both deliveries are the same, byte for byte."""
     subscribe("lead.status_changed")
-    world.oplead.switch("webhook_redelivery", "twice")
+    world.oplead.set_switch("webhook_redelivery", "twice")
     world.write("L-7", status="En cours")
 
     assert 2 == world.oplead.deliver()["delivered"]
@@ -459,7 +459,7 @@ def test_webhook_is_delivered_twice_by_switch(world, subscribe):
 def test_webhook_waits_for_its_lag_by_switch(world, subscribe, seconds):
     """Until then it counts as waiting, and then has the time of its event."""
     subscribe("lead.status_changed")
-    world.oplead.switch("webhook_lag", seconds)
+    world.oplead.set_switch("webhook_lag", seconds)
     world.write("L-7", status="En cours")
     world.pass_(seconds=seconds - 1)
     early = world.oplead.deliver()
@@ -521,7 +521,7 @@ def test_served_sandbox_delivers_by_itself(tmp_path, ask, world):
     key = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json"}
     arrived = Event()
     world.receiver.handler = lambda _: (arrived.set(), WireResponse(200))[1]
-    with Sandbox(tmp_path) as sandbox, sandbox.delivering(every=0.01):
+    with Sandbox(tmp_path) as sandbox, sandbox.deliver_webhooks_periodically(every=0.01):
         body = {"event": "lead.created", "url": f"{world.receiver.url}/hook"}
         ask(sandbox.addresses["oplead"], "POST /v1/subscriptions", body, key)
         ask(sandbox.addresses["oplead"], "POST /v1/leads", REACHABLE, key)

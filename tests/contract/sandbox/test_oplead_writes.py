@@ -177,7 +177,7 @@ def test_unknown_name_is_400_or_ignored_by_switch(send, oplead, extra):
     body = {**REACHABLE, **extra}
 
     assert send("POST /v1/leads", body).status == 400
-    oplead.switch("unknown_fields", "ignored")
+    oplead.set_switch("unknown_fields", "ignored")
     answer = send("POST /v1/leads", body)
     assert (201, "Nouveau") == (answer.status, answer.json()["status"])
     assert "maelle@example.org" == answer.json()["contact"]["email"]
@@ -217,7 +217,7 @@ def test_longest_text_is_kept_whole(send):
 def test_write_takes_no_query_parameter(send, oplead):
     """`test=true` is documented for users only: where it is ignored, the lead is created all the same."""
     assert send("POST /v1/leads?test=true", REACHABLE).status == 400
-    oplead.switch("unknown_parameters", "ignored")
+    oplead.set_switch("unknown_parameters", "ignored")
     assert send("POST /v1/leads?test=true", REACHABLE).status == 201
 
 
@@ -225,7 +225,7 @@ def test_refusal_quotes_the_body_by_switch(send, oplead):
     """By default it quotes nothing that was sent."""
     body = {"contact": {"email": "maelle-at-example.org"}}
     default = send("POST /v1/leads", body).body
-    oplead.switch("errors_quote", True)
+    oplead.set_switch("errors_quote", True)
 
     assert b"maelle" not in default
     assert b"maelle-at-example.org" in send("POST /v1/leads", body).body
@@ -326,7 +326,7 @@ def test_only_a_lead_can_be_changed(send, oplead, line, status):
 @pytest.mark.parametrize("verb", ["PUT", "PATCH"])
 def test_verb_of_a_change_is_a_switch(send, oplead, verb):
     """The other is answered 405, with the right one."""
-    oplead.switch("update_verb", verb)
+    oplead.set_switch("update_verb", verb)
     statuses = {each: send(f"{each} /v1/leads/L-7", {}) for each in ("PUT", "PATCH", "POST")}
 
     assert {verb} == {each for each, answer in statuses.items() if answer.status == 200}
@@ -355,7 +355,7 @@ def test_population_has_appointments_by_switch(clock):
     population = Population.generate(7, 60, START)
     oplead = OpleadPlatform(clock.now, population.leads_and_deletions_at)
     without = oplead.leads()
-    oplead.switch("appointments", True)
+    oplead.set_switch("appointments", True)
     leads = {lead_id: lead for lead_id, lead in oplead.leads().items() if isinstance(lead, dict)}
     met = {
         lead_id: min(each["date"] for each in lead["statusHistory"] if each["status"] in ("Rendez-vous", "RDV pris"))
@@ -425,7 +425,7 @@ def test_anything_but_a_known_status_is_refused(send, body, status):
 @pytest.mark.parametrize("verb", ["PUT", "POST", "PATCH"])
 def test_verb_of_a_status_is_a_switch(send, oplead, verb):
     """The others are answered 405."""
-    oplead.switch("status_verb", verb)
+    oplead.set_switch("status_verb", verb)
     answers = {each: send(f"{each} /v1/leads/L-7/status", {"status": "Nurserie"}) for each in ("PUT", "POST", "PATCH")}
 
     assert {verb} == {each for each, answer in answers.items() if answer.status == 200}
@@ -434,7 +434,7 @@ def test_verb_of_a_status_is_a_switch(send, oplead, verb):
 
 def test_only_documented_statuses_may_be_set_by_switch(send, oplead):
     """The guide names three."""
-    oplead.switch("settable_statuses", "documented")
+    oplead.set_switch("settable_statuses", "documented")
     statuses = {
         label: send("PUT /v1/leads/L-8/status", {"status": label}).status
         for label in ("Gagné", "Perdu", "Nouveau", "En cours", "Nurserie", "devis relancer")
@@ -474,7 +474,7 @@ def test_supplier_sends_leads_but_reads_and_changes_none(send):
 
 def test_supplier_reads_its_own_leads_by_switch(send, oplead):
     """All others do not exist for it, and it still changes none."""
-    oplead.switch("supplier_reads", "own")
+    oplead.set_switch("supplier_reads", "own")
     lead_id = send("POST /v1/leads", REACHABLE, SUPPLIER_KEY).json()["id"]
     send("POST /v1/leads", REACHABLE)
 
@@ -547,7 +547,7 @@ def test_failed_answer_may_hide_a_created_lead(send, faults, kind, leads):
 
 def test_written_leads_survive_a_restart(send, oplead, clock):
     """Created and changed leads, their creators and the positions of the switches are saved."""
-    oplead.switch("supplier_reads", "own")
+    oplead.set_switch("supplier_reads", "own")
     lead_id = send("POST /v1/leads", WHOLE, SUPPLIER_KEY).json()["id"]
     send(f"PUT /v1/leads/{lead_id}/status", {"status": "Nurserie"})
     send("PUT /v1/leads/L-7", {"appointment": {"date": "2026-09-08 10:00:00"}})

@@ -14,7 +14,7 @@ from connectors.crm import EventKind
 from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver
+from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
 
 SECRET = "correct-horse-battery-staple"
@@ -41,11 +41,11 @@ class Running:
             "header": None,
             "signature": None,
             "largest": 256 * 1024,
-            "rate": Rate(100_000),
+            "rate": RequestRateLimit(100_000),
             "parse": lambda body: parser.parse(body, datetime.now(UTC)),
             "inbox": GroupCommit(self.inbox.append, self._threads),
         }
-        self.receiver = Receiver([Hook(**{**usual, **hook})])
+        self.receiver = Receiver([WebhookEndpoint(**{**usual, **hook})])
         self._server = threading.Thread(target=self._serve)
 
     def _serve(self):
@@ -87,7 +87,7 @@ class Running:
     def stored(self):
         """The lead and the label of each stored event."""
         with closing(Inbox.open_for_reading(self.path)) as inbox:
-            leads = inbox.leads(after=0, to=inbox.latest())
+            leads = inbox.leads_with_events(after=0, to=inbox.latest_event_id())
             return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
 
 

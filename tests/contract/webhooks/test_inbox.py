@@ -36,7 +36,7 @@ def inbox(tmp_path):
 
 def stored(inbox):
     """The leads of the events in an inbox."""
-    return inbox.leads(after=0, to=inbox.latest())
+    return inbox.leads_with_events(after=0, to=inbox.latest_event_id())
 
 
 def test_an_event_is_deleted_once_no_platform_would_accept_it(inbox):
@@ -86,13 +86,13 @@ def test_a_readers_place_outlives_what_it_has_read(inbox):
     """An id is never given twice, and the latest stays."""
     later = NOW + 2 * KEPT
     inbox.append([won(0, later - DAY), won(1, NOW), won(2, NOW)])
-    read_to = inbox.latest()
+    read_to = inbox.latest_event_id()
     inbox.append([won(2, later)])  # a redelivery, which stores nothing
-    after = inbox.latest()
+    after = inbox.latest_event_id()
     inbox.append([won(3, later)])
 
     assert read_to == after
-    assert ["L-3"] == inbox.leads(after=read_to, to=inbox.latest())
+    assert ["L-3"] == inbox.leads_with_events(after=read_to, to=inbox.latest_event_id())
 
 
 def test_a_lead_without_news_costs_no_query_of_its_own(inbox):
@@ -127,12 +127,12 @@ def test_documented_command_erases_a_lead_and_leaves_no_trace_of_it_in_the_file(
     with closing(Inbox.open_for_writing(path)) as inbox:
         inbox.append([won(10_001, NOW), won(2, NOW), won(10_001, NOW)])
         inbox.append([won(3, NOW)])
-        read_to = inbox.latest()
+        read_to = inbox.latest_event_id()
         with closing(sqlite3.connect(path, isolation_level=None)) as shell:
             for statement in command.replace("THE ID", "L-10001").split(";"):
                 shell.execute(statement)
 
         assert ["L-2", "L-3"] == stored(inbox)
-        assert read_to == inbox.latest()
+        assert read_to == inbox.latest_event_id()
         assert 1 == inbox.append([won(4, NOW)])
     assert b"L-10001" not in path.read_bytes()

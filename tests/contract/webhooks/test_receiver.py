@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import HashedSecret, Rate, Receiver, SignatureScheme
+from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -304,7 +304,7 @@ def test_a_large_body_is_refused_unread_and_the_answer_is_seen(running):
 def test_an_account_takes_so_many_a_minute(running):
     """The next minute starts anew."""
     now = [0.0]
-    with running(rate=Rate(2, lambda: now[0])) as receiver:
+    with running(rate=RequestRateLimit(2, lambda: now[0])) as receiver:
         answers = [receiver.post(WON) for _ in range(3)]
         now[0] = 60.0
 

@@ -83,9 +83,9 @@ class Chaos:
         company = self.company
         company.use_meta(funnel={}, contact_data="none")
         company.settings["meta"].pop("funnel")
-        company.sandbox.meta.switch("meta_deduplication", self.knows_again)
+        company.sandbox.meta.set_switch("meta_deduplication", self.knows_again)
         # Otherwise Google silently ignores the new value of a sale that was undone and then won again.
-        company.platform.switch("zero_is_final", value=False)
+        company.platform.set_switch("zero_is_final", value=False)
         sale = company.conversion("sale")
         sale["undo_when"] = ["lost"]
         if self.way == "google_ads_api":

@@ -20,7 +20,7 @@ from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs.ledger import schema
 from jobs.ledger.database import open_engine
-from jobs.ledger.runs import finish_run, hold_account, lock_path
+from jobs.ledger.runs import finish_run, lock_path, open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import ValidSettings, load
@@ -264,13 +264,13 @@ class Company:
 
     def _note_arrivals(self):
         # Every request passes here first; the servers' own log has it only once it is answered.
-        take = self.sandbox.faults.take
+        take = self.sandbox.faults.take_matching_fault
 
         def noted(server, path):
             self.arrivals.append((server, path, self.clock.now()))
             return take(server, path)
 
-        self.sandbox.faults.take = noted
+        self.sandbox.faults.take_matching_fault = noted
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -342,7 +342,7 @@ class Company:
             open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
             open_connectors(settings, clock) as (book, deps),
-            hold_account(self.state, settings.account, "run", now=clock.now()) as ledger,
+            open_locked_ledger(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
@@ -418,8 +418,8 @@ class Company:
     def counted(self):
         """Every line of every platform's book."""
         return [
-            *(books.google(line) for line in self.platform.book()),
-            *(books.meta(line) for line in self.sandbox.meta.book()),
+            *(books.google(line) for line in self.platform.counted_conversions_json()),
+            *(books.meta(line) for line in self.sandbox.meta.counted_conversions_json()),
         ]
 
     def sent(self, api="data_manager"):

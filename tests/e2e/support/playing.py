@@ -26,7 +26,7 @@ from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger import schema
-from jobs.ledger.runs import hold_account
+from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
@@ -204,7 +204,7 @@ def _run(settings, sandbox, state):
         open_clock(settings) as clock,
         quick.clock_at_hand(clock, sandbox.clock),
         open_connectors(settings, clock) as (book, deps),
-        hold_account(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
+        open_locked_ledger(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))
 
@@ -212,10 +212,10 @@ def _run(settings, sandbox, state):
 def _prepare(sandbox, cases, switches, way):
     """Register the clicks and plant the rulings of the cases."""
     for platform, name, position in way.switches:
-        getattr(sandbox, platform).switch(name, position)
+        getattr(sandbox, platform).set_switch(name, position)
     # A variant's own switches win over those of the way it is played.
     for name, value in (switches | ({"record_indices": False} if way.alone else {})).items():
-        sandbox.data_manager.switch(name, value)
+        sandbox.data_manager.set_switch(name, value)
     for case in cases:
         sandbox.data_manager.register_clicks(case.get("clicks", {}))
         sandbox.data_manager.plant_rulings(case.get("rulings", {}))
@@ -239,8 +239,8 @@ def _read_ledger(settings, state, result):
     """Read from the ledger what the tests compare."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        hold_account(state, settings.account, "test", now=after) as ledger,
-        ledger.reading() as session,
+        open_locked_ledger(state, settings.account, "test", now=after) as ledger,
+        ledger.read_transaction() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()
         result.deliveries = {(row.destination, row.lead, row.conversion): row for row in rows}

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead.shape import AXES, can_stand_together, shape_of
+from connectors.sandbox.oplead.shape import AXES, are_positions_compatible, shape_of
 from connectors.sandbox.population.lives import Dice
 
 SEED = 44
@@ -28,7 +28,7 @@ def possible_pairs():
         for axis, other_axis in combinations(AXES, 2)
         for position in AXES[axis]
         for other in AXES[other_axis]
-        if can_stand_together(axis, position, other_axis, other)
+        if are_positions_compatible(axis, position, other_axis, other)
     ]
 
 
@@ -56,7 +56,7 @@ def _row(dice, missing):
         fitting = [
             position
             for position in dice.shuffled(AXES[axis])
-            if all(can_stand_together(axis, position, other, row[other]) for other in row)
+            if all(are_positions_compatible(axis, position, other, row[other]) for other in row)
         ]
         row[axis] = max(
             fitting,

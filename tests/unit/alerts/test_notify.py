@@ -72,7 +72,7 @@ class Told:
             summary = run_night(account.run(ledger))
             finish_run(ledger, summary.exit_code, now=account.clock.now())
             now = account.clock.now()
-            with ledger.reading() as session:
+            with ledger.read_transaction() as session:
                 self.facts = gather_facts(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
                 ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_notice, now=now

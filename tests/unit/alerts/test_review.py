@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectors.records import ClickIdKind
 from jobs.alerts.review import (
     blocked_conversion_anomalies,
-    collapsed_share,
+    click_share_drop_anomaly,
     damaged_ids,
     empty_fields,
     filters_excluding_all_leads,
@@ -171,7 +171,7 @@ def test_second_consent_signal_is_checked_only_if_configured():
 )
 def test_collapsed_share_of_click_ids_raises_an_alarm(recent, before, alarms):
     """It is under a third of what it was, where chance would have left more."""
-    assert alarms == bool(list(collapsed_share(ClickIdShare(*recent), ClickIdShare(*before))))
+    assert alarms == bool(list(click_share_drop_anomaly(ClickIdShare(*recent), ClickIdShare(*before))))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_accounts_that_would_write_the_same_files_are_refused(write, second, wha
     assert _may_run(last)
     for one in (first, second):
         with pytest.raises(UsageError, match=what) as refused:
-            _ = one.valid
+            _ = one.valid_settings
         assert all(str(file) in str(refused.value) for file in (paris, other))
 
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.cli import output
-from jobs.cli.output import VisibleClock
+from jobs.cli.output import WaitShowingClock
 
 NOW = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Still:
 @pytest.fixture
 def clock():
     """A clock that shows its waits."""
-    return VisibleClock(Still(), 90)
+    return WaitShowingClock(Still(), 90)
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.shape import ApiShape, drawn_shape
-from jobs.cli.demo.sandbox import Cast, build_cast, serve_sandbox_for_block
+from jobs.cli.demo.sandbox import InventedLeadsSpec, build_invented_leads_spec, serve_sandbox_for_block
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
 
-FEW = Cast(leads=5)
+FEW = InventedLeadsSpec(leads=5)
 
 
 def test_a_sandbox_never_overwrites_an_accounts_settings(tmp_path):
@@ -42,7 +42,7 @@ def test_a_shape_is_read_from_a_file_and_kept(tmp_path):
     """An axis without a line keeps its default, and reopening the sandbox keeps the shape."""
     written = tmp_path / "shape.yaml"
     written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
-    with serve_sandbox_for_block(tmp_path / "box", build_cast(7, 5, str(written))) as stage:
+    with serve_sandbox_for_block(tmp_path / "box", build_invented_leads_spec(7, 5, str(written))) as stage:
         first = stage.sandbox.oplead.shape
 
     with serve_sandbox_for_block(tmp_path / "box", FEW) as stage:
@@ -60,15 +60,15 @@ def test_an_invalid_shape_file_is_refused(tmp_path, text):
         written.write_text(text)
 
     with pytest.raises(ValueError, match=r"shape\.yaml|axis|pagination"):
-        build_cast(7, 5, str(written))
+        build_invented_leads_spec(7, 5, str(written))
 
 
 def test_a_drawn_shape_is_kept_and_hidden_from_the_settings(tmp_path):
     """A later switch of one axis is kept too."""
-    cast = Cast(leads=5, shape=3)
+    cast = InventedLeadsSpec(leads=5, shape=3)
     with serve_sandbox_for_block(tmp_path, cast) as stage:
         drawn = stage.sandbox.oplead.shape
-        stage.sandbox.oplead.switch("page_size", 50)
+        stage.sandbox.oplead.set_switch("page_size", 50)
 
     with serve_sandbox_for_block(tmp_path, FEW) as stage:
         resumed = stage.sandbox.oplead

@@ -12,7 +12,7 @@ from connectors.sandbox.sandbox import KEY_FILE
 from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
 from jobs.settings import InvalidSettings, ValidSettings, load
-from jobs.settings.document import flow, yaml_section_lines
+from jobs.settings.document import to_inline_yaml, yaml_section_lines
 from tests import quick
 
 ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
@@ -125,7 +125,7 @@ def test_any_text_reads_back_unchanged(text):
 @pytest.mark.parametrize("word", ["yes", "No", "null", "true", "12", "1e5", "0x1", "- a", "a: b", "a #b", "~", "=", ""])
 def test_text_that_yaml_could_misread_is_quoted(word):
     """Other YAML readers differ in what they take for a boolean or a number."""
-    assert '"' == flow(word)[0]
+    assert '"' == to_inline_yaml(word)[0]
 
 
 @pytest.mark.parametrize("question", [each for each in QUESTIONS if not each.by_stage], ids=lambda each: each.name)

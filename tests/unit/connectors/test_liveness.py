@@ -45,7 +45,7 @@ def test_sends_systemd_one_datagram_per_step(listener):
     lead_a_life(signs)
 
     assert ["READY=1", "WATCHDOG=1", "STOPPING=1"] == heard(ear)
-    assert timedelta(seconds=15) == signs.every
+    assert timedelta(seconds=15) == signs.heartbeat_interval
 
 
 @pytest.mark.parametrize("change", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}])
@@ -55,7 +55,7 @@ def test_an_inapplicable_watchdog_gets_no_beat(listener, change):
     signs = Liveness(environ=environ | change)
     lead_a_life(signs)
 
-    assert (["READY=1", "STOPPING=1"], None) == (heard(ear), signs.every)
+    assert (["READY=1", "STOPPING=1"], None) == (heard(ear), signs.heartbeat_interval)
 
 
 def test_no_beat_is_due_without_a_notify_socket():
@@ -63,7 +63,7 @@ def test_no_beat_is_due_without_a_notify_socket():
     signs = Liveness(environ={"WATCHDOG_USEC": "30000000"})
     lead_a_life(signs)
 
-    assert signs.every is None
+    assert signs.heartbeat_interval is None
 
 
 def test_each_beat_touches_the_health_file(tmp_path):
@@ -77,7 +77,7 @@ def test_each_beat_touches_the_health_file(tmp_path):
     signs.beat()
 
     assert (False, True) == (before, path.stat().st_mtime > 0)
-    assert (timedelta(minutes=1), 0o600) == (signs.every, stat.S_IMODE(path.stat().st_mode))
+    assert (timedelta(minutes=1), 0o600) == (signs.heartbeat_interval, stat.S_IMODE(path.stat().st_mode))
 
 
 def test_a_beat_keeps_the_content_of_the_health_file(tmp_path):

@@ -109,11 +109,11 @@ def play_with_trial(rows, bad, *, named, codes=1):
             continue
         found, rest = bisect(batch, guilty[:1] if named else [])
         refusal = REFUSALS[batch[guilty[0]] % codes]
-        trial.refused(refusal, [Suspect(row, 1, refusal) for row in found])
+        trial.record_refused_request(refusal, [Suspect(row, 1, refusal) for row in found])
         waiting = trial.next([*(tuple(part) for part in rest), *waiting])
         if trial.is_sample_refused:
             return requests, [one.delivery for one in at_fault], taken, True
-    given_up = trial.blames_all
+    given_up = trial.are_refusals_systematic
     at_fault += [] if given_up else trial.take_suspects()
     return requests, [one.delivery for one in at_fault], taken, given_up
 
@@ -182,7 +182,7 @@ def test_circuit_breaker_keeps_each_reason_once():
     """The reasons are for the report, and a row that passes clears them."""
     trial = CircuitBreaker()
     for number in range(6):
-        trial.refused(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
+        trial.record_refused_request(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
     told = list(trial.reasons.values())
     trial.record_pass()
 

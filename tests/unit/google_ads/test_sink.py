@@ -114,7 +114,7 @@ def carriers(monkeypatch):
         made[transport] = (Carrier(transport), options)
         return made[transport][0]
 
-    monkeypatch.setattr("connectors.google_ads.sink._carrier", make)
+    monkeypatch.setattr("connectors.google_ads.sink._transport_sink", make)
     return made
 
 

@@ -27,7 +27,7 @@ def stop():
 
 def test_work_continues_until_a_stop_is_requested(stop):
     """Naps last their full time."""
-    stop.cancel_token()
+    stop.raise_if_stop_requested()
     stop.nap(0)
 
 
@@ -58,7 +58,7 @@ def test_stop_wakes_every_napping_thread(stop):
     threads = [threading.Thread(target=nap, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    stop.ask(signal.SIGTERM)
+    stop.request_graceful_stop(signal.SIGTERM)
     for thread in threads:
         thread.join(timeout=30)
 
@@ -67,7 +67,7 @@ def test_stop_wakes_every_napping_thread(stop):
 
 def test_stop_ends_a_sleep_of_the_machine_clock(stop):
     """Even a sleep until the next day ends at once."""
-    stop.ask(signal.SIGINT)
+    stop.request_graceful_stop(signal.SIGINT)
     clock = MachineClock(nap=stop.nap)
 
     with pytest.raises(StoppedBySignal):
@@ -76,9 +76,9 @@ def test_stop_ends_a_sleep_of_the_machine_clock(stop):
 
 def test_stop_prevents_new_rate_limit_slots(stop):
     """No request starts, even though the rate limit would allow it."""
-    pacer = Pacer(FakeClock(), 90, cancel_token=stop.cancel_token)
+    pacer = Pacer(FakeClock(), 90, cancel_token=stop.raise_if_stop_requested)
     with slot(pacer):
-        stop.ask(signal.SIGTERM)
+        stop.request_graceful_stop(signal.SIGTERM)
 
     with pytest.raises(StoppedBySignal):
         pacer.take()
@@ -94,7 +94,7 @@ def test_first_signal_requests_a_stop(number):
         assert number == stop.number
 
         with pytest.raises(StoppedBySignal):
-            stop.cancel_token()
+            stop.raise_if_stop_requested()
 
     assert before == signal.getsignal(number)
 
@@ -106,16 +106,16 @@ def test_quiet_time_is_that_of_the_quietest_working_thread(stop, monkeypatch):
     begun, go = threading.Barrier(2, timeout=10), threading.Event()
 
     def hang():
-        with stop.at_work():
+        with stop.register_working_thread():
             begun.wait()
             go.wait(10)
 
     thread = threading.Thread(target=hang, daemon=True)
     thread.start()
     begun.wait()
-    with stop.at_work():
+    with stop.register_working_thread():
         now[0] += 60
-        stop.cancel_token()
+        stop.raise_if_stop_requested()
         quiet = stop.time_since_stop_check()
         go.set()
         thread.join(10)
@@ -127,11 +127,15 @@ def test_quiet_time_is_that_of_the_quietest_working_thread(stop, monkeypatch):
 
 def test_sighup_requests_a_stop():
     """It is handled like SIGTERM."""
-    with handle_stop_signals() as stop:
-        os.kill(os.getpid(), signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under `nohup`
+    try:
+        with handle_stop_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
 
-        with pytest.raises(StoppedBySignal) as caught:
-            stop.nap(FOR_EVER)
+            with pytest.raises(StoppedBySignal) as caught:
+                stop.nap(FOR_EVER)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
     assert signal.SIGHUP == caught.value.number
 

@@ -96,7 +96,7 @@ def _backfill(account, leads):
     with counted_steps() as made, account.hold() as ledger:
         asked = BackfillRequest(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
         pick_requested(account.run(ledger), asked)
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             assert (
                 sum(
                     tally.count
@@ -255,14 +255,14 @@ def _parts(account):
 
 
 def _tallies(ledger, clock, *, run=None):
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         return queries.count_by_state_and_reason(session, ACCOUNT, now=clock.now(), run=run)
 
 
 def _status(ledger, book, clock):
     """Read all that the `status` command reads."""
     _tallies(ledger, clock)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         queries.awaited_outcomes(session, ACCOUNT)
         unknown_labels(session, ACCOUNT, book.meanings)
         standing_anomalies(session, book, run=ledger.run, now=clock.now())

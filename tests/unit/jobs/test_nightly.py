@@ -132,7 +132,9 @@ def test_unreadable_lead_raises_an_alarm_once_and_then_stands(account):
         codes.append((summary.exit_code, summary.review.unreadable, summary.review.unreadable_before))
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
-    assert ["2 leads still cannot be read: `status` lists them"] == list(map(sentence, summary.review.standing))
+    assert ["2 leads still cannot be read: `status` lists them"] == list(
+        map(sentence, summary.review.still_valid_messages)
+    )
 
 
 def test_lead_that_becomes_unreadable_again_raises_a_new_alarm(account):
@@ -157,7 +159,7 @@ def test_unknown_status_of_more_leads_raises_a_new_alarm(account):
 
     assert [1, 0, 1, 0] == codes
     assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == list(
-        map(sentence, summary.review.standing)
+        map(sentence, summary.review.still_valid_messages)
     )
 
 
@@ -387,7 +389,7 @@ def test_first_run_with_a_wrong_clock_records_no_start(account):
     account.clock.time = NIGHT
     account.night()
 
-    with account.hold() as ledger, ledger.reading() as session:
+    with account.hold() as ledger, ledger.read_transaction() as session:
         assert {NIGHT} == {each.since for each in session.exec(select(Start))}
 
 

@@ -14,7 +14,7 @@ from connectors.notifiers import Liveness
 from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
-from jobs.ledger.runs import finish_run, hold_account
+from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.timetable import daily
 from tests import quick
@@ -31,7 +31,9 @@ QUIET = timedelta()
 
 def asking(cancel_token, quiet=lambda: QUIET):
     """Return a stop signal with this cancel token and quiet time."""
-    return SimpleNamespace(cancel_token=cancel_token, at_work=nullcontext, time_since_stop_check=quiet)
+    return SimpleNamespace(
+        raise_if_stop_requested=cancel_token, register_working_thread=nullcontext, time_since_stop_check=quiet
+    )
 
 
 MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
@@ -50,14 +52,14 @@ class Account:
         """Return the same timetable every time."""
         return daily("05:30", ZoneInfo("UTC"))
 
-    def planned(self, firing):
+    def announce_next_night(self, firing):
         """Ignore the next firing."""
 
     def open_clock(self):
         """Return the single clock."""
         return nullcontext(self.clock)
 
-    def night(self, _night, clock, *, if_missed):
+    def run_night_if_due(self, _night, clock, *, if_missed):
         """Record the attempt."""
         if if_missed and not self.breaks_at_once:
             return TaskOutcome()
@@ -110,7 +112,7 @@ class WithWebhooks(Account):
         """Return the same timetable every time."""
         return replace(super().read(), also_every=6 * HOUR)
 
-    def inbox(self, clock):
+    def process_reported_leads(self, clock):
         """Record the attempt."""
         self.tried.append((clock.now(), "inbox"))
         return TaskOutcome(undone=len(self.tried) == 2)
@@ -146,16 +148,16 @@ class Recorded(Account):
         """Return the same timetable every time."""
         return self.table
 
-    def night(self, night, clock, *, if_missed):
+    def run_night_if_due(self, night, clock, *, if_missed):
         """Record the night as a real one does, without its work."""
 
         def unless(session):
             today = clock.now().astimezone(self.table.zone).date()
-            runs.expect_undone(session, ACCOUNT, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
+            runs.raise_if_night_done(session, ACCOUNT, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
 
         with (
             suppress(runs.NightDoneError),
-            hold_account(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
+            open_locked_ledger(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
         ):
             finish_run(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
@@ -217,7 +219,7 @@ def record(monkeypatch, tmp_path):
 
     def recorded(clock, days):
         path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
-        with hold_account(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
+        with open_locked_ledger(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
             finish_run(one, 0, now=clock.right - HOUR)
 
         def cancel_token():
@@ -288,12 +290,12 @@ def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
 class Asked(Account):
     """An account that resolves outcomes one and six hours after its night, and fails at first."""
 
-    def night(self, _night, clock, *, if_missed):
+    def run_night_if_due(self, _night, clock, *, if_missed):
         """Run the night, unless it may only have been missed."""
         self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
         return TaskOutcome(self.due.pop(0) if self.due else None)
 
-    def outcomes(self, clock):
+    def fetch_outcomes(self, clock):
         """Record the attempt; a late one replaces those that were due before it."""
         self.tried.append((clock.now(), False))
         if clock.now() < self.works_from:
@@ -311,7 +313,7 @@ def test_failed_resolution_keeps_the_later_one(play):
 class Signs:
     """A watchdog that expects a sign of life every minute."""
 
-    every = timedelta(minutes=1)
+    heartbeat_interval = timedelta(minutes=1)
 
     def __init__(self):
         self.heard = []

@@ -13,10 +13,10 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)
 
 def year_of(table, start=NEW_YEAR):
     """Return every firing of a year, each computed from the previous one, as the scheduler does."""
-    fired, firing = [], table.after(start - timedelta(seconds=1))
+    fired, firing = [], table.next_night_after(start - timedelta(seconds=1))
     while firing.at < start.replace(year=start.year + 1):
         fired.append(firing.at)
-        firing = table.after(firing.at)
+        firing = table.next_night_after(firing.at)
     return fired
 
 
@@ -95,7 +95,7 @@ def test_cron_days_of_the_month(expression, expected):
 
 def test_cron_waits_eight_years_for_a_leap_day():
     """2100 is no leap year."""
-    assert date(2104, 2, 29) == cron_timetable("0 4 29 2 *", PARIS).after(utc(2096, 3, 1)).night
+    assert date(2104, 2, 29) == cron_timetable("0 4 29 2 *", PARIS).next_night_after(utc(2096, 3, 1)).night
 
 
 def test_latest_returns_the_night_due_at_or_before_a_moment():
@@ -103,10 +103,10 @@ def test_latest_returns_the_night_due_at_or_before_a_moment():
     table = cron_timetable("30 5 * * mon-fri", PARIS)
     friday = utc(2026, 9, 11, 3, 30)
 
-    assert (date(2026, 9, 11), friday) == (table.latest(friday).night, table.latest(friday).at)
-    assert date(2026, 9, 10) == table.latest(friday - timedelta(microseconds=1)).night
-    assert date(2026, 9, 11) == table.latest(friday + timedelta(days=2)).night
-    assert date(2026, 9, 14) == table.after(friday).night
+    assert (date(2026, 9, 11), friday) == (table.latest_due_night(friday).night, table.latest_due_night(friday).at)
+    assert date(2026, 9, 10) == table.latest_due_night(friday - timedelta(microseconds=1)).night
+    assert date(2026, 9, 11) == table.latest_due_night(friday + timedelta(days=2)).night
+    assert date(2026, 9, 14) == table.next_night_after(friday).night
 
 
 @pytest.mark.parametrize(

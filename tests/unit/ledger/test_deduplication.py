@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
-from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, Rank
+from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
 from tests.builders import WON
 
 DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ def by_hand(candidates, within):
     for one in sorted(candidates, key=order):
         near = [each for each in counting if each.dedup_keys & one.dedup_keys and abs(each.at - one.at) <= within]
         others = [each for each in near if each.lead != one.lead]
-        if others and one.rank is not Rank.SENT:
+        if others and one.rank is not DuplicatePrecedence.SENT:
             found[one.lead] = min(others, key=order).lead
         else:
             counting.append(one)
@@ -42,7 +42,7 @@ def order(one):
     return one.rank, one.at, one.lead
 
 
-def candidate(lead, *shared, at=WON, rank=Rank.NEW):
+def candidate(lead, *shared, at=WON, rank=DuplicatePrecedence.NEW):
     """A candidate lead with these deduplication keys."""
     return DeduplicationCandidate(LeadId(lead), at, frozenset(shared), rank)
 
@@ -53,11 +53,17 @@ def candidate(lead, *shared, at=WON, rank=Rank.NEW):
         ([candidate("A", "x"), candidate("B", "y")], {}),
         ([candidate("A", "x"), candidate("B", "x")], {"B": "A"}),
         ([candidate("A", "x"), candidate("B", "x", at=WON - DAY)], {"A": "B"}),
-        ([candidate("A", "x"), candidate("B", "x", at=WON + DAY, rank=Rank.PENDING)], {"A": "B"}),
-        ([candidate("A", "x", rank=Rank.PENDING), candidate("B", "x", at=WON + DAY, rank=Rank.SENT)], {"A": "B"}),
+        ([candidate("A", "x"), candidate("B", "x", at=WON + DAY, rank=DuplicatePrecedence.PENDING)], {"A": "B"}),
+        (
+            [
+                candidate("A", "x", rank=DuplicatePrecedence.PENDING),
+                candidate("B", "x", at=WON + DAY, rank=DuplicatePrecedence.SENT),
+            ],
+            {"A": "B"},
+        ),
         ([candidate("A", "x"), candidate("B", "x", at=WON + MONTH)], {"B": "A"}),
         ([candidate("A", "x"), candidate("B", "x", at=WON + MONTH + DAY)], {}),
-        ([candidate("A", "x", rank=Rank.SENT), candidate("B", "x", rank=Rank.SENT)], {}),
+        ([candidate("A", "x", rank=DuplicatePrecedence.SENT), candidate("B", "x", rank=DuplicatePrecedence.SENT)], {}),
         # B gives way to A, and so holds back no other lead.
         ([candidate("A", "x"), candidate("B", "x", "y"), candidate("C", "y")], {"B": "A"}),
         ([candidate("A", "x"), candidate("B", "y"), candidate("C", "x", "y")], {"C": "A"}),
@@ -75,7 +81,7 @@ CANDIDATES = st.lists(
         lead=st.integers(0, 30).map(lambda number: LeadId(f"L-{number:02}")),
         at=st.integers(0, 100).map(lambda days: WON + days * DAY),
         dedup_keys=st.frozensets(st.sampled_from("abcdef"), max_size=3),
-        rank=st.sampled_from(Rank),
+        rank=st.sampled_from(DuplicatePrecedence),
     ),
     max_size=12,
     unique_by=lambda one: one.lead,
@@ -97,7 +103,11 @@ def test_no_duplicates_count_and_no_lead_gives_way_needlessly(candidates, seed):
     for one in counting:
         for other in counting:
             same = one.dedup_keys & other.dedup_keys and abs(one.at - other.at) <= MONTH
-            assert one is other or not same or (one.rank, other.rank) == (Rank.SENT, Rank.SENT)
+            assert (
+                one is other
+                or not same
+                or (one.rank, other.rank) == (DuplicatePrecedence.SENT, DuplicatePrecedence.SENT)
+            )
     for lead, other in found.items():
         loser, winner = by_lead[lead], by_lead[other]
         assert other not in found

@@ -18,9 +18,9 @@ HOLDER = """
     import sys, time
     from datetime import datetime, UTC
     from pathlib import Path
-    from jobs.ledger.runs import hold_account
+    from jobs.ledger.runs import open_locked_ledger
 
-    with hold_account(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
+    with open_locked_ledger(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
         print("held", flush=True)
         time.sleep(60)
 """
@@ -101,7 +101,7 @@ def test_overtaken_run_writes_nothing_more(ledger):
         ledger.write_transaction() as session,
     ):
         session.add(ConfigDigest(account=ACCOUNT, kind="late", digest="x"))
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         assert session.get(ConfigDigest, (ACCOUNT, "late")) is None
 
 
@@ -131,14 +131,14 @@ def test_failed_transaction_is_rolled_back(ledger):
     """A transaction is all or nothing."""
     with pytest.raises(ZeroDivisionError):
         half_written(ledger)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         assert session.get(ConfigDigest, (ACCOUNT, "half")) is None
 
 
 def test_run_is_recorded_from_start_to_end(ledger, clock):
     """The record holds its command, its epoch and its exit code."""
     finish_run(ledger, 3, now=clock.now())
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         run = session.get(Run, ledger.run)
 
     assert ("test", 1, NIGHT, NIGHT, 3) == (run.command, run.epoch, run.started_at, run.ended_at, run.exit_code)

@@ -41,7 +41,7 @@ def moved(ledger, *states, name="L-1", **columns):
 
 def history(ledger, number):
     """The moves of a delivery: from, to, cause, when."""
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         rows = session.exec(select(Transition).where(Transition.delivery == number).order_by(col(Transition.id))).all()
     return [(row.from_state, row.to_state, row.detail, (row.at - NIGHT) / HOUR) for row in rows]
 
@@ -68,7 +68,7 @@ def test_every_move_is_recorded(ledger):
 def test_staying_in_a_state_updates_only_the_detail(ledger):
     """A withheld delivery that is planned again every night does not fill the history."""
     number = moved(ledger, DeliveryState.WITHHELD, DeliveryState.WITHHELD)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         reason = session.get(Delivery, number).detail
 
     assert [(None, "withheld", "cause 0", 0)] == history(ledger, number)
@@ -80,7 +80,7 @@ def test_an_illegal_move_changes_nothing(ledger):
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.write_transaction() as session:
         outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY, now=NIGHT)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         assert DeliveryState.ACCEPTED == session.get(Delivery, number).state
     assert 3 == len(history(ledger, number))
 
@@ -108,7 +108,7 @@ def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
     for state in states[1:]:
         with ledger.write_transaction() as session:
             outbox.move(session, ledger, session.get(Delivery, number), state, PlatformCode("so"), now=NIGHT)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
 
     assert (b"bytes" if kept else None, "digest") == (row.event, row.event_sha256)
@@ -126,7 +126,7 @@ def test_conversion_exists_once_per_lead_and_destination(ledger):
 
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads with a delivery that is due."""
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         rows = outbox.due_rows(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
@@ -183,7 +183,7 @@ def test_standing_counts_deliveries_by_state_and_reason(ledger):
     moved(ledger, DeliveryState.WITHHELD)
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         found = outbox.count_by_state(session, ACCOUNT)
 
     assert {

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from jobs.ledger import incidents, runs
-from jobs.ledger.runs import INBOX, RESOLVING, hold_account
+from jobs.ledger.runs import INBOX, RESOLVING, open_locked_ledger
 from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT, PARIS
@@ -18,7 +18,7 @@ NOW = FIRST + 9 * DAY
 
 def dates(path, *runs):
     """The dates of these runs and of one that starts now; None for a run that belongs to no night."""
-    with hold_account(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
+    with open_locked_ledger(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.write_transaction() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)
@@ -28,7 +28,7 @@ def dates(path, *runs):
                 session.add(row)
             session.add(Run(id=99, account=ACCOUNT, command="run", epoch=1, started_at=NOW))
         object.__setattr__(ledger, "run", 99)
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             found = incidents.night_dates(session, ledger, PARIS, since=FIRST - 5 * DAY)
     return [found.get(number) for number in range(1, len(runs) + 1)], found[99]
 
@@ -57,14 +57,14 @@ def test_run_of_the_inbox_belongs_to_the_night_after_it(tmp_path):
 def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tmp_path, code, passes):
     """One that died, or is tried again, gives them nothing anew."""
     done = ("run", 0), (INBOX, 0), ("run", code), (INBOX, 0)
-    with hold_account(quick.with_state(tmp_path / "state.db"), ACCOUNT, "run", now=NOW) as ledger:
+    with open_locked_ledger(quick.with_state(tmp_path / "state.db"), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.write_transaction() as session:
             session.delete(session.get(Run, ledger.run))
             session.flush()
             for number, (command, exit_code) in enumerate(done, start=1):
                 row = Run(id=number, account=ACCOUNT, command=command, epoch=1, started_at=FIRST, exit_code=exit_code)
                 session.add(row)
-        with ledger.reading() as session:
+        with ledger.read_transaction() as session:
             assert passes == runs.inbox_runs_before(session, ACCOUNT, 99)
 
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.ledger import runs
-from jobs.ledger.runs import finish_run, hold_account
+from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT
@@ -21,10 +21,10 @@ def play(path, clock):
     """Run a command to its exit code, as in `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
-        with hold_account(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
+        with open_locked_ledger(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
             if exit_code is not None:
                 finish_run(ledger, exit_code, now=clock.now(), night=night)
-            with ledger.reading() as session:
+            with ledger.read_transaction() as session:
                 return session.get(Run, ledger.run)
 
     return played
@@ -36,7 +36,7 @@ def ask(path, clock):
 
     def asked(question, *more, **named):
         with (
-            hold_account(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
+            open_locked_ledger(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
             ledger.write_transaction() as session,
         ):
             session.delete(session.get(Run, ledger.run))
@@ -49,7 +49,7 @@ def ask(path, clock):
 def is_missed(session, account, night, *, today):
     """Whether the schedule catches up on a night."""
     try:
-        runs.expect_undone(session, account, night, today=today, if_missed=True, passes=PASSES)
+        runs.raise_if_night_done(session, account, night, today=today, if_missed=True, passes=PASSES)
     except runs.NightDoneError:
         return False
     return True
@@ -110,7 +110,7 @@ def test_passes_follow_the_end_of_a_night(play, ask, clock):
     ended = clock.now()
     play("run", 1, THURSDAY)
     due = []
-    while (at := ask(runs.next_pass, PASSES)) is not None:
+    while (at := ask(runs.next_outcome_check, PASSES)) is not None:
         due.append(at)
         clock.time = at
         play(runs.RESOLVING, 0)
@@ -135,11 +135,11 @@ def test_which_late_runs_cover_the_due_passes(play, ask, clock, run, expected):
     clock.time += 7 * HOUR
     play(*run)
 
-    assert (None if expected is None else ended + expected) == ask(runs.next_pass, PASSES)
+    assert (None if expected is None else ended + expected) == ask(runs.next_outcome_check, PASSES)
 
 
 def test_no_pass_is_due_without_a_completed_night(play, ask):
     """A run that died has no passes, and the next night replays what it left."""
     play("run")
 
-    assert ask(runs.next_pass, PASSES) is None
+    assert ask(runs.next_outcome_check, PASSES) is None

@@ -21,7 +21,7 @@ def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
     book = rulebook(*routes, since=since or {}, was=was or {})
     with ledger.write_transaction() as session:
         adopt_settings(session, book, now=now)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         return starts.load_starts(session, ACCOUNT)
 
 
@@ -36,14 +36,14 @@ def test_start_in_the_settings_governs_and_may_be_moved(ledger):
     """It moves in either direction and for every label."""
     found = [adopt(ledger, route(), since={"sale": since})[SALE] for since in (START, START - DAY, START + DAY)]
 
-    assert [START, START - DAY, START + DAY] == [start.of("gagne") for start in found]
+    assert [START, START - DAY, START + DAY] == [start.start_for_label("gagne") for start in found]
 
 
 def test_start_removed_from_the_settings_stays_where_it_was(ledger):
     """Nothing that was sent is called into question, and nothing old is sent."""
     adopt(ledger, route(), since={"sale": START})
 
-    assert START == adopt(ledger, route(), now=NIGHT + DAY)[SALE].of("gagne")
+    assert START == adopt(ledger, route(), now=NIGHT + DAY)[SALE].start_for_label("gagne")
 
 
 def test_label_added_later_has_its_own_start(ledger):
@@ -51,7 +51,7 @@ def test_label_added_later_has_its_own_start(ledger):
     adopt(ledger, route())
     found = adopt(ledger, route(labels=frozenset({"gagne", "vendu"})), now=NIGHT + DAY)[SALE]
 
-    assert (NIGHT, NIGHT + DAY) == (found.of("gagne"), found.of("vendu"))
+    assert (NIGHT, NIGHT + DAY) == (found.start_for_label("gagne"), found.start_for_label("vendu"))
 
 
 def test_conversion_added_later_has_its_own_start(ledger):
@@ -115,7 +115,7 @@ def test_renamed_conversion_keeps_its_deliveries_and_start(ledger):
     adopt(ledger, route())
     delivered(ledger)
     found = adopt(ledger, route("vente"), now=NIGHT + DAY, was={"vente": "sale"})
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         row = session.get(Delivery, 1)
 
     assert {("vente", GOOGLE): CountingStarts(NIGHT, {"gagne": NIGHT})} == found
@@ -146,7 +146,7 @@ def test_a_refused_rename_changes_nothing(ledger):
     adopt(ledger, route())
     with pytest.raises(RenamedIdError):
         adopt(ledger, route("vente"), now=NIGHT + DAY)
-    with ledger.reading() as session:
+    with ledger.read_transaction() as session:
         assert {"sale"} == starts.ids_on_record(session, ACCOUNT)
 
 

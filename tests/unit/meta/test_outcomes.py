@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/ads-commerce/marketing-api/error-r
 
 import pytest
 
-from connectors.meta.outcomes import CODES, SUBCODES, meaning_of
+from connectors.meta.outcomes import CODES, SUBCODES, meta_error_meaning
 from connectors.records import OutcomeClass
 
 RETRY = [4, 17, 32, 341, 613, 21009, 80000, 80004, 80014]
@@ -18,7 +18,7 @@ BUGS = [2804016, 2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132]
 
 
 def _kind(code: int, subcode: int | None = None, *, passing: bool = False, secret: bool = False) -> OutcomeClass:
-    return meaning_of(code, subcode, passing=passing, blames_secret=secret).kind
+    return meta_error_meaning(code, subcode, passing=passing, blames_secret=secret).kind
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_unknown_error_called_transient_stays_unknown(code):
 
 def test_transient_throttling_keeps_its_message():
     """Its message says what to do."""
-    assert "fewer" in meaning_of(4, None, passing=True, blames_secret=False).words
+    assert "fewer" in meta_error_meaning(4, None, passing=True, blames_secret=False).words
 
 
 def test_a_wrong_app_secret_is_a_configuration_fault():

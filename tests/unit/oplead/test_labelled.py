@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.click_ids import labelled, read_click_ids
+from connectors.oplead.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.oplead.options import UnlabelledClickIdRules
 from connectors.records import ClickId, ClickIdKind
 from tests import suite
@@ -51,7 +51,7 @@ def _one(draw, kind, google, meta):
 @settings(max_examples=suite.examples(60, 500), deadline=None)
 def test_what_is_written_is_read_back(ids):
     """Every kind, value and time comes back, in order, with nothing added."""
-    assert (ids, None) == read(labelled(ids))
+    assert (ids, None) == read(format_labelled_click_ids(ids))
 
 
 def test_a_time_that_not_all_ids_share_is_left_out():
@@ -62,10 +62,10 @@ def test_a_time_that_not_all_ids_share_is_left_out():
         ClickId(ClickIdKind.WBRAID, "CjkKCQjwAbC-dEf_654321", clicked + timedelta(days=1)),
     )
 
-    assert "gclid=Cj0KCQjwAbC-dEf_123456&wbraid=CjkKCQjwAbC-dEf_654321" == labelled(ids)
+    assert "gclid=Cj0KCQjwAbC-dEf_123456&wbraid=CjkKCQjwAbC-dEf_654321" == format_labelled_click_ids(ids)
 
 
 @pytest.mark.parametrize("kind", ClickIdKind)
 def test_every_kind_has_a_label(kind):
     """A kind that is added needs one too."""
-    assert labelled((ClickId(kind, "x"),)).startswith(f"{kind.value}=")
+    assert format_labelled_click_ids((ClickId(kind, "x"),)).startswith(f"{kind.value}=")

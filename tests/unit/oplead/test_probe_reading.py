@@ -8,7 +8,7 @@ import pytest
 
 from connectors.oplead.field_tree import common_lead_paths, summarise_lead_paths, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.probe.envelope import locate, stated_total
+from connectors.oplead.probe.envelope import locate_lead_array, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import sample_across_labels
 from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
@@ -371,7 +371,7 @@ def test_intact_click_ids_raise_no_suspicion():
 )
 def test_finds_the_array_of_leads(body, path):
     """A path is returned only if the array is not found by default."""
-    assert path == locate(body, None)[0]
+    assert path == locate_lead_array(body, None)[0]
 
 
 @pytest.mark.parametrize(

@@ -258,8 +258,8 @@ def held_at_most(account, count):
         ledger.reading() as session,
         closing(DedupCandidates()) as duplicates,
     ):
-        since = {per_click.place: starts()}
-        planner = Planner(account.run(ledger), since, NIGHT, {per_click.place: duplicates})
+        since = {per_click.conversion_destination_pair: starts()}
+        planner = Planner(account.run(ledger), since, NIGHT, {per_click.conversion_destination_pair: duplicates})
         tracemalloc.start()
         planner.find_duplicates(session)
         most = tracemalloc.get_traced_memory()[1]

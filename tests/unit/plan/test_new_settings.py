@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.database import LedgerError
-from jobs.ledger.runs import hold_account
+from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import RenamedIdError
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
@@ -116,7 +116,7 @@ def test_account_renamed_over_its_state_is_refused(account):
 
     with (
         pytest.raises(LedgerError, match="holds account 'maison-test', not 'maison-neuve'"),
-        hold_account(account.path, "maison-neuve", "run", now=NIGHT),
+        open_locked_ledger(account.path, "maison-neuve", "run", now=NIGHT),
     ):
         pass
 

@@ -168,7 +168,7 @@ def test_delivery_without_click_id_is_skipped_if_another_platforms_appears(accou
         account.put(found)
         account.prepare()
         stood.append((account.states["L-1"], account.reasons["L-1"]))
-    with account.hold() as ledger, ledger.reading() as session:
+    with account.hold() as ledger, ledger.read_transaction() as session:
         begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
 
     assert [("withheld", "no_click_id"), ("skipped", "another_platform"), ("pending", "due")] == stood
@@ -181,7 +181,7 @@ def test_another_platforms_lead_raises_no_anomaly(account):
         account.put(found)
         account.prepare()
     asked = requeue.BackfillRequest(START, NIGHT)
-    with account.hold() as ledger, ledger.reading() as session:
+    with account.hold() as ledger, ledger.read_transaction() as session:
         begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
         skipped = requeue.skipped_before_start(session, ledger.account, asked, after=None, limit=9)
 

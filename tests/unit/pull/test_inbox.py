@@ -19,7 +19,7 @@ from jobs.nightly import run_night
 from jobs.pull.inbox import NewEvents, has_work
 from jobs.pull.ingest import PullResult
 from jobs.rules.model import StatusTimeOrigin
-from jobs.run_context import NightStep, RunReadingScope, SyncMode, silent_watch
+from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
@@ -281,7 +281,7 @@ def test_a_run_that_ends_before_it_reports_takes_nothing(account, step):
     def watch(at, _summary):
         if at is step:
             raise Crash
-        return silent_watch(at, _summary)
+        return no_progress_display(at, _summary)
 
     with pytest.raises(Crash), account.hold() as ledger:
         run_night(account.run(ledger, watch=watch))
@@ -449,7 +449,11 @@ def test_without_webhooks_no_inbox_is_opened():
     """Nothing is asked of the disk."""
     inbox = InboxReader()
 
-    assert (None, [], {}) == (inbox.latest(), inbox.leads(after=0, to=9), inbox.events_of([LeadId("L-1")], to=9))
+    assert (None, [], {}) == (
+        inbox.latest_event_id(),
+        inbox.leads_with_events(after=0, to=9),
+        inbox.events_of([LeadId("L-1")], to=9),
+    )
     assert inbox.problem is None
 
 
@@ -505,7 +509,7 @@ def test_without_news_nothing_is_read(account):
 
 def has_more(account):
     """Whether a run between nights would find anything to do, and how many statements it takes to tell."""
-    with account.hold() as ledger, closing(InboxReader(account.inbox)) as inbox, ledger.reading() as session:
+    with account.hold() as ledger, closing(InboxReader(account.inbox)) as inbox, ledger.read_transaction() as session:
         statements = []
         listen(session.connection(), "before_cursor_execute", lambda *more: statements.append(more[2]))
         return has_work(session, ledger.account, inbox, now=account.clock.now()), len(statements)
@@ -785,8 +789,8 @@ def test_what_waits_in_the_inbox_can_be_told(account):
     """Until a run has taken it up."""
     inbox = InboxReader(account.inbox)
 
-    assert inbox.waiting(after=0) is None
+    assert inbox.count_waiting_events(after=0) is None
     win(account, "L-1", "L-2")
-    assert (2, WON) == (inbox.waiting(after=0).count, inbox.waiting(after=0).received_at)
-    assert 0 == inbox.waiting(after=2).count
+    assert (2, WON) == (inbox.count_waiting_events(after=0).count, inbox.count_waiting_events(after=0).received_at)
+    assert 0 == inbox.count_waiting_events(after=2).count
     inbox.close()

@@ -8,7 +8,7 @@ import structlog
 
 from jobs.cli.output import start_logging
 from jobs.reporting import console
-from jobs.reporting.console import facts_grid, results, table
+from jobs.reporting.console import facts_grid, results_console, table
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
@@ -23,14 +23,14 @@ def test_results_hold_no_control_characters(capsys):
     made = table("label")
     made.add_row(HOSTILE)
     for each in (made, facts_grid([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
-        results().print(each)
+        results_console().print(each)
 
         assert is_harmless(capsys.readouterr().out)
 
 
 def test_json_holds_no_control_characters():
     """Escaped ones do nothing."""
-    line = console.line({HOSTILE: [HOSTILE]})
+    line = console.json_line({HOSTILE: [HOSTILE]})
 
     assert line.isprintable()
     assert 1 == len(json.loads(line))

@@ -288,7 +288,7 @@ def test_night_json_holds_its_numbers_and_exit_code():
     summary = RunSummary("maison-test", 3, NOW, unknown_labels=[LabelCount("nouveau lead", 2, 1)])
     summary.review.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
-    told = json.loads(console.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
+    told = json.loads(console.json_line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
     assert 1 == told["exit_code"]
     assert [{"label": "nouveau lead", "leads": 2, "with_click_id": 1}] == told["unknown_labels"]

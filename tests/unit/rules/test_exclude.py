@@ -47,7 +47,7 @@ def person(**contact):
 )
 def test_recognises_a_test_lead_in_any_spelling(contact):
     """Case, accents, spaces and order do not matter, and the address may be malformed."""
-    assert OURS.covers(person(**contact))
+    assert OURS.is_test_lead(person(**contact))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_recognises_a_test_lead_in_any_spelling(contact):
 )
 def test_does_not_exclude_a_similar_person(contact):
     """Only the exact domain, the exact number and the whole name match."""
-    assert not OURS.covers(person(**contact))
+    assert not OURS.is_test_lead(person(**contact))
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_does_not_exclude_a_similar_person(contact):
 )
 def test_field_excludes_by_its_whole_value(fields, expected):
     """Values are compared as labels are."""
-    assert expected is OURS.covers(lead(fields=fields))
+    assert expected is OURS.is_test_lead(lead(fields=fields))
 
 
 def test_empty_exclusion_excludes_nobody():
     """A lead without any data is not a test lead."""
-    assert not ExclusionCriteria().covers(person())
+    assert not ExclusionCriteria().is_test_lead(person())
 
 
 NAMES = st.text(string.ascii_letters + "éèçÉ'- ", min_size=1).filter(normalise_label)
@@ -100,4 +100,4 @@ def test_name_matches_in_either_order_and_case(first, last, swapped, loud):
     typed = [name.upper() if loud else name for name in (first, last)]
     first, last = reversed(typed) if swapped else typed
 
-    assert named.covers(person(first_name=first, last_name=last))
+    assert named.is_test_lead(person(first_name=first, last_name=last))

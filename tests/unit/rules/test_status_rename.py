@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import StatusEntered, StatusTimeOrigin
 from jobs.rules.status_changes import (
-    EntryDating,
+    EntryTimeSource,
     LabelChange,
     SeenLabels,
+    classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
-    entry_dating,
     is_merged_label,
     renamed_entries,
 )
@@ -184,7 +184,9 @@ def test_old_entry_under_the_new_name_is_no_change(changes, moved, found):
 )
 def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_itself, elsewhere, merged):
     """A small company may sell to every lead in one day, but leads that keep the old date did nothing."""
-    moved = Counter({EntryDating.AS_BEFORE: as_before, EntryDating.NOT: undated, EntryDating.BY_ITSELF: by_itself})
+    moved = Counter(
+        {EntryTimeSource.AS_BEFORE: as_before, EntryTimeSource.NOT: undated, EntryTimeSource.BY_ITSELF: by_itself}
+    )
 
     assert merged == is_merged_label(moved, moved.total() + elsewhere)
 
@@ -192,14 +194,17 @@ def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_i
 @pytest.mark.parametrize(
     ("changes", "how"),
     [
-        ([reported("devis", WON), reported("devis fait", WON)], EntryDating.AS_BEFORE),
-        ([reported("devis", WON), reported("devis fait", EARLIER)], EntryDating.BY_ITSELF),
-        ([reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)], EntryDating.BY_ITSELF),
-        ([reported("devis", WON), bounded("devis fait", NIGHT)], EntryDating.NOT),
-        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], EntryDating.BY_ITSELF),
-        ([reported("devis", WON)], EntryDating.BY_ITSELF),
+        ([reported("devis", WON), reported("devis fait", WON)], EntryTimeSource.AS_BEFORE),
+        ([reported("devis", WON), reported("devis fait", EARLIER)], EntryTimeSource.BY_ITSELF),
+        (
+            [reported("devis", WON, date_only=True), reported("devis fait", WON, date_only=True)],
+            EntryTimeSource.BY_ITSELF,
+        ),
+        ([reported("devis", WON), bounded("devis fait", NIGHT)], EntryTimeSource.NOT),
+        ([reported("devis", WON), reported("devis fait", WON, seen=EARLIER)], EntryTimeSource.BY_ITSELF),
+        ([reported("devis", WON)], EntryTimeSource.BY_ITSELF),
     ],
 )
 def test_classifies_how_a_lead_dates_its_new_label(changes, how):
     """Two changes on one day may both be real, and a change on record before this reading proves nothing."""
-    assert how == entry_dating(changes, RENAME, since=NIGHT)
+    assert how == classify_entry_time(changes, RENAME, since=NIGHT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import StatusEntered, StatusTimeOrigin
-from jobs.rules.status_changes import LeadReadTimes, happened_at, implausible, new_status_changes
+from jobs.rules.status_changes import LeadReadTimes, happened_at, has_impossible_time, new_status_changes
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 
@@ -291,21 +291,21 @@ def test_full_timestamp_is_sent_unchanged():
 )
 def test_time_before_the_lead_or_ahead_of_the_pull_is_implausible(when, expected):
     """Clocks may differ by five minutes, but not by more."""
-    assert expected == implausible(reported("gagne", when), when, facts())
+    assert expected == has_impossible_time(reported("gagne", when), when, facts())
 
 
 def test_only_reported_times_can_be_implausible():
     """All other times are our own."""
     bounded = replace(reported("gagne", NEXT), origin=StatusTimeOrigin.BOUNDED)
 
-    assert not implausible(bounded, NEXT + DAY, facts())
+    assert not has_impossible_time(bounded, NEXT + DAY, facts())
 
 
 def test_a_day_before_the_creation_is_implausible():
     """A lead cannot be won the day before it was created."""
     change = on((CREATED - DAY).date())
 
-    assert implausible(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
+    assert has_impossible_time(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
 
 
 def test_date_only_change_read_before_noon_is_plausible():
@@ -313,7 +313,7 @@ def test_date_only_change_read_before_noon_is_plausible():
     morning = at("2026-09-10T07:00")
     change = on(date(2026, 9, 10), seen=morning)
 
-    assert not implausible(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
+    assert not has_impossible_time(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
 
 
 def test_a_day_that_a_rename_explains_is_known_when_it_is_read_again():

@@ -9,7 +9,7 @@ from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
     ApiShape,
-    can_stand_together,
+    are_positions_compatible,
     drawn_shape,
     shape_of,
 )
@@ -48,8 +48,8 @@ def test_invalid_positions_are_refused(positions):
 def test_conflicts_never_exclude_the_default_of_the_second_axis(conflict):
     """Conflicts name only known positions, and every axis always has one left."""
     assert set(conflict.positions) <= set(AXES[conflict.first])
-    assert set(conflict.others) <= set(AXES[conflict.second])
-    assert AXES[conflict.second][0] not in conflict.others
+    assert set(conflict.excluded_positions) <= set(AXES[conflict.second])
+    assert AXES[conflict.second][0] not in conflict.excluded_positions
     assert conflict.because
 
 
@@ -80,6 +80,6 @@ def test_shape_list_is_short_and_stable():
 
 def test_positions_are_identified_by_their_axis():
     """The same word on two axes means two positions."""
-    assert can_stand_together("envelope", "items", "pagination", "page")
-    assert not can_stand_together("envelope", "array", "pagination", "next_url")
-    assert not can_stand_together("pagination", "next_url", "envelope", "array")
+    assert are_positions_compatible("envelope", "items", "pagination", "page")
+    assert not are_positions_compatible("envelope", "array", "pagination", "next_url")
+    assert not are_positions_compatible("pagination", "next_url", "envelope", "array")

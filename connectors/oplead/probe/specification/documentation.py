@@ -15,7 +15,7 @@ from connectors.oplead.answers import RawOpleadResponse, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import AuthOptions
 from connectors.oplead.probe.specification.loading import LARGEST, NotASpecificationError, Specified, specification_in
-from connectors.text import counted
+from connectors.text import plural
 
 PAGE = "/documentation/index.html"
 """Where Oplead's guide says the documentation is."""
@@ -64,7 +64,7 @@ def find_specification(client: OpleadClient) -> SpecificationSearchResult:
     return SpecificationSearchResult(specification, f"Specification: read from {place}.", search.requests)
 
 
-def given_specification(content: bytes) -> SpecificationSearchResult:
+def parse_downloaded_specification(content: bytes) -> SpecificationSearchResult:
     """Return the specification in a copy that somebody downloaded.
 
     Raises:
@@ -123,7 +123,7 @@ class _Search:
 
     def _ask(self, client: OpleadClient, target: str) -> RawOpleadResponse:
         if self.requests >= MOST_REQUESTS:
-            raise NotASpecificationError(f"{counted(MOST_REQUESTS, 'request')} did not find it: see --spec")
+            raise NotASpecificationError(f"{plural(MOST_REQUESTS, 'request')} did not find it: see --spec")
         self.requests += 1
         return client.document(target, LARGEST)
 
@@ -175,7 +175,7 @@ def specification_link(content: bytes) -> str | None:
     """Return the address that a page, script or configuration loads its specification from, if it names one."""
     text = _without_comments(content[:_SEARCHED].decode("utf-8", "replace"))
     links = (match[1] for pattern in _LINKS if (match := pattern.search(text)))
-    found = next(links, None) or _initialiser(text)
+    found = next(links, None) or _viewer_script_address(text)
     return html.unescape(found).replace("\\/", "/") if found else None
 
 
@@ -189,7 +189,7 @@ def _without_comments(text: str) -> str:
     return "".join([*kept, rest[-1]] if is_open else kept)
 
 
-def _initialiser(text: str) -> str | None:
+def _viewer_script_address(text: str) -> str | None:
     """Return the address of the script that starts the page's viewer, by its usual names."""
     for script in _SCRIPT.finditer(text):
         source = _SOURCE.search(script[1])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import NAMES, leaf
+from connectors.oplead.field_tree import NAMES, last_path_part
 from connectors.oplead.probe.specification.openapi import Api, Schema, mapping_or_empty, schema_type_of, text
 
 _DEEPEST = 7
@@ -41,12 +41,12 @@ class Example:
 
 def example_of(api: Api, schema: Schema) -> Example:
     """Return a made-up value for a schema; what is too deep, or leads in a circle, is None."""
-    maker = _Maker(api)
+    maker = _ExampleValueMaker(api)
     return Example(maker.value(schema, "", _DEEPEST), maker.enums)
 
 
 @dataclass(slots=True)
-class _Maker:
+class _ExampleValueMaker:
     api: Api
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _made: int = 0
@@ -56,13 +56,16 @@ class _Maker:
         self._made += 1
         if depth == 0 or self._made > _MOST_VALUES:
             return None
-        flat = self.api.flat(schema)
+        flat = self.api.flatten_schema(schema)
         match schema_type_of(flat):
             case "object":
                 properties = mapping_or_empty(flat.get("properties"))
-                return {str(name): self.value(one, _below(path, name), depth - 1) for name, one in properties.items()}
+                return {
+                    str(name): self.value(one, _join_example_path(path, name), depth - 1)
+                    for name, one in properties.items()
+                }
             case "array":
-                return self._list(self.api.flat(flat.get("items")), path, depth - 1)
+                return self._list(self.api.flatten_schema(flat.get("items")), path, depth - 1)
             case "boolean":
                 return True
             case kind:
@@ -71,7 +74,7 @@ class _Maker:
     def _list(self, entry: Schema, path: str, depth: int) -> object:
         """Return a list's entries; of name/value pairs there is one for each name that the schema lists."""
         choices = entry.get("oneOf")
-        variants = [self.api.flat(one) for one in choices] if isinstance(choices, list) else [entry]
+        variants = [self.api.flatten_schema(one) for one in choices] if isinstance(choices, list) else [entry]
         made = [pair for one in variants for pair in self._pairs(one, path, depth)]
         return made or [self.value(one, path, depth) for one in variants[:1]]
 
@@ -80,10 +83,13 @@ class _Maker:
         key = next((name for name in _PAIR_NAMES if name in properties), None)
         if key is None or "value" not in properties:
             return []
-        named = self.api.flat(properties[key])
+        named = self.api.flatten_schema(properties[key])
         written = [named["const"]] if "const" in named else named.get("enum")
         names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
-        return [{key: name, "value": self.value(properties["value"], _below(path, name), depth)} for name in names]
+        return [
+            {key: name, "value": self.value(properties["value"], _join_example_path(path, name), depth)}
+            for name in names
+        ]
 
     def _scalar(self, kind: str, flat: Schema, path: str) -> object:
         listed = flat.get("enum")
@@ -92,28 +98,28 @@ class _Maker:
             self.enums.setdefault(path, tuple(dict.fromkeys(str(one) for one in values if str(one).strip())))
             return values[0] if isinstance(values[0], str) else Decimal(str(values[0]))
         if kind in ("integer", "number"):
-            return _SECONDS if leaf(path) in _DATES else Decimal(1)
+            return _SECONDS if last_path_part(path) in _DATES else Decimal(1)
         form = text(flat.get("format"))
         if form in _FORMATS:
             return _FORMATS[form]
-        given = _given(flat)
-        if leaf(path) in _DATES:
+        given = _schema_own_example(flat)
+        if last_path_part(path) in _DATES:
             return given if given and given[0].isdigit() else _TIME
-        return _by_name(leaf(path), path) or given or "text"
+        return _example_by_field_name(last_path_part(path), path) or given or "text"
 
 
-def _below(path: str, name: object) -> str:
+def _join_example_path(path: str, name: object) -> str:
     return f"{path}.{name}" if path else str(name)
 
 
-def _by_name(name: str, path: str) -> str | None:
+def _example_by_field_name(name: str, path: str) -> str | None:
     """Return a value fit for what a name means, if it has to be more than a text to be recognised."""
     if is_click_id_label(path.rpartition(".")[2]):
         return _CLICK_ID
     return next((value for one, value in _BY_FIELD.items() if name in NAMES.get(one, ())), None)
 
 
-def _given(flat: Schema) -> str | None:
+def _schema_own_example(flat: Schema) -> str | None:
     """Return the schema's own example."""
     examples = flat.get("examples")
     first = examples[0] if isinstance(examples, list) and examples else None

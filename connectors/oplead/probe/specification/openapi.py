@@ -88,9 +88,9 @@ class Api:
     operations: tuple[Operation, ...]
     schemes: Mapping[str, SecurityScheme]
 
-    def flat(self, schema: object) -> Schema:
+    def flatten_schema(self, schema: object) -> Schema:
         """Return a schema with its reference followed, `allOf` merged, and the first real choice of `anyOf` taken."""
-        return _Flattener(self.document).flat(schema)
+        return _Flattener(self.document).flatten_within_budget(schema)
 
 
 def parse_openapi_document(document: Mapping[str, object]) -> Api:
@@ -112,19 +112,21 @@ class _Reader:
         server = self._server()
         paths = islice(_items(self._document.get("paths")), _MOST_OPERATIONS)
         usable = ((path, item) for path, item in paths if _PATH.fullmatch(server.path + path))
-        every = islice((one for path, item in usable for one in self._at(server, path, item)), _MOST_OPERATIONS)
+        every = islice(
+            (one for path, item in usable for one in self._operations_at_path(server, path, item)), _MOST_OPERATIONS
+        )
         host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
         return Api(self._document, host, tuple(every), dict(self._schemes()))
 
     def _server(self) -> "_Server":
         if self._is_2:
-            return _Server.at(text(self._document.get("basePath")))
+            return _Server.parse_server_url(text(self._document.get("basePath")))
         servers = self._document.get("servers")
         first = servers[0] if isinstance(servers, list) and servers else {}
         url = text(mapping_or_empty(first).get("url"))
         for name, variable in _items(mapping_or_empty(first).get("variables")):
             url = url.replace(f"{{{name}}}", text(variable.get("default")))
-        return _Server.at(url)
+        return _Server.parse_server_url(url)
 
     def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
         place = self._document if self._is_2 else mapping_or_empty(self._document.get("components"))
@@ -134,7 +136,7 @@ class _Reader:
             kind, where, called, scheme, description = said
             yield name, SecurityScheme(kind, where, called, scheme.casefold(), description)
 
-    def _at(self, server: "_Server", path: str, written: Schema) -> Iterator[Operation]:
+    def _operations_at_path(self, server: "_Server", path: str, written: Schema) -> Iterator[Operation]:
         item = resolve_local_reference(self._document, written)
         shared = self._parameters(item)
         for verb in VERBS:
@@ -168,7 +170,7 @@ class _Reader:
         name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
         found = resolve_local_reference(self._document, schema)
         if id(found) not in self._flat:
-            self._flat[id(found)] = _Flattener(self._document).flat(found)
+            self._flat[id(found)] = _Flattener(self._document).flatten_within_budget(found)
         flat = self._flat[id(found)]
         return Parameter(name, place, f"{description} {text(flat.get('description'))}".strip(), flat)
 
@@ -207,7 +209,7 @@ class _Server:
     path: str
 
     @classmethod
-    def at(cls, url: str) -> "_Server":
+    def parse_server_url(cls, url: str) -> "_Server":
         try:
             there = urlsplit(url)
             return cls(there.hostname, there.path.rstrip("/"))
@@ -231,11 +233,11 @@ def resolve_local_reference(document: Mapping[str, object], written: object) -> 
         reference = found.get("$ref")
         if not isinstance(reference, str):
             return found
-        found = mapping_or_empty(_pointed(document, reference))
+        found = mapping_or_empty(_follow_json_pointer(document, reference))
     return {}
 
 
-def _pointed(document: object, reference: str) -> object:
+def _follow_json_pointer(document: object, reference: str) -> object:
     value = document
     for part in reference.removeprefix("#").split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
@@ -250,7 +252,7 @@ class _Flattener:
     document: Mapping[str, object]
     left: int = _MOST_PARTS
 
-    def flat(self, schema: object) -> Schema:
+    def flatten_within_budget(self, schema: object) -> Schema:
         found = resolve_local_reference(self.document, schema)
         self.left -= 1
         if self.left < 0:
@@ -266,13 +268,13 @@ class _Flattener:
             )
             if len(real) == 1 or (real and "properties" not in found and choice == "anyOf"):
                 own = {name: value for name, value in found.items() if name != choice}
-                return {**own, **self.flat(real[0])}
+                return {**own, **self.flatten_within_budget(real[0])}
         return found
 
     def _merged(self, parts: Sequence[object]) -> Schema:
         merged: dict[str, object] = {}
         for part in parts:
-            flat = self.flat(part) if self.left > 0 else {}
+            flat = self.flatten_within_budget(part) if self.left > 0 else {}
             properties = {**mapping_or_empty(merged.get("properties")), **mapping_or_empty(flat.get("properties"))}
             merged |= {**flat, **({"properties": properties} if properties else {})}
         return merged

@@ -13,7 +13,13 @@ from connectors.oplead.field_tree import normalise
 from connectors.oplead.lead_parser import candidate_lead_objects
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
-from connectors.oplead.probe.envelope import around_lists, envelope_values, is_next, lead_words, locate
+from connectors.oplead.probe.envelope import (
+    count_lead_field_names,
+    envelope_values,
+    is_next_page_path,
+    lists_and_surrounding_values,
+    locate_lead_array,
+)
 from connectors.oplead.probe.specification.examples import Example, example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import (
@@ -39,7 +45,7 @@ class LeadPaths:
     lead_path: str | None
     """None if no page of one lead is described."""
 
-    def within(self, path: str) -> str | None:
+    def path_after_prefix(self, path: str) -> str | None:
         """Return a path as it is written after the prefix, with `{id}` for its parameter; None if it is elsewhere."""
         if not path.startswith(f"{self.path_prefix}/"):
             return None
@@ -78,17 +84,17 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
         NotASpecificationError: it describes no list of leads.
     """
     api = parse_openapi_document(document)
-    api = replace(api, operations=tuple(_below(api.operations, base_path.rstrip("/"))))
+    api = replace(api, operations=tuple(_operations_below_base_path(api.operations, base_path.rstrip("/"))))
     operation = _list_of_leads(api)
     if operation is None:
         raise NotASpecificationError("it describes no list of leads")
     prefix = operation.path.rpartition("/")[0]
     detail = _own_page(api, prefix)
     paths = LeadPaths(prefix, operation.path.removeprefix(prefix), None)
-    paths = replace(paths, lead_path=paths.within(detail.path) if detail else None)
+    paths = replace(paths, lead_path=paths.path_after_prefix(detail.path) if detail else None)
     body = example_of(api, operation.answer or {})
     path, listed = _entry(body)
-    own = _own_lead(example_of(api, detail.answer or {})) if detail else Example({}, {})
+    own = _lead_on_detail_page(example_of(api, detail.answer or {})) if detail else Example({}, {})
     whole = own.value if isinstance(own.value, Mapping) else {}
     pages = _pages(operation, body)
     return Specification(
@@ -107,7 +113,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
 # ── paths ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _below(operations: Sequence[Operation], base_path: str) -> Iterator[Operation]:
+def _operations_below_base_path(operations: Sequence[Operation], base_path: str) -> Iterator[Operation]:
     """Yield the operations with their paths after `base_path`; it may be left out of a specification."""
     is_written = any(one.path.startswith(f"{base_path}/") for one in operations)
     for one in operations:
@@ -159,11 +165,11 @@ _NO_PREFIXES = frozenset(
 def _auth(api: Api, operation: Operation) -> AuthOptions | None:
     """Return how the key is shown; where there are several ways, the one that the list wants, else the safest."""
     names = [name for name in operation.security if name in api.schemes] or list(api.schemes)
-    ways = [way for name in names if (way := _way(api.schemes[name])) is not None]
+    ways = [way for name in names if (way := _auth_of_scheme(api.schemes[name])) is not None]
     return min(ways, key=lambda way: ("header", "bearer", "query").index(way.style), default=None)
 
 
-def _way(scheme: SecurityScheme) -> AuthOptions | None:
+def _auth_of_scheme(scheme: SecurityScheme) -> AuthOptions | None:
     if scheme.kind == "http" and scheme.scheme == "bearer":
         return AuthOptions()
     if scheme.kind != "apiKey" or not re.fullmatch(r"[!-~]{1,100}", scheme.name):
@@ -195,29 +201,29 @@ def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
     """Return how pages are reached; None if nothing is said of it."""
     query = {normalise(one.name): one for one in operation.parameters if one.place == "query"}
 
-    def named(names: frozenset[str]) -> Parameter | None:
+    def query_parameter_named(names: frozenset[str]) -> Parameter | None:
         return next((query[name] for name in query if name in names), None)
 
-    following = [(path, value) for path, value in envelope_values(body.value) if is_next(path)]
-    size = named(_SIZES)
+    following = [(path, value) for path, value in envelope_values(body.value) if is_next_page_path(path)]
+    size = query_parameter_named(_SIZES)
     if any(name.casefold() == "link" for name in operation.headers):
         return PaginationOptions()
     for path, value in following:
         if not _is_cursor(path):
             is_known = path in NEXT_URLS or not str(value).startswith(("http", "/", "?"))
             return PaginationOptions() if is_known else PaginationOptions(style="next_url", next=path)
-    if (cursor := named(_CURSORS)) and following:
+    if (cursor := query_parameter_named(_CURSORS)) and following:
         path = following[0][0]
         if cursor.name == "cursor" and path in CURSORS:
-            return _sized(PaginationOptions(), size)
-        return _sized(PaginationOptions(style="cursor", cursor_param=cursor.name, next=path), size)
-    if page := named(_NUMBERS):
+            return _with_page_size(PaginationOptions(), size)
+        return _with_page_size(PaginationOptions(style="cursor", cursor_param=cursor.name, next=path), size)
+    if page := query_parameter_named(_NUMBERS):
         found = PaginationOptions(style="page", page_param=page.name, first_page=_first_page(page))
-        return _sized(found, size)
-    if offset := named(_OFFSETS):
-        return _sized(PaginationOptions(style="offset", offset_param=offset.name), size)
-    if last := named(_LAST_IDS):
-        return _sized(PaginationOptions(style="last_id", cursor_param=last.name), size)
+        return _with_page_size(found, size)
+    if offset := query_parameter_named(_OFFSETS):
+        return _with_page_size(PaginationOptions(style="offset", offset_param=offset.name), size)
+    if last := query_parameter_named(_LAST_IDS):
+        return _with_page_size(PaginationOptions(style="last_id", cursor_param=last.name), size)
     return None
 
 
@@ -230,7 +236,7 @@ def _first_page(page: Parameter) -> int:
     return next((number for number in said if number in (0, 1) and isinstance(number, int)), 1)
 
 
-def _sized(options: PaginationOptions, parameter: Parameter | None) -> PaginationOptions:
+def _with_page_size(options: PaginationOptions, parameter: Parameter | None) -> PaginationOptions:
     """Return the options that ask for long pages, if there is a parameter for it and they are not long anyway."""
     if parameter is None:
         return options
@@ -264,7 +270,7 @@ def _since_filter(operation: Operation) -> SinceOptions | None:
         if words[-1] in _UNTIL or not _is_by_change(one):
             continue
         if (form := _time_format(one)) is not None:
-            ends = (other.name for other in query if other is not one and _ends(other, words))
+            ends = (other.name for other in query if other is not one and _is_period_end(other, words))
             until = next((name for name in ends if name in one.description), None)
             return SinceOptions(one.name, form, until)
     return None
@@ -279,7 +285,7 @@ def _is_by_change(parameter: Parameter) -> bool:
     return False
 
 
-def _ends(parameter: Parameter, words: Sequence[str]) -> bool:
+def _is_period_end(parameter: Parameter, words: Sequence[str]) -> bool:
     """Return whether a parameter is the other end of the period that one of these words begins."""
     own = [word.casefold() for word in _WORD.findall(parameter.name)]
     return any(word in _UNTIL for word in own) and bool({*own} & {*words})
@@ -303,22 +309,22 @@ def _time_format(parameter: Parameter) -> str | None:
 def _entry(body: Example) -> tuple[str | None, Example]:
     """Return the path of the array of leads, None if it can stay unset, and an entry of it."""
     try:
-        path, items = locate(body.value, None)
+        path, items = locate_lead_array(body.value, None)
     except Misconfigured:
         return None, Example({}, {})
-    place = next((path for path, value in around_lists(body.value) if value is items), "")
-    return path, Example(items[0] if items else {}, _within(body.enums, place))
+    place = next((path for path, value in lists_and_surrounding_values(body.value) if value is items), "")
+    return path, Example(items[0] if items else {}, _enums_below_path(body.enums, place))
 
 
-def _own_lead(body: Example) -> Example:
+def _lead_on_detail_page(body: Example) -> Example:
     """Return the lead in the answer of its own page: the object with the most names typical of one."""
-    lead = max(candidate_lead_objects(body.value), key=lead_words, default=None)
+    lead = max(candidate_lead_objects(body.value), key=count_lead_field_names, default=None)
     if lead is None:
         return Example({}, {})
     place = next((name for name, one in mapping_or_empty(body.value).items() if one is lead), "")
-    return Example(lead, _within(body.enums, place))
+    return Example(lead, _enums_below_path(body.enums, place))
 
 
-def _within(enums: Mapping[str, tuple[str, ...]], place: str) -> dict[str, tuple[str, ...]]:
+def _enums_below_path(enums: Mapping[str, tuple[str, ...]], place: str) -> dict[str, tuple[str, ...]]:
     start = f"{place}." if place else ""
     return {path.removeprefix(start): values for path, values in enums.items() if path.startswith(start)}

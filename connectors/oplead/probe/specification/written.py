@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from connectors.oplead.field_tree import NAMES, common_lead_paths, leaf, normalise, normalise_path
+from connectors.oplead.field_tree import NAMES, common_lead_paths, last_path_part, normalise, normalise_path
 from connectors.oplead.options import OpleadOptions, Paths
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import Api, Operation, mapping_or_empty, text
@@ -40,15 +40,19 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
     said: dict[str, str] = {}
 
     def note(name: str, operation: Operation | None) -> None:
-        if operation is not None and (place := paths.within(operation.path)) is not None:
+        if operation is not None and (place := paths.path_after_prefix(operation.path)) is not None:
             said[name] = f"{operation.verb} {place}"
 
     prefix = paths.path_prefix
-    create = _first(api, ("POST",), lambda path: path_segments(path) == path_segments(prefix + paths.leads_path))
-    status = _first(api, _WRITE_VERBS, lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS))
+    create = _best_matching_operation(
+        api, ("POST",), lambda path: path_segments(path) == path_segments(prefix + paths.leads_path)
+    )
+    status = _best_matching_operation(
+        api, _WRITE_VERBS, lambda path: any(is_single_lead_path(path, prefix, [name]) for name in _STATUS)
+    )
     document = next(filter(None, (_document(api, prefix, rest) for rest in _DOCUMENTS)), None)
     note("create", create)
-    note("update", _first(api, _WRITE_VERBS, lambda path: is_single_lead_path(path, prefix, [])))
+    note("update", _best_matching_operation(api, _WRITE_VERBS, lambda path: is_single_lead_path(path, prefix, [])))
     note("status", status)
     note("document", document)
     if status is not None and (field := _status_field(api, status)):
@@ -56,8 +60,8 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
     if document is not None and (field := _document_field(api, document)):
         said["document_field"] = field
     for name, endings in (("channels", _CHANNELS), ("custom_fields", _CUSTOM_FIELDS)):
-        found = _first(api, ("GET",), _ends_in(endings))
-        if found is not None and (place := paths.within(found.path)) is not None and "{" not in place:
+        found = _best_matching_operation(api, ("GET",), _ends_in(endings))
+        if found is not None and (place := paths.path_after_prefix(found.path)) is not None and "{" not in place:
             said[name] = place
     return {**said, **dict(_written_fields(api, create, options))}
 
@@ -65,15 +69,15 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
 def subscription_settings_found(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
-    operation = _first(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
-    if operation is None or (place := paths.within(operation.path)) is None or "{" in place:
+    operation = _best_matching_operation(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
+    if operation is None or (place := paths.path_after_prefix(operation.path)) is None or "{" in place:
         return {}
     said = {"path": place}
     example = example_of(api, operation.body.schema if operation.body else {})
     for path in _leaves(example.value):
-        if leaf(path) in _URLS:
+        if last_path_part(path) in _URLS:
             said.setdefault("url_field", path)
-        elif leaf(path) in _EVENTS and "event_field" not in said:
+        elif last_path_part(path) in _EVENTS and "event_field" not in said:
             said["event_field"] = path
             said |= _events(example.enums.get(path, ()))
     return said
@@ -89,7 +93,7 @@ def _events(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _first(api: Api, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
+def _best_matching_operation(api: Api, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
     found = [one for one in api.operations if one.verb in verbs and is_wanted(one.path)]
     return min(found, key=lambda one: (verbs.index(one.verb), len(one.path)), default=None)
 
@@ -99,14 +103,18 @@ def _ends_in(endings: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _document(api: Api, prefix: str, rest: Sequence[str]) -> Operation | None:
-    return _first(api, ("POST", "PUT"), lambda path: is_single_lead_path(path, prefix, rest))
+    return _best_matching_operation(api, ("POST", "PUT"), lambda path: is_single_lead_path(path, prefix, rest))
 
 
 def _status_field(api: Api, operation: Operation) -> str | None:
     """Return where the label goes in the request that sets a status: where its name says so, or the only place."""
     example = example_of(api, operation.body.schema if operation.body else {})
     leaves = list(_leaves(example.value))
-    named = [path for path in leaves if leaf(path) in NAMES["status"] or leaf(path) in ("label", "libelle")]
+    named = [
+        path
+        for path in leaves
+        if last_path_part(path) in NAMES["status"] or last_path_part(path) in ("label", "libelle")
+    ]
     return next(iter(named), leaves[0] if len(leaves) == 1 else None)
 
 
@@ -115,8 +123,8 @@ def _document_field(api: Api, operation: Operation) -> str | None:
     body = operation.body
     if body is None or body.media != "multipart/form-data":
         return None
-    for name, written_as in mapping_or_empty(api.flat(body.schema).get("properties")).items():
-        part = api.flat(written_as)
+    for name, written_as in mapping_or_empty(api.flatten_schema(body.schema).get("properties")).items():
+        part = api.flatten_schema(written_as)
         if text(part.get("type")) == "file" or text(part.get("format")) == "binary" or "contentMediaType" in part:
             return str(name)
     return None
@@ -127,16 +135,16 @@ def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) 
     example = example_of(api, create.body.schema if create and create.body else {})
     if not isinstance(example.value, Mapping):
         return
-    yield from places_of_new(
+    yield from new_lead_path_settings(
         locate_configured_fields([example.value], OpleadOptions(token="", zone=options.zone)).matches, options
     )
     for path in _leaves(example.value):
-        parent = leaf(path.rpartition(".")[0])
-        if parent in ("provider", "fournisseur", "supplier") and leaf(path) in ("name", "nom", "url"):
-            yield f"fields.provider_{'url' if leaf(path) == 'url' else 'name'}", path
+        parent = last_path_part(path.rpartition(".")[0])
+        if parent in ("provider", "fournisseur", "supplier") and last_path_part(path) in ("name", "nom", "url"):
+            yield f"fields.provider_{'url' if last_path_part(path) == 'url' else 'name'}", path
 
 
-def places_of_new(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iterator[tuple[str, str]]:
+def new_lead_path_settings(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iterator[tuple[str, str]]:
     """Yield where a new lead's values go, as settings, of those that are not read there first."""
     for match in matches:
         if match.field in _WRITTEN_FIELDS and match.path:
@@ -148,4 +156,6 @@ def places_of_new(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iter
 def _leaves(value: object) -> Iterator[str]:
     """Yield the paths of a made-up body's texts and numbers."""
     nodes = common_lead_paths([value])
-    yield from (path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.every()))
+    yield from (
+        path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.all_lead_values())
+    )

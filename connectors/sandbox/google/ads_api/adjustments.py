@@ -11,12 +11,12 @@ from google.ads.googleads.v26.services.types import conversion_adjustment_upload
 from connectors.sandbox.google.ads_api.state import CallRefusal, unreadable_failure
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
-    Target,
+    TargetConversionAction,
     Upload,
     Violation,
     action_id,
-    instant,
     is_time,
+    parse_ads_time,
 )
 from connectors.sandbox.google.platform import CountedGoogleConversion
 from connectors.sandbox.rules import adjustment_rules as rules
@@ -56,18 +56,18 @@ class AdjustmentUpload(Upload[CountedGoogleConversion]):
         yield from self._value_violations(row.restatement_value, "adjusted_value", "restatement_value.")
         yield from _contact_violations(row)
 
-    def _names(self, row: Any) -> Iterable[str]:
+    def _ruling_keys(self, row: Any) -> Iterable[str]:
         return row.order_id, row.gclid_date_time_pair.gclid
 
     def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
-        key = (action_id(row.conversion_action), _conversion_key(row), instant(row.adjustment_date_time))
+        key = (action_id(row.conversion_action), _conversion_key(row), parse_ads_time(row.adjustment_date_time))
         yield key, (rules.ONCE, "adjustment_date_time")
 
     def _action_kinds(self, row: Any, /) -> Container[str]:
         is_enhancement = row.adjustment_type == _Type.ENHANCEMENT
         return ("WEBPAGE",) if is_enhancement else ("WEBPAGE", "UPLOAD_CLICKS", "SALESFORCE")
 
-    def _apply(self, row: Any, target: Target) -> Violation | None:
+    def _apply_row(self, row: Any, target: TargetConversionAction) -> Violation | None:
         if target.action.always_default_value and row.adjustment_type == _Type.RESTATEMENT:
             return rules.OWN_VALUE, "conversion_action"
         if target.action.kind == "WEBPAGE" and not row.order_id:
@@ -108,21 +108,21 @@ class AdjustmentUpload(Upload[CountedGoogleConversion]):
             adjustment_type=row.adjustment_type,
         )
 
-    def _find(self, row: Any, target: Target) -> CountedGoogleConversion | Violation:
+    def _find(self, row: Any, target: TargetConversionAction) -> CountedGoogleConversion | Violation:
         """Find the row's conversion by order id or, without one, by click and time; otherwise return the violation."""
         book = self.google.book
         if not row.order_id:
-            line = book.corrected(target.owner, target.id, _conversion_key(row), ("google_ads",))
+            line = book.find_conversion_by_key(target.owner, target.id, _conversion_key(row), ("google_ads",))
             is_meant = line is not None and line.first.click_kind == "gclid" and not line.first.transaction_id
             return line if line and is_meant else (rules.CONVERSION_KNOWN, "gclid_date_time_pair")
-        line = book.corrected(target.owner, target.id, row.order_id, ("google_ads", "data_manager"))
+        line = book.find_conversion_by_key(target.owner, target.id, row.order_id, ("google_ads", "data_manager"))
         if line is None or line.first.transaction_id != row.order_id:
             return rules.CONVERSION_KNOWN, "order_id"
         is_reached = line.first.api == "google_ads" or self.api.switches["cross_api_adjustments"]
         return line if is_reached else (rules.ACROSS_APIS, "order_id")
 
     def _conversion_violation(self, row: Any, line: CountedGoogleConversion) -> Violation | None:
-        happened, at = datetime.fromisoformat(line.first.event_time), instant(row.adjustment_date_time)
+        happened, at = datetime.fromisoformat(line.first.event_time), parse_ads_time(row.adjustment_date_time)
         before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
         key, time = "order_id" if row.order_id else "gclid_date_time_pair", "adjustment_date_time"
         checks = broken_rules(
@@ -135,7 +135,9 @@ class AdjustmentUpload(Upload[CountedGoogleConversion]):
         )
         return next(checks, None)
 
-    def _adjust(self, row: Any, line: CountedGoogleConversion, target: Target) -> CountedGoogleConversion:
+    def _adjust(
+        self, row: Any, line: CountedGoogleConversion, target: TargetConversionAction
+    ) -> CountedGoogleConversion:
         """Return the conversion as this row adjusts it."""
         if self.google.book.is_final(line):
             return replace(line, ignored=line.ignored + 1)
@@ -161,7 +163,7 @@ def _key_violations(row: Any) -> Iterator[Violation]:
         (has_pair and not pair.gclid, rules.PAIR_WHOLE, gclid),
         (has_pair and not at, rules.PAIR_WHOLE, time),
         (at and not is_time(at), rules.PAIR_TIME, time),
-        (is_time(at) and instant(at) is None, rules.TIME_EXISTS, time),
+        (is_time(at) and parse_ads_time(at) is None, rules.TIME_EXISTS, time),
     )
 
 
@@ -187,5 +189,5 @@ def _contact_violations(row: Any) -> Iterator[Violation]:
 def _conversion_key(row: Any) -> str:
     """Return the conversion's key in the book: the row's order id or, without one, its click and time."""
     pair = row.gclid_date_time_pair
-    at = instant(pair.conversion_date_time)
+    at = parse_ads_time(pair.conversion_date_time)
     return row.order_id or (f"{pair.gclid} {at.astimezone(UTC).isoformat()}" if at else "")

@@ -10,7 +10,13 @@ from typing import Any
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
 from connectors.sandbox.google.ads_api.state import Job
-from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
+from connectors.sandbox.google.ads_api.uploads import (
+    MAX_IDENTIFIERS,
+    TargetConversionAction,
+    Upload,
+    Violation,
+    action_id,
+)
 from connectors.sandbox.google.platform import CLICK_ID, CLICK_ID_KINDS, CONTACT_LIFE, AcceptedGoogleEvent, GoogleClick
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.rules import broken_rules
@@ -59,7 +65,7 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             elif not _HASH.fullmatch(getattr(each, kind)):
                 yield rules.IDENTIFIER_HASH, ("user_identifiers", position)
 
-    def _names(self, row: Any) -> Iterable[str]:
+    def _ruling_keys(self, row: Any) -> Iterable[str]:
         return row.order_id, *_clicks(row).values()
 
     def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
@@ -72,11 +78,11 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
     def _action_kinds(self, _: Any, /) -> Container[str]:
         return ("UPLOAD_CLICKS",)
 
-    def _apply(self, row: Any, target: Target) -> Violation | None:
-        event = self._acceptance(row, target)
+    def _apply_row(self, row: Any, target: TargetConversionAction) -> Violation | None:
+        event = self._row_as_accepted_event(row, target)
         violation = (
             self._account_violation(row, target)
-            or self._book_violation(row, event)
+            or self._already_counted_violation(row, event)
             or self._click_violation(row, event, target)
         )
         if violation is None:
@@ -106,10 +112,10 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             result.conversion_action, result.conversion_date_time = row.conversion_action, row.conversion_date_time
         return result
 
-    def _acceptance(self, row: Any, target: Target) -> AcceptedGoogleEvent:
+    def _row_as_accepted_event(self, row: Any, target: TargetConversionAction) -> AcceptedGoogleEvent:
         """Return the row as the book counts it; a row without order id and click is never a duplicate."""
         kind, click = next(iter(_clicks(row).items()), ("contact", ""))
-        time = _happened(row).astimezone(UTC).isoformat()
+        time = _parse_event_time(row).astimezone(UTC).isoformat()
         return AcceptedGoogleEvent(
             customer=target.owner,
             action=target.id,
@@ -128,7 +134,7 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             known_by=(*_clicks(row).values(), *_hashes(row)),
         )
 
-    def _account_violation(self, row: Any, target: Target) -> Violation | None:
+    def _account_violation(self, row: Any, target: TargetConversionAction) -> Violation | None:
         if target.action.one_per_click and not row.gclid and (clicks := _clicks(row)):
             return rules.EVERY_WITH_BRAID, next(iter(clicks))
         setting = self.api.enhanced_conversions(target.account)
@@ -136,14 +142,16 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             return _ENHANCED[setting], "user_identifiers"
         return None
 
-    def _book_violation(self, row: Any, event: AcceptedGoogleEvent) -> Violation | None:
+    def _already_counted_violation(self, row: Any, event: AcceptedGoogleEvent) -> Violation | None:
         if row.order_id and self.google.book.find(event):
             return rules.ORDER_ID_NEW, "order_id"
         if (self._click_dedup_always or not row.order_id) and self.google.book.is_click_already_counted(event):
             return rules.CLICK_NEW, "conversion_date_time"
         return None
 
-    def _click_violation(self, row: Any, event: AcceptedGoogleEvent, target: Target) -> Violation | None:
+    def _click_violation(
+        self, row: Any, event: AcceptedGoogleEvent, target: TargetConversionAction
+    ) -> Violation | None:
         if not event.click:
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
@@ -156,7 +164,9 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
         )
         return next(checks, None) or (self._timing_violation(row, click, target) if click else None)
 
-    def _contact_violation(self, row: Any, event: AcceptedGoogleEvent, target: Target) -> Violation | None:
+    def _contact_violation(
+        self, row: Any, event: AcceptedGoogleEvent, target: TargetConversionAction
+    ) -> Violation | None:
         known = (self.google.clicks.get(value.lower()) for value in event.known_by)
         click = next((each for each in known if each and each.customer == target.owner), None)
         if click is None:
@@ -165,8 +175,8 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             return rules.CONTACT_WINDOW, "user_identifiers"
         return self._timing_violation(row, click, target)
 
-    def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
-        rule = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
+    def _timing_violation(self, row: Any, click: GoogleClick, target: TargetConversionAction) -> Violation | None:
+        rule = click.broken_timing(_parse_event_time(row), self.now, target.action.click_window_days)
         return (rules.by_id[rule], "conversion_date_time") if rule else None
 
 
@@ -180,7 +190,7 @@ def _hashes(row: Any) -> list[str]:
     return [getattr(each, each.WhichOneof("identifier")) for each in row.user_identifiers]
 
 
-def _happened(row: Any) -> datetime:
+def _parse_event_time(row: Any) -> datetime:
     """Return the event time of a row that passed its own checks."""
     return datetime.fromisoformat(row.conversion_date_time)
 

@@ -44,11 +44,11 @@ class Query:
 
 def parse_query(text: str) -> Query:
     """Parse a query; raise `QueryRefusedError` with the rule it breaks."""
-    tokens = _Tokens(text)
-    tokens.take("(?i)SELECT", rules.GAQL_SELECT)
+    tokens = _QueryTokenReader(text)
+    tokens.take_token("(?i)SELECT", rules.GAQL_SELECT)
     fields = tokens.take_list(_FIELD, rules.GAQL_SELECT)
-    tokens.take("(?i)FROM", rules.GAQL_FROM)
-    resource = tokens.take(_RESOURCE, rules.GAQL_FROM)
+    tokens.take_token("(?i)FROM", rules.GAQL_FROM)
+    resource = tokens.take_token(_RESOURCE, rules.GAQL_FROM)
     conditions, joint = [], "WHERE"
     while tokens.skip(joint):
         conditions.append(_condition(tokens))
@@ -58,7 +58,7 @@ def parse_query(text: str) -> Query:
     return Query(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
 
 
-class _Tokens:
+class _QueryTokenReader:
     """A query's words, quoted strings and symbols, from left to right."""
 
     def __init__(self, text: str) -> None:
@@ -71,7 +71,7 @@ class _Tokens:
         del self.left[0]
         return True
 
-    def take(self, shape: str, rule: AdsApiRule) -> str:
+    def take_token(self, shape: str, rule: AdsApiRule) -> str:
         """Consume and return a token of this shape; raise `QueryRefusedError` with the rule if there is none."""
         if not self.left or not re.fullmatch(shape, self.left[0]):
             raise QueryRefusedError(rule)
@@ -79,21 +79,21 @@ class _Tokens:
 
     def take_list(self, shape: str, rule: AdsApiRule) -> tuple[str, ...]:
         """Consume and return comma-separated tokens of this shape."""
-        taken = [self.take(shape, rule)]
+        taken = [self.take_token(shape, rule)]
         while self.skip(","):
-            taken.append(self.take(shape, rule))
+            taken.append(self.take_token(shape, rule))
         return tuple(taken)
 
 
-def _condition(tokens: _Tokens) -> tuple[str, tuple[str, ...]]:
-    field = tokens.take(_FIELD, rules.GAQL_WHERE)
+def _condition(tokens: _QueryTokenReader) -> tuple[str, tuple[str, ...]]:
+    field = tokens.take_token(_FIELD, rules.GAQL_WHERE)
     if tokens.skip("="):
-        values: tuple[str, ...] = (tokens.take(_VALUE, rules.GAQL_VALUE),)
+        values: tuple[str, ...] = (tokens.take_token(_VALUE, rules.GAQL_VALUE),)
     else:
-        tokens.take("(?i)IN", rules.GAQL_WHERE)
-        tokens.take("[(]", rules.GAQL_WHERE)
+        tokens.take_token("(?i)IN", rules.GAQL_WHERE)
+        tokens.take_token("[(]", rules.GAQL_WHERE)
         values = tokens.take_list(_VALUE, rules.GAQL_VALUE)
-        tokens.take("[)]", rules.GAQL_WHERE)
+        tokens.take_token("[)]", rules.GAQL_WHERE)
     return field, tuple(value.strip("'\"") for value in values)
 
 
@@ -103,7 +103,7 @@ _FieldMask = field_mask_pb2.FieldMask
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class QueriedCustomer:
     """The current state of the customer that a query is about."""
 
     customer: str
@@ -129,14 +129,14 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
     if refusal := api.access_refusal(call, customer):
         return refusal
     if not stream and request.page_size:
-        return CallRefusal.of(rules.GAQL_PAGE_SIZE, "query")
+        return CallRefusal.from_rule(rules.GAQL_PAGE_SIZE, "query")
     account = api.google.accounts.get(customer)
     jobs = [job for job in api.jobs if job.customer == customer]
-    view = View(customer, account, api.enhanced_conversions(account), jobs, now) if account else None
+    view = QueriedCustomer(customer, account, api.enhanced_conversions(account), jobs, now) if account else None
     try:
         mask, rows = _find(request.query, view)
     except QueryRefusedError as refused:
-        return CallRefusal.of(refused.rule, "query")
+        return CallRefusal.from_rule(refused.rule, "query")
     if stream:
         response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
     else:
@@ -146,7 +146,7 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
     return bytes(response.SerializeToString())
 
 
-def _find(text: str, view: View | None) -> tuple[Any, list[Any]]:
+def _find(text: str, view: QueriedCustomer | None) -> tuple[Any, list[Any]]:
     """Return a query's field mask and rows (none for a manager); raise `QueryRefusedError` if it breaks a rule."""
     query = parse_query(text)
     if query.resource not in _RESOURCES:
@@ -213,7 +213,7 @@ def _select(row: Any, mask: Any) -> Any:
     return selected
 
 
-def _customer(view: View) -> dict[str, Any]:
+def _customer(view: QueriedCustomer) -> dict[str, Any]:
     enhanced = "OFF" if view.enhanced == "off" else "ON"
     return {
         "resource_name": view.name,
@@ -233,7 +233,7 @@ def _customer(view: View) -> dict[str, Any]:
     }
 
 
-def _actions(view: View) -> Iterator[dict[str, Any]]:
+def _actions(view: QueriedCustomer) -> Iterator[dict[str, Any]]:
     for number, action in view.account.actions.items():
         is_default_goal = action.category not in view.account.no_default_goals
         yield {
@@ -253,7 +253,7 @@ def _actions(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def _goals(view: View) -> Iterator[dict[str, Any]]:
+def _goals(view: QueriedCustomer) -> Iterator[dict[str, Any]]:
     for category, origin in sorted({(each.category, each.origin) for each in view.account.actions.values()}):
         yield {
             "resource_name": f"{view.name}/customerConversionGoals/{category}~{origin}",
@@ -263,7 +263,7 @@ def _goals(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def _client_summaries(view: View) -> Iterator[dict[str, Any]]:
+def _client_summaries(view: QueriedCustomer) -> Iterator[dict[str, Any]]:
     if view.jobs:
         summary = _summary(view, view.jobs)
         yield {
@@ -273,8 +273,8 @@ def _client_summaries(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def _action_summaries(view: View) -> Iterator[dict[str, Any]]:
-    for number, jobs in _grouped(view.jobs, lambda job: job.action).items():
+def _action_summaries(view: QueriedCustomer) -> Iterator[dict[str, Any]]:
+    for number, jobs in _group_jobs(view.jobs, lambda job: job.action).items():
         if action := view.account.actions.get(number):
             place = "offlineConversionUploadConversionActionSummaries"
             yield {
@@ -292,12 +292,12 @@ EXCELLENT, GOOD = 0.9, 0.5
 """The success rates from which a status has these names; the thresholds are undocumented."""
 
 
-def _summary(view: View, jobs: Sequence[Job]) -> dict[str, Any]:
+def _summary(view: QueriedCustomer, jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the fields that both summaries share; needs at least one job, oldest first. Days are the account's."""
     zone = ZoneInfo(view.account.time_zone)
-    by_day = _grouped(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
-    by_id = _grouped(jobs, lambda job: str(job.id))
-    rows, latest = _rows(jobs), _rows(list(by_day.values())[-1])
+    by_day = _group_jobs(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
+    by_id = _group_jobs(jobs, lambda job: str(job.id))
+    rows, latest = _count_rows_by_error(jobs), _count_rows_by_error(list(by_day.values())[-1])
     return {
         "client": "GOOGLE_ADS_API",
         "status": _status(latest, jobs[-1].at, view.now),
@@ -310,7 +310,7 @@ def _summary(view: View, jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _grouped(jobs: Iterable[Job], label: Callable[[Job], str]) -> dict[str, list[Job]]:
+def _group_jobs(jobs: Iterable[Job], label: Callable[[Job], str]) -> dict[str, list[Job]]:
     groups: defaultdict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[label(job)].append(job)
@@ -324,7 +324,7 @@ def _status(rows: Counter[str], last: datetime, now: datetime) -> str:
     return "EXCELLENT" if share >= EXCELLENT else "GOOD" if share >= GOOD else "NEEDS_ATTENTION"
 
 
-def _rows(jobs: Iterable[Job]) -> Counter[str]:
+def _count_rows_by_error(jobs: Iterable[Job]) -> Counter[str]:
     rows: Counter[str] = Counter()
     for job in jobs:
         rows.update(job.rows)
@@ -332,7 +332,7 @@ def _rows(jobs: Iterable[Job]) -> Counter[str]:
 
 
 def _tally(jobs: Iterable[Job]) -> dict[str, int]:
-    rows = _rows(jobs)
+    rows = _count_rows_by_error(jobs)
     return {"successful_count": rows[""], "failed_count": rows.total() - rows[""]}
 
 
@@ -344,7 +344,7 @@ def _alert(error: str, share: float) -> dict[str, Any]:
     return {"error_percentage": share, "error": {family: error_number(family, int(name) if name.isdecimal() else name)}}
 
 
-_RESOURCES: Mapping[str, Callable[[View], Iterable[dict[str, Any]]]] = {
+_RESOURCES: Mapping[str, Callable[[QueriedCustomer], Iterable[dict[str, Any]]]] = {
     "customer": lambda view: [_customer(view)],
     "conversion_action": _actions,
     "customer_conversion_goal": _goals,

@@ -65,7 +65,7 @@ def self_signed_certificate() -> Certificate:
     )
 
 
-def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
+def _planted_http_refusal(http_status: int, retry_after: int | None) -> CallRefusal:
     """Return the refusal for a planted HTTP status; only a quota error has a GoogleAdsFailure.
 
     https://developers.google.com/google-ads/api/docs/best-practices/quotas
@@ -155,16 +155,16 @@ class GoogleAdsServer:
 
     def _respond(self, path: str, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Answer one call, or fail it as planted; each call is logged once."""
-        fault = self.faults.take(NAME, path)
+        fault = self.faults.take_matching_fault(NAME, path)
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         call = GrpcCall(path, metadata, message, uuid4().hex[:22])
-        unseen = self._before(fault, context) if fault else None
+        unseen = self._refusal_before_handling(fault, context) if fault else None
         answer = unseen or self._handle(call)
         status = None if unseen else _HTTP[answer.status] if isinstance(answer, CallRefusal) else 200
         self.log.record(
             {"method": "POST", "path": path, "query": {}}, self._now(), status, fault.kind if fault else None
         )
-        answer = (_after(fault) if fault else None) or answer
+        answer = (_refusal_after_handling(fault) if fault else None) or answer
         problems = answer.problems if isinstance(answer, CallRefusal) else ()
         packed = ((_FAILURE, failure(problems, call.id)),) if problems else ()
         context.set_trailing_metadata((("request-id", call.id), *packed))
@@ -173,7 +173,7 @@ class GoogleAdsServer:
         else:
             yield answer
 
-    def _before(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
+    def _refusal_before_handling(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
         """Return the refusal of a call that the fault keeps from the platform; None if the call reaches it."""
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             over = Event()
@@ -183,7 +183,7 @@ class GoogleAdsServer:
             case FaultKind.HANG | FaultKind.CUT_BEFORE:
                 return _BROKEN
             case FaultKind.STATUS:
-                return _planted(503 if fault.status is None else fault.status, fault.retry_after)
+                return _planted_http_refusal(503 if fault.status is None else fault.status, fault.retry_after)
             case FaultKind.HTML:
                 return CallRefusal("UNKNOWN", "invalid content-type text/html")
             case _:
@@ -197,7 +197,7 @@ class GoogleAdsServer:
             return _INTERNAL
 
 
-def _after(fault: PlannedFault) -> CallRefusal | None:
+def _refusal_after_handling(fault: PlannedFault) -> CallRefusal | None:
     """Return the refusal that replaces the platform's answer; None if the fault leaves it unchanged."""
     match fault.kind:
         case FaultKind.CUT_AFTER:
@@ -206,7 +206,7 @@ def _after(fault: PlannedFault) -> CallRefusal | None:
             return CallRefusal("INTERNAL", "The answer was cut short.")
         case FaultKind.FAILED_AFTER:
             status = STATUS_CODES.get(500 if fault.status is None else fault.status, "UNKNOWN")
-            return CallRefusal(status, rules.FAILING.rule, (RowError.of(rules.FAILING),))
+            return CallRefusal(status, rules.FAILING.rule, (RowError.from_rule(rules.FAILING),))
         case _:
             return None
 
@@ -242,7 +242,7 @@ class SandboxGoogleAdsApi(AdsApiState):
     def handle(self, call: GrpcCall) -> bytes | CallRefusal:
         """Answer one call with the method's response or a refusal."""
         with self.lock:
-            now = self.settled()
+            now = self.process_due_work()
             answer = self._token_refusal(call) or self._answer(call, now)
             if isinstance(answer, CallRefusal):
                 self.counts["refused"] += 1
@@ -252,11 +252,11 @@ class SandboxGoogleAdsApi(AdsApiState):
     def _token_refusal(self, call: GrpcCall) -> CallRefusal | None:
         authorization = call.metadata.get("authorization", "")
         if not authorization.startswith("Bearer "):
-            return CallRefusal.of(rules.TOKEN_SENT)
+            return CallRefusal.from_rule(rules.TOKEN_SENT)
         granted = self._scopes(authorization)
         if granted is None:
-            return CallRefusal.of(rules.TOKEN_LIVES)
-        return None if ADWORDS in granted else CallRefusal.of(rules.SCOPE)
+            return CallRefusal.from_rule(rules.TOKEN_LIVES)
+        return None if ADWORDS in granted else CallRefusal.from_rule(rules.SCOPE)
 
     def _answer(self, call: GrpcCall, now: datetime) -> bytes | CallRefusal:
         """Answer a call with a valid token."""
@@ -276,6 +276,6 @@ class SandboxGoogleAdsApi(AdsApiState):
                 case "GoogleAdsService/SearchStream":
                     return search(call, self, now, stream=True)
                 case _:
-                    return CallRefusal.of(rules.METHOD)
+                    return CallRefusal.from_rule(rules.METHOD)
         except UnreadableCallError:
-            return CallRefusal.of(rules.READABLE)
+            return CallRefusal.from_rule(rules.READABLE)

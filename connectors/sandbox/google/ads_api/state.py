@@ -47,7 +47,7 @@ class RowError:
     retry_seconds: int | None = None
 
     @classmethod
-    def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
+    def from_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
         """Return the error of a broken rule; it never quotes the value, which may be personal data."""
         path = tuple((each, None) if isinstance(each, str) else each for each in place)
         return cls(rule.family, rule.answer, rule.rule, path)
@@ -62,9 +62,9 @@ class CallRefusal:
     problems: tuple[RowError, ...] = ()
 
     @classmethod
-    def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
+    def from_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
         """Return the refusal of a request that breaks this rule."""
-        problem = RowError.of(rule, *place)
+        problem = RowError.from_rule(rule, *place)
         return cls(rule.status, rule.rule, (problem,) if rule.family else ())
 
 
@@ -216,9 +216,9 @@ class AdsApiState(SandboxGoogleApi):
                 return [error for each in rulings for error in each.errors(row)]
         return []
 
-    def switch(self, name: str, value: object) -> None:
+    def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        super().switch(name, value)
+        super().set_switch(name, value)
         self.google.book.across_apis = bool(self.switches["ads_api_cross_dedup"])
 
     def enhanced_conversions(self, account: GoogleAccount) -> str:
@@ -242,13 +242,13 @@ class AdsApiState(SandboxGoogleApi):
             (login not in (account.managers if account else ("", customer)), rules.ACCESS, ()),
             (account and not account.enabled, rules.CUSTOMER_ENABLED, ()),
         )
-        return next((CallRefusal.of(rule, *place) for rule, place in checks), None)
+        return next((CallRefusal.from_rule(rule, *place) for rule, place in checks), None)
 
     def note_errors(self, errors: Sequence[RowError], at: datetime, **where: str) -> None:
         """Record errors for the control page."""
         for each in errors:
             field = ".".join(name for name, _ in each.place if name not in ROW_LISTS.values())
-            self.note(at, when="submit", reason=str(each.code), field=field, **where)
+            self.record_refusal(at, when="submit", reason=str(each.code), field=field, **where)
 
     def dump(self) -> dict[str, Any]:
         """Return the API's own state as JSON; the Data Manager dumps clicks and book."""

@@ -51,7 +51,7 @@ def is_time(text: str) -> bool:
     return _TIME.fullmatch(text) is not None
 
 
-def instant(text: str) -> datetime | None:
+def parse_ads_time(text: str) -> datetime | None:
     """Parse a time in the API's form (aware); return None if it has another form or doesn't exist."""
     try:
         return datetime.fromisoformat(text) if is_time(text) else None
@@ -63,7 +63,7 @@ Applied = TypeVar("Applied")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetConversionAction:
     """The conversion action that a row is for, and its owner."""
 
     owner: str
@@ -113,11 +113,11 @@ class Upload(ABC, Generic[Applied]):
         if refusal := self.api.access_refusal(self.call, self.request.customer_id):
             return refusal
         if not self.api.switches[self.allowlist_switch]:
-            return CallRefusal.of(self.rule_table.ALLOWLISTED)
+            return CallRefusal.from_rule(self.rule_table.ALLOWLISTED)
         if violation := self._request_violation():
-            return CallRefusal.of(*violation)
+            return CallRefusal.from_rule(*violation)
         self.api.counts[self.rows_counter] += len(self.rows)
-        self._judge()
+        self._find_row_errors()
         if self.request.validate_only:
             self.api.counts["validated"] += 1
         else:
@@ -138,7 +138,7 @@ class Upload(ABC, Generic[Applied]):
         """Yield the violations visible in the row alone."""
 
     @abstractmethod
-    def _names(self, row: Any) -> Iterable[str]:
+    def _ruling_keys(self, row: Any) -> Iterable[str]:
         """Return the keys under which rulings may be planted on the row: its order id, then its click ids."""
 
     @abstractmethod
@@ -150,7 +150,7 @@ class Upload(ABC, Generic[Applied]):
         """Return the action types that the row may be uploaded to."""
 
     @abstractmethod
-    def _apply(self, row: Any, target: Target) -> Violation | None:
+    def _apply_row(self, row: Any, target: TargetConversionAction) -> Violation | None:
         """Add the row's effect to `applied`, or return the first violation."""
 
     @abstractmethod
@@ -175,7 +175,7 @@ class Upload(ABC, Generic[Applied]):
 
     def _time_violations(self, row: Any) -> Iterator[Violation]:
         text = getattr(row, self.time_field)
-        at = instant(text)
+        at = parse_ads_time(text)
         yield from broken_rules(
             (not text, self.rule_table.TIME_SENT, self.time_field),
             (text and not is_time(text), self.rule_table.TIME_FORMAT, self.time_field),
@@ -202,16 +202,16 @@ class Upload(ABC, Generic[Applied]):
         )
         return next(checks, None)
 
-    def _judge(self) -> None:
+    def _find_row_errors(self) -> None:
         """Find the errors of each row; a planted error without a row fails every row."""
         duplicates = self._duplicates()
         problems: dict[int, Sequence[RowError]] = {}
         for index, row in enumerate(self.rows):
-            problems[index] = self.api.planted_errors(self._names(row), self.ruling_stage, index) or [
+            problems[index] = self.api.planted_errors(self._ruling_keys(row), self.ruling_stage, index) or [
                 self._error(violation, index) for violation in self._row_violations(row)
             ]
             if not problems[index]:
-                violation = duplicates.get(index) or self._look_up(row)
+                violation = duplicates.get(index) or self._check_action_and_apply(row)
                 problems[index] = [self._error(violation, index)] if violation else ()
         unplaced = [each for row in problems.values() for each in row if not each.place]
         if unplaced:
@@ -221,7 +221,7 @@ class Upload(ABC, Generic[Applied]):
     def _error(self, violation: Violation, index: int) -> RowError:
         rule, field = violation
         path = field.split(".") if isinstance(field, str) else [field]
-        return RowError.of(rule, (self.rows_field, index), *path)
+        return RowError.from_rule(rule, (self.rows_field, index), *path)
 
     def _duplicates(self) -> dict[int, Violation]:
         """Return the rows that repeat an earlier row or, if `ads_api_duplicates` is "all", every row involved."""
@@ -236,7 +236,7 @@ class Upload(ABC, Generic[Applied]):
                 seen.add(key)
         return found
 
-    def _look_up(self, row: Any) -> Violation | None:
+    def _check_action_and_apply(self, row: Any) -> Violation | None:
         target = self._target(action_id(row.conversion_action))
         if target is None:
             return self.rule_table.ACTION_KNOWN, "conversion_action"
@@ -244,15 +244,15 @@ class Upload(ABC, Generic[Applied]):
             return self.rule_table.ACTION_TYPE, "conversion_action"
         if target.action.is_too_new(self.now):
             return self.rule_table.ACTION_AGE, "conversion_action"
-        return self._apply(row, target)
+        return self._apply_row(row, target)
 
-    def _target(self, number: str) -> Target | None:
+    def _target(self, number: str) -> TargetConversionAction | None:
         """Return the enabled action with this id if the request's customer owns it or manages its owner."""
         customer = self.request.customer_id
         for owner, account in self.google.accounts.items():
             action = account.actions.get(number)
             if action and action.status == "ENABLED" and (owner == customer or customer in account.managers):
-                return Target(owner, account, number, action)
+                return TargetConversionAction(owner, account, number, action)
         return None
 
     def _note_errors(self) -> None:

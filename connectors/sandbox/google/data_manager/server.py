@@ -52,7 +52,7 @@ class Quota:
     def __init__(self) -> None:
         self._taken: deque[datetime] = deque()
 
-    def take(self, now: datetime) -> str:
+    def consume_quota(self, now: datetime) -> str:
         """Count one request and return an empty string; over a limit, return its name and count nothing."""
         while self._taken and now - self._taken[0] >= timedelta(days=1):
             self._taken.popleft()
@@ -148,14 +148,14 @@ class SandboxDataManager(SandboxGoogleApi):
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
         with self.lock:
-            self.settled()
+            self.process_due_work()
             match request.method, request.path.replace("%3A", ":"):
                 case "POST", "/v1/events:ingest":
                     self.counts["ingest"] += 1
-                    return self._denied(request, self._write, frozenset()) or self._ingest(request)
+                    return self._check_token_and_quota(request, self._write, frozenset()) or self._ingest(request)
                 case "GET", "/v1/requestStatus:retrieve":
                     self.counts["status"] += 1
-                    return self._denied(request, self._read, _REQUEST_ID) or self._retrieve(request)
+                    return self._check_token_and_quota(request, self._read, _REQUEST_ID) or self._retrieve(request)
                 case _:
                     return self._refuse(404, "NOT_FOUND", "There is no such method.")
 
@@ -166,19 +166,19 @@ class SandboxDataManager(SandboxGoogleApi):
         """
         known = from_json(dict[str, GoogleClick], clicks)
         with self.lock:
-            self.settled()
+            self.process_due_work()
             self.google.clicks.update(known)
 
-    def switch(self, name: str, value: object) -> None:
+    def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        super().switch(name, value)
+        super().set_switch(name, value)
         self.google.book.zero_is_final = bool(self.switches["zero_is_final"])
 
-    def known_by(self) -> dict[str, tuple[str, ...]]:
+    def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every conversion in the book, by transaction id."""
         with self.lock:
-            self.settled()
-            return self.google.book.known_by()
+            self.process_due_work()
+            return self.google.book.identifiers_by_conversion_id()
 
     def names(self) -> dict[str, str]:
         """Return the name of each conversion action, by id."""
@@ -197,7 +197,7 @@ class SandboxDataManager(SandboxGoogleApi):
                 "clicks": to_json(self.google.clicks),
                 "book": self.google.book.dump(),
                 "numbered": self._numbered,
-                "taken": [_saved(each) for each in self._taken.values()],
+                "taken": [_accepted_request_json(each) for each in self._taken.values()],
             }
 
     def load(self, saved: Mapping[str, Any]) -> None:
@@ -207,16 +207,18 @@ class SandboxDataManager(SandboxGoogleApi):
             self.google.clicks = from_json(dict[str, GoogleClick], saved["clicks"])
             self.google.book.load(saved["book"])
             self._numbered = saved["numbered"]
-            self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
+            self._taken = {each["id"]: _accepted_request_from_json(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
-    def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
+    def _check_token_and_quota(
+        self, request: WireRequest, quota: Quota, parameters: frozenset[str]
+    ) -> WireResponse | None:
         """Return the refusal of a request without a valid token, with unknown parameters or over quota; else None."""
         if not self._authorised(request):
             return self._refuse(401, rules.AUTHORISED.answer, rules.AUTHORISED.rule)
         if set(request.query) - _SYSTEM_PARAMETERS - parameters:
-            return self._unreadable("query", "query")
-        if limit := quota.take(self._now()):
+            return self._unreadable_response("query", "query")
+        if limit := quota.consume_quota(self._now()):
             return self._refuse(429, rules.QUOTA.answer, rules.QUOTA.rule, quota=limit)
         return None
 
@@ -224,10 +226,10 @@ class SandboxDataManager(SandboxGoogleApi):
         try:
             ingest = parse(request.body)
         except UnreadableIngestError as error:
-            return self._unreadable("body", str(error))
+            return self._unreadable_response("body", str(error))
         self.counts["events"] += len(ingest.events)
         if violations := self._violations(ingest):
-            return self._violated(violations)
+            return self._violations_response(violations)
         if ingest.validate_only:
             self.counts["validated"] += 1
             return json_response(200, {})
@@ -249,7 +251,7 @@ class SandboxDataManager(SandboxGoogleApi):
         violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
             violations += row_violations(ingest, row, now)
-            if planted := self._planted(event, "submit"):
+            if planted := self._planted_failure_reason(event, "submit"):
                 violations.append(RuleViolation(replace(_PLANTED, answer=planted), "", row))
             if violations and self.switches["violations_named"] == "first":
                 break
@@ -259,9 +261,11 @@ class SandboxDataManager(SandboxGoogleApi):
         ids = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
         taken = self._taken.get(ids[0]) if ids else None
         if taken is None:
-            return self._violated([RuleViolation(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
+            return self._violations_response(
+                [RuleViolation(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")]
+            )
         if self._now() - taken.at > STATUS_KEPT:
-            return self._violated([RuleViolation(rules.REQUEST_AGE, "request_id")])
+            return self._violations_response([RuleViolation(rules.REQUEST_AGE, "request_id")])
         numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
         outcomes: Iterable[DestinationOutcome | None] = taken.outcomes or repeat(None)
         statuses = [
@@ -275,10 +279,10 @@ class SandboxDataManager(SandboxGoogleApi):
         due = [each for each in self._waiting if each.due <= now]
         self._waiting = [each for each in self._waiting if each.due > now]
         for taken in sorted(due, key=lambda each: each.due):
-            taken.outcomes = [self._outcome(taken, each) for each in taken.request.destinations]
+            taken.outcomes = [self._process_destination(taken, each) for each in taken.request.destinations]
             taken.request.ClearField("events")
 
-    def _outcome(self, taken: AcceptedRequest, destination: Any) -> DestinationOutcome:
+    def _process_destination(self, taken: AcceptedRequest, destination: Any) -> DestinationOutcome:
         """Process the events for this destination; an event without references goes to all."""
         customer, action_id = destination.operating_account.account_id, destination.product_destination_id
         action = self.google.accounts[customer].actions[action_id]
@@ -291,16 +295,18 @@ class SandboxDataManager(SandboxGoogleApi):
                 continue
             records += 1
             broken = broken_rule(event, context)
-            reason = self._planted(event, "processing") or (broken.answer if broken else "")
+            reason = self._planted_failure_reason(event, "processing") or (broken.answer if broken else "")
             if reason:
                 failed[reason].append(row)
                 where = {"customer": customer, "action": action_id, "request": taken.id}
-                self.note(taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where)
+                self.record_refusal(
+                    taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where
+                )
             else:
-                self.google.book.accept(self._acceptance(event, taken, context, action_id))
+                self.google.book.accept(self._to_accepted_event(event, taken, context, action_id))
         return DestinationOutcome(records, dict(failed))
 
-    def _acceptance(
+    def _to_accepted_event(
         self, event: Any, taken: AcceptedRequest, context: EventContext, action_id: str
     ) -> AcceptedGoogleEvent:
         known_by = (*click_ids(event).values(), *contact_hashes_in_event(event))
@@ -319,12 +325,12 @@ class SandboxDataManager(SandboxGoogleApi):
             known_by=known_by,
         )
 
-    def _planted(self, event: Any, when: str) -> str | None:
+    def _planted_failure_reason(self, event: Any, when: str) -> str | None:
         """Return the reason planted on this event at this stage, if any."""
         rulings = (self.rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
         return next((each.answer for each in rulings if each and each.when == when), None)
 
-    def _violated(self, violations: list[RuleViolation]) -> WireResponse:
+    def _violations_response(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
         status = _HTTP_STATUSES.get(first.rule.answer, _BAD_REQUEST)
         if status != _BAD_REQUEST:
@@ -338,13 +344,13 @@ class SandboxDataManager(SandboxGoogleApi):
         self._note_refusal(reason, "")
         return refusal(status, reason, message, self._error_id(), quota=quota)
 
-    def _unreadable(self, part: str, path: str) -> WireResponse:
+    def _unreadable_response(self, part: str, path: str) -> WireResponse:
         self._note_refusal("INVALID_ARGUMENT", part)
         return unreadable_request_response(path, indexed=bool(self.switches["violation_index"]))
 
     def _note_refusal(self, reason: str, field: str) -> None:
         self.counts["refused"] += 1
-        self.note(self._now(), when="submit", reason=reason, field=field)
+        self.record_refusal(self._now(), when="submit", reason=reason, field=field)
 
     def _request_id(self) -> str:
         """Return a new request id, as long as the vendor's and the same in every run."""
@@ -355,10 +361,10 @@ class SandboxDataManager(SandboxGoogleApi):
         return f"t-{self._request_id()}"
 
 
-def _saved(taken: AcceptedRequest) -> dict[str, Any]:
+def _accepted_request_json(taken: AcceptedRequest) -> dict[str, Any]:
     return {**to_json(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
 
 
-def _restored(saved: Mapping[str, Any]) -> AcceptedRequest:
+def _accepted_request_from_json(saved: Mapping[str, Any]) -> AcceptedRequest:
     request = parse(json.dumps(saved["request"]).encode())
     return replace(from_json(AcceptedRequest, {**saved, "request": None}), request=request)

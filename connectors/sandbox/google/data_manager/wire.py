@@ -132,7 +132,7 @@ def refusal(
     return _error(status, message, details)
 
 
-def failed(status: int) -> WireResponse:
+def server_failure_response(status: int) -> WireResponse:
     """Return the response of an API that failed, perhaps after it accepted the events."""
     reason = "DEADLINE_EXCEEDED" if STATUS_CODES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
     return refusal(status, reason, "Internal error encountered.", "t-failed")

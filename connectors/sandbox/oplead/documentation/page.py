@@ -31,7 +31,7 @@ def page(path: str, shape: ApiShape, options: OpenQuestionPositions, *, has_key:
     position = options.documentation
     if position == "with_key" and not has_key:
         return WireResponse(401, b"", {"WWW-Authenticate": "Bearer"})
-    address = _address(position)
+    address = _specification_file_url(position)
     pages: Mapping[str, WireResponse] = {}
     match position:
         case "none":
@@ -49,11 +49,11 @@ def page(path: str, shape: ApiShape, options: OpenQuestionPositions, *, has_key:
                 INITIALISER: WireResponse(200, script.encode(), {"Content-Type": "text/javascript"}),
             }
     if position not in ("none", "login", "bare_page", "elsewhere"):
-        pages = {**pages, f"{FOLDER}{address}": _written(specification(shape, options), position)}
+        pages = {**pages, f"{FOLDER}{address}": _specification_response(specification(shape, options), position)}
     return pages.get(path, WireResponse(404))
 
 
-def _address(position: str) -> str:
+def _specification_file_url(position: str) -> str:
     if position == "elsewhere":
         return ELSEWHERE
     return "openapi.yaml" if position.endswith("yaml") else "openapi.json"
@@ -64,7 +64,7 @@ def _html(body: str) -> WireResponse:
     return WireResponse(200, text.encode(), {"Content-Type": "text/html; charset=UTF-8"})
 
 
-def _written(document: Schema, position: str) -> WireResponse:
+def _specification_response(document: Schema, position: str) -> WireResponse:
     if not position.endswith("yaml"):
         text = json.dumps(document, ensure_ascii=False)
         return WireResponse(200, text.encode(), {"Content-Type": "application/json"})
@@ -137,7 +137,10 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
         "/leads",
         {
             "get": _operation(
-                "The leads.", _listed(shape), parameters=[*_list_parameters(shape)], headers=_total(shape)
+                "The leads.",
+                _list_page_schema(shape),
+                parameters=[*_list_parameters(shape)],
+                headers=_list_response_headers(shape),
             ),
             "post": _operation("Create a lead.", lead, body=reference("NewLead")),
         },
@@ -145,7 +148,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
     yield (
         f"{shape.lead_path}/{{leadIdentifier}}",
         {
-            "parameters": [_identifier("leadIdentifier")],
+            "parameters": [_path_parameter("leadIdentifier")],
             "get": _operation("One lead.", lead),
             options.update_verb.lower(): _operation("Change a lead.", lead, body=reference("NewLead")),
         },
@@ -153,7 +156,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
     yield (
         "/leads/{leadIdentifier}/status",
         {
-            "parameters": [_identifier("leadIdentifier")],
+            "parameters": [_path_parameter("leadIdentifier")],
             options.status_verb.lower(): _operation("Set a lead's status.", lead, body=status),
         },
     )
@@ -163,7 +166,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
         yield (
             f"/leads/{{leadId}}/{path}",
             {
-                "parameters": [_identifier("leadId")],
+                "parameters": [_path_parameter("leadId")],
                 "post": _operation("Add a document.", added, body=file, media="multipart/form-data"),
             },
         )
@@ -177,7 +180,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
     )
     yield (
         "/subscriptions/{subscriptionId}",
-        {"parameters": [_identifier("subscriptionId")], "delete": _operation("End a subscription.", None)},
+        {"parameters": [_path_parameter("subscriptionId")], "delete": _operation("End a subscription.", None)},
     )
     for name, values in SETTINGS.items():
         yield (
@@ -207,7 +210,7 @@ def _operation(
     return operation
 
 
-def _identifier(name: str) -> Schema:
+def _path_parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -253,7 +256,7 @@ def _list_parameters(shape: ApiShape) -> Iterator[Schema]:
     yield from filters.get(shape.filters, ())
 
 
-def _listed(shape: ApiShape) -> Schema:
+def _list_page_schema(shape: ApiShape) -> Schema:
     """Return the schema of a page of the list, with the leads' by reference."""
     around: Mapping[str, Fields] = {
         "next_url": {"next": "https://api.example.org/v1/leads?cursor=TA"},
@@ -265,7 +268,7 @@ def _listed(shape: ApiShape) -> Schema:
     return schema_of([list_body([LISTED_LEAD], fields, shape)])
 
 
-def _total(shape: ApiShape) -> Schema:
+def _list_response_headers(shape: ApiShape) -> Schema:
     names = ["X-Total-Count"] if shape.page_total == "header" else []
     names += ["Link"] if shape.pagination == "link_header" else []
     described = {name: {"description": "See the list.", "schema": {"type": "string"}} for name in names}

@@ -56,7 +56,10 @@ def schema_of(examples: Sequence[object]) -> Schema:
         return reference("ListedLead")
     if isinstance(first, Mapping):
         names = dict.fromkeys(name for one in examples if isinstance(one, Mapping) for name in one)
-        return {"type": "object", "properties": {name: schema_of(list(_under(examples, name))) for name in names}}
+        return {
+            "type": "object",
+            "properties": {name: schema_of(list(_values_of_key(examples, name))) for name in names},
+        }
     if isinstance(first, list | tuple):
         return {"type": "array", "items": _entry([entry for one in examples for entry in _entries(one)])}
     kind = {bool: "boolean", int: "integer", float: "number"}.get(type(first), "string")
@@ -65,7 +68,7 @@ def schema_of(examples: Sequence[object]) -> Schema:
     return scalar | ({"format": "date-time"} if isinstance(first, str) and "T" in first and "+" in first else {})
 
 
-def _under(examples: Iterable[object], name: str) -> Iterator[object]:
+def _values_of_key(examples: Iterable[object], name: str) -> Iterator[object]:
     return (one[name] for one in examples if isinstance(one, Mapping) and name in one)
 
 

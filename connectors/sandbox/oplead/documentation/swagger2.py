@@ -22,16 +22,17 @@ def as_swagger_2(document: Schema) -> Schema:
         "security": document["security"],
         "securityDefinitions": {name: bearer if one["type"] == "http" else one for name, one in schemes.items()},
         "paths": {
-            path: {key: _part_2(key, _converted(value)) for key, value in item.items()} for path, item in paths.items()
+            path: {key: _swagger_2_path_part(key, _convert_to_swagger_2(value)) for key, value in item.items()}
+            for path, item in paths.items()
         },
-        "definitions": _converted(components["schemas"]),
+        "definitions": _convert_to_swagger_2(components["schemas"]),
     }
 
 
-def _converted(value: object) -> object:
+def _convert_to_swagger_2(value: object) -> object:
     """Return a value with its references and choices as Swagger 2.0 has them."""
     if isinstance(value, list):
-        return [_converted(one) for one in value]
+        return [_convert_to_swagger_2(one) for one in value]
     if not isinstance(value, dict):
         return value
     if isinstance(reference := value.get("$ref"), str):
@@ -42,16 +43,16 @@ def _converted(value: object) -> object:
         enum = [known for one in choices for known in one["properties"][key]["enum"]]
         properties = {key: {"type": "string", "enum": enum}, "value": {"type": "string"}}
         return {"type": "object", "properties": properties}
-    return {name: _converted(one) for name, one in value.items()}
+    return {name: _convert_to_swagger_2(one) for name, one in value.items()}
 
 
-def _part_2(key: str, part: object) -> object:
+def _swagger_2_path_part(key: str, part: object) -> object:
     """Return the parameters or an operation of a path."""
     if key == "parameters" and isinstance(part, list):
-        return [_parameter_2(one) for one in part]
+        return [_swagger_2_parameter(one) for one in part]
     operation: Schema = part  # type: ignore[assignment]  # anything else is an operation
     body: Schema = operation.pop("requestBody", {})  # type: ignore[assignment]
-    parameters: list[Schema] = [_parameter_2(one) for one in operation.pop("parameters", [])]  # type: ignore[attr-defined]
+    parameters: list[Schema] = [_swagger_2_parameter(one) for one in operation.pop("parameters", [])]  # type: ignore[attr-defined]
     for media, said in body.get("content", {}).items():  # type: ignore[attr-defined]
         if media == "multipart/form-data":
             operation["consumes"] = [media]
@@ -59,16 +60,16 @@ def _part_2(key: str, part: object) -> object:
         else:
             parameters.append({"name": "body", "in": "body", "required": True, "schema": said["schema"]})
     answers: Mapping[str, Schema] = operation["responses"]  # type: ignore[assignment]
-    operation["responses"] = {status: _answer_2(one) for status, one in answers.items()}
+    operation["responses"] = {status: _swagger_2_response(one) for status, one in answers.items()}
     return {**operation, **({"parameters": parameters} if parameters else {})}
 
 
-def _parameter_2(parameter: Schema) -> Schema:
+def _swagger_2_parameter(parameter: Schema) -> Schema:
     schema: Schema = parameter.pop("schema")  # type: ignore[assignment]
     return {**parameter, **schema}
 
 
-def _answer_2(answer: Schema) -> Schema:
+def _swagger_2_response(answer: Schema) -> Schema:
     content: Mapping[str, Schema] = answer.pop("content", {})  # type: ignore[assignment]
     headers: Mapping[str, Schema] = answer.pop("headers", {})  # type: ignore[assignment]
     schema = next(({"schema": one["schema"]} for one in content.values()), {})

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 from pydantic.dataclasses import dataclass
 
-from connectors.sandbox.oplead.leads.rendering import Fields, instant
+from connectors.sandbox.oplead.leads.rendering import Fields, parse_lead_time
 from connectors.sandbox.platform import STRICT
 
 
@@ -60,7 +60,7 @@ class LeadAccident:
 
     def affects(self, lead: Fields, now: datetime) -> bool:
         """Return whether it changes this lead when served now."""
-        moment = instant(lead.get("createdAt")) if self.only_new else now
+        moment = parse_lead_time(lead.get("createdAt")) if self.only_new else now
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
@@ -97,17 +97,17 @@ def _without_utm(lead: Fields, _: LeadAccident) -> Fields:
 
 
 def _without_labels(lead: Fields, accident: LeadAccident) -> Fields:
-    return _without_utm(_with_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
+    return _without_utm(_edit_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
 
 
-def _with_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
+def _edit_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
     data = lead.get("leadData")
     if isinstance(data, Mapping) and isinstance(text := data.get("externalID"), str):
         return {**lead, "leadData": {**data, "externalID": edit(text)}}
     return lead
 
 
-def _moved(lead: Fields, accident: LeadAccident) -> Fields:
+def _move_lead_field(lead: Fields, accident: LeadAccident) -> Fields:
     """Move a value to another path; a lead without it stays unchanged."""
     changed = deepcopy(dict(lead))
     *folders, name = accident.old.split(".")
@@ -132,8 +132,8 @@ _EFFECTS: Final[Mapping[LeadAccidentKind, Callable[[Fields, LeadAccident], Field
     LeadAccidentKind.RELABEL: _relabelled,
     LeadAccidentKind.DROP_UTM: _without_utm,
     LeadAccidentKind.BARE_IDS: _without_labels,
-    LeadAccidentKind.DROP_CLICK_IDS: lambda lead, _: _with_click_id(lead, lambda _: ""),
-    LeadAccidentKind.LOWER_CASE: lambda lead, _: _with_click_id(lead, str.lower),
-    LeadAccidentKind.TRUNCATE: lambda lead, accident: _with_click_id(lead, lambda text: text[: accident.length]),
-    LeadAccidentKind.MOVE_FIELD: _moved,
+    LeadAccidentKind.DROP_CLICK_IDS: lambda lead, _: _edit_click_id(lead, lambda _: ""),
+    LeadAccidentKind.LOWER_CASE: lambda lead, _: _edit_click_id(lead, str.lower),
+    LeadAccidentKind.TRUNCATE: lambda lead, accident: _edit_click_id(lead, lambda text: text[: accident.length]),
+    LeadAccidentKind.MOVE_FIELD: _move_lead_field,
 }

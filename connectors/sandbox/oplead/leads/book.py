@@ -7,7 +7,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any, Final
 
-from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, instant, paris_wall_time
+from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, paris_wall_time, parse_lead_time
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead at an instant, by id, in list order; None for a deleted one."""
@@ -77,7 +77,7 @@ class SandboxLeadStore:
             while f"L-{number}" in self._put:
                 number += 1
             lead_id = f"L-{number}"
-            lead = _merged({"id": lead_id, **begun, "statusHistory": history}, _dated(fields, made))
+            lead = _merged({"id": lead_id, **begun, "statusHistory": history}, _timestamp_appointment(fields, made))
             self._created[lead_id] = CreatedLead(lead, creator, len(self._leads_at(now)))
         return lead
 
@@ -85,7 +85,7 @@ class SandboxLeadStore:
         """Change some of a lead's fields, or its status."""
         at = paris_wall_time(self._now())
         with self._lock:
-            self._edits.setdefault(lead_id, []).append(Edit(at, _dated(fields or {}, at), status))
+            self._edits.setdefault(lead_id, []).append(Edit(at, _timestamp_appointment(fields or {}, at), status))
 
     def attach(self, lead_id: str, document: Fields) -> None:
         """Add a document to a lead."""
@@ -100,12 +100,12 @@ class SandboxLeadStore:
     def leads(self, *, with_appointments: bool = False) -> dict[str, object]:
         """Return every current lead by id, in list order; None for a deleted one."""
         with self._lock:
-            merged = self._in_order(self._leads_at(self._now()))
+            merged = self._insert_created_leads(self._leads_at(self._now()))
             if with_appointments:
                 merged = {lead_id: _with_appointment(lead) for lead_id, lead in merged.items()}
             merged |= self._put
             for lead_id, edits in self._edits.items():
-                merged[lead_id] = edited(merged.get(lead_id), edits)
+                merged[lead_id] = apply_edits(merged.get(lead_id), edits)
         return merged
 
     def created_lead(self, lead_id: str) -> object:
@@ -114,7 +114,7 @@ class SandboxLeadStore:
             created = self._created.get(lead_id)
             if created is None or lead_id in self._put:
                 return None
-            return edited(created.lead, self._edits.get(lead_id, ()))
+            return apply_edits(created.lead, self._edits.get(lead_id, ()))
 
     def created(self) -> list[dict[str, object]]:
         """Return each created lead's id, creator and time, oldest first."""
@@ -149,7 +149,7 @@ class SandboxLeadStore:
             }
             self._documents = {lead_id: list(added) for lead_id, added in state.get("documents", {}).items()}
 
-    def _in_order(self, population: Mapping[str, object]) -> dict[str, object]:
+    def _insert_created_leads(self, population: Mapping[str, object]) -> dict[str, object]:
         """Return the population with each created lead after those that were there before it."""
         if not self._created:
             return dict(population)
@@ -164,7 +164,7 @@ class SandboxLeadStore:
         return merged
 
 
-def edited(lead: object, edits: Iterable[Edit]) -> object:
+def apply_edits(lead: object, edits: Iterable[Edit]) -> object:
     """Return a lead after these edits, oldest first, whatever its own life has brought since; a broken one as it is."""
     if not isinstance(lead, Mapping):
         return lead
@@ -182,7 +182,7 @@ def edited(lead: object, edits: Iterable[Edit]) -> object:
 
 
 def _entry_time(entry: object) -> datetime:
-    moment = instant(entry.get("date")) if isinstance(entry, Mapping) else None
+    moment = parse_lead_time(entry.get("date")) if isinstance(entry, Mapping) else None
     return moment or datetime.min.replace(tzinfo=UTC)
 
 
@@ -200,7 +200,7 @@ def _merged(whole: Fields, part: Fields) -> dict[str, object]:
     return merged
 
 
-def _dated(fields: Fields, at: str) -> Fields:
+def _timestamp_appointment(fields: Fields, at: str) -> Fields:
     """Say in an appointment when it was written."""
     appointment = fields.get("appointment")
     return {**fields, "appointment": {**appointment, "updatedAt": at}} if isinstance(appointment, Mapping) else fields
@@ -212,7 +212,7 @@ def _with_appointment(lead: object) -> object:
     if not isinstance(lead, Mapping) or not isinstance(history, list):
         return lead
     reached = next((each["date"] for each in history if each.get("status") in _APPOINTMENT_LABELS), None)
-    moment = instant(reached)
+    moment = parse_lead_time(reached)
     if moment is None:
         return lead
     drawn = int(sha256(str(lead.get("id")).encode()).hexdigest()[:4], 16)

@@ -107,7 +107,7 @@ def wire_id(lead_id: str, ids: str) -> str | int:
     return lead_id
 
 
-def instant(text: object) -> datetime | None:
+def parse_lead_time(text: object) -> datetime | None:
     """Parse an untranslated time; return None if it is unreadable."""
     try:
         moment = datetime.fromisoformat(str(text))
@@ -123,7 +123,7 @@ def paris_wall_time(moment: datetime) -> str:
 
 def wire_date(value: object, shape: ApiShape, *, day: bool = False) -> object:
     """Return a time in the shape's format; an unreadable one stays unchanged."""
-    moment = instant(value) if isinstance(value, str) else None
+    moment = parse_lead_time(value) if isinstance(value, str) else None
     if moment is None or (shape.dates == "naive" and not day):
         return value
     local = moment.astimezone(ZONE)
@@ -164,7 +164,7 @@ def _status_and_date(fields: Fields, date: str, shape: ApiShape) -> dict[str, ob
 def _status(label: object, shape: ApiShape) -> object:
     if not isinstance(label, str):
         return label
-    code, number = CODES.get(label) or _coded(label)
+    code, number = CODES.get(label) or _derive_status_code(label)
     forms = {
         "label": label,
         "code": code,
@@ -174,7 +174,7 @@ def _status(label: object, shape: ApiShape) -> object:
     return forms[shape.status]
 
 
-def _coded(label: str) -> tuple[str, int]:
+def _derive_status_code(label: str) -> tuple[str, int]:
     """Derive a code and a number for a label that `CODES` lacks."""
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().upper()
     return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)

@@ -11,12 +11,12 @@ import pytest
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.creation.identity import Mark
+from jobs.oplead_commands.creation.identity import RecognitionMark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = Mark(frozenset({"EMAIL:mark", "NAME:mark"}))
+MARK = RecognitionMark(frozenset({"EMAIL:mark", "NAME:mark"}))
 LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 
 
@@ -60,7 +60,7 @@ def test_what_is_on_record_cannot_be_sent(path, state):
         if state is CreationState.CREATED:
             outbox.confirm("key", "L-1")
         if state is CreationState.IN_DOUBT:
-            outbox.lose("key", "no_answer", now=NOW)
+            outbox.record_lost_answer("key", "no_answer", now=NOW)
 
         with pytest.raises(RuntimeError):
             outbox.begin(LEAD, now=LATER)
@@ -76,7 +76,7 @@ def test_a_created_lead_stays_created(path):
         outbox.drop("key")
 
         with pytest.raises(RuntimeError):
-            outbox.lose("key", "no_answer", now=LATER)
+            outbox.record_lost_answer("key", "no_answer", now=LATER)
         with pytest.raises(RuntimeError):
             outbox.confirm("key", "L-2")
 
@@ -87,7 +87,8 @@ def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
     with hold_outbox(path, now=lambda: NOW) as outbox:
         outbox.begin(
-            LeadToCreate("k" * 64, "c" * 64, Mark(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True), now=NOW
+            LeadToCreate("k" * 64, "c" * 64, RecognitionMark(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True),
+            now=NOW,
         )
         outbox.drop("k" * 64)
 
@@ -107,7 +108,7 @@ def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
         begin(outbox, "key")
         begin(outbox, "other")
         outbox.confirm("key", "L-1")
-        outbox.lose("other", "no_answer", now=NOW)
+        outbox.record_lost_answer("other", "no_answer", now=NOW)
         outbox.erase_recognition_marks(now=NOW)
         assert MARK == only(outbox).mark
 
@@ -119,10 +120,10 @@ def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
 
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = Mark(frozenset({"EMAIL:whole", "PHONE:whole"}))
+    whole = RecognitionMark(frozenset({"EMAIL:whole", "PHONE:whole"}))
     with hold_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "doubt")
-        outbox.lose("doubt", "no_answer", now=NOW)
+        outbox.record_lost_answer("doubt", "no_answer", now=NOW)
         for number in range(8):
             begin(outbox, f"same {number}", now=NOW + timedelta(seconds=number))
             outbox.confirm(f"same {number}", f"L-{number}")
@@ -134,7 +135,7 @@ def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
         outbox.erase_recognition_marks(now=NOW)
 
         kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
-        assert kept == {one.key for one in outbox.marked()}
+        assert kept == {one.key for one in outbox.recognisable_leads()}
 
 
 @pytest.mark.parametrize(("hours", "is_kept"), [(4, True), (5, False)])
@@ -149,7 +150,7 @@ def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for
         outbox.confirm("key", None)
         if is_any_in_doubt:
             begin(outbox, "doubt", now=now)
-            outbox.lose("doubt", "no_answer", now=now)
+            outbox.record_lost_answer("doubt", "no_answer", now=now)
 
         outbox.erase_recognition_marks(now=now + timedelta(days=9) if is_any_in_doubt else now)
 
@@ -160,9 +161,9 @@ def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
     """It stays in doubt until a human says what became of it."""
     with hold_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key", None)
-        outbox.lose("key", "no_answer", now=NOW)
+        outbox.record_lost_answer("key", "no_answer", now=NOW)
 
-        assert ["key"] == [one.key for one in outbox.marked()]
+        assert ["key"] == [one.key for one in outbox.recognisable_leads()]
 
 
 def test_each_outbox_has_a_salt_of_its_own_for_good(path, tmp_path):

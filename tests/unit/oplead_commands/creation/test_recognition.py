@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.identity import Mark, MarkParts
+from jobs.oplead_commands.creation.identity import RecognitionMark, RecognitionMarkParts
 from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
 
@@ -13,12 +13,14 @@ NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)
 
 
-ALL = MarkParts.CLICK_ID | MarkParts.EMAIL | MarkParts.PHONE | MarkParts.NAME
+ALL = (
+    RecognitionMarkParts.CLICK_ID | RecognitionMarkParts.EMAIL | RecognitionMarkParts.PHONE | RecognitionMarkParts.NAME
+)
 
 
 def mark_of(text, parts=ALL):
     """The mark of somebody whose values all begin with one text."""
-    return Mark(frozenset(f"{part.name}:{text}" for part in parts))
+    return RecognitionMark(frozenset(f"{part.name}:{text}" for part in parts))
 
 
 def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
@@ -106,9 +108,9 @@ def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
     ("doubtful", "proof", "absence"),
     [
         (ALL, ALL, LeadNotFoundReason.NOT_THERE),
-        (MarkParts.EMAIL, ALL, LeadNotFoundReason.NOT_THERE),
-        (ALL, MarkParts.EMAIL, LeadNotFoundReason.UNPROVEN),
-        (MarkParts.REFERENCE, ALL, LeadNotFoundReason.UNPROVEN),
+        (RecognitionMarkParts.EMAIL, ALL, LeadNotFoundReason.NOT_THERE),
+        (ALL, RecognitionMarkParts.EMAIL, LeadNotFoundReason.UNPROVEN),
+        (RecognitionMarkParts.REFERENCE, ALL, LeadNotFoundReason.UNPROVEN),
         (None, ALL, LeadNotFoundReason.UNPROVEN),
     ],
 )
@@ -130,18 +132,22 @@ def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
 
 def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
     """It cannot be both: one of them may not be there."""
-    other = Mark(mark_of("mark of b").hashes | {"REFERENCE:mark of a"})
-    marked = [creation("a", parts=MarkParts.REFERENCE), creation("b"), PROOF]
+    other = RecognitionMark(mark_of("mark of b").hashes | {"REFERENCE:mark of a"})
+    marked = [creation("a", parts=RecognitionMarkParts.REFERENCE), creation("b"), PROOF]
 
     assert {"a": LeadNotFoundReason.AMBIGUOUS, "b": LeadNotFoundReason.AMBIGUOUS} == judged(
         marked, [PROVEN, SeenLead(LeadId("L-2"), NOW, other)]
     )
 
 
-@pytest.mark.parametrize("part", [MarkParts.CLICK_ID, MarkParts.EMAIL, MarkParts.PHONE])
+@pytest.mark.parametrize(
+    "part", [RecognitionMarkParts.CLICK_ID, RecognitionMarkParts.EMAIL, RecognitionMarkParts.PHONE]
+)
 def test_a_lead_that_shares_one_value_is_left_to_a_human(part):
     """It may be ours, of which Oplead shows the rest in another form."""
-    near = SeenLead(LeadId("L-2"), NOW, Mark(mark_of("mark of a", part).hashes | mark_of("b", ALL & ~part).hashes))
+    near = SeenLead(
+        LeadId("L-2"), NOW, RecognitionMark(mark_of("mark of a", part).hashes | mark_of("b", ALL & ~part).hashes)
+    )
 
     assert {"a": LeadNotFoundReason.AMBIGUOUS} == judged([creation("a"), PROOF], [PROVEN, near])
 
@@ -149,7 +155,11 @@ def test_a_lead_that_shares_one_value_is_left_to_a_human(part):
 def test_a_lead_that_shares_a_name_only_is_another():
     """Many are called Durand."""
     named = SeenLead(
-        LeadId("L-2"), NOW, Mark(mark_of("mark of a", MarkParts.NAME).hashes | mark_of("b", MarkParts.EMAIL).hashes)
+        LeadId("L-2"),
+        NOW,
+        RecognitionMark(
+            mark_of("mark of a", RecognitionMarkParts.NAME).hashes | mark_of("b", RecognitionMarkParts.EMAIL).hashes
+        ),
     )
 
     assert {"a": LeadNotFoundReason.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN, named])
@@ -157,6 +167,6 @@ def test_a_lead_that_shares_a_name_only_is_another():
 
 def test_a_lead_that_is_another_of_ours_may_share_values():
     """Of two in doubt with one address, the one that is there is found, and the other is not it."""
-    marked = [creation("a", parts=MarkParts.EMAIL), creation("b", mark="mark of a"), PROOF]
+    marked = [creation("a", parts=RecognitionMarkParts.EMAIL), creation("b", mark="mark of a"), PROOF]
 
     assert {"a": LeadNotFoundReason.NOT_THERE, "b": "L-2"} == judged(marked, [PROVEN, seen("L-2", "mark of a")])
