@@ -545,7 +545,7 @@ def test_deferred_corrections_count_as_one_first_send(sold):
     account.sink.verdict = lambda event: TOO_SOON if b'"adjusts"' in event.body else fakes.DONE
     nights(account, 3)
 
-    with account.hold() as ledger, ledger.reading() as session:
+    with account.hold() as ledger, ledger.read_transaction() as session:
         sends = requests.first_sends_by_request(session, Adjustment, ledger.account, "google_ads", since=CREATED)
     assert [20] == [count for _, count in sends]
 

@@ -255,7 +255,7 @@ def held_at_most(account, count):
     account.book = rulebook(per_click)
     with (
         account.hold() as ledger,
-        ledger.reading() as session,
+        ledger.read_transaction() as session,
         closing(DedupCandidates()) as duplicates,
     ):
         since = {per_click.conversion_destination_pair: starts()}
