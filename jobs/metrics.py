@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from jobs.ledger import incidents, outbox
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
@@ -78,7 +77,7 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
             exit_code,
             incidents.last_success(session, ledger.account),
             moved,
-            outbox.count_unfinished_rows(session, ledger.account, Delivery),
+            outbox.count_unfinished(session, ledger.account, corrections=False),
             incidents.oldest_due(session, ledger.account, now=now),
         )
 

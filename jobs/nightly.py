@@ -10,12 +10,11 @@ from sqlmodel import Session
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
-from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
-from jobs.deliver.sender import SendingOptions, deliver
+from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
-from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
+from jobs.ledger.schema import ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
@@ -58,7 +57,7 @@ def run_night(
         summary.delivered = deliver(sending)
         silent = summary.delivered.silent
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
-        summary.corrected = send_adjustments(replace(sending, stopped=stopped), silent=silent)
+        summary.corrected = send_corrections(replace(sending, stopped=stopped), silent=silent)
     ask_for_outcomes(run, summary)
     erase_unusable_personal_data(run)
     _await_outcomes(run, summary, until=run.now() + wait)
@@ -90,10 +89,10 @@ def validate(run: RunContext) -> RunSummary:
 
 
 def _unsent(run: RunContext) -> Iterator[Delivery]:
-    """Yield every delivery that this run or a later one would send."""
+    """Yield every conversion that this run or a later one would send."""
     with run.ledger.read_transaction() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
-            yield from outbox.rows_in_state(session, run.ledger.account, Delivery, state)
+            yield from outbox.conversions_in_state(session, run.ledger.account, state)
 
 
 def is_due(row: Delivery, at: datetime) -> bool:
@@ -243,7 +242,9 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
     """Add current state counts, and the deliveries that this run saw end up other than expected."""
     in_doubt = outbox.count_in_doubt(session, run.ledger.account)
     summary.in_doubt = in_doubt.total()
-    summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in run.book.ask_when_lost)
+    summary.waiting_for_a_human = sum(
+        count for scope, count in in_doubt.items() if scope.destination in run.book.ask_when_lost
+    )
     summary.unconfirmed = outbox.count_moves_to_state(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.leads_deferred_again(session, run.ledger)
@@ -251,7 +252,7 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
         (
             row.lead,
             row.conversion,
-            DestinationScope(DestinationId(row.destination), isinstance(row, Adjustment)),
+            DestinationScope(DestinationId(row.destination), row.is_correction),
             row.code or "",
         )
         for row in outbox.unexpected_rejections(session, run.ledger)

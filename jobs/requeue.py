@@ -11,7 +11,7 @@ from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, RejectionFilter
-from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, stored_row_id
+from jobs.ledger.schema import Delivery, LeadRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.pull.export import open_export
@@ -159,7 +159,7 @@ def settle_already_sent(
                     continue
                 if conversion is not None and one.conversion not in (None, conversion):
                     continue
-                rows = ledger_requeue.deliveries_of_lead(
+                rows = ledger_requeue.conversions_of_lead(
                     session, ledger.account, one.lead, conversion=one.conversion or conversion, destination=destination
                 )
                 done.nothing += not rows
@@ -223,15 +223,17 @@ class RejectedGroup:
 class RowsToResend:
     """The rows to send again."""
 
-    rows: tuple[OutboxRow, ...] = ()
+    rows: tuple[Delivery, ...] = ()
+    """Conversions first."""
     alike: tuple[RejectedGroup, ...] = ()
     """The same rows, grouped and counted."""
     left: int = 0
     """Matching rows beyond the limit, left for the next retry."""
 
-    def ids(self, kind: type[OutboxRow]) -> tuple[int, ...]:
-        """Return the ids of the deliveries or of the corrections."""
-        return tuple(stored_row_id(row) for row in self.rows if isinstance(row, kind))
+    @property
+    def corrections(self) -> int:
+        """The number of corrections."""
+        return sum(row.is_correction for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +253,11 @@ def find_rejected(run: RunContext, wanted: RejectionFilter) -> RowsToResend:
         run.now(),
     )
     with run.ledger.read_transaction() as session:
-        rows: list[OutboxRow] = []
-        for kind in KINDS:
-            room = MAX_RETRIED - len(rows)
-            rows += ledger_requeue.find_rejected(session, kind, account, wanted, places=places, limit=room)
+        rows = ledger_requeue.find_rejected(session, account, wanted, places=places, limit=MAX_RETRIED)
         left = ledger_requeue.count_rejected(session, account, wanted, places=places) - len(rows)
-    alike = defaultdict[tuple[str, str, str, bool], list[OutboxRow]](list)
+    alike = defaultdict[tuple[str, str, str, bool], list[Delivery]](list)
     for row in rows:
-        alike[row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)].append(row)
+        alike[row.conversion, row.destination, row.code or "", row.is_correction].append(row)
     return RowsToResend(
         tuple(rows),
         tuple(
@@ -285,16 +284,17 @@ def requeue_rejected(run: RunContext, chosen: RowsToResend, summary: RunSummary)
         done.deleted = len(asked.deleted)
     if summary.source_stopped is not None:
         return Requeued()
-    back = [_put_back(run, kind, chosen.ids(kind), set(asked.as_asked)) for kind in KINDS]
+    back = _put_back(run, [stored_row_id(row) for row in chosen.rows], set(asked.as_asked))
     plan(with_missing_value_guard(run))
-    return Requeued(*back)
+    return back
 
 
-def _put_back(run: RunContext, kind: type[OutboxRow], numbers: Sequence[int], found: set[LeadId]) -> int:
-    count = 0
+def _put_back(run: RunContext, numbers: Sequence[int], found: set[LeadId]) -> Requeued:
+    counts: Counter[bool] = Counter()
     for start in range(0, len(numbers), AT_ONCE):
         run.deps.cancel_token()
         with run.ledger.write_transaction() as session:
             some = numbers[start : start + AT_ONCE]
-            count += ledger_requeue.requeue_rejected(session, run.ledger, kind, some, leads=found, now=run.now())
-    return count
+            back = ledger_requeue.requeue_rejected(session, run.ledger, some, leads=found, now=run.now())
+            counts.update(row.is_correction for row in back)
+    return Requeued(counts[False], counts[True])

@@ -201,6 +201,8 @@ def _delivery(number, lead, some, created, won):
         "conversion": some.conversion,
         "destination": GOOGLE,
         "occurrence": 1,
+        "kind": "conversion",
+        "number": 0,
         "key": delivery_key(ACCOUNT, lead, some.conversion, GOOGLE, 1),
         "state": some.state,
         "reason": some.reason,

@@ -305,7 +305,7 @@ FAULTS = (
     ),
     Fault(
         "a second sending that may count twice says so",
-        "jobs/deliver/transactions.py",
+        "jobs/deliver/conversions.py",
         "row.may_count_twice = row.may_count_twice or cannot_tell",
         "row.may_count_twice = row.may_count_twice or False",
         "tests/e2e/test_meta_doubles.py tests/unit/deliver/test_doubles.py",
@@ -432,8 +432,8 @@ FAULTS = (
     Fault(
         "no run between nights comes for what only a human releases",
         "jobs/ledger/outbox.py",
-        "col(kind.reason).is_distinct_from(Reason.EXCESS_VOLUME)",
-        "col(kind.reason).is_distinct_from(None)",
+        "col(Delivery.reason).is_distinct_from(Reason.EXCESS_VOLUME)",
+        "col(Delivery.reason).is_distinct_from(None)",
         "tests/unit/pull/test_inbox.py",
     ),
     Fault(

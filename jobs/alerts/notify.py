@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import product
 
 from sqlmodel import Session
 
 from connectors.ports import Notifies
-from connectors.records import DestinationId
 from connectors.text import strip_control_characters
 from jobs.alerts.incidents import (
     NIGHTS,
@@ -19,9 +19,9 @@ from jobs.alerts.incidents import (
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, outbox, queries, runs
-from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
+from jobs.ledger.incidents import Incident, IncidentId, Notice
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import KINDS, Adjustment, IncidentRow
+from jobs.ledger.schema import IncidentRow
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
@@ -163,22 +163,23 @@ def _destinations(
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.night_dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    for kind in KINDS:
-        did: dict[str, dict[int, NightNumbers]] = incidents.night_numbers(session, ledger.account, kind, dates)
-        in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
-        for destination in sorted({*sinks, *in_doubt}):
-            scope = DestinationScope(DestinationId(destination), kind is Adjustment)
-            now, before = by_night(dates, did.get(destination, {}), tonight)
-            rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
-            yield DestinationHistory(
-                scope,
-                now,
-                before,
-                in_doubt=in_doubt.get(destination, 0),
-                asks_a_human=destination in book.ask_when_lost,
-                rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
-                rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
-            )
+    did = incidents.night_numbers(session, ledger.account, dates)
+    in_doubt = outbox.count_in_doubt(session, ledger.account)
+    of_sinks = (
+        DestinationScope(destination, corrections) for destination, corrections in product(sinks, (False, True))
+    )
+    for scope in sorted({*of_sinks, *in_doubt}, key=lambda scope: (scope.corrections, scope.destination)):
+        now, before = by_night(dates, did.get(scope, {}), tonight)
+        rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
+        yield DestinationHistory(
+            scope,
+            now,
+            before,
+            in_doubt=in_doubt[scope],
+            asks_a_human=scope.destination in book.ask_when_lost,
+            rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
+            rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
+        )
 
 
 def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[DestinationScope]:
@@ -193,10 +194,8 @@ def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[Des
 
 
 def _reached_destination_scopes(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
-    for kind in KINDS:
-        for destination, action in incidents.reached_destinations(session, ledger, kind):
-            scope = DestinationScope(DestinationId(destination), kind is Adjustment)
-            yield from (scope, replace(scope, action=action))
+    for scope in incidents.reached_scopes(session, ledger):
+        yield from (scope, replace(scope, action=""))
 
 
 def _blocked_expiry_times(

@@ -27,7 +27,6 @@ from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
 from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.runs import Ledger, finish_run
-from jobs.ledger.schema import Adjustment, Delivery
 from jobs.nightly import begin_run
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
@@ -182,7 +181,7 @@ class RetryRejected(_ApprovedSend):
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.rows:
             return self.finish_with_report(document, summary)
-        both = ((len(chosen.ids(Delivery)), "conversion"), (len(chosen.ids(Adjustment)), "correction"))
+        both = ((len(chosen.rows) - chosen.corrections, "conversion"), (chosen.corrections, "correction"))
         named = " and ".join(plural(count, what) for count, what in both if count)
         if not self.approval.ask_approval(f"Send {named} again?", self.deps.cancel_token):
             self.say(_UNSENT)

@@ -11,7 +11,7 @@ from jobs.cli.accounts import open_account, presentation_of_account
 from jobs.cli.session import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, rows_by_lead, stored_row_id
+from jobs.ledger.schema import Delivery, LeadRow
 from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.lead_report import (
@@ -214,12 +214,12 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
 
 
 def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[LeadConversionStanding]:
-    existing = rows_by_lead(view.session, Delivery, book.account, [lead.id]).get(lead.id, [])
-    made = outbox.adjustments_of_leads(view.session, book.account, [lead.id])
+    known = outbox.deliveries_of_leads(view.session, book.account, [lead.id])
+    existing = known.conversions.get(lead.id, [])
     begun = starts.load_starts(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _report_recorded_delivery(view, row, made.get(stored_row_id(row), []))
+        yield _report_recorded_delivery(view, row, known.corrections_of(row))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route that no run has seen yet would start with the next run.
@@ -231,7 +231,7 @@ def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Lead
             )
 
 
-def _recorded_standing_fields(view: StateView, row: OutboxRow) -> dict[str, Any]:
+def _recorded_standing_fields(view: StateView, row: Delivery) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
     state, reason = DeliveryState(row.state), queries.current_reason(row, view.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
@@ -254,7 +254,7 @@ def _recorded_standing_fields(view: StateView, row: OutboxRow) -> dict[str, Any]
 
 
 def _report_recorded_delivery(
-    view: StateView, row: Delivery, corrections: Sequence[Adjustment]
+    view: StateView, row: Delivery, corrections: Sequence[Delivery]
 ) -> LeadConversionStanding:
     """Build the report of a recorded delivery and its corrections."""
     return LeadConversionStanding(
@@ -270,7 +270,11 @@ def _report_recorded_delivery(
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         corrections=tuple(
             AdjustmentReport(
-                **_recorded_standing_fields(view, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport
+                **_recorded_standing_fields(view, each),
+                kind=each.kind,
+                cause=each.cause or "",
+                at=each.known_time,
+                by=each.transport or "",
             )
             for each in corrections
         ),

@@ -18,7 +18,7 @@ from connectors.records import (
 from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, stop_for_refusal
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
-from jobs.ledger.schema import AttemptRow, OutboxRow, Request, stored_row_id
+from jobs.ledger.schema import Attempt, Delivery, Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 from jobs.run_context import RunContext
@@ -123,7 +123,7 @@ class _Settling(Transaction):
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
-    def _settle_outcome(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
+    def _settle_outcome(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
         outcome = self.drop_if_too_late(row, outcome)
         self.settle(attempt, row, outcome, asynchronous=True)
         if outcome.kind in STOPPING:
@@ -139,7 +139,7 @@ class _Settling(Transaction):
         for _, row in rows:
             self._give_up(row, cause, detail)
 
-    def _give_up(self, row: OutboxRow, cause: Cause, detail: str | None) -> None:
+    def _give_up(self, row: Delivery, cause: Cause, detail: str | None) -> None:
         row.in_doubt_since = row.in_doubt_request = None
         self.move(row, DeliveryState.UNCONFIRMED, cause, detail)
 

@@ -1,22 +1,23 @@
 """Sends what is due; commits the intent before each wire call and the receipt after it."""
 
-from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, assert_never
+from typing import assert_never
 
 from sqlmodel import Session
 
-from connectors.ports import ConversionSink
-from connectors.records import DestinationId, LeadId, NotSent, Receipt, Received, Refused, RowOutcomes, Target
-from jobs.deliver.bisect import CircuitBreaker, bisect, partition, single_row_first
+from connectors.ports import AdjustmentSink, ConversionSink
+from connectors.records import DestinationId, NotSent, Received, Refused, RowOutcomes, Target
+from jobs.deliver.bisect import CircuitBreaker, bisect, single_row_first
+from jobs.deliver.conversions import ConversionStrategy
+from jobs.deliver.corrections import CorrectionStrategy
+from jobs.deliver.preparation import SendingStrategy
 from jobs.deliver.transactions import (
     DEFER,
     LONGEST_DELAY,
-    ConversionPreparation,
     Follow,
-    PreCallTransaction,
     ReceiptRecorder,
     SendingResult,
     SendingStop,
@@ -25,11 +26,11 @@ from jobs.deliver.transactions import (
     TryAgain,
     code_and_message,
 )
-from jobs.ledger import leads, outbox, requests
+from jobs.ledger import outbox, requests
+from jobs.ledger.outbox import DueFilter
 from jobs.ledger.requests import Intent
-from jobs.ledger.schema import Delivery, OutboxRow, stored_row_id
+from jobs.ledger.schema import Delivery, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
 from jobs.run_context import RunContext
 
@@ -64,26 +65,39 @@ class SendingOptions:
 
 
 def deliver(sending: SendingOptions) -> SendingResult:
-    """Send every due delivery, those in doubt first; a stop affects only its own destination."""
+    """Send every due conversion, those in doubt first; a stop affects only its own destination."""
     done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
         if DestinationScope(destination) not in sending.stopped:
-            Sender(sending, DestinationScope(destination), sink, done).send_all()
+            Sender(sending, ConversionStrategy(sending.run, destination, sink), done).send_all()
+    return done
+
+
+def send_corrections(sending: SendingOptions, *, silent: Collection[DestinationScope] = ()) -> SendingResult:
+    """Send every due correction, those in doubt first.
+
+    For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
+    """
+    done = SendingResult()
+    for destination, sink in sending.run.deps.sinks.items():
+        scope = DestinationScope(destination)
+        if scope not in sending.stopped and isinstance(sink, AdjustmentSink):
+            unanswered = UNANSWERED_IN_A_ROW - 1 if scope in silent else 0
+            Sender(sending, CorrectionStrategy(sending.run, destination, sink), done, unanswered=unanswered).send_all()
     return done
 
 
 @dataclass(slots=True)
 class Sender:
-    """Sends one destination's conversions in one run; `AdjustmentSender` does the same for corrections."""
+    """Sends one destination's conversions, or its corrections, in one run."""
 
-    preparation: ClassVar[type[PreCallTransaction]] = ConversionPreparation
     sending: SendingOptions
-    scope: DestinationScope
-    """Covers everything this sender sends."""
-    sink: ConversionSink
+    strategy: SendingStrategy
     done: SendingResult
     stopped: set[DestinationScope] = field(default_factory=set)
     """Scopes that stopped during this run."""
+    stopped_transports: set[tuple[str, str]] = field(default_factory=set)
+    """Transports and owners whose corrections stopped during this run."""
     unanswered: int = 0
     """Consecutive unanswered parts."""
     silence: str = ""
@@ -103,7 +117,17 @@ class Sender:
     @property
     def destination(self) -> DestinationId:
         """The destination of everything sent here."""
-        return self.scope.destination
+        return self.strategy.destination
+
+    @property
+    def scope(self) -> DestinationScope:
+        """Covers everything sent here."""
+        return self.strategy.scope
+
+    @property
+    def sink(self) -> ConversionSink:
+        """The destination's sink."""
+        return self.strategy.sink
 
     @property
     def first_sends_due_by(self) -> datetime | None:
@@ -138,38 +162,27 @@ class Sender:
         )
         while replays and not self.unanswered:
             yield replays.popleft()
-        for target, of in self._due_by_target().items():
-            for batch in self._due_batches(target, of):
+        for target, due in self.strategy.due_by_target().items():
+            for batch in self._due_batches(target, due):
                 yield PriorityBatches(target, (batch,), is_new=True)
         while self.set_aside or replays:
             yield (self.set_aside or replays).popleft()
 
-    def _due_by_target(self) -> Mapping[Target, Collection[str] | Target]:
-        """Targets with something due, and how to query it."""
-        by_target: dict[Target, list[str]] = {}
-        for route in self._routes().values():
-            by_target.setdefault(route.target, []).append(route.conversion)
-        return by_target
-
-    def _due_batches(self, target: Target, of: Collection[str] | Target) -> Iterator[tuple[int, ...]]:
+    def _due_batches(self, target: Target, due: DueFilter) -> Iterator[tuple[int, ...]]:
         """Yield what is due in batches, each continuing after the last, then start over for what became due meanwhile.
 
         Starting over for every batch would rescan all rows that wait for another day.
         """
-        last: OutboxRow | None = None
+        last: Delivery | None = None
+        approved_in = self.run.ledger.run if self.sending.approved_only else None
         while not self._is_target_stopped(target):
             with self.run.ledger.read_transaction() as session:
-                rows = outbox.due_rows(
+                rows = outbox.due_deliveries(
                     session,
-                    self.preparation.kind,
-                    self.run.ledger.account,
-                    self.destination,
-                    of,
-                    now=self.run.now(),
+                    replace(due, now=self.run.now(), approved_in=approved_in),
                     new_by=self.first_sends_due_by,
-                    approved_in=self.run.ledger.run if self.sending.approved_only else None,
                     after=last,
-                    limit=self._max_rows_per_request(target),
+                    limit=self.strategy.max_rows_per_request(target),
                 )
             if rows:
                 yield tuple(map(stored_row_id, rows))
@@ -180,27 +193,28 @@ class Sender:
     def _is_target_stopped(self, target: Target) -> bool:
         """Whether a target is stopped for this run."""
         scope = self._scope(target)
-        return scope in self.stopped or scope in self.sending.stopped
+        is_off = (target.transport, target.owner) in self.stopped_transports
+        return is_off or scope in self.stopped or scope in self.sending.stopped
 
     def _record_stop(self, stop: SendingStop, target: Target) -> bool:
-        """Record a stop; return True if it covers the whole destination."""
-        way = self._transport_stop_scope(target)
+        """Record a stop; return True if nothing more is to be sent here."""
+        way = self.strategy.transport_scope(target)
         self.stopped.add(self._scope(target))
         if stop.alarm:
             scope = way if stop.whole_destination else self._scope(target)
             self.done.stopped[scope] = stop.why
             if stop.why.kind is StopKind.NO_ANSWER:
                 self.done.silent.append(scope)
+        if stop.whole_destination and self.scope.corrections:
+            # A stop of one transport's corrections doesn't affect another's.
+            self.stopped_transports.add((target.transport, target.owner))
+            return False
         # A stop of a former transport or owner doesn't affect the current one.
         return stop.whole_destination and way == self.scope
 
     def _scope(self, target: Target) -> DestinationScope:
         """The scope of a stop of this target alone."""
-        return replace(self._transport_stop_scope(target), action=target.action)
-
-    def _transport_stop_scope(self, target: Target) -> DestinationScope:
-        """The scope of a stop of everything sent by the target's transport and owner."""
-        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
+        return replace(self.strategy.transport_scope(target), action=target.action)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -210,7 +224,9 @@ class Sender:
         """
         found: dict[tuple[int, Target], list[int]] = {}
         with self.run.ledger.write_transaction() as session:
-            doubtful = outbox.rows_in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
+            doubtful = outbox.deliveries_in_doubt(
+                session, self.run.ledger.account, self.destination, corrections=self.scope.corrections
+            )
             for target, waiting in doubtful.items():
                 for delivery in waiting:
                     asked = requests.unanswered_sends(session, delivery)
@@ -222,22 +238,18 @@ class Sender:
                         together = requests.last_request_id_of(session, delivery), target
                         found.setdefault(together, []).append(stored_row_id(delivery))
         return [
-            (target, tuple(left[start : start + self._max_rows_per_request(target)]))
+            (target, tuple(left[start : start + self.strategy.max_rows_per_request(target)]))
             for (_, target), left in sorted(found.items())
-            for start in range(0, len(left), self._max_rows_per_request(target))
+            for start in range(0, len(left), self.strategy.max_rows_per_request(target))
             if not self._asks_a_human
         ]
-
-    def _max_rows_per_request(self, _: Target) -> int:
-        """The maximum number of rows per request."""
-        return self.sink.limits.batch
 
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides on replaying bytes whose answer was lost."""
         return self.destination in self.run.book.ask_when_lost
 
-    def _reason_to_stop_replaying(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
+    def _reason_to_stop_replaying(self, row: Delivery, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
         within = self.sink.limits.replay_within
         since = row.in_doubt_since
@@ -247,7 +259,7 @@ class Sender:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, row: OutboxRow, asked: Sequence[datetime]) -> bool:
+    def _has_to_wait(self, row: Delivery, asked: Sequence[datetime]) -> bool:
         """Whether a replay must wait for the platform's requested delay or the gap after the previous replay.
 
         The first replay never waits for another: most answers are lost together with their run.
@@ -260,7 +272,7 @@ class Sender:
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
         breaker = CircuitBreaker()
-        waiting = [part for batch in turn.batches for part in self._split_colliding_conversions(batch)]
+        waiting = [part for batch in turn.batches for part in self.strategy.split_colliding(batch)]
         while waiting:
             # While nothing answers, probe with one row instead of putting its whole part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
@@ -302,22 +314,6 @@ class Sender:
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
         alarm = self.new_unanswered and not asks
         return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
-
-    def _split_colliding_conversions(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Split a batch so that no part has two rows with the same click and second.
-
-        A platform that distinguishes conversions by those refuses both if they meet in one request.
-        """
-        with self.run.ledger.read_transaction() as session:
-            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
-            often = Counter(map(_conversion_second, rows))
-            near = [row for row in rows if often[_conversion_second(row)] > 1]
-            known = leads.load_lead_facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
-        keys = {
-            stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
-            for row in near
-        }
-        return partition(batch, keys)
 
     def _try(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
@@ -363,7 +359,7 @@ class Sender:
         if intent is None:
             return None
         self.run.ledger.record_upcoming_request(intent.request)
-        receipt = self._call(intent)
+        receipt = self.strategy.call(intent)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
         with self.run.ledger.write_transaction() as session:
@@ -378,15 +374,9 @@ class Sender:
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.run.ledger.write_transaction() as session:
-            moving = (session, self.run.ledger, self.run.now(), self.done)
-            return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
-
-    def _call(self, intent: Intent) -> Receipt:
-        """Make the wire call."""
-        return self.sink.submit(intent.target, intent.events)
-
-    def _routes(self) -> Mapping[str, ConversionRoute]:
-        return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
+            strategy, moving = self.strategy, (session, self.run.ledger, self.run.now(), self.done)
+            place = (strategy.sink, strategy.destination, strategy.routes(), target)
+            return strategy.preparation(*moving, *place).prepare(batch)
 
     def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         moving, is_silent = (session, self.run.ledger, self.run.now(), self.done), self.unanswered > 0
@@ -418,8 +408,3 @@ class PriorityBatches:
 
 def _kept_failing(why: str) -> Stop:
     return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
-
-
-def _conversion_second(delivery: Delivery) -> datetime | None:
-    """When it happened, to the second, as platforms receive it."""
-    return delivery.at and delivery.at.replace(microsecond=0)

@@ -1,20 +1,14 @@
-"""The transactions around a wire call: the intent committed before it, and the receipt after it, row by row."""
+"""The transaction right after a wire call, which moves every row of the request by its receipt."""
 
-import hashlib
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, assert_never
+from typing import assert_never
 
 from sqlmodel import Session
 
-from connectors.ports import ConversionSink
 from connectors.records import (
-    AdjustmentKind,
-    DestinationId,
-    LeadId,
     Lost,
     NotSent,
     Outcome,
@@ -24,18 +18,13 @@ from connectors.records import (
     Refused,
     RowOutcomes,
     SinkLimits,
-    Target,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
-from jobs.ledger import leads, outbox, requests, starts
+from jobs.ledger import outbox, requests
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, AttemptRow, Delivery, OutboxRow, Request, stored_row_id
-from jobs.plan.planner import apply_decision, judge
-from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
-from jobs.rules.delivery_state import DeliveryState, state_after_answer
-from jobs.rules.eligibility import consent_is_withdrawn
-from jobs.rules.model import ConversionRoute, CountingStarts, LeadFacts
+from jobs.ledger.schema import Attempt, Delivery, Request, stored_row_id
+from jobs.rules.delivery_state import DeliveryKind, DeliveryState, state_after_answer
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 
 DEFER = timedelta(hours=6)
@@ -52,7 +41,7 @@ OF_ROWS = BLAMING | {OutcomeClass.DROP_EXPECTED, OutcomeClass.EXPIRED, OutcomeCl
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that prove our rows can pass."""
 
-Rows = list[tuple[AttemptRow, OutboxRow]]
+Rows = list[tuple[Attempt, Delivery]]
 
 
 @dataclass(slots=True)
@@ -66,7 +55,7 @@ class Progress:
     unexpected: int = 0
     """Unexpected rejections, which need a look."""
 
-    def count(self, row: OutboxRow, cause: Cause) -> None:
+    def count(self, row: Delivery, cause: Cause) -> None:
         """Count a row's new state and its cause."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 
@@ -92,26 +81,26 @@ class Transaction:
     now: datetime
     done: Progress
 
-    def move(self, row: OutboxRow, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
+    def move(self, row: Delivery, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
         """Move a row and count it."""
         outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
         self.done.count(row, cause)
 
-    def drop_if_too_late(self, row: OutboxRow, outcome: Outcome) -> Outcome:
+    def drop_if_too_late(self, row: Delivery, outcome: Outcome) -> Outcome:
         """Return the outcome, as a drop once `final_after` has passed: a conversion not found by then never will be."""
-        if outcome.final_after is None or not isinstance(row, Adjustment):
+        if outcome.final_after is None or row.original is None:
             return outcome
-        sent = requests.last_send_time(self.session, self.session.get_one(Delivery, row.delivery))
+        sent = requests.last_send_time(self.session, self.session.get_one(Delivery, row.original))
         is_final = sent is None or self.now - sent > outcome.final_after
         return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
 
-    def settle(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
+    def settle(self, attempt: Attempt, row: Delivery, outcome: Outcome, *, asynchronous: bool) -> None:
         """Record the answer to an attempt and move its row accordingly."""
         requests.record_outcome(self.session, attempt, outcome)
         tried_before = row.in_doubt_since is not None
         if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
             # If the conversion is already retracted, by anyone, the correction has what it wants.
-            is_retraction = isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION
+            is_retraction = row.kind == DeliveryKind.RETRACTION
             tried_before = is_retraction or requests.sent_before(self.session, row, attempt.request)
         state = state_after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
         row.outcome = outcome.kind
@@ -125,111 +114,6 @@ class Transaction:
             row.deferred_until = self.now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
         self.move(row, state, PlatformCode(outcome.code))
         self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
-
-
-# ── before the call ───────────────────────────────────────────────────────────────────────────────
-
-
-def store_bytes_to_send(row: OutboxRow, event: bytes) -> None:
-    """Store the bytes to send for a row, and their hash."""
-    row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
-    row.deferred_until = row.code = row.outcome = None
-
-
-def is_damaged(row: OutboxRow) -> bool:
-    """Return whether the stored bytes fail their hash; SQLite may hold text where bytes were."""
-    return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
-
-
-@dataclass(frozen=True, slots=True)
-class PreCallTransaction(Transaction, ABC):
-    """One transaction, right before a wire call."""
-
-    sink: ConversionSink
-    destination: DestinationId
-    routes: Mapping[str, ConversionRoute]
-    """The destination's routes by conversion."""
-    target: Target
-
-    kind: ClassVar[type[OutboxRow]]
-
-    def prepare(self, batch: tuple[int, ...]) -> Intent | None:
-        """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
-        rows = [row for number in batch if (row := self.session.get(self.kind, number)) is not None]
-        facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
-        ready = self.freeze_ready_rows(rows, facts)
-        if not ready:
-            return None
-        for row in ready:
-            again = isinstance(row, Delivery) and row.may_count_twice
-            cause = Reason.MAY_COUNT_TWICE if again else Reason.SENDING
-            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
-        return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
-
-    @abstractmethod
-    def freeze_ready_rows(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
-        """Freeze and return the rows to send now; move every other row to its proper state."""
-
-    def move_unsent_row(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
-        """Move a row that isn't sent, and return False: it isn't ready."""
-        self.move(row, to, cause)
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class ConversionPreparation(PreCallTransaction):
-    """Prepares conversions."""
-
-    kind: ClassVar[type[OutboxRow]] = Delivery
-
-    def freeze_ready_rows(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
-        """Freeze and return the deliveries to send now; move every other one to its proper state."""
-        known = starts.load_starts(self.session, self.ledger.account)
-        deliveries = [row for row in rows if isinstance(row, Delivery)]
-        return [row for row in deliveries if self._is_ready(row, facts[LeadId(row.lead)], known)]
-
-    def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], CountingStarts]) -> bool:
-        if row.state == DeliveryState.IN_DOUBT:
-            return self._may_replay(row, lead)
-        route = self.routes.get(row.conversion)
-        if row.state != DeliveryState.PENDING or route is None:
-            return False
-        return self._freeze_if_sendable(row, lead, route, known[route.conversion, self.destination])
-
-    def _may_replay(self, row: Delivery, lead: LeadFacts) -> bool:
-        """Whether a delivery in doubt may be replayed.
-
-        Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
-        would refuse it as too old, which wouldn't settle the first attempt.
-        """
-        cannot_tell = self.sink.limits.replay_within is not None
-        if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
-        if cannot_tell and row.expires_at is not None and self.now > row.expires_at:
-            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
-        if is_damaged(row):
-            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
-        row.may_count_twice = row.may_count_twice or cannot_tell
-        return True
-
-    def _freeze_if_sendable(
-        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
-    ) -> bool:
-        """Decide a due delivery again, and freeze its bytes or move it to its new state."""
-        decision = judge(route, lead, start, row, now=self.now)
-        withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
-        state = next_delivery_state(
-            DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
-        )
-        event = None if isinstance(decision, NoSuchConversion) else decision.event
-        if event is not None:
-            store_bytes_to_send(row, self.sink.encode(event))
-            row.transport, row.owner, row.action, row.source = astuple(self.target)
-        if state is not None:
-            apply_decision(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
-        if event is None:
-            self.done.count(row, outbox.current_cause(row))
-        return event is not None
 
 
 # ── after the call ────────────────────────────────────────────────────────────────────────────────
@@ -401,11 +285,11 @@ class ReceiptRecorder(Transaction):
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
-    def _settle(self, attempt: AttemptRow, row: OutboxRow, outcome: Outcome) -> None:
+    def _settle(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
         self.settle(attempt, row, outcome, asynchronous=False)
         self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
 
-    def _return_to_pending(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
+    def _return_to_pending(self, row: Delivery, cause: Cause, detail: str | None = None) -> None:
         """Return a row of an unprocessed request to pending, or to in doubt."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
         outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import DedupKey, Delivery, LeadRow
+from jobs.ledger.schema import DedupKey, Delivery, LeadRow, of_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import ConversionRoute
 
@@ -129,21 +129,22 @@ def erase_unmatchable_keys(
 
 _SHARED_CLICKS = """
 WITH taken_up AS (
-    SELECT DISTINCT delivery.account, delivery.conversion, delivery.destination, delivery.lead, kind, click_id.value
+    SELECT DISTINCT delivery.account, delivery.conversion, delivery.destination, delivery.lead, click_id.kind,
+        click_id.value
     FROM transition
-    JOIN delivery ON delivery.id = transition.delivery
+    JOIN delivery ON delivery.id = transition.delivery AND original IS NULL
     JOIN click_id ON click_id.account = delivery.account AND click_id.lead = delivery.lead
     WHERE transition.run = :run AND to_state = :pending AND (from_state IS NULL OR from_state NOT IN :frozen)
-        AND delivery.state IN :counting AND kind <> :browser
+        AND delivery.state IN :counting AND click_id.kind <> :browser
 ), clicks AS (
     SELECT DISTINCT account, conversion, destination, kind, value FROM taken_up
 ), holders AS (
     SELECT DISTINCT clicks.*, click_id.lead FROM clicks JOIN click_id USING (account, kind, value)
 ), shared (account, conversion, destination, kind, value) AS (
-    SELECT holders.account, conversion, destination, kind, holders.value
+    SELECT holders.account, conversion, destination, holders.kind, holders.value
     FROM holders JOIN delivery USING (account, lead, conversion, destination)
-    WHERE delivery.state IN :counting
-    GROUP BY holders.account, conversion, destination, kind, holders.value
+    WHERE delivery.state IN :counting AND original IS NULL
+    GROUP BY holders.account, conversion, destination, holders.kind, holders.value
     HAVING count(DISTINCT lead) > 1
 )
 SELECT conversion, count(DISTINCT lead)
@@ -179,6 +180,7 @@ def _match_dedup_key_delivery() -> sqlalchemy.ColumnElement[bool]:
         col(Delivery.conversion) == col(DedupKey.conversion),
         col(Delivery.destination) == col(DedupKey.destination),
         col(Delivery.state).in_(COUNTING),
+        of_kind(corrections=False),
     )
 
 

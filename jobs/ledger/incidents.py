@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
-from connectors.records import OutcomeClass
+from connectors.records import DestinationId, OutcomeClass
 from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
-from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
+from jobs.ledger.schema import STREAMED, Attempt, Delivery, IncidentRow, Run, Transition, is_correction, of_kind
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import AnomalyIdentity, DestinationScope
 
@@ -126,18 +126,18 @@ def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: date
 
 
 def night_numbers(
-    session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
-) -> dict[str, dict[int, NightNumbers]]:
-    """Return the counts of each of these runs, by destination and run."""
-    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
+    session: Session, account: str, runs_wanted: Collection[int]
+) -> dict[DestinationScope, dict[int, NightNumbers]]:
+    """Return the counts of each of these runs, by destination and kind, then run."""
+    before, to = col(Transition.from_state), col(Transition.to_state)
     # Rows that didn't reach the platform return to pending. So do suspect rows, which are rejected only once something
     # else sent with them passes.
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
-        col(kind.attempt_row_id_column()) == col(kind.moved_row_id_column()),
-        col(kind.attempts.code) == col(kind.moves.code),
-        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
+        col(Attempt.delivery) == col(Transition.delivery),
+        col(Attempt.code) == col(Transition.code),
+        col(Attempt.outcome) == OutcomeClass.DROP_EXPECTED,
     )
     counted = (
         or_(and_(before == DeliveryState.IN_FLIGHT, to != DeliveryState.PENDING), suspect),
@@ -145,43 +145,45 @@ def night_numbers(
         and_(to == DeliveryState.REJECTED, ~expected),
         to == DeliveryState.UNCONFIRMED,
     )
-    place = (col(kind.destination), col(kind.moves.run))
+    place = (col(Delivery.destination), is_correction(), col(Transition.run))
     rows = session.connection().execute(
-        sqlalchemy.select(
-            *place, *(func.count(distinct(col(kind.moved_row_id_column()))).filter(moves) for moves in counted)
-        )
-        .join(kind, col(kind.id) == kind.moved_row_id_column())
-        .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
+        sqlalchemy.select(*place, *(func.count(distinct(col(Transition.delivery))).filter(moves) for moves in counted))
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .where(col(Transition.account) == account, col(Transition.run).in_(runs_wanted))
         .group_by(*place)
     )
-    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
-    for destination, run, *counts in rows:
-        found[destination][run] = NightNumbers(*counts)
+    found: dict[DestinationScope, dict[int, NightNumbers]] = defaultdict(dict)
+    for destination, corrections, run, *counts in rows:
+        found[DestinationScope(DestinationId(destination), corrections)][run] = NightNumbers(*counts)
     return found
 
 
-def reached_destinations(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
-    """Return the destinations and actions that received or accepted at least one row in this run."""
+def reached_scopes(session: Session, ledger: Ledger) -> set[DestinationScope]:
+    """Return the scope of each action that received or accepted at least one delivery in this run."""
     rows = session.exec(
-        select(kind.destination, kind.action)
-        .join(kind.moves, col(kind.moved_row_id_column()) == col(kind.id))
+        select(Delivery.destination, is_correction(), Delivery.action)
+        .join(Transition, col(Transition.delivery) == col(Delivery.id))
         .where(
-            kind.moves.account == ledger.account,
-            kind.moves.run == ledger.run,
-            col(kind.moves.to_state).in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)),
+            Transition.account == ledger.account,
+            Transition.run == ledger.run,
+            col(Transition.to_state).in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)),
         )
         .distinct()
     )
-    return {(destination, action or "") for destination, action in rows}
+    return {
+        DestinationScope(DestinationId(destination), corrections, action=action or "")
+        for destination, corrections, action in rows
+    }
 
 
 def pending_expiries(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
-    """Return the conversion and expiry of each delivery pending for a destination, if it expires."""
+    """Return the id and expiry of each conversion pending for a destination, if it expires."""
     rows = session.exec(
         select(Delivery.conversion, Delivery.expires_at).where(
             Delivery.account == account,
             Delivery.destination == destination,
             Delivery.state == DeliveryState.PENDING,
+            of_kind(corrections=False),
             col(Delivery.expires_at).is_not(None),
         )
     )
@@ -189,10 +191,10 @@ def pending_expiries(session: Session, account: str, destination: str) -> list[t
 
 
 def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | None:
-    """Return when the longest-overdue delivery became due, or None if none is due."""
+    """Return when the longest-overdue conversion became due, or None if none is due."""
     rows = session.exec(
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
-            Delivery.account == account, Delivery.state == DeliveryState.PENDING
+            Delivery.account == account, Delivery.state == DeliveryState.PENDING, of_kind(corrections=False)
         ),
         execution_options=STREAMED,
     )

@@ -17,7 +17,6 @@ from sqlalchemy import (
     exists,
     func,
     or_,
-    union,
     update,
 )
 from sqlmodel import Session, col, select
@@ -26,7 +25,6 @@ from sqlmodel.sql.expression import SelectOfScalar
 from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, UnreadableLead
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
-    KINDS,
     WHOLE,
     BackfillPlace,
     ClickIdRow,
@@ -36,10 +34,9 @@ from jobs.ledger.schema import (
     ExcludedTestLead,
     InboxPlace,
     LeadRow,
-    OutboxRow,
-    RowKind,
     StatusChange,
     UnreadableLeadRow,
+    of_kind,
     rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
@@ -185,22 +182,21 @@ def flag_all_for_planning(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def flag_expired(session: Session, account: str, kind: RowKind, *, now: datetime, **flag: bool) -> None:
-    """Set a flag on the leads whose open deliveries, or corrections, have expired."""
-    _flag(session, account, kind, col(kind.state).in_(OPEN), col(kind.expires_at) < now, **flag)
+def flag_expired(session: Session, account: str, *, corrections: bool, now: datetime) -> None:
+    """Flag for planning the leads whose open conversions have expired, or for a check those whose corrections have."""
+    expired = (of_kind(corrections=corrections), col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
+    _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
 
 
 def flag_withheld_for_planning(session: Session, account: str, *reasons: Reason) -> None:
     """Flag for planning the leads with deliveries withheld for one of these reasons."""
     held = col(Delivery.reason).in_(reasons)
-    _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
+    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
 
 
-def _flag(
-    session: Session, account: str, kind: RowKind, *conditions: ColumnExpressionArgument[bool], **values: bool
-) -> None:
-    """Flag leads by their deliveries or corrections, which lets SQLite scan rows by state instead of every lead."""
-    ids = select(kind.lead).where(kind.account == account, *conditions)
+def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:
+    """Flag leads by their deliveries, which lets SQLite scan deliveries by state instead of every lead."""
+    ids = select(Delivery.lead).where(Delivery.account == account, *conditions)
     session.exec(
         update(LeadRow)
         .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
@@ -279,13 +275,13 @@ def oldest_reading_time(session: Session, account: str, *, since: datetime) -> d
 
 
 def unlisted_open_leads(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
-    """Return leads with open deliveries or corrections that are missing from the list, longest unread first.
+    """Return leads with open deliveries that are missing from the list, longest unread first.
 
     `since` is when a complete list was begun; with None, only leads already marked missing are returned.
     """
     unseen = col(LeadRow.missing_since).is_not(None) if since is None else _not_listed_since(account, since)
-    # Go from open rows to their leads: there may be many more leads than open rows.
-    return _ids(session, account, unseen, col(LeadRow.id).in_(union(*_with_open(account))), order=_READ_AT)
+    # Go from open deliveries to their leads: there may be many more leads than open deliveries.
+    return _ids(session, account, unseen, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
 def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
@@ -297,18 +293,18 @@ def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId])
 
 
 def with_open_deliveries(session: Session, account: str) -> set[str]:
-    """Return the leads with open deliveries or corrections."""
-    return {lead for wanted in _with_open(account) for lead in session.exec(wanted)}
+    """Return the leads with open deliveries."""
+    return set(session.exec(_with_open(account)))
 
 
-def _with_open(account: str) -> list[SelectOfScalar[str]]:
-    return [select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in KINDS]
+def _with_open(account: str) -> SelectOfScalar[str]:
+    return select(Delivery.lead).where(Delivery.account == account, col(Delivery.state).in_(OPEN))
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     clicked = has_related_row(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = (has_related_row(kind, account, col(kind.state).in_(OPEN)) for kind in KINDS)
-    return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
+    has_open = has_related_row(Delivery, account, col(Delivery.state).in_(OPEN))
+    return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, has_open))
 
 
 def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:
@@ -437,7 +433,7 @@ def count_labels(session: Session, account: str, *, but: Collection[str]) -> lis
 
 
 def has_related_row(
-    table: type[ClickIdRow | StatusChange | OutboxRow], account: str, *conditions: ColumnElement[bool]
+    table: type[ClickIdRow | StatusChange | Delivery], account: str, *conditions: ColumnElement[bool]
 ) -> ColumnElement[bool]:
     """Match leads that have a row in a table that meets the conditions."""
     return exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), *conditions)
@@ -464,21 +460,18 @@ def erase_unusable_hashes_and_clicks(
 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
-    """Erase the contact hashes that no open or frozen row for a destination can use."""
+    """Erase the contact hashes that no open or frozen delivery to a destination can use."""
     # The leads in use are listed once instead of looked up for each hash, and by lead rather than by (lead,
     # destination): for a pair not in a list, SQLite scans the whole list for nulls.
-    used = (
-        select(kind.lead).where(
-            kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
-        )
-        for kind in KINDS
+    used = select(Delivery.lead).where(
+        Delivery.account == account, Delivery.destination == destination, col(Delivery.state).in_(OPEN | FROZEN)
     )
     session.exec(
         delete(ContactHash)
         .where(
             col(ContactHash.account) == account,
             col(ContactHash.destination) == destination,
-            *(col(ContactHash.lead).not_in(each) for each in used),
+            col(ContactHash.lead).not_in(used),
             ~labels_seen.waits_for_rename(col(ContactHash.lead), account),
         )
         .execution_options(synchronize_session=False)

@@ -1,40 +1,34 @@
-"""The outbox: state transitions of deliveries and corrections, and queries by lead, state and due time."""
+"""The outbox: state transitions of deliveries, and queries by lead, state and due time."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain
-from typing import TypeVar
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
+from connectors.records import DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
 from jobs.ledger.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
-    KINDS,
     STREAMED,
-    Adjustment,
-    AdjustmentAttempt,
     Attempt,
     Delivery,
     LeadRow,
-    OutboxRow,
     Request,
-    RowKind,
     Transition,
+    is_correction,
+    of_kind,
     rows_by_lead,
     stored_row_id,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_move
 from jobs.rules.model import delivery_key
-from jobs.rules.reasons import Cause, PlatformCode, Reason
-
-Sent = TypeVar("Sent", bound=OutboxRow)
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
 
 _WITH_REASON = OPEN | {
     DeliveryState.SKIPPED,
@@ -49,7 +43,7 @@ _WITH_CODE = frozenset(
 SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
 """States with an answer, or with the wait for one over, after which a correction may follow."""
 UNSETTLED = OPEN | FROZEN
-"""States in which a correction blocks the next one of the same delivery."""
+"""States in which a correction blocks the next one of the same conversion."""
 WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 """The columns that `cause_from_columns` takes: grouped by them, each cause is computed once per group."""
 
@@ -60,7 +54,7 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 def move(
     session: Session,
     ledger: Ledger,
-    delivery: OutboxRow,
+    delivery: Delivery,
     to: DeliveryState,
     cause: Cause,
     *,
@@ -68,7 +62,7 @@ def move(
     detail: str | None = None,
     always_record: bool = False,
 ) -> None:
-    """Move a delivery or correction to a state and record the transition; in the same state, only update its cause.
+    """Move a delivery to a state and record the transition; in the same state, only update its cause.
 
     `always_record` also records a transition to the same state.
 
@@ -92,9 +86,9 @@ def move(
         session.flush()
     if to in SETTLED:
         flag_for_correction_check(session, delivery)
-    kind = type(delivery)
-    transition = kind.moves(
+    transition = Transition(
         account=delivery.account,
+        delivery=stored_row_id(delivery),
         run=ledger.run,
         at=now,
         from_state=before,
@@ -102,20 +96,19 @@ def move(
         reason=cause if is_ours else None,
         detail=detail,
         code=None if is_ours else cause,
-        **{kind.link: stored_row_id(delivery)},
     )
     session.add(transition)
 
 
-def flag_for_correction_check(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
+def flag_for_correction_check(session: Session, delivery: Delivery, *, to_plan: bool = False) -> None:
     """Flag the lead for a correction check; after a correction, which may be a retraction, for planning too."""
-    lead = session.get_one(LeadRow, (row.account, row.lead))
+    lead = session.get_one(LeadRow, (delivery.account, delivery.lead))
     lead.to_correct = True
-    lead.to_plan = lead.to_plan or to_plan or isinstance(row, Adjustment)
+    lead.to_plan = lead.to_plan or to_plan or delivery.is_correction
     session.add(lead)
 
 
-def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
+def mark_in_doubt(delivery: Delivery, request: int, *, since: datetime) -> None:
     """Record the first request whose receipt for these bytes was lost, and when it was sent."""
     delivery.in_doubt_since = delivery.in_doubt_since or since
     delivery.in_doubt_request = delivery.in_doubt_request or request
@@ -132,10 +125,10 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
-def current_cause(delivery: OutboxRow) -> Cause:
-    """Return why a delivery or correction is in its state."""
-    may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
-    return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
+def current_cause(delivery: Delivery) -> Cause:
+    """Return why a delivery is in its state."""
+    twice = delivery.may_count_twice
+    return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=twice)
 
 
 def cause_from_columns(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
@@ -150,7 +143,7 @@ def cause_of(reason: str | None, code: str | None) -> Cause:
     return Reason(reason) if reason else PlatformCode(code or "")
 
 
-def target_of(delivery: OutboxRow) -> Target:
+def target_of(delivery: Delivery) -> Target:
     """Return the target a delivery was sent to."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
@@ -160,79 +153,96 @@ def target_of(delivery: OutboxRow) -> Target:
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
 
 
-def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
-    """Return every correction of these leads' deliveries, by delivery id, in the order they were created."""
-    found: dict[int, list[Adjustment]] = {}
-    for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values()):
-        found.setdefault(each.delivery, []).append(each)
-    return found
+@dataclass(frozen=True, slots=True)
+class DeliveriesOfLeads:
+    """The conversions of some leads, and their corrections."""
+
+    conversions: Mapping[str, list[Delivery]]
+    """By lead, in the order they were created."""
+    corrections: Mapping[int, list[Delivery]]
+    """By the id of the conversion they correct, in sequence."""
+
+    def corrections_of(self, conversion: Delivery) -> list[Delivery]:
+        """Return a conversion's corrections, in sequence."""
+        return self.corrections.get(stored_row_id(conversion), [])
+
+    def retracted_at(self, conversion: Delivery) -> datetime | None:
+        """Return the time of a conversion's accepted retraction; None if it was not retracted."""
+        made = (each for each in self.corrections_of(conversion) if each.kind == DeliveryKind.RETRACTION)
+        return next((each.at for each in made if each.state == DeliveryState.ACCEPTED), None)
 
 
-def retraction_times(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
-    """Return the retraction time of each of these leads' retracted deliveries, by delivery id."""
-    return {
-        each.delivery: each.at
-        for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values())
-        if (each.kind, each.state) == (AdjustmentKind.RETRACTION, DeliveryState.ACCEPTED)
-    }
+def deliveries_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> DeliveriesOfLeads:
+    """Return every delivery of these leads."""
+    conversions: dict[str, list[Delivery]] = {}
+    corrections: defaultdict[int, list[Delivery]] = defaultdict(list)
+    for lead, deliveries in rows_by_lead(session, Delivery, account, ids).items():
+        conversions[lead] = [each for each in deliveries if each.original is None]
+        for each in deliveries:
+            if each.original is not None:
+                corrections[each.original].append(each)
+    return DeliveriesOfLeads(conversions, corrections)
 
 
 # ── queries by state ─────────────────────────────────────────────────────────────────────────────
 
 
-def rows_in_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
-    """Stream every row in a state."""
-    rows = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
+def conversions_in_state(session: Session, account: str, state: DeliveryState) -> Iterator[Delivery]:
+    """Stream every conversion in a state."""
+    rows = _in_state(account, state, of_kind(corrections=False)).order_by(col(Delivery.id))
     yield from session.exec(rows, execution_options=STREAMED)
 
 
 def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
-    """Return whether any delivery or correction may go out by now, without those that only a human releases."""
-    due = (
-        select(kind.id).where(
-            kind.account == account,
-            kind.state == DeliveryState.PENDING,
-            col(kind.reason).is_distinct_from(Reason.EXCESS_VOLUME),
-            *_send_time_reached(kind, now),
-        )
-        for kind in KINDS
+    """Return whether any delivery may go out by now, without those that only a human releases."""
+    due = select(Delivery.id).where(
+        Delivery.account == account,
+        Delivery.state == DeliveryState.PENDING,
+        col(Delivery.reason).is_distinct_from(Reason.EXCESS_VOLUME),
+        *_send_time_reached(now),
     )
-    return any(session.exec(each.limit(1)).first() is not None for each in due)
+    return session.exec(due.limit(1)).first() is not None
 
 
-def rows_in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
-    """Return the rows in doubt at a destination, by the target their bytes were sent to."""
-    found: dict[Target, list[Sent]] = {}
-    for row in rows_in_state(session, account, kind, DeliveryState.IN_DOUBT):
-        if row.destination == destination:
-            found.setdefault(target_of(row), []).append(row)
+def deliveries_in_doubt(
+    session: Session, account: str, destination: str, *, corrections: bool
+) -> dict[Target, list[Delivery]]:
+    """Return the conversions or corrections in doubt at a destination, by the target their bytes were sent to."""
+    found: dict[Target, list[Delivery]] = {}
+    here = (col(Delivery.destination) == destination, of_kind(corrections=corrections))
+    for delivery in session.exec(_in_state(account, DeliveryState.IN_DOUBT, *here).order_by(col(Delivery.id))):
+        found.setdefault(target_of(delivery), []).append(delivery)
     return found
 
 
-def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
-    """Return the deliveries, then the corrections, in doubt since before a time."""
-    found: list[OutboxRow] = []
-    for kind in KINDS:
-        doubtful = (col(kind.state) == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
-        found += session.exec(select(kind).where(kind.account == account, *doubtful).order_by(col(kind.id)))
-    return found
+def in_doubt_before(session: Session, account: str, before: datetime) -> list[Delivery]:
+    """Return the deliveries in doubt since before a time, conversions first."""
+    wanted = _in_state(account, DeliveryState.IN_DOUBT, col(Delivery.in_doubt_since) < before)
+    return list(session.exec(wanted.order_by(is_correction(), col(Delivery.id))))
 
 
-def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KINDS) -> Counter[str]:
-    """Count the rows in doubt, by destination."""
-    found: Counter[str] = Counter()
-    for kind in kinds:
-        doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT)
-        counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
-        found.update(dict(session.exec(counts).all()))
-    return found
+def _in_state(account: str, state: DeliveryState, *conditions: ColumnElement[bool]) -> SelectOfScalar[Delivery]:
+    return select(Delivery).where(Delivery.account == account, Delivery.state == state, *conditions)
 
 
-def count_unfinished_rows(session: Session, account: str, kind: RowKind) -> int:
-    """Count the rows that will still move without human action."""
+def count_in_doubt(session: Session, account: str) -> Counter[DestinationScope]:
+    """Count the deliveries in doubt, by destination and kind."""
+    place = (col(Delivery.destination), is_correction())
+    doubtful = (Delivery.account == account, Delivery.state == DeliveryState.IN_DOUBT)
+    counts = select(*place, func.count()).where(*doubtful).group_by(*place)
+    return Counter(
+        {
+            DestinationScope(DestinationId(where), corrections): count
+            for where, corrections, count in session.exec(counts)
+        }
+    )
+
+
+def count_unfinished(session: Session, account: str, *, corrections: bool = True) -> int:
+    """Count the deliveries that will still move without human action, with or without corrections."""
     moving = (DeliveryState.PENDING, *FROZEN)
-    wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
-    return session.exec(wanted).one()
+    wanted = select(func.count()).where(Delivery.account == account, col(Delivery.state).in_(moving))
+    return session.exec(wanted if corrections else wanted.where(of_kind(corrections=False))).one()
 
 
 def has_deliveries(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
@@ -254,7 +264,9 @@ def former_conversion_ids(session: Session, account: str, conversions: Collectio
     # Not whole rows: they may carry their events.
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.occurrence))
     rows = session.connection().execute(
-        sqlalchemy.select(col(Delivery.key), col(Delivery.lead), *place).where(col(Delivery.account) == account),
+        sqlalchemy.select(col(Delivery.key), col(Delivery.lead), *place).where(
+            col(Delivery.account) == account, of_kind(corrections=False)
+        ),
         execution_options=STREAMED,
     )
     for key, lead, current, destination, occurrence in rows:
@@ -264,11 +276,13 @@ def former_conversion_ids(session: Session, account: str, conversions: Collectio
 
 
 def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
-    """Count deliveries by conversion, destination, state and cause."""
+    """Count conversions by id, destination, state and cause."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
+        sqlalchemy.select(*place, *WHY, func.count())
+        .where(col(Delivery.account) == account, of_kind(corrections=False))
+        .group_by(*place, *WHY)
     )
     counts: Counter[tuple[str, str, str, Cause]] = Counter()
     for conversion, destination, state, reason, code, twice, count in rows:
@@ -277,33 +291,24 @@ def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, st
 
 
 def count_moves_to_state(session: Session, ledger: Ledger, state: DeliveryState) -> int:
-    """Count the moves of deliveries and corrections to a state in this run."""
-    return sum(
-        session.exec(
-            select(func.count())
-            .select_from(moves)
-            .where(moves.account == ledger.account, moves.run == ledger.run, moves.to_state == state)
-        ).one()
-        for moves in (kind.moves for kind in KINDS)
+    """Count the moves of deliveries to a state in this run."""
+    moved = (Transition.run == ledger.run, Transition.to_state == state)
+    return session.exec(select(func.count()).where(*moved)).one()
+
+
+def unexpected_rejections(session: Session, ledger: Ledger) -> list[Delivery]:
+    """Return the deliveries that were unexpectedly rejected in this run and still are, conversions first."""
+    rejected = (Transition.run == ledger.run, Transition.to_state == DeliveryState.REJECTED)
+    rows = select(Delivery).where(
+        col(Delivery.id).in_(select(Transition.delivery).where(*rejected)),
+        Delivery.state == DeliveryState.REJECTED,
+        Delivery.outcome != OutcomeClass.DROP_EXPECTED,
     )
-
-
-def unexpected_rejections(session: Session, ledger: Ledger) -> list[OutboxRow]:
-    """Return the deliveries, then the corrections, that were unexpectedly rejected in this run and still are."""
-    found: list[OutboxRow] = []
-    for kind in KINDS:
-        rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
-        rows = select(kind).where(
-            col(kind.id).in_(select(kind.moved_row_id_column()).where(*rejected)),
-            kind.state == DeliveryState.REJECTED,
-            kind.outcome != OutcomeClass.DROP_EXPECTED,
-        )
-        found += session.exec(rows.order_by(col(kind.id)))
-    return found
+    return list(session.exec(rows.order_by(is_correction(), col(Delivery.id))))
 
 
 def leads_deferred_again(session: Session, ledger: Ledger) -> list[str]:
-    """Return the leads of deliveries that a platform deferred in this run and in an earlier one, by delivery id.
+    """Return the leads of conversions that a platform deferred in this run and in an earlier one, by delivery id.
 
     A delivery deferred when its outcome was fetched may already be submitted again.
     """
@@ -331,126 +336,110 @@ def leads_deferred_again(session: Session, ledger: Ledger) -> list[str]:
         session.exec(
             select(Delivery.lead)
             .join(tonight, tonight.c.delivery == col(Delivery.id))
-            .where(here, runs > 1)
+            .where(here, runs > 1, of_kind(corrections=False))
             .order_by(col(Delivery.id))
         )
     )
 
 
-# ── due rows ─────────────────────────────────────────────────────────────────────────────────────
+# ── due deliveries ───────────────────────────────────────────────────────────────────────────────
 
 
-def due_rows(
-    session: Session,
-    kind: type[Sent],
-    account: str,
-    destination: str,
-    of: Collection[str] | Target,
-    *,
-    now: datetime,
-    new_by: datetime | None,
-    approved_in: int | None = None,
-    after: OutboxRow | None = None,
-    limit: int,
-) -> list[Sent]:
-    """Return up to `limit` pending rows that are due, oldest first, following the row `after`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueFilter:
+    """Selects what is due at one destination: these conversions, or corrections."""
 
-    `of` selects deliveries by conversion, or corrections by target. Rows subject to the volume guard are returned only
-    if they were due by `new_by`, and not at all if that is None. `approved_in` selects deliveries that a human approved
-    in that run.
+    account: str
+    destination: str
+    now: datetime
+    conversions: Collection[str] | None
+    """The ids of conversions; None selects corrections."""
+    target: Target | None = None
+    """Only corrections of this target."""
+    approved_in: int | None = None
+    """Only what a human approved in this run."""
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what a due delivery fulfils."""
+        yield col(Delivery.account) == self.account
+        yield col(Delivery.destination) == self.destination
+        yield col(Delivery.state) == DeliveryState.PENDING
+        yield of_kind(corrections=self.conversions is None)
+        yield from _send_time_reached(self.now)
+        if self.conversions is not None:
+            yield col(Delivery.conversion).in_(self.conversions)
+            yield ~status_labels.waits_for_rename(col(Delivery.lead), self.account)
+        if self.target is not None:
+            for name, value in asdict(self.target).items():
+                yield col(getattr(Delivery, name)) == value
+        if self.approved_in is not None:
+            yield col(Delivery.approved_in) == self.approved_in
+
+    def is_volume_guarded(self) -> ColumnElement[bool]:
+        """Match deliveries subject to the volume guard: not approved by a human, and never sent.
+
+        A conversion was sent if one of its requests reached the platform and wasn't refused as a whole. A correction
+        was sent after any request: corrections that the platform keeps refusing as a whole are not excess volume.
+        """
+        sent = exists().where(col(Attempt.delivery) == col(Delivery.id))
+        if self.conversions is not None:
+            sent = sent.where(col(Request.id) == col(Attempt.request), may_have_reached_platform())
+        return and_(~sent, col(Delivery.approved_in).is_(None))
+
+    def passes_volume_guard(self, new_by: datetime | None) -> ColumnElement[bool]:
+        """Match what the volume guard doesn't count or what was due by `new_by`; None matches nothing it counts."""
+        if new_by is None:
+            return ~self.is_volume_guarded()
+        return or_(~self.is_volume_guarded(), and_(*_send_time_reached(new_by)))
+
+
+def due_deliveries(
+    session: Session, due: DueFilter, *, new_by: datetime | None, after: Delivery | None = None, limit: int
+) -> list[Delivery]:
+    """Return up to `limit` due deliveries, oldest first, following `after`.
+
+    Those subject to the volume guard are returned only if they were due by `new_by`, and not at all if that is None.
     """
-    place = (col(kind.at), col(kind.id))
-    wanted = [*_due(kind, account, destination, of, now), _passes_volume_guard(kind, new_by)]
-    if approved_in is not None:
-        wanted.append(col(Delivery.approved_in) == approved_in)
+    place = (col(Delivery.at), col(Delivery.id))
+    wanted = [*due.conditions(), due.passes_volume_guard(new_by)]
     if after is not None:
         wanted.append(tuple_(*place) > (after.at, after.id))
-    return list(session.exec(select(kind).where(*wanted).order_by(*place).limit(limit)))
+    return list(session.exec(select(Delivery).where(*wanted).order_by(*place).limit(limit)))
 
 
-def due_adjustment_targets(
-    session: Session, account: str, destination: str, *, now: datetime, new_by: datetime | None
-) -> list[Target]:
-    """Return the targets of due corrections, sorted."""
-    rows = session.exec(
-        select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
-        .where(*_due(Adjustment, account, destination, (), now), _passes_volume_guard(Adjustment, new_by))
-        .distinct()
-    )
-    return sorted(Target(*row) for row in rows)
+def due_targets(session: Session, due: DueFilter) -> list[Target]:
+    """Return the targets of what is due, as recorded, sorted."""
+    place = (col(Delivery.transport), col(Delivery.owner), col(Delivery.action), col(Delivery.source))
+    rows = session.exec(select(*place).where(*due.conditions()).distinct())
+    return sorted(Target(*(part or "" for part in row)) for row in rows)
 
 
-def count_volume_guarded_rows(
-    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
-) -> int:
-    """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
-    wanted = (*_due(kind, account, destination, conversions, now), _is_volume_guarded(kind))
-    return session.exec(select(func.count()).select_from(kind).where(*wanted)).one()
+def count_volume_guarded(session: Session, due: DueFilter) -> int:
+    """Count what is due and subject to the volume guard."""
+    return session.exec(select(func.count()).where(*due.conditions(), due.is_volume_guarded())).one()
 
 
-def hold_new_rows(
-    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
-) -> None:
-    """Hold the rows that `count_volume_guarded_rows` counts until a human releases them."""
-    wanted = (*_due(kind, account, destination, conversions, now), _is_volume_guarded(kind))
+def hold_volume_guarded(session: Session, due: DueFilter) -> None:
+    """Hold what `count_volume_guarded` counts until a human releases it."""
     session.exec(
-        update(kind)
-        .where(*wanted)
+        update(Delivery)
+        .where(*due.conditions(), due.is_volume_guarded())
         .values(reason=Reason.EXCESS_VOLUME, detail=None)
         .execution_options(synchronize_session=False)
     )
 
 
-def release_held_rows(session: Session, account: str) -> None:
-    """Release every row held by the volume guard."""
-    for kind in KINDS:
-        held = (
-            col(kind.account) == account,
-            col(kind.state) == DeliveryState.PENDING,
-            col(kind.reason) == Reason.EXCESS_VOLUME,
-        )
-        session.exec(update(kind).where(*held).values(reason=Reason.DUE))
+def release_held(session: Session, account: str) -> None:
+    """Release everything held by the volume guard."""
+    held = (
+        col(Delivery.account) == account,
+        col(Delivery.state) == DeliveryState.PENDING,
+        col(Delivery.reason) == Reason.EXCESS_VOLUME,
+    )
+    session.exec(update(Delivery).where(*held).values(reason=Reason.DUE))
 
 
-def _due(
-    kind: RowKind, account: str, destination: str, of: Collection[str] | Target, now: datetime
-) -> Iterator[ColumnElement[bool]]:
-    yield col(kind.account) == account
-    yield col(kind.destination) == destination
-    yield col(kind.state) == DeliveryState.PENDING
-    yield from _send_time_reached(kind, now)
-    if isinstance(of, Target):
-        for name, value in asdict(of).items():
-            yield col(getattr(kind, name)) == value
-    elif kind is Delivery:
-        yield col(Delivery.conversion).in_(of)
-        yield ~status_labels.waits_for_rename(col(Delivery.lead), account)
-
-
-def _send_time_reached(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:
-    """Match rows whose planned time and platform delay have both passed."""
-    for at in (col(kind.not_before), col(kind.deferred_until)):
+def _send_time_reached(now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Match deliveries whose planned time and platform delay have both passed."""
+    for at in (col(Delivery.not_before), col(Delivery.deferred_until)):
         yield or_(at.is_(None), at <= now)
-
-
-def _passes_volume_guard(kind: RowKind, new_by: datetime | None) -> ColumnElement[bool]:
-    """Match rows that the volume guard doesn't count or that were due by `new_by`; None matches no counted row."""
-    return (
-        ~_is_volume_guarded(kind)
-        if new_by is None
-        else or_(~_is_volume_guarded(kind), and_(*_send_time_reached(kind, new_by)))
-    )
-
-
-def _is_volume_guarded(kind: RowKind) -> ColumnElement[bool]:
-    """Match rows subject to the volume guard: not approved by a human, and never sent.
-
-    A delivery was sent if one of its requests reached the platform and wasn't refused as a whole. A correction was sent
-    after any request: corrections that the platform keeps refusing as a whole are not excess volume.
-    """
-    if kind is Adjustment:
-        return ~exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))
-    went = exists().where(
-        col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), may_have_reached_platform()
-    )
-    return and_(~went, col(Delivery.approved_in).is_(None))

@@ -18,23 +18,21 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
 from jobs.ledger.leads import has_related_row, load_lead_facts
 from jobs.ledger.outbox import WHY, cause_from_columns, current_cause
-from jobs.ledger.requests import RequestState, attempts_of_row
+from jobs.ledger.requests import RequestState, attempts_of_delivery
 from jobs.ledger.schema import (
-    KINDS,
     STREAMED,
     WHOLE,
-    Adjustment,
     ClickIdRow,
     Delivery,
     LeadRow,
-    Move,
-    OutboxRow,
     Request,
     Run,
     StatusChange,
     StatusLabel,
     Transition,
     UnreadableLeadRow,
+    is_correction,
+    of_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts
@@ -83,7 +81,7 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStanding:
-    """The state of one delivery or correction."""
+    """The state of one conversion or correction."""
 
     lead: str
     conversion: str
@@ -126,7 +124,7 @@ _Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
 def count_by_state_and_reason(
     session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
-    """Count deliveries by state and reason: all, or only those moved in `run` or approved in `approved_in`.
+    """Count conversions by state and reason: all, or only those moved in `run` or approved in `approved_in`.
 
     The result is sorted as by `ordered`.
     """
@@ -146,7 +144,7 @@ def count_by_state_and_reason(
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
         sqlalchemy.select(*place, *WHY, is_waiting, func.count(), cents, func.min(due_at))
-        .where(*mine)
+        .where(*mine, of_kind(corrections=False))
         .group_by(*place, *WHY, is_waiting.name)
     )
     counts: Counter[_Alike] = Counter()
@@ -180,26 +178,25 @@ def sort_state_counts(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
 def deliveries_in_states(
     session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
-    """Yield the deliveries in these states, then the corrections, each most recently moved first."""
-    for kind in KINDS:
-        since = select(func.max(kind.moves.at)).where(kind.moved_row_id_column() == col(kind.id)).scalar_subquery()
-        wanted = select(kind, since).where(kind.account == account, col(kind.state).in_(states))
-        in_order = wanted.order_by(since.desc(), col(kind.id))
-        for row, at in session.exec(in_order, execution_options=STREAMED):
-            yield DeliveryStanding(
-                row.lead,
-                row.conversion,
-                row.destination,
-                DeliveryState(row.state),
-                current_reason(row, now),
-                at,
-                is_correction=isinstance(row, Adjustment),
-                held_for=Reason(row.held_for) if isinstance(row, Delivery) and row.held_for else None,
-            )
+    """Yield the conversions in these states, then the corrections, each most recently moved first."""
+    since = select(func.max(Transition.at)).where(Transition.delivery == col(Delivery.id)).scalar_subquery()
+    wanted = select(Delivery, since).where(Delivery.account == account, col(Delivery.state).in_(states))
+    in_order = wanted.order_by(is_correction(), since.desc(), col(Delivery.id))
+    for row, at in session.exec(in_order, execution_options=STREAMED):
+        yield DeliveryStanding(
+            row.lead,
+            row.conversion,
+            row.destination,
+            DeliveryState(row.state),
+            current_reason(row, now),
+            at,
+            is_correction=row.is_correction,
+            held_for=Reason(row.held_for) if row.held_for else None,
+        )
 
 
-def current_reason(row: OutboxRow, now: datetime) -> Cause:
-    """Return why a delivery or correction is in its state; `due` if it goes out next."""
+def current_reason(row: Delivery, now: datetime) -> Cause:
+    """Return why a delivery is in its state; `due` if it goes out next."""
     if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
@@ -207,7 +204,7 @@ def current_reason(row: OutboxRow, now: datetime) -> Cause:
     return current_cause(row)
 
 
-def due_time(delivery: OutboxRow) -> datetime | None:
+def due_time(delivery: Delivery) -> datetime | None:
     """Return when a pending row may go out: the later of its planned time and the platform's delay; None if neither."""
     times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
     return max(times, default=None)
@@ -276,30 +273,30 @@ def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:
     return [LeadId(found) for found in rows]
 
 
-def state_history(session: Session, sent: OutboxRow) -> list[Move]:
-    """Return every move of a delivery or correction, oldest first."""
-    moves = type(sent).moves
-    return list(session.exec(select(moves).where(type(sent).moved_row_id_column() == sent.id).order_by(col(moves.id))))
+def state_history(session: Session, sent: Delivery) -> list[Transition]:
+    """Return every transition of a delivery, oldest first."""
+    wanted = select(Transition).where(Transition.delivery == sent.id)
+    return list(session.exec(wanted.order_by(col(Transition.id))))
 
 
-def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
-    """Return every request that contained a delivery or correction, oldest first."""
+def requests_containing(session: Session, sent: Delivery) -> list[RequestOfDelivery]:
+    """Return every request that contained a delivery, oldest first."""
     return [
         RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code or request.code)
-        for attempt, request in attempts_of_row(session, sent)
+        for attempt, request in attempts_of_delivery(session, sent)
     ]
 
 
-def settled_deliveries(session: Session, account: str) -> list[Delivery]:
-    """Return every accepted, rejected or unconfirmed delivery."""
+def settled_conversions(session: Session, account: str) -> list[Delivery]:
+    """Return every accepted, rejected or unconfirmed conversion."""
     settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
-    wanted = select(Delivery).where(Delivery.account == account, col(Delivery.state).in_(settled))
-    return list(session.exec(wanted.order_by(col(Delivery.id))))
+    wanted = (Delivery.account == account, of_kind(corrections=False), col(Delivery.state).in_(settled))
+    return list(session.exec(select(Delivery).where(*wanted).order_by(col(Delivery.id))))
 
 
-def corrections(session: Session, account: str) -> Iterator[Adjustment]:
+def corrections(session: Session, account: str) -> Iterator[Delivery]:
     """Yield every correction, in order of creation."""
-    wanted = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
+    wanted = select(Delivery).where(Delivery.account == account, is_correction()).order_by(col(Delivery.id))
     yield from session.exec(wanted, execution_options=STREAMED)
 
 
@@ -317,6 +314,7 @@ def qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[Q
         .where(
             col(Transition.run).in_(runs),
             col(Transition.from_state).is_(None),
+            of_kind(corrections=False),
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
             Delivery.state != DeliveryState.SKIPPED,

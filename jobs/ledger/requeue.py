@@ -1,4 +1,4 @@
-"""Requeue rejected deliveries and corrections, and store a backfill's progress and approvals."""
+"""Requeue rejected deliveries, and store a backfill's progress and approvals."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from connectors.records import LeadId
 from jobs.ledger import outbox
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import KINDS, Adjustment, BackfillPlace, Delivery, LeadRow, OutboxRow, RowKind
+from jobs.ledger.schema import BackfillPlace, Delivery, LeadRow, Transition, is_correction, of_kind
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.model import StatusTimeOrigin
 from jobs.rules.reasons import Reason
@@ -19,7 +19,7 @@ from jobs.rules.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class RejectionFilter:
-    """A filter for rejected deliveries and corrections; None matches any value."""
+    """A filter for rejected deliveries; None matches any value."""
 
     code: str | None = None
     destination: str | None = None
@@ -27,82 +27,71 @@ class RejectionFilter:
 
 
 def find_rejected(
-    session: Session,
-    kind: RowKind,
-    account: str,
-    wanted: RejectionFilter,
-    *,
-    places: Collection[tuple[str, str]],
-    limit: int,
-) -> list[OutboxRow]:
-    """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
-    last = select(func.max(kind.moves.id)).where(kind.moved_row_id_column() == col(kind.id)).scalar_subquery()
-    rows = select(kind).where(*_rejected_row_conditions(kind, account, wanted, places))
-    return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
+    session: Session, account: str, wanted: RejectionFilter, *, places: Collection[tuple[str, str]], limit: int
+) -> list[Delivery]:
+    """Return up to `limit` rejected deliveries, conversions first, longest rejected first.
+
+    `places` are the pairs of conversion and destination that the settings still have.
+    """
+    last = select(func.max(Transition.id)).where(Transition.delivery == col(Delivery.id)).scalar_subquery()
+    rows = select(Delivery).where(*_rejected_conditions(account, wanted, places))
+    return list(session.exec(rows.order_by(is_correction(), last, col(Delivery.id)).limit(limit)))
 
 
 def count_rejected(
     session: Session, account: str, wanted: RejectionFilter, *, places: Collection[tuple[str, str]]
 ) -> int:
-    """Count the rejected deliveries and corrections that match, as in `find_rejected` but without a limit."""
-    return sum(
-        session.exec(
-            select(func.count()).select_from(kind).where(*_rejected_row_conditions(kind, account, wanted, places))
-        ).one()
-        for kind in KINDS
-    )
+    """Count the rejected deliveries that match, as in `find_rejected` but without a limit."""
+    return session.exec(select(func.count()).where(*_rejected_conditions(account, wanted, places))).one()
 
 
 def rejection_codes(session: Session, account: str) -> list[str]:
-    """Return every code that a currently rejected row was rejected with."""
-    found: set[str | None] = set()
-    for kind in KINDS:
-        rejected = (kind.account == account, kind.state == DeliveryState.REJECTED, col(kind.code).is_not(None))
-        found.update(session.exec(select(col(kind.code)).where(*rejected).distinct()))
+    """Return every code that a currently rejected delivery was rejected with."""
+    rejected = (Delivery.account == account, Delivery.state == DeliveryState.REJECTED, col(Delivery.code).is_not(None))
+    found = session.exec(select(Delivery.code).where(*rejected).distinct())
     return sorted(code for code in found if code is not None)
 
 
 def requeue_rejected(
-    session: Session,
-    ledger: Ledger,
-    kind: RowKind,
-    numbers: Collection[int],
-    *,
-    leads: Collection[LeadId],
-    now: datetime,
-) -> int:
-    """Requeue those of these rows that are still rejected and belong to these leads, and return their number."""
-    wanted = (col(kind.id).in_(numbers), col(kind.lead).in_(leads), kind.state == DeliveryState.REJECTED)
-    rows = session.exec(select(kind).where(*wanted)).all()
-    for row in rows:
-        if isinstance(row, Delivery):
-            row.approved_in = ledger.run
-        outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
-        outbox.flag_for_correction_check(session, row, to_plan=True)
-    return len(rows)
-
-
-def _rejected_row_conditions(
-    kind: RowKind, account: str, wanted: RejectionFilter, places: Collection[tuple[str, str]]
-) -> Iterator[ColumnElement[bool]]:
-    yield col(kind.account) == account
-    yield col(kind.state) == DeliveryState.REJECTED
-    yield tuple_(col(kind.conversion), col(kind.destination)).in_(list(places))
-    yield from _column_value_conditions(
-        kind, code=wanted.code, destination=wanted.destination, conversion=wanted.conversion
+    session: Session, ledger: Ledger, numbers: Collection[int], *, leads: Collection[LeadId], now: datetime
+) -> list[Delivery]:
+    """Requeue those of these deliveries that are still rejected and belong to these leads, and return them."""
+    wanted = (
+        col(Delivery.id).in_(numbers),
+        col(Delivery.lead).in_(leads),
+        Delivery.state == DeliveryState.REJECTED,
     )
-    if kind is Adjustment:
-        later = aliased(Adjustment)
-        yield ~exists().where(
-            col(later.delivery) == col(Adjustment.delivery), col(later.number) > col(Adjustment.number)
-        )
+    found = list(session.exec(select(Delivery).where(*wanted)))
+    for delivery in found:
+        if not delivery.is_correction:
+            delivery.approved_in = ledger.run
+        outbox.move(session, ledger, delivery, DeliveryState.PENDING, Reason.RETRY, now=now)
+        outbox.flag_for_correction_check(session, delivery, to_plan=True)
+    return found
 
 
-def _column_value_conditions(kind: RowKind, **wanted: str | None) -> Iterator[ColumnElement[bool]]:
-    """Match rows with these column values; None matches any."""
+def _rejected_conditions(
+    account: str, wanted: RejectionFilter, places: Collection[tuple[str, str]]
+) -> Iterator[ColumnElement[bool]]:
+    yield col(Delivery.account) == account
+    yield col(Delivery.state) == DeliveryState.REJECTED
+    yield tuple_(col(Delivery.conversion), col(Delivery.destination)).in_(list(places))
+    yield from _column_value_conditions(code=wanted.code, destination=wanted.destination, conversion=wanted.conversion)
+    # A later correction says everything that an earlier one said.
+    later = aliased(Delivery)
+    yield ~exists().where(
+        col(later.account) == account,
+        col(later.lead) == col(Delivery.lead),
+        col(later.original) == col(Delivery.original),
+        col(later.number) > col(Delivery.number),
+    )
+
+
+def _column_value_conditions(**wanted: str | None) -> Iterator[ColumnElement[bool]]:
+    """Match deliveries with these column values; None matches any."""
     for column, value in wanted.items():
         if value is not None:
-            yield getattr(kind, column) == value
+            yield getattr(Delivery, column) == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +154,7 @@ def delete_backfill_cursor(ledger: Ledger) -> None:
 def skipped_before_start(
     session: Session, account: str, asked: BackfillRequest, *, after: Delivery | None, limit: int
 ) -> list[tuple[Delivery, LeadRow]]:
-    """Return the next deliveries skipped for preceding their start that may lie in the requested range.
+    """Return the next conversions skipped for preceding their start that may lie in the requested range.
 
     They are ordered by destination and time. An undated one may lie in the range if its lead's last update, or the time
     recorded for it, does.
@@ -179,9 +168,10 @@ def skipped_before_start(
         .where(
             Delivery.account == account,
             Delivery.state == DeliveryState.SKIPPED,
+            of_kind(corrections=False),
             col(Delivery.reason).not_in((Reason.ALREADY_SENT, Reason.ANOTHER_PLATFORM)),
             *later,
-            *_column_value_conditions(Delivery, conversion=asked.conversion, destination=asked.destination),
+            *_column_value_conditions(conversion=asked.conversion, destination=asked.destination),
             or_(
                 _within(Delivery.at, asked),
                 and_(col(Delivery.origin) == StatusTimeOrigin.BASELINE, _within(LeadRow.updated_at, asked)),
@@ -209,7 +199,7 @@ def approve_unfinished_backfill(session: Session, ledger: Ledger, asked: Backfil
         col(Delivery.account) == ledger.account,
         col(Delivery.counts_from).is_not(None),
         col(Delivery.state).in_(OPEN),
-        *_column_value_conditions(Delivery, conversion=asked.conversion, destination=asked.destination),
+        *_column_value_conditions(conversion=asked.conversion, destination=asked.destination),
         _within(Delivery.at, asked),
     )
     session.exec(update(Delivery).where(*left_open).values(approved_in=ledger.run))
@@ -221,12 +211,12 @@ def approved_deliveries(session: Session, ledger: Ledger) -> Iterator[Delivery]:
     yield from session.exec(select(Delivery).where(*mine).order_by(col(Delivery.id)))
 
 
-def deliveries_of_lead(
+def conversions_of_lead(
     session: Session, account: str, lead: LeadId, *, conversion: str | None, destination: str | None
 ) -> list[Delivery]:
-    """Return a lead's deliveries, optionally of one conversion or to one destination."""
-    wanted = (Delivery.account == account, Delivery.lead == lead)
-    only = _column_value_conditions(Delivery, conversion=conversion, destination=destination)
+    """Return a lead's conversions, optionally of one conversion or to one destination."""
+    wanted = (Delivery.account == account, Delivery.lead == lead, of_kind(corrections=False))
+    only = _column_value_conditions(conversion=conversion, destination=destination)
     return list(session.exec(select(Delivery).where(*wanted, *only).order_by(col(Delivery.id))))
 
 

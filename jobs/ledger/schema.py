@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import sqlalchemy
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, select
+
+from jobs.rules.delivery_state import DeliveryKind
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,6 +21,10 @@ SQLModel.metadata.naming_convention = {
 
 WHOLE = sqlalchemy.text("substr(value, 1, 7) <> 'sha256:'")
 """Matches click ids not yet erased. Queries must use exactly this text to benefit from the partial index."""
+
+
+CONVERSION = sqlalchemy.text("original IS NULL")
+"""Matches deliveries that are conversions, not corrections."""
 
 
 STREAMED = {"yield_per": 1_000}
@@ -287,131 +292,67 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
-class AttemptRow(SQLModel):
-    """One attempt: a row's position in a request, and its outcome."""
+class Delivery(SQLModel, table=True):
+    """One message to one destination, from first plan to final outcome: a conversion, or a correction of one."""
 
-    request: int = Field(primary_key=True, foreign_key="request.id")
-    position: int = Field(primary_key=True)
-    outcome: str | None = None
-    code: str | None = None
-
-
-class Attempt(AttemptRow, table=True):
-    """One delivery's attempt in one request."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
-class Move(SQLModel):
-    """One state transition and its cause; append-only."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    account: str
-    run: int = Field(foreign_key="run.id", index=True)
-    at: datetime
-    from_state: str | None = None
-    to_state: str
-    reason: str | None = None
-    """One of our own reasons; None if the platform's `code` is the cause."""
-    detail: str | None = None
-    code: str | None = None
-
-
-class Transition(Move, table=True):
-    """One state transition of a delivery."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
-class AdjustmentAttempt(AttemptRow, table=True):
-    """One correction's attempt in one request."""
-
-    __tablename__ = "adjustment_attempt"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
-
-
-class AdjustmentTransition(Move, table=True):
-    """One state transition of a correction."""
-
-    __tablename__ = "adjustment_transition"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
-
-
-class OutboxRow(SQLModel):
-    """A row that is sent in requests and moves through the delivery states: a delivery, or a correction of one."""
-
-    moves: ClassVar[type[Move]]
-    attempts: ClassVar[type[AttemptRow]]
-    link: ClassVar[str]
-    """The column of `moves` and `attempts` that refers to this table."""
-
+    __table_args__ = (
+        UniqueConstraint(
+            "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
+        ),
+        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION, postgresql_where=CONVERSION),
+        _of_lead(),
+        Index(None, "account", "state", "destination", "at"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     account: str
     lead: str
     conversion: str
     destination: str
+    occurrence: int
+    """1, 2, 3 …; a correction has that of its conversion."""
+    kind: str = DeliveryKind.CONVERSION
+    """A `DeliveryKind` value."""
+    original: int | None = Field(default=None, foreign_key="delivery.id")
+    """The accepted conversion that a correction corrects; None for a conversion."""
+    number: int = 0
+    """For corrections of one conversion, 1, 2, 3 …; each is created once the previous one is settled."""
+    cause: str | None = None
+    """Why a correction is made: an `AdjustmentCause` value."""
     key: str
-    """Identifies it to the platform; a correction uses its delivery's key."""
+    """Identifies the conversion to the platform; a correction uses its conversion's key."""
     state: str
     reason: str | None = None
     """One of our own reasons; a reason given by the platform is in `code`."""
     detail: str | None = None
     """Specifics of the reason, such as where it was found."""
+    held_for: str | None = None
+    """For an expired delivery, why it was, or would have been, withheld until it expired."""
     not_before: datetime | None = None
     """When a pending row is due."""
     deferred_until: datetime | None = None
     """The delay set by the platform, which replanning never shortens."""
     expires_at: datetime | None = None
     at: datetime | None = None
-    """When the conversion, or the cause of the correction, happened."""
+    """When the conversion, or the cause of the correction, happened; always later than the previous correction's."""
+    origin: str | None = None
+    label: str | None = None
     transport: str | None = None
+    """What it is sent by; a correction's may differ from its conversion's, unlike `owner`, `action` and `source`."""
     owner: str | None = None
     action: str | None = None
     source: str | None = None
     value: str | None = None
     """For a correction, the new total; None for a retraction."""
     currency: str | None = None
+    tax: str | None = None
+    click_id_kind: str | None = None
+    click_estimated: bool | None = None
     event: bytes | None = None
     """The encoded event, kept only while in flight, submitted or in doubt."""
     event_sha256: str | None = None
     in_doubt_since: datetime | None = None
     """When the first request with a lost receipt was sent; the event's bytes don't change until settled."""
     in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
-    code: str | None = None
-    """The platform's code, once settled."""
-    outcome: str | None = None
-
-    @classmethod
-    def moved_row_id_column(cls) -> Mapped[int]:
-        """Return the column of `moves` with the id of the moved row."""
-        return col(getattr(cls.moves, cls.link))
-
-    @classmethod
-    def attempt_row_id_column(cls) -> Mapped[int]:
-        """Return the column of `attempts` with the id of the sent row."""
-        return col(getattr(cls.attempts, cls.link))
-
-
-class Delivery(OutboxRow, table=True):
-    """One conversion for one destination, from first plan to final outcome."""
-
-    moves: ClassVar = Transition
-    attempts: ClassVar = Attempt
-    link: ClassVar = "delivery"
-    __table_args__ = (
-        UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
-        UniqueConstraint("account", "key"),
-        _of_lead(),
-        Index(None, "account", "state", "destination", "at"),
-    )
-    occurrence: int
-    held_for: str | None = None
-    """For an expired delivery, why it was, or would have been, withheld until it expired."""
-    origin: str | None = None
-    label: str | None = None
-    tax: str | None = None
-    click_id_kind: str | None = None
-    click_estimated: bool | None = None
     may_count_twice: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     """Whether it was replayed after a lost receipt to a platform that may count one key twice."""
     entered_after: datetime | None = None
@@ -422,6 +363,47 @@ class Delivery(OutboxRow, table=True):
     """The time that a human assumed for an undated change."""
     approved_in: int | None = None
     """The run in which a human approved it, which exempts it from the volume guard."""
+    code: str | None = None
+    """The platform's code, once settled."""
+    outcome: str | None = None
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether it corrects an accepted conversion."""
+        return self.original is not None
+
+    @property
+    def known_time(self) -> datetime:
+        """`at` of a delivery that has one, as every correction and every sent conversion does; else ValueError."""
+        if self.at is None:
+            raise ValueError("this delivery has no time")
+        return self.at
+
+
+class Attempt(SQLModel, table=True):
+    """One delivery's attempt in one request: its position there, and its outcome."""
+
+    request: int = Field(primary_key=True, foreign_key="request.id")
+    position: int = Field(primary_key=True)
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+    outcome: str | None = None
+    code: str | None = None
+
+
+class Transition(SQLModel, table=True):
+    """One state transition of a delivery and its cause; append-only."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+    run: int = Field(foreign_key="run.id", index=True)
+    at: datetime
+    from_state: str | None = None
+    to_state: str
+    reason: str | None = None
+    """One of our own reasons; None if the platform's `code` is the cause."""
+    detail: str | None = None
+    code: str | None = None
 
 
 class DedupKey(AccountRow, table=True):
@@ -474,50 +456,24 @@ class IncidentRow(AccountRow, table=True):
     """JSON: the marks of the addresses still owed the notice."""
 
 
-# ── corrections ──────────────────────────────────────────────────────────────────────────────────
+def is_correction() -> ColumnElement[bool]:
+    """Match deliveries that are corrections; false, so first in order, for conversions."""
+    return col(Delivery.original).is_not(None)
 
 
-class Adjustment(OutboxRow, table=True):
-    """A correction of an accepted delivery: its retraction, or a new value."""
-
-    moves: ClassVar = AdjustmentTransition
-    attempts: ClassVar = AdjustmentAttempt
-    link: ClassVar = "adjustment"
-    __table_args__ = (
-        UniqueConstraint("delivery", "number"),
-        _of_lead(),
-        Index(None, "account", "lead"),
-        Index(None, "account", "state", "destination", "at"),
-    )
-    delivery: int = Field(foreign_key="delivery.id")
-    number: int
-    """1, 2, 3 …; each is created once the previous one is settled."""
-    kind: str
-    """`retraction` or `restatement`."""
-    cause: str
-    """`undone`, `value_changed` or `won_again`."""
-    at: datetime
-    """Always later than the previous correction's."""
-    transport: str
-    """The correction's own transport; `owner`, `action` and `source` are the delivery's."""
-    owner: str
-    action: str
-    source: str
+def of_kind(*, corrections: bool) -> ColumnElement[bool]:
+    """Match corrections or conversions."""
+    return is_correction() if corrections else col(Delivery.original).is_(None)
 
 
-RowKind = type[OutboxRow]
-"""Deliveries or corrections."""
-KINDS: tuple[RowKind, ...] = (Delivery, Adjustment)
-
-
-def stored_row_id(row: OutboxRow | Request | Run) -> int:
+def stored_row_id(row: Delivery | Request | Run) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")
     return row.id
 
 
-OfLead = TypeVar("OfLead", StatusChange, ClickIdRow, ContactHash, Delivery, Adjustment)
+OfLead = TypeVar("OfLead", StatusChange, ClickIdRow, ContactHash, Delivery)
 
 
 def rows_by_lead(

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, open_read_only
-from jobs.ledger.schema import Adjustment, DedupKey, Delivery, Start
+from jobs.ledger.schema import DedupKey, Delivery, Start
 from jobs.rules.model import ConversionRoute, CountingStarts
 
 
@@ -57,7 +57,7 @@ def delete_starts(session: Session, account: str, *, since: datetime) -> None:
 
 def rename_conversion(session: Session, account: str, *, old: str, new: str) -> None:
     """Rename a conversion in the ledger; delivery keys stay as they were sent."""
-    for table in (Start, Delivery, DedupKey, Adjustment):
+    for table in (Start, Delivery, DedupKey):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
+from connectors.records import ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
-from jobs.ledger.schema import Adjustment, Delivery, rows_by_lead, stored_row_id
+from jobs.ledger.schema import Delivery
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
@@ -19,7 +19,7 @@ from jobs.rules.adjustment import (
     state_of_blocked_correction,
     wanted_adjustment,
 )
-from jobs.rules.delivery_state import OPEN, DeliveryState
+from jobs.rules.delivery_state import OPEN, DeliveryKind, DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts
 from jobs.rules.reasons import Reason
 from jobs.run_context import RunContext
@@ -34,24 +34,23 @@ def plan_adjustments(run: RunContext) -> None:
     """Update the corrections of every lead that was planned, or got an answer, since the last check."""
     account, now = run.ledger.account, run.now()
     with run.ledger.write_transaction() as session:
-        leads.flag_expired(session, account, Adjustment, now=now, to_correct=True)
+        leads.flag_expired(session, account, corrections=True, now=now)
     looking = True
     while looking:
         with run.ledger.write_transaction() as session:
             ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
             facts = leads.load_lead_facts(session, account, ids)
-            sent = rows_by_lead(session, Delivery, account, ids)
-            made = outbox.adjustments_of_leads(session, account, ids)
+            known = outbox.deliveries_of_leads(session, account, ids)
             correcting = _Correcting(session, run, starts.current_label_names(session, account), now)
             for lead in ids:
-                for delivery in sent.get(lead, []):
+                for delivery in known.conversions.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
-                        correcting.update_corrections_of(facts[lead], delivery, made.get(stored_row_id(delivery), []))
+                        correcting.update_corrections_of(facts[lead], delivery, known.corrections_of(delivery))
             leads.mark_corrections_checked(session, account, ids)
         looking = bool(ids)
 
 
-def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConversion:
+def sent_conversion(delivery: Delivery, made: Sequence[Delivery]) -> SentConversion:
     """Return what a platform has of an accepted delivery, after the corrections it accepted or may have."""
     worth = None if delivery.value is None else Decimal(delivery.value)
     taken_back = retracted = False
@@ -59,14 +58,12 @@ def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConve
         if each.state not in (DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED):
             continue
         taken_back = each.cause == AdjustmentCause.UNDONE
-        retracted = retracted or each.kind == AdjustmentKind.RETRACTION
+        retracted = retracted or each.kind == DeliveryKind.RETRACTION
         worth = worth if each.value is None else Decimal(each.value)
-    if delivery.at is None:
-        raise ValueError("an accepted delivery has a time")
     return SentConversion(
         key=DeliveryKey(delivery.key),
         transport=delivery.transport or "",
-        at=delivery.at,
+        at=delivery.known_time,
         worth=worth,
         click=None if delivery.click_id_kind is None else ClickIdKind(delivery.click_id_kind),
         is_taken_back=taken_back,
@@ -83,7 +80,7 @@ class _Correcting:
     renamed: Mapping[str, str]
     now: datetime
 
-    def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Delivery]) -> None:
         """Update the corrections of one accepted delivery."""
         route = self.run.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
@@ -110,15 +107,15 @@ class _Correcting:
         else:
             self._begin(wanted, route, delivery, made)
 
-    def _give_up(self, out: Adjustment, lead: LeadFacts, route: ConversionRoute | None) -> None:
+    def _give_up(self, out: Delivery, lead: LeadFacts, route: ConversionRoute | None) -> None:
         """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""
         if route is None or out.state != DeliveryState.IN_DOUBT:
             return
-        if (over := reason_not_to_resend(lead, route.limits, out.transport)) is not None:
+        if (over := reason_not_to_resend(lead, route.limits, outbox.target_of(out).transport)) is not None:
             self._move(out, DeliveryState.UNCONFIRMED, over)
 
     def _begin(
-        self, wanted: WantedAdjustment, route: ConversionRoute, delivery: Delivery, made: Sequence[Adjustment]
+        self, wanted: WantedAdjustment, route: ConversionRoute, delivery: Delivery, made: Sequence[Delivery]
     ) -> None:
         last = made[-1] if made else None
         if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
@@ -126,32 +123,33 @@ class _Correcting:
                 # The settings now provide a way to send it.
                 self._update_correction_row(last, wanted, route, delivery, made[:-1])
             return
-        begun = Adjustment(
-            account=self.run.ledger.account,
-            delivery=stored_row_id(delivery),
-            number=len(made) + 1,
+        begun = Delivery(
+            account=delivery.account,
             lead=delivery.lead,
             conversion=delivery.conversion,
             destination=delivery.destination,
+            occurrence=delivery.occurrence,
+            original=delivery.id,
+            number=len(made) + 1,
             key=delivery.key,
             kind=wanted.kind,
             cause=wanted.cause,
             at=wanted.at,
             transport=wanted.transport,
-            owner=delivery.owner or "",
-            action=delivery.action or "",
-            source=delivery.source or "",
+            owner=delivery.owner,
+            action=delivery.action,
+            source=delivery.source,
             state="",
         )
         self._update_correction_row(begun, wanted, route, delivery, made)
 
     def _update_correction_row(
         self,
-        row: Adjustment,
+        row: Delivery,
         wanted: WantedAdjustment,
         route: ConversionRoute,
         delivery: Delivery,
-        before: Sequence[Adjustment],
+        before: Sequence[Delivery],
     ) -> None:
         """Update an unsent correction to the wanted one, and set its state accordingly."""
         sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
@@ -168,11 +166,11 @@ class _Correcting:
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
-    def _move(self, row: Adjustment, to: DeliveryState, cause: Reason) -> None:
+    def _move(self, row: Delivery, to: DeliveryState, cause: Reason) -> None:
         outbox.move(self.session, self.run.ledger, row, to, cause, now=self.now)
 
 
-def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
+def _is_same(row: Delivery, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction already is the wanted one, so that it isn't repeated forever."""
     same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, wanted.value_text)
-    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)
+    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.known_time >= wanted.at)

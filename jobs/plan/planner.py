@@ -12,8 +12,9 @@ from sqlmodel import Session
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
+from jobs.ledger.outbox import DeliveriesOfLeads
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, rows_by_lead, stored_row_id
+from jobs.ledger.schema import Delivery
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -91,7 +92,7 @@ def plan(run: RunContext) -> PlanningResult:
             route.conversion_destination_pair: stack.enter_context(closing(DedupCandidates())) for route in once
         }
         with run.ledger.write_transaction() as session:
-            leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
+            leads.flag_expired(session, account, corrections=False, now=now)
             leads.flag_withheld_for_planning(session, account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
@@ -131,8 +132,6 @@ class _Planner:
     candidates: Mapping[tuple[str, DestinationId], DedupCandidates]
     """Tonight's duplicate leads, by conversion and destination, where a conversion counts once per click or person."""
     done: PlanningResult = field(default_factory=PlanningResult)
-    taken_back: Mapping[int, datetime] = field(default_factory=dict)
-    """Retraction time by delivery, for deliveries that were retracted."""
     last: LeadId | None = None
     """The last lead planned; each batch starts after it, so that leads waiting before it aren't scanned again."""
 
@@ -189,7 +188,7 @@ class _Planner:
         account, after = self.run.ledger.account, None
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.load_lead_facts(session, account, ids)
-            existing = rows_by_lead(session, Delivery, account, ids)
+            existing = outbox.deliveries_of_leads(session, account, ids).conversions
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -198,19 +197,19 @@ class _Planner:
         account = self.run.ledger.account
         ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.load_lead_facts(session, account, ids)
-        existing = rows_by_lead(session, Delivery, account, ids)
-        self.taken_back = outbox.retraction_times(session, account, ids)
+        known = outbox.deliveries_of_leads(session, account, ids)
         for lead in ids:
-            self._plan_lead(session, facts[lead], existing.get(lead, []))
+            self._plan_lead(session, facts[lead], known)
         leads.mark_planned(session, account, ids)
         self.done.leads += len(ids)
         self.last = ids[-1] if ids else self.last
         return bool(ids)
 
-    def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
+    def _plan_lead(self, session: Session, lead: LeadFacts, known: DeliveriesOfLeads) -> None:
+        existing = known.conversions.get(lead.id, [])
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.run.book.routes:
-            delivery = self._delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route)
+            delivery = _delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route, known)
             decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
@@ -223,15 +222,6 @@ class _Planner:
                 deduplication.record_keys(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
             self._withhold_unlisted_delivery(session, orphan, lead)
-
-    def _delivery_to_decide(self, delivery: Delivery | None, route: ConversionRoute) -> Delivery | None:
-        """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
-        if delivery is None or delivery.state != DeliveryState.ACCEPTED:
-            return delivery
-        after = self.taken_back.get(stored_row_id(delivery))
-        if after is None:
-            return delivery
-        return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
 
     def _verdict(
         self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
@@ -306,6 +296,14 @@ class _Planner:
                 orphan.held_for = _expiry_hold_reason(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
         outbox.move(session, self.run.ledger, orphan, state, cause, now=self.now)
+
+
+def _delivery_to_decide(delivery: Delivery | None, route: ConversionRoute, known: DeliveriesOfLeads) -> Delivery | None:
+    """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
+    after = None if delivery is None else known.retracted_at(delivery)
+    if delivery is None or after is None:
+        return delivery
+    return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
 
 
 def _was_skipped_earlier(delivery: Delivery | None, decision: Decision | NoSuchConversion) -> bool:

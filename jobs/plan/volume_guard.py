@@ -8,7 +8,7 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from jobs.ledger import outbox, requests, runs
-from jobs.ledger.schema import KINDS, Adjustment, Delivery
+from jobs.ledger.outbox import DueFilter
 from jobs.rules.reasons import DestinationScope, Message, MessageId
 from jobs.run_context import RunContext
 
@@ -75,24 +75,25 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
     found: dict[DestinationScope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
     with run.ledger.write_transaction() as session:
-        outbox.release_held_rows(session, account)
+        outbox.release_held(session, account)
         passes = runs.inbox_runs_before(session, account, run.ledger.run)
-        for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
+        for destination, corrections in () if run.deps.accept_volume else product(run.deps.sinks, (False, True)):
             limit = book.max_per_run.get(destination)
-            conversions = {route.conversion for route in book.routes_to(destination)}
-            due = outbox.count_volume_guarded_rows(session, kind, account, destination, conversions, now=now)
-            due += requests.count_first_sends(session, kind, destination, passes)
+            conversions = None if corrections else {route.conversion for route in book.routes_to(destination)}
+            new = DueFilter(account=account, destination=destination, now=now, conversions=conversions)
+            due = outbox.count_volume_guarded(session, new)
+            due += requests.count_first_sends(session, destination, passes, corrections=corrections)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
                 # Count a month of requests only if enough is due to be held.
                 continue
             since = now - timedelta(days=NIGHTS + 2)
-            sends = requests.first_sends_by_request(session, kind, account, destination, since=since)
+            sends = requests.first_sends_by_request(session, account, destination, corrections=corrections, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
-            what = "conversions" if kind is Delivery else "corrections"
+            what = "corrections" if corrections else "conversions"
             what += " since the last night" if passes else ""
             nights = first_sends_by_night(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
-                found[DestinationScope(destination, kind is Adjustment)] = excess
-                outbox.hold_new_rows(session, kind, account, destination, conversions, now=now)
+                found[DestinationScope(destination, corrections)] = excess
+                outbox.hold_volume_guarded(session, new)
     return found

@@ -1,10 +1,20 @@
-"""Delivery states and the table of every allowed transition. Pure."""
+"""Kinds and states of deliveries, and the table of every allowed transition. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
 
 from connectors.records import OutcomeClass
+
+
+class DeliveryKind(StrEnum):
+    """What a delivery tells the platform."""
+
+    CONVERSION = "conversion"
+    RESTATEMENT = "restatement"
+    """A correction of an accepted conversion's value."""
+    RETRACTION = "retraction"
+    """A correction that takes an accepted conversion back."""
 
 
 class DeliveryState(StrEnum):

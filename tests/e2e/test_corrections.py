@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.ledger.schema import Adjustment
 from tests import suite
 from tests.builders import stops
 
@@ -51,7 +50,7 @@ class Sale:
     @property
     def corrections(self):
         """Kind, value and state of every correction of the sale."""
-        made = [row for row in self.company.rows(Adjustment) if row.conversion == "sale"]
+        made = [row for row in self.company.corrections() if row.conversion == "sale"]
         return [(row.kind, row.value, row.state) for row in made]
 
 

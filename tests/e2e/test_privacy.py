@@ -65,12 +65,12 @@ SECRETS = {
 
 
 BUG = f"""
-from jobs.deliver import transactions
+from jobs.deliver import conversions
 
 def broken(*_, **__):
     raise ValueError({PERSON!r})
 
-transactions.judge = broken
+conversions.judge = broken
 """
 """Code that makes the command fail with personal data in an exception's message."""
 

@@ -7,7 +7,8 @@ from sqlmodel import col, select
 
 from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver
-from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
+from jobs.ledger import queries
+from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, of_kind
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
@@ -84,9 +85,17 @@ class Account:
         return done
 
     def rows(self, table=Delivery):
-        """Every row of a table."""
+        """Every row of a table; of deliveries, only conversions."""
+        wanted = select(table).order_by(*table.__table__.primary_key.columns)
+        if table is Delivery:
+            wanted = wanted.where(of_kind(corrections=False))
         with self.hold() as ledger, ledger.read_transaction() as session:
-            return list(session.exec(select(table).order_by(*table.__table__.primary_key.columns)))
+            return list(session.exec(wanted))
+
+    def corrections(self):
+        """Every correction."""
+        with self.hold() as ledger, ledger.read_transaction() as session:
+            return list(queries.corrections(session, ledger.account))
 
     @property
     def states(self):
@@ -109,12 +118,12 @@ class Account:
         return {row.lead for row in self.rows(ContactHash)}
 
     def causes(self, lead):
-        """The transitions of a lead's delivery: state and cause."""
+        """The transitions of a lead's conversion: state and cause."""
         with self.hold() as ledger, ledger.read_transaction() as session:
             statement = (
                 select(Transition)
                 .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-                .where(Delivery.lead == lead)
+                .where(Delivery.lead == lead, of_kind(corrections=False))
                 .order_by(col(Transition.id))
             )
             return [(row.to_state, row.reason or row.code) for row in session.exec(statement)]

@@ -9,19 +9,18 @@ from enum import StrEnum
 
 from rich.console import Console
 
-from connectors.records import AdjustmentKind
 from connectors.text import format_number
 from jobs.cli.accounts import presentation_of_account
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
 from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, open_view
 from jobs.ledger import outbox, queries
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow
+from jobs.ledger.schema import Delivery, LeadRow
 from jobs.reporting.console import say
 from jobs.reporting.lead_report import print_explanation
 from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
-from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.delivery_state import DeliveryKind, DeliveryState
 from jobs.settings import Settings
 
 Line = Mapping[str, object]
@@ -97,12 +96,10 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditedConversion]:
         )
 
 
-def compare(
-    book: Iterable[AuditedConversion], sent: Iterable[Delivery], corrections: Iterable[Adjustment]
-) -> Comparison:
+def compare(book: Iterable[AuditedConversion], sent: Iterable[Delivery], corrections: Iterable[Delivery]) -> Comparison:
     """Compare the platforms' counted conversions with the deliveries that were sent and their corrections."""
     rows = {row.key: row for row in sent}
-    made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
+    made: defaultdict[str | None, list[Delivery]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
         made[each.key].append(each)
     found: Comparison = Counter({(finding, ""): 0 for finding in (AuditFinding.ALIKE, *_WRONG)})
@@ -119,7 +116,7 @@ def compare(
 
 
 def _findings(
-    row: Delivery | None, made: Sequence[Adjustment], there: AuditedConversion | None
+    row: Delivery | None, made: Sequence[Delivery], there: AuditedConversion | None
 ) -> Iterator[tuple[AuditFinding, str]]:
     if row is not None and row.state == DeliveryState.ACCEPTED:
         if there is None:
@@ -138,7 +135,7 @@ def _findings(
         yield (AuditFinding.UNDECIDED, why) if why else (AuditFinding.MISSING_HERE, "")
 
 
-def _unconfirmed_correction_reason(row: Delivery, made: Sequence[Adjustment], there: AuditedConversion) -> str | None:
+def _unconfirmed_correction_reason(row: Delivery, made: Sequence[Delivery], there: AuditedConversion) -> str | None:
     """Return why the last correction is unconfirmed, if it explains the whole difference; else None."""
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
@@ -150,24 +147,22 @@ def _unconfirmed_correction_reason(row: Delivery, made: Sequence[Adjustment], th
     )
 
 
-def _stays_at_zero(here: AuditedConversion, made: Sequence[Adjustment], there: AuditedConversion) -> bool:
+def _stays_at_zero(here: AuditedConversion, made: Sequence[Delivery], there: AuditedConversion) -> bool:
     taken = [each for each in made if _is_accepted(each)]
     came_back = bool(taken) and taken[-1].cause == AdjustmentCause.WON_AGAIN
     return came_back and there.value == 0 and replace(there, value=here.value, digest=here.digest) == here
 
 
-def _is_accepted(made: Adjustment) -> bool:
+def _is_accepted(made: Delivery) -> bool:
     return made.state == DeliveryState.ACCEPTED
 
 
 def _build_audited_conversion(
-    row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None
+    row: Delivery, made: Sequence[Delivery], *, also: Delivery | None = None
 ) -> AuditedConversion:
     """Build the entry of a delivery after its accepted corrections, and after `also` if given."""
-    if row.at is None:
-        raise ValueError("an accepted delivery has its time")
     taken = [each for each in made if _is_accepted(each) or each is also]
-    retracted = any(each.kind == AdjustmentKind.RETRACTION for each in taken)
+    retracted = any(each.kind == DeliveryKind.RETRACTION for each in taken)
     value, currency = (taken[-1].value, taken[-1].currency or row.currency) if taken else (row.value, row.currency)
     if retracted:
         value = "0.00"
@@ -177,7 +172,7 @@ def _build_audited_conversion(
         key=row.key,
         owner=row.owner or "",
         action=row.action or "",
-        at=_to_the_second(row.at),
+        at=_to_the_second(row.known_time),
         value=None if value is None else Decimal(value),
         currency=currency or "",
         click_id_kind="fbc" if kind == "fbclid" else kind,  # an fbclid is sent as an fbc
@@ -202,7 +197,7 @@ def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, 
             on_record=False,
         )
         lines = [*stage.sandbox.data_manager.counted_conversions_json(), *stage.sandbox.meta.counted_conversions_json()]
-        sent = list(queries.settled_deliveries(view.session, settings.account))
+        sent = list(queries.settled_conversions(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)
         comparison = compare(counted_by_platform(lines), sent, corrections)
         _print_comparison(console, comparison)

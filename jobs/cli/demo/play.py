@@ -21,7 +21,6 @@ from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandb
 from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
-from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
@@ -135,8 +134,7 @@ class _DemoRun:
 
     def _count_open_deliveries(self) -> int:
         with open_view(self.settings) as view:
-            kinds = (Delivery, Adjustment)
-            return sum(outbox.count_unfinished_rows(view.session, self.settings.account, kind) for kind in kinds)
+            return outbox.count_unfinished(view.session, self.settings.account)
 
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from subprocess import TimeoutExpired
 
-from jobs.ledger.schema import Adjustment, Transition
+from jobs.ledger.schema import Transition
 from jobs.rules.reasons import Reason
 from tests.e2e.support.killed_run import POINTS
 
@@ -203,13 +203,13 @@ class Chaos:
             for name, row in self.company.deliveries(destination).items():
                 if row.state == "unconfirmed" and causes[row.id] not in GIVEN_UP:
                     yield f"{destination} {name}: given up because of {causes[row.id]}"
-        for row in self.company.rows(Adjustment):
+        for row in self.company.corrections():
             if row.state not in SETTLED:
                 yield f"correction of {row.lead} {row.conversion} at {row.destination}: {row.state}"
 
     def _not_corrected(self):
         """Sales at Google with a value other than the lead's current one."""
-        unsure = {row.delivery for row in self.company.rows(Adjustment) if row.state == "unconfirmed"}
+        unsure = {row.original for row in self.company.corrections() if row.state == "unconfirmed"}
         latest = {}
         for row in self.company.rows_where("sale"):
             if row.destination == "google_ads":

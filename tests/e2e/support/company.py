@@ -385,11 +385,19 @@ class Company:
     # ── results ─────────────────────────────────────────────────────────────────────────────────
 
     def rows(self, table):
-        """Every row of a table of the ledger."""
+        """Every row of a table of the ledger; of deliveries, only conversions."""
+        wanted = select(table)
+        return self._rows(wanted.where(schema.of_kind(corrections=False)) if table is schema.Delivery else wanted)
+
+    def corrections(self):
+        """Every correction."""
+        return self._rows(select(schema.Delivery).where(schema.is_correction()))
+
+    def _rows(self, wanted):
         engine = open_engine(self.state, for_writing=False)
         try:
             with Session(engine) as session:
-                return list(session.exec(select(table)))
+                return list(session.exec(wanted))
         finally:
             engine.dispose()
 
@@ -432,14 +440,12 @@ class Company:
         Args:
             unanswered: states allowed for an event that a platform counted without an answer.
         """
-        made = self.rows(schema.Adjustment)
+        made = self.corrections()
         found = books.disagreements(self.rows(schema.Delivery), self.counted(), corrections=made, unanswered=unanswered)
         return [*found, *self._damages()]
 
     def _damages(self):
-        sent_anew = [
-            row for row in self.rows(schema.Adjustment) if row.transport == "data_manager" and row.event_sha256
-        ]
+        sent_anew = [row for row in self.corrections() if row.transport == "data_manager" and row.event_sha256]
         corrected = Counter(row.key for row in sent_anew)
         with closing(sqlite3.connect(self.state)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()

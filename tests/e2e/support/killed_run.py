@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs.deliver import adjustment_sender, resolve, sender, transactions
+from jobs.deliver import corrections, resolve, sender, transactions
 from jobs.ledger import leads, requeue, runs
 from jobs.plan import planner
 from jobs.pull import sync
@@ -125,7 +125,7 @@ POINTS = {
     "lease taken": partial(after, runs, "_begin"),
     "in the lease's commit": partial(committing, runs, "_begin"),
     "corrections looked for": partial(committing, leads, "mark_corrections_checked"),
-    "correction: in the intent's commit": partial(committing, adjustment_sender.AdjustmentSender, "_prepare"),
+    "correction: in the intent's commit": partial(committing, corrections.CorrectionPreparation, "prepare"),
     "correction: intent committed": partial(of_sink, *GOOGLE, before, "adjust"),
     "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "upload"),
     "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),

@@ -13,7 +13,7 @@ from connectors.records import Outcome, OutcomeClass
 from jobs.alerts.notify import Recipient, gather_facts, send_undelivered_notices, update_incidents
 from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish_run
-from jobs.ledger.schema import Adjustment, IncidentRow, Run
+from jobs.ledger.schema import Delivery, IncidentRow, Run, is_correction
 from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_notice, notice_text
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
@@ -143,7 +143,7 @@ def test_stop_of_corrections_stands_until_a_correction_arrives(told, of_target):
     told.night()
     account.put(lead("L-2"))
     with account.hold() as ledger, ledger.write_transaction() as session:
-        for row in session.exec(select(Adjustment)):
+        for row in session.exec(select(Delivery).where(is_correction())):
             row.deferred_until = account.clock.time + 2 * DAY
     told.night()
 

@@ -12,7 +12,6 @@ import pytest
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import open_locked_ledger
-from jobs.ledger.schema import Adjustment
 from jobs.nightly import run_night
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
@@ -85,7 +84,7 @@ def test_damaged_frozen_event_gives_up_only_its_delivery(account, spoilt):
     assert {"L-1": "in_doubt", "L-2": "in_doubt"} == account.states
 
     account.clock.time += DAY
-    spoil(account, "delivery", spoilt)
+    spoil(account, spoilt)
     account.sink.script.clear()
     account.put(lead("L-3"))
     account.night()
@@ -107,21 +106,21 @@ def test_damaged_frozen_correction_gives_up_only_that_correction(account):
     account.clock.time += DAY
     account.sink.adjust_script.extend([fakes.lost_before] * 9)
     account.night()
-    assert ["in_doubt"] * 2 == [row.state for row in account.rows(Adjustment)]
+    assert ["in_doubt"] * 2 == [row.state for row in account.corrections()]
 
     account.clock.time += DAY
-    spoil(account, "adjustment", SECRET)
+    spoil(account, SECRET, row=account.corrections()[0].id)
     account.sink.adjust_script.clear()
     account.night()
 
-    found = [(row.state, row.reason) for row in account.rows(Adjustment)]
+    found = [(row.state, row.reason) for row in account.corrections()]
     assert [("unconfirmed", "damaged"), "accepted"] == [found[0], found[1][0]]
 
 
-def spoil(account, table, event):
-    """Overwrite the frozen event of the first row."""
+def spoil(account, event, *, row=1):
+    """Overwrite the frozen event of a delivery."""
     with closing(sqlite3.connect(account.path)) as connection, connection:
-        connection.execute(f"UPDATE {table} SET event = ? WHERE id = 1", (event,))  # noqa: S608 - ours
+        connection.execute("UPDATE delivery SET event = ? WHERE id = ?", (event, row))
 
 
 def ended(account, path):

@@ -12,9 +12,8 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import settle_received_requests
-from jobs.deliver.sender import SendingOptions, deliver
+from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
@@ -237,7 +236,7 @@ def _parts(account):
         count("hold", lambda: hold_excess_volume(run, now=clock.now()))
         sending = SendingOptions(run, clock.now())
         summary.delivered = count("deliver", lambda: deliver(sending))
-        count("adjust", lambda: send_adjustments(sending))
+        count("adjust", lambda: send_corrections(sending))
         clock.time += timedelta(hours=1)
         count("resolve", lambda: settle_received_requests(run, summary.resolved))
         count("where everything stands", lambda: _conclude(run, summary))

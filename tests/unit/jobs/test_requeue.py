@@ -11,7 +11,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
 from jobs.ledger.requeue import RejectionFilter
-from jobs.ledger.schema import Adjustment
+from jobs.ledger.schema import Delivery, is_correction
 from jobs.nightly import begin_run
 from jobs.requeue import RowsToResend
 from jobs.rules.model import Undo
@@ -234,7 +234,7 @@ def next_night(account):
 
 def corrections(account):
     """Return kind and state of each correction."""
-    return [(row.kind, row.state) for row in account.rows(Adjustment)]
+    return [(row.kind, row.state) for row in account.corrections()]
 
 
 def test_rejected_correction_is_retried_by_the_next_night(not_taken_back):
@@ -271,8 +271,8 @@ def test_obsolete_correction_is_cancelled_by_a_retry(not_taken_back):
 def test_superseded_correction_is_not_retried(not_taken_back):
     """Each is settled before the next is made, so the later one describes the current state."""
     with not_taken_back.hold() as ledger, ledger.write_transaction() as session:
-        first = session.exec(select(Adjustment)).one()
+        first = session.exec(select(Delivery).where(is_correction())).one()
         later = first.model_dump(exclude={"id"}) | {"number": 2, "state": "expired"}
-        session.add(Adjustment(**later))
+        session.add(Delivery(**later))
 
     assert RowsToResend() == look(not_taken_back)

@@ -126,8 +126,9 @@ def test_conversion_exists_once_per_lead_and_destination(ledger):
 
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads with a delivery that is due."""
+    wanted = outbox.DueFilter(account=ACCOUNT, destination=GOOGLE, now=now, conversions=conversions)
     with ledger.read_transaction() as session:
-        rows = outbox.due_rows(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+        rows = outbox.due_deliveries(session, wanted, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 

@@ -246,8 +246,7 @@ class Nights(RuleBasedStateMachine):
     def _check_hashes(self):
         """Right after a plan, only leads with an open delivery or correction have contact hashes."""
         idle = self.ask(
-            "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM "
-            "(SELECT lead, state FROM delivery UNION SELECT lead, state FROM adjustment) "
+            "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM delivery "
             "WHERE state IN ('pending', 'withheld', 'in_flight', 'in_doubt', 'submitted'))"
         )
         assert [] == idle
@@ -257,7 +256,7 @@ class Nights(RuleBasedStateMachine):
         for each in self.source.leads.values():
             labels = {each.label, *(entry.label for entry in each.history)}
             self.reached.setdefault(each.id, set()).update(filter(None, map(LABELS.get, labels)))
-        found = Counter(self.ask("SELECT lead, conversion FROM delivery"))
+        found = Counter(self.ask("SELECT lead, conversion FROM delivery WHERE original IS NULL"))
         expected = {(name, conversion) for name, all_of in self.reached.items() for conversion in all_of}
 
         assert expected <= set(found)
@@ -266,17 +265,16 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def the_ledger_tells_what_the_platform_counted(self):
         """Accepted deliveries are counted, and those unsent or refused are not."""
-        for key, state in self.ask("SELECT key, state FROM delivery"):
+        for key, state in self.ask("SELECT key, state FROM delivery WHERE original IS NULL"):
             count = self.sink.counted[key]
             if state == DeliveryState.ACCEPTED:
                 assert count >= 1, key
             if state in NOT_COUNTED:
                 assert count == 0, (key, state)
         # The last accepted correction sets what the key is worth there, unless the outcome of a later one is unknown.
-        taken = self.ask("SELECT key, value FROM adjustment WHERE state = 'accepted' ORDER BY delivery, number")
-        unknown = "SELECT key FROM adjustment WHERE state IN ('in_doubt', 'submitted', 'unconfirmed')"
-        open_ones = {key for (key,) in self.ask(unknown)}
-        uploaded = {key: value for key, value in taken if key not in open_ones}
+        made = self.ask("SELECT key, value, state FROM delivery WHERE original IS NOT NULL ORDER BY original, number")
+        open_ones = {key for key, _, state in made if state in ("in_doubt", "submitted", "unconfirmed")}
+        uploaded = {key: value for key, value, state in made if state == "accepted" and key not in open_ones}
         assert uploaded == {key: self.sink.values[key] for key in uploaded}
 
     @invariant()
@@ -291,21 +289,18 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def the_history_is_a_chain_of_legal_moves(self):
         """Each move begins where the last one ended, and the last one ended where the delivery stands."""
-        for table, history in (("delivery", "transition"), ("adjustment", "adjustment_transition")):
-            stands = dict.fromkeys(number for (number,) in self.ask(f"SELECT id FROM {table}"))  # noqa: S608
-            moves = f"SELECT {table}, from_state, to_state FROM {history} ORDER BY id"  # noqa: S608
-            for number, before, after in self.ask(moves):
-                assert stands[number] == before
-                check_move(DeliveryState(before) if before else None, DeliveryState(after))
-                stands[number] = after
+        stands = dict.fromkeys(number for (number,) in self.ask("SELECT id FROM delivery"))
+        for number, before, after in self.ask("SELECT delivery, from_state, to_state FROM transition ORDER BY id"):
+            assert stands[number] == before
+            check_move(DeliveryState(before) if before else None, DeliveryState(after))
+            stands[number] = after
 
-            assert dict(self.ask(f"SELECT id, state FROM {table}")) == stands  # noqa: S608
+        assert dict(self.ask("SELECT id, state FROM delivery")) == stands
 
     @invariant()
     def bytes_are_kept_exactly_while_frozen(self):
         """The platform may hold them then, and only then."""
-        both = "SELECT state, event IS NOT NULL FROM delivery UNION ALL SELECT state, event IS NOT NULL FROM adjustment"
-        for state, kept in self.ask(both):
+        for state, kept in self.ask("SELECT state, event IS NOT NULL FROM delivery"):
             assert (state in FROZEN) == bool(kept), state
 
     @invariant()
@@ -325,7 +320,8 @@ class Nights(RuleBasedStateMachine):
             self.bytes_are_kept_exactly_while_frozen()
         self._check_nothing_is_missing()
         self.the_history_is_a_chain_of_legal_moves()
-        for name, conversion, state, reason in self.ask("SELECT lead, conversion, state, reason FROM delivery"):
+        ended = "SELECT lead, conversion, state, reason FROM delivery WHERE original IS NULL"
+        for name, conversion, state, reason in self.ask(ended):
             some = self.source.leads[name]
             sendable = some.fields["consent"] == "oui" and some.click_ids
             unreadable = conversion == "sale" and some.fields.get("amount") == "1.250"

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, requests
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow
+from jobs.ledger.schema import Delivery, LeadRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from jobs.rules.reasons import Reason
@@ -66,7 +66,7 @@ def nights(account, count=1):
 
 def corrections(account):
     """Return kind, value, cause, state and reason of every correction, in order."""
-    return [(row.kind, row.value, row.cause, row.state, row.reason) for row in account.rows(Adjustment)]
+    return [(row.kind, row.value, row.cause, row.state, row.reason) for row in account.corrections()]
 
 
 def many(account, count):
@@ -117,7 +117,7 @@ def test_correction_is_dated_at_least_a_second_after_its_conversion(sold):
     goes(account, ("Perdu", WON + timedelta(milliseconds=1)))
     nights(account, 2)
 
-    assert [WON + timedelta(seconds=1)] == [row.at for row in account.rows(Adjustment)]
+    assert [WON + timedelta(seconds=1)] == [row.at for row in account.corrections()]
 
 
 def test_sale_won_again_after_its_retraction_is_a_second_conversion(sold):
@@ -139,7 +139,7 @@ def test_sale_won_again_after_its_retraction_is_a_second_conversion(sold):
     nights(account, 4)
 
     assert {first.key, second.key} == account.sink.retracted
-    assert [1, 1] == [row.number for row in account.rows(Adjustment)]
+    assert [1, 1] == [row.number for row in account.corrections()]
 
 
 def test_value_is_restated_to_zero_and_back_without_retractions(sold):
@@ -179,8 +179,8 @@ def test_changed_amount_is_restated(sold, target):
         goes(account, fields={"consent": "oui", "amount": Decimal(amount)})
         nights(account, 2)
 
-    assert ["1200.00", "1400.00"] == [row.value for row in account.rows(Adjustment)]
-    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
+    assert ["1200.00", "1400.00"] == [row.value for row in account.corrections()]
+    assert {"accepted"} == {row.state for row in account.corrections()}
     assert {key(account): "1400.00"} == account.sink.values
 
 
@@ -293,8 +293,8 @@ def test_crash_while_correcting_sends_one_correction(sold, target, death):
 
     nights(account, 2)
 
-    assert ["1200.00", "2000.00"] == [row.value for row in account.rows(Adjustment)]
-    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
+    assert ["1200.00", "2000.00"] == [row.value for row in account.corrections()]
+    assert {"accepted"} == {row.state for row in account.corrections()}
     assert {key(account): "2000.00"} == account.sink.values
     assert {key(account): 1} == dict(account.sink.counted)
 
@@ -306,7 +306,7 @@ def test_correction_is_unconfirmed_after_three_lost_replays(sold):
     account.sink.adjust_script.extend([fakes.lost_before] * 40)
     nights(account, 8)
 
-    assert ["unconfirmed"] == [row.state for row in account.rows(Adjustment)]
+    assert ["unconfirmed"] == [row.state for row in account.corrections()]
 
     goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 9 * DAY))
     nights(account, 2)
@@ -327,7 +327,7 @@ def test_correction_replays_after_the_first_are_a_night_apart(sold):
         sent.append(len(account.sink.corrections))
 
     assert [5, 10, 10, 10, 15] == sent
-    assert ["in_doubt"] == [row.state for row in account.rows(Adjustment)]
+    assert ["in_doubt"] == [row.state for row in account.corrections()]
 
 
 def test_retraction_already_made_by_hand_is_accepted(sold):
@@ -338,7 +338,7 @@ def test_retraction_already_made_by_hand_is_accepted(sold):
     account.sink.retracted.add(key(account))
     account.sink.counted[key(account)] = 0
     nights(account)
-    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.corrections()]
 
     goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 4 * DAY))
     nights(account, 2)
@@ -359,7 +359,7 @@ def test_stopped_corrections_do_not_stop_conversions(sold):
 
     assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, stops(summary))
     assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.states
-    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
+    assert ["pending"] == [row.state for row in account.corrections()]
 
 
 def test_refused_corrections_are_tried_once_per_transport_and_night(sold):
@@ -397,7 +397,7 @@ def test_volume_guard_holds_an_excess_of_corrections(sold):
 
     assert {"google_ads corrections"} == set(map(str, summary.held))
     assert [] == account.sink.corrections
-    assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
+    assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.corrections()}
 
 
 def test_contact_hashes_are_kept_only_while_a_correction_needs_them(sold):
@@ -443,8 +443,8 @@ def test_renamed_conversion_keeps_its_corrections(sold):
     account.book = rulebook(sale(conversion="vente"), was={"vente": "sale"}, since={}, rules_digest="r2")
     nights(account, 2)
 
-    assert {"vente"} == {row.conversion for row in (*account.rows(Adjustment), *account.rows(Delivery))}
-    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
+    assert {"vente"} == {row.conversion for row in (*account.corrections(), *account.rows(Delivery))}
+    assert ["accepted"] == [row.state for row in account.corrections()]
 
 
 def test_withdrawn_consent_stops_replays_of_a_restatement(sold):
@@ -458,7 +458,7 @@ def test_withdrawn_consent_stops_replays_of_a_restatement(sold):
     nights(account, 2)
 
     assert sent == len(account.sink.corrections)
-    (row,) = account.rows(Adjustment)
+    (row,) = account.corrections()
     assert ("unconfirmed", "consent_withdrawn", None) == (row.state, row.reason, row.event)
 
 
@@ -472,7 +472,7 @@ def test_retraction_is_replayed_without_consent(sold):
     goes(account, ("Perdu", LOST_ON), fields={"consent": "non", "amount": Decimal(1000)})
     nights(account, 2)
 
-    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.corrections()]
 
 
 def test_refused_corrections_do_not_block_new_conversions(sold):
@@ -491,7 +491,7 @@ def test_refused_corrections_do_not_block_new_conversions(sold):
 
     assert {} == summary.held
     assert "accepted" == account.states["L-new"]
-    assert 70 == sum(row.state == "pending" for row in account.rows(Adjustment))
+    assert 70 == sum(row.state == "pending" for row in account.corrections())
 
 
 def test_conversion_not_found_yet_is_corrected_later(sold):
@@ -502,17 +502,17 @@ def test_conversion_not_found_yet_is_corrected_later(sold):
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     account.night()
 
-    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
+    assert ["pending"] == [row.state for row in account.corrections()]
 
     nights(account)
 
-    assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
+    assert ["accepted"] == [row.state for row in account.corrections()]
 
     goes(account, fields={"consent": "oui", "amount": Decimal(9000)})
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     nights(account)
 
-    assert ["accepted", "rejected"] == [row.state for row in account.rows(Adjustment)]
+    assert ["accepted", "rejected"] == [row.state for row in account.corrections()]
 
 
 @pytest.mark.exhaustive
@@ -528,10 +528,10 @@ def test_correction_attempted_before_is_sent_during_a_surge(sold):
     nights(account)
 
     assert {("L-1", "accepted", None)} == {
-        (row.lead, row.state, row.reason) for row in account.rows(Adjustment) if row.lead == "L-1"
+        (row.lead, row.state, row.reason) for row in account.corrections() if row.lead == "L-1"
     }
     assert {("pending", "excess_volume")} == {
-        (row.state, row.reason) for row in account.rows(Adjustment) if row.lead != "L-1"
+        (row.state, row.reason) for row in account.corrections() if row.lead != "L-1"
     }
 
 
@@ -546,7 +546,7 @@ def test_deferred_corrections_count_as_one_first_send(sold):
     nights(account, 3)
 
     with account.hold() as ledger, ledger.read_transaction() as session:
-        sends = requests.first_sends_by_request(session, Adjustment, ledger.account, "google_ads", since=CREATED)
+        sends = requests.first_sends_by_request(session, ledger.account, "google_ads", corrections=True, since=CREATED)
     assert [20] == [count for _, count in sends]
 
 
@@ -577,7 +577,7 @@ def test_not_found_grace_day_starts_when_the_conversion_arrives(account):
     account.sink.adjust_script.append(fakes.answer(NOT_FOUND))
     account.night()
 
-    assert ["pending"] == [row.state for row in account.rows(Adjustment)]
+    assert ["pending"] == [row.state for row in account.corrections()]
 
 
 def test_corrections_stop_if_no_conversion_is_found(sold):
@@ -590,7 +590,7 @@ def test_corrections_stop_if_no_conversion_is_found(sold):
     account.sink.verdict = lambda event: NOT_FOUND if b'"adjusts"' in event.body else fakes.DONE
     nights(account, 5)
 
-    assert {"pending"} == {row.state for row in account.rows(Adjustment)}
+    assert {"pending"} == {row.state for row in account.corrections()}
 
     account.clock.time += DAY
     stopped = stops(account.night())
@@ -600,7 +600,7 @@ def test_corrections_stop_if_no_conversion_is_found(sold):
     account.sink.verdict = lambda _: fakes.DONE
     nights(account, 2)
 
-    assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
+    assert {"accepted"} == {row.state for row in account.corrections()}
 
 
 def test_corrections_of_a_deleted_lead_are_cancelled(sold):
@@ -612,7 +612,7 @@ def test_corrections_of_a_deleted_lead_are_cancelled(sold):
     account.source.delete("L-1")
     nights(account, 4)
 
-    assert ["cancelled"] == [row.state for row in account.rows(Adjustment)]
+    assert ["cancelled"] == [row.state for row in account.corrections()]
     assert [] == account.sink.corrections
     assert "L-1" not in account.hashed
 
@@ -649,7 +649,7 @@ def test_unanswered_conversion_does_not_block_corrections(sold):
     summary = account.night()
 
     assert ["google_ads"] == list(stops(summary))
-    assert [DeliveryState.ACCEPTED] == [row.state for row in account.rows(Adjustment)]
+    assert [DeliveryState.ACCEPTED] == [row.state for row in account.corrections()]
 
 
 def test_silent_platform_gets_only_one_correction(sold):

@@ -8,7 +8,6 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, queries, requeue
-from jobs.ledger.schema import Delivery
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -265,7 +264,10 @@ def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
     account.put(lead())
     account.prepare()
     with account.hold() as ledger, ledger.write_transaction() as session:
-        outbox.hold_new_rows(session, Delivery, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
+        new = outbox.DueFilter(
+            account=ledger.account, destination=GOOGLE, now=account.clock.now(), conversions={"sale"}
+        )
+        outbox.hold_volume_guarded(session, new)
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()
     (row,) = account.rows()

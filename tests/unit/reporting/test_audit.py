@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.cli.demo.audit import AuditFinding, compare, counted_by_platform, has_no_differences
-from jobs.ledger.schema import Adjustment, Delivery
+from jobs.ledger.schema import Delivery
 from jobs.rules.delivery_state import DeliveryState
 
 LINE = {
@@ -147,7 +147,7 @@ def _correction(number=1, value="80.00", state=DeliveryState.ACCEPTED, **changed
     """A correction through the Data Manager, which resends the whole event."""
     fields = {
         "account": "a",
-        "delivery": 1,
+        "original": 1,
         "number": number,
         "lead": "L-1",
         "conversion": "sale",
@@ -162,7 +162,7 @@ def _correction(number=1, value="80.00", state=DeliveryState.ACCEPTED, **changed
         "event_sha256": f"d{number + 1}",
         "state": state,
     }
-    return Adjustment(**{**fields, **changed})
+    return Delivery(**{**fields, **changed})
 
 
 def _taken_back(state=DeliveryState.ACCEPTED, **changed):

@@ -14,7 +14,6 @@ TYPES = {
     "boolean": sa.Boolean(), "date": sa.Date(), "false": sa.Boolean(),
 }
 """Column types by their name in `TABLES`; `false` is a boolean that is false by default."""
-MOVE = "run integer, at time, from_state text?, to_state text, reason text?, detail text?, code text?"
 TABLES = {
     "backfill_place": """account text key, reads_from time, fresh_to time?, started_at time, resume text?,
         epoch integer""",
@@ -49,38 +48,26 @@ TABLES = {
         after time?, seen_at time""",
     "status_rename": "account text key, before text key, after text key, leads integer, run integer, void false",
     "delivery": """id integer key, account text, lead text, conversion text, destination text, occurrence integer,
-        key text, state text, reason text?, detail text?, held_for text?, not_before time?, deferred_until time?,
-        expires_at time?, at time?, origin text?, label text?, tax text?, transport text?, owner text?, action text?,
-        source text?, value text?, currency text?, click_id_kind text?, click_estimated boolean?, event bytes?,
-        event_sha256 text?, in_doubt_since time?, in_doubt_request integer?, may_count_twice false, entered_after time?,
-        counts_from time?, assumed_at time?, approved_in integer?, code text?, outcome text?""",
-    "adjustment": """id integer key, account text, delivery integer, number integer, lead text, conversion text,
-        destination text, key text, kind text, cause text, at time, value text?, currency text?, transport text,
-        owner text, action text, source text, state text, reason text?, detail text?, not_before time?,
-        deferred_until time?, expires_at time?, event bytes?, event_sha256 text?, in_doubt_since time?,
-        in_doubt_request integer?, code text?, outcome text?""",
+        kind text, original integer?, number integer, cause text?, key text, state text, reason text?, detail text?,
+        held_for text?, not_before time?, deferred_until time?, expires_at time?, at time?, origin text?, label text?,
+        transport text?, owner text?, action text?, source text?, value text?, currency text?, tax text?,
+        click_id_kind text?, click_estimated boolean?, event bytes?, event_sha256 text?, in_doubt_since time?,
+        in_doubt_request integer?, may_count_twice false, entered_after time?, counts_from time?, assumed_at time?,
+        approved_in integer?, code text?, outcome text?""",
     "attempt": "request integer key, position integer key, delivery integer, outcome text?, code text?",
-    "transition": f"id integer key, account text, delivery integer, {MOVE}",
-    "adjustment_attempt": "request integer key, position integer key, adjustment integer, outcome text?, code text?",
-    "adjustment_transition": f"id integer key, account text, adjustment integer, {MOVE}",
+    "transition": """id integer key, account text, delivery integer, run integer, at time, from_state text?,
+        to_state text, reason text?, detail text?, code text?""",
 }
 """The columns of each table as `name type`; `?` allows null, `key` is part of the primary key."""
-OF_LEAD = ("click_id", "contact_hash", "dedup_key", "status_change", "delivery", "adjustment")
+OF_LEAD = ("click_id", "contact_hash", "dedup_key", "status_change", "delivery")
 REFERENCES = {
     "request": ("run",),
     "status_rename": ("run",),
-    "delivery": ("in_doubt_request",),
-    "adjustment": ("delivery", "in_doubt_request"),
+    "delivery": ("in_doubt_request request", "original delivery"),
     "attempt": ("delivery", "request"),
     "transition": ("delivery", "run"),
-    "adjustment_attempt": ("adjustment", "request"),
-    "adjustment_transition": ("adjustment", "run"),
 }
-"""Columns that hold the id of a row in the table they are named after."""
-UNIQUE = {
-    "delivery": ("account key", "account lead conversion destination occurrence"),
-    "adjustment": ("delivery number",),
-}
+"""Columns with the id of a row in another table: the one they are named after, unless it follows the name."""
 INDEXES = {
     "lead": (
         "account created_at", "account label", "account to_correct id", "account to_plan id",
@@ -91,11 +78,8 @@ INDEXES = {
     "request": ("account destination sent_at", "account state"),
     "status_change": ("account lead",),
     "delivery": ("account state destination at",),
-    "adjustment": ("account lead", "account state destination at"),
     "attempt": ("delivery",),
     "transition": ("delivery", "run"),
-    "adjustment_attempt": ("adjustment",),
-    "adjustment_transition": ("adjustment", "run"),
 }
 
 
@@ -110,10 +94,11 @@ def _constraints(table):
     yield sa.PrimaryKeyConstraint(name=f"pk_{table}")
     if table in OF_LEAD:
         yield sa.ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"], f"fk_{table}_account_lead")
-    for name in REFERENCES.get(table, ()):
-        yield sa.ForeignKeyConstraint([name], [f"{name.removeprefix('in_doubt_')}.id"], f"fk_{table}_{name}")
-    for columns in map(str.split, UNIQUE.get(table, ())):
-        yield sa.UniqueConstraint(*columns, name=f"uq_{table}_{'_'.join(columns)}")
+    for name, *other in map(str.split, REFERENCES.get(table, ())):
+        yield sa.ForeignKeyConstraint([name], [f"{(*other, name)[0]}.id"], f"fk_{table}_{name}")
+    if table == "delivery":
+        identity = ("account", "lead", "conversion", "destination", "occurrence", "number")
+        yield sa.UniqueConstraint(*identity, name="uq_delivery_identity")
 
 
 def upgrade():
@@ -123,6 +108,11 @@ def upgrade():
         for names in map(str.split, INDEXES.get(table, ())):
             op.create_index(f"ix_{table}_{'_'.join(names)}", table, names)
     op.create_index("ix_run_account_night", "run", ["account", "night"], unique=True)
+    is_conversion = sa.text("original IS NULL")
+    op.create_index(
+        "ix_delivery_account_key", "delivery", ["account", "key"],
+        unique=True, sqlite_where=is_conversion, postgresql_where=is_conversion,
+    )
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],

@@ -1,0 +1,130 @@
+"""Sending conversions: what is decided and frozen before each call, and which of them may share a request."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from connectors.records import LeadId, Receipt, Target
+from jobs.deliver.bisect import partition
+from jobs.deliver.preparation import PreCallTransaction, SendingStrategy, is_damaged, store_bytes_to_send
+from jobs.ledger import leads, outbox, starts
+from jobs.ledger.outbox import DueFilter
+from jobs.ledger.requests import Intent
+from jobs.ledger.schema import Delivery, stored_row_id
+from jobs.plan.planner import apply_decision, judge
+from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.eligibility import consent_is_withdrawn
+from jobs.rules.model import ConversionRoute, CountingStarts, LeadFacts
+from jobs.rules.reasons import DestinationScope, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionPreparation(PreCallTransaction):
+    """Prepares conversions."""
+
+    def freeze_ready_rows(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Sequence[Delivery]:
+        """Freeze and return the deliveries to send now; move every other one to its proper state."""
+        known = starts.load_starts(self.session, self.ledger.account)
+        return [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], known)]
+
+    def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], CountingStarts]) -> bool:
+        if row.state == DeliveryState.IN_DOUBT:
+            return self._may_replay(row, lead)
+        route = self.routes.get(row.conversion)
+        if row.state != DeliveryState.PENDING or route is None:
+            return False
+        return self._freeze_if_sendable(row, lead, route, known[route.conversion, self.destination])
+
+    def _may_replay(self, row: Delivery, lead: LeadFacts) -> bool:
+        """Whether a delivery in doubt may be replayed.
+
+        Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
+        would refuse it as too old, which wouldn't settle the first attempt.
+        """
+        cannot_tell = self.sink.limits.replay_within is not None
+        if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+        if cannot_tell and row.expires_at is not None and self.now > row.expires_at:
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
+        if is_damaged(row):
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+        row.may_count_twice = row.may_count_twice or cannot_tell
+        return True
+
+    def _freeze_if_sendable(
+        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
+    ) -> bool:
+        """Decide a due delivery again, and freeze its bytes or move it to its new state."""
+        decision = judge(route, lead, start, row, now=self.now)
+        withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
+        state = next_delivery_state(
+            DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
+        )
+        event = None if isinstance(decision, NoSuchConversion) else decision.event
+        if event is not None:
+            store_bytes_to_send(row, self.sink.encode(event))
+            row.transport, row.owner, row.action, row.source = astuple(self.target)
+        if state is not None:
+            apply_decision(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
+        if event is None:
+            self.done.count(row, outbox.current_cause(row))
+        return event is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionStrategy(SendingStrategy):
+    """Sends conversions."""
+
+    preparation: ClassVar[type[PreCallTransaction]] = ConversionPreparation
+
+    @property
+    def scope(self) -> DestinationScope:
+        """Return the scope of the destination."""
+        return DestinationScope(self.destination)
+
+    def due_by_target(self) -> Mapping[Target, DueFilter]:
+        """Return every target of the settings, with the conversions that go there."""
+        by_target: dict[Target, list[str]] = {}
+        for route in self.routes().values():
+            by_target.setdefault(route.target, []).append(route.conversion)
+        account, now = self.run.ledger.account, self.run.now()
+        return {
+            target: DueFilter(account=account, destination=self.destination, now=now, conversions=conversions)
+            for target, conversions in by_target.items()
+        }
+
+    def max_rows_per_request(self, _: Target) -> int:
+        """Return the maximum number of rows per request."""
+        return self.sink.limits.batch
+
+    def transport_scope(self, target: Target) -> DestinationScope:
+        """Return the destination's scope, or that of a path to it that the settings no longer use."""
+        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
+
+    def split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Split a batch so that no part has two rows with the same click and second.
+
+        A platform that distinguishes conversions by those refuses both if they meet in one request.
+        """
+        with self.run.ledger.read_transaction() as session:
+            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
+            often = Counter(map(_conversion_second, rows))
+            near = [row for row in rows if often[_conversion_second(row)] > 1]
+            known = leads.load_lead_facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
+        keys = {
+            stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
+            for row in near
+        }
+        return partition(batch, keys)
+
+    def call(self, intent: Intent) -> Receipt:
+        """Submit the conversions."""
+        return self.sink.submit(intent.target, intent.events)
+
+
+def _conversion_second(delivery: Delivery) -> datetime | None:
+    """When it happened, to the second, as platforms receive it."""
+    return delivery.at and delivery.at.replace(microsecond=0)

@@ -1,0 +1,150 @@
+"""Sending corrections of accepted conversions: what is decided and frozen before each call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import ClassVar
+
+from connectors.ports import AdjustmentSink
+from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money, Receipt, Target
+from jobs.deliver.preparation import PreCallTransaction, SendingStrategy, is_damaged, store_bytes_to_send
+from jobs.ledger import outbox, starts
+from jobs.ledger.outbox import DeliveriesOfLeads, DueFilter
+from jobs.ledger.requests import Intent
+from jobs.ledger.schema import Delivery
+from jobs.plan.adjustments import sent_conversion
+from jobs.rules.adjustment import (
+    SentConversion,
+    WantedAdjustment,
+    event_to_resend,
+    reason_not_to_resend,
+    state_of_blocked_correction,
+    wanted_adjustment,
+)
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import ConversionRoute, LeadFacts
+from jobs.rules.reasons import DestinationScope, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionPreparation(PreCallTransaction):
+    """Prepares corrections."""
+
+    sink: AdjustmentSink
+
+    def freeze_ready_rows(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Sequence[Delivery]:
+        """Freeze and return the corrections still wanted; move every other row to its proper state."""
+        made = outbox.deliveries_of_leads(self.session, self.ledger.account, facts.keys())
+        renamed = starts.current_label_names(self.session, self.ledger.account)
+        return [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made, renamed)]
+
+    def _is_ready(self, row: Delivery, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]) -> bool:
+        if row.state == DeliveryState.IN_DOUBT:
+            return self._may_replay(row, lead)
+        route = self.routes.get(row.conversion)
+        if row.state != DeliveryState.PENDING:
+            return False
+        if route is None:
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+        if lead.stale:
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+        conversion = self.session.get_one(Delivery, row.original)
+        before = [each for each in made.corrections_of(conversion) if each.number < row.number]
+        sent = sent_conversion(conversion, before)
+        wanted = wanted_adjustment(route, lead, sent, renamed=renamed, now=self.now)
+        if wanted is None:
+            return self.move_unsent_row(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+        return self._freeze(row, lead, route, sent, wanted)
+
+    def _may_replay(self, row: Delivery, lead: LeadFacts) -> bool:
+        """Whether a correction in doubt may be replayed with the same bytes, which a platform counts once.
+
+        Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
+        """
+        if is_damaged(row):
+            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+        given_up = reason_not_to_resend(lead, self.sink.limits, outbox.target_of(row).transport)
+        return given_up is None or self.move_unsent_row(row, DeliveryState.UNCONFIRMED, given_up)
+
+    def _freeze(
+        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, wanted: WantedAdjustment
+    ) -> bool:
+        """Freeze a correction's bytes, or move it to its current state."""
+        if wanted.ruled_out_by is not None:
+            return self.move_unsent_row(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
+        if wanted.until is not None:
+            row.not_before = wanted.until
+            return self.move_unsent_row(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
+        if (row.kind, row.transport) != (wanted.kind, wanted.transport):
+            outbox.flag_for_correction_check(self.session, row)
+            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+        row.value = wanted.value_text
+        row.currency = None if wanted.value is None else route.currency
+        correction = self._correction(row, lead, route, sent, wanted.value)
+        if isinstance(correction, Reason):
+            return self.move_unsent_row(row, state_of_blocked_correction(correction), correction)
+        store_bytes_to_send(row, self.sink.encode_adjustment(correction))
+        return True
+
+    def _correction(
+        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None
+    ) -> Adjustment | Reason:
+        """The correction to encode, or why it may not be sent."""
+        target = outbox.target_of(row)
+        event: Event | None = None
+        if value is not None and route.limits.corrects[target.transport].by_resending:
+            anew = event_to_resend(route, lead, sent, target=target, value=value)
+            if isinstance(anew, Reason):
+                return anew
+            event = anew
+        return Adjustment(
+            key=sent.key,
+            target=target,
+            kind=AdjustmentKind(row.kind),
+            at=row.known_time,
+            value=None if value is None else Money(value, route.currency),
+            event=event,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionStrategy(SendingStrategy):
+    """Sends corrections.
+
+    Their stops are their own: an API that rejects corrections may still accept conversions.
+    """
+
+    sink: AdjustmentSink
+
+    preparation: ClassVar[type[PreCallTransaction]] = CorrectionPreparation
+
+    @property
+    def scope(self) -> DestinationScope:
+        """Return the scope of the destination's corrections."""
+        return DestinationScope(self.destination, corrections=True)
+
+    def due_by_target(self) -> Mapping[Target, DueFilter]:
+        """Return the targets that corrections due were recorded with."""
+        due = DueFilter(
+            account=self.run.ledger.account, destination=self.destination, now=self.run.now(), conversions=None
+        )
+        with self.run.ledger.read_transaction() as session:
+            targets = outbox.due_targets(session, due)
+        return {target: replace(due, target=target) for target in targets}
+
+    def max_rows_per_request(self, target: Target) -> int:
+        """Return the maximum number of corrections per request."""
+        can = self.sink.limits.corrects.get(target.transport)
+        return self.sink.limits.batch if can is None else can.batch
+
+    def transport_scope(self, _: Target) -> DestinationScope:
+        """Return the scope of all corrections."""
+        return self.scope
+
+    def split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the batch: a correction names its conversion by key, and a conversion has one unsettled at most."""
+        return [batch]
+
+    def call(self, intent: Intent) -> Receipt:
+        """Send the corrections."""
+        return self.sink.adjust(intent.target, intent.events)
