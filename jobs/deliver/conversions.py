@@ -1,24 +1,23 @@
-"""Sending conversions: what is decided and frozen before each call, and which of them may share a request."""
+"""What is checked and frozen before conversions are sent, and which of them may share a request."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import ClassVar
 
-from connectors.records import LeadId, Receipt, Target
+from sqlmodel import Session
+
+from connectors.records import LeadId
 from jobs.deliver.bisect import partition
-from jobs.deliver.preparation import PreCallTransaction, SendingStrategy, is_damaged, store_bytes_to_send
+from jobs.deliver.preparation import PreCallTransaction, is_damaged, store_bytes_to_send
 from jobs.ledger import leads, outbox, starts
-from jobs.ledger.outbox import DueFilter
-from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery, stored_row_id
 from jobs.plan.planner import apply_decision, judge
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import consent_is_withdrawn
 from jobs.rules.model import ConversionRoute, CountingStarts, LeadFacts
-from jobs.rules.reasons import DestinationScope, Reason
+from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,55 +73,20 @@ class ConversionPreparation(PreCallTransaction):
         return event is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionStrategy(SendingStrategy):
-    """Sends conversions."""
+def split_colliding(session: Session, account: str, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Split a batch so that no part has two conversions with the same click and second.
 
-    preparation: ClassVar[type[PreCallTransaction]] = ConversionPreparation
-
-    @property
-    def scope(self) -> DestinationScope:
-        """Return the scope of the destination."""
-        return DestinationScope(self.destination)
-
-    def due_by_target(self) -> Mapping[Target, DueFilter]:
-        """Return every target of the settings, with the conversions that go there."""
-        by_target: dict[Target, list[str]] = {}
-        for route in self.routes().values():
-            by_target.setdefault(route.target, []).append(route.conversion)
-        account, now = self.run.ledger.account, self.run.now()
-        return {
-            target: DueFilter(account=account, destination=self.destination, now=now, conversions=conversions)
-            for target, conversions in by_target.items()
-        }
-
-    def max_rows_per_request(self, _: Target) -> int:
-        """Return the maximum number of rows per request."""
-        return self.sink.limits.batch
-
-    def transport_scope(self, target: Target) -> DestinationScope:
-        """Return the destination's scope, or that of a path to it that the settings no longer use."""
-        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
-
-    def split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Split a batch so that no part has two rows with the same click and second.
-
-        A platform that distinguishes conversions by those refuses both if they meet in one request.
-        """
-        with self.run.ledger.read_transaction() as session:
-            rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
-            often = Counter(map(_conversion_second, rows))
-            near = [row for row in rows if often[_conversion_second(row)] > 1]
-            known = leads.load_lead_facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
-        keys = {
-            stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
-            for row in near
-        }
-        return partition(batch, keys)
-
-    def call(self, intent: Intent) -> Receipt:
-        """Submit the conversions."""
-        return self.sink.submit(intent.target, intent.events)
+    A platform that distinguishes conversions by those refuses both if they meet in one request.
+    """
+    rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
+    often = Counter(map(_conversion_second, rows))
+    near = [row for row in rows if often[_conversion_second(row)] > 1]
+    known = leads.load_lead_facts(session, account, {LeadId(row.lead) for row in near})
+    keys = {
+        stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
+        for row in near
+    }
+    return partition(batch, keys)
 
 
 def _conversion_second(delivery: Delivery) -> datetime | None:

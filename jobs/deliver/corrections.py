@@ -1,16 +1,14 @@
-"""Sending corrections of accepted conversions: what is decided and frozen before each call."""
+"""What is checked and frozen before corrections of accepted conversions are sent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
 
 from connectors.ports import AdjustmentSink
-from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money, Receipt, Target
-from jobs.deliver.preparation import PreCallTransaction, SendingStrategy, is_damaged, store_bytes_to_send
+from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money
+from jobs.deliver.preparation import PreCallTransaction, is_damaged, store_bytes_to_send
 from jobs.ledger import outbox, starts
-from jobs.ledger.outbox import DeliveriesOfLeads, DueFilter
-from jobs.ledger.requests import Intent
+from jobs.ledger.outbox import DeliveriesOfLeads
 from jobs.ledger.schema import Delivery
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -23,7 +21,7 @@ from jobs.rules.adjustment import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts
-from jobs.rules.reasons import DestinationScope, Reason
+from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,46 +103,3 @@ class CorrectionPreparation(PreCallTransaction):
             value=None if value is None else Money(value, route.currency),
             event=event,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectionStrategy(SendingStrategy):
-    """Sends corrections.
-
-    Their stops are their own: an API that rejects corrections may still accept conversions.
-    """
-
-    sink: AdjustmentSink
-
-    preparation: ClassVar[type[PreCallTransaction]] = CorrectionPreparation
-
-    @property
-    def scope(self) -> DestinationScope:
-        """Return the scope of the destination's corrections."""
-        return DestinationScope(self.destination, corrections=True)
-
-    def due_by_target(self) -> Mapping[Target, DueFilter]:
-        """Return the targets that corrections due were recorded with."""
-        due = DueFilter(
-            account=self.run.ledger.account, destination=self.destination, now=self.run.now(), conversions=None
-        )
-        with self.run.ledger.read_transaction() as session:
-            targets = outbox.due_targets(session, due)
-        return {target: replace(due, target=target) for target in targets}
-
-    def max_rows_per_request(self, target: Target) -> int:
-        """Return the maximum number of corrections per request."""
-        can = self.sink.limits.corrects.get(target.transport)
-        return self.sink.limits.batch if can is None else can.batch
-
-    def transport_scope(self, _: Target) -> DestinationScope:
-        """Return the scope of all corrections."""
-        return self.scope
-
-    def split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Return the batch: a correction names its conversion by key, and a conversion has one unsettled at most."""
-        return [batch]
-
-    def call(self, intent: Intent) -> Receipt:
-        """Send the corrections."""
-        return self.sink.adjust(intent.target, intent.events)

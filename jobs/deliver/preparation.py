@@ -1,22 +1,19 @@
-"""The transaction right before a wire call, and what conversions and corrections do differently around it."""
+"""The transaction right before a wire call, which commits the intent."""
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from connectors.ports import ConversionSink
-from connectors.records import DestinationId, LeadId, Receipt, Target
+from connectors.records import DestinationId, LeadId, Target
 from jobs.deliver.transactions import Transaction
 from jobs.ledger import leads, outbox, requests
-from jobs.ledger.outbox import DueFilter
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts
-from jobs.rules.reasons import Cause, DestinationScope, Reason
-from jobs.run_context import RunContext
+from jobs.rules.reasons import Cause, Reason
 
 
 def store_bytes_to_send(row: Delivery, event: bytes) -> None:
@@ -32,7 +29,7 @@ def is_damaged(row: Delivery) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PreCallTransaction(Transaction, ABC):
-    """One transaction, right before a wire call: decides each delivery again, and commits the intent."""
+    """One transaction, right before a wire call; conversions and corrections differ in what is checked and frozen."""
 
     sink: ConversionSink
     destination: DestinationId
@@ -60,43 +57,3 @@ class PreCallTransaction(Transaction, ABC):
         """Move a row that isn't sent, and return False: it isn't ready."""
         self.move(row, to, cause)
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class SendingStrategy(ABC):
-    """What differs between sending conversions and sending corrections to one destination."""
-
-    run: RunContext
-    destination: DestinationId
-    sink: ConversionSink
-
-    preparation: ClassVar[type[PreCallTransaction]]
-
-    @property
-    @abstractmethod
-    def scope(self) -> DestinationScope:
-        """The scope that covers everything sent this way."""
-
-    @abstractmethod
-    def due_by_target(self) -> Mapping[Target, DueFilter]:
-        """Return the targets with something due, and what selects it."""
-
-    @abstractmethod
-    def max_rows_per_request(self, target: Target) -> int:
-        """Return the maximum number of rows per request."""
-
-    @abstractmethod
-    def transport_scope(self, target: Target) -> DestinationScope:
-        """Return the scope of a stop of everything sent by the target's transport and owner."""
-
-    @abstractmethod
-    def split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Split a batch into parts whose rows may be in one request."""
-
-    @abstractmethod
-    def call(self, intent: Intent) -> Receipt:
-        """Make the wire call."""
-
-    def routes(self) -> Mapping[str, ConversionRoute]:
-        """Return the destination's routes by conversion."""
-        return {route.conversion: route for route in self.run.book.routes_to(self.destination)}

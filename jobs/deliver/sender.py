@@ -1,7 +1,7 @@
 """Sends what is due; commits the intent before each wire call and the receipt after it."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -9,11 +9,20 @@ from typing import assert_never
 from sqlmodel import Session
 
 from connectors.ports import AdjustmentSink, ConversionSink
-from connectors.records import DestinationId, NotSent, Received, Refused, RowOutcomes, Target
+from connectors.records import (
+    DestinationId,
+    EncodedEvent,
+    NotSent,
+    Receipt,
+    Received,
+    Refused,
+    RowOutcomes,
+    Target,
+)
 from jobs.deliver.bisect import CircuitBreaker, bisect, single_row_first
-from jobs.deliver.conversions import ConversionStrategy
-from jobs.deliver.corrections import CorrectionStrategy
-from jobs.deliver.preparation import SendingStrategy
+from jobs.deliver.conversions import ConversionPreparation, split_colliding
+from jobs.deliver.corrections import CorrectionPreparation
+from jobs.deliver.preparation import PreCallTransaction
 from jobs.deliver.transactions import (
     DEFER,
     LONGEST_DELAY,
@@ -31,6 +40,7 @@ from jobs.ledger.outbox import DueFilter
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
 from jobs.run_context import RunContext
 
@@ -68,8 +78,9 @@ def deliver(sending: SendingOptions) -> SendingResult:
     """Send every due conversion, those in doubt first; a stop affects only its own destination."""
     done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
-        if DestinationScope(destination) not in sending.stopped:
-            Sender(sending, ConversionStrategy(sending.run, destination, sink), done).send_all()
+        scope = DestinationScope(destination)
+        if scope not in sending.stopped:
+            Sender(sending, scope, sink, ConversionPreparation, sink.submit, done).send_all()
     return done
 
 
@@ -80,10 +91,11 @@ def send_corrections(sending: SendingOptions, *, silent: Collection[DestinationS
     """
     done = SendingResult()
     for destination, sink in sending.run.deps.sinks.items():
-        scope = DestinationScope(destination)
-        if scope not in sending.stopped and isinstance(sink, AdjustmentSink):
-            unanswered = UNANSWERED_IN_A_ROW - 1 if scope in silent else 0
-            Sender(sending, CorrectionStrategy(sending.run, destination, sink), done, unanswered=unanswered).send_all()
+        if DestinationScope(destination) not in sending.stopped and isinstance(sink, AdjustmentSink):
+            scope = DestinationScope(destination, corrections=True)
+            sender = Sender(sending, scope, sink, CorrectionPreparation, sink.adjust, done)
+            sender.unanswered = UNANSWERED_IN_A_ROW - 1 if DestinationScope(destination) in silent else 0
+            sender.send_all()
     return done
 
 
@@ -92,7 +104,12 @@ class Sender:
     """Sends one destination's conversions, or its corrections, in one run."""
 
     sending: SendingOptions
-    strategy: SendingStrategy
+    scope: DestinationScope
+    """Covers everything sent here."""
+    sink: ConversionSink
+    preparation: type[PreCallTransaction]
+    call: Callable[[Target, Sequence[EncodedEvent]], Receipt]
+    """Makes the wire call."""
     done: SendingResult
     stopped: set[DestinationScope] = field(default_factory=set)
     """Scopes that stopped during this run."""
@@ -117,17 +134,7 @@ class Sender:
     @property
     def destination(self) -> DestinationId:
         """The destination of everything sent here."""
-        return self.strategy.destination
-
-    @property
-    def scope(self) -> DestinationScope:
-        """Covers everything sent here."""
-        return self.strategy.scope
-
-    @property
-    def sink(self) -> ConversionSink:
-        """The destination's sink."""
-        return self.strategy.sink
+        return self.scope.destination
 
     @property
     def first_sends_due_by(self) -> datetime | None:
@@ -162,11 +169,22 @@ class Sender:
         )
         while replays and not self.unanswered:
             yield replays.popleft()
-        for target, due in self.strategy.due_by_target().items():
+        for target, due in self._due_by_target().items():
             for batch in self._due_batches(target, due):
                 yield PriorityBatches(target, (batch,), is_new=True)
         while self.set_aside or replays:
             yield (self.set_aside or replays).popleft()
+
+    def _due_by_target(self) -> Mapping[Target, DueFilter]:
+        """Targets with something due, and what selects it: conversions by the settings, corrections as recorded."""
+        due = DueFilter(account=self.run.ledger.account, destination=self.destination, now=self.run.now())
+        if self.scope.corrections:
+            with self.run.ledger.read_transaction() as session:
+                return {target: replace(due, target=target) for target in outbox.due_targets(session, due)}
+        by_target: dict[Target, list[str]] = {}
+        for route in self._routes().values():
+            by_target.setdefault(route.target, []).append(route.conversion)
+        return {target: replace(due, conversions=conversions) for target, conversions in by_target.items()}
 
     def _due_batches(self, target: Target, due: DueFilter) -> Iterator[tuple[int, ...]]:
         """Yield what is due in batches, each continuing after the last, then start over for what became due meanwhile.
@@ -182,7 +200,7 @@ class Sender:
                     replace(due, now=self.run.now(), approved_in=approved_in),
                     new_by=self.first_sends_due_by,
                     after=last,
-                    limit=self.strategy.max_rows_per_request(target),
+                    limit=self._max_rows_per_request(target),
                 )
             if rows:
                 yield tuple(map(stored_row_id, rows))
@@ -198,7 +216,7 @@ class Sender:
 
     def _record_stop(self, stop: SendingStop, target: Target) -> bool:
         """Record a stop; return True if nothing more is to be sent here."""
-        way = self.strategy.transport_scope(target)
+        way = self._transport_scope(target)
         self.stopped.add(self._scope(target))
         if stop.alarm:
             scope = way if stop.whole_destination else self._scope(target)
@@ -214,7 +232,13 @@ class Sender:
 
     def _scope(self, target: Target) -> DestinationScope:
         """The scope of a stop of this target alone."""
-        return replace(self.strategy.transport_scope(target), action=target.action)
+        return replace(self._transport_scope(target), action=target.action)
+
+    def _transport_scope(self, target: Target) -> DestinationScope:
+        """The scope of a stop of everything sent by the target's transport and owner."""
+        if self.scope.corrections:
+            return self.scope
+        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -238,11 +262,15 @@ class Sender:
                         together = requests.last_request_id_of(session, delivery), target
                         found.setdefault(together, []).append(stored_row_id(delivery))
         return [
-            (target, tuple(left[start : start + self.strategy.max_rows_per_request(target)]))
+            (target, tuple(left[start : start + self._max_rows_per_request(target)]))
             for (_, target), left in sorted(found.items())
-            for start in range(0, len(left), self.strategy.max_rows_per_request(target))
+            for start in range(0, len(left), self._max_rows_per_request(target))
             if not self._asks_a_human
         ]
+
+    def _max_rows_per_request(self, target: Target) -> int:
+        can = self.sink.limits.corrects.get(target.transport) if self.scope.corrections else None
+        return self.sink.limits.batch if can is None else can.batch
 
     @property
     def _asks_a_human(self) -> bool:
@@ -272,7 +300,7 @@ class Sender:
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
         breaker = CircuitBreaker()
-        waiting = [part for batch in turn.batches for part in self.strategy.split_colliding(batch)]
+        waiting = [part for batch in turn.batches for part in self._split_colliding(batch)]
         while waiting:
             # While nothing answers, probe with one row instead of putting its whole part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
@@ -314,6 +342,13 @@ class Sender:
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
         alarm = self.new_unanswered and not asks
         return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
+
+    def _split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        if self.scope.corrections:
+            # A correction names its conversion by key, and a conversion has at most one unsettled correction.
+            return [batch]
+        with self.run.ledger.read_transaction() as session:
+            return split_colliding(session, self.run.ledger.account, batch)
 
     def _try(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
@@ -359,7 +394,7 @@ class Sender:
         if intent is None:
             return None
         self.run.ledger.record_upcoming_request(intent.request)
-        receipt = self.strategy.call(intent)
+        receipt = self.call(intent.target, intent.events)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
         with self.run.ledger.write_transaction() as session:
@@ -374,9 +409,11 @@ class Sender:
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         with self.run.ledger.write_transaction() as session:
-            strategy, moving = self.strategy, (session, self.run.ledger, self.run.now(), self.done)
-            place = (strategy.sink, strategy.destination, strategy.routes(), target)
-            return strategy.preparation(*moving, *place).prepare(batch)
+            moving = (session, self.run.ledger, self.run.now(), self.done)
+            return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
+
+    def _routes(self) -> Mapping[str, ConversionRoute]:
+        return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
 
     def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         moving, is_silent = (session, self.run.ledger, self.run.now(), self.done), self.unanswered > 0

@@ -352,7 +352,7 @@ class DueFilter:
     account: str
     destination: str
     now: datetime
-    conversions: Collection[str] | None
+    conversions: Collection[str] | None = None
     """The ids of conversions; None selects corrections."""
     target: Target | None = None
     """Only corrections of this target."""
