@@ -124,6 +124,40 @@ def test_conversion_exists_once_per_lead_and_destination(ledger):
         session.add_all([first, second])
 
 
+def corrected(ledger, number):
+    """Add a pending correction to the conversion of L-1."""
+    with Session(ledger.engine) as session, session.begin():
+        sent = session.exec(select(Delivery).where(Delivery.lead == "L-1", Delivery.number == 0)).one()
+        of_it = {"kind": "restatement", "original": sent.id, "number": number, "state": "pending"}
+        session.add(Delivery(**sent.model_dump(exclude={"id"}) | of_it))
+
+
+def test_corrections_of_a_conversion_share_its_key_and_have_a_number_each(ledger):
+    """The database itself refuses a number that is taken."""
+    moved(ledger, DeliveryState.PENDING)
+    corrected(ledger, 1)
+    corrected(ledger, 2)
+    with pytest.raises(IntegrityError):
+        corrected(ledger, 2)
+
+
+def test_no_two_conversions_have_one_key(ledger):
+    """The database itself refuses the second."""
+    first, second = new_delivery(route(), "L-1"), new_delivery(route(), "L-2")
+    first.state = second.state = DeliveryState.PENDING
+    second.key = first.key
+    with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
+        session.add_all([first, second])
+
+
+def test_correction_is_due_as_a_correction_only(ledger):
+    """A conversion and its correction, both due, are found apart."""
+    moved(ledger, DeliveryState.PENDING)
+    corrected(ledger, 1)
+
+    assert [["L-1"], ["L-1"]] == [due(ledger), due(ledger, conversions=None)]
+
+
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads with a delivery that is due."""
     wanted = outbox.DueFilter(account=ACCOUNT, destination=GOOGLE, now=now, conversions=conversions)
