@@ -303,7 +303,7 @@ def _with_open(account: str) -> SelectOfScalar[str]:
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     clicked = has_related_row(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = has_related_row(Delivery, account, col(Delivery.state).in_(OPEN))
+    has_open = col(LeadRow.id).in_(_with_open(account))
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, has_open))
 
 
