@@ -9,8 +9,9 @@ from itertools import islice, takewhile
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
+from connectors.oplead.dates import first_instant, since_query
 from connectors.oplead.field_tree import count_lead_owners
-from connectors.oplead.fields import first_instant, first_value_at_paths, shape, since_query
+from connectors.oplead.fields import first_value_at_paths, shape
 from connectors.oplead.items import find_lead_array
 from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
 from connectors.oplead.lead_parser import (
