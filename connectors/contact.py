@@ -88,6 +88,9 @@ def _plain(text: str) -> str:
 
 
 def _remove_character_categories(text: str, *categories: str) -> str:
+    """Strip marks or format characters, of which ASCII has none."""
+    if text.isascii():
+        return text
     return "".join(character for character in text if unicodedata.category(character) not in categories)
 
 
@@ -290,7 +293,7 @@ def _overseas(number: PhoneNumber) -> list[PhoneNumber]:
 
 
 def _is_personal(number: PhoneNumber) -> bool:
-    return phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in _PERSONAL
+    return phonenumbers.number_type(number) in _PERSONAL  # an invalid number has no type
 
 
 _FEWEST_DIGITS = 4

@@ -160,6 +160,8 @@ class LeadPage:
     """Whether the list is known to have shifted during the read, so leads may have been skipped."""
     missing: int = 0
     """How many leads the source counts but did not list; known on the last page."""
+    ahead: int = 0
+    """How many of the pages in front of it, at most, had not been handed on yet when it was requested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,27 @@ FAULTS = (
         "return bool(",
         "tests/e2e/test_oplead_commands.py",
     ),
+    Fault(
+        "a failing list page keeps the pages before it",
+        "connectors/oplead/client.py",
+        "in_turn=True,",
+        "in_turn=False,",
+        "tests/contract/oplead/test_pages_ahead.py",
+    ),
+    Fault(
+        "no list page is requested beyond the stated total",
+        "connectors/oplead/pagination.py",
+        "if self._totals and self._totals[-1] >= self._listed:",
+        "if False:",
+        "tests/contract/oplead/test_pages_ahead.py",
+    ),
+    Fault(
+        "a list page requested ahead shows nothing of a later webhook",
+        "jobs/pull/sync.py",
+        "heard[-1 - page.ahead]",
+        "heard[-1]",
+        "tests/unit/pull/test_inbox.py",
+    ),
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
     Fault(
         "an event is acknowledged only once it is durable",

@@ -117,6 +117,8 @@ def _postcode(typed: str | None, region: str | None) -> str | None:
 def _lower(typed: str | None) -> str:
     """Lower-case, compose accents, drop invisible characters; return "" if too long for a name or place."""
     text = unicodedata.normalize("NFKC", typed if typed and len(typed) <= LONGEST_FIELD else "").lower()
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFC", "".join(each for each in text if unicodedata.category(each) != "Cf"))
 
 

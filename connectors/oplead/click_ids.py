@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, loosely_normalised_name, read_json, read_moment_or_none, shape
+from connectors.oplead.dates import read_moment_or_none
+from connectors.oplead.fields import is_empty, loosely_normalised_name, read_json, shape
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
 from connectors.records import ClickId, ClickIdKind
 

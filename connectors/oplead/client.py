@@ -6,9 +6,11 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from threading import BoundedSemaphore
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -48,6 +50,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
 _MB = 1024 * 1024
 _WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
+_DETAILS_QUEUED = 4  # detail pages read and not yet handed on, as a multiple of the requests in flight
 _LONG_WAIT = timedelta(seconds=5)
 _WRITE_GRACE = 5.0
 """Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
@@ -105,6 +108,7 @@ class OpleadClient:
             verify=certificate_authorities(str(base)),
         )
         self._idle: deque[AbortableClient] = deque()
+        self._in_flight = BoundedSemaphore(options.in_flight)
         self._wrong_clock: WrongClock | None = None
         """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
         self._largest_page = options.largest_page_mb * _MB
@@ -155,13 +159,37 @@ class OpleadClient:
         refused, the platform asks for a long delay) is raised at once. Only the calling thread waits for slots and
         consumes `ids`. Close or exhaust the generator; both wait for the requests in flight.
         """
-        largest = self._largest_detail_page
-        return ReadAhead(
-            at_once=self.options.in_flight,
+        largest, at_once = self._largest_detail_page, self.options.in_flight
+        ahead: ReadAhead[LeadId] = ReadAhead(
+            at_once=at_once,
+            queued=_DETAILS_QUEUED * at_once,
             take_slot=self._take_slot,
             request=lambda lead_id: self._request(self.lead_path(lead_id), largest),
             retried=lambda lead_id, first: self._with_retries(self.lead_path(lead_id), largest, first),
-        ).pages(ids)
+        )
+        return ahead.pages(ids)
+
+    def get_pages(self, targets: Iterable[str]) -> Generator[Page, None, None]:
+        """Yield for each target, in order, a callable that returns its response or raises as `get` does.
+
+        As many requests as may be in flight run ahead of the page handed on last, and `targets` is consumed only as
+        far. After a failure no new request starts until the callable of the failed page retries or raises it. Close or
+        exhaust the generator; both wait for the requests in flight.
+        """
+        at_once = self.options.in_flight
+        ahead: ReadAhead[str] = ReadAhead(
+            at_once=at_once,
+            queued=at_once,
+            in_turn=True,
+            take_slot=lambda running: retry_read(
+                partial(self._take_slot, running), clock=self.clock, jitter=self.jitter
+            ),
+            request=lambda target: self._request(target, self._largest_page),
+            retried=lambda target, first: self._with_retries(target, self._largest_page, first),
+        )
+        with closing(ahead.pages(targets)) as pages:
+            for _, page in pages:
+                yield page
 
     def attempt(
         self,
@@ -253,7 +281,8 @@ class OpleadClient:
         """Send one request, whose slot is already taken; the response may have at most `most` bytes."""
         path = target.partition("?")[0]
         try:
-            response, content = self._exchange(target, path, most)
+            with self._in_flight:
+                response, content = self._exchange(target, path, most)
         finally:
             self.pacer.release_request_slot()
         self._check_clock(response)

@@ -9,7 +9,8 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, name_value_pairs, read_moment_or_none, text_of
+from connectors.oplead.dates import read_moment_or_none
+from connectors.oplead.fields import is_empty, name_value_pairs, text_of
 from connectors.survey import SurveyedPath
 from connectors.text import plural
 

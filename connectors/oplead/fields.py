@@ -1,15 +1,12 @@
-"""Lossless JSON, values at dotted paths in a lead, and dates in the formats Oplead uses."""
+"""Lossless JSON, and values at dotted paths in a lead."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-from connectors.oplead.options import SinceOptions
-from connectors.records import Moment
 from connectors.text import plural
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
@@ -54,61 +51,140 @@ def _number(literal: str) -> Decimal | str:
 
 
 _NAME_KEYS = ("name", "key", "code", "label")
+_PAIR = (*_NAME_KEYS, "value")
 _TEXT_KEYS = ("label", "name", "value", "title", "code", "id")
 _LONG_NUMBER = 40
 
 
-def values_at_path(container: object, path: str) -> tuple[object, ...]:
-    """Return every non-empty value at a dotted path, in order, with lists flattened.
+class PathReader:
+    """Paths compiled into a tree of names: one walk of an object finds what is at all of them.
 
     A name matches exactly, or else ignoring case, `_` and `-` (`externalID` = `external_id`). A list along the path is
     read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by element.
     """
-    return tuple(value for value in _flat(raw_values_at_path(container, path)) if not is_empty(value))
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Compile dotted paths."""
+        self._root = _Name("")
+        for path in paths:
+            self._root.add(path, path.split("."))
+
+    def read(self, container: object) -> "PathValues":
+        """Return what an object, or a list of name/value pairs or objects, holds at the paths."""
+        found: dict[str, list[object]] = {}
+        self._root.find(container, found)
+        return PathValues(found)
+
+
+@dataclass(slots=True)
+class _Name:
+    """A name in the tree of paths."""
+
+    written: str
+    path: str | None = None
+    """The path that ends here."""
+    following: dict[str, list["_Name"]] = field(default_factory=dict)
+    """The names that may follow, by loosely normalised name."""
+
+    def add(self, path: str, names: Sequence[str]) -> None:
+        """Add a path, whose remaining names are `names`."""
+        if not names:
+            self.path = path
+            return
+        alike = self.following.setdefault(loosely_normalised_name(names[0]), [])
+        name = next((one for one in alike if one.written == names[0]), None)
+        if name is None:
+            alike.append(name := _Name(names[0]))
+        name.add(path, names[1:])
+
+    def find(self, container: object, found: dict[str, list[object]]) -> None:
+        """Add the values of every path that goes on from here into a container."""
+        if isinstance(container, dict):
+            self._find_in_object(container, found)
+        elif isinstance(container, list):
+            pairs = name_value_pairs(container)
+            for key, value in pairs:
+                for name in self.following.get(loosely_normalised_name(key), ()):
+                    name.take(value, found)
+            for one in () if pairs else container:
+                self.find(one, found)
+
+    def _find_in_object(self, container: Mapping[str, object], found: dict[str, list[object]]) -> None:
+        for key, value in container.items():
+            for name in self.following.get(loosely_normalised_name(key), ()):
+                if name.written == key or name.written not in container:
+                    name.take(value, found)
+
+    def take(self, value: object, found: dict[str, list[object]]) -> None:
+        """Add a value of this name, and what is inside it."""
+        if self.path is not None:
+            found.setdefault(self.path, []).append(value)
+        if self.following:
+            self.find(value, found)
+
+
+@dataclass(frozen=True, slots=True)
+class PathValues:
+    """What one object holds at the paths of a `PathReader`."""
+
+    found: Mapping[str, Sequence[object]]
+    """The values at each path that leads somewhere, unchanged: lists whole, empty values included."""
+
+    def at(self, *paths: str) -> Iterator[object]:
+        """Yield every non-empty value at the paths, in order, with lists flattened."""
+        for path in paths:
+            if path in self.found:  # most lead nowhere
+                yield from _flat(self.found[path])
+
+    def first(self, paths: Sequence[str]) -> object:
+        """Return the first non-empty value at the first path that has one, else None."""
+        return next(self.at(*paths), None)
+
+    def texts(self, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
+        """Return every distinct text at any of the paths, in order."""
+        return tuple(dict.fromkeys(text for value in self.at(*paths) if (text := text_of(value, keys)) is not None))
+
+
+_reader = lru_cache(1_024)(PathReader)
+"""The paths of settings are asked for again and again."""
+
+
+def values_at_path(container: object, path: str) -> tuple[object, ...]:
+    """Return every non-empty value at a dotted path, in order, with lists flattened; names match as for PathReader."""
+    return tuple(_reader((path,)).read(container).at(path))
 
 
 def raw_values_at_path(container: object, path: str) -> tuple[object, ...]:
     """Return every value at a dotted path unchanged: lists whole, empty values included."""
-    found: tuple[object, ...] = (container,)
-    for name in path.split("."):
-        found = tuple(value for inside in found for value in _values_by_name(inside, name))
-    return found
+    return tuple(_reader((path,)).read(container).found.get(path, ()))
 
 
 def first_value_at_paths(container: object, paths: Sequence[str]) -> object:
     """Return the first non-empty value at the first path that has one, else None."""
-    if isinstance(container, Mapping):  # most paths lead nowhere, which their first name tells
-        names = {loosely_normalised_name(name) for name in container}
-        paths = [path for path in paths if _asked(path.partition(".")[0]) in names]
-    return next((value for path in paths for value in values_at_path(container, path)), None)
+    return _reader(tuple(paths)).read(container).first(paths)
 
 
 def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
     """Return a value as text: itself, a number's digits, `true` or `false`, or an object's label; else None."""
+    if isinstance(value, str):
+        return value.strip() or None
     if isinstance(value, Mapping):
-        inner = (text_of(one, keys) for key in keys for one in _values_by_name(value, key))
+        found = _reader(tuple(keys)).read(value).found
+        inner = (text_of(one, keys) for key in keys for one in found.get(key, ()))
         return next((text for text in inner if text is not None), None)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
         # Never expand 1E+999999 into digits; no number we handle is longer than _LONG_NUMBER.
         return format(value, "f") if value.is_finite() and abs(value.adjusted()) < _LONG_NUMBER else str(value)
-    if isinstance(value, str):
-        return value.strip() or None
     return None
-
-
-def texts(container: object, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
-    """Return every distinct text at any of the paths, in order."""
-    every = (text_of(value, keys) for path in paths for value in values_at_path(container, path))
-    return tuple(dict.fromkeys(text for text in every if text is not None))
 
 
 def is_empty(value: object) -> bool:
     """Whether a value is null, blank text, or an empty list or object; 0 and false are not empty."""
     if isinstance(value, str):
         return not value.strip()
-    return value is None or (isinstance(value, Mapping | list) and not value)
+    return value is None or (not value and isinstance(value, dict | list))
 
 
 def shape(value: object) -> str:
@@ -124,180 +200,26 @@ def shape(value: object) -> str:
     return f"a number, {plural(len(str(value)), 'character')}"
 
 
-def _values_by_name(container: object, name: str) -> Iterator[object]:
-    if isinstance(container, Mapping) and name in container:
-        yield container[name]
-    elif isinstance(container, Mapping):
-        yield from _matching(container.items(), name)
-    elif isinstance(container, list):
-        if pairs := name_value_pairs(container):
-            yield from _matching(pairs, name)
-        else:
-            for one in container:
-                yield from _values_by_name(one, name)
-
-
-def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
-    wanted = _asked(name)
-    return (value for key, value in pairs if loosely_normalised_name(key) == wanted)
-
-
 def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:
     """Return the names and values of the entries that are name/value pairs."""
     return [pair for entry in entries if isinstance(entry, Mapping) and (pair := _pair(entry)) is not None]
 
 
 def _pair(entry: Mapping[str, object]) -> tuple[str, object] | None:
-    names = (name for key in _NAME_KEYS for name in _values_by_name(entry, key) if isinstance(name, str))
-    name, values = next(names, None), tuple(_values_by_name(entry, "value"))
+    found = _reader(_PAIR).read(entry).found
+    names = (name for key in _NAME_KEYS for name in found.get(key, ()) if isinstance(name, str))
+    name, values = next(names, None), found.get("value")
     return (name, values[0]) if values and name is not None else None
 
 
 def _flat(values: Iterable[object]) -> Iterator[object]:
     for value in values:
-        yield from _flat(value) if isinstance(value, list) else (value,)
+        if isinstance(value, list):
+            yield from _flat(value)
+        elif not is_empty(value):
+            yield value
 
 
 def loosely_normalised_name(name: str) -> str:
     """Return a name without case, `_` and `-`, for comparison."""
     return name.replace("_", "").replace("-", "").casefold()
-
-
-_asked = lru_cache(1_024)(loosely_normalised_name)
-"""The same for a name in the settings, which is asked for in every lead."""
-
-
-_TIME = r"(?P<hour>\d{1,2})[:h](?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-_ZONE = r"(?P<zone>[Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2})"
-_ISO = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?:[Tt ]\s*{_TIME}\s*{_ZONE}?)?", re.ASCII)
-_FRENCH = re.compile(
-    rf"(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}})/(?P<year>\d{{4}})(?:\s+(?:à\s+)?{_TIME})?(?P<zone>)", re.ASCII
-)
-_EPOCH = re.compile(r"[1-9]\d{8,12}(?:\.\d+)?", re.ASCII)  # with a leading 0 it is a phone number
-_MILLISECONDS_FROM = 10**11  # as seconds the year 5138, as milliseconds 1973
-_YEARS = range(1990, 2100)
-
-
-def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
-    """Return the time in `value`, an instant in UTC or a bare day; None if it is empty.
-
-    Reads ISO 8601 with or without an offset, `2026-07-20 17:05:01`, `20/07/2026 17:05` (day first), seconds or
-    milliseconds since 1970, and PHP's serialised DateTime. A time without an offset is wall-clock time in `zone`.
-
-    Raises:
-        ValueError: it is something else; the message gives its shape, never the value.
-    """
-    if isinstance(value, Mapping):
-        return _read_php(value, zone)
-    text = text_of(value) or ""
-    if is_empty(value) or text.startswith("0000-00-00"):  # MySQL's zero date
-        return None
-    if match := _ISO.fullmatch(text) or _FRENCH.fullmatch(text):
-        return _from_parts(match, value, zone)
-    if _EPOCH.fullmatch(text):
-        return _from_epoch(Decimal(text), value)
-    raise _unreadable(value)
-
-
-def read_moment_or_none(value: object, zone: ZoneInfo) -> Moment | None:
-    """Return what `read_moment` does; None also if the value cannot be read."""
-    try:
-        return read_moment(value, zone)
-    except (ValueError, ArithmeticError):
-        return None
-
-
-def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """Format a time as `SinceOptions.format` requires, rounding down."""
-    match form:
-        case "iso":
-            return moment.astimezone(UTC).isoformat(timespec="seconds")
-        case "date":
-            return moment.astimezone(zone).date().isoformat()
-        case "epoch_s":
-            return str(int(moment.timestamp()))
-        case "epoch_ms":
-            return str(int(moment.timestamp()) * 1000)
-        case pattern:
-            return moment.astimezone(zone).strftime(pattern)
-
-
-def since_query(wanted: SinceOptions, since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, str]:
-    """Return the filter's query parameters: `since`, and `until` if the platform requires both ends."""
-    ends = {wanted.param: since} | ({wanted.until_param: until} if wanted.until_param else {})
-    return {name: write_moment(moment, wanted.format, zone) for name, moment in ends.items()}
-
-
-def instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, at which the wall clock in `zone` showed `wall`.
-
-    A time in the spring gap moves forward as the wall clock did (02:30 is 03:30). In the autumn overlap the earlier
-    instant is used, so that a change is never dated after it happened: platforms reject times in the future.
-    """
-    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-
-
-def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
-    """Return the earliest instant a moment can mean, in UTC: itself, or the start of its day in `zone`."""
-    if isinstance(moment.at, datetime):
-        return moment.at
-    return instant(datetime.combine(moment.at, time()), zone)
-
-
-def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
-    """Return the start of the first time at the paths; None if there is none or it cannot be read."""
-    moment = read_moment_or_none(first_value_at_paths(container, paths), zone)
-    return None if moment is None else earliest_instant_of(moment, zone)
-
-
-def _from_parts(match: re.Match[str], value: object, zone: ZoneInfo) -> Moment:
-    try:
-        day = date(int(match["year"]), int(match["month"]), int(match["day"]))
-        if day.year not in _YEARS:
-            raise _unreadable(value)
-        if match["hour"] is None:
-            return Moment(day)
-        microsecond = int((match["fraction"] or "")[:6].ljust(6, "0"))
-        clock = time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0), microsecond)
-        wall, offset = datetime.combine(day, clock), _offset(match["zone"])
-    except ValueError:
-        raise _unreadable(value) from None
-    return Moment(instant(wall, zone) if offset is None else wall.replace(tzinfo=offset).astimezone(UTC))
-
-
-def _offset(text: str | None) -> timezone | None:
-    if not text:
-        return None
-    if text in "Zz":
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[3:].lstrip(":") or 0)))
-
-
-def _from_epoch(number: Decimal, value: object) -> Moment:
-    seconds = number / 1000 if number >= _MILLISECONDS_FROM else number
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
-    if moment.year not in _YEARS:
-        raise _unreadable(value)
-    return Moment(moment)
-
-
-def _read_php(value: Mapping[str, object], zone: ZoneInfo) -> Moment | None:
-    """Read `{"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"}`."""
-    text, name = value.get("date"), value.get("timezone")
-    if not isinstance(text, str):
-        if not value:
-            return None
-        raise _unreadable(value)
-    if not isinstance(name, str):
-        return read_moment(text, zone)
-    if re.fullmatch(_ZONE, name, re.ASCII):
-        return read_moment(text + name, zone)
-    try:
-        return read_moment(text, ZoneInfo(name))
-    except (KeyError, OSError, ValueError):
-        raise _unreadable(value) from None
-
-
-def _unreadable(value: object) -> ValueError:
-    return ValueError(f"no time that can be read ({shape(value)})")

@@ -1,5 +1,6 @@
 """Parse one lead's JSON into a record, or reject it with a reason."""
 
+import dataclasses
 import hashlib
 import json
 from bisect import insort
@@ -8,20 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import chain
+from typing import Any
 
 from connectors.contact import country_code_of, is_blank_country
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.fields import (
-    earliest_instant_of,
-    first_value_at_paths,
-    raw_values_at_path,
-    read_moment,
-    read_moment_or_none,
-    shape,
-    text_of,
-    texts,
-    values_at_path,
-)
+from connectors.oplead.dates import earliest_instant_of, read_moment, read_moment_or_none
+from connectors.oplead.fields import PathReader, PathValues, first_value_at_paths, raw_values_at_path, shape, text_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import strip_control_characters
@@ -36,6 +30,7 @@ _LONGEST_LABEL = 200
 _LONGEST_HISTORY = 1_000  # status changes; each is processed for every stage of every conversion
 _LARGEST_LEAD = 1024 * 1024  # characters of JSON
 _DEEPEST = 100  # levels; Python itself fails at a few hundred
+_ENTRY = PathReader((*_ENTRY_LABEL, *_ENTRY_TIME))
 
 
 class UnreadableLeadError(Exception):
@@ -60,10 +55,11 @@ class LeadParser:
 
     def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
         """Use the options' paths and rules; `wanted` are the paths copied into `Lead.fields`."""
-        self.paths = options.fields
+        self.paths = paths = options.fields
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
+        self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
         """Return the lead's id, as opaque text.
@@ -82,10 +78,11 @@ class LeadParser:
 
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
-        label = clean_label(text_of(first_value_at_paths(item, self.paths.status)))
-        at = read_moment_or_none(first_value_at_paths(item, self.paths.status_at), self._zone)
+        found = self._reader.read(item)
+        label = clean_label(text_of(found.first(self.paths.status)))
+        at = read_moment_or_none(found.first(self.paths.status_at), self._zone)
         try:
-            latest = max(self.status_changes(item), key=self._start, default=None)
+            latest = max(self._status_changes(found), key=self._start, default=None)
         except UnreadableLeadError:
             latest = None
         if latest is None or (label is not None and label != latest.label):
@@ -103,28 +100,29 @@ class LeadParser:
             UnreadableLeadError: no creation time, an unreadable time, or too many levels or status changes.
         """
         _check_depth(item)
-        created_at = self._moment(item, self.paths.created_at, "created_at")
+        found = self._reader.read(item)
+        created_at = self._moment(found, self.paths.created_at, "created_at")
         if created_at is None:
             raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
-        updated_at = self._moment(item, self.paths.updated_at, "updated_at")
-        label = clean_label(text_of(first_value_at_paths(item, self.paths.status)))
+        updated_at = self._moment(found, self.paths.updated_at, "updated_at")
+        label = clean_label(text_of(found.first(self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
-        utm = Utm(*(_text(item, paths) for paths in utm_paths))
-        ids, problem = self._click_ids(item, utm.source)
+        utm = Utm(*(_text(found, paths) for paths in utm_paths))
+        ids, problem = self._click_ids(found, utm.source)
         return Lead(
             id=id,
             created_at=earliest_instant_of(created_at, self._zone),
             # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
-            history=self._history(item, label),
+            history=self._history(found, label),
             click_ids=ids,
             click_id_problem=problem,
             utm=utm,
-            contact=self._contact(item),
-            fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
+            contact=self._contact(found),
+            fields={path: value for path in self._wanted if (value := _wanted_value(found, path)) is not None},
             digest=digest,
-            has_appointment=self._moment(item, self.paths.appointment_at, "appointment_at") is not None,
+            has_appointment=self._moment(found, self.paths.appointment_at, "appointment_at") is not None,
         )
 
     def status_changes(self, item: Mapping[str, object]) -> list[StatusEntry]:
@@ -133,29 +131,33 @@ class LeadParser:
         Raises:
             UnreadableLeadError: a time cannot be read, or there are too many entries.
         """
+        return self._status_changes(self._reader.read(item))
+
+    def _status_changes(self, found: PathValues) -> list[StatusEntry]:
         histories = self.paths.history
-        path = next((path for path in histories if values_at_path(item, path)), None)
+        path = next((path for path in histories if found.first((path,)) is not None), None)
         if path is None:
             return []
         # A general `history` also covers documents and calls: only entries that name a status count there.
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
+        changes = (_ENTRY.read(entry) for entry in found.at(path) if isinstance(entry, Mapping))
         read = (
-            (clean_label(text_of(first_value_at_paths(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
-            for entry in values_at_path(item, path)
-            if isinstance(entry, Mapping) and first_value_at_paths(entry, names) is not None
+            (clean_label(text_of(status)), self._moment(entry, _ENTRY_TIME, "history"))
+            for entry in changes
+            if (status := entry.first(names)) is not None
         )
         entries = [StatusEntry(label, at) for label, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
             raise UnreadableLeadError(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
         return entries
 
-    def _history(self, item: Mapping[str, object], label: str | None) -> tuple[StatusEntry, ...]:
+    def _history(self, found: PathValues, label: str | None) -> tuple[StatusEntry, ...]:
         """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
-        entries = self.status_changes(item)
+        entries = self._status_changes(found)
         if entries and self._start(entries[0]) > self._start(entries[-1]):
             entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
-        at = self._moment(item, self.paths.status_at, "status_at")
+        at = self._moment(found, self.paths.status_at, "status_at")
         if label and at and (not entries or entries[-1].label != label):
             insort(entries, StatusEntry(label, at), key=self._start)
         return tuple(entries)
@@ -163,37 +165,37 @@ class LeadParser:
     def _start(self, entry: StatusEntry) -> datetime:
         return earliest_instant_of(entry.at, self._zone)
 
-    def _moment(self, container: object, paths: tuple[str, ...], setting: str) -> Moment | None:
+    def _moment(self, found: PathValues, paths: tuple[str, ...], setting: str) -> Moment | None:
         try:
-            return read_moment(first_value_at_paths(container, paths), self._zone)
+            return read_moment(found.first(paths), self._zone)
         except ValueError as error:
             raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
 
-    def _click_ids(self, item: Mapping[str, object], utm_source: str | None) -> tuple[tuple[ClickId, ...], str | None]:
+    def _click_ids(self, lead: PathValues, utm_source: str | None) -> tuple[tuple[ClickId, ...], str | None]:
         """Return every click id at the paths; a field named after one kind (`leadData.gclid`) acts as a label."""
-        captured = self._moment(item, self.paths.click_id_at, "click_id_at")
+        captured = self._moment(lead, self.paths.click_id_at, "click_id_at")
         captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
         read = partial(read_click_ids, utm_source=utm_source, rules=self._rules, zone=self._zone)
         ids: list[ClickId] = []
         problems: list[str] = []
         for path in self.paths.click_id:
             label = path.rpartition(".")[2]
-            for value in raw_values_at_path(item, path):
+            for value in lead.found.get(path, ()):
                 found, problem = read(value, label=label)
                 ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
                 problems.extend([problem] if problem else [])
         return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None
 
-    def _contact(self, item: Mapping[str, object]) -> Contact:
+    def _contact(self, found: PathValues) -> Contact:
         paths = self.paths
         return Contact(
-            emails=texts(item, paths.email, _CONTACT_TEXT),
-            phones=texts(item, paths.phone, _CONTACT_TEXT),
-            first_name=_text(item, paths.first_name),
-            last_name=_text(item, paths.last_name),
-            postcode=_text(item, paths.postcode),
-            city=_text(item, paths.city),
-            country=_country(item, paths.country),
+            emails=found.texts(paths.email, _CONTACT_TEXT),
+            phones=found.texts(paths.phone, _CONTACT_TEXT),
+            first_name=_text(found, paths.first_name),
+            last_name=_text(found, paths.last_name),
+            postcode=_text(found, paths.postcode),
+            city=_text(found, paths.city),
+            country=_country(found, paths.country),
         )
 
 
@@ -226,10 +228,10 @@ def lead_among(
 
 
 def _check_depth(item: Mapping[str, object]) -> None:
-    level: list[object] = [item]
-    for _ in range(_DEEPEST):
-        inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
-        level = [one for values in inside for one in values]
+    level: list[Any] = [item]
+    for _ in range(1, _DEEPEST):
+        values = (value for one in level for value in (one.values() if isinstance(one, dict) else one))
+        level = [value for value in values if value and isinstance(value, dict | list)]
         if not level:
             return
     raise UnreadableLeadError("it is nested too deeply")
@@ -244,8 +246,8 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
     )
 
 
-def _text(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
-    return next(iter(texts(item, paths)), None)
+def _text(found: PathValues, paths: tuple[str, ...]) -> str | None:
+    return next(iter(found.texts(paths)), None)
 
 
 def clean_label(text: str | None) -> str | None:
@@ -256,18 +258,18 @@ def clean_label(text: str | None) -> str | None:
     return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
 
 
-def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
+def _country(found: PathValues, paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
-    by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
-    spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
+    first, by_key = found.texts(paths, _COUNTRY_TEXT)[:1], (found.texts(paths, (key,)) for key in _COUNTRY_TEXT)
+    spellings = chain(first, chain.from_iterable(by_key))
     names = (text for text in spellings if not is_blank_country(text) and country_code_of(text) is not None)
-    return next(names, next(iter(spellings), None))
+    return next(names, next(iter(first), None))
 
 
-def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:
+def _wanted_value(found: PathValues, path: str) -> str | Decimal | None:
     """Return the value at a path; distinct values are joined by ` | ` so that none passes for the only one."""
-    found = (value if isinstance(value, str | Decimal) else text_of(value) for value in values_at_path(item, path))
-    values = dict.fromkeys(value for value in found if value is not None)
+    read = (value if isinstance(value, str | Decimal) else text_of(value) for value in found.at(path))
+    values = dict.fromkeys(value for value in read if value is not None)
     if len(values) > 1:
         return " | ".join(map(str, values))
     return next(iter(values), None)

@@ -120,7 +120,7 @@ class OpleadOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     in_flight: int = 4
-    """The maximum number of concurrent detail fetches."""
+    """The maximum number of requests in flight: details, and list pages that have numbers."""
     max_requests: int | None = None
     """The number of requests after which a night's reading stops at the end of a page, as when its time is up."""
     largest_page_mb: int = 64

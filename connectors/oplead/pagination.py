@@ -3,9 +3,12 @@
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from math import ceil
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
@@ -37,6 +40,8 @@ _TOLERATED = 50
 _NOT_FOUND = 404
 _WITHOUT_ID = "\0"
 """The prefix of the mark of an entry without an id."""
+_LARGE_PAGE = 1_000
+"""Entries; larger pages are requested one at a time, because several could fill the memory."""
 _LONGEST_POSITION = 4_000  # characters; servers reject longer URLs
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
@@ -76,6 +81,15 @@ class PagePosition:
         return f"{self.kind}:{self.value}"
 
 
+Pages = Generator[Callable[[], ListedPage], None, None]
+"""For each address, in order, a callable that returns its page or raises why there is none."""
+
+
+def one_at_a_time(read: Callable[[str], ListedPage]) -> Callable[[Iterable[str]], Pages]:
+    """Return a reader of pages that requests each page only once it is called for."""
+    return lambda addresses: (partial(read, address) for address in addresses)
+
+
 @dataclass(eq=False, repr=False)
 class PageWalk:
     """One traversal of a list's pages; it detects cycles, repeated pages and missing leads."""
@@ -87,16 +101,26 @@ class PageWalk:
     """The query parameters of the change filter; they are not added to a next URL."""
     path: str = ""
     """The list's path; the leads' if empty."""
+    may_read_ahead: Callable[[], bool] = lambda: False
+    """Whether pages that follow by number may be requested before the pages in front of them are handed on."""
+    ahead: int = field(default=0, init=False)
+    """How many pages in front of the latest, at most, had not been handed on yet when it was requested."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
     _requested: set[str] = field(default_factory=set, init=False)
     """The addresses of the pages read: two positions may share one, as the start and a next link of `#` do."""
+    _asked_after: deque[int] = field(default_factory=deque, init=False)
+    """For each page requested and not yet read, how many had been handed on."""
     _pages: set[bytes] = field(default_factory=set, init=False)
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
     """The marks of the last two pages: when a list shifts, entries reappear on the next page."""
     _listed: int = field(default=0, init=False)
     _totals: list[int] = field(default_factory=list, init=False)
     """The first and the latest stated total."""
+    _longest: int = field(default=0, init=False)
+    """The number of entries on the longest page."""
+    _latest: int = field(default=0, init=False)
+    """The number of entries on the latest page."""
     _empty_in_a_row: int = field(default=0, init=False)
     _is_resumed: bool = field(default=False, init=False)
 
@@ -142,23 +166,52 @@ class PageWalk:
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
 
     def pages(
-        self, position: PagePosition, read: Callable[[str], ListedPage]
-    ) -> Iterator[tuple[ListedPage | None, PagePosition | None]]:
-        """Yield each page from `position` on, as `read` returns it for its address, with the position after it.
+        self, position: PagePosition, fetch: Callable[[Iterable[str]], Pages]
+    ) -> Generator[tuple[ListedPage | None, PagePosition | None], None, None]:
+        """Yield each page from `position` on, as `fetch` hands it on for its address, with the position after it.
 
         A refusal that marks the end is yielded as None. Raises what `position_after` and `position_after_refusal` do.
         """
         following: PagePosition | None = position
         while following is not None:
-            try:
-                page = read(self.address(following))
-            except OpleadRefused as refusal:
-                following = self.position_after_refusal(following, refusal)
-                if following is None:
-                    yield None, None
-            else:
-                following = self.position_after(following, page.answer, page.marks)
-                yield page, following
+            self._asked_after.clear()
+            with closing(fetch(self._addresses_from(following))) as fetched:
+                for page_of in fetched:
+                    self.ahead = len(self._requested) - self._asked_after.popleft()
+                    try:
+                        page = page_of()
+                    except OpleadRefused as refusal:
+                        following = self.position_after_refusal(following, refusal)
+                        if following is None:
+                            yield None, None
+                        break
+                    following = self.position_after(following, page.answer, page.marks)
+                    yield page, following
+                    if following is None:
+                        break
+
+    def _addresses_from(self, position: PagePosition) -> Iterator[str]:
+        """Yield the address of a position, then those that follow it by number and probably exist."""
+        number = int(position.value) if position.kind == "page" else None
+        while True:
+            self._asked_after.append(len(self._requested))
+            yield self.address(position)
+            if number is None or not self.may_read_ahead():
+                return
+            number += 1
+            if not self._probably_exists(number):
+                return
+            position = PagePosition("page", str(number))
+
+    def _probably_exists(self, number: int) -> bool:
+        """Whether a page that nobody has asked for yet is likely to hold leads, by the pages read so far."""
+        pages_left = self.options.max_pages - len(self._requested) - len(self._asked_after)
+        if not 0 < self._longest <= _LARGE_PAGE or pages_left <= 0:
+            return False
+        if self._totals and self._totals[-1] >= self._listed:
+            return number < self.options.first_page + ceil(self._totals[-1] / self._longest)
+        # Without a total, a short page may be the last one, unless the platform serves fewer than it is asked for.
+        return self._latest >= (self.options.size or 1) or (len(self._pages) > 1 and self._latest == self._longest)
 
     def address(self, position: PagePosition) -> str:
         """Return the path and query that request a position."""
@@ -214,6 +267,7 @@ class PageWalk:
         named = frozenset(mark for mark in marks if not lacks_id(mark))
         recent = frozenset[str]().union(*self._recent)
         self._recent.append(frozenset(marks))
+        self._longest, self._latest = max(self._longest, len(marks)), len(marks)
         page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
         is_repeated = bool(marks) and (page in self._pages or recent.issuperset(marks))
         if marks:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice, takewhile
 
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
+from connectors.oplead.dates import first_instant, since_query
 from connectors.oplead.field_tree import count_lead_owners
-from connectors.oplead.fields import first_instant, first_value_at_paths, shape, since_query
+from connectors.oplead.fields import first_value_at_paths, shape
 from connectors.oplead.items import find_lead_array
 from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
 from connectors.oplead.lead_parser import (
@@ -21,7 +23,8 @@ from connectors.oplead.lead_parser import (
     lead_among,
     object_in_list,
 )
-from connectors.oplead.pagination import ListedPage, PageWalk, mark_without_id
+from connectors.oplead.pagination import ListedPage, Pages, PageWalk, mark_without_id, one_at_a_time
+from connectors.oplead.read_ahead import Page
 from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
 from connectors.survey import SeenInLeads
 
@@ -63,6 +66,8 @@ class OpleadSource:
         self._shown: list[Mapping[str, object]] | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
+        self._details_of_page = 0
+        """How many leads of the latest list page needed details."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
 
@@ -80,17 +85,18 @@ class OpleadSource:
         """
         wanted, now = self._options.since_filter, self._client.clock.now()
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
-        walk = PageWalk(self._options.pagination, self._client, changes)
+        walk = PageWalk(self._options.pagination, self._client, changes, may_read_ahead=self._may_read_ahead)
         position = walk.start() if resume is None else walk.resume(resume)
-        for listed, following in walk.pages(position, self._listed_page):
-            items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
-            page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
-            if following is None:
-                yield replace(page, missing=walk.missing_lead_count)
-            else:
-                yield replace(page, resume=following.resume_token)
-                if self.is_budget_spent:
-                    return
+        with closing(walk.pages(position, self._listed_pages)) as pages:
+            for listed, following in pages:
+                items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
+                page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved, ahead=walk.ahead)
+                if following is None:
+                    yield replace(page, missing=walk.missing_lead_count)
+                else:
+                    yield replace(page, resume=following.resume_token)
+                    if self.is_budget_spent:
+                        return
         walk.require_complete_list()
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
@@ -101,7 +107,8 @@ class OpleadSource:
         """
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
-        pages = (listed.items for listed, _ in walk.pages(walk.start(), self._listed_page) if listed)
+        read = one_at_a_time(lambda target: self._listed_page(partial(self._client.get, target)))
+        pages = (listed.items for listed, _ in walk.pages(walk.start(), read) if listed)
         latest, *ends = newest(pages, count, lambda entry: first_instant(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
@@ -134,8 +141,21 @@ class OpleadSource:
         """Whether the request limit is used up."""
         return self._requests_left == 0
 
-    def _listed_page(self, target: str) -> ListedPage:
-        answer = self._client.get(target)
+    def _may_read_ahead(self) -> bool:
+        """Whether list pages may be requested ahead.
+
+        A page must not grow old while the details of the pages before it are read, and of a limited number of requests
+        none must be in vain.
+        """
+        return self._details_of_page <= self._options.in_flight and self._options.max_requests is None
+
+    def _listed_pages(self, targets: Iterable[str]) -> Pages:
+        with closing(self._client.get_pages(targets)) as pages:
+            for page in pages:
+                yield partial(self._listed_page, page)
+
+    def _listed_page(self, page: Page) -> ListedPage:
+        answer = page()
         items = tuple(find_lead_array(answer.body, self._options.pagination.items))
         return ListedPage(answer, items, tuple(map(self._mark, items)))
 
@@ -151,6 +171,7 @@ class OpleadSource:
         hint = "" if any(isinstance(item, Mapping) for item in items) else ": see oplead.pagination.items"
         entries = [self._entry(item, is_known, hint) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
+        self._details_of_page = len(bare)
         with closing(self._detail_pages(bare)) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.oplead.dates import read_moment_or_none
 from connectors.oplead.field_tree import common_lead_paths, normalise, summarise_lead_paths
 from connectors.oplead.fields import (
     first_value_at_paths,
     loosely_normalised_name,
     raw_values_at_path,
     read_json,
-    read_moment_or_none,
     shape,
     text_of,
     values_at_path,

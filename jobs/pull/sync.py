@@ -101,16 +101,17 @@ class _ListReading(DetailFetch, ABC):
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
-        heard = self._latest_webhook_event()
+        heard = [self._latest_webhook_event()]  # before the first page, and after each one that was handed on
         for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_entry_unchanged):
             # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
-            if page.served_at is not None:
+            if page.served_at is not None and not page.ahead:
                 self.ahead = page.served_at - self.run.now()
                 if self.done.pages == 0:
                     self.started = page.served_at
-            if not self._store_list_page(page, before, heard):
+            if not self._store_list_page(page, before, heard[-1 - page.ahead]):
                 return False
-            before, heard = page, self._latest_webhook_event()
+            before = page
+            heard.append(self._latest_webhook_event())
             if page.resume is not None and self.run.now() > self.until:
                 return False
         return page is None or page.resume is None

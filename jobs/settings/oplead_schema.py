@@ -429,7 +429,7 @@ class OpleadSettings(Strict):
     rate: PositiveInt = Field(default=90, le=100)
     """Requests a minute, all commands together; Oplead's published limit is 100."""
     in_flight: PositiveInt = Field(default=4, le=16)
-    """How many leads' own pages to request at once."""
+    """How many pages to request at once: leads' own, and pages of a list that has page numbers."""
     overlap: Span = timedelta(days=3)
     """How far each reading reaches back before the last one."""
     budget: Span = timedelta(hours=4)

@@ -114,6 +114,42 @@ def _epoch(text):
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
 
 
+# ── paths ────────────────────────────────────────────────────────────────────────────────────────
+
+_PAIR_NAMES = ("name", "key", "code", "label")
+
+
+def at_path(container, path):
+    """Every value at a dotted path, one name after the other."""
+    found = [container]
+    for name in path.split("."):
+        found = [value for one in found for value in _named(one, name)]
+    return found
+
+
+def _named(container, name):
+    if isinstance(container, dict):
+        return [container[name]] if name in container else _alike(container.items(), name)
+    if not isinstance(container, list):
+        return []
+    pairs = [pair for one in container if isinstance(one, dict) for pair in _pair(one)]
+    return _alike(pairs, name) if pairs else [value for one in container for value in _named(one, name)]
+
+
+def _pair(entry):
+    names = [name for key in _PAIR_NAMES for name in _named(entry, key) if isinstance(name, str)]
+    values = _named(entry, "value")
+    return [(names[0], values[0])] if names and values else []
+
+
+def _alike(pairs, name):
+    return [value for key, value in pairs if _plain_name(key) == _plain_name(name)]
+
+
+def _plain_name(name):
+    return "".join(letter for letter in name if letter not in "_-").casefold()
+
+
 # ── contact data ─────────────────────────────────────────────────────────────────────────────────
 
 

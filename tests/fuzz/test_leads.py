@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.fields import first_value_at_paths, read_json, shape, text_of, values_at_path
+from connectors.oplead.fields import PathReader, first_value_at_paths, read_json, shape, text_of, values_at_path
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
 from connectors.records import Lead
+from tests.fuzz import oracles
 from tests.fuzz.corpus import cases, lines
 from tests.fuzz.effort import FUZZ, in_time
 
@@ -186,14 +187,19 @@ def test_deep_nesting_is_read_or_refused(depth, opening):
 
 
 @FUZZ
-@given(JUNK, st.lists(NAMES, min_size=1, max_size=3).map(".".join))
-def test_path_finds_only_existing_values(value, path):
-    """Path and value are arbitrary."""
+@given(JUNK, st.lists(st.lists(NAMES, min_size=1, max_size=3).map(".".join), min_size=1, max_size=4))
+@example({"Email": 1, "e_mail": 2, "email": 3, "data": [[{"label": "E-MAIL", "VALUE": [4]}]]}, ["email", "data.email"])
+@example({"Email": 1, "e_mail": 2}, ["email", "Email", "email"])
+def test_paths_read_together_give_what_each_gives_alone(value, paths):
+    """Path and value are arbitrary; a slow reader follows each path alone."""
     with in_time():
-        found = values_at_path(value, path)
+        read = PathReader(paths).read(value)
+    for path in paths:
+        assert oracles.at_path(value, path) == list(read.found.get(path, []))
+        assert tuple(read.at(path)) == values_at_path(value, path)
+        assert all(shape(one) for one in read.at(path))
 
-    assert first_value_at_paths(value, [path]) is (found[0] if found else None)
-    assert all(shape(one) for one in found)
+    assert read.first(paths) is first_value_at_paths(value, paths) is next(read.at(*paths), None)
 
 
 @pytest.mark.parametrize(

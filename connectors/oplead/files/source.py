@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import first_instant
+from connectors.oplead.dates import first_instant
 from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
 from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
 from connectors.oplead.files.newest import newest_file, open_export_table

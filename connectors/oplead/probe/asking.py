@@ -12,7 +12,7 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id, one_at_a_time
 
 _FAILURES_IN_A_ROW = 2
 _NOT_FOUND = 404
@@ -92,7 +92,7 @@ class LeadList:
                 raise OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND) from None
 
         walk = PageWalk(options, self.asker.client)
-        return (page for page, _ in walk.pages(walk.start(), read) if page is not None)
+        return (page for page, _ in walk.pages(walk.start(), one_at_a_time(read)) if page is not None)
 
     def second_page_position(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""

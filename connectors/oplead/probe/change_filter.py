@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Literal, Self
 
-from connectors.oplead.fields import first_instant, since_query, write_moment
+from connectors.oplead.dates import first_instant, since_query, write_moment
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.asking import RequestLimitReached

@@ -325,6 +325,29 @@ def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading
     assert ("perdu", WON + HOUR, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]
 
 
+def test_an_event_that_arrives_after_its_page_was_requested_waits_for_the_next_reading(account):
+    """A page requested ahead is older than the page before it, whose leads are stored in between."""
+    account.source.page = 1
+    account.put(changed(account.source.leads["L-2"], label="Gagné"))
+    served, lost = account.source.fetch_changes, account.clock.now() + MINUTE
+
+    def requested_ahead(*args, **options):
+        for number, page in enumerate(served(*args, **options)):
+            if number == 1:
+                deliver(account, received("L-2", "Perdu", lost))
+            yield replace(page, ahead=min(number, 1))
+
+    account.source.fetch_changes = requested_ahead
+    account.night()
+
+    assert ["nouveau", "gagne"] == [label for label, *_ in changes(account, "L-2")]
+    account.source.fetch_changes = served
+    account.put(changed(account.source.leads["L-2"], label="Perdu"))
+    account.clock.time += DAY
+    account.night()
+    assert ("perdu", lost, StatusTimeOrigin.WEBHOOK) == changes(account, "L-2")[-1]
+
+
 def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
     """Their pages are probably elsewhere; the night reads the list, where they are."""
     names = [f"G-{number}" for number in range(5)]
