@@ -13,6 +13,7 @@ from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver
+from jobs.exit_codes import CommandError
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
@@ -262,7 +263,7 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class RenamedIdError(Exception):
+class RenamedIdError(CommandError):
     """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 

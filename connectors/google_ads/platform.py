@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from datetime import date, timedelta
 
-from connectors.contact import clean_emails, clean_phones
 from connectors.records import (
     AdjustmentKind,
     ApiVersion,
@@ -118,6 +117,8 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
 
     https://developers.google.com/data-manager/api/devguides/concepts/formatting
     """
+    from connectors.contact import clean_emails, clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
     found = [Identifier.hash_normalized_value(IdentifierKind.EMAIL, address) for address in emails if address]

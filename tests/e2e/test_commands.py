@@ -24,7 +24,8 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger.runs import hold_lock, open_locked_ledger
-from jobs.wiring.night import compile_rules_only, open_clock, open_connectors
+from jobs.wiring.account import compile_rules_only, open_clock
+from jobs.wiring.night import open_connectors
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes as types
 
-from jobs.ledger.database import APPLICATION_ID
+from jobs.ledger.state_file import APPLICATION_ID
 
 revision = "0001"
 down_revision = branch_labels = depends_on = None
