@@ -40,11 +40,10 @@ def compile_rules_only(settings: Settings) -> Rulebook:
     from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
-    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
     return compile_rules(
         settings,
         {
-            **{DestinationId(google.id): by_transport[google.transport] for google in settings.google_ads},
+            **{DestinationId(google.id): google_ads.LIMITS[google.transport] for google in settings.google_ads},
             **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
         },
     )
