@@ -12,6 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from connectors.records import Contact
+from connectors.text import remove_character_categories, tidy
 
 HOME = "FR"
 """The account's country, assumed for leads that don't give one."""
@@ -84,14 +85,7 @@ def is_blank_country(typed: str | None) -> bool:
 def _plain(text: str) -> str:
     """Strip case, accents and invisible characters; return "" if the text is too long for a country."""
     decomposed = unicodedata.normalize("NFKD", text if len(text) <= LONGEST else "")
-    return _remove_character_categories(decomposed, "Mn", "Cf").casefold().strip()
-
-
-def _remove_character_categories(text: str, *categories: str) -> str:
-    """Strip marks or format characters, of which ASCII has none."""
-    if text.isascii():
-        return text
-    return "".join(character for character in text if unicodedata.category(character) not in categories)
+    return remove_character_categories(decomposed, "Mn", "Cf").casefold().strip()
 
 
 def _country_words(plain: str) -> list[str]:
@@ -168,11 +162,6 @@ _PERSONAL = {
     PhoneNumberType.VOIP,  # 09: the landline of a French internet box
 }
 """Number types that belong to people; toll-free, shared-cost and premium numbers belong to companies."""
-
-
-def tidy(text: str) -> str:
-    """Normalise text: composed accents, single plain spaces, no invisible characters."""
-    return " ".join(_remove_character_categories(unicodedata.normalize("NFKC", text), "Cf").split())
 
 
 def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
@@ -255,7 +244,7 @@ def _without_label(text: str) -> str | None:
     places = [at for at, character in enumerate(text) if character.isdigit() or character == "+"]
     first, end = (places[0], places[-1] + 1) if places else (0, 0)
     around = unicodedata.normalize("NFKD", f"{text[:first]} {text[end:]}").casefold()
-    words = re.findall(r"[^\W\d_]+", _remove_character_categories(around, "Mn"))
+    words = re.findall(r"[^\W\d_]+", remove_character_categories(around, "Mn"))
     inside = any(character.isalpha() for character in text[first:end])
     return text[first:end] if not inside and _LABELS.issuperset(words) else None
 

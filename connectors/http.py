@@ -12,10 +12,12 @@ from contextvars import copy_context
 from datetime import timedelta
 from ipaddress import ip_address
 from threading import Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from connectors.errors import Transient, UnknownHost
-from connectors.ports import Clock
+
+if TYPE_CHECKING:
+    from connectors.ports import Clock
 
 T = TypeVar("T")
 CancelToken = Callable[[], object]
@@ -107,7 +109,7 @@ LONGEST_ASKED_FOR = timedelta(minutes=5)
 
 # stamina would fit, but its synchronous retries (26.1.0) call tenacity's `time.sleep` and accept no custom sleep;
 # every wait here must go through the clock, which may be a sandbox's.
-def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], float] = random.random) -> T:
+def retry_read(read: Callable[[], T], *, clock: "Clock", jitter: Callable[[], float] = random.random) -> T:
     """Call `read` up to five times, retrying on `Transient`, and return its result.
 
     Waits start at 1 s and double up to 60 s, each shortened by up to half (`jitter` returns 0 to 1, where 1 is the full

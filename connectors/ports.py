@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from connectors.records import (
     Adjustment,
@@ -23,7 +23,9 @@ from connectors.records import (
     Target,
     UnreadableLead,
 )
-from connectors.survey import SeenInLeads
+
+if TYPE_CHECKING:
+    from connectors.survey import SeenInLeads
 
 
 class Clock(Protocol):
@@ -75,7 +77,7 @@ class LeadSource(Protocol):
 class LatestLeadsContents(Protocol):
     """A source that also exposes what the leads that `fetch_latest` read hold."""
 
-    seen: SeenInLeads
+    seen: "SeenInLeads"
 
 
 @runtime_checkable

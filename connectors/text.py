@@ -26,6 +26,18 @@ def _replace_control_character(letter: str) -> str:
     return "" if kind in _CONTROLS and letter not in _JOINERS else letter
 
 
+def tidy(text: str) -> str:
+    """Normalise text: composed accents, single plain spaces, no invisible characters."""
+    return " ".join(remove_character_categories(unicodedata.normalize("NFKC", text), "Cf").split())
+
+
+def remove_character_categories(text: str, *categories: str) -> str:
+    """Strip marks or format characters (Mn, Cf), of which ASCII has none."""
+    if text.isascii():
+        return text
+    return "".join(character for character in text if unicodedata.category(character) not in categories)
+
+
 def format_number(count: int) -> str:
     """Format a count with thousands separators: `1,269`."""
     return f"{count:,}"

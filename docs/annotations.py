@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jobs.ledger.incidents import IncidentKind
+from jobs.rules.incident import IncidentKind
 
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "Settings": {

@@ -1,10 +1,7 @@
-"""What a command ends with, and the error for what it was given."""
+"""What a command ends with, and the errors that say so."""
 
 from enum import IntEnum
-
-
-class UsageError(Exception):
-    """The command line, or a file it names, cannot be used; the message says what to do."""
+from typing import ClassVar
 
 
 class Exit(IntEnum):
@@ -21,3 +18,13 @@ class Exit(IntEnum):
     """An unexpected failure (sysexits' EX_SOFTWARE)."""
     HELD = 75
     """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
+
+
+class CommandError(Exception):
+    """Why a command cannot go on; the message says what to do, and holds no personal data."""
+
+    exit_code: ClassVar[Exit] = Exit.CONFIGURATION
+
+
+class UsageError(CommandError):
+    """The command line, or a file it names, cannot be used; the message says what to do."""

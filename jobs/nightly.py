@@ -12,6 +12,7 @@ from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
+from jobs.exit_codes import CommandError
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import ConfigDigest, Delivery
@@ -263,7 +264,7 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class RenamedIdError(Exception):
+class RenamedIdError(CommandError):
     """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 

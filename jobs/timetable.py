@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.cron import CronTrigger
-
 _MAX_AHEAD = 366 * 8 + 2
 """Days to search: one 29 February can be eight years from the next, and a date not found by then never comes."""
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,6 +75,8 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
         raise WrongCronError('there is one night a day: write one minute and one hour, as "30 5 * * mon-fri"')
     if day != "*" and weekday != "*":
         raise WrongCronError("write days of the month or days of the week, and * for the other")
+    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - few files write a cron expression
+
     try:
         fields = CronTrigger.from_crontab(expression, timezone=zone).fields
         at = time(int(hour), int(minute))

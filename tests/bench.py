@@ -26,7 +26,8 @@ from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
-from jobs.wiring.night import open_clock, open_connectors
+from jobs.wiring.account import open_clock
+from jobs.wiring.night import open_connectors
 from tests.e2e.support.webhook_receiver import COMMAND, SECRET, ReceiverProcess
 
 SIZES = (1_500, 6_000)

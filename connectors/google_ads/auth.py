@@ -51,6 +51,13 @@ class GoogleOptions:
     """Uploads, and waits for the token server, end soon after it raises."""
 
 
+def endpoint(options: GoogleOptions, transport: Transport) -> str:
+    """Return a transport's address; raise Misconfigured unless it is https, or http to this machine."""
+    if transport == "data_manager":
+        return checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
+    return checked_address(options.ads_api_endpoint, "the Google Ads API endpoint")
+
+
 class TokenRefusedError(Exception):
     """The token server refused this account; the argument is the reason, such as `invalid_grant`."""
 

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from datetime import date, timedelta
 
-from connectors.contact import clean_emails, clean_phones
 from connectors.records import (
     AdjustmentKind,
     ApiVersion,
@@ -102,8 +101,11 @@ INCONCLUSIVE_STATUSES = frozenset({"CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", 
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
 
-MOST_IDENTIFIERS = 10
-"""Maximum per event: https://developers.google.com/data-manager/api/devguides/limits"""
+LIMITS = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
+"""What each transport takes."""
+MOST_IDENTIFIERS = {"data_manager": 10, "google_ads_api": 5}
+"""Maximum per event: https://developers.google.com/data-manager/api/devguides/limits, and in
+`ClickConversion.user_identifiers`."""
 
 # Addresses (names, postcode, country) are deliberately not sent. The Data Manager API accepts them, and its guide shows
 # one: https://developers.google.com/data-manager/api/devguides/events/send-events. But no page says that click
@@ -118,11 +120,13 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
 
     https://developers.google.com/data-manager/api/devguides/concepts/formatting
     """
+    from connectors.contact import clean_emails, clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
     found = [Identifier.hash_normalized_value(IdentifierKind.EMAIL, address) for address in emails if address]
     found += [Identifier.hash_normalized_value(IdentifierKind.PHONE, number) for number in phones]
-    return tuple(dict.fromkeys(found))[:MOST_IDENTIFIERS]
+    return tuple(dict.fromkeys(found))[: MOST_IDENTIFIERS["data_manager"]]
 
 
 def normalize_email(address: str) -> str | None:

@@ -3,23 +3,34 @@
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads import platform
+from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, endpoint
 from connectors.ports import AdjustmentSink
-from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
+from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Receipt, Resolution, Target
 
 
 class GoogleSink:
     """`ConversionSink` and `AdjustmentSink` for one Google Ads customer.
 
-    Replays and resolves each delivery over the transport that sent it, whichever is configured now. The other
-    transport's library is imported only when one of its deliveries is left.
+    Replays and resolves each delivery over the transport that sent it, whichever is configured now. A transport's
+    library is loaded for its first delivery: a night without one does without.
     """
 
     def __init__(self, options: GoogleOptions) -> None:
-        """Set up the configured transport; raise Misconfigured if the key file or an address is unusable."""
+        """Raise Misconfigured if the key file, its token server's address or the endpoint is unusable."""
+        endpoint(options, options.transport)
+        ServiceAccount(options, ADS_API_SCOPE)
         self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
-        configured = self._by(options.transport)
-        self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
+        self._configured = options.transport
+        self.limits = platform.LIMITS[options.transport]
+
+    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+        """Return as many identifiers as the configured transport takes."""
+        return platform.identify(contact)[: platform.MOST_IDENTIFIERS[self._configured]]
+
+    def encode(self, event: Event) -> bytes:
+        """Encode an event for the configured transport."""
+        return self._by(self._configured).encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events over the transport they were encoded for."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from connectors.meta.identity import is_enough_to_identify
 from connectors.records import (
     ApiVersion,
     ClickId,
@@ -217,6 +216,8 @@ def _user_faults(user: Fields) -> Iterator[Outcome]:
         yield _bad_data("FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>")
     if "lead_id" in user and not _is_whole(user["lead_id"], _LEAD_IDS):
         yield _bad_data("LEAD_ID", "its lead_id is not a number of 15 to 17 digits")
+    from connectors.meta.identity import is_enough_to_identify  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
     kinds = {kind for kind, name in IDENTIFIERS.items() if name in user}
     if not all(_are_hashes(user[IDENTIFIERS[kind]]) for kind in kinds):
         yield _bug("HASH", "its contact data is not hashed by SHA-256")

@@ -8,11 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import requests
-from facebook_business.adobjects.adspixel import AdsPixel  # type: ignore[import-untyped]
-from facebook_business.api import FacebookAdsApi  # type: ignore[import-untyped]
-from facebook_business.session import FacebookSession  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
@@ -39,6 +37,10 @@ from connectors.records import (
     RowOutcomes,
     Target,
 )
+
+if TYPE_CHECKING:
+    from facebook_business.api import FacebookAdsApi  # type: ignore[import-untyped]
+    from facebook_business.session import FacebookSession  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class Graph:
         The token travels in the body. Raises requests.RequestException if no complete answer arrived.
         https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events
         """
+        from facebook_business.adobjects.adspixel import AdsPixel  # type: ignore[import-untyped]  # noqa: PLC0415
+
         with self._session() as (session, api):
             token = {"access_token": session.access_token, **_proof(session)}
             pixel = AdsPixel(dataset_id, api=api)
@@ -156,7 +160,9 @@ class Graph:
             asked = {**params, **_proof(session)}
             return self._exchange(session, lambda: api.call("GET", path, params=asked))
 
-    def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
+    def _exchange(
+        self, session: "FacebookSession", call: Callable[[], object], *, grace: float = 0
+    ) -> requests.Response:
         timeout = self._options.timeout
         try:
             run_call(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
@@ -165,7 +171,11 @@ class Graph:
         raise AssertionError("the library came back without an answer")
 
     @contextmanager
-    def _session(self) -> Iterator[tuple[FacebookSession, FacebookAdsApi]]:
+    def _session(self) -> "Iterator[tuple[FacebookSession, FacebookAdsApi]]":
+        # Meta's library is loaded for the first call: a night without one does without.
+        from facebook_business.api import FacebookAdsApi  # noqa: PLC0415
+        from facebook_business.session import FacebookSession  # noqa: PLC0415
+
         session = FacebookSession(
             app_secret=self._options.app_secret,
             access_token=self._options.access_token,
@@ -194,7 +204,7 @@ def _bypass_library_parsing(response: requests.Response, **_sent: object) -> Non
     raise _AnsweredError(response)
 
 
-def _proof(session: FacebookSession) -> dict[str, str]:
+def _proof(session: "FacebookSession") -> dict[str, str]:
     """Return the proof that the caller knows the app secret, if one is set.
 
     https://developers.facebook.com/docs/graph-api/guides/secure-requests

@@ -19,9 +19,9 @@ from jobs.alerts.incidents import (
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, outbox, queries, runs
-from jobs.ledger.incidents import Incident, IncidentId, Notice
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
+from jobs.rules.incident import Incident, IncidentId, Notice
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks

@@ -1,6 +1,7 @@
 """The command line's arguments and streams; commands import their code when they run, so that `--help` stays fast."""
 
 import errno
+import gc
 import inspect
 import os
 import sys
@@ -95,6 +96,8 @@ def main() -> None:
 
     Neither `| head`, nor a full disk, nor an é missing from the encoding of cron's mail may end the night.
     """
+    # Libraries make 100,000 objects that stay: by default, Python searches them again and again while it loads more.
+    gc.set_threshold(50_000)
     # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -198,7 +201,7 @@ def schedule(
     Goes on until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; asks for outcomes an hour and six hours after a
     night. Supports systemd's Type=notify and WatchdogSec.
     """
-    from jobs.cli.run import schedule_accounts  # noqa: PLC0415
+    from jobs.cli.schedule import schedule_accounts  # noqa: PLC0415
 
     return schedule_accounts(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
 

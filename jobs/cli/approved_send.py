@@ -18,7 +18,8 @@ from connectors.text import format_number, plural
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, account_state_path, open_account, presentation_of_account
 from jobs.cli.approval import Approval
-from jobs.cli.output import show_progress, signals_and_logging
+from jobs.cli.output import signals_and_logging
+from jobs.cli.progress import show_progress
 from jobs.cli.session import expect_state, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
@@ -44,7 +45,8 @@ from jobs.run_context import Deps, NightStep, RunContext, Watch, no_progress_dis
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import open_clock, open_connectors
+from jobs.wiring.account import open_clock
+from jobs.wiring.night import open_connectors
 
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."

@@ -1,62 +1,32 @@
 """`check`: validates settings files, on their own or against what the platforms know."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from connectors.contact import summarise_unusable_phones
-from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
-from connectors.ports import LatestLeadsContents
-from connectors.records import CheckFinding, CheckVerdict, Lead
-from jobs.cli.accounts import open_accounts, presentation_of_account
-from jobs.cli.output import open_wait_showing_clock, worst_exit_code
-from jobs.cli.session import open_state_read_only
+from connectors.errors import Misconfigured
+from connectors.records import CheckFinding, CheckVerdict
+from jobs.cli.accounts import account_state_path, open_accounts, presentation_of_account
+from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError
-from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
-from jobs.ledger import starts
-from jobs.ledger.database import LedgerError
-from jobs.oplead_commands.keys import KeyAccess, key_finding
-from jobs.reporting.check_report import (
-    CheckedFile,
-    consent_findings,
-    correction_sentences,
-    forecast_findings,
-    print_checked_files,
-    print_findings,
-    print_forecast,
-    print_labels,
-    unmatched_findings,
-)
+from jobs.ledger.plain_reads import read_starts
+from jobs.ledger.state_file import LedgerError
+from jobs.reporting.check_report import CheckedFile, correction_sentences, print_checked_files
 from jobs.reporting.console import day_and_time, print_json, results_console, say
-from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, ValidSettings
-from jobs.settings.compile import Rulebook, assumed_targets
-from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts, unmatched
-from jobs.wiring.night import compile_rules_only, inspectors, open_clock, open_connectors
-from jobs.wiring.oplead import oplead_lists
+from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
+from jobs.wiring.account import compile_rules_only, open_clock
+
+if TYPE_CHECKING:
+    from jobs.cli.check_live import OpleadCheck
 
 Findings = Mapping[str, Sequence[CheckFinding]]
 """The findings by destination."""
 OPLEAD = "oplead"
 """The key of Oplead's findings, beside the destinations'."""
-LATEST = 200
-"""How many of the latest leads to judge."""
-_TELLING = 20
-"""How few leads say nothing of whose they are."""
-_CORRECT = "Correct it in the settings, or what they refer to."
-_PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
-
-
-@dataclass(frozen=True, slots=True)
-class OpleadCheck:
-    """The findings at Oplead, and a forecast for its latest leads."""
-
-    findings: Sequence[CheckFinding]
-    forecast: Forecast | None = None
-    labels: Sequence[ForecastLabel] = ()
-    """The statuses found in the leads, by stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +41,7 @@ class RunnableFileCheck:
     """The start of each conversion at each destination, as settled by earlier runs."""
     platforms: Findings | None = None
     """The platforms' findings by destination; None without `--live`."""
-    oplead: OpleadCheck | None = None
+    oplead: "OpleadCheck | None" = None
 
     @property
     def findings(self) -> Findings:
@@ -170,88 +140,18 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
             notes += notes_on_future_starts(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
     # There is none yet, or a run reports that it is unreadable.
-    with suppress(LedgerError), open_state_read_only(settings) as session:
-        begun = {route: start.conversion for route, start in starts.load_starts(session, settings.account).items()}
+    with suppress(LedgerError):
+        begun = read_starts(account_state_path(settings), settings.account)
     checked = RunnableFileCheck(file, settings, sorted(notes), begun)
     if not live:
         return checked
-    return replace(checked, platforms=compare_settings_with_platforms(settings), oplead=_look_at_oplead(settings, file))
+    from jobs.cli.check_live import check_oplead, compare_settings_with_platforms  # noqa: PLC0415 - a night's code
 
-
-def compare_settings_with_platforms(settings: Settings) -> Findings:
-    """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
-    expected = assumed_targets(settings, compile_rules_only(settings))
-    found: dict[str, Sequence[CheckFinding]] = {}
-    for name, make in inspectors(settings):
-        try:
-            inspector = make()
-        except Misconfigured as error:
-            found[name] = [CheckFinding("access", CheckVerdict.FAILED, str(error), _CORRECT)]
-        else:
-            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
-    return found
-
-
-def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
-    """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
-    try:
-        with (
-            open_wait_showing_clock(settings.clock, settings.oplead.rate) as clock,
-            open_connectors(settings, clock, validate_only=True) as (book, deps),
-        ):
-            looked, reads_leads = _forecast_latest_leads(settings, file, book, deps)
-            if settings.source is not None:
-                return looked  # files were read, and nothing by the key
-            seen = deps.source.seen if isinstance(deps.source, LatestLeadsContents) else None
-            owners = seen.owners if seen and seen.leads >= _TELLING else None
-            with oplead_lists(settings, clock) as lists:
-                key = key_finding(reads_leads, _check_read_access(lists.channels), owners)
-            return replace(looked, findings=[*looked.findings, *([key] if key else [])])
-    except Misconfigured as error:
-        return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
-
-
-def _check_read_access(read: Callable[[], object]) -> KeyAccess:
-    """Return whether the key may read something; only a 403 says that it may not."""
-    try:
-        read()
-    except KeyRefused:
-        return KeyAccess.REFUSED
-    except ConnectorError:
-        return KeyAccess.UNKNOWN
-    return KeyAccess.GRANTED
-
-
-def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
-    """Return what was found in the latest leads, and whether the key may read leads."""
-    verdict = CheckVerdict.FAILED
-    try:
-        found = deps.source.fetch_latest(LATEST)
-    except (Misconfigured, Transient) as error:
-        match error:
-            case Misconfigured():
-                advice = "Correct that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
-            case Unreachable():
-                advice = "Correct the address, or make sure that this machine may reach it."
-            case _:
-                verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
-        access = KeyAccess.REFUSED if isinstance(error, KeyRefused) else KeyAccess.UNKNOWN
-        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)]), access
-    made = forecast(book, deps, found)
-    leads = [one for one in found if isinstance(one, Lead)]
-    # Contact data matters only if a route sends it.
-    contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
-    findings = [*forecast_findings(made)]
-    if lost := summarise_unusable_phones(contacts):
-        findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
-    findings += consent_findings(book, leads)
-    if isinstance(deps.source, LatestLeadsContents):
-        findings += unmatched_findings(unmatched(file, deps.source.seen))
-    return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
+    return replace(checked, platforms=compare_settings_with_platforms(settings), oplead=check_oplead(settings, file))
 
 
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
-    console, account = results_console(), presentation_of_account(checked.settings, checked.file)
+    account = presentation_of_account(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
     say(
@@ -260,11 +160,10 @@ def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
             for each in correction_sentences(checked.settings, compile_rules_only(checked.settings))
         )
     )
-    if checked.findings:
-        print_findings(console, checked.findings, verbose=verbose)
-    if checked.oplead and (made := checked.oplead.forecast) and made.leads:
-        print_labels(console, checked.settings, checked.oplead.labels, leads=made.leads)
-        print_forecast(console, account, made)
+    if checked.platforms is not None:
+        from jobs.cli.check_live import print_live_check  # noqa: PLC0415 - a night's code
+
+        print_live_check(account, checked.settings, checked.findings, checked.oplead, verbose=verbose)
 
 
 def _print_json(checked: RunnableFileCheck) -> None:

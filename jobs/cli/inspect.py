@@ -8,7 +8,7 @@ from typing import Any
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.cli.accounts import open_account, presentation_of_account
-from jobs.cli.session import StateView, open_view
+from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Delivery, LeadRow
@@ -47,7 +47,7 @@ from jobs.rules.model import (
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import compile_rules_only, inbox_of
+from jobs.wiring.account import compile_rules_only, inbox_of
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:

@@ -1,38 +1,25 @@
-"""The output of a command: results, logs, progress bars, waits, exit codes, and a sentence for each failure."""
+"""The output of a command: its logs, its exit code, and a sentence for each failure."""
 
 import logging
 import re
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import ceil
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 import structlog
 import typer
-from pydantic import AnyUrl
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from structlog.typing import EventDict, Processor
 
-from connectors.clock import MachineClock, SandboxClock
 from connectors.errors import ConnectorError
-from connectors.ports import Clock
-from connectors.text import plural, strip_control_characters
+from connectors.text import strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
-from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.database import LedgerError
-from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
-from jobs.nightly import RenamedIdError
-from jobs.run_context import NightStep, Watch
-from jobs.run_summary import RunSummary
+from jobs.exit_codes import CommandError, Exit
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
 
@@ -71,11 +58,9 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(message, signal_exit_code(error.number))
         case typer.Abort():
             return Failure("stopped; nothing was written", signal_exit_code(signal.SIGINT))
-        case NightDoneError():
-            return Failure(str(error), Exit.DONE)
-        case LeaseHeldError() | LeaseLostError():
-            return Failure(str(error), Exit.HELD)
-        case UsageError() | LedgerError() | RenamedIdError() | ConnectorError():
+        case CommandError():
+            return Failure(str(error), error.exit_code)
+        case ConnectorError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
@@ -218,97 +203,6 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
 
 
 _log = structlog.stdlib.get_logger()
-
-
-@contextmanager
-def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
-    """Show one account's progress: transient bars at a terminal, otherwise log lines.
-
-    Accounts that run side by side get log lines only, as their bars would overwrite each other.
-    """
-    if not (alone and sys.stderr.isatty()):
-        yield _log_step_duration
-        return
-    name, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
-    columns = (SpinnerColumn(finished_text="✓"), name, BarColumn(bar_width=20), done, TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        @contextmanager
-        def bar(step: NightStep, summary: RunSummary) -> Iterator[None]:
-            # The total is unknown until the step ends, so the bar pulses.
-            shown = _LeadCount(summary) if step is NightStep.PULL else ""
-            task = progress.add_task(f"{account}: {step.value}", total=None, done=shown)
-            yield
-            progress.update(task, total=1, completed=1)
-
-        yield bar
-
-
-@dataclass(frozen=True, slots=True)
-class _LeadCount:
-    """How many leads have been read so far, as text."""
-
-    summary: RunSummary
-
-    def __str__(self) -> str:
-        return plural(self.summary.pulled.seen, "lead")
-
-
-@contextmanager
-def _log_step_duration(step: NightStep, _summary: RunSummary) -> Iterator[None]:
-    began = time.monotonic()
-    _log.info("step began", step=step.value)
-    yield
-    _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
-
-
-_SHORT = timedelta(seconds=2)
-"""The longest wait that is not shown."""
-_SECOND = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitShowingClock:
-    """A clock that shows its long waits."""
-
-    clock: Clock
-    per_minute: int
-    """The allowed request rate, the cause of most waits."""
-
-    def now(self) -> datetime:
-        """Return the clock's current time."""
-        return self.clock.now()
-
-    def sleep_until(self, moment: datetime) -> None:
-        """Sleep until a moment, showing a long wait."""
-        left = moment - self.clock.now()
-        if left <= _SHORT or not sys.stderr.isatty():
-            if left > _SHORT:
-                _log.warning(self._sentence(left))
-            self.clock.sleep_until(moment)
-            return
-        with Console(stderr=True).status(self._sentence(left)) as shown:
-            # Bounded, as the machine's clock may be set back meanwhile.
-            for _ in range(ceil(left / _SECOND)):
-                shown.update(self._sentence(moment - self.clock.now()))
-                self.clock.sleep_until(min(moment, self.clock.now() + _SECOND))
-
-    def _sentence(self, left: timedelta) -> str:
-        seconds = max(1, ceil(left / _SECOND))
-        return f"waiting {seconds} s for Oplead's rate ({plural(self.per_minute, 'request')} a minute), or to ask again"
-
-
-@contextmanager
-def open_wait_showing_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal | None = None) -> Iterator[Clock]:
-    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display.
-
-    A stop request ends every wait.
-    """
-    if sandbox is None:
-        yield WaitShowingClock(MachineClock() if stop is None else MachineClock(nap=stop.nap), per_minute)
-        return
-    with SandboxClock(str(sandbox), cancel_token=None if stop is None else stop.raise_if_stop_requested) as clock:
-        yield clock
 
 
 def run_guarded(command: Callable[[], int]) -> int:

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from connectors.text import format_number, plural
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.output import open_wait_showing_clock
+from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import duration, print_json, results_console, table, value_with_count
 from jobs.rules.model import normalise_label, normalise_listed_label
@@ -42,7 +42,7 @@ def probe(
         wanted = paths_named_besides_fields(file) if file else frozenset()
         survey = survey_files(look, look.source, leads=leads or SAMPLE, named=wanted)
     else:
-        with open_wait_showing_clock(look.clock, look.oplead.rate) as clock:
+        with open_wait_showing_clock(look) as clock:
             survey = survey_oplead(
                 look, clock, leads=leads, folder=known.state_folder, named=named, specification=specification
             )

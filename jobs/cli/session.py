@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlmodel import Session
 
-from connectors.errors import ConnectorError, Misconfigured
+from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
@@ -18,7 +18,8 @@ from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
-from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, remove_stale_copies, temporary_copy
+from jobs.ledger.database import remove_stale_copies, temporary_copy
+from jobs.ledger.plain_reads import NeighbouringLedger, neighbouring_ledgers
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -27,9 +28,8 @@ from jobs.ledger.runs import (
     NightDoneError,
     finish_run,
     open_locked_ledger,
-    open_snapshot,
 )
-from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
+from jobs.ledger.state_file import LedgerError, NoStateError, has_state
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
@@ -39,13 +39,8 @@ from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progre
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.night import (
-    compile_rules_only,
-    configured_dead_mans_switch,
-    notice_recipients,
-    open_clock,
-    open_connectors,
-)
+from jobs.wiring.account import compile_rules_only, open_clock
+from jobs.wiring.night import configured_dead_mans_switch, notice_recipients, open_connectors
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -107,50 +102,6 @@ def _same_account_reason(one: NeighbouringLedger, settings: Settings, others: fr
         f"is part of every key, and everything would go out again: write `account: {one.account}`. Are they two "
         "accounts? Then name the settings of both in one command for the first run"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class StateView:
-    """A consistent view of an account's state at one instant."""
-
-    session: Session
-    now: datetime
-
-
-@contextmanager
-def open_view(settings: Settings) -> Iterator[StateView]:
-    """Open a view of the account's state as of now, or as of the last run's end if its sandbox clock is closed.
-
-    Raises:
-        LedgerError: the state is missing or unreadable.
-        Misconfigured: the sandbox's clock is closed and there is no run on record.
-    """
-    with open_state_read_only(settings) as session:
-        try:
-            with open_clock(settings) as clock:
-                now = clock.now()
-        except Misconfigured:
-            run = queries.last_run(session, settings.account)
-            if run is None:
-                raise
-            now = run.ended_at or run.started_at
-        yield StateView(session, now)
-
-
-@contextmanager
-def open_state_read_only(settings: Settings) -> Iterator[Session]:
-    """Open the account's state read-only.
-
-    Raises:
-        LedgerError: the state is missing or unreadable.
-    """
-    path = account_state_path(settings)
-    engine = open_engine(path, for_writing=False)
-    try:
-        with open_snapshot(engine, path) as session:
-            yield session
-    finally:
-        engine.dispose()
 
 
 @contextmanager

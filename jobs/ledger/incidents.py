@@ -3,10 +3,9 @@
 import json
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -19,50 +18,8 @@ from connectors.records import DestinationId, OutcomeClass
 from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Attempt, Delivery, IncidentRow, Run, Transition, is_correction, of_kind
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import AnomalyIdentity, DestinationScope
-
-
-class IncidentKind(StrEnum):
-    """The kind of problem an incident reports; each scope, anomaly or API version has its own incident."""
-
-    SOURCE = "source"
-    STOPPED = "stopped"
-    EXPIRING = "expiring"
-    HELD = "held"
-    IN_DOUBT = "in_doubt"
-    UNCONFIRMED = "unconfirmed"
-    REJECTED = "rejected"
-    ACCEPTANCE = "acceptance"
-    NOTHING_SENT = "nothing_sent"
-    ANOMALY = "anomaly"
-    ENDS = "ends"
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentId:
-    """An incident's identity: while it stays open, finding it again sends no further notice."""
-
-    kind: IncidentKind
-    about: DestinationScope | AnomalyIdentity | str | None = None
-    """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A problem that needs a human, with the values for its wording: counts and ids, never personal data."""
-
-    id: IncidentId
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """An incident's human-readable message."""
-
-    title: str
-    text: str
-    """What happened and how to respond."""
-
+from jobs.rules.incident import IncidentId, Notice
+from jobs.rules.reasons import DestinationScope
 
 _ID = TypeAdapter(IncidentId)
 

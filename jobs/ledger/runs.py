@@ -14,16 +14,10 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session, col, func, select
 
-from jobs.ledger.database import (
-    LedgerError,
-    NoStateError,
-    create_state,
-    explaining_errors,
-    has_state,
-    open_engine,
-    open_privately,
-)
+from jobs.exit_codes import CommandError, Exit
+from jobs.ledger.database import create_state, open_engine
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
+from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
 
 RESOLVING = "resolve"
 """Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
@@ -38,8 +32,10 @@ ENDED = (0, 1, 3)
 _log = structlog.stdlib.get_logger()
 
 
-class NightDoneError(Exception):
+class NightDoneError(CommandError):
     """A due night needs no work."""
+
+    exit_code = Exit.DONE
 
     def __init__(self, run: int | None, next_pass: datetime | None) -> None:
         """Take the id of the run that did the night, if any, and the time of the next pass for outcomes."""
@@ -118,8 +114,10 @@ _OURS = "oplead-sync"
 _LONGEST = 4_096  # characters
 
 
-class LeaseHeldError(Exception):
+class LeaseHeldError(CommandError):
     """Another run holds the account; the message identifies it."""
+
+    exit_code = Exit.HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +199,8 @@ def _last_holder(file: IO[str]) -> Mapping[str, object] | None:
 
 class LeaseLostError(LedgerError):
     """Another run took over the account while this one was still running."""
+
+    exit_code = Exit.HELD
 
 
 @dataclass(frozen=True, slots=True)

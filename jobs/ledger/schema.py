@@ -268,7 +268,7 @@ class ClickIdRow(AccountRow, table=True):
     __table_args__ = (
         _of_lead(),
         Index(None, "account", "kind", "value", "lead"),
-        Index(None, "account", "kind", "clicked_at", sqlite_where=WHOLE, postgresql_where=WHOLE),
+        Index(None, "account", "kind", "clicked_at", sqlite_where=WHOLE),
     )
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)

@@ -1,18 +1,14 @@
-"""When each conversion starts to count at each destination, and the other ledgers in the same folder."""
+"""When each conversion starts to count at each destination."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
-from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, open_read_only
 from jobs.ledger.schema import DedupKey, Delivery, Start
 from jobs.rules.model import ConversionRoute, CountingStarts
 
@@ -111,41 +107,3 @@ def _conversion_target_text(route: ConversionRoute) -> str:
     """Return where a conversion goes, whatever the transport; a route restricted to some ids is a separate place."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")
-
-
-@dataclass(frozen=True, slots=True)
-class NeighbouringLedger:
-    """Another ledger in the same folder."""
-
-    path: Path
-    account: str
-    owners: frozenset[str]
-    """The Google customers and Meta datasets for which it has starts."""
-
-
-def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:
-    """Yield the other ledgers in this one's folder, ordered by file name, and the errors of reading them."""
-    try:
-        with explaining_errors(path.parent):
-            files = sorted(path.parent.iterdir()) if path.parent.exists() else []
-    except LedgerError as error:
-        yield error
-        return
-    for file in files:
-        try:
-            yield from _read_neighbouring_ledger(file) if file != path else ()
-        except LedgerError as error:
-            yield error
-
-
-def _read_neighbouring_ledger(file: Path) -> list[NeighbouringLedger]:
-    with explaining_errors(file):
-        if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
-            return []
-        with closing(open_read_only(file)) as connection:
-            accounts = connection.execute("SELECT account FROM lease").fetchall()
-            starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
-        owners: defaultdict[str, set[str]] = defaultdict(set)
-        for account, target in starts:
-            owners[account].add(target.partition("/")[0])
-        return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from connectors.records import LeadId
 from connectors.text import format_number, plural
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.database import NoStateError, open_engine
+from jobs.ledger.database import open_engine
 from jobs.ledger.queries import recorded_lead_statuses
 from jobs.ledger.runs import open_snapshot
+from jobs.ledger.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, print_rows, say

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from string import Formatter
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from connectors.text import format_number, plural
-from jobs.ledger.incidents import Incident, Notice
-from jobs.ledger.schema import IncidentRow
 from jobs.reporting import wording
 from jobs.reporting.wording import REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import Incident, Notice
 from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
+
+if TYPE_CHECKING:
+    from jobs.ledger.schema import IncidentRow
 
 _BY_CODE = {code: words for codes, words in wording.PLATFORM_CODES.items() for code in codes}
 
@@ -149,7 +152,7 @@ def incident_notice(incident: Incident) -> Notice:
     return Notice(_fill(template.title, (), values), _fill(template.text, (), values))
 
 
-def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:
+def notice_text(row: "IncidentRow", zone: ZoneInfo) -> str:
     """Return a notice's text; if the incident is over by now, also when it was found."""
     over = f"\nFound on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."
     return row.text if row.cleared_at is None else row.text + over

@@ -6,8 +6,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ledger.incidents import IncidentKind, Notice
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import IncidentKind, Notice
 from jobs.rules.reasons import MessageId, Reason, StopKind
 
 NOTHING = "Nothing to do."

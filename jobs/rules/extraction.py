@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from connectors.contact import clean_phones, tidy
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead
+from connectors.text import tidy
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -132,7 +132,7 @@ class ExclusionCriteria:
             not self.email_domains.isdisjoint(
                 domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email))
             )
-            or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
+            or self._has_excluded_phone(contact)
             or not self.names.isdisjoint(_names(contact))
             or any(
                 normalise_label(str(lead.fields[path])) in values
@@ -140,6 +140,13 @@ class ExclusionCriteria:
                 if path in lead.fields
             )
         )
+
+    def _has_excluded_phone(self, contact: Contact) -> bool:
+        if not self.phones:
+            return False
+        from connectors.contact import clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+        return not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country))
 
 
 def domain(text: str) -> str:

@@ -3,12 +3,11 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
 from connectors.records import AssumedTarget, ClickIdKind, DestinationId, SinkLimits, Target
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
@@ -295,6 +294,15 @@ def _normalised(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(map(normalise_label, texts))
 
 
+def _phones(texts: Sequence[str]) -> frozenset[str]:
+    """Return phone numbers in E.164."""
+    if not texts:
+        return frozenset()
+    from connectors.contact import clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+    return frozenset(clean_phones(texts, country=None))
+
+
 def _extraction(settings: Settings) -> RequiredLeadData:
     consent, exclude = settings.consent, settings.exclude or ExcludeSettings()
     where: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
@@ -311,7 +319,7 @@ def _extraction(settings: Settings) -> RequiredLeadData:
         amounts=dict(taxes),
         exclude=ExclusionCriteria(
             email_domains=frozenset(map(domain, exclude.email_domains)),
-            phones=frozenset(clean_phones(exclude.phones, country=None)),
+            phones=_phones(exclude.phones),
             names=_normalised(exclude.names),
             fields=_condition(exclude.fields),
         ),

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
-from connectors.survey import SeenInLeads
 from connectors.text import plural
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
@@ -22,6 +22,9 @@ from jobs.settings.document import (
 )
 from jobs.settings.lint import CREATED, PLATFORMS
 from jobs.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from connectors.survey import SeenInLeads
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
@@ -56,7 +59,7 @@ def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
     return list(dict.fromkeys(named))
 
 
-def unmatched(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
+def unmatched(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
     """Return everything the file names that none of the leads has, in file order.
 
     Empty if the file cannot be read or there are no leads.
@@ -76,7 +79,7 @@ Unmatched = Iterator[tuple[KeyPath, str, bool, str]]
 """Tuples of path, message, whether it stops conversions, and advice."""
 
 
-def _unmatched_paths(tree: Tree, seen: SeenInLeads) -> Unmatched:
+def _unmatched_paths(tree: Tree, seen: "SeenInLeads") -> Unmatched:
     named = _named_paths(tree)
     found = {path for _, path in named if seen.filled(path)}
     parents = {one.rpartition(".")[0] for one in seen.paths}
@@ -104,14 +107,14 @@ def _is_status_date(at: KeyPath) -> bool:
     return at[:3] == ("oplead", "fields", "status_at")
 
 
-def _has_leads_in_stage(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
+def _has_leads_in_stage(conversion: Tree, tree: Tree, seen: "SeenInLeads") -> bool:
     """Whether any lead is or was in a stage that counts for a conversion."""
     stages = [stage for _, stage in texts_at(conversion, "stage", "implied_by")]
     labels = {normalise_listed_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
 
 
-def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
+def _unmatched_labels(tree: Tree, seen: "SeenInLeads") -> Unmatched:
     in_leads = {normalise_label(label): label for label in seen.labels}
     stages = value_at(tree, ("stages",))
     patterns = [f"stages.{stage}" for stage in (stages if isinstance(stages, dict) else ())]

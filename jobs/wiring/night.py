@@ -8,39 +8,23 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from connectors.clock import MachineClock, SandboxClock
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector
 from connectors.records import DestinationId
 from jobs.alerts.notify import Recipient
-from jobs.cancellation import StopSignal, never_cancelled
+from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
-from jobs.webhooks.inbox_reader import InboxReader
-from jobs.wiring.oplead import file_options, oplead_client, oplead_options, pace_folder
+from jobs.wiring.account import inbox_of, pace_folder
+from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadSource
     from connectors.oplead.files import FileSource
-
-
-@contextmanager
-def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
-    """Yield the machine's clock, or the sandbox's if the settings name one; a stop request ends every sleep.
-
-    `patience` is how long a sandbox clock may stand still, in real seconds.
-    """
-    if settings.clock is None:
-        yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
-        return
-    with SandboxClock(
-        str(settings.clock), patience=patience, cancel_token=None if stop is None else stop.raise_if_stop_requested
-    ) as clock:
-        yield clock
 
 
 @contextmanager
@@ -63,14 +47,6 @@ def open_connectors(
         yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
 
 
-def inbox_of(settings: Settings) -> InboxReader:
-    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
-    folder = pace_folder(settings)
-    if settings.webhooks is None or folder is None:
-        return InboxReader()
-    return InboxReader(settings.webhooks.webhook_inbox_path(settings.account, folder))
-
-
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:
     """Yield a factory for each destination's platform inspector.
 
@@ -86,21 +62,6 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
         from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
 
         yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
-
-
-def compile_rules_only(settings: Settings) -> Rulebook:
-    """Compile the settings without any connector: no key is read and no vendor library is loaded."""
-    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
-    from connectors.meta import encode as meta_encode  # noqa: PLC0415
-
-    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
-    return compile_rules(
-        settings,
-        {
-            **{DestinationId(google.id): by_transport[google.transport] for google in settings.google_ads},
-            **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
-        },
-    )
 
 
 # SDKs are slow to load: import a connector only if an account uses it.

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AnyUrl
-
-from connectors.clock import MachineClock, SandboxClock
 from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
@@ -19,7 +16,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings
-from jobs.settings.types import state_path
+from jobs.wiring.account import Look, open_clock, pace_folder
 
 if TYPE_CHECKING:
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
     from connectors.oplead.writing.lists import OpleadLists
     from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer
-
-
-Look = OpleadSection | Settings
-"""Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
 
 
 def oplead_source(
@@ -200,15 +193,13 @@ def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[
         oplead_options(look),
         platform.WebhookOptions(names, **webhooks.fields.model_dump()),
     )
-    return lambda body: parser.parse(body, _received_at(look.clock))
 
+    def parse(body: bytes) -> Sequence[ReceivedEvent]:
+        # Not kept open: a sandbox's time stands still while a caller is registered and awake.
+        with open_clock(look) as clock:
+            return parser.parse(body, clock.now())
 
-def _received_at(sandbox: AnyUrl | None) -> datetime:
-    if sandbox is None:
-        return MachineClock().now()
-    # Not kept open: the sandbox's time stands still while a caller is registered and awake.
-    with SandboxClock(str(sandbox)) as clock:
-        return clock.now()
+    return parse
 
 
 def pacer_for(
@@ -227,8 +218,3 @@ def _pacer(
 
     shared = None if folder is None else SharedRequestHistory(pace_file(folder, *service))
     return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
-
-
-def pace_folder(settings: Settings) -> Path | None:
-    """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
-    return None if settings.state is None else state_path(settings.state).parent

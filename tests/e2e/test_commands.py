@@ -24,7 +24,8 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger.runs import hold_lock, open_locked_ledger
-from jobs.wiring.night import compile_rules_only, open_clock, open_connectors
+from jobs.wiring.account import compile_rules_only, open_clock
+from jobs.wiring.night import open_connectors
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
@@ -708,13 +709,14 @@ def _loaded(company, *commands):
 
 @pytest.mark.parametrize("platform", suite.mostly_exhaustive(USED, "meta", "data_manager"))
 def test_run_loads_only_the_libraries_of_its_platform(company, platform):
-    """An account on one platform needs no other platform's libraries; `status`, `check` and `explain` load none."""
+    """An account needs only its own platform's, and only for a call; `status`, `check` and `explain` load none."""
     use, needed = USED[platform]
     use(company)
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20)), clicks=company.both(1)))
 
-    assert needed == _loaded(company, ["run"])
+    assert needed == _loaded(company, ["run", "--wait", "8h"])
     assert 2 == len(company.sandbox.meta.counted_conversions_json() if platform == "meta" else _received(company))
+    assert needed & {"google.auth"} == _loaded(company, ["run"])  # which reads the key; there is nothing to send
     assert set() == _loaded(company, ["status"], ["check"], ["explain", "L-1"])
 
 

@@ -520,7 +520,7 @@ def test_failure_on_a_later_page_keeps_pages_already_read(company):
 
 YEAR_OFF = """
 from datetime import timedelta
-from connectors.clock import SandboxClock
+from connectors.sandbox_clock import SandboxClock
 now = SandboxClock.now
 SandboxClock.now = lambda clock: now(clock) + timedelta(days={days})
 """

@@ -12,7 +12,8 @@ from jobs.ledger.runs import open_locked_ledger
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch, PullResult
 from jobs.run_context import RunContext
-from jobs.wiring.night import open_clock, open_connectors
+from jobs.wiring.account import open_clock
+from jobs.wiring.night import open_connectors
 from tests.e2e.support import exports
 from tests.e2e.support.traffic import GRAPH, INGEST
 from tests.e2e.support.typed import type_in

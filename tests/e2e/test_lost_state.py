@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.ledger import database
-from jobs.ledger.database import has_state
+from jobs.ledger.state_file import has_state
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)

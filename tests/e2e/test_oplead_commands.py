@@ -34,7 +34,7 @@ from jobs.cli import approval
 from jobs.cli.app import app
 from jobs.cli.approval import Approval
 from jobs.cli.oplead.commands import app as oplead_app
-from jobs.cli.output import open_wait_showing_clock
+from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
@@ -83,7 +83,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
             self.file, {"KEY": key, "HOOK": SECRET, "FORM": FORM_TOKEN}, needed=("account", "webhooks")
         )
         assert isinstance(known, PartialSettings), known
-        with open_wait_showing_clock(known.settings.clock, known.settings.oplead.rate) as clock:
+        with open_wait_showing_clock(known.settings) as clock:
             yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
 
     def run(self, command, *arguments, key=ADMIN_KEY, dry_run=False, json=False, **options):

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from connectors.clock import SandboxClock
 from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox_clock import SandboxClock
 from jobs.cli.app import app
 from tests.e2e.support import typed
 from tests.e2e.support.typed import type_in

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from connectors.clock import SandboxClock
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
+from connectors.sandbox_clock import SandboxClock
 from jobs.ledger.runs import hold_lock
 from jobs.ledger.schema import Run
 from jobs.webhooks.inbox import Inbox

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
-from jobs.ledger.incidents import IncidentId, IncidentKind
+from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in

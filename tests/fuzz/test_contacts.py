@@ -12,10 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
-from connectors.contact import clean_emails, clean_phones, tidy
+from connectors.contact import clean_emails, clean_phones
 from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
+from connectors.text import tidy
 from tests.fuzz import oracles
 from tests.fuzz.corpus import lines
 from tests.fuzz.effort import FUZZ, SLOW, in_time

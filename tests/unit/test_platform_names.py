@@ -26,6 +26,7 @@ ALLOWED = {
     "settings/schema.py",
     "settings/types.py",
     "settings/unmatched.py",
+    "wiring/account.py",
     "wiring/night.py",
 }
 

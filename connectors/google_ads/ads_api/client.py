@@ -31,9 +31,9 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads.auth import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
-from connectors.one_call import UPLOAD_GRACE, checked_address, silence_vendor_logging
+from connectors.one_call import UPLOAD_GRACE, silence_vendor_logging
 
 VERSION = "v26"
 """API version, pinned because the default changes with the library."""
@@ -94,7 +94,7 @@ class AdsClient:
         silence_vendor_logging(
             _LOGGER, below=logging.CRITICAL
         )  # it logs requests, and text that may quote them at WARNING
-        self._address = urlsplit(checked_address(options.ads_api_endpoint, "the Google Ads API endpoint"))
+        self._address = urlsplit(endpoint(options, "google_ads_api"))
         self._is_plain = self._address.scheme == "http"
         self._login_customer_id = options.login_customer_id
         self._timeout, self._cancel_token = options.timeout, options.cancel_token

@@ -45,8 +45,7 @@ from connectors.records import (
 )
 from connectors.text import plural
 
-MOST_IDENTIFIERS = 5
-"""Maximum per conversion, in `ClickConversion.user_identifiers`."""
+_MOST_IDENTIFIERS = platform.MOST_IDENTIFIERS["google_ads_api"]
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
@@ -68,7 +67,7 @@ def encode_event(event: Event) -> bytes:
         # One message per hash, since e-mail and phone share a oneof; e-mails first.
         "user_identifiers": [
             {_IDENTIFIERS[identifier.kind]: identifier.sha256}
-            for identifier in sorted(set(event.identifiers))[:MOST_IDENTIFIERS]
+            for identifier in sorted(set(event.identifiers))[:_MOST_IDENTIFIERS]
         ],
     }
     if event.click_id is not None:
@@ -213,7 +212,7 @@ class AdsApiSink:
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
-        return platform.identify(contact)[:MOST_IDENTIFIERS]
+        return platform.identify(contact)[:_MOST_IDENTIFIERS]
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen events for one conversion action in one request.

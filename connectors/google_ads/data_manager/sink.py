@@ -27,10 +27,11 @@ from connectors.google_ads.auth import (
     GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
+    endpoint,
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
-from connectors.one_call import UPLOAD_GRACE, checked_address, receipt_of, run_call, silence_vendor_logging
+from connectors.one_call import UPLOAD_GRACE, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -158,7 +159,7 @@ class DataManagerSink:
             "google.ads.datamanager_v1", "google.auth"
         )  # they log whole requests and tokens at DEBUG
         self._options, self._customer = options, options.customer_id
-        self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
+        self._endpoint = endpoint(options, "data_manager")
         self._account = ServiceAccount(options, DATA_MANAGER_SCOPE)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:

@@ -18,7 +18,8 @@ from connectors.text import format_number, plural
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import print_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
-from jobs.cli.session import RunOptions, do_night, open_view
+from jobs.cli.session import RunOptions, do_night
+from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
 from jobs.reporting.console import facts_grid, results_console

@@ -14,10 +14,11 @@ from connectors.text import plural
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
-from jobs.cli.output import is_interactive, open_wait_showing_clock
+from jobs.cli.output import is_interactive
 from jobs.cli.probe import read_specification
+from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.database import open_privately
+from jobs.ledger.state_file import open_privately
 from jobs.reporting.console import say
 from jobs.settings import InvalidSettings, load
 from jobs.settings.document import INDENT, to_inline_yaml, yaml_section_lines
@@ -98,7 +99,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
         )
         return None
     try:
-        with open_wait_showing_clock(look.clock, look.oplead.rate) as clock:
+        with open_wait_showing_clock(look) as clock:
             survey = survey_oplead(look, clock, leads=_SAMPLE, specification=specification)
     except KeyRefused:
         raise UsageError(

@@ -12,7 +12,8 @@ from connectors.errors import Transient
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Failure, open_wait_showing_clock, report, signal_exit_code, signals_and_logging
+from jobs.cli.output import Failure, report, signal_exit_code, signals_and_logging
+from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import InvalidSettings
@@ -50,7 +51,7 @@ def open_oplead(
         redaction.redact_secrets(secrets_of(look))
         with (
             structlog.contextvars.bound_contextvars(account=look.account or file.stem),
-            open_wait_showing_clock(look.clock, look.oplead.rate, stop) as clock,
+            open_wait_showing_clock(look, stop) as clock,
         ):
             try:
                 yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.clock import SandboxClock
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedRequestHistory
@@ -17,6 +16,7 @@ from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server, json_response
+from connectors.sandbox_clock import SandboxClock
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 

@@ -24,7 +24,8 @@ from jobs.ledger.runs import finish_run, lock_path, open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import ValidSettings, load
-from jobs.wiring.night import open_clock, open_connectors
+from jobs.wiring.account import open_clock
+from jobs.wiring.night import open_connectors
 from tests import quick
 from tests.e2e.support import books
 from tests.e2e.support.forked import Forked

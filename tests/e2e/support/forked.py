@@ -28,13 +28,18 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 
 LOADED = (
     "jobs.cli",
+    "jobs.cli.check_live",
+    "jobs.cli.inspect",
     "jobs.cli.run",
+    "jobs.cli.schedule",
     "jobs.cli.oplead.serve",
     "jobs.wiring.night",
     "jobs.nightly",
     "connectors.google_ads.ads_api.sink",
     "connectors.google_ads.data_manager.sink",
     "connectors.meta.sink",
+    "facebook_business.adobjects.adspixel",
+    "facebook_business.session",
     "connectors.notifiers",
     "connectors.oplead.probe",
     "connectors.oplead.writing.writer",
@@ -42,7 +47,7 @@ LOADED = (
     "killed_import",
     "killed_run",
 )
-"""The modules that a run loads."""
+"""What a run loads, Meta's library at its first call."""
 CHUNK = 1 << 16
 
 

@@ -30,7 +30,8 @@ from jobs.ledger.runs import open_locked_ledger
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
-from jobs.wiring.night import open_clock, open_connectors
+from jobs.wiring.account import open_clock
+from jobs.wiring.night import open_connectors
 from tests import quick
 
 HERE = Path(__file__).parent.parent

@@ -13,10 +13,11 @@ from jobs.alerts.incidents import (
     is_incident_over,
     numbers_by_night,
 )
-from jobs.ledger.incidents import _ID, IncidentId, IncidentKind, NightNumbers
+from jobs.ledger.incidents import _ID, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_notice
+from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import (
     Anomaly,
     AnomalyIdentity,

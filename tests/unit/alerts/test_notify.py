@@ -11,11 +11,11 @@ from sqlmodel import select
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
 from jobs.alerts.notify import Recipient, gather_facts, send_undelivered_notices, update_incidents
-from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Delivery, IncidentRow, Run, is_correction
 from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_notice, notice_text
+from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.settings.schema import NotifyWhen
 from tests import fakes

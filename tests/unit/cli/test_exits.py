@@ -11,8 +11,8 @@ from connectors.errors import Misconfigured
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
-from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
+from jobs.ledger.state_file import LedgerError
 from jobs.nightly import RenamedIdError
 
 

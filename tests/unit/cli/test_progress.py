@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli import output
-from jobs.cli.output import WaitShowingClock
+from jobs.cli import progress
+from jobs.cli.progress import WaitShowingClock
 
 NOW = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def said():
 
 def test_a_long_wait_is_logged_once(clock, said, monkeypatch):
     """The line says how long and why."""
-    monkeypatch.setattr(output.sys, "stderr", io.StringIO())
+    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
 
     clock.sleep_until(NOW + timedelta(seconds=42.3))
 
@@ -64,7 +64,7 @@ def test_a_long_wait_counts_down_at_a_terminal(clock, said, monkeypatch):
     """It counts every second and ends exactly on time."""
     terminal = io.StringIO()
     terminal.isatty = lambda: True
-    monkeypatch.setattr(output.sys, "stderr", terminal)
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
 
     clock.sleep_until(NOW + timedelta(seconds=4.5))
 

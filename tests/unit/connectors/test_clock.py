@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from connectors.clock import MachineClock, SandboxClock
+from connectors.clock import MachineClock
 from connectors.errors import Misconfigured
+from connectors.sandbox_clock import SandboxClock
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 

@@ -4,7 +4,8 @@ import phonenumbers
 import pytest
 
 from connectors import contact
-from connectors.contact import clean_emails, clean_phones, tidy
+from connectors.contact import clean_emails, clean_phones
+from connectors.text import tidy
 
 
 @pytest.mark.parametrize(

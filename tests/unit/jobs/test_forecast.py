@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from connectors.records import CheckVerdict, UnreadableLead
 from jobs.forecast import forecast
-from jobs.reporting.check_report import forecast_findings
+from jobs.reporting.check_findings import forecast_findings
 from jobs.run_context import Deps
 from tests.builders import CREATED, lead, route, rulebook
 from tests.fakes import NIGHT, Crash

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from connectors.records import CheckVerdict, Moment, StatusEntry
 from jobs.forecast import ForecastLabel, labels_seen
-from jobs.reporting.check_report import consent_findings, print_labels
+from jobs.reporting.check_findings import consent_findings, print_labels
 from tests.builders import CREATED, WON, lead, rulebook
 
 SETTINGS = SimpleNamespace(

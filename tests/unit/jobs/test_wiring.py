@@ -11,7 +11,7 @@ from connectors.oplead import OpleadOptions, SinceOptions
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings
-from jobs.wiring.night import inbox_of
+from jobs.wiring.account import inbox_of
 from jobs.wiring.oplead import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
 

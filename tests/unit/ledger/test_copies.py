@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.ledger.database import has_state, remove_stale_copies, temporary_copy
+from jobs.ledger.database import remove_stale_copies, temporary_copy
+from jobs.ledger.state_file import has_state
 from tests import quick
 
 HOLDER = """

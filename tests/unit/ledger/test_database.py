@@ -14,9 +14,10 @@ from sqlalchemy import Dialect, Engine, create_engine, text
 from sqlmodel import Session, SQLModel
 
 from jobs.ledger import database as engine_module
-from jobs.ledger.database import LedgerError, copy_state, create_state, has_state, open_engine
+from jobs.ledger.database import copy_state, create_state, open_engine
 from jobs.ledger.runs import finish_run, open_snapshot
 from jobs.ledger.schema import ConfigDigest
+from jobs.ledger.state_file import LedgerError, explaining_errors, has_state
 from tests import quick
 from tests.builders import hold
 
@@ -202,7 +203,7 @@ def test_state_locked_by_another_writer_says_to_wait(path, monkeypatch):
         other.execute("BEGIN IMMEDIATE")
         with (
             pytest.raises(LedgerError) as caught,
-            engine_module.explaining_errors(path),
+            explaining_errors(path),
             engine.connect() as connection,
         ):
             connection.execute(text("SELECT 1"))
@@ -221,7 +222,7 @@ def test_constraint_error_does_not_reveal_values(path):
     """The values may be personal data."""
     with opened(path) as engine:
         add_secret(engine)
-        with pytest.raises(LedgerError) as caught, engine_module.explaining_errors(path):
+        with pytest.raises(LedgerError) as caught, explaining_errors(path):
             add_secret(engine)
 
     assert "this is unexpected; nothing of this transaction was kept" in str(caught.value)
@@ -280,7 +281,7 @@ def test_full_disk_is_reported_and_loses_nothing(path):
             connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
         with (
             pytest.raises(LedgerError, match="the disk is full; make room and run again"),
-            engine_module.explaining_errors(path),
+            explaining_errors(path),
         ):
             fill_the_disk(engine)
     with raw(path) as connection:

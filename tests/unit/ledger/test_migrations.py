@@ -17,7 +17,8 @@ from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
 from jobs.ledger import database
-from jobs.ledger.database import LedgerError, open_engine
+from jobs.ledger.database import open_engine
+from jobs.ledger.state_file import LedgerError
 from tests import quick
 
 PARENTS_FIRST = ("run", "request", "lead", "delivery")

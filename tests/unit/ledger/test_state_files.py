@@ -11,19 +11,11 @@ from contextlib import closing
 
 import pytest
 
-from jobs.ledger.database import (
-    APPLICATION_ID,
-    FileKind,
-    LedgerError,
-    NoStateError,
-    copy_state,
-    create_state,
-    file_kind,
-    open_engine,
-)
+from jobs.ledger.database import copy_state, create_state, open_engine
+from jobs.ledger.plain_reads import neighbouring_ledgers
 from jobs.ledger.runs import lock_path, open_locked_ledger
 from jobs.ledger.schema import ConfigDigest
-from jobs.ledger.starts import neighbouring_ledgers
+from jobs.ledger.state_file import APPLICATION_ID, FileKind, LedgerError, NoStateError, file_kind
 from tests.builders import ACCOUNT, hold
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.reporting.check_report import correction_sentences
 from jobs.settings import ValidSettings, load
-from jobs.wiring.night import compile_rules_only
+from jobs.wiring.account import compile_rules_only
 
 SALE = {"id": "sale", "stage": "won", "google_ads": {"conversion_action": 12}, "meta": {"event": "Purchase"}}
 FORM = {"id": "form", "stage": "created", "value": 60, "google_ads": {"conversion_action": 13}}

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from connectors.records import CheckFinding, CheckVerdict
-from jobs.reporting.check_report import print_findings
+from jobs.reporting.check_findings import print_findings
 
 NOTHING_AGAINST = "What this access cannot read says nothing against sending."
 FOUND = (

@@ -21,7 +21,7 @@ from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.pull.ingest import PullResult
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
-from jobs.reporting.check_report import print_labels
+from jobs.reporting.check_findings import print_labels
 from jobs.reporting.console import AccountPresentation, day_and_time, duration, money
 from jobs.reporting.lead_report import Explanation, LeadConversionStanding, print_explanation
 from jobs.reporting.run_report import (

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.ledger.incidents import IncidentKind
 from jobs.reporting import wording
 from jobs.reporting.sentences import explain_state, sentence, stop_lines
 from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import IncidentKind
 from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageId, Reason, Stop, StopKind
 
 ROOT = Path(jobs.__file__).parent

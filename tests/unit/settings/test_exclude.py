@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings import ValidSettings
-from jobs.wiring.night import compile_rules_only
+from jobs.wiring.account import compile_rules_only
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes as types
 
-from jobs.ledger.database import APPLICATION_ID
+from jobs.ledger.state_file import APPLICATION_ID
 
 revision = "0001"
 down_revision = branch_labels = depends_on = None
@@ -116,7 +116,7 @@ def upgrade():
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
-        sqlite_where=is_whole, postgresql_where=is_whole,
+        sqlite_where=is_whole,
     )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,0 +1,135 @@
+"""What `check --live` looks up: at the platforms, and in Oplead's latest leads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from connectors.contact import summarise_unusable_phones
+from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
+from connectors.ports import LatestLeadsContents
+from connectors.records import CheckFinding, CheckVerdict, Lead
+from jobs.cli.progress import open_wait_showing_clock
+from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
+from jobs.oplead_commands.keys import KeyAccess, key_finding
+from jobs.reporting.check_findings import (
+    consent_findings,
+    forecast_findings,
+    print_findings,
+    print_forecast,
+    print_labels,
+    unmatched_findings,
+)
+from jobs.reporting.console import AccountPresentation, results_console
+from jobs.run_context import Deps
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook, assumed_targets
+from jobs.settings.unmatched import unmatched
+from jobs.wiring.account import compile_rules_only
+from jobs.wiring.night import inspectors, open_connectors
+from jobs.wiring.oplead import oplead_lists
+
+LATEST = 200
+"""How many of the latest leads to judge."""
+_TELLING = 20
+"""How few leads say nothing of whose they are."""
+_CORRECT = "Correct it in the settings, or what they refer to."
+_PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
+
+
+@dataclass(frozen=True, slots=True)
+class OpleadCheck:
+    """The findings at Oplead, and a forecast for its latest leads."""
+
+    findings: Sequence[CheckFinding]
+    forecast: Forecast | None = None
+    labels: Sequence[ForecastLabel] = ()
+    """The statuses found in the leads, by stage."""
+
+
+def compare_settings_with_platforms(settings: Settings) -> dict[str, Sequence[CheckFinding]]:
+    """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
+    expected = assumed_targets(settings, compile_rules_only(settings))
+    found: dict[str, Sequence[CheckFinding]] = {}
+    for name, make in inspectors(settings):
+        try:
+            inspector = make()
+        except Misconfigured as error:
+            found[name] = [CheckFinding("access", CheckVerdict.FAILED, str(error), _CORRECT)]
+        else:
+            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
+    return found
+
+
+def check_oplead(settings: Settings, file: Path) -> OpleadCheck:
+    """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
+    try:
+        with (
+            open_wait_showing_clock(settings) as clock,
+            open_connectors(settings, clock, validate_only=True) as (book, deps),
+        ):
+            looked, reads_leads = _forecast_latest_leads(settings, file, book, deps)
+            if settings.source is not None:
+                return looked  # files were read, and nothing by the key
+            seen = deps.source.seen if isinstance(deps.source, LatestLeadsContents) else None
+            owners = seen.owners if seen and seen.leads >= _TELLING else None
+            with oplead_lists(settings, clock) as lists:
+                key = key_finding(reads_leads, _check_read_access(lists.channels), owners)
+            return replace(looked, findings=[*looked.findings, *([key] if key else [])])
+    except Misconfigured as error:
+        return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
+
+
+def _check_read_access(read: Callable[[], object]) -> KeyAccess:
+    """Return whether the key may read something; only a 403 says that it may not."""
+    try:
+        read()
+    except KeyRefused:
+        return KeyAccess.REFUSED
+    except ConnectorError:
+        return KeyAccess.UNKNOWN
+    return KeyAccess.GRANTED
+
+
+def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, KeyAccess]:
+    """Return what was found in the latest leads, and whether the key may read leads."""
+    verdict = CheckVerdict.FAILED
+    try:
+        found = deps.source.fetch_latest(LATEST)
+    except (Misconfigured, Transient) as error:
+        match error:
+            case Misconfigured():
+                advice = "Correct that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
+            case Unreachable():
+                advice = "Correct the address, or make sure that this machine may reach it."
+            case _:
+                verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
+        access = KeyAccess.REFUSED if isinstance(error, KeyRefused) else KeyAccess.UNKNOWN
+        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)]), access
+    made = forecast(book, deps, found)
+    leads = [one for one in found if isinstance(one, Lead)]
+    # Contact data matters only if a route sends it.
+    contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
+    findings = [*forecast_findings(made)]
+    if lost := summarise_unusable_phones(contacts):
+        findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
+    findings += consent_findings(book, leads)
+    if isinstance(deps.source, LatestLeadsContents):
+        findings += unmatched_findings(unmatched(file, deps.source.seen))
+    return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
+
+
+def print_live_check(
+    account: AccountPresentation,
+    settings: Settings,
+    findings: Mapping[str, Sequence[CheckFinding]],
+    oplead: OpleadCheck | None,
+    *,
+    verbose: bool,
+) -> None:
+    """Print the findings, and what the settings would do with the latest leads."""
+    console = results_console()
+    if findings:
+        print_findings(console, findings, verbose=verbose)
+    if oplead and (made := oplead.forecast) and made.leads:
+        print_labels(console, settings, oplead.labels, leads=made.leads)
+        print_forecast(console, account, made)

@@ -1,0 +1,179 @@
+"""What a check found on the platforms and in the latest leads."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import groupby
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from connectors.records import CheckFinding, CheckVerdict, Lead
+from connectors.text import format_number, plural
+from jobs.forecast import Forecast, ForecastLabel
+from jobs.reporting.console import AccountPresentation, never_wrap_column, table
+from jobs.reporting.sentences import value_in_words
+from jobs.reporting.status_report import print_states
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.extraction import consent_answer
+from jobs.rules.model import ConsentAnswer, describe_text_shape
+from jobs.settings import Settings
+from jobs.settings.compile import IGNORED, Rulebook
+from jobs.settings.unmatched import UnmatchedReference
+
+_STYLES = {
+    CheckVerdict.FAILED: "bold red",
+    CheckVerdict.DOUBTFUL: "yellow",
+    CheckVerdict.UNREADABLE: "yellow",
+    CheckVerdict.VERIFIED: "green",
+}
+"""In display order: what needs a human comes first."""
+_COUNTED = {CheckVerdict.DOUBTFUL: "to look at"}
+"""Label for a verdict in the counts, if not the verdict itself."""
+
+
+def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]], *, verbose: bool = False) -> None:
+    """Print the findings of all destinations: failed ones first, each with its advice, and verified ones last.
+
+    Verified findings that need no attention are summarised in one line unless `verbose`.
+    """
+    every = [(destination, finding) for destination, findings in found.items() for finding in findings]
+    counted = Counter(finding.verdict for _, finding in every)
+    summary = ", ".join(
+        f"{counted[verdict]} {_COUNTED.get(verdict, verdict)}" for verdict in _STYLES if counted[verdict]
+    )
+    console.print(f"\n[bold]As the platforms have it[/bold]: {summary or 'nothing to look up'}")
+    made = Table.grid(padding=(0, 2))
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for verdict, style in _STYLES.items():
+        for destination, finding in every:
+            if finding.verdict is verdict and (verbose or not _passed_without_advice(finding)):
+                advice = f"\n→ {finding.advice}" if finding.advice else ""
+                text = f"{destination}: {finding.subject}: {finding.found}{advice}"
+                made.add_row(f"  [{style}]{verdict}[/]", escape(text))
+    well = Counter(destination for destination, finding in every if _passed_without_advice(finding))
+    if well and not verbose:
+        said = ", ".join(f"{destination} {format_number(count)}" for destination, count in well.items())
+        made.add_row(
+            f"  [{_STYLES[CheckVerdict.VERIFIED]}]{CheckVerdict.VERIFIED}[/]", escape(f"{said} (--verbose lists them)")
+        )
+    console.print(made)
+    if counted[CheckVerdict.UNREADABLE]:
+        console.print("  [dim]What this access cannot read says nothing against sending.[/dim]")
+
+
+def _passed_without_advice(finding: CheckFinding) -> bool:
+    return finding.verdict is CheckVerdict.VERIFIED and not finding.advice and not finding.is_notable
+
+
+_UNLISTED = Fraction(1, 5)
+"""Report unlisted answers above this share."""
+_STAGES = {None: "in no stage", IGNORED: "ignored"}
+_NAMED = 3
+"""Maximum number of reasons, leads or answers named in a sentence."""
+
+
+def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
+    """Yield what the latest leads reveal about the settings."""
+    if not made.leads and not made.unreadable:
+        yield CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")
+    if made.leads:
+        yield CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {plural(made.leads, 'lead')} can be read")
+    if made.unreadable:
+        yield _unreadable(made)
+    if made.unknown_labels:
+        yield _unknown_labels(made)
+    held = sum(tally.count for tally in made.tallies if tally.state is DeliveryState.WITHHELD)
+    if held and not any(tally.state is DeliveryState.PENDING for tally in made.tallies):
+        message = f"{format_number(held)} qualify and none could be sent"
+        yield CheckFinding("conversions", CheckVerdict.FAILED, message, "The table below says why, and what to do.")
+
+
+def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
+    """Yield what the settings name and none of these leads has, each with its place in the file."""
+    for one in found:
+        place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
+        verdict = CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL
+        yield CheckFinding(place, verdict, one.problem.message, one.advice)
+
+
+def print_forecast(console: Console, account: AccountPresentation, made: Forecast) -> None:
+    """Print what the settings would do to the latest leads if their whole past counted."""
+    console.print(f"\n[bold]The latest {plural(made.leads, 'lead')}, if all of their past counted[/bold]")
+    if made.tallies:
+        print_states(console, account, made.tallies, on_record=False)
+    else:
+        console.print("None of them has reached a stage that counts.")
+
+
+def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
+    """Yield each consent field with so many unlisted answers that a spelling is probably missing.
+
+    Answers are shown only by shape: they may contain anything.
+    """
+    for asked in filter(None, (book.extraction.ad_user_data, book.extraction.ad_personalization)):
+        answers = [(consent_answer(asked, lead), lead) for lead in leads]
+        answered = sum(given is not ConsentAnswer.MISSING for given, _ in answers)
+        shapes = Counter(
+            describe_text_shape(str(lead.fields.get(asked.path, "")))
+            for given, lead in answers
+            if given is ConsentAnswer.UNKNOWN
+        )
+        if (unlisted := shapes.total()) > _UNLISTED * answered:
+            listed = value_in_words(
+                tuple(f"<{each}> {format_number(count)}" for each, count in shapes.most_common()), most=_NAMED
+            )
+            are = "is" if unlisted == 1 else "are"
+            yield CheckFinding(
+                f"consent at {asked.path}",
+                CheckVerdict.DOUBTFUL,
+                f"{format_number(unlisted)} of {plural(answered, 'answer')} {are} in neither list: {listed}",
+                "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
+            )
+
+
+def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
+    """Print each stage with its statuses, how many leads have them, and an example to look up in Oplead."""
+    console.print(f"\n[bold]Statuses found in the latest {plural(leads, 'lead')}[/bold]")
+    made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
+    for stage, labels in groupby(seen, lambda one: one.stage):
+        made.add_section()
+        named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
+        for at, one in enumerate(labels):
+            first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
+            made.add_row(
+                *first, escape(one.label), format_number(one.now), format_number(one.ever), escape(one.example or "-")
+            )
+    never_wrap_column(made, "For example")
+    console.print(made, crop=False)
+
+
+def _unreadable(made: Forecast) -> CheckFinding:
+    count = len(made.unreadable)
+    by_reason: dict[str, list[str]] = {}
+    for lead in made.unreadable:
+        by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
+    shown = [
+        f"{reason} ({value_in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]
+    ]
+    verdict = CheckVerdict.DOUBTFUL
+    advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
+    if count >= made.leads:
+        verdict = CheckVerdict.FAILED
+        advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
+    return CheckFinding(
+        "unreadable leads", verdict, f"{format_number(count)} cannot be read: {'; '.join(shown)}", advice
+    )
+
+
+def _unknown_labels(made: Forecast) -> CheckFinding:
+    named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
+    with_click = sum(clicked for _, _, clicked in made.unknown_labels)
+    verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
+    having = (
+        f"{format_number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
+    )
+    message = f"in no stage and not ignored: {named}; {having} a click id"
+    return CheckFinding("statuses", verdict, message, "Write each under a stage, or under `ignored_statuses`.")

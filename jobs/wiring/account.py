@@ -1,0 +1,62 @@
+"""What an account's settings give without a connector: its clock, its rules and its inbox."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from connectors.clock import MachineClock
+from connectors.ports import Clock
+from connectors.records import DestinationId
+from jobs.cancellation import StopSignal
+from jobs.settings.compile import Rulebook, compile_rules
+from jobs.settings.load import OpleadSection
+from jobs.settings.schema import Settings
+from jobs.settings.types import state_path
+from jobs.webhooks.inbox_reader import InboxReader
+
+Look = OpleadSection | Settings
+"""Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
+
+
+@contextmanager
+def open_clock(look: Look, stop: StopSignal | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
+    """Yield the machine's clock, or the sandbox's if the settings name one; a stop request ends every sleep.
+
+    `patience` is how long a sandbox clock may stand still, in real seconds.
+    """
+    if look.clock is None:
+        yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
+        return
+    from connectors.sandbox_clock import SandboxClock  # noqa: PLC0415 - an account without a sandbox needs no httpx
+
+    with SandboxClock(
+        str(look.clock), patience=patience, cancel_token=None if stop is None else stop.raise_if_stop_requested
+    ) as clock:
+        yield clock
+
+
+def compile_rules_only(settings: Settings) -> Rulebook:
+    """Compile the settings without any connector: no key is read and no vendor library is loaded."""
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
+    from connectors.meta import encode as meta_encode  # noqa: PLC0415
+
+    return compile_rules(
+        settings,
+        {
+            **{DestinationId(google.id): google_ads.LIMITS[google.transport] for google in settings.google_ads},
+            **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
+        },
+    )
+
+
+def inbox_of(settings: Settings) -> InboxReader:
+    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    folder = pace_folder(settings)
+    if settings.webhooks is None or folder is None:
+        return InboxReader()
+    return InboxReader(settings.webhooks.webhook_inbox_path(settings.account, folder))
+
+
+def pace_folder(settings: Settings) -> Path | None:
+    """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
+    return None if settings.state is None else state_path(settings.state).parent

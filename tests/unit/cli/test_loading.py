@@ -1,0 +1,120 @@
+"""Each command loads what it needs: counted in modules, as seconds depend on the machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import quick
+from tests.builders import hold
+from tests.fakes import FakeClock
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = """
+account: account
+currency: EUR
+oplead: { token: "${OPLEAD_TOKEN}" }
+stages: { won: [Gagné] }
+consent: { ad_user_data: { field: c, granted: [oui], refused: [non] } }
+google_ads: { customer_id: 123-456-7890, credentials: "${KEY_FILE}" }
+meta: { dataset_id: "1", access_token: "${META_TOKEN}" }
+conversions:
+  - { id: sale, stage: won, value: 60, google_ads: { conversion_action: 987654322 }, meta: { event: Purchase } }
+"""
+KEY = {
+    "type": "service_account",
+    "client_email": "job@project.example",
+    "private_key": "none",
+    "token_uri": "https://oauth2.example/token",
+}
+TOLD = """
+import sys
+from jobs.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+NETWORK = {"httpx", "requests", "google.auth", "google.ads", "facebook_business", "grpc", "uvicorn", "apprise"}
+CONTACT_DATA = {"phonenumbers", "email_validator"}
+NIGHT = {"jobs.nightly", "jobs.wiring.night", "jobs.scheduler", "apscheduler", "rich.progress", "alembic"}
+STATE = {"sqlalchemy", "sqlmodel", "jobs.ledger.schema"}
+EVERYTHING = NETWORK | CONTACT_DATA | NIGHT | STATE
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """The modules that a command loads in a fresh process, with an account's settings."""
+    (tmp_path / "pipeline.yaml").write_text(SETTINGS)
+    (tmp_path / "key.json").write_text(json.dumps(KEY))
+
+    def run(*arguments, code=0):
+        secrets = {"OPLEAD_TOKEN": "t", "META_TOKEN": "t", "KEY_FILE": str(tmp_path / "key.json")}
+        result = subprocess.run(
+            [sys.executable, "-c", TOLD, *arguments],
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+            | secrets
+            | {"PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert code == result.returncode, result.stdout
+        return set(result.stderr.splitlines())
+
+    return run
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The state of an account without leads, after a run."""
+    with hold(quick.with_state(tmp_path / "account.db"), FakeClock()):
+        pass
+
+
+def test_help_loads_no_library_but_its_own(loaded):
+    """Neither settings nor logs are needed to say what there is."""
+    assert not loaded("--help") & (EVERYTHING | {"pydantic", "rich", "ruamel.yaml", "structlog", "jobs.settings"})
+
+
+def test_check_loads_no_database_library(loaded):
+    """It reads a file, and without a state no more."""
+    assert not loaded("check", "-c", "pipeline.yaml") & EVERYTHING
+
+
+@pytest.mark.usefixtures("state")
+def test_check_reads_a_state_without_the_database_library(loaded):
+    """All it wants of a state are the starts, which SQLite alone can tell."""
+    assert not loaded("check", "-c", "pipeline.yaml") & EVERYTHING
+
+
+@pytest.mark.usefixtures("state")
+def test_status_loads_no_network_library_and_no_night(loaded):
+    """It only reads the state."""
+    found = loaded("status", "-c", "pipeline.yaml")
+
+    assert STATE <= found
+    assert not found & (EVERYTHING - STATE)
+
+
+@pytest.mark.usefixtures("state")
+def test_explain_loads_no_network_library_and_no_night(loaded):
+    """It judges by the rules and the platforms' limits, which need no library."""
+    found = loaded("explain", "L-1", "-c", "pipeline.yaml", code=2)
+
+    assert STATE <= found
+    assert not found & (EVERYTHING - STATE)
+
+
+@pytest.mark.usefixtures("state")
+def test_run_loads_no_scheduler(loaded):
+    """Here it ends at the key file, before anything is asked."""
+    found = loaded("run", "-c", "pipeline.yaml", code=2)
+
+    assert "jobs.nightly" in found
+    assert not found & {"jobs.scheduler", "apscheduler", "alembic", "google.ads", "facebook_business", "grpc"}
