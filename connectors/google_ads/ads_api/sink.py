@@ -51,6 +51,8 @@ MOST_IDENTIFIERS = 5
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
 _ENVIRONMENTS = {"APP", "WEB"}
+_CONVERSION: Any = ClickConversion.pb()
+"""The bare message, which is built several times as fast as the class around it."""
 
 
 def encode_event(event: Event) -> bytes:
@@ -80,7 +82,7 @@ def encode_event(event: Event) -> bytes:
         fields["consent"] = given
     if event.target.source in _ENVIRONMENTS:
         fields["conversion_environment"] = event.target.source
-    return _serialised(ClickConversion.pb(ClickConversion(fields)))
+    return _serialised(_CONVERSION(**fields))
 
 
 def _serialised(message: Any) -> bytes:
