@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     ColumnExpressionArgument,
@@ -37,11 +39,18 @@ from jobs.ledger.schema import (
     StatusChange,
     UnreadableLeadRow,
     of_kind,
-    rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import StorableLead, erased_value
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
+from jobs.rules.model import (
+    Amount,
+    ConsentAnswer,
+    KnownClickId,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    UnreadableAmount,
+)
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -381,12 +390,34 @@ def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
 
+# Columns are several times faster to load than rows of the model.
+_FACTS = tuple(
+    col(each)
+    for each in (
+        LeadRow.id,
+        LeadRow.created_at,
+        LeadRow.seen_at,
+        LeadRow.fresh,
+        LeadRow.digest,
+        LeadRow.click_id_problem,
+        LeadRow.ad_user_data,
+        LeadRow.ad_personalization,
+        LeadRow.facts,
+        LeadRow.excluded,
+        LeadRow.deleted_at,
+    )
+)
+_CHANGE = ("label", "at", "date_only", "origin", "seen_at", "after")
+_CLICK = ("kind", "value", "clicked_at", "estimated")
+_HASH = ("destination", "kind", "sha256")
+
+
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
-    rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    changes = rows_by_lead(session, StatusChange, account, ids)
-    clicks = rows_by_lead(session, ClickIdRow, account, ids)
-    hashes = rows_by_lead(session, ContactHash, account, ids)
+    changes = _columns_by_lead(session, StatusChange, _CHANGE, account, ids)
+    clicks = _columns_by_lead(session, ClickIdRow, _CLICK, account, ids)
+    hashes = _columns_by_lead(session, ContactHash, _HASH, account, ids)
+    rows = session.execute(sqlalchemy.select(*_FACTS).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)))
     found = {}
     for row in rows:
         kept = json.loads(row.facts)
@@ -396,10 +427,13 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             seen_at=row.seen_at,
             fresh=row.fresh,
             stale=not row.digest,
-            changes=tuple(labels_seen.status_entries(changes[row.id])),
+            changes=tuple(
+                StatusEntered(label, at, date_only, StatusTimeOrigin(origin), seen_at, after)
+                for label, at, date_only, origin, seen_at, after in changes[row.id]
+            ),
             click_ids=tuple(
-                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
-                for click in clicks[row.id]
+                KnownClickId(ClickIdKind(kind), value, clicked_at, estimated)
+                for kind, value, clicked_at, estimated in clicks[row.id]
             ),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
@@ -413,11 +447,27 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     return found
 
 
-def _identifiers(rows: Sequence[ContactHash]) -> dict[DestinationId, tuple[Identifier, ...]]:
+def _identifiers(rows: Sequence[list[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
     found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
-    for row in rows:
-        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
-    return {destination: tuple(sorted(each)) for destination, each in found.items()}
+    for destination, kind, sha256 in rows:
+        found[DestinationId(destination)].append(Identifier(IdentifierKind(kind), sha256))
+    return {destination: tuple(each) for destination, each in found.items()}
+
+
+def _columns_by_lead(
+    session: Session,
+    table: type[StatusChange | ClickIdRow | ContactHash],
+    columns: Sequence[str],
+    account: str,
+    leads: Collection[LeadId],
+) -> defaultdict[str, list[list[Any]]]:
+    """Return the columns of the rows that belong to these leads, by lead, in the order of the primary key."""
+    found: defaultdict[str, list[list[Any]]] = defaultdict(list)
+    wanted = sqlalchemy.select(col(table.lead), *(getattr(table, each) for each in columns))
+    mine = (col(table.account) == account, col(table.lead).in_(leads))
+    for lead, *values in session.execute(wanted.where(*mine).order_by(*sqlalchemy.inspect(table).primary_key)):
+        found[lead].append(values)
+    return found
 
 
 def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsError, GoogleAdsFailure
+from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsFailure
 from google.ads.googleads.v26.services.types import UploadClickConversionsResponse, UploadConversionAdjustmentsResponse
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -267,7 +267,8 @@ class AdsApiError:
 
 def errors_of(failure: GoogleAdsFailure) -> tuple[AdsApiError, ...]:
     """Return the errors of a failure, in order."""
-    return tuple(AdsApiError(_outcome(error), _row(error)) for error in failure.errors)
+    # The bare messages are read several times as fast as the classes around them.
+    return tuple(AdsApiError(_outcome(error), _row(error)) for error in GoogleAdsFailure.pb(failure).errors)
 
 
 def errors_in(answer: UploadAnswer) -> tuple[AdsApiError, ...]:
@@ -294,8 +295,8 @@ def _decoded(failures: Iterable[bytes]) -> tuple[AdsApiError, ...]:
     return tuple(found)
 
 
-def _outcome(error: GoogleAdsError) -> Outcome:
-    code = GoogleAdsError.pb(error).error_code
+def _outcome(error: Any) -> Outcome:
+    code = error.error_code
     family = code.WhichOneof("error_code")
     if family is None:
         return Outcome(OutcomeClass.UNKNOWN, "ERROR_OF_A_NEWER_API")
@@ -309,13 +310,13 @@ def api_error_name(code: Any, family: str) -> str:
     return str(member.name) if member else f"{family.upper()}_{number}"
 
 
-def _row(error: GoogleAdsError) -> int | None:
+def _row(error: Any) -> int | None:
     """Return the index of the row list's path element; an absent one reads as 0, and other fields have their own."""
     path = error.location.field_path_elements
-    return next((each.index for each in path if each.field_name in _ROWS and "index" in each), None)
+    return next((each.index for each in path if each.field_name in _ROWS and each.HasField("index")), None)
 
 
-def _retry_delay(error: GoogleAdsError) -> timedelta | None:
-    delay = GoogleAdsError.pb(error).details.quota_error_details.retry_delay
+def _retry_delay(error: Any) -> timedelta | None:
+    delay = error.details.quota_error_details.retry_delay
     seconds = timedelta(seconds=delay.seconds, microseconds=delay.nanos // 1000)
     return seconds if seconds > timedelta(0) else None

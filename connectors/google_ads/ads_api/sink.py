@@ -50,6 +50,8 @@ _MOST_IDENTIFIERS = platform.MOST_IDENTIFIERS["google_ads_api"]
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
 _ENVIRONMENTS = {"APP", "WEB"}
+_CONVERSION: Any = ClickConversion.pb()
+"""The bare message, which is built several times as fast as the class around it."""
 
 
 def encode_event(event: Event) -> bytes:
@@ -79,7 +81,7 @@ def encode_event(event: Event) -> bytes:
         fields["consent"] = given
     if event.target.source in _ENVIRONMENTS:
         fields["conversion_environment"] = event.target.source
-    return _serialised(ClickConversion.pb(ClickConversion(fields)))
+    return _serialised(_CONVERSION(**fields))
 
 
 def _serialised(message: Any) -> bytes:

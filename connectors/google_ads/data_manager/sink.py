@@ -5,11 +5,13 @@ https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import requests
 from google.ads import datamanager_v1 as dm
@@ -37,6 +39,7 @@ from connectors.records import (
     Adjustment,
     AdjustmentKind,
     ClickIdKind,
+    ConsentSignalValue,
     EncodedEvent,
     Event,
     ForgottenRequest,
@@ -55,21 +58,25 @@ from connectors.records import (
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
+_SOURCES: Mapping[str, int] = {name: int(source) for name, source in dm.EventSource.__members__.items() if source}
+_CONSENT = {
+    ConsentSignalValue.GRANTED: int(dm.ConsentStatus.CONSENT_GRANTED),
+    ConsentSignalValue.DENIED: int(dm.ConsentStatus.CONSENT_DENIED),
+}
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def encode_event(event: Event) -> bytes:
-    """Return the vendor's message as canonical JSON: sorted keys, no spaces, enums as numbers.
+    """Return the event as canonical ProtoJSON: sorted keys, no spaces, enums as numbers.
 
     Equal events give equal bytes, whatever the order of their identifiers. IP addresses are never sent.
 
-    Raises:
-        KeyError: Google doesn't accept this kind of click id or identifier.
-        json_format.ParseError: Google doesn't know this event source.
+    Raises KeyError for a kind of click id or identifier that Google doesn't accept, or an event source it doesn't know.
     """
     fields: dict[str, object] = {
         "transactionId": event.key,
-        "eventTimestamp": utc(event.at).isoformat(),
-        "eventSource": event.target.source,
+        "eventTimestamp": _timestamp(event.at),
+        "eventSource": _SOURCES[event.target.source],
     }
     if event.value is not None:
         fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
@@ -79,11 +86,19 @@ def encode_event(event: Event) -> bytes:
     if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
         fields["userData"] = {"userIdentifiers": hashes}
     signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
-    if given := {name: f"CONSENT_{signal.name}" for name, signal in signals.items() if signal}:
+    if given := {name: _CONSENT[signal] for name, signal in signals.items() if signal}:
         fields["consent"] = given
-    message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
-    canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
-    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _canonical(fields).encode()
+
+
+def _timestamp(moment: datetime) -> str:
+    """Return a time as ProtoJSON writes it: in UTC, with no, 3 or 6 decimals of a second.
+
+    https://protobuf.dev/programming-guides/json/
+    """
+    moment = utc(moment)
+    precision = "seconds" if not moment.microsecond else "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def encode_correction(adjustment: Adjustment) -> bytes:
@@ -102,33 +117,41 @@ def encode_correction(adjustment: Adjustment) -> bytes:
     return encode_event(replace(event, value=adjustment.value))
 
 
-def ingest_request(
-    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None, validate_only: bool = False
-) -> dm.IngestEventsRequest:
-    """Build one request of frozen events for one conversion action.
-
-    Raises ValueError or json_format.ParseError for bytes that aren't an event of this library's API version.
-    """
-    events = [json.loads(event.body) for event in batch]
-    if any(
-        not isinstance(fields, dict) or fields.get("transactionId") != event.key
-        for fields, event in zip(events, batch, strict=True)
-    ):
-        raise ValueError("these bytes are another event's, or another API's")
+def ingest_request(target: Target, *, login_customer_id: str | None, validate_only: bool) -> dm.IngestEventsRequest:
+    """Build one request for one conversion action, without its events."""
     destination = {
         "operatingAccount": _google_ads(target.owner),
         "productDestinationId": target.action,  # the bare number: a resource name is refused
         **({"loginAccount": _google_ads(login_customer_id)} if login_customer_id else {}),
     }
-    fields = {
-        "destinations": [destination],
-        "encoding": "HEX",
-        "events": events,
-        "validateOnly": validate_only,
-    }
+    fields = {"destinations": [destination], "encoding": "HEX", "validateOnly": validate_only}
     request = dm.IngestEventsRequest()
     json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
     return request
+
+
+def check_events(batch: Sequence[EncodedEvent]) -> None:
+    """Raise ValueError or json_format.ParseError for bytes that aren't an event of this library's API version.
+
+    The library reads the first event of each shape: reading every one takes longer than all the rest of a delivery.
+    """
+    shapes: set[object] = set()
+    for event in batch:
+        fields = json.loads(event.body)
+        if not isinstance(fields, dict) or fields.get("transactionId") != event.key:
+            raise ValueError("these bytes are another event's, or another API's")
+        if (shape := _shape(fields)) not in shapes:
+            json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
+            shapes.add(shape)
+
+
+def _shape(part: object) -> object:
+    """Return what decides whether the library can read it: names, types, and whole numbers, which may be enums."""
+    if isinstance(part, dict):
+        return tuple([(name, _shape(each)) for name, each in part.items()])
+    if isinstance(part, list):
+        return tuple([_shape(each) for each in part])
+    return part if isinstance(part, int) else type(part)
 
 
 def _google_ads(customer_id: str) -> dict[str, str]:
@@ -169,16 +192,11 @@ class DataManagerSink:
         token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = ingest_request(
-                target,
-                batch,
-                login_customer_id=self._options.login_customer_id,
-                validate_only=self._options.validate_only,
-            )
-        except (ParseError, ValueError):
+            check_events(batch)
+        except (ParseError, ValueError, RecursionError):
             return UNREADABLE_EVENT
         token = self._account.token_or_receipt()
-        return self._send(request, token, len(batch)) if isinstance(token, SecretStr) else token
+        return self._send(target, batch, token) if isinstance(token, SecretStr) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections like events, since this API restates by resending."""
@@ -202,9 +220,10 @@ class DataManagerSink:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
         return self._read(response, rows)
 
-    def _send(self, request: dm.IngestEventsRequest, token: SecretStr, sent: int) -> Receipt:
+    def _send(self, target: Target, batch: Sequence[EncodedEvent], token: SecretStr) -> Receipt:
+        sent = len(batch)
         try:
-            return _receipt(self._ingest(request, token), request)
+            return self._receipt(self._ingest(target, batch, token), sent)
         except _UnauthorizedError:
             kind = OutcomeClass.FIX_CONFIG if self._account.forget_token() else OutcomeClass.RETRY
             return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
@@ -218,14 +237,28 @@ class DataManagerSink:
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
-    def _ingest(self, request: dm.IngestEventsRequest, token: SecretStr) -> dm.IngestEventsResponse:
+    def _ingest(self, target: Target, batch: Sequence[EncodedEvent], token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
+        options, timeout = self._options, self._options.timeout
         session = open_session(self._endpoint, token)
         session.hooks["response"].append(_expect_authorized)
-        with closing(_Transport(self._endpoint, session)) as transport:
-            timeout = self._options.timeout
+        request = ingest_request(
+            target, login_customer_id=options.login_customer_id, validate_only=options.validate_only
+        )
+        with closing(_Transport(self._endpoint, _SessionWithEvents(session, batch))) as transport:
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return run_call(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
+            return run_call(session, ingest, timeout, cancel_token=options.cancel_token, grace=UPLOAD_GRACE)
+
+    def _receipt(self, answer: dm.IngestEventsResponse, sent: int) -> Receipt:
+        if not answer.request_id:
+            if self._options.validate_only:  # the API issues no request id for these
+                return RowOutcomes((platform.VALIDATED,) * sent)
+            return Lost("an answer without a request id")
+        if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
+            return Lost("an answer whose request id is none")
+        message = dm.IngestEventsResponse.pb(answer)
+        warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
+        return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
@@ -263,19 +296,20 @@ def _expect_authorized(response: requests.Response, *_: object, **__: object) ->
 class _Transport(IngestionServiceRestTransport):
     """The vendor's REST transport on our own session."""
 
-    def __init__(self, endpoint: str, session: requests.Session) -> None:
+    def __init__(self, endpoint: str, session: "_SessionWithEvents") -> None:
         super().__init__(host=endpoint, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         self._session.close()  # type: ignore[no-untyped-call]
         self._session = session  # type: ignore[assignment]  # it only makes requests
 
 
-def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
-    if not answer.request_id:
-        if request.validate_only:  # the API issues no request id for these
-            return RowOutcomes((platform.VALIDATED,) * len(request.events))
-        return Lost("an answer without a request id")
-    if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
-        return Lost("an answer whose request id is none")
-    message = dm.IngestEventsResponse.pb(answer)
-    warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
-    return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
+class _SessionWithEvents:
+    """A session that adds the frozen events to the vendor's request as they are."""
+
+    def __init__(self, session: requests.Session, events: Sequence[EncodedEvent]) -> None:
+        self._session, self._events = session, events
+        self.close = session.close
+
+    def post(self, url: str, *, data: str, **options: Any) -> requests.Response:
+        """Make the vendor's request, whose JSON object has no events yet but always a destination."""
+        head, events = data.rstrip().removesuffix("}").encode(), b",".join(event.body for event in self._events)
+        return self._session.post(url, data=b'%b,"events":[%b]}' % (head, events), **options)

@@ -24,7 +24,7 @@ from connectors.records import (
 
 
 def test_request_has_one_destination_and_the_frozen_events(google):
-    """It also states how hashes are encoded."""
+    """It also states how hashes are encoded; the events are the frozen bytes themselves."""
     receipt = google.submit(rows=2)
 
     assert Received("req-1") == receipt
@@ -44,6 +44,7 @@ def test_request_has_one_destination_and_the_frozen_events(google):
         "encoding": 1,
         "events": [json.loads(google.sink.encode(google.event(key))) for key in ("key-0", "key-1")],
     }
+    assert all(google.sink.encode(google.event(key)) in call.body for key in ("key-0", "key-1"))
 
 
 def test_account_comes_from_the_target_and_manager_is_optional(google):
