@@ -129,17 +129,19 @@ class ExclusionCriteria:
         """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
-            not self.email_domains.isdisjoint(
-                domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email))
-            )
+            (bool(self.email_domains) and not self.email_domains.isdisjoint(_domains(contact)))
             or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
-            or not self.names.isdisjoint(_names(contact))
+            or (bool(self.names) and not self.names.isdisjoint(_names(contact)))
             or any(
                 normalise_label(str(lead.fields[path])) in values
                 for path, values in self.fields.items()
                 if path in lead.fields
             )
         )
+
+
+def _domains(contact: Contact) -> Iterator[str]:
+    return (domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email)))
 
 
 def domain(text: str) -> str:

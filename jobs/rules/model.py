@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, SinkLimits, Target
@@ -243,6 +244,7 @@ def delivery_key(
 _GAPS = re.compile(r"[\s'`´’‘ʼ_\-‐‑‒–—]+")
 
 
+@lru_cache(maxsize=1024)
 def normalise_label(text: str) -> str:
     """Return the form labels are compared in.
 
