@@ -73,6 +73,7 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "facts": json.dumps(kept, sort_keys=True, ensure_ascii=False),
         "fresh": True,
         "to_plan": True,
+        "to_correct": False,
         "excluded": reading.excluded,
     }
 

@@ -274,8 +274,7 @@ def _note_labels(session: Session, account: str, readings: Sequence[StorableLead
         for text in filter(None, texts):
             written.setdefault(normalise_label(text), text.strip())
         rows = [
-            {"label": label, "written": written.get(label), "account": account, "seen_at": seen_at}
-            | {"settled": False, "reported": 0}
+            {"account": account, "label": label, "written": written.get(label), "seen_at": seen_at}
             for label in sorted(new)
         ]
         bulk.write_rows(session, bulk.insert_into(StatusLabel), rows)

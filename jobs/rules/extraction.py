@@ -239,7 +239,8 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
-        if seen.isdisjoint({(click.kind, click.value), (click.kind, erased_value(click.value))}):
+        is_erased = bool(known) and (click.kind, erased_value(click.value)) in seen
+        if not is_erased and (click.kind, click.value) not in seen:
             seen.add((click.kind, click.value))
             # A form's lead id dates from the lead's creation, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
