@@ -299,8 +299,7 @@ def _overseas(number: PhoneNumber) -> list[PhoneNumber]:
 
 
 def _is_personal(number: PhoneNumber) -> bool:
-    # An invalid number is of an unknown type.
-    return phonenumbers.number_type(number) in _PERSONAL
+    return phonenumbers.number_type(number) in _PERSONAL  # an invalid number has no type
 
 
 _FEWEST_DIGITS = 4

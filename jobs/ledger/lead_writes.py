@@ -1,18 +1,18 @@
 """Write the leads of a page to the ledger, in as many statements whatever their number."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, update
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
-from connectors.records import LeadId, UnreadableLead
+from connectors.records import Identifier, LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
 from jobs.rules.extraction import StorableLead
-from jobs.rules.model import Amount, UnreadableAmount
+from jobs.rules.model import Amount, KnownClickId, StatusEntered, UnreadableAmount
 
 _Values = dict[str, Any]
 _FORGET_HASHES = delete(bulk.table_of(ContactHash)).where(
@@ -44,15 +44,25 @@ def store(
     status_labels.record_labels(session, account, readings, on_record=on_record, seen_at=seen_at)
     bulk.write_rows(session, bulk.upsert_into(LeadRow), [_lead(account, one, seen_at) for one in readings])
     bulk.change_rows(session, _FORGET_HASHES, account, on_record)
-    children = (
-        (StatusChange, _status_changes),
-        (ClickIdRow, _click_ids),
-        (ContactHash, _contact_hashes),
-    )
-    for table, rows in children:
-        bulk.write_rows(
-            session, bulk.insert_into(table), [row for one in readings for row in rows(account, one.lead.id, one)]
-        )
+    rows: dict[type[SQLModel], list[_Values]] = {
+        StatusChange: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.changes],
+        ClickIdRow: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.click_ids],
+        ContactHash: [
+            _child(each, account=account, lead=one.lead.id, destination=destination)
+            for one in readings
+            for destination, identifiers in one.identifiers.items()
+            for each in identifiers
+        ],
+    }
+    for table, added in rows.items():
+        bulk.write_rows(session, bulk.insert_into(table), added)
+
+
+def _child(record: StatusEntered | KnownClickId | Identifier, **columns: object) -> _Values:
+    """Return these columns and the record's fields, which are named like their columns."""
+    for name in record.__slots__:
+        columns[name] = getattr(record, name)
+    return columns
 
 
 def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
@@ -76,44 +86,6 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "to_correct": False,
         "excluded": reading.excluded,
     }
-
-
-def _status_changes(account: str, lead: LeadId, reading: StorableLead) -> Iterator[_Values]:
-    for each in reading.changes:
-        yield {
-            "account": account,
-            "lead": lead,
-            "label": each.label,
-            "at": each.at,
-            "date_only": each.date_only,
-            "origin": each.origin,
-            "after": each.after,
-            "seen_at": each.seen_at,
-        }
-
-
-def _click_ids(account: str, lead: LeadId, reading: StorableLead) -> Iterator[_Values]:
-    for each in reading.click_ids:
-        yield {
-            "account": account,
-            "lead": lead,
-            "kind": each.kind,
-            "value": each.value,
-            "clicked_at": each.clicked_at,
-            "estimated": each.estimated,
-        }
-
-
-def _contact_hashes(account: str, lead: LeadId, reading: StorableLead) -> Iterator[_Values]:
-    for destination, identifiers in reading.identifiers.items():
-        for each in identifiers:
-            yield {
-                "account": account,
-                "lead": lead,
-                "destination": destination,
-                "kind": each.kind,
-                "sha256": each.sha256,
-            }
 
 
 def _amount_text(amount: Amount) -> str:

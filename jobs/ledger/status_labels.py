@@ -47,6 +47,11 @@ _SHOWN_AS = (
     )
     .group_by(col(StatusChange.lead))
 )
+_HOLD = (
+    update(bulk.table_of(LabelMove))
+    .where(bulk.belongs_to(col(LabelMove.account), col(LabelMove.lead)))
+    .values(waits=True)
+)
 _NEW_MOVE = bulk.insert_into(LabelMove)
 _MOVE = _NEW_MOVE.on_conflict_do_update(
     index_elements=["account", "lead"],
@@ -208,9 +213,7 @@ def hold_leads_of_merged_labels(
     """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
     moves = _moves_from_unused_labels(session, account, meanings, since, in_use=in_use)
     moved = {lead for leads in moves.values() for lead in leads}
-    for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
-        row.waits = row.waits or row.lead in moved
-        session.add(row)
+    bulk.change_rows(session, _HOLD, account, moved)
 
 
 def renames_found(session: Session, account: str) -> list[StatusRename]:
