@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import phonenumbers
@@ -58,6 +59,7 @@ _CODES = {code: row[0] for row in COUNTRIES for code in row[1:3] if code.isalnum
 _NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
+@lru_cache(maxsize=256)
 def country_code_of(typed: str | None) -> str | None:
     """Return the alpha-2 code of a country as typed: HOME if blank, None if not recognised.
 
@@ -74,6 +76,7 @@ def country_code_of(typed: str | None) -> str | None:
     )
 
 
+@lru_cache(maxsize=256)
 def is_blank_country(typed: str | None) -> bool:
     """Return whether a country field is blank or holds a placeholder."""
     if typed is None or len(typed) > LONGEST:
@@ -127,6 +130,8 @@ def _country_named_twice(plain: str) -> str | None:
 LONGEST_FIELD = 1000
 """Maximum characters; longer text is prose, and parsing it could take very long."""
 
+_LATEST = 16
+"""Values whose result is kept: each platform cleans the same ones in turn."""
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that also occur inside one number (06/12/34/56/78), so tried only if the whole is not a number."""
@@ -169,17 +174,19 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
     A field may hold several. Deliverability is not checked.
     """
-    return tuple(dict.fromkeys(address for value in _tidied(values) for address in _emails(value)))
+    return tuple(dict.fromkeys(address for value in values for address in _emails(value)))
 
 
-def _tidied(values: Iterable[str]) -> Iterator[str]:
-    return (tidy(value.replace("\n", ";")) for value in values if len(value) <= LONGEST_FIELD)
+def _tidied(field: str) -> str:
+    return tidy(field.replace("\n", ";")) if len(field) <= LONGEST_FIELD else ""
 
 
-def _emails(value: str) -> list[str]:
+@lru_cache(maxsize=_LATEST)
+def _emails(field: str) -> tuple[str, ...]:
     """Return the addresses in a field, falling back to its separated parts."""
-    whole = list(_valid_emails(_addresses(value)))
-    return whole or [address for part in _SEVERAL.split(value) for address in _valid_emails(_addresses(part))]
+    value = _tidied(field)
+    whole = tuple(_valid_emails(_addresses(value)))
+    return whole or tuple(address for part in _SEVERAL.split(value) for address in _valid_emails(_addresses(part)))
 
 
 def _addresses(value: str) -> Iterator[str]:
@@ -211,14 +218,16 @@ def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ..
             with a country code can be read.
     """
     region = country_code_of(country)
-    return tuple(dict.fromkeys(number for value in _tidied(values) for number in _numbers(value, region)))
+    return tuple(dict.fromkeys(number for value in values for number in _numbers(value, region)))
 
 
-def _numbers(value: str, region: str | None) -> Iterator[str]:
-    for piece in _SEVERAL.split(value):
+@lru_cache(maxsize=_LATEST)
+def _numbers(field: str, region: str | None) -> tuple[str, ...]:
+    found: list[str | None] = []
+    for piece in _SEVERAL.split(_tidied(field)):
         whole = _valid_phone(piece, region)
-        parts = [whole] if whole else [_valid_phone(part, region) for part in _SEVERAL_PHONES.split(piece)]
-        yield from (number for number in parts if number)
+        found += [whole] if whole else [_valid_phone(part, region) for part in _SEVERAL_PHONES.split(piece)]
+    return tuple(filter(None, found))
 
 
 def _valid_phone(text: str, region: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Protocols between the jobs and the outside world; jobs depend on these, never on an adapter."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from connectors.records import (
     Lead,
     LeadId,
     LeadPage,
+    ListedLead,
     Receipt,
     Resolution,
     SinkLimits,
@@ -38,6 +39,10 @@ class Clock(Protocol):
         """Sleep until `moment` or as soon as possible after it; return at once if it has passed."""
 
 
+FindKnown = Callable[[Sequence[ListedLead]], Collection[ListedLead]]
+"""Returns which of the leads on one page of a list are on record as listed."""
+
+
 class LeadSource(Protocol):
     """Read-only access to leads for one night.
 
@@ -49,9 +54,7 @@ class LeadSource(Protocol):
     def is_budget_spent(self) -> bool:
         """Whether the night's request budget, if there is one, is used up."""
 
-    def fetch_changes(
-        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
-    ) -> Iterator[LeadPage]:
+    def fetch_changes(self, since: datetime | None, *, resume: str | None, find_known: FindKnown) -> Iterator[LeadPage]:
         """Yield the leads changed since `since` (all if None), one page at a time.
 
         If the night's request budget runs out, iteration ends after a page whose `resume` is set.
@@ -59,7 +62,7 @@ class LeadSource(Protocol):
         Args:
             since: lower bound, applied if the source can filter; a superset may come back.
             resume: `LeadPage.resume` of an interrupted pull with the same `since`, to continue after that page.
-            is_known: returns whether a lead with this digest is already on record, which skips its detail fetch.
+            find_known: asked once for each page, when the pages before were taken; what it returns is not read further.
         """
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:

@@ -119,6 +119,15 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedLead:
+    """A lead as a list shows it."""
+
+    id: LeadId
+    digest: str
+    """Changes whenever its entry in the list does."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableLead:
     """A lead that could not be read, and why; the rest of its page is still processed."""
 

@@ -154,7 +154,7 @@ def one_by_one(source: OpleadSource, count: int) -> None:
 def by_pages(source: OpleadSource, count: int) -> None:
     """Read pages of the list, and the own page of each lead on them."""
     del count
-    for _ in source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False):
+    for _ in source.fetch_changes(None, resume=None, find_known=lambda _: ()):
         pass
 
 

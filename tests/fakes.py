@@ -16,6 +16,7 @@ from connectors.records import (
     Identifier,
     IdentifierKind,
     LeadPage,
+    ListedLead,
     Lost,
     NotSent,
     Outcome,
@@ -93,6 +94,11 @@ def slot(pacer):
         pacer.release_request_slot()
 
 
+def finder_of(known):
+    """What a source asks for a page's known leads, where these pairs of id and digest are on record."""
+    return lambda listed: [one for one in listed if (one.id, one.digest) in known]
+
+
 class FakeSource:
     """Leads in memory, served in pages in the order they were put."""
 
@@ -136,7 +142,7 @@ class FakeSource:
         for name in names:
             del self.leads[name]
 
-    def fetch_changes(self, since, *, resume, is_known):
+    def fetch_changes(self, since, *, resume, find_known):
         """Serve pages; where it filters, only of leads updated since."""
         self.calls.append((since, resume))
         filtered = self.filters and since is not None
@@ -151,10 +157,10 @@ class FakeSource:
             if number in self.fails:
                 raise self.fails.pop(number)
             shown = [self.leads.get(lead.id, lead) for lead in wanted[number * self.page :][: self.page]]
-            yield self._page(shown, is_known, number, last=number == pages[-1])
+            yield self._page(shown, find_known, number, last=number == pages[-1])
 
-    def _page(self, leads, is_known, number, *, last):
-        known = {lead.id for lead in leads if is_known(lead.id, self.entry(lead))}
+    def _page(self, leads, find_known, number, *, last):
+        known = {one.id for one in find_known([ListedLead(lead.id, self.entry(lead)) for lead in leads])}
         fresh = tuple(replace(lead, digest=self.entry(lead)) for lead in leads if lead.id not in known)
         self.read_whole += [lead.id for lead in fresh]
         return LeadPage(

@@ -703,7 +703,7 @@ FAULTS = (
     Fault(
         "a last value that may be cut is not read",
         "connectors/oplead/files/source.py",
-        "if row.number == opened.possibly_cut_row:  # the id itself may be cut",
+        "if one.row == opened.possibly_cut_row:  # the id itself may be cut",
         "if False:",
         "tests/contract/oplead/test_files.py",
     ),

@@ -1,6 +1,6 @@
 """The `LeadSource` port for Oplead: reads leads and their changes."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,10 +25,10 @@ from connectors.oplead.lead_parser import (
 )
 from connectors.oplead.pagination import ListedPage, Pages, PageWalk, mark_without_id, one_at_a_time
 from connectors.oplead.read_ahead import Page
-from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
+from connectors.ports import FindKnown
+from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
 from connectors.survey import SeenInLeads
 
-IsKnown = Callable[[LeadId, str], bool]
 _NOT_FOUND = frozenset({404, 410})
 _TOO_MANY_NOT_FOUND = 5
 
@@ -39,12 +39,11 @@ class _NoLeadError(Misconfigured):
 
 @dataclass(frozen=True, slots=True)
 class _ListEntry:
-    """A list entry whose lead must be read."""
+    """A list entry, and whether its lead's own page must be read, too."""
 
     item: Mapping[str, object]
-    id: LeadId
-    digest: str
-    needs_details: bool
+    listed: ListedLead
+    needs_details: bool = False
 
 
 _DetailPage = Mapping[str, object] | SubstituteLead | UnreadableLead | None
@@ -75,10 +74,10 @@ class OpleadSource:
         """Close the client's connections."""
         self._client.close()
 
-    def fetch_changes(self, since: datetime | None, *, resume: str | None, is_known: IsKnown) -> Iterator[LeadPage]:
+    def fetch_changes(self, since: datetime | None, *, resume: str | None, find_known: FindKnown) -> Iterator[LeadPage]:
         """Yield the leads changed since `since`, a page at a time; all leads if no filter is configured.
 
-        `Lead.digest` covers the list entry only, even if the detail page is read too, so that `is_known` can decide
+        `Lead.digest` covers the list entry only, even if the detail page is read too, so that `find_known` can decide
         before the detail fetch. A resume token from other settings, or one that Oplead no longer accepts, restarts
         the list so that nothing is missed. Misconfigured is also raised after the last page if Oplead states clearly
         more leads than it listed.
@@ -90,7 +89,7 @@ class OpleadSource:
         with closing(walk.pages(position, self._listed_pages)) as pages:
             for listed, following in pages:
                 items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
-                page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved, ahead=walk.ahead)
+                page = replace(self._page(items, find_known), served_at=served_at, moved=walk.moved, ahead=walk.ahead)
                 if following is None:
                     yield replace(page, missing=walk.missing_lead_count)
                 else:
@@ -166,11 +165,13 @@ class OpleadSource:
         except UnreadableLeadError:
             return mark_without_id(item)
 
-    def _page(self, items: Sequence[object], is_known: IsKnown = lambda _id, _digest: False) -> LeadPage:
+    def _page(self, items: Sequence[object], find_known: FindKnown = lambda _listed: ()) -> LeadPage:
         # If no item is an object, this is probably not the list of leads.
         hint = "" if any(isinstance(item, Mapping) for item in items) else ": see oplead.pagination.items"
-        entries = [self._entry(item, is_known, hint) for item in items]
-        bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
+        entries: list[_ListEntry | LeadId | UnreadableLead] = [self._entry(item, hint) for item in items]
+        known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
+        entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
+        bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         self._details_of_page = len(bare)
         with closing(self._detail_pages(bare)) as pages:
             read = [
@@ -184,20 +185,23 @@ class OpleadSource:
             return one
         return replace(one, created_at=first_instant(item, self._parser.paths.created_at, self._options.zone))
 
-    def _entry(self, item: object, is_known: IsKnown, hint: str) -> _ListEntry | LeadId | UnreadableLead:
-        """Return the entry to read, only its id if it is already known, or why it cannot be read."""
+    def _entry(self, item: object, hint: str) -> _ListEntry | UnreadableLead:
+        """Return a list entry, or why it cannot be read."""
         lead_id = None
         try:
             entry = object_in_list(item, hint)
             lead_id = self._parser.read_id(entry)
-            digest = digest_of(entry)
+            return _ListEntry(entry, ListedLead(lead_id, digest_of(entry)))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
-        if is_known(lead_id, digest):
-            return lead_id
+
+    def _unless_known(self, entry: _ListEntry, known: Collection[ListedLead]) -> _ListEntry | LeadId:
+        """Return the entry to read, or only its id if it is known."""
+        if entry.listed in known:
+            return entry.listed.id
         detail = self._options.detail
-        needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry))
-        return _ListEntry(entry, lead_id, digest, needs_details)
+        needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry.item))
+        return replace(entry, needs_details=needs_details)
 
     def _parse_list_entry(
         self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]
@@ -209,7 +213,7 @@ class OpleadSource:
             if isinstance(details, UnreadableLead):
                 return details
             item = {**item, **details}
-        return self._parsed(item, entry.id, entry.digest)
+        return self._parsed(item, entry.listed.id, entry.listed.digest)
 
     def _detail_page_or_unreadable(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
         """Return a listed lead's detail page, or why it is unreadable; raise if too many in a row do not exist."""

@@ -2,8 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     ColumnExpressionArgument,
+    Row,
     and_,
     bindparam,
     case,
@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, UnreadableLead
+from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, ListedLead
+from jobs.ledger import bulk
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
     WHOLE,
@@ -41,16 +42,8 @@ from jobs.ledger.schema import (
     of_kind,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import StorableLead, erased_value
-from jobs.rules.model import (
-    Amount,
-    ConsentAnswer,
-    KnownClickId,
-    LeadFacts,
-    StatusEntered,
-    StatusTimeOrigin,
-    UnreadableAmount,
-)
+from jobs.rules.extraction import erased_value
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -60,6 +53,17 @@ _READ_AT = case(
     else_=col(LeadRow.seen_at),
 )
 """When a lead was last seen, or last requested if that is later."""
+
+
+_OF_LEADS = bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+_DIGESTS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.digest)).where(_OF_LEADS, col(LeadRow.deleted_at).is_(None))
+_CREATED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(_OF_LEADS)
+
+_MERGED_INTO = (
+    update(bulk.table_of(LeadRow))
+    .where(col(LeadRow.account) == bindparam("of_account"), col(LeadRow.id) == bindparam("of_lead"))
+    .values(merged_into=bindparam("other"))
+)
 
 
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────
@@ -85,35 +89,6 @@ def record_last_read_event(session: Session, account: str, inbox: str, event: in
     session.merge(InboxPlace(account=account, event=event, inbox=inbox))
 
 
-def store(session: Session, account: str, readings: Sequence[StorableLead], *, seen_at: datetime) -> None:
-    """Store lead readings and flag the leads for planning; status changes and click ids accumulate."""
-    labels_seen.record_labels(session, account, readings, seen_at=seen_at)
-    ids = [reading.lead.id for reading in readings]
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
-    for reading in readings:
-        session.merge(_row(account, reading, seen_at))
-    session.flush()
-    for reading in readings:
-        session.add_all(_child_rows(account, reading))
-
-
-def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Clear the unreadable records of leads that could be read."""
-    session.exec(
-        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
-    )
-
-
-def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
-    """Record an unreadable lead without changing its stored data."""
-    identity = lead.id or f"without id: {lead.reason}"
-    row = session.get(UnreadableLeadRow, (account, identity)) or UnreadableLeadRow(
-        account=account, id=identity, reason=lead.reason, seen_at=seen_at
-    )
-    row.reason, row.seen_at = lead.reason, seen_at
-    session.add(row)
-
-
 def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
     """Return how many unreadable leads no earlier run reported, and how many others; mark the former as reported."""
     mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
@@ -121,20 +96,6 @@ def take_unreported_unreadable(session: Session, account: str, *, run: int) -> t
     everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
     new = session.exec(update(UnreadableLeadRow).where(*unreported).values(reported_in=run)).rowcount
     return new, everything - new
-
-
-def record_unchanged_leads(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
-    """Record that unchanged leads were seen again; those presumed deleted are restored and replanned."""
-    _update(
-        session,
-        account,
-        ids,
-        seen_at=seen_at,
-        to_plan=or_(col(LeadRow.to_plan), col(LeadRow.deleted_at).is_not(None)),
-        missing_since=None,
-        deleted_at=None,
-        merged_into=None,
-    )
 
 
 def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
@@ -151,9 +112,8 @@ def record_merged_into(
     session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]
 ) -> None:
     """Record which lead, if any, each deleted lead's detail page shows instead."""
-    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(deleted))):
-        row.merged_into = merged.get(LeadId(row.id))
-        session.add(row)
+    rows = [{"of_account": account, "of_lead": lead, "other": merged.get(lead)} for lead in deleted]
+    bulk.write_rows(session, _MERGED_INTO, rows)
 
 
 def confirm_deleted(
@@ -172,8 +132,8 @@ def _update(
     **values: object,
 ) -> int:
     """Update those of the leads that meet the conditions and return their number."""
-    wanted = (col(LeadRow.account) == account, col(LeadRow.id).in_(ids), *conditions)
-    return int(session.exec(update(LeadRow).where(*wanted).values(**values)).rowcount)
+    statement = update(bulk.table_of(LeadRow)).where(_OF_LEADS, *conditions)
+    return bulk.change_rows(session, statement, account, ids, **values)
 
 
 # ── selection for reading and planning ───────────────────────────────────────────────────────────
@@ -235,18 +195,18 @@ def mark_corrections_checked(session: Session, account: str, ids: Collection[Lea
     _update(session, account, ids, to_correct=False)
 
 
-def is_stored_unchanged(session: Session, account: str, lead: LeadId, digest: str) -> bool:
-    """Return whether the lead is stored with this digest; False if marked deleted, so that it is read in full again."""
-    on_record = select(LeadRow.digest).where(
-        LeadRow.account == account, LeadRow.id == lead, col(LeadRow.deleted_at).is_(None)
-    )
-    return session.exec(on_record).first() == digest
+def unchanged_leads(session: Session, account: str, listed: Collection[ListedLead]) -> set[ListedLead]:
+    """Return which of these leads are stored with the same digest; none marked deleted, to be read in full again."""
+    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])
+    return {ListedLead(row.id, row.digest) for row in rows}.intersection(listed)
 
 
-def was_created(session: Session, account: str, lead: LeadId, *, since: datetime, before: datetime) -> bool:
-    """Return whether the lead is stored and was created in `[since, before)`."""
-    row = session.get(LeadRow, (account, lead))
-    return row is not None and since <= row.created_at < before
+def created_between(
+    session: Session, account: str, ids: Collection[LeadId], *, since: datetime, before: datetime
+) -> set[LeadId]:
+    """Return which of these leads are stored and were created in `[since, before)`."""
+    rows = bulk.select_rows(session, _CREATED, account, ids)
+    return {LeadId(row.id) for row in rows if since <= row.created_at < before}
 
 
 def last_read(session: Session, account: str) -> datetime | None:
@@ -339,85 +299,33 @@ def _ids(
     return [LeadId(lead) for lead in session.exec(in_order.limit(limit))]
 
 
-# ── test leads ───────────────────────────────────────────────────────────────────────────────────
-
-
-def remember_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
-    """Record which leads were excluded, with the digests that identify them as unchanged."""
-    for lead, digest in digests.items():
-        session.merge(ExcludedTestLead(account=account, id=lead, digest=digest, read_at=read_at))
-
-
-def update_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime) -> None:
-    """Replace the digests of test leads read since `read_since`."""
-    for row in _test_leads(session, account, digests):
-        if row.read_at >= read_since:
-            row.digest = digests[LeadId(row.id)]
-            session.add(row)
-
-
-def unchanged_test_leads(
-    session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime | None = None
-) -> set[LeadId]:
-    """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
-    return {
-        LeadId(row.id)
-        for row in _test_leads(session, account, digests)
-        if row.digest == digests[LeadId(row.id)] and (read_since is None or row.read_at > read_since)
-    }
-
-
-def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> int:
-    """Return how many of these leads are test leads, whether excluded or stored."""
-    on_record = _ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
-    return len(on_record) + len(_test_leads(session, account, ids))
-
-
-def forget_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Forget that these leads were excluded."""
-    session.exec(
-        delete(ExcludedTestLead).where(col(ExcludedTestLead.account) == account, col(ExcludedTestLead.id).in_(ids))
-    )
-
-
-def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedTestLead]:
-    wanted = select(ExcludedTestLead).where(
-        ExcludedTestLead.account == account, col(ExcludedTestLead.id).in_(list(ids))
-    )
-    return list(session.exec(wanted))
-
-
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-# Columns are several times faster to load than rows of the model.
-_FACTS = tuple(
-    col(each)
-    for each in (
-        LeadRow.id,
-        LeadRow.created_at,
-        LeadRow.seen_at,
-        LeadRow.fresh,
-        LeadRow.digest,
-        LeadRow.click_id_problem,
-        LeadRow.ad_user_data,
-        LeadRow.ad_personalization,
-        LeadRow.facts,
-        LeadRow.excluded,
-        LeadRow.deleted_at,
+_FACTS = sqlalchemy.select(
+    *(
+        bulk.table_of(LeadRow).c[name]
+        for name in (
+            *("id", "created_at", "seen_at", "fresh", "digest", "click_id_problem", "ad_user_data"),
+            *("ad_personalization", "facts", "excluded", "deleted_at"),
+        )
     )
+).where(_OF_LEADS)
+_CHANGES, _CLICKS, _HASHES = (
+    sqlalchemy.select(bulk.table_of(table))
+    .where(bulk.belongs_to(col(table.account), col(table.lead)))
+    .order_by(*bulk.table_of(table).primary_key)
+    for table in (StatusChange, ClickIdRow, ContactHash)
 )
-_CHANGE = ("label", "at", "date_only", "origin", "seen_at", "after")
-_CLICK = ("kind", "value", "clicked_at", "estimated")
-_HASH = ("destination", "kind", "sha256")
 
 
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
-    changes = _columns_by_lead(session, StatusChange, _CHANGE, account, ids)
-    clicks = _columns_by_lead(session, ClickIdRow, _CLICK, account, ids)
-    hashes = _columns_by_lead(session, ContactHash, _HASH, account, ids)
-    rows = session.execute(sqlalchemy.select(*_FACTS).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)))
+    rows = list(bulk.select_rows(session, _FACTS, account, ids))
+    known = [row.id for row in rows]
+    changes, clicks, hashes = (
+        bulk.rows_by_lead(bulk.select_rows(session, each, account, known)) for each in (_CHANGES, _CLICKS, _HASHES)
+    )
     found = {}
     for row in rows:
         kept = json.loads(row.facts)
@@ -427,13 +335,10 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             seen_at=row.seen_at,
             fresh=row.fresh,
             stale=not row.digest,
-            changes=tuple(
-                StatusEntered(label, at, date_only, StatusTimeOrigin(origin), seen_at, after)
-                for label, at, date_only, origin, seen_at, after in changes[row.id]
-            ),
+            changes=tuple(labels_seen.status_entries(changes[row.id])),
             click_ids=tuple(
-                KnownClickId(ClickIdKind(kind), value, clicked_at, estimated)
-                for kind, value, clicked_at, estimated in clicks[row.id]
+                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
+                for click in clicks[row.id]
             ),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
@@ -447,27 +352,11 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     return found
 
 
-def _identifiers(rows: Sequence[list[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
+def _identifiers(rows: Sequence[Row[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
     found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
-    for destination, kind, sha256 in rows:
-        found[DestinationId(destination)].append(Identifier(IdentifierKind(kind), sha256))
+    for row in rows:
+        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
     return {destination: tuple(each) for destination, each in found.items()}
-
-
-def _columns_by_lead(
-    session: Session,
-    table: type[StatusChange | ClickIdRow | ContactHash],
-    columns: Sequence[str],
-    account: str,
-    leads: Collection[LeadId],
-) -> defaultdict[str, list[list[Any]]]:
-    """Return the columns of the rows that belong to these leads, by lead, in the order of the primary key."""
-    found: defaultdict[str, list[list[Any]]] = defaultdict(list)
-    wanted = sqlalchemy.select(col(table.lead), *(getattr(table, each) for each in columns))
-    mine = (col(table.account) == account, col(table.lead).in_(leads))
-    for lead, *values in session.execute(wanted.where(*mine).order_by(*sqlalchemy.inspect(table).primary_key)):
-        found[lead].append(values)
-    return found
 
 
 def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
@@ -550,43 +439,6 @@ def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], 
             for lead, kind, value in some
         ]
         session.connection().execute(replace, values)
-
-
-def _row(account: str, reading: StorableLead, seen_at: datetime) -> LeadRow:
-    lead = reading.lead
-    amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
-    kept = {"where": dict(reading.where), "amounts": amounts}
-    return LeadRow(
-        account=account,
-        id=lead.id,
-        created_at=lead.created_at,
-        updated_at=lead.updated_at,
-        label=reading.label,
-        digest=lead.digest,
-        seen_at=seen_at,
-        ad_user_data=reading.ad_user_data,
-        ad_personalization=reading.ad_personalization,
-        click_id_problem=lead.click_id_problem,
-        facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
-        fresh=True,
-        to_plan=True,
-        excluded=reading.excluded,
-    )
-
-
-def _child_rows(account: str, reading: StorableLead) -> Iterator[StatusChange | ClickIdRow | ContactHash]:
-    lead = reading.lead.id
-    for change in reading.changes:
-        yield StatusChange(account=account, lead=lead, **asdict(change))
-    for click in reading.click_ids:
-        yield ClickIdRow(account=account, lead=lead, **asdict(click))
-    for destination, identifiers in reading.identifiers.items():
-        for each in identifiers:
-            yield ContactHash(account=account, lead=lead, destination=destination, **asdict(each))
-
-
-def _amount_text(amount: Amount) -> str:
-    return f"<{amount.shape}>" if isinstance(amount, UnreadableAmount) else str(amount)
 
 
 def _amount(text: str) -> Amount:

@@ -4,12 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, delete, exists, func, or_, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
+from connectors.records import LeadId
+from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
 from jobs.rules.extraction import StorableLead
@@ -33,35 +36,64 @@ _AT_ONCE = 500
 Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
+_LABELS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.label)).where(
+    bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+)
+_SHOWN_AS = (
+    sqlalchemy.select(col(StatusChange.lead), func.min(col(StatusChange.seen_at)).label("first_seen_at"))
+    .where(
+        bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead)),
+        col(StatusChange.label) == bindparam("label"),
+    )
+    .group_by(col(StatusChange.lead))
+)
+_HOLD = (
+    update(bulk.table_of(LabelMove))
+    .where(bulk.belongs_to(col(LabelMove.account), col(LabelMove.lead)))
+    .values(waits=True)
+)
+_NEW_MOVE = bulk.insert_into(LabelMove)
+_MOVE = _NEW_MOVE.on_conflict_do_update(
+    index_elements=["account", "lead"],
+    set_={"after": _NEW_MOVE.excluded.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.excluded.waits)},
+)
 
-def record_labels(session: Session, account: str, readings: Sequence[StorableLead], *, seen_at: datetime) -> None:
+
+def record_labels(
+    session: Session,
+    account: str,
+    readings: Sequence[StorableLead],
+    *,
+    on_record: Collection[LeadId],
+    seen_at: datetime,
+) -> None:
     """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
     A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
     reading can decide which. The same applies to a lead that shows the new name of a renamed status.
     """
     fresh = _note_labels(session, account, readings, seen_at)
-    renames = renames_found(session, account)
-    ids = [reading.lead.id for reading in readings]
-    rows = session.exec(select(LeadRow.id, LeadRow.label).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    on_record = {lead: label or "" for lead, label in rows}
+    before = {row.id: row.label or "" for row in bulk.select_rows(session, _LABELS, account, on_record)}
+    undated = {}
+    moves = {}
     for reading in readings:
-        if reading.lead.id not in on_record:
-            continue
-        move = LabelChange(on_record[reading.lead.id], reading.label or "")
-        # A webhook reports a change of the lead's, not of a status' name.
-        observed = {change.label for change in reading.changes if change.origin is not StatusTimeOrigin.WEBHOOK}
-        shown = observed - {APPOINTMENT_SET}
-        waits = not dates_both_labels(reading.lead.history, move) and (
-            not shown.isdisjoint(fresh)
-            or any(_had_status_before_rename(session, reading.lead.id, one) for one in renames if one.after in shown)
-        )
-        if move.before != move.after or waits:
-            row = session.get(LabelMove, (account, reading.lead.id)) or LabelMove(
-                account=account, lead=reading.lead.id, before=move.before, after=move.after, waits=False
-            )
-            row.after, row.waits = move.after, row.waits or waits
-            session.add(row)
+        lead = reading.lead
+        if lead.id in before:
+            moves[lead.id] = move = LabelChange(before[lead.id], reading.label or "")
+            if not dates_both_labels(lead.history, move):
+                # A webhook reports a change of the lead's, not of a status' name.
+                observed = {each.label for each in reading.changes if each.origin is not StatusTimeOrigin.WEBHOOK}
+                undated[lead.id] = observed - {APPOINTMENT_SET}
+    waits = {lead for lead, shown in undated.items() if not shown.isdisjoint(fresh)}
+    for rename in renames_found(session, account) if undated else ():
+        shows = [lead for lead, shown in undated.items() if rename.after in shown]
+        waits |= _had_status_before_rename(session, rename, shows)
+    rows = [
+        {"account": account, "lead": lead, "before": move.before, "after": move.after, "waits": lead in waits}
+        for lead, move in moves.items()
+        if move.before != move.after or lead in waits
+    ]
+    bulk.write_rows(session, _MOVE, rows)
 
 
 def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:
@@ -181,9 +213,7 @@ def hold_leads_of_merged_labels(
     """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
     moves = _moves_from_unused_labels(session, account, meanings, since, in_use=in_use)
     moved = {lead for leads in moves.values() for lead in leads}
-    for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
-        row.waits = row.waits or row.lead in moved
-        session.add(row)
+    bulk.change_rows(session, _HOLD, account, moved)
 
 
 def renames_found(session: Session, account: str) -> list[StatusRename]:
@@ -233,29 +263,35 @@ def _note_labels(session: Session, account: str, readings: Sequence[StorableLead
     """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
     shown = {change.label for reading in readings for change in reading.changes} - {APPOINTMENT_SET}
     shown |= {reading.label for reading in readings if reading.label}
+    if not shown:
+        return set()
     known = session.exec(
-        select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(shown))
+        select(StatusLabel.label, StatusLabel.settled).where(
+            StatusLabel.account == account, col(StatusLabel.label).in_(shown)
+        )
     ).all()
-    new = shown - {row.label for row in known}
-    texts = (text for each in readings for text in (each.lead.label, *(entry.label for entry in each.lead.history)))
-    written = {normalise_label(text): text.strip() for text in texts if text is not None}
-    session.add_all(
-        StatusLabel(account=account, label=label, written=written.get(label), seen_at=seen_at) for label in sorted(new)
-    )
-    return new | {row.label for row in known if not row.settled}
+    new = shown - {label for label, _ in known}
+    if new:
+        texts = (text for each in readings for text in (each.lead.label, *(entry.label for entry in each.lead.history)))
+        written: dict[str, str] = {}
+        for text in filter(None, texts):
+            written.setdefault(normalise_label(text), text.strip())
+        rows = [
+            {"account": account, "label": label, "written": written.get(label), "seen_at": seen_at}
+            for label in sorted(new)
+        ]
+        bulk.write_rows(session, bulk.insert_into(StatusLabel), rows)
+    return new | {label for label, settled in known if not settled}
 
 
-def _had_status_before_rename(session: Session, lead: str, relabel: StatusRename) -> bool:
-    """Return whether a lead had a status before its rename was found; a later one of that name is a new status."""
+def _had_status_before_rename(session: Session, relabel: StatusRename, leads: Collection[LeadId]) -> set[LeadId]:
+    """Return which leads had a status before its rename was found; a later one of that name is a new status."""
+    if not leads:
+        return set()
     later = (Run.account == relabel.account, col(Run.id) > relabel.run)
-    next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
-    wanted = (
-        StatusChange.account == relabel.account,
-        StatusChange.lead == lead,
-        StatusChange.label == relabel.before,
-        or_(next_run.is_(None), col(StatusChange.seen_at) < next_run),
-    )
-    return session.exec(select(StatusChange.id).where(*wanted).limit(1)).first() is not None
+    next_run = session.exec(select(func.min(Run.started_at)).where(*later)).one()
+    rows = bulk.select_rows(session, _SHOWN_AS, relabel.account, leads, label=relabel.before)
+    return {LeadId(row.lead) for row in rows if next_run is None or row.first_seen_at < next_run}
 
 
 def _moves_from_unused_labels(
@@ -377,7 +413,7 @@ def _entries(
     return found
 
 
-def status_entries(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+def status_entries(rows: Iterable[StatusChange | Row[Any]]) -> list[StatusEntered]:
     """Convert rows to status changes."""
     return [
         StatusEntered(row.label, row.at, row.date_only, StatusTimeOrigin(row.origin), row.seen_at, row.after)

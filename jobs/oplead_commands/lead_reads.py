@@ -96,7 +96,7 @@ class LeadListReading:
     def read(self, source: LeadSource, since: datetime | None) -> Iterator[Lead]:
         """Yield every lead that may have changed since a time, a page in memory at once."""
         has_moved, missing, resume = False, 0, None
-        for page in source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: False):
+        for page in source.fetch_changes(since, resume=None, find_known=lambda _listed: ()):
             self.unreadable += page.unreadable
             has_moved, missing, resume = has_moved or page.moved, missing + page.missing, page.resume
             yield from page.leads

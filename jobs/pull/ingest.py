@@ -9,8 +9,8 @@ from sqlmodel import Session
 from connectors.crm import ReceivedEvent
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.ports import ReadsExports
-from connectors.records import Found, Lead, LeadId, LeadPage, SubstituteLead, UnreadableLead
-from jobs.ledger import leads
+from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
+from jobs.ledger import excluded_leads, lead_writes, leads
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import StorableLead, amounts, consent_answer, new_click_ids, where_path_values
 from jobs.rules.model import LeadFacts, normalise_label
@@ -157,16 +157,15 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
-    leads.forget_unreadable(session, account, ids)
-    leads.store(session, account, readings, seen_at=when.served)
+    lead_writes.forget_unreadable(session, account, ids)
+    lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
-    leads.remember_test_leads(session, account, left_out, read_at=when.served)
-    leads.forget_test_leads(session, account, latest.keys() - left_out.keys())
-    leads.record_unchanged_leads(session, account, page.unchanged, seen_at=when.served)
-    for unreadable in page.unreadable:
-        leads.store_unreadable(session, account, unreadable, seen_at=when.served)
+    excluded_leads.remember(session, account, left_out, read_at=when.served)
+    excluded_leads.forget(session, account, latest.keys() - left_out.keys())
+    unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
+    lead_writes.store_unreadable(session, account, page.unreadable, seen_at=when.served)
     done.changed += len(readings)
-    done.excluded += len(tests) + leads.count_test_leads(session, account, page.unchanged)
+    done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
 
 
@@ -302,15 +301,11 @@ class DetailFetch:
                 UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, SubstituteLead) and lead not in merged else one
                 for lead, one in found
             ]
-            known = {
-                one.id
-                for one in read
-                if isinstance(one, Lead)
-                and not self.afresh
-                and leads.is_stored_unchanged(session, account, one.id, one.digest)
-            }
+            shown = [one for one in read if isinstance(one, Lead)]
+            listed = [] if self.afresh else [ListedLead(one.id, one.digest) for one in shown]
+            known = {one.id for one in leads.unchanged_leads(session, account, listed)}
             page = LeadPage(
-                leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),
+                leads=tuple(one for one in shown if one.id not in known),
                 unchanged=tuple(known),
                 unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
                 served_at=None,

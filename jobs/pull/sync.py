@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
-from connectors.records import LeadId, LeadPage
+from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import leads, requeue, status_labels
+from jobs.ledger import excluded_leads, leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
@@ -102,7 +102,7 @@ class _ListReading(DetailFetch, ABC):
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
         heard = [self._latest_webhook_event()]  # before the first page, and after each one that was handed on
-        for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_entry_unchanged):
+        for page in self.run.deps.source.fetch_changes(since, resume=resume, find_known=self._find_unchanged):
             # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
             if page.served_at is not None and not page.ahead:
                 self.ahead = page.served_at - self.run.now()
@@ -120,19 +120,20 @@ class _ListReading(DetailFetch, ABC):
         """The latest webhook so far."""
         return self.run.deps.inbox.latest_event_id() or 0
 
-    def _is_entry_unchanged(self, lead: LeadId, digest: str) -> bool:
-        """Whether a list entry is unchanged; always True if leads are read by their own pages."""
+    def _find_unchanged(self, listed: Sequence[ListedLead]) -> Collection[ListedLead]:
+        """Return which entries of a list page are unchanged; all of them if leads are read by their own pages."""
         if self.reads_by_details:
-            return True
+            return listed
         account = self.run.ledger.account
         with self.run.ledger.read_transaction() as session:
-            if leads.is_stored_unchanged(session, account, lead, digest):
-                return not self._must_reread_unchanged(session, lead)
-            return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
+            stored = leads.unchanged_leads(session, account, listed)
+            others = [one for one in listed if one not in stored]
+            excluded = excluded_leads.unchanged(session, account, others)
+            return stored - self._must_be_reread(session, stored) | excluded
 
-    def _must_reread_unchanged(self, session: Session, lead: LeadId) -> bool:  # noqa: ARG002
-        """Whether to read a lead in full although it is unchanged."""
-        return False
+    def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
+        """Return which leads to read in full although they are unchanged."""
+        return set()
 
     @abstractmethod
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
@@ -182,9 +183,12 @@ class _RangeReading(_ListReading):
             known = leads.leads_worth_reading(session, place.account, since=place.reads_from, before=place.started_at)
         return len(self.read(known).ids) == len(known)
 
-    def _must_reread_unchanged(self, session: Session, lead: LeadId) -> bool:
-        since, before = self.place.reads_from, self.place.fresh_to
-        return before is not None and leads.was_created(session, self.place.account, lead, since=since, before=before)
+    def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:
+        since, before, ids = self.place.reads_from, self.place.fresh_to, [one.id for one in stored]
+        if before is None:
+            return set()
+        wanted = leads.created_between(session, self.place.account, ids, since=since, before=before)
+        return {one for one in stored if one.id in wanted}
 
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         requeue.store_backfill_cursor(session, self.run.ledger, page.resume)
@@ -194,8 +198,8 @@ class _RangeReading(_ListReading):
 class _NightReading(_ListReading):
     """A night's reading, which also detects deleted leads and renamed statuses."""
 
-    listed: dict[LeadId, str] = field(default_factory=dict)
-    """Digests of the current page's entries by lead, in `DETAILS` mode."""
+    listed: dict[LeadId, ListedLead] = field(default_factory=dict)
+    """The current page's entries by lead, in `DETAILS` mode."""
     events: NewEvents = field(default_factory=NewEvents)
     began: datetime | None = None
     """When this pull began, once the list was read to its end."""
@@ -242,17 +246,16 @@ class _NightReading(_ListReading):
         except Transient as error:
             self.done.webhooks.stopped = str(error)
 
-    def _is_entry_unchanged(self, lead: LeadId, digest: str) -> bool:
+    def _find_unchanged(self, listed: Sequence[ListedLead]) -> Collection[ListedLead]:
         if self.reads_by_details:
-            self.listed[lead] = digest
-        elif lead in self.events.unread:
-            return False
-        return super(_NightReading, self)._is_entry_unchanged(lead, digest)
+            self.listed = {one.id: one for one in listed}
+        quiet = [one for one in listed if one.id not in self.events.unread or self.reads_by_details]
+        return super(_NightReading, self)._find_unchanged(quiet)
 
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
         self.events.mark_leads_read(page)
-        leads.update_test_leads(session, account, self.listed, read_since=self.started)
+        excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
         self.listed.clear()
         place = leads.get_cursor(session, account)
         place.pull_started_at = place.pull_started_at or self.started
@@ -261,10 +264,11 @@ class _NightReading(_ListReading):
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
-        entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
+        entries = [self.listed[lead] for lead in listed if lead in self.listed]
         lately = self.started - FULL_READ_EVERY
         with self.run.ledger.read_transaction() as session:
-            return leads.unchanged_test_leads(session, self.run.ledger.account, entries, read_since=lately)
+            unchanged = excluded_leads.unchanged(session, self.run.ledger.account, entries, read_since=lately)
+        return {one.id for one in unchanged}
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         if len(asked.deleted) == len(asked.ids) >= MANY:

@@ -19,6 +19,7 @@ from jobs.rules.model import (
     UnreadableAmount,
     describe_text_shape,
     normalise_label,
+    normalise_text,
 )
 from jobs.rules.reasons import Reason
 
@@ -129,13 +130,11 @@ class ExclusionCriteria:
         """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
-            not self.email_domains.isdisjoint(
-                domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email))
-            )
+            (bool(self.email_domains) and not self.email_domains.isdisjoint(_domains(contact)))
             or self._has_excluded_phone(contact)
-            or not self.names.isdisjoint(_names(contact))
+            or (bool(self.names) and not self.names.isdisjoint(_names(contact)))
             or any(
-                normalise_label(str(lead.fields[path])) in values
+                normalise_text(str(lead.fields[path])) in values
                 for path, values in self.fields.items()
                 if path in lead.fields
             )
@@ -149,6 +148,10 @@ class ExclusionCriteria:
         return not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country))
 
 
+def _domains(contact: Contact) -> Iterator[str]:
+    return (domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email)))
+
+
 def domain(text: str) -> str:
     """Return an e-mail domain in the form it is compared in: exact except for case."""
     return tidy(text).casefold().strip(" .")
@@ -156,9 +159,9 @@ def domain(text: str) -> str:
 
 def _names(contact: Contact) -> Iterator[str]:
     """The full name, in either order; a first or last name alone only if the lead has no other."""
-    names = [name for name in (contact.first_name, contact.last_name) if name and normalise_label(name)]
-    yield normalise_label(" ".join(names))
-    yield normalise_label(" ".join(reversed(names)))
+    names = [name for name in (contact.first_name, contact.last_name) if name and normalise_text(name)]
+    yield normalise_text(" ".join(names))
+    yield normalise_text(" ".join(reversed(names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +247,8 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
-        if seen.isdisjoint({(click.kind, click.value), (click.kind, erased_value(click.value))}):
+        is_erased = bool(known) and (click.kind, erased_value(click.value)) in seen
+        if not is_erased and (click.kind, click.value) not in seen:
             seen.add((click.kind, click.value))
             # A form's lead id dates from the lead's creation, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, SinkLimits, Target
@@ -243,12 +244,18 @@ def delivery_key(
 _GAPS = re.compile(r"[\s'`´’‘ʼ_\-‐‑‒–—]+")
 
 
+@lru_cache(maxsize=1024)
 def normalise_label(text: str) -> str:
     """Return the form labels are compared in.
 
     `Devis à relancer`, `DEVIS-A-RELANCER` and `devis a  relancer` all normalise to the same text. Labels are compared
     whole, never by substring. A label with no letters, digits or symbols normalises to an empty string.
     """
+    return normalise_text(text)
+
+
+def normalise_text(text: str) -> str:
+    """Return the same form as `normalise_label` of a text that may be personal, and is therefore not kept in memory."""
     # Case folding can produce marks that decompose again, hence the second pass (Unicode 3.13, D146).
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))

@@ -63,7 +63,7 @@ def oplead(url, *, timeout=0.2, cancel_token=None, **options):
 def pull(source):
     """Read every page, or raise what stops the pull."""
     with closing(source):
-        return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
+        return list(source.fetch_changes(None, resume=None, find_known=lambda _: ()))
 
 
 def all_end(server: Endless) -> bool:

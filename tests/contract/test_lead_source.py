@@ -21,7 +21,7 @@ from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server
 from tests import builders
-from tests.fakes import FakeClock, FakeSource
+from tests.fakes import FakeClock, FakeSource, finder_of
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 PAGE = 100
@@ -264,7 +264,7 @@ def played(request, tmp_path, monkeypatch):
 
 def pages(played, since=None, *, resume=None, known=()):
     """Read every page, treating leads with these (id, digest) pairs as known."""
-    return list(played.source.fetch_changes(since, resume=resume, is_known=lambda *lead: lead in known))
+    return list(played.source.fetch_changes(since, resume=resume, find_known=finder_of(known)))
 
 
 def ids(read):
@@ -391,7 +391,7 @@ def test_failed_pull_can_be_resumed(played, error):
     names = fill(played, 2 * PAGE + 1)
     known = {(lead.id, lead.digest) for page in pages(played) for lead in page.leads}
     played.fail(error, after=1)
-    walk = played.source.fetch_changes(None, resume=None, is_known=lambda *lead: lead in known)
+    walk = played.source.fetch_changes(None, resume=None, find_known=finder_of(known))
     first = next(walk)
     with pytest.raises(error) as failed:
         next(walk)

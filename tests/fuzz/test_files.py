@@ -42,7 +42,7 @@ def read(tmp_path_factory):
         try:
             with in_time():
                 source.open_export(None, read_until=None, accept=False)
-                pages = list(source.fetch_changes(None, resume=None, is_known=lambda *_: False))
+                pages = list(source.fetch_changes(None, resume=None, find_known=lambda _: ()))
                 list(source.fetch_each(["L-1", "nobody"]))
                 source.fetch_latest(3)
                 survey_file(options, files, leads=9, named=frozenset(), readable=bool, fold=str.casefold)

@@ -1,7 +1,7 @@
 """The `LeadSource` port for exported files: checks the newest one whole, then reads it page by page."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -17,8 +17,8 @@ from connectors.oplead.files.table import ExportTable, Row, StampedFile
 from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
-from connectors.ports import Clock
-from connectors.records import Export, Found, Lead, LeadId, LeadPage, NotInExport, UnreadableLead
+from connectors.ports import Clock, FindKnown
+from connectors.records import Export, Found, Lead, LeadId, LeadPage, ListedLead, NotInExport, UnreadableLead
 from connectors.survey import SeenInLeads
 
 PAGE = 500
@@ -50,6 +50,15 @@ class _CheckedExportFile:
     def possibly_cut_row(self) -> int | None:
         """The last row's number, if its last value may be cut."""
         return None if self.export.ends_line or self.is_vouched_for else self.index.last_row
+
+
+@dataclass(frozen=True, slots=True)
+class _RowLead:
+    """A row as a lead, not parsed yet."""
+
+    row: int
+    item: Mapping[str, object]
+    listed: ListedLead
 
 
 class FileSource:
@@ -170,7 +179,7 @@ class FileSource:
         since: datetime | None,  # noqa: ARG002 - a file cannot filter
         *,
         resume: str | None,
-        is_known: Callable[[LeadId, str], bool],
+        find_known: FindKnown,
     ) -> Iterator[LeadPage]:
         """Yield the whole file, a page at a time; a resume token of another file starts at its beginning."""
         opened = self._current_export_file()
@@ -180,7 +189,7 @@ class FileSource:
         while True:
             following = list(islice(rows, PAGE))
             opened.file.expect_unchanged()
-            read = self._page(opened, page, is_known)
+            read = self._page(opened, page, find_known)
             resume = _token(opened.export.sha256, page[-1].number) if following else None
             yield replace(read, served_at=opened.export.exported_at, resume=resume)
             if not following:
@@ -195,9 +204,7 @@ class FileSource:
         if wanted:
             for row in self._rows(opened):
                 if (lead_id := wanted.get(row.number)) is not None:
-                    one = self._read(opened, row, lambda _id, _digest: False)
-                    if not isinstance(one, str):
-                        found[lead_id] = one
+                    found[lead_id] = self._parsed(opened, self._row_lead(opened, row))
             opened.file.expect_unchanged()
         is_gone = self._files.whole and opened.is_vouched_for and not opened.index.has_unnamed
         absent = None if is_gone else NotInExport()
@@ -216,7 +223,7 @@ class FileSource:
         latest, _, tail = newest(iter(lambda: list(islice(rows, PAGE)), []), count, created)
         opened.file.expect_unchanged()
         shown = [row for row in latest or tail if isinstance(row, Row)]
-        page = self._page(opened, shown, lambda _id, _digest: False)
+        page = self._page(opened, shown)
         items = [item for row in shown if (item := _item_of(opened, row))]
         self.seen = collect_lead_contents(items, page.leads)
         return newest_first(page)
@@ -227,28 +234,39 @@ class FileSource:
         return (row for row in opened.table.rows() if opened.index.is_first(row.number))
 
     def _page(
-        self, opened: _CheckedExportFile, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]
+        self, opened: _CheckedExportFile, rows: Sequence[Row], find_known: FindKnown = lambda _listed: ()
     ) -> LeadPage:
-        return build_lead_page([self._read(opened, row, is_known) for row in rows])
+        found = [self._row_lead(opened, row) for row in rows]
+        known = frozenset(find_known([one.listed for one in found if isinstance(one, _RowLead)]))
+        return build_lead_page(
+            [
+                one.listed.id if isinstance(one, _RowLead) and one.listed in known else self._parsed(opened, one)
+                for one in found
+            ]
+        )
 
-    def _read(
-        self, opened: _CheckedExportFile, row: Row, is_known: Callable[[LeadId, str], bool]
-    ) -> Lead | LeadId | UnreadableLead:
-        """Return a row's lead, only its id if it is known already, or why it cannot be read."""
+    def _row_lead(self, opened: _CheckedExportFile, row: Row) -> _RowLead | UnreadableLead:
+        """Return a row as a lead, or why it cannot be read."""
         lead_id = None
         try:
             item = opened.columns.lead(row.cells)
             lead_id = self._parser.read_id(item)
-            digest = digest_of(item)
-            if is_known(lead_id, digest):
-                return lead_id
-            if row.number == opened.possibly_cut_row:  # the id itself may be cut
-                return UnreadableLead(None, f"row {row.number}: {_CUT_ROW}")
-            return self._parser.parse(item, lead_id, digest)
+            return _RowLead(row.number, item, ListedLead(lead_id, digest_of(item)))
         except DamagedIdError:
             return UnreadableLead(None, f"row {row.number}: {_DAMAGED_ID}")
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error) if lead_id else f"row {row.number}: {error}")
+
+    def _parsed(self, opened: _CheckedExportFile, one: _RowLead | UnreadableLead) -> Lead | UnreadableLead:
+        """Return the lead, or why it cannot be read."""
+        if isinstance(one, UnreadableLead):
+            return one
+        if one.row == opened.possibly_cut_row:  # the id itself may be cut
+            return UnreadableLead(None, f"row {one.row}: {_CUT_ROW}")
+        try:
+            return self._parser.parse(one.item, one.listed.id, one.listed.digest)
+        except UnreadableLeadError as error:
+            return UnreadableLead(one.listed.id, str(error))
 
 
 def _item_of(opened: _CheckedExportFile, row: object) -> dict[str, object]:

@@ -109,7 +109,7 @@ def _read_again(
     """Return the list's first pages as a night reads them, or why it cannot."""
     try:
         with closing(OpleadSource(open_client(options))) as source:
-            return list(islice(source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True), count))
+            return list(islice(source.fetch_changes(since, resume=None, find_known=lambda listed: listed), count))
     except Misconfigured as error:
         return str(error)
 

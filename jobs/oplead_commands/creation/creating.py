@@ -1,7 +1,7 @@
 """Create leads, each once: on record before its request, and looked up before it is sent again."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from typing import assert_never
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, Lost, NotSent, UnreadableLead
+from connectors.records import Lead, LeadId, ListedLead, Lost, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.identity import RecognitionMark, content_hash, creation_key_of, recognition_mark_of
@@ -203,7 +203,11 @@ class LeadCreator:
         passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
         is_whole, resume, until = True, None, self._context.clock.now() + _LOOKS_FOR
-        for page in source.fetch_changes(since, resume=None, is_known=lambda lead_id, _digest: lead_id in passed_over):
+
+        def find_known(listed: Sequence[ListedLead]) -> Collection[ListedLead]:
+            return [one for one in listed if one.id in passed_over]
+
+        for page in source.fetch_changes(since, resume=None, find_known=find_known):
             resume = page.resume
             is_whole &= not page.moved and not page.missing
             is_whole &= all(_cannot_be_wanted_lead(one, claimed, since) for one in page.unreadable)

@@ -69,9 +69,9 @@ def names(count):
     return [LeadId(f"L-{number}") for number in range(count)]
 
 
-def pull(source, is_known=lambda _id, _digest: False):
+def pull(source, find_known=lambda _: ()):
     """Read every page of the full list."""
-    return list(source.fetch_changes(None, resume=None, is_known=is_known))
+    return list(source.fetch_changes(None, resume=None, find_known=find_known))
 
 
 def threads():
@@ -104,18 +104,18 @@ def test_slow_detail_page_keeps_its_place_in_the_order(platform, open_source, le
     assert names(9) == [lead_id for lead_id, _ in open_source().fetch_each(names(9))]
 
 
-def test_calls_is_known_on_the_callers_thread_before_details(open_source, crowd):
-    """The ledger belongs to that thread, so no worker may query it; every call precedes the first detail fetch."""
+def test_asks_once_what_is_known_on_the_callers_thread_before_details(open_source, crowd):
+    """The ledger belongs to that thread, so no worker may query it; one call precedes the first detail fetch."""
     gathered = crowd(4)
     asked = []
 
-    def is_known(lead, _digest):
-        asked.append((threading.current_thread(), lead, len(gathered.asked)))
-        return lead == "L-3"
+    def find_known(listed):
+        asked.append((threading.current_thread(), [one.id for one in listed], len(gathered.asked)))
+        return [one for one in listed if one.id == "L-3"]
 
-    page = pull(open_source(), is_known)[0]
+    page = pull(open_source(), find_known)[0]
 
-    assert [(threading.current_thread(), lead, 0) for lead in names(10)] == asked
+    assert [(threading.current_thread(), names(10), 0)] == asked
     assert (("L-3",), 9) == (page.unchanged, len(page.leads))
     assert 9 == len(gathered.asked)
 
@@ -228,7 +228,7 @@ def test_pull_stops_at_a_page_boundary_once_budget_is_spent(platform, open_sourc
     source, next_nights = (open_source(pagination=options, max_requests=3) for _ in range(2))
     first = pull(source)
     each = list(source.fetch_each([LeadId("L-1")]))
-    second = list(next_nights.fetch_changes(None, resume=first[-1].resume, is_known=lambda *_: False))
+    second = list(next_nights.fetch_changes(None, resume=first[-1].resume, find_known=lambda _: ()))
 
     assert [["L-1"], ["L-2"]] == [[lead.id for lead in page.leads] for page in first]
     assert "page:3" == first[-1].resume

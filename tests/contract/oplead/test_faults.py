@@ -12,7 +12,7 @@ from connectors.records import LeadId
 
 def pull(source):
     """Read every page, or raise what stops the pull."""
-    return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
+    return list(source.fetch_changes(None, resume=None, find_known=lambda _: ()))
 
 
 FAULTS = {

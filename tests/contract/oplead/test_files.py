@@ -12,7 +12,7 @@ from connectors.oplead import OpleadOptions
 from connectors.oplead.files import FileOptions, FileSource
 from connectors.ports import LatestLeadsContents, LeadSource, ReadsExports
 from connectors.records import Export, Lead, NotInExport, UnreadableLead
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, finder_of
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 TITLES = "ID;Date de création;Dernière modification;Statut;Identifiant externe"
@@ -55,7 +55,7 @@ def folder(tmp_path):
 
 def pages(source, resume=None, known=()):
     """Every page of a source."""
-    return list(source.fetch_changes(None, resume=resume, is_known=lambda *lead: lead in known))
+    return list(source.fetch_changes(None, resume=resume, find_known=finder_of(known)))
 
 
 def opened(folder, last=None, *, read_until=None, accept=False, **files):
@@ -253,7 +253,7 @@ def test_file_that_changes_after_it_was_checked_is_not_read_on(folder):
     """Neither its pages nor single leads."""
     file = folder.put(*(row(number) for number in range(60)))
     source = folder.source()
-    reading = source.fetch_changes(None, resume=None, is_known=lambda *_: False)
+    reading = source.fetch_changes(None, resume=None, find_known=lambda _: ())
     next(reading)
     with file.open("a", encoding="utf-8") as more:
         more.write(row(61))

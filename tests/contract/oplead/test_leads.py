@@ -8,11 +8,12 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import FieldPaths, OpleadOptions, PaginationOptions
 from connectors.records import ClickIdKind, LeadId, SubstituteLead
+from tests.fakes import finder_of
 
 
-def pull(source, is_known=lambda _id, _digest: False):
+def pull(source, find_known=lambda _: ()):
     """Read every page of the full list."""
-    return list(source.fetch_changes(None, resume=None, is_known=is_known))
+    return list(source.fetch_changes(None, resume=None, find_known=find_known))
 
 
 def one(source, lead_id):
@@ -109,7 +110,7 @@ def test_detail_setting_decides_when_to_fetch_lead_details(platform, open_source
 
 
 def test_skips_the_detail_fetch_of_a_known_lead(platform, open_source, lead):
-    """`is_known` receives the digest returned earlier and saves the request."""
+    """`find_known` receives the digest returned earlier and saves the request."""
     bare = [{"id": "L-1", "createdAt": "2026-07-01"}, {"id": "L-2", "createdAt": "2026-07-01"}]
     platform.serve("/v1/leads", bare)
     platform.serve("/v1/leads/L-1", lead(1))
@@ -119,7 +120,7 @@ def test_skips_the_detail_fetch_of_a_known_lead(platform, open_source, lead):
     bare[1]["status"] = "Gagné"
     platform.serve("/v1/leads", bare)
 
-    page = pull(open_source(), is_known=lambda own_id, digest: known[own_id] == digest)[0]
+    page = pull(open_source(), finder_of(known.items()))[0]
 
     assert ("L-1",) == page.unchanged
     assert ["L-2"] == [one.id for one in page.leads]

@@ -10,14 +10,14 @@ from connectors.errors import Misconfigured
 from connectors.oplead import AuthOptions, PaginationOptions, SinceOptions
 
 
-def nothing_known(_id, _digest):
+def nothing_known(_listed):
     """Treat every lead as new."""
-    return False
+    return ()
 
 
-def pull(source, since=None, resume=None, is_known=nothing_known):
+def pull(source, since=None, resume=None, find_known=nothing_known):
     """Read every page from a position on."""
-    return list(source.fetch_changes(since, resume=resume, is_known=is_known))
+    return list(source.fetch_changes(since, resume=resume, find_known=find_known))
 
 
 def ids(pages):
@@ -41,7 +41,7 @@ def test_resume_token_starts_at_the_next_page(platform, open_source, lead):
     """Nothing before that page is requested."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
     platform.serve("/v1/leads?cursor=b", {"data": [lead(2)]})
-    first_page = next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
+    first_page = next(open_source().fetch_changes(None, resume=None, find_known=nothing_known))
     platform.asked.clear()
 
     assert [["L-2"]] == ids(pull(open_source(), resume=first_page.resume))
@@ -208,7 +208,7 @@ def test_rejects_a_page_of_round_length_without_a_next_page(platform, open_sourc
     platform.serve("/v1/leads", wrap([lead(number) for number in range(count)]))
 
     with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
-        next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
+        next(open_source().fetch_changes(None, resume=None, find_known=nothing_known))
 
 
 @pytest.mark.parametrize(("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")])
@@ -447,7 +447,7 @@ def test_rejects_a_list_far_shorter_than_its_total(platform, open_source, lead, 
     for target, more in pages.items():
         leads = [] if more is None else [lead(1), lead(2), lead(3)]
         platform.serve(target, {"data": leads, "meta": {"total": told}, **(more or {})})
-    walk = open_source(pagination=options).fetch_changes(None, resume=None, is_known=nothing_known)
+    walk = open_source(pagination=options).fetch_changes(None, resume=None, find_known=nothing_known)
     read = list(islice(walk, len(pages)))
 
     assert [["L-1", "L-2", "L-3"], *([[]] * (len(pages) - 1))] == ids(read)
@@ -581,7 +581,7 @@ def test_rejects_a_page_without_any_id_to_continue_from(platform, open_source, l
     """The message states only the page's length; earlier pages have been read."""
     platform.serve("/v1/leads", {"data": [lead(1)]})
     platform.serve("/v1/leads?after=L-1", {"data": [NAMELESS, {"id": {"contact": NAMELESS}}]})
-    walk = open_source(pagination=AFTER).fetch_changes(None, resume=None, is_known=nothing_known)
+    walk = open_source(pagination=AFTER).fetch_changes(None, resume=None, find_known=nothing_known)
     read = [next(walk)]
 
     with pytest.raises(Misconfigured, match=r"no id to go on after.* 2 leads: see oplead\.fields\.id") as refused:

@@ -58,8 +58,8 @@ def test_repeated_page_is_not_counted_twice(account, monkeypatch):
     page = account.source.fetch_changes
     spoilt = (UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id"))
 
-    def repeated(since, *, resume, is_known):
-        first, second, third = page(since, resume=resume, is_known=is_known)
+    def repeated(since, *, resume, find_known):
+        first, second, third = page(since, resume=resume, find_known=find_known)
         yield replace(first, unreadable=spoilt)
         yield replace(second, unreadable=spoilt[1:])
         yield replace(third, resume="4", unreadable=spoilt)

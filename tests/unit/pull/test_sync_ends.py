@@ -20,9 +20,9 @@ class Source(FakeSource):
     moved = False
     missing = 0
 
-    def fetch_changes(self, since, *, resume, is_known):
+    def fetch_changes(self, since, *, resume, find_known):
         """Serve pages with these reports."""
-        for page in super().fetch_changes(since, resume=resume, is_known=is_known):
+        for page in super().fetch_changes(since, resume=resume, find_known=find_known):
             yield replace(page, moved=self.moved, missing=0 if page.resume else self.missing)
 
 

@@ -1,0 +1,54 @@
+"""Excluded test leads: each is recognised by its digest, with no personal data."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlmodel import Session, col
+
+from connectors.records import LeadId, ListedLead
+from jobs.ledger import bulk
+from jobs.ledger.schema import ExcludedTestLead
+
+_OF_LEADS = bulk.belongs_to(col(ExcludedTestLead.account), col(ExcludedTestLead.id))
+_DIGESTS = select(col(ExcludedTestLead.id), col(ExcludedTestLead.digest), col(ExcludedTestLead.read_at)).where(
+    _OF_LEADS
+)
+_FORGET = delete(bulk.table_of(ExcludedTestLead)).where(_OF_LEADS)
+_RENEW = (
+    update(bulk.table_of(ExcludedTestLead))
+    .where(
+        col(ExcludedTestLead.account) == bindparam("of_account"),
+        col(ExcludedTestLead.id) == bindparam("of_lead"),
+        col(ExcludedTestLead.read_at) >= bindparam("read_since"),
+    )
+    .values(digest=bindparam("new_digest"))
+)
+
+
+def remember(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
+    """Record which leads were excluded, with the digests that identify them as unchanged."""
+    rows = [{"account": account, "id": lead, "digest": digest, "read_at": read_at} for lead, digest in digests.items()]
+    bulk.write_rows(session, bulk.upsert_into(ExcludedTestLead), rows)
+
+
+def renew_digests(session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime) -> None:
+    """Replace the digests of excluded leads read since `read_since`."""
+    rows = [
+        {"of_account": account, "of_lead": one.id, "new_digest": one.digest, "read_since": read_since} for one in listed
+    ]
+    bulk.write_rows(session, _RENEW, rows)
+
+
+def unchanged(
+    session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime | None = None
+) -> set[ListedLead]:
+    """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
+    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])
+    kept = {ListedLead(row.id, row.digest) for row in rows if read_since is None or row.read_at > read_since}
+    return kept.intersection(listed)
+
+
+def forget(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Forget that these leads were excluded."""
+    bulk.change_rows(session, _FORGET, account, ids)

@@ -1,0 +1,115 @@
+"""Write the leads of a page to the ledger, in as many statements whatever their number."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, SQLModel, col
+
+from connectors.records import Identifier, LeadId, UnreadableLead
+from jobs.ledger import bulk, status_labels
+from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
+from jobs.rules.extraction import StorableLead
+from jobs.rules.model import Amount, KnownClickId, StatusEntered, UnreadableAmount
+
+_Values = dict[str, Any]
+_FORGET_HASHES = delete(bulk.table_of(ContactHash)).where(
+    bulk.belongs_to(col(ContactHash.account), col(ContactHash.lead))
+)
+_FORGET_UNREADABLE = delete(bulk.table_of(UnreadableLeadRow)).where(
+    bulk.belongs_to(col(UnreadableLeadRow.account), col(UnreadableLeadRow.id))
+)
+_SEEN_AGAIN = (
+    update(bulk.table_of(LeadRow))
+    .where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+    .values(missing_since=None, merged_into=None)
+    .returning(col(LeadRow.excluded))
+)
+
+
+def store(
+    session: Session,
+    account: str,
+    readings: Sequence[StorableLead],
+    *,
+    on_record: Collection[LeadId],
+    seen_at: datetime,
+) -> None:
+    """Store lead readings and flag the leads for planning; status changes and click ids accumulate.
+
+    `on_record` are those stored before.
+    """
+    status_labels.record_labels(session, account, readings, on_record=on_record, seen_at=seen_at)
+    bulk.write_rows(session, bulk.upsert_into(LeadRow), [_lead(account, one, seen_at) for one in readings])
+    bulk.change_rows(session, _FORGET_HASHES, account, on_record)
+    rows: dict[type[SQLModel], list[_Values]] = {
+        StatusChange: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.changes],
+        ClickIdRow: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.click_ids],
+        ContactHash: [
+            _child(each, account=account, lead=one.lead.id, destination=destination)
+            for one in readings
+            for destination, identifiers in one.identifiers.items()
+            for each in identifiers
+        ],
+    }
+    for table, added in rows.items():
+        bulk.write_rows(session, bulk.insert_into(table), added)
+
+
+def _child(record: StatusEntered | KnownClickId | Identifier, **columns: object) -> _Values:
+    """Return these columns and the record's fields, which are named like their columns."""
+    for name in record.__slots__:
+        columns[name] = getattr(record, name)
+    return columns
+
+
+def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
+    lead = reading.lead
+    amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
+    kept = {"where": dict(reading.where), "amounts": amounts}
+    return {
+        "account": account,
+        "id": lead.id,
+        "created_at": lead.created_at,
+        "updated_at": lead.updated_at,
+        "label": reading.label,
+        "digest": lead.digest,
+        "seen_at": seen_at,
+        "ad_user_data": reading.ad_user_data,
+        "ad_personalization": reading.ad_personalization,
+        "click_id_problem": lead.click_id_problem,
+        "facts": json.dumps(kept, sort_keys=True, ensure_ascii=False),
+        "fresh": True,
+        "to_plan": True,
+        "to_correct": False,
+        "excluded": reading.excluded,
+    }
+
+
+def _amount_text(amount: Amount) -> str:
+    return f"<{amount.shape}>" if isinstance(amount, UnreadableAmount) else str(amount)
+
+
+def store_unreadable(
+    session: Session, account: str, unreadable: Sequence[UnreadableLead], *, seen_at: datetime
+) -> None:
+    """Record unreadable leads without changing their stored data."""
+    rows = [
+        {"account": account, "id": one.id or f"without id: {one.reason}", "reason": one.reason, "seen_at": seen_at}
+        for one in unreadable
+    ]
+    bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at"), rows)
+
+
+def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Clear the unreadable records of leads that could be read."""
+    bulk.change_rows(session, _FORGET_UNREADABLE, account, ids)
+
+
+def record_seen_again(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> int:
+    """Record that unchanged leads exist and are as stored; return how many of them are test leads."""
+    stored: list[bool] = [row.excluded for row in bulk.select_rows(session, _SEEN_AGAIN, account, ids, seen_at=seen_at)]
+    # The others are recognised only because they were excluded before they were ever stored.
+    return len(ids) - len(stored) + sum(stored)
