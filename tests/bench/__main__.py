@@ -60,7 +60,7 @@ SIZES = {
 }
 
 
-def measured(groups, programs, addresses, size, folder, note):
+def measured(groups, programs, addresses, size, folder):
     """Measure groups of figures, in turn on each program; return for each program the values by figure."""
     found = {program: defaultdict(list) for program in programs}
     for name in groups:
@@ -74,7 +74,7 @@ def measured(groups, programs, addresses, size, folder, note):
                 for program in programs:
                     for key, value in ready[program].measure():
                         found[program][key].append(value)
-        note(f"{name}: {time.monotonic() - began:.0f} s")
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return [dict(each) for each in found.values()]
 
 
@@ -95,10 +95,7 @@ def main(arguments=None):
         addresses = stack.enter_context(platforms())
         key = folder / "key.json"
         key.write_text(addresses.pop("key"))
-        *base, here = measured(
-            asked.only, programs, Platforms(addresses, key), SIZES[asked.size], folder,
-            lambda line: print(line, file=sys.stderr, flush=True),
-        )  # fmt: skip
+        *base, here = measured(asked.only, programs, Platforms(addresses, key), SIZES[asked.size], folder)
     results = Results(here, *base)
     print("\n".join(printed(results)))
     if asked.pages:

@@ -113,7 +113,7 @@ FIGURES = {
     "webhooks p99": Figure("99 % of them answered within", "99 % d'entre eux en", "ms", 50, digits=1),
     "webhook CPU": Figure("CPU for each", "CPU pour chacun", "µs"),
 }
-"""Every figure, by its key; seconds and rates are of the CPU time of the job's own process, unless they say otherwise."""
+"""Every figure, by its key; seconds and rates are of the job's own CPU time, unless they say otherwise."""
 
 BY_LEDGER = {
     "idle": "s",

@@ -1,4 +1,4 @@
-"""Runs `oplead-sync` with a clock that jumps: job.py HOURS LAPSE ARGUMENT…
+"""Runs `oplead-sync` with a clock that jumps; its arguments are HOURS, LAPSE and those of the command.
 
 The clock is the machine's, ahead by HOURS. With LAPSE 0 a sleep takes no time and moves the clock; otherwise the clock
 runs LAPSE times as fast, sleeps included. With `-` for HOURS the clock is left alone, and nothing is loaded for it.

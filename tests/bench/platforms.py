@@ -155,7 +155,7 @@ def fields(message):
         tag, at = varint(message, at)
         value, at = varint(message, at)
         yield tag >> 3
-        if tag & 7 == 2:  # length-delimited; the request's other fields are varints  # noqa: PLR2004
+        if tag & 7 == 2:  # length-delimited; the request's other fields are varints
             at += value
 
 
@@ -166,7 +166,7 @@ def varint(message, at):
         byte = message[at]
         number |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
-        if byte < 128:  # noqa: PLR2004
+        if byte < 128:
             return number, at
 
 
@@ -242,7 +242,7 @@ async def serve():
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Wire(platforms), "127.0.0.1", 0)
     google_ads, port = serve_grpc(platforms)
-    address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     told = {"http": address, "grpc": f"http://127.0.0.1:{port}", "key": key_file(address)}
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
