@@ -55,8 +55,8 @@ class Size:
 
 SIZES = {
     "tiny": Size(1, 30, 20, (100, 200), 2, 60, 2, 20, 300),
-    "quick": Size(3, 1_000, 2_000, (10_000, 50_000), 4, 12, 4, 500, 5_000),
-    "full": Size(5, 20_000, 20_000, (10_000, 100_000, 1_000_000), 6, 10, 50, 500, 20_000),
+    "quick": Size(3, 1_000, 1_200, (10_000, 50_000), 3, 8, 4, 500, 5_000),
+    "full": Size(5, 20_000, 20_000, (10_000, 100_000, 1_000_000), 5, 5, 50, 500, 20_000),
 }
 
 
@@ -99,7 +99,7 @@ def main(arguments=None):
     results = Results(here, *base)
     print("\n".join(printed(results)))
     if asked.pages:
-        write_pages(results, date.today().isoformat())  # noqa: DTZ011 - the day where it was measured
+        write_pages(results, asked.size, date.today().isoformat())  # noqa: DTZ011 - the day where it was measured
     return results
 
 

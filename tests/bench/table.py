@@ -140,11 +140,14 @@ def printed(results):
         yield from plain(table)
 
 
-def write_pages(results, day):
+def write_pages(results, size, day):
     """Write the tables of the documentation's pages anew."""
     for language, page in PAGES.items():
         text = page.read_text(encoding="utf-8")
-        on = {"en": f"Measured on {day}: {machine('en')}.", "fr": f"Mesuré le {day} : {machine('fr')}."}[language]
+        on = {
+            "en": f"Measured on {day} with `SIZE={size}`: {machine('en')}.",
+            "fr": f"Mesuré le {day} avec `SIZE={size}` : {machine('fr')}.",
+        }[language]
         text = replaced(text, "figures", [on, "", *markdown(list(rows(results, language)))])
         curve = list(curve_rows(results, language))
         page.write_text(replaced(text, "ledgers", list(markdown(curve))) if curve else text, encoding="utf-8")
