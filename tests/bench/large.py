@@ -8,8 +8,8 @@ from jobs.ledger.database import create_state, open_engine
 from jobs.rules.delivery_state import DeliveryState
 from tests.large_ledger import Past, Some
 
-SHARES = ((DeliveryState.ACCEPTED, 0.94, None), (DeliveryState.SKIPPED, 0.05, "before_since"))
-WITHHELD = (DeliveryState.WITHHELD, "consent_missing")
+SKIPPED, WITHHELD = 0.21, 0.09
+"""Shares of the leads; all others are accepted. What is withheld is recent, and keeps its hashed contact data."""
 
 
 def write(path, leads):
@@ -17,12 +17,19 @@ def write(path, leads):
     create_state(path)
     engine = open_engine(path, for_writing=True)
     past = Past(engine, now=datetime.now(UTC))
-    left = leads
-    for state, share, reason in SHARES:
-        past.add(Some(int(leads * share), state, named=state.value, reason=reason))
-        left -= int(leads * share)
-    state, reason = WITHHELD
-    past.add(Some(left, state, named=state.value, reason=reason))
+    skipped, withheld = int(leads * SKIPPED), int(leads * WITHHELD)
+    past.add(Some(leads - skipped - withheld, named="accepted"))
+    past.add(Some(skipped, DeliveryState.SKIPPED, named="skipped", reason="before_since"))
+    past.add(
+        Some(
+            withheld,
+            DeliveryState.WITHHELD,
+            named="withheld",
+            reason="consent_missing",
+            ago=range(1, 80),
+            hashed=True,
+        )
+    )
     engine.dispose()
 
 

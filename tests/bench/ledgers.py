@@ -18,13 +18,16 @@ class Ledgers:
             (folder / str(leads)).mkdir()
             account = self.accounts[leads] = Account(folder / str(leads), platforms).write("leads-0", pull=SINCE)
             program.script("large.py", account.state, leads)
-            self._commands(account)  # the first night also takes in the settings
+            self._night(account)  # the first one also takes in the settings
         self.imports = {name: ran.peak for name, ran in self._commands(self.accounts[NO_LEADS]).items()}
+
+    def _night(self, account):
+        return self.program.run("run", "--config", account.settings, "--json", environ=account.environ)
 
     def _commands(self, account):
         config = ("--config", account.settings, "--json")
         return {
-            "idle": self.program.run("run", *config, environ=account.environ),
+            "idle": self._night(account),
             "status": self.program.run("status", *config, environ=account.environ),
             "explain": self.program.run("explain", LEAD, *config, environ=account.environ),
         }
