@@ -4,6 +4,7 @@ Tests prove counts; this measures CPU seconds, which mean the same on a busy mac
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -87,6 +88,7 @@ def main(arguments=None):
                         help=f"only some groups of figures: {', '.join(GROUPS)}")  # fmt: skip
     parser.add_argument("--pages", action="store_true", help="write the tables of the documentation anew")
     asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # not without removing what was written
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         programs = [Program("here", ROOT)]

@@ -71,6 +71,9 @@ class Program:
         killed.start()
         try:
             steps, log = _watch(process)
+        except BaseException:
+            process.kill()
+            raise
         finally:
             reading.join()
             _, status, used = os.wait4(process.pid, 0)
