@@ -47,8 +47,11 @@ site: develop ## build the documentation's site into build/site; a broken link f
 	$(SITE) . build/site
 	@echo "The site is at build/site/docs/index.html"
 
-bench: develop ## how long a night takes here, in seconds, and how many webhooks are taken a second
-	$(BIN)/python -m tests.bench
+SIZE ?= quick
+BASE ?=
+BENCH ?=
+bench: develop ## how fast all this is here; SIZE=full takes long, BASE=REVISION compares, BENCH="--only sending" for some
+	$(BIN)/python -m tests.bench --size $(SIZE) $(if $(BASE),--base $(BASE)) $(BENCH)
 
 format: develop ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .

@@ -28,6 +28,7 @@ EXHAUSTIVE = {
     "e2e/test_isolation.py",
     "e2e/test_meta_isolation.py",
     # by installed commands, one after the other
+    "e2e/test_bench.py",
     "e2e/test_broken_states.py",
     "e2e/test_rates.py",
     "e2e/test_telling.py",

@@ -1,0 +1,37 @@
+"""Writes a large ledger: large.py FILE LEADS, in the folder of the revision that is to read it."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.ledger.database import create_state, open_engine
+from jobs.rules.delivery_state import DeliveryState
+from tests.large_ledger import Past, Some
+
+SKIPPED, WITHHELD = 0.21, 0.09
+"""Shares of the leads; all others are accepted. What is withheld is recent, and keeps its hashed contact data."""
+
+
+def write(path, leads):
+    """Write a ledger with this many leads of 400 nights, the last of which was yesterday's."""
+    create_state(path)
+    engine = open_engine(path, for_writing=True)
+    past = Past(engine, now=datetime.now(UTC))
+    skipped, withheld = int(leads * SKIPPED), int(leads * WITHHELD)
+    past.add(Some(leads - skipped - withheld, named="accepted"))
+    past.add(Some(skipped, DeliveryState.SKIPPED, named="skipped", reason="before_since"))
+    past.add(
+        Some(
+            withheld,
+            DeliveryState.WITHHELD,
+            named="withheld",
+            reason="consent_missing",
+            ago=range(1, 80),
+            hashed=True,
+        )
+    )
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), int(sys.argv[2]))
