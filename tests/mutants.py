@@ -367,6 +367,13 @@ FAULTS = (
         "tests/unit/pull/test_sync.py",
     ),
     Fault(
+        "a page of leads takes as many statements whatever their number",
+        "jobs/ledger/bulk.py",
+        "while part := list(islice(rest, AT_ONCE)):",
+        "while part := list(islice(rest, 1)):",
+        "tests/unit/pull/test_page_statements.py",
+    ),
+    Fault(
         "an interrupted pull goes on at its page",
         "jobs/pull/sync.py",
         "place.resume = page.resume",
