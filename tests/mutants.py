@@ -339,6 +339,13 @@ FAULTS = (
         "tests/unit/deliver/test_resolve.py",
     ),
     Fault(
+        "bytes that the library can no longer read are never sent",
+        "connectors/google_ads/data_manager/sink.py",
+        "if (shape := _shape(fields)) not in shapes:",
+        "if (shape := _shape(fields)) and not shapes:",
+        "tests/unit/google_ads/test_encode.py",
+    ),
+    Fault(
         "a part of a request refused accepts nobody unproven",
         "connectors/google_ads/data_manager/outcomes.py",
         "return PartlyRefused(min(max(refused, 1), rows), rows, reasons)",

@@ -151,7 +151,7 @@ def _shape(part: object) -> object:
         return tuple([(name, _shape(each)) for name, each in part.items()])
     if isinstance(part, list):
         return tuple([_shape(each) for each in part])
-    return part if isinstance(part, int) else type(part)
+    return part if type(part) is int else type(part)
 
 
 def _google_ads(customer_id: str) -> dict[str, str]:
