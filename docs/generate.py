@@ -19,9 +19,9 @@ from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
 from connectors.oplead.options import CANDIDATES
-from jobs.rules.incident import IncidentKind
 from jobs.reporting import wording
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import IncidentKind
 from jobs.settings import oplead_schema, schema
 from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
