@@ -40,7 +40,7 @@ class AccountFile:
 
     @property
     def settings(self) -> Settings:
-        """The settings; raises as `valid` does."""
+        """The settings; raises as `valid_settings` does."""
         return self.valid_settings.settings
 
     @property
