@@ -396,11 +396,11 @@ def click_id_share(session: Session, account: str, span: tuple[datetime, datetim
     return ClickIdShare(*session.exec(counts).one())
 
 
-def newest_have_click_ids(session: Session, account: str, *, since: datetime) -> list[bool]:
-    """Return whether each lead created since a time has a click id, newest first."""
+def newest_have_click_ids(session: Session, account: str, *, since: datetime) -> Iterator[bool]:
+    """Yield whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)
     wanted = select(has_related_row(ClickIdRow, account)).select_from(LeadRow).where(*created)
-    return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
+    yield from session.exec(wanted.order_by(col(LeadRow.created_at).desc()), execution_options={"yield_per": LATEST})
 
 
 def latest_click_ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
