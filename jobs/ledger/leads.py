@@ -262,7 +262,8 @@ def leads_not_stored(session: Session, account: str, ids: Sequence[LeadId]) -> l
 def leads_worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
     """Return leads that may still have something to send, unread since `before`, longest unread first.
 
-    These are leads created or clicked since `since`, or with anything open, and not marked deleted.
+    These are leads created or clicked since `since`, or with anything open, and not marked deleted. A click id that was
+    erased can no longer be sent, so it makes no lead worth reading.
     """
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
@@ -302,9 +303,12 @@ def _with_open(account: str) -> SelectOfScalar[str]:
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = has_related_row(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = col(LeadRow.id).in_(_with_open(account))
-    return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, has_open))
+    # Go from what is new or open to its leads: most leads are neither.
+    created = select(LeadRow.id).where(LeadRow.account == account, LeadRow.created_at >= since)
+    clicked = select(ClickIdRow.lead).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(ClickIdKind), ClickIdRow.clicked_at >= since, WHOLE
+    )
+    return and_(col(LeadRow.deleted_at).is_(None), col(LeadRow.id).in_(union(created, clicked, _with_open(account))))
 
 
 def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:
