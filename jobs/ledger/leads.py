@@ -17,8 +17,10 @@ from sqlalchemy import (
     exists,
     func,
     or_,
+    union,
     update,
 )
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -188,10 +190,29 @@ def flag_expired(session: Session, account: str, *, corrections: bool, now: date
     _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
 
 
-def flag_withheld_for_planning(session: Session, account: str, *reasons: Reason) -> None:
-    """Flag for planning the leads with deliveries withheld for one of these reasons."""
-    held = col(Delivery.reason).in_(reasons)
-    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
+def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
+    """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
+
+    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions` for
+    which no lead had a value.
+    """
+    rival, rival_lead = aliased(Delivery), aliased(LeadRow)
+    counts = exists().where(
+        col(rival.account) == account,
+        col(rival.lead) == col(Delivery.detail),
+        col(rival.conversion) == col(Delivery.conversion),
+        col(rival.destination) == col(Delivery.destination),
+        col(rival.original).is_(None),
+        col(rival.state).in_(COUNTING),
+    )
+    is_to_plan = exists().where(
+        col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail), col(rival_lead.to_plan)
+    )
+    released = or_(
+        and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
+        and_(col(Delivery.reason) == Reason.VALUE_NEVER_SEEN, col(Delivery.conversion).in_(conversions)),
+    )
+    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
 
 
 def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:
