@@ -36,12 +36,13 @@ from jobs.ledger.schema import (
     ExcludedTestLead,
     InboxPlace,
     LeadRow,
+    Lease,
     StatusChange,
     UnreadableLeadRow,
     of_kind,
     rows_by_lead,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
+from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import StorableLead, erased_value
 from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
@@ -261,12 +262,16 @@ def was_created(session: Session, account: str, lead: LeadId, *, since: datetime
     return row is not None and since <= row.created_at < before
 
 
+def record_reading(session: Session, account: str, *, at: datetime) -> None:
+    """Record when leads were last read."""
+    session.get_one(Lease, account).read_at = at
+
+
 def last_read(session: Session, account: str) -> datetime | None:
-    """Return the later of when any lead was last seen and when the last settled pull began; None without either."""
-    seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
-    place = session.get(Cursor, account)
-    since = None if place is None else place.since
-    return max((moment for moment in (seen, since) if moment is not None), default=None)
+    """Return the later of when leads were last read and when the last settled pull began; None without either."""
+    lease, place = session.get(Lease, account), session.get(Cursor, account)
+    times = (lease.read_at if lease else None, place.since if place else None)
+    return max((at for at in times if at is not None), default=None)
 
 
 def stored_leads(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:

@@ -67,6 +67,8 @@ class Lease(AccountRow, table=True):
     started_at: datetime
 
 
+    read_at: datetime | None = None
+    """When leads were last read, by the source's clock."""
 class Cursor(AccountRow, table=True):
     """The position up to which leads were read, and that of an interrupted pull."""
 

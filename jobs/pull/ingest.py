@@ -165,6 +165,8 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     leads.record_unchanged_leads(session, account, page.unchanged, seen_at=when.served)
     for unreadable in page.unreadable:
         leads.store_unreadable(session, account, unreadable, seen_at=when.served)
+    if ids or page.unchanged:
+        leads.record_reading(session, account, at=when.served)
     done.changed += len(readings)
     done.excluded += len(tests) + leads.count_test_leads(session, account, page.unchanged)
     done.back += sum(one.deleted for one in known.values())

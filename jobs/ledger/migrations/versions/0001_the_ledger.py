@@ -28,7 +28,7 @@ TABLES = {
     "lead": """account text key, id text key, created_at time, updated_at time?, label text?, digest text, seen_at time,
         ad_user_data text, ad_personalization text, click_id_problem text?, facts text, fresh boolean, to_plan boolean,
         to_correct false, excluded false, asked_at time?, missing_since time?, deleted_at time?, merged_into text?""",
-    "lease": "account text key, epoch integer, pid integer, started_at time",
+    "lease": "account text key, epoch integer, pid integer, started_at time, read_at time?",
     "read_export": """account text key, exported_at time, sha256 text, rows integer, titles text, newest time?,
         ends_line boolean""",
     "run": """id integer key, account text, command text, epoch integer, started_at time, ended_at time?,
