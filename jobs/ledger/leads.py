@@ -548,6 +548,7 @@ def _row(account: str, reading: StorableLead, seen_at: datetime) -> LeadRow:
         ad_personalization=reading.ad_personalization,
         click_id_problem=lead.click_id_problem,
         facts=json.dumps(kept, sort_keys=True, ensure_ascii=False),
+        amount_paths=json.dumps(sorted(amounts), ensure_ascii=False),
         fresh=True,
         to_plan=True,
         excluded=reading.excluded,

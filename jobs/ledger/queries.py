@@ -21,6 +21,7 @@ from jobs.ledger.outbox import WHY, cause_from_columns, current_cause
 from jobs.ledger.requests import RequestState, attempts_of_delivery
 from jobs.ledger.schema import (
     STREAMED,
+    UP_TO_DATE,
     WHOLE,
     ClickIdRow,
     Delivery,
@@ -31,6 +32,7 @@ from jobs.ledger.schema import (
     StatusLabel,
     Transition,
     UnreadableLeadRow,
+    distinct_values,
     is_correction,
     of_kind,
 )
@@ -367,18 +369,10 @@ def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list
     return [known[each] for each in found]
 
 
-def amount_exists(session: Session, account: str, path: str) -> bool:
-    """Return whether any lead has an amount at a path, readable or not."""
-    rows = session.exec(
-        select(LeadRow.facts).where(
-            LeadRow.account == account,
-            LeadRow.digest != "",
-            # Narrows the rows to parse; the path may still be that of a `where` instead of an amount.
-            col(LeadRow.facts).contains(json.dumps(path, ensure_ascii=False), autoescape=True),
-        ),
-        execution_options={"yield_per": LATEST},
-    )
-    return any(path in json.loads(kept)["amounts"] for kept in rows)
+def amount_paths(session: Session, account: str) -> set[str]:
+    """Return the paths at which any lead has an amount, readable or not."""
+    of_leads = distinct_values(session, LeadRow.amount_paths, LeadRow.account == account, UP_TO_DATE)
+    return {path for paths in of_leads for path in json.loads(paths)}
 
 
 def count_leads_with_labels(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:

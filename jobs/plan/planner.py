@@ -49,7 +49,7 @@ def withhold_missing_amounts(session: Session, book: Rulebook) -> Rulebook:
     If only a few leads have reached a conversion's stage, they may simply have no amount yet; its route stays as it is.
     """
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
-    absent = {path for path in paths if not queries.amount_exists(session, book.account, path)}
+    absent = paths - queries.amount_paths(session, book.account) if paths else paths
     return replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
 
 
