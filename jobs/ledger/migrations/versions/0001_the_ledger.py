@@ -114,6 +114,11 @@ def upgrade():
         "ix_delivery_account_key", "delivery", ["account", "key"],
         unique=True, sqlite_where=is_conversion, postgresql_where=is_conversion,
     )
+    counted_by = "state conversion destination reason code may_count_twice held_for value original"
+    op.create_index(
+        "ix_delivery_counts", "delivery", ["account", *counted_by.split()],
+        sqlite_where=is_conversion, postgresql_where=is_conversion,
+    )
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
