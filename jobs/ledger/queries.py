@@ -130,12 +130,12 @@ def count_by_state_and_reason(
 
     The result is sorted as by `ordered`.
     """
-    mine = [col(Delivery.account) == account, of_kind(corrections=False)]
+    mine = col(Delivery.account) == account
+    # A run belongs to one account: also filtering by account would scan all of its deliveries.
     if run is not None:
-        # A run belongs to one account: also filtering by account would scan all of its deliveries.
-        mine[0] = col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))
+        mine = col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))
     if approved_in is not None:
-        mine.append(col(Delivery.approved_in) == approved_in)
+        mine = col(Delivery.approved_in) == approved_in
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
     due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
     is_waiting = (due_at > now).label("is_waiting")
@@ -144,8 +144,12 @@ def count_by_state_and_reason(
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     is_pending = col(Delivery.state) == DeliveryState.PENDING
     # Pending deliveries apart: the others, of years, are counted in the order of an index that has no times.
-    pending = sqlalchemy.select(*place, is_waiting, func.count(), cents, func.min(due_at)).where(*mine, is_pending)
-    others = sqlalchemy.select(*place, false(), func.count(), cents, null()).where(*mine, ~is_pending)
+    pending = sqlalchemy.select(*place, is_waiting, func.count(), cents, func.min(due_at)).where(
+        mine, of_kind(corrections=False), is_pending
+    )
+    others = sqlalchemy.select(*place, false(), func.count(), cents, null()).where(
+        mine, of_kind(corrections=False), ~is_pending
+    )
     connection = session.connection()
     rows = chain(
         connection.execute(others.group_by(*place)),

@@ -27,6 +27,8 @@ UP_TO_DATE = sqlalchemy.text("digest <> ''")
 
 CONVERSION = sqlalchemy.text("original IS NULL")
 """Matches deliveries that are conversions, not corrections."""
+APPROVED = sqlalchemy.text("approved_in IS NOT NULL")
+"""Matches deliveries that a human approved, which are few."""
 COUNTED_BY = (
     "state",
     "conversion",
@@ -322,6 +324,7 @@ class Delivery(SQLModel, table=True):
         _of_lead(),
         Index(None, "account", "state", "destination", "at"),
         Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION, postgresql_where=CONVERSION),
+        Index(None, "approved_in", sqlite_where=APPROVED, postgresql_where=APPROVED),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str

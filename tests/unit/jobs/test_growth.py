@@ -20,7 +20,7 @@ from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
-from jobs.ledger.requeue import BackfillRequest
+from jobs.ledger.requeue import BackfillRequest, RejectionFilter
 from jobs.metrics import measure
 from jobs.nightly import _conclude, _pull, adopt_settings, begin_run, run_night
 from jobs.plan import adjustments as correcting
@@ -29,7 +29,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.reporting.sentences import incident_notice
-from jobs.requeue import pick_requested
+from jobs.requeue import find_rejected, pick_requested
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_context import SyncMode
@@ -144,6 +144,11 @@ def _commands(account, file, leads):
         with counted_steps() as made:
             assert command() == 0
         steps[name] = made.count
+    with counted_steps() as made, account.hold() as ledger:
+        assert find_rejected(account.run(ledger), RejectionFilter()).rows == ()
+        with ledger.read_transaction() as session:
+            assert queries.count_by_state_and_reason(session, ACCOUNT, now=NIGHT, approved_in=ledger.run) == ()
+    steps["retry"] = made.count
     return steps
 
 

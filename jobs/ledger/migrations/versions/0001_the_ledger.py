@@ -119,6 +119,10 @@ def upgrade():
         "ix_delivery_counts", "delivery", ["account", *counted_by.split()],
         sqlite_where=is_conversion, postgresql_where=is_conversion,
     )
+    is_approved = sa.text("approved_in IS NOT NULL")
+    op.create_index(
+        "ix_delivery_approved_in", "delivery", ["approved_in"], sqlite_where=is_approved, postgresql_where=is_approved
+    )
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
