@@ -186,6 +186,7 @@ def _lead(lead, created, won, *, seen_at):
         "ad_user_data": "granted",
         "ad_personalization": "not_asked",
         "facts": '{"amounts": {"amount": "1000"}, "where": {}}',
+        "amount_paths": '["amount"]',
         "fresh": False,
         "to_plan": False,
         "to_correct": False,

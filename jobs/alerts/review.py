@@ -99,10 +99,10 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
     yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
-    yield from click_share_drop_anomaly(
-        queries.click_id_share(session, account, (recent, now)),
-        queries.click_id_share(session, account, (before, recent)),
-    )
+    share = queries.click_id_share(session, account, (recent, now))
+    # Count a month of leads only if the share of the last week can be a collapsed one.
+    if COLLAPSED * share.with_click < share.leads:
+        yield from click_share_drop_anomaly(share, queries.click_id_share(session, account, (before, recent)))
     yield from damaged_ids(queries.latest_click_ids(session, account))
 
 
@@ -297,18 +297,22 @@ def click_share_drop_anomaly(recent: ClickIdShare, before: ClickIdShare) -> Iter
         )
 
 
-def missing_click_id_anomalies(newest: Sequence[bool]) -> Iterator[Anomaly]:
+def missing_click_id_anomalies(newest: Iterable[bool]) -> Iterator[Anomaly]:
     """Yield an anomaly if the run of newest leads without a click id is next to impossible, given the share before.
 
     If a fraction p of earlier leads had no id, a run of n without one has probability p ** n. One lead with and one
     without an id are added to the observed counts, since a share of few leads is uncertain.
 
     Args:
-        newest: whether each lead has a click id, newest first.
+        newest: whether each lead has a click id, newest first; read only as far as needed.
     """
-    without = sum(1 for _ in takewhile(lambda has_one: not has_one, newest))
-    earlier = newest[without:]
-    if without < IN_A_ROW or len(earlier) < FEWEST_LEADS:
+    rest = iter(newest)
+    without = sum(1 for _ in takewhile(lambda has_one: not has_one, rest))
+    if without < IN_A_ROW:
+        return
+    # `takewhile` took the first lead with an id, if there is one.
+    earlier = [True, *rest]
+    if len(earlier) < FEWEST_LEADS:
         return
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:

@@ -124,7 +124,12 @@ def erase_unmatchable_keys(
         not_(true()),
     )
     counts = exists().where(_match_dedup_key_delivery())
-    session.exec(delete(DedupKey).where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts))))
+    session.exec(
+        delete(DedupKey)
+        .where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts)))
+        # Else SQLAlchemy has every erased key returned.
+        .execution_options(synchronize_session=False)
+    )
 
 
 _SHARED_CLICKS = """

@@ -81,6 +81,7 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "ad_personalization": reading.ad_personalization,
         "click_id_problem": lead.click_id_problem,
         "facts": json.dumps(kept, sort_keys=True, ensure_ascii=False),
+        "amount_paths": json.dumps(sorted(amounts), ensure_ascii=False),
         "fresh": True,
         "to_plan": True,
         "to_correct": False,

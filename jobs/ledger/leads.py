@@ -19,8 +19,10 @@ from sqlalchemy import (
     exists,
     func,
     or_,
+    union,
     update,
 )
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -37,11 +39,12 @@ from jobs.ledger.schema import (
     ExcludedTestLead,
     InboxPlace,
     LeadRow,
+    Lease,
     StatusChange,
     UnreadableLeadRow,
     of_kind,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
+from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased_value
 from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
@@ -157,10 +160,29 @@ def flag_expired(session: Session, account: str, *, corrections: bool, now: date
     _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
 
 
-def flag_withheld_for_planning(session: Session, account: str, *reasons: Reason) -> None:
-    """Flag for planning the leads with deliveries withheld for one of these reasons."""
-    held = col(Delivery.reason).in_(reasons)
-    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
+def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
+    """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
+
+    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions` for
+    which no lead had a value.
+    """
+    rival, rival_lead = aliased(Delivery), aliased(LeadRow)
+    counts = exists().where(
+        col(rival.account) == account,
+        col(rival.lead) == col(Delivery.detail),
+        col(rival.conversion) == col(Delivery.conversion),
+        col(rival.destination) == col(Delivery.destination),
+        col(rival.original).is_(None),
+        col(rival.state).in_(COUNTING),
+    )
+    is_to_plan = exists().where(
+        col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail), col(rival_lead.to_plan)
+    )
+    released = or_(
+        and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
+        and_(col(Delivery.reason) == Reason.VALUE_NEVER_SEEN, col(Delivery.conversion).in_(conversions)),
+    )
+    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
 
 
 def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:
@@ -209,12 +231,16 @@ def created_between(
     return {LeadId(row.id) for row in rows if since <= row.created_at < before}
 
 
+def record_reading(session: Session, account: str, *, at: datetime) -> None:
+    """Record when leads were last read."""
+    session.get_one(Lease, account).read_at = at
+
+
 def last_read(session: Session, account: str) -> datetime | None:
-    """Return the later of when any lead was last seen and when the last settled pull began; None without either."""
-    seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
-    place = session.get(Cursor, account)
-    since = None if place is None else place.since
-    return max((moment for moment in (seen, since) if moment is not None), default=None)
+    """Return the later of when leads were last read and when the last settled pull began; None without either."""
+    lease, place = session.get(Lease, account), session.get(Cursor, account)
+    times = (lease.read_at if lease else None, place.since if place else None)
+    return max((at for at in times if at is not None), default=None)
 
 
 def stored_leads(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
@@ -231,7 +257,8 @@ def leads_not_stored(session: Session, account: str, ids: Sequence[LeadId]) -> l
 def leads_worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
     """Return leads that may still have something to send, unread since `before`, longest unread first.
 
-    These are leads created or clicked since `since`, or with anything open, and not marked deleted.
+    These are leads created or clicked since `since`, or with anything open, and not marked deleted. A click id that was
+    erased can no longer be sent, so it makes no lead worth reading.
     """
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
@@ -271,9 +298,12 @@ def _with_open(account: str) -> SelectOfScalar[str]:
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = has_related_row(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = col(LeadRow.id).in_(_with_open(account))
-    return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, has_open))
+    # Go from what is new or open to its leads: most leads are neither.
+    created = select(LeadRow.id).where(LeadRow.account == account, LeadRow.created_at >= since)
+    clicked = select(ClickIdRow.lead).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(ClickIdKind), ClickIdRow.clicked_at >= since, WHOLE
+    )
+    return and_(col(LeadRow.deleted_at).is_(None), col(LeadRow.id).in_(union(created, clicked, _with_open(account))))
 
 
 def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:

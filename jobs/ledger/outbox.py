@@ -277,7 +277,7 @@ def former_conversion_ids(session: Session, account: str, conversions: Collectio
 
 def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
     """Count conversions by id, destination, state and cause."""
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
+    place = (col(Delivery.state), col(Delivery.conversion), col(Delivery.destination))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
         sqlalchemy.select(*place, *WHY, func.count())
@@ -285,7 +285,7 @@ def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, st
         .group_by(*place, *WHY)
     )
     counts: Counter[tuple[str, str, str, Cause]] = Counter()
-    for conversion, destination, state, reason, code, twice, count in rows:
+    for state, conversion, destination, reason, code, twice, count in rows:
         counts[conversion, destination, state, cause_from_columns(state, reason, code, may_count_twice=twice)] += count
     return counts
 

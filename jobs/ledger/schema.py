@@ -1,12 +1,12 @@
 """The ledger's tables. Every row carries its account; times are timezone-aware UTC, amounts decimal text."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import TypeVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, ForeignKeyConstraint, Index, UniqueConstraint, func
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from jobs.rules.delivery_state import DeliveryKind
@@ -21,10 +21,26 @@ SQLModel.metadata.naming_convention = {
 
 WHOLE = sqlalchemy.text("substr(value, 1, 7) <> 'sha256:'")
 """Matches click ids not yet erased. Queries must use exactly this text to benefit from the partial index."""
+UP_TO_DATE = sqlalchemy.text("digest <> ''")
+"""Matches leads read under the present settings; for a partial index, like `WHOLE`."""
 
 
 CONVERSION = sqlalchemy.text("original IS NULL")
 """Matches deliveries that are conversions, not corrections."""
+APPROVED = sqlalchemy.text("approved_in IS NOT NULL")
+"""Matches deliveries that a human approved, which are few."""
+COUNTED_BY = (
+    "state",
+    "conversion",
+    "destination",
+    "reason",
+    "code",
+    "may_count_twice",
+    "held_for",
+    "value",
+    "original",
+)
+"""The columns of conversions that counts by state are read from: an index has them all, in this order."""
 
 
 STREAMED = {"yield_per": 1_000}
@@ -65,6 +81,8 @@ class Lease(AccountRow, table=True):
     epoch: int
     pid: int
     started_at: datetime
+    read_at: datetime | None = None
+    """When leads were last read, by the source's clock."""
 
 
 class Cursor(AccountRow, table=True):
@@ -153,6 +171,7 @@ class LeadRow(AccountRow, table=True):
         Index(None, "account", "created_at"),
         Index(None, "account", "updated_at", "created_at"),
         Index(None, "account", "label"),
+        Index(None, "account", "amount_paths", sqlite_where=UP_TO_DATE),
     )
     id: str = Field(primary_key=True)
     created_at: datetime
@@ -166,6 +185,8 @@ class LeadRow(AccountRow, table=True):
     click_id_problem: str | None = None
     facts: str
     """JSON: the values at the configured paths, or the shapes of values that could not be read."""
+    amount_paths: str = "[]"
+    """JSON: the paths of its amounts, sorted; few leads differ in them, so what all leads have is read quickly."""
     fresh: bool
     """Whether it was read since it was last planned, so that its contact hashes are complete."""
     to_plan: bool
@@ -299,9 +320,11 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint(
             "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
         ),
-        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION, postgresql_where=CONVERSION),
+        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION),
         _of_lead(),
         Index(None, "account", "state", "destination", "at"),
+        Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
+        Index(None, "approved_in", sqlite_where=APPROVED),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -485,3 +508,14 @@ def rows_by_lead(
     for row in session.exec(wanted.order_by(*sqlalchemy.inspect(table).primary_key)):
         found[row.lead].append(row)
     return found
+
+
+def distinct_values(
+    session: Session, column: str | None, *conditions: ColumnExpressionArgument[bool] | bool
+) -> Iterator[str]:
+    """Yield each value of an indexed column, in order, with one query per value instead of a scan of all rows."""
+    first = select(func.min(column)).where(*conditions)
+    value: str | None = session.exec(first).one()
+    while value is not None:
+        yield value
+        value = session.exec(first.where(col(column) > value)).one()

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from connectors.records import LeadId
 from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
+from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename, distinct_values
 from jobs.rules.extraction import StorableLead
 from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, normalise_label
 from jobs.rules.status_changes import (
@@ -109,12 +109,8 @@ def are_all_settled(session: Session, account: str) -> bool:
 
 
 def labels_on_leads(session: Session, account: str) -> Iterator[str]:
-    """Yield each label that leads currently have, in order, with one query per label: the cost scales with labels."""
-    first = select(func.min(LeadRow.label)).where(LeadRow.account == account)
-    label = session.exec(first).one()
-    while label is not None:
-        yield label
-        label = session.exec(first.where(col(LeadRow.label) > label)).one()
+    """Yield each label that leads currently have, in order."""
+    return distinct_values(session, LeadRow.label, LeadRow.account == account)
 
 
 def newest_unsettled_label_time(session: Session, account: str) -> datetime | None:

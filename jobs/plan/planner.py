@@ -49,7 +49,7 @@ def withhold_missing_amounts(session: Session, book: Rulebook) -> Rulebook:
     If only a few leads have reached a conversion's stage, they may simply have no amount yet; its route stays as it is.
     """
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
-    absent = {path for path in paths if not queries.amount_exists(session, book.account, path)}
+    absent = paths - queries.amount_paths(session, book.account) if paths else paths
     return replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
 
 
@@ -63,8 +63,6 @@ def _hold_missing_value(session: Session, route: ConversionRoute, absent: set[st
 
 UNUSED_CLICK = timedelta(days=90)
 """How long to keep a click id that none of the account's platforms accepts."""
-MAY_BE_MENDED_ELSEWHERE = (Reason.COUNTED_ALREADY, Reason.VALUE_NEVER_SEEN)
-"""Reasons that depend on other leads: a lead withheld for them is planned again even if it hasn't changed."""
 LEADS_AT_ONCE = 200
 """Leads per transaction: few enough for memory, enough for speed."""
 
@@ -93,7 +91,12 @@ def plan(run: RunContext) -> PlanningResult:
         }
         with run.ledger.write_transaction() as session:
             leads.flag_expired(session, account, corrections=False, now=now)
-            leads.flag_withheld_for_planning(session, account, *MAY_BE_MENDED_ELSEWHERE)
+            with_value = {
+                route.conversion
+                for route in run.book.routes
+                if route.field_value is None or not route.field_value.never_seen
+            }
+            leads.flag_released_for_planning(session, account, conversions=with_value)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)

@@ -164,6 +164,8 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     excluded_leads.forget(session, account, latest.keys() - left_out.keys())
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
     lead_writes.store_unreadable(session, account, page.unreadable, seen_at=when.served)
+    if ids or page.unchanged:
+        leads.record_reading(session, account, at=when.served)
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())

@@ -138,6 +138,33 @@ def test_waiting_conversion_is_sent_the_night_the_first_drops_out(once, change, 
     assert {"L-1": state, "L-2": "accepted"} == once.states
 
 
+def test_duplicates_are_not_judged_again_while_the_first_counts(once):
+    """They cost a night nothing; a change of the first has both judged."""
+    once.put(won("L-1"), won("L-2", WON + timedelta(hours=1)))
+    once.night()
+    once.clock.time += DAY
+    idle = once.night()
+    once.put(changed(won("L-1"), fields={"consent": "oui", "note": "x"}))
+    once.clock.time += DAY
+    busy = once.night()
+
+    assert (0, 2) == (idle.planned.leads, busy.planned.leads)
+    assert {"L-1": "accepted", "L-2": "withheld"} == once.states
+
+
+def test_duplicate_is_released_once_the_first_is_dated_out_of_reach(account):
+    """The first still counts, but at another time."""
+    account.book = rulebook(route(once=DedupRule(DedupScope.CLICK, DAY)))
+    account.put(won("L-1", WON - timedelta(hours=1)), won("L-2"))
+    account.prepare()
+    before = account.states
+    account.put(won("L-1", WON - 3 * DAY))
+    account.prepare()
+
+    assert {"L-1": "pending", "L-2": "withheld"} == before
+    assert {"L-1": "pending", "L-2": "pending"} == account.states
+
+
 def test_deduplication_is_separate_for_each_conversion(once):
     """A click shared across two routes counts on both."""
     per_click = DedupRule(DedupScope.CLICK, MONTH)

@@ -26,9 +26,10 @@ TABLES = {
     "inbox_place": "account text key, event integer, inbox text",
     "label_move": "account text key, lead text key, before text, after text, waits boolean",
     "lead": """account text key, id text key, created_at time, updated_at time?, label text?, digest text, seen_at time,
-        ad_user_data text, ad_personalization text, click_id_problem text?, facts text, fresh boolean, to_plan boolean,
-        to_correct false, excluded false, asked_at time?, missing_since time?, deleted_at time?, merged_into text?""",
-    "lease": "account text key, epoch integer, pid integer, started_at time",
+        ad_user_data text, ad_personalization text, click_id_problem text?, facts text, amount_paths text,
+        fresh boolean, to_plan boolean, to_correct false, excluded false, asked_at time?, missing_since time?,
+        deleted_at time?, merged_into text?""",
+    "lease": "account text key, epoch integer, pid integer, started_at time, read_at time?",
     "read_export": """account text key, exported_at time, sha256 text, rows integer, titles text, newest time?,
         ends_line boolean""",
     "run": """id integer key, account text, command text, epoch integer, started_at time, ended_at time?,
@@ -113,10 +114,24 @@ def upgrade():
         "ix_delivery_account_key", "delivery", ["account", "key"],
         unique=True, sqlite_where=is_conversion, postgresql_where=is_conversion,
     )
+    counted_by = "state conversion destination reason code may_count_twice held_for value original"
+    op.create_index(
+        "ix_delivery_counts", "delivery", ["account", *counted_by.split()],
+        sqlite_where=is_conversion, postgresql_where=is_conversion,
+    )
+    is_approved = sa.text("approved_in IS NOT NULL")
+    op.create_index(
+        "ix_delivery_approved_in", "delivery", ["approved_in"], sqlite_where=is_approved, postgresql_where=is_approved
+    )
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
         sqlite_where=is_whole,
+    )
+    is_up_to_date = sa.text("digest <> ''")
+    op.create_index(
+        "ix_lead_account_amount_paths", "lead", ["account", "amount_paths"],
+        sqlite_where=is_up_to_date, postgresql_where=is_up_to_date,
     )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(f"PRAGMA application_id = {APPLICATION_ID}")
