@@ -27,6 +27,8 @@ UP_TO_DATE = sqlalchemy.text("digest <> ''")
 
 CONVERSION = sqlalchemy.text("original IS NULL")
 """Matches deliveries that are conversions, not corrections."""
+CORRECTION = sqlalchemy.text("original IS NOT NULL")
+"""Matches corrections, which are few."""
 APPROVED = sqlalchemy.text("approved_in IS NOT NULL")
 """Matches deliveries that a human approved, which are few."""
 COUNTED_BY = (
@@ -325,6 +327,7 @@ class Delivery(SQLModel, table=True):
         Index(None, "account", "state", "destination", "at"),
         Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
         Index(None, "approved_in", sqlite_where=APPROVED),
+        Index(None, "account", "original", sqlite_where=CORRECTION),
     )
     id: int | None = Field(default=None, primary_key=True)
     account: str

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.clock import SandboxClock
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer
@@ -17,6 +16,7 @@ from connectors.records import LeadId
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server, json_response
+from connectors.sandbox_clock import SandboxClock
 from tests.contract.oplead.test_at_once import START, threads, worst
 
 BY_PAGE = PaginationOptions(style="page")
@@ -83,7 +83,7 @@ def address(*pages):
 
 def reading(source, resume=None):
     """Read the list page by page."""
-    return source.fetch_changes(None, resume=resume, is_known=lambda _id, _digest: False)
+    return source.fetch_changes(None, resume=resume, find_known=lambda _listed: ())
 
 
 def ids(pages):

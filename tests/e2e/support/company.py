@@ -413,7 +413,8 @@ class Company:
 
     def rows_where(self, conversion):
         """Every delivery of a conversion, including each occurrence, in order of creation."""
-        return [row for row in self.rows(schema.Delivery) if row.conversion == conversion]
+        rows = sorted(self.rows(schema.Delivery), key=lambda row: row.id)
+        return [row for row in rows if row.conversion == conversion]
 
     def states(self, destination="google_ads"):
         """The state of every delivery to a destination, by lead and conversion."""

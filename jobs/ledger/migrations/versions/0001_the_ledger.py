@@ -123,6 +123,11 @@ def upgrade():
     op.create_index(
         "ix_delivery_approved_in", "delivery", ["approved_in"], sqlite_where=is_approved, postgresql_where=is_approved
     )
+    is_correction = sa.text("original IS NOT NULL")
+    op.create_index(
+        "ix_delivery_account_original", "delivery", ["account", "original"],
+        sqlite_where=is_correction, postgresql_where=is_correction,
+    )
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(
         "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
