@@ -387,12 +387,12 @@ class Company:
 
     def rows(self, table):
         """Every row of a table of the ledger; of deliveries, only conversions."""
-        wanted = select(table)
+        wanted = select(table).order_by(*table.__table__.primary_key.columns)
         return self._rows(wanted.where(schema.of_kind(corrections=False)) if table is schema.Delivery else wanted)
 
     def corrections(self):
         """Every correction."""
-        return self._rows(select(schema.Delivery).where(schema.is_correction()))
+        return self._rows(select(schema.Delivery).where(schema.is_correction()).order_by(schema.Delivery.id))
 
     def _rows(self, wanted):
         engine = open_engine(self.state, for_writing=False)
