@@ -131,7 +131,7 @@ LONGEST_FIELD = 1000
 """Maximum characters; longer text is prose, and parsing it could take very long."""
 
 _LATEST = 16
-"""Values whose result is kept: each platform cleans the same ones in turn."""
+"""Values whose result is kept until `forget_contacts`: each platform cleans the same ones in turn."""
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that also occur inside one number (06/12/34/56/78), so tried only if the whole is not a number."""
@@ -330,3 +330,9 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
         shown = leads[country] >= _SHARED and _MAY_BE_SHOWN.fullmatch(country)
         yield f"country {country!r} unknown" if shown else "country unknown, in a spelling of its own"
     yield from ["not a valid personal number"] * (len(lost) - len(unknown))
+
+
+def forget_contacts() -> None:
+    """Drop from memory what was cleaned so far: contact data is kept no longer than its leads are read."""
+    for kept in (_emails, _numbers, country_code_of, is_blank_country):
+        kept.cache_clear()

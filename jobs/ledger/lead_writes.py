@@ -1,4 +1,4 @@
-"""Write the leads of a page to the ledger, in as many statements whatever their number."""
+"""Write the leads of a page to the ledger, by a fixed number of statements."""
 
 import json
 from collections.abc import Collection, Sequence

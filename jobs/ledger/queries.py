@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain, islice
 
 import sqlalchemy
-from sqlalchemy import Integer, case, cast, false, func, null
+from sqlalchemy import Integer, and_, case, cast, false, func, null
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -135,7 +135,8 @@ def count_by_state_and_reason(
     if run is not None:
         mine = col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))
     if approved_in is not None:
-        mine = col(Delivery.approved_in) == approved_in
+        approved = col(Delivery.approved_in) == approved_in
+        mine = approved if run is None else and_(mine, approved)
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
     due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
     is_waiting = (due_at > now).label("is_waiting")

@@ -130,7 +130,7 @@ def unanswered_sends(session: Session, sent: Delivery) -> list[datetime]:
 def first_sends_by_request(
     session: Session, account: str, destination: str, *, corrections: bool, since: datetime
 ) -> list[tuple[datetime, int]]:
-    """Return, for each request since `since`, its send time and how many conversions or corrections were in one first.
+    """Return, for each request since `since`, its send time and how many rows went out in it for the first time.
 
     Human-approved deliveries are excluded because they don't reflect a night's usual volume. A correction requeued by
     hand has gone out before, so it isn't counted.

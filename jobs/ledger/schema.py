@@ -6,7 +6,15 @@ from datetime import date, datetime
 from typing import TypeVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, ForeignKeyConstraint, Index, UniqueConstraint, func
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ColumnExpressionArgument,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+)
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from jobs.rules.delivery_state import DeliveryKind
@@ -31,6 +39,8 @@ CORRECTION = sqlalchemy.text("original IS NOT NULL")
 """Matches corrections, which are few."""
 APPROVED = sqlalchemy.text("approved_in IS NOT NULL")
 """Matches deliveries that a human approved, which are few."""
+IS_ONE_KIND = "(original IS NULL) = (kind = 'conversion') AND (original IS NULL) = (number = 0)"
+"""Holds for every delivery: a conversion has neither an original nor a number, a correction has both."""
 COUNTED_BY = (
     "state",
     "conversion",
@@ -323,6 +333,7 @@ class Delivery(SQLModel, table=True):
             "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
         ),
         Index(None, "account", "key", unique=True, sqlite_where=CONVERSION),
+        CheckConstraint(IS_ONE_KIND, name="ck_delivery_kind"),
         _of_lead(),
         Index(None, "account", "state", "destination", "at"),
         Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),

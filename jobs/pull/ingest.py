@@ -166,6 +166,10 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     lead_writes.store_unreadable(session, account, page.unreadable, seen_at=when.served)
     if ids or page.unchanged:
         leads.record_reading(session, account, at=when.served)
+    if latest:
+        from connectors.contact import forget_contacts  # noqa: PLC0415 - a night without leads does without it
+
+        forget_contacts()
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())

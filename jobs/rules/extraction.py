@@ -18,7 +18,6 @@ from jobs.rules.model import (
     StatusEntered,
     UnreadableAmount,
     describe_text_shape,
-    normalise_label,
     normalise_text,
 )
 from jobs.rules.reasons import Reason
@@ -214,7 +213,7 @@ def consent_answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
     """Return the lead's answer to one consent question."""
     if field is None:
         return ConsentAnswer.NOT_ASKED
-    value = normalise_label(str(lead.fields.get(field.path, "")))
+    value = normalise_text(str(lead.fields.get(field.path, "")))
     if not value:
         return ConsentAnswer.MISSING
     if value in field.refused:
@@ -226,7 +225,7 @@ def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[
     """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {
-        path: value if (value := normalise_label(raw)) in wanted[path] else f"<{describe_text_shape(raw)}>"
+        path: value if (value := normalise_text(raw)) in wanted[path] else f"<{describe_text_shape(raw)}>"
         for path, raw in found.items()
     }
 

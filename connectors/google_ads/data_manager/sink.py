@@ -137,7 +137,7 @@ def check_events(batch: Sequence[EncodedEvent]) -> None:
     """
     shapes: set[object] = set()
     for event in batch:
-        fields = json.loads(event.body)
+        fields = json.loads(event.body.decode())
         if not isinstance(fields, dict) or fields.get("transactionId") != event.key:
             raise ValueError("these bytes are another event's, or another API's")
         if (shape := _shape(fields)) not in shapes:

@@ -15,8 +15,7 @@ from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsResponse
 from sqlmodel import select
 
-from connectors.google_ads.ads_api.sink import AdsApiSink
-from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.platform import LIMITS
 from connectors.meta.sink import MetaSink
 from connectors.sandbox.google.ads_api.server import SandboxGoogleAdsApi
 from connectors.sandbox.google.ads_api.state import CallRefusal
@@ -41,7 +40,6 @@ NIGHT = "2026-09-10T03:30:00Z"
 MANY = 1000
 """Enough for all cases of a variant to reach a destination in one night."""
 UNTIL_OUTCOMES = timedelta(minutes=45)
-SINKS = (DataManagerSink, AdsApiSink, MetaSink)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,8 +153,10 @@ def _played(variant, way, wires):
             (MetaPlatform, result.meta),
         ):
             patch.setattr(platform, "handle", _noted(platform.handle, note))
-        for sink in SINKS if way.alone else ():
-            patch.setattr(sink, "limits", dataclasses.replace(sink.limits, batch=1))
+        if way.alone:
+            for transport, limits in LIMITS.items():
+                patch.setitem(LIMITS, transport, dataclasses.replace(limits, batch=1))
+            patch.setattr(MetaSink, "limits", dataclasses.replace(MetaSink.limits, batch=1))
         directory = Path(folder)
         with Sandbox(quick.with_key(directory), start=nights[0]) as sandbox:
             _prepare(sandbox, cases, SETTINGS["variants"][variant].get("switches", {}), way)

@@ -22,6 +22,7 @@ from jobs.ledger.state_file import LedgerError
 from tests import quick
 
 PARENTS_FIRST = ("run", "request", "lead", "delivery")
+CONVERSION = {"kind": "conversion", "number": 0}
 IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
 
 
@@ -149,6 +150,8 @@ def value(table, column, kind):
         return "L-1" if table in ("lead", "unreadable_lead") else 1
     if column in IDS:
         return IDS[column]
+    if table == "delivery" and column in CONVERSION:
+        return CONVERSION[column]
     if "DATETIME" in kind:
         return "2026-09-10 03:30:00.000000"
     return 1 if kind in ("INTEGER", "BOOLEAN") else "{}"

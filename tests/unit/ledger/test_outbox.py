@@ -141,6 +141,18 @@ def test_corrections_of_a_conversion_share_its_key_and_have_a_number_each(ledger
         corrected(ledger, 2)
 
 
+@pytest.mark.parametrize("odd", [{"kind": "retraction"}, {"number": 1}, {"original": 1}])
+def test_a_delivery_is_a_conversion_or_a_correction_by_every_sign(ledger, odd):
+    """The database itself refuses one that its kind, its original and its number tell apart differently."""
+    moved(ledger, DeliveryState.PENDING)
+    other = new_delivery(route(), "L-1", occurrence=2)
+    other.state = DeliveryState.PENDING
+    for name, value in odd.items():
+        setattr(other, name, value)
+    with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
+        session.add(other)
+
+
 def test_no_two_conversions_have_one_key(ledger):
     """The database itself refuses the second."""
     first, second = new_delivery(route(), "L-1"), new_delivery(route(), "L-2")

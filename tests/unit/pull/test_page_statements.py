@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import SQLModel, select
 
+from connectors import contact
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import (
     ClickIdRow,
@@ -46,6 +47,15 @@ def account(account):
     exclude = ExclusionCriteria(email_domains=frozenset({"maison-durand.fr"}))
     account.book = replace(book, extraction=replace(book.extraction, exclude=exclude))
     return account
+
+
+def test_contact_data_is_not_kept_in_memory_once_a_page_is_stored(account):
+    """Neither what was cleaned nor the text that it was cleaned from."""
+    account.put(lead("L-1", contact=Contact(emails=("jeanne@example.org",), phones=("06 12 34 56 78",))))
+    with account.hold() as ledger:
+        read(account.run(ledger))
+
+    assert [0, 0] == [kept.cache_info().currsize for kept in (contact._emails, contact._numbers)]
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────

@@ -100,6 +100,8 @@ def _constraints(table):
     if table == "delivery":
         identity = ("account", "lead", "conversion", "destination", "occurrence", "number")
         yield sa.UniqueConstraint(*identity, name="uq_delivery_identity")
+        is_one_kind = "(original IS NULL) = (kind = 'conversion') AND (original IS NULL) = (number = 0)"
+        yield sa.CheckConstraint(is_one_kind, name="ck_delivery_kind")
 
 
 def upgrade():
