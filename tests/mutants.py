@@ -250,15 +250,15 @@ FAULTS = (
     Fault(
         "what a dead run left in flight may have arrived",
         "jobs/deliver/resolve.py",
-        "outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)",
-        "outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RUN_DIED, now=now)",
+        "doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)",
+        "doubt = Settlement(DeliveryState.PENDING, Reason.RUN_DIED)",
         "tests/e2e/test_crashes.py",
     ),
     Fault(
         "an answer that was lost is not a refusal",
         "jobs/deliver/transactions.py",
-        "self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)",
-        "self.move(row, DeliveryState.PENDING, Reason.ANSWER_LOST, lost.reason)",
+        "Settlement(DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)",
+        "Settlement(DeliveryState.PENDING, Reason.ANSWER_LOST, lost.reason)",
         "tests/unit/deliver/test_sender.py tests/e2e/test_faults.py",
     ),
     Fault(
@@ -284,8 +284,8 @@ FAULTS = (
     ),
     Fault(
         "bytes are erased once settled",
-        "jobs/ledger/outbox.py",
-        "delivery.event = None",
+        "jobs/ledger/settlements.py",
+        'changes["event"] = None',
         "pass",
         "tests/e2e/test_privacy.py",
     ),
@@ -327,8 +327,8 @@ FAULTS = (
     Fault(
         "three replays, then nobody will know",
         "jobs/deliver/sender.py",
-        "if len(asked) > REPLAY_RUNS:",
-        "if len(asked) > 99:",
+        "if len(doubt.unanswered) > REPLAY_RUNS:",
+        "if len(doubt.unanswered) > 99:",
         "tests/unit/deliver/test_sender.py",
     ),
     Fault(

@@ -1,6 +1,6 @@
 """What is checked and frozen before conversions are sent, and which of them may share a request."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ from sqlmodel import Session
 from connectors.records import LeadId
 from jobs.deliver.bisect import partition
 from jobs.deliver.preparation import PreCallTransaction, is_damaged, store_bytes_to_send
-from jobs.ledger import leads, outbox, starts
-from jobs.ledger.schema import Delivery, stored_row_id
+from jobs.ledger import outbox, starts
+from jobs.ledger.schema import Delivery
 from jobs.plan.planner import apply_decision, judge
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState
@@ -73,22 +73,12 @@ class ConversionPreparation(PreCallTransaction):
         return event is not None
 
 
-def split_colliding(session: Session, account: str, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+def split_colliding(session: Session, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Split a batch so that no part has two conversions with the same click and second.
 
-    A platform that distinguishes conversions by those refuses both if they meet in one request.
+    A platform that distinguishes conversions by those, to the second, refuses both if they meet in one request.
     """
-    rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
-    often = Counter(map(_conversion_second, rows))
-    near = [row for row in rows if often[_conversion_second(row)] > 1]
-    known = leads.load_lead_facts(session, account, {LeadId(row.lead) for row in near})
-    keys = {
-        stored_row_id(row): {(click.value, _conversion_second(row)) for click in known[LeadId(row.lead)].click_ids}
-        for row in near
-    }
+    keys: defaultdict[int, set[tuple[str, datetime]]] = defaultdict(set)
+    for row, click, at in outbox.clicks_and_times(session, batch):
+        keys[row].add((click, at.replace(microsecond=0)))
     return partition(batch, keys)
-
-
-def _conversion_second(delivery: Delivery) -> datetime | None:
-    """When it happened, to the second, as platforms receive it."""
-    return delivery.at and delivery.at.replace(microsecond=0)

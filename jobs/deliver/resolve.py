@@ -1,5 +1,6 @@
 """Fetches asynchronous outcomes, and recovers rows a dead run left in flight without asking any platform."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never
@@ -15,10 +16,11 @@ from connectors.records import (
     RowOutcomes,
     StillPending,
 )
-from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, stop_for_refusal
-from jobs.ledger import outbox, requests
+from jobs.deliver.transactions import STOPPING, Progress, Transaction, stop_for_refusal
+from jobs.ledger import requests, settlements
 from jobs.ledger.requests import RequestState
-from jobs.ledger.schema import Attempt, Delivery, Request, stored_row_id
+from jobs.ledger.schema import Request, stored_row_id
+from jobs.ledger.settlements import Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 from jobs.run_context import RunContext
@@ -96,52 +98,46 @@ class _Settling(Transaction):
     def settle_request(self, number: int, resolution: Resolution | None) -> None:
         """Move every row of a request according to its resolution; None gives up on it."""
         request = self.session.get_one(Request, number)
-        rows = requests.attempts_of_request(self.session, number)
         match resolution:
             case StillPending():
                 pass
             case RowOutcomes():
-                request.state = RequestState.SETTLED
-                for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
-                    self._settle_outcome(attempt, row, outcome)
+                self._settle_outcomes(request, resolution.outcomes)
             case PartlyRefused():
                 found = f"{resolution.refused} of {resolution.total}: {', '.join(resolution.codes)}"
-                self._unconfirmed(request, rows, Reason.PARTLY_REFUSED, found)
+                self._unconfirmed(request, Reason.PARTLY_REFUSED, found)
             case Miscounted():
                 found = f"{resolution.counted} of {resolution.total}"
-                self._unconfirmed(request, rows, Reason.MISCOUNTED, found)
+                self._unconfirmed(request, Reason.MISCOUNTED, found)
             case ForgottenRequest():
-                self._unconfirmed(request, rows, PlatformCode(resolution.code))
+                self._unconfirmed(request, PlatformCode(resolution.code))
             case None:
-                self._unconfirmed(request, rows, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
+                self._unconfirmed(request, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
             case _:
                 assert_never(resolution)
-        self.session.add(request)
 
     def mark_old_doubts_unconfirmed(self) -> None:
         """Mark rows in doubt for too long, e.g. of a removed destination, as unconfirmed."""
-        for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
-            self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
+        old = settlements.rows_in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER)
+        self.settle_rows(old, Settlement(DeliveryState.UNCONFIRMED, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days"))
 
-    def _settle_outcome(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
-        outcome = self.drop_if_too_late(row, outcome)
-        self.settle(attempt, row, outcome, asynchronous=True)
-        if outcome.kind in STOPPING:
-            action = row.action if outcome.of_target else None
-            self.done.stopped[DestinationScope(DestinationId(row.destination), action=action or "")] = stop_for_refusal(
-                outcome
-            )
+    def _settle_outcomes(self, request: Request, outcomes: Sequence[Outcome]) -> None:
+        request.state = RequestState.SETTLED
+        rows = settlements.sent_rows(self.session, stored_row_id(request))
+        answers = self.drop_what_is_too_late(rows, outcomes)
+        self.settle(request, answers, asynchronous=True)
+        for row, outcome in answers:
+            if outcome.kind in STOPPING:
+                action = (outcome.of_target and row.action) or ""
+                scope = DestinationScope(DestinationId(row.destination), action=action)
+                self.done.stopped[scope] = stop_for_refusal(outcome)
 
-    def _unconfirmed(self, request: Request, rows: Rows, cause: Cause, detail: str | None = None) -> None:
+    def _unconfirmed(self, request: Request, cause: Cause, detail: str | None = None) -> None:
         """Mark a request's rows unconfirmed: nothing counts as accepted without evidence."""
         request.state, request.message = RequestState.UNRESOLVED, ": ".join(filter(None, (cause, detail)))
         self.done.unconfirmed.append(UnconfirmedRequest(request.destination, request.ticket, cause, detail))
-        for _, row in rows:
-            self._give_up(row, cause, detail)
-
-    def _give_up(self, row: Delivery, cause: Cause, detail: str | None) -> None:
-        row.in_doubt_since = row.in_doubt_request = None
-        self.move(row, DeliveryState.UNCONFIRMED, cause, detail)
+        rows = settlements.sent_rows(self.session, stored_row_id(request))
+        self.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, cause, detail))
 
 
 def mark_interrupted_in_doubt(run: RunContext) -> int:
@@ -150,13 +146,11 @@ def mark_interrupted_in_doubt(run: RunContext) -> int:
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now, ledger, left = run.now(), run.ledger, 0
+    doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)
     with ledger.write_transaction() as session:
         for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
-            session.add(request)
-            number = stored_row_id(request)
-            for _, row in requests.attempts_of_request(session, number):
-                outbox.mark_in_doubt(row, number, since=request.sent_at)
-                outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)
-                left += 1
+            rows = settlements.sent_rows(session, stored_row_id(request))
+            settlements.settle_rows(session, ledger, rows, doubt, now=now, request=request)
+            left += len(rows)
     return left

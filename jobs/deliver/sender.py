@@ -1,6 +1,6 @@
 """Sends what is due; commits the intent before each wire call and the receipt after it."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -35,10 +35,10 @@ from jobs.deliver.transactions import (
     TryAgain,
     code_and_message,
 )
-from jobs.ledger import outbox, requests
+from jobs.ledger import outbox, settlements
 from jobs.ledger.outbox import DueFilter
 from jobs.ledger.requests import Intent
-from jobs.ledger.schema import Delivery, stored_row_id
+from jobs.ledger.settlements import Doubt, SentRow, Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
@@ -191,7 +191,7 @@ class Sender:
 
         Starting over for every batch would rescan all rows that wait for another day.
         """
-        last: Delivery | None = None
+        last: tuple[datetime, int] | None = None
         approved_in = self.run.ledger.run if self.sending.approved_only else None
         while not self._is_target_stopped(target):
             with self.run.ledger.read_transaction() as session:
@@ -203,7 +203,7 @@ class Sender:
                     limit=self._max_rows_per_request(target),
                 )
             if rows:
-                yield tuple(map(stored_row_id, rows))
+                yield tuple(number for _, number in rows)
             elif last is None:
                 return
             last = rows[-1] if rows else None
@@ -246,21 +246,19 @@ class Sender:
         Rows last sent together are replayed together, oldest request first. So a batch that was split stays split, and
         every part gets its turn, however many nights that takes.
         """
-        found: dict[tuple[int, Target], list[int]] = {}
+        found: defaultdict[tuple[int, Target], list[int]] = defaultdict(list)
+        given_up: defaultdict[tuple[Reason, str], list[SentRow]] = defaultdict(list)
+        account, corrections = self.run.ledger.account, self.scope.corrections
         with self.run.ledger.write_transaction() as session:
-            doubtful = outbox.deliveries_in_doubt(
-                session, self.run.ledger.account, self.destination, corrections=self.scope.corrections
-            )
-            for target, waiting in doubtful.items():
-                for delivery in waiting:
-                    asked = requests.unanswered_sends(session, delivery)
-                    given_up = self._reason_to_stop_replaying(delivery, asked)
-                    if given_up is not None:
-                        moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
-                        moving.move(delivery, DeliveryState.UNCONFIRMED, *given_up)
-                    elif not self._has_to_wait(delivery, asked):
-                        together = requests.last_request_id_of(session, delivery), target
-                        found.setdefault(together, []).append(stored_row_id(delivery))
+            for doubt in settlements.doubts(session, account, self.destination, corrections=corrections):
+                why = self._reason_to_stop_replaying(doubt)
+                if why is not None:
+                    given_up[why].append(doubt.row)
+                elif not self._has_to_wait(doubt):
+                    found[doubt.last_request, doubt.target].append(doubt.row.id)
+            moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
+            for why, rows in given_up.items():
+                moving.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, *why))
         return [
             (target, tuple(left[start : start + self._max_rows_per_request(target)]))
             for (_, target), left in sorted(found.items())
@@ -277,25 +275,24 @@ class Sender:
         """Whether a human decides on replaying bytes whose answer was lost."""
         return self.destination in self.run.book.ask_when_lost
 
-    def _reason_to_stop_replaying(self, row: Delivery, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
+    def _reason_to_stop_replaying(self, doubt: Doubt) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
-        within = self.sink.limits.replay_within
-        since = row.in_doubt_since
+        within, since = self.sink.limits.replay_within, doubt.since
         if within is not None and since is not None and self.run.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
-        if len(asked) > REPLAY_RUNS:
+        if len(doubt.unanswered) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, row: Delivery, asked: Sequence[datetime]) -> bool:
+    def _has_to_wait(self, doubt: Doubt) -> bool:
         """Whether a replay must wait for the platform's requested delay or the gap after the previous replay.
 
         The first replay never waits for another: most answers are lost together with their run.
         """
-        if row.deferred_until is not None and self.run.now() < row.deferred_until:
+        if doubt.deferred_until is not None and self.run.now() < doubt.deferred_until:
             return True
         # A recorded replay in the future, from a clock set back since, must not block any.
-        return len(asked) > 1 and abs(self.run.now() - asked[-1]) < REPLAYS_APART
+        return len(doubt.unanswered) > 1 and abs(self.run.now() - doubt.unanswered[-1]) < REPLAYS_APART
 
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
@@ -348,7 +345,7 @@ class Sender:
             # A correction names its conversion by key, and a conversion has at most one unsettled correction.
             return [batch]
         with self.run.ledger.read_transaction() as session:
-            return split_colliding(session, self.run.ledger.account, batch)
+            return split_colliding(session, batch)
 
     def _try(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
@@ -425,10 +422,7 @@ class Sender:
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Defer rows by the platform's delay, beyond the end of this run."""
         with self.run.ledger.write_transaction() as session:
-            now = self.run.now()
-            for _, row in requests.attempts_of_request(session, intent.request):
-                row.deferred_until = now + min(wait, LONGEST_DELAY)
-                session.add(row)
+            settlements.defer_rows(session, intent.request, self.run.now() + min(wait, LONGEST_DELAY))
 
 
 @dataclass(frozen=True, slots=True)

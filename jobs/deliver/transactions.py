@@ -1,6 +1,6 @@
 """The transaction right after a wire call, which moves every row of the request by its receipt."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,10 +20,11 @@ from connectors.records import (
     SinkLimits,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
-from jobs.ledger import outbox, requests
+from jobs.ledger import outbox, requests, settlements
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Attempt, Delivery, Request, stored_row_id
+from jobs.ledger.schema import Delivery, Request, stored_row_id
+from jobs.ledger.settlements import SentRow, Settlement
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState, state_after_answer
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 
@@ -41,7 +42,10 @@ OF_ROWS = BLAMING | {OutcomeClass.DROP_EXPECTED, OutcomeClass.EXPIRED, OutcomeCl
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that prove our rows can pass."""
 
-Rows = list[tuple[Attempt, Delivery]]
+ANSWERED = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+
+Answer = tuple[SentRow, Outcome]
+"""A row of a request, and what the platform said of it."""
 
 
 @dataclass(slots=True)
@@ -86,34 +90,68 @@ class Transaction:
         outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
         self.done.count(row, cause)
 
-    def drop_if_too_late(self, row: Delivery, outcome: Outcome) -> Outcome:
-        """Return the outcome, as a drop once `final_after` has passed: a conversion not found by then never will be."""
-        if outcome.final_after is None or row.original is None:
-            return outcome
-        sent = requests.last_send_time(self.session, self.session.get_one(Delivery, row.original))
-        is_final = sent is None or self.now - sent > outcome.final_after
-        return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
+    def settle_rows(self, rows: Sequence[SentRow], to: Settlement, *, request: Request | None = None) -> None:
+        """Move rows that were sent, by `request`, and count them."""
+        settlements.settle_rows(self.session, self.ledger, rows, to, now=self.now, request=request)
+        for place, count in Counter((row.conversion, row.destination) for row in rows).items():
+            self.done.moved[*place, to.state, to.cause] += count
 
-    def settle(self, attempt: Attempt, row: Delivery, outcome: Outcome, *, asynchronous: bool) -> None:
-        """Record the answer to an attempt and move its row accordingly."""
-        requests.record_outcome(self.session, attempt, outcome)
-        tried_before = row.in_doubt_since is not None
-        if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
-            # If the conversion is already retracted, by anyone, the correction has what it wants.
-            is_retraction = row.kind == DeliveryKind.RETRACTION
-            tried_before = is_retraction or requests.sent_before(self.session, row, attempt.request)
-        state = state_after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
-        row.outcome = outcome.kind
-        if state is DeliveryState.IN_DOUBT:
-            outbox.mark_in_doubt(row, attempt.request, since=self.session.get_one(Request, attempt.request).sent_at)
-        else:
-            row.in_doubt_since = row.in_doubt_request = None
-        if outcome.kind is OutcomeClass.DEFER:
-            row.deferred_until = self.now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
-        elif outcome.kind is OutcomeClass.RETRY and asynchronous:
-            row.deferred_until = self.now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
-        self.move(row, state, PlatformCode(outcome.code))
-        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+    def settle(self, request: Request, answers: Sequence[Answer], *, asynchronous: bool) -> Counter[DeliveryState]:
+        """Record the answers to rows of a request, move the rows accordingly, and return how many entered each state.
+
+        Rows that are settled alike take a few statements together.
+        """
+        number = stored_row_id(request)
+        repeated = [row.id for row, outcome in answers if outcome.kind is OutcomeClass.DUPLICATE]
+        sent_before = requests.sent_before(self.session, number, repeated) if repeated else ()
+        alike: defaultdict[Settlement, list[SentRow]] = defaultdict(list)
+        for row, outcome in answers:
+            was_sent = row.id in sent_before
+            alike[settlement(row, outcome, was_sent=was_sent, asynchronous=asynchronous, now=self.now)].append(row)
+        states: Counter[DeliveryState] = Counter()
+        for to, rows in alike.items():
+            settlements.record_outcomes(self.session, number, rows, to.outcome, to.cause)
+            self.settle_rows(rows, to, request=request)
+            states[to.state] += len(rows)
+            if to.state is DeliveryState.REJECTED and to.outcome is not OutcomeClass.DROP_EXPECTED:
+                self.done.unexpected += len(rows)
+        return states
+
+    def drop_what_is_too_late(self, rows: Sequence[SentRow], outcomes: Sequence[Outcome]) -> list[Answer]:
+        """Return each row's outcome, as a drop once `final_after` has passed.
+
+        A conversion not found by then never will be.
+        """
+        answers = list(zip(rows, outcomes, strict=True))
+        originals = {row.original for row, outcome in answers if row.original is not None and outcome.final_after}
+        if not originals:
+            return answers
+        sent = requests.last_send_times(self.session, list(originals))
+        return [(row, self._drop_if_final(outcome, sent.get(row.original or 0))) for row, outcome in answers]
+
+    def _drop_if_final(self, outcome: Outcome, sent: datetime | None) -> Outcome:
+        if outcome.final_after is None or (sent is not None and self.now - sent <= outcome.final_after):
+            return outcome
+        return replace(outcome, kind=OutcomeClass.DROP, retry_after=None)
+
+
+def settlement(row: SentRow, outcome: Outcome, *, was_sent: bool, asynchronous: bool, now: datetime) -> Settlement:
+    """Return where an answer puts a row.
+
+    `was_sent` is whether an earlier request may have brought it to the platform.
+    """
+    tried_before = row.is_doubtful
+    if outcome.kind is OutcomeClass.DUPLICATE:
+        # If the conversion is already retracted, by anyone, the correction has what it wants.
+        tried_before = tried_before or was_sent or row.kind == DeliveryKind.RETRACTION
+    state = state_after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+    delay = None
+    if outcome.kind is OutcomeClass.DEFER:
+        delay = outcome.retry_after or DEFER
+    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
+        delay = outcome.retry_after or timedelta()
+    until = None if delay is None else now + min(delay, LONGEST_DELAY)
+    return Settlement(state, PlatformCode(outcome.code), outcome=outcome.kind, deferred_until=until)
 
 
 # ── after the call ────────────────────────────────────────────────────────────────────────────────
@@ -167,23 +205,22 @@ class ReceiptRecorder(Transaction):
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
         """Move every row according to the receipt, and return what follows."""
         request = self.session.get_one(Request, intent.request)
-        rows = requests.attempts_of_request(self.session, intent.request)
+        rows = settlements.sent_rows(self.session, intent.request)
         match receipt:
             case Received():
                 return self._record_received_request(request, rows, receipt)
             case RowOutcomes():
                 request.state = RequestState.SETTLED
                 self.done.warnings.update(receipt.warnings)
-                return self._record_row_outcomes(intent, rows, receipt.outcomes)
+                return self._record_row_outcomes(request, intent, self.drop_what_is_too_late(rows, receipt.outcomes))
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, receipt.outcome.message
                 self.done.warnings.update(receipt.warnings)
-                return self._refused(intent, rows, receipt)
+                return self._refused(request, intent, rows, receipt)
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
-                for _, row in rows:
-                    self._return_to_pending(row, Reason.NOT_SENT, receipt.reason)
+                self._return_to_pending(rows, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
@@ -192,52 +229,56 @@ class ReceiptRecorder(Transaction):
 
     def reject_blamed_rows(self, at_fault: Sequence[Suspect]) -> None:
         """Reject the suspect rows, now that the settings are ruled out as the cause."""
-        sent = {
-            (number, stored_row_id(row)): (place, row)
-            for number in {suspect.request for suspect in at_fault}
-            for place, row in requests.attempts_of_request(self.session, number)
-        }
+        blamed: defaultdict[int, dict[int, Outcome]] = defaultdict(dict)
         for suspect in at_fault:
-            self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
+            blamed[suspect.request][suspect.delivery] = suspect.outcome
+        for number, outcomes in blamed.items():
+            rows = settlements.sent_rows(self.session, number)
+            answers = [(row, outcomes[row.id]) for row in rows if row.id in outcomes]
+            self._settle(self.session.get_one(Request, number), answers)
 
-    def _record_received_request(self, request: Request, rows: Rows, receipt: Received) -> SendNext:
+    def _record_received_request(self, request: Request, rows: Sequence[SentRow], receipt: Received) -> SendNext:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
-        for _, row in rows:
-            self.move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
+        self.settle_rows(rows, Settlement(DeliveryState.SUBMITTED, Reason.RECEIVED))
         self.done.sent += len(rows)
         self.reject_blamed_rows(self.breaker.record_pass())
         return SendNext()
 
-    def _record_row_outcomes(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
-        outcomes = [self.drop_if_too_late(row, outcome) for (_, row), outcome in zip(rows, outcomes, strict=True)]
-        again: list[tuple[int, Outcome]] = []
-        stop: Outcome | None = None
-        suspects: list[Suspect] = []
-        passes = any(outcome.kind in ARRIVED for outcome in outcomes)
-        if passes:
+    def _record_row_outcomes(self, request: Request, intent: Intent, answers: Sequence[Answer]) -> Follow:
+        blamed: list[Answer] = []
+        if any(outcome.kind in ARRIVED for _, outcome in answers):
             self.reject_blamed_rows(self.breaker.record_pass())
-        for (attempt, row), outcome in zip(rows, outcomes, strict=True):
-            if outcome.kind in BLAMING and not passes:
-                requests.record_outcome(self.session, attempt, outcome)
-                self._return_to_pending(row, PlatformCode(outcome.code))
-                suspects.append(Suspect(stored_row_id(row), intent.request, outcome))
-                continue
-            self._settle(attempt, row, outcome)
-            if outcome.kind is OutcomeClass.RETRY:
-                again.append((stored_row_id(row), outcome))
-            if outcome.kind in STOPPING and (stop is None or stop.of_target):
-                stop = outcome
-        if suspects:
-            self.breaker.record_refused_request(suspects[0].outcome, suspects)
-        if stop is not None:
+        else:
+            blamed = [answer for answer in answers if answer[1].kind in BLAMING]
+        if blamed:
+            self._suspect(intent, blamed)
+            answers = [answer for answer in answers if answer[1].kind not in BLAMING]
+        self._settle(request, answers)
+        stops = [outcome for _, outcome in answers if outcome.kind in STOPPING]
+        if stops:
+            stop = next((outcome for outcome in stops if not outcome.of_target), stops[-1])
             return SendingStop(stop_for_refusal(stop), whole_destination=not stop.of_target)
-        if self._is_answer_inconclusive(outcomes):
-            return TryAgain(code_and_message(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
+        if not blamed and self._is_answer_inconclusive([outcome for _, outcome in answers]):
+            why = code_and_message(answers[0][1])
+            return TryAgain(why, None, intent.numbers, unanswered=True, at_once=False)
+        again = [(row.id, outcome) for row, outcome in answers if outcome.kind is OutcomeClass.RETRY]
         if not again:
             return SendNext()
-        return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
+        answered = len(intent.numbers) - len(again)
+        return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), answered)
+
+    def _suspect(self, intent: Intent, blamed: Sequence[Answer]) -> None:
+        """Return blamed rows to pending until something else passes."""
+        alike: defaultdict[tuple[OutcomeClass, str], list[SentRow]] = defaultdict(list)
+        for row, outcome in blamed:
+            alike[outcome.kind, outcome.code].append(row)
+        for (kind, code), rows in alike.items():
+            settlements.record_outcomes(self.session, intent.request, rows, kind, code)
+            self._return_to_pending(rows, PlatformCode(code))
+        suspects = [Suspect(row.id, intent.request, outcome) for row, outcome in blamed]
+        self.breaker.record_refused_request(suspects[0].outcome, suspects)
 
     def _is_answer_inconclusive(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer settles no row, which counts as no answer.
@@ -249,50 +290,44 @@ class ReceiptRecorder(Transaction):
         is_told = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
         return unknown and is_told
 
-    def _refused(self, intent: Intent, rows: Rows, refusal: Refused) -> Follow:
+    def _refused(self, request: Request, intent: Intent, rows: Sequence[SentRow], refusal: Refused) -> Follow:
         outcome = refusal.outcome
         if outcome.kind in OF_ROWS:
-            blamed, rest = bisect(range(len(rows)), refusal.rows)
+            blamed, rest = bisect(rows, refusal.rows)
             if outcome.kind is OutcomeClass.DUPLICATE:
-                for position in blamed:
-                    self._settle(*rows[position], outcome)
-                blamed = ()
-            for _, row in rows:
-                if row.state == DeliveryState.IN_FLIGHT:
-                    self._return_to_pending(row, PlatformCode(outcome.code))
-            suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
+                self._settle(request, [(row, outcome) for row in blamed])
+                rows, blamed = [row for part in rest for row in part], ()
+            self._return_to_pending(rows, PlatformCode(outcome.code))
+            suspects = [Suspect(row.id, intent.request, outcome) for row in blamed]
             self.breaker.record_refused_request(outcome, suspects)
-            return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
-        is_replay = all(row.in_doubt_since is not None for _, row in rows)
-        for attempt, row in rows:
-            self._settle(attempt, row, outcome)
+            return SendNext(tuple(tuple(row.id for row in part) for part in rest))
+        self._settle(request, [(row, outcome) for row in rows])
         if outcome.kind in STOPPING:
             return SendingStop(stop_for_refusal(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
             return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
-        if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
+        if outcome.kind is OutcomeClass.UNKNOWN and all(row.is_doubtful for row in rows):
             # Counts as no answer: it doesn't settle the first attempt, and must not hold up new rows.
             return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(
             stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
         )
 
-    def _record_lost_answer(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
-        for _, row in rows:
-            outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
-            self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
+    def _record_lost_answer(self, request: Request, intent: Intent, rows: Sequence[SentRow], lost: Lost) -> TryAgain:
+        self.settle_rows(rows, Settlement(DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason), request=request)
         # If every send may count, a single row probes first instead of resending the whole batch.
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
-    def _settle(self, attempt: Attempt, row: Delivery, outcome: Outcome) -> None:
-        self.settle(attempt, row, outcome, asynchronous=False)
-        self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+    def _settle(self, request: Request, answers: Sequence[Answer]) -> None:
+        states = self.settle(request, answers, asynchronous=False)
+        self.done.sent += sum(states[each] for each in ANSWERED)
 
-    def _return_to_pending(self, row: Delivery, cause: Cause, detail: str | None = None) -> None:
-        """Return a row of an unprocessed request to pending, or to in doubt."""
-        state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
-        outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)
+    def _return_to_pending(self, rows: Sequence[SentRow], cause: Cause, detail: str | None = None) -> None:
+        """Return rows of an unprocessed request to pending, or to in doubt."""
+        for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
+            these = [row for row in rows if row.is_doubtful == (state is DeliveryState.IN_DOUBT)]
+            settlements.settle_rows(self.session, self.ledger, these, Settlement(state, cause, detail), now=self.now)
 
 
 def code_and_message(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 They go past the session's unit of work, which handles rows one by one; what it holds back is written first.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -10,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Executable, Row, Table, bindparam
+from sqlalchemy import ColumnElement, Executable, Row, Table, bindparam, func
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, SQLModel
@@ -79,3 +80,9 @@ def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[s
     session.flush()
     if rows:
         session.connection().execute(statement, rows)
+
+
+def has_id_among(column: Mapped[int] | Mapped[int | None], ids: Sequence[int]) -> ColumnElement[bool]:
+    """Match rows by ids, which are one variable together, however many they are."""
+    listed = func.json_each(json.dumps(ids)).table_valued("value")
+    return column.in_(sqlalchemy.select(listed.c.value))

@@ -1,22 +1,25 @@
 """The outbox: state transitions of deliveries, and queries by lead, state and due time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import status_labels
+from jobs.ledger.bulk import has_id_among
 from jobs.ledger.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
     STREAMED,
     Attempt,
+    ClickIdRow,
     Delivery,
     LeadRow,
     Request,
@@ -30,7 +33,7 @@ from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState,
 from jobs.rules.model import delivery_key
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
 
-_WITH_REASON = OPEN | {
+WITH_REASON = OPEN | {
     DeliveryState.SKIPPED,
     DeliveryState.EXPIRED,
     DeliveryState.CANCELLED,
@@ -71,7 +74,7 @@ def move(
     """
     before = DeliveryState(delivery.state) if delivery.id is not None else None
     is_ours = isinstance(cause, Reason)
-    delivery.reason, delivery.detail = (cause, detail) if is_ours and to in _WITH_REASON else (None, None)
+    delivery.reason, delivery.detail = (cause, detail) if is_ours and to in WITH_REASON else (None, None)
     if not is_ours:
         delivery.code = cause
     session.add(delivery)
@@ -106,12 +109,6 @@ def flag_for_correction_check(session: Session, delivery: Delivery, *, to_plan: 
     lead.to_correct = True
     lead.to_plan = lead.to_plan or to_plan or delivery.is_correction
     session.add(lead)
-
-
-def mark_in_doubt(delivery: Delivery, request: int, *, since: datetime) -> None:
-    """Record the first request whose receipt for these bytes was lost, and when it was sent."""
-    delivery.in_doubt_since = delivery.in_doubt_since or since
-    delivery.in_doubt_request = delivery.in_doubt_request or request
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
@@ -189,8 +186,8 @@ def deliveries_of_leads(session: Session, account: str, ids: Collection[LeadId])
 
 def conversions_in_state(session: Session, account: str, state: DeliveryState) -> Iterator[Delivery]:
     """Stream every conversion in a state."""
-    rows = _in_state(account, state, of_kind(corrections=False)).order_by(col(Delivery.id))
-    yield from session.exec(rows, execution_options=STREAMED)
+    these = (Delivery.account == account, Delivery.state == state, of_kind(corrections=False))
+    yield from session.exec(select(Delivery).where(*these).order_by(col(Delivery.id)), execution_options=STREAMED)
 
 
 def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
@@ -202,27 +199,6 @@ def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
         *_send_time_reached(now),
     )
     return session.exec(due.limit(1)).first() is not None
-
-
-def deliveries_in_doubt(
-    session: Session, account: str, destination: str, *, corrections: bool
-) -> dict[Target, list[Delivery]]:
-    """Return the conversions or corrections in doubt at a destination, by the target their bytes were sent to."""
-    found: dict[Target, list[Delivery]] = {}
-    here = (col(Delivery.destination) == destination, of_kind(corrections=corrections))
-    for delivery in session.exec(_in_state(account, DeliveryState.IN_DOUBT, *here).order_by(col(Delivery.id))):
-        found.setdefault(target_of(delivery), []).append(delivery)
-    return found
-
-
-def in_doubt_before(session: Session, account: str, before: datetime) -> list[Delivery]:
-    """Return the deliveries in doubt since before a time, conversions first."""
-    wanted = _in_state(account, DeliveryState.IN_DOUBT, col(Delivery.in_doubt_since) < before)
-    return list(session.exec(wanted.order_by(is_correction(), col(Delivery.id))))
-
-
-def _in_state(account: str, state: DeliveryState, *conditions: ColumnElement[bool]) -> SelectOfScalar[Delivery]:
-    return select(Delivery).where(Delivery.account == account, Delivery.state == state, *conditions)
 
 
 def count_in_doubt(session: Session, account: str) -> Counter[DestinationScope]:
@@ -396,17 +372,27 @@ class DueFilter:
 
 
 def due_deliveries(
-    session: Session, due: DueFilter, *, new_by: datetime | None, after: Delivery | None = None, limit: int
-) -> list[Delivery]:
-    """Return up to `limit` due deliveries, oldest first, following `after`.
+    session: Session, due: DueFilter, *, new_by: datetime | None, after: tuple[datetime, int] | None = None, limit: int
+) -> list[tuple[datetime, int]]:
+    """Return the time and id of up to `limit` due deliveries, oldest first, following `after`.
 
     Those subject to the volume guard are returned only if they were due by `new_by`, and not at all if that is None.
     """
-    place = (col(Delivery.at), col(Delivery.id))
+    place: tuple[Mapped[Any], ...] = (col(Delivery.at), col(Delivery.id))
     wanted = [*due.conditions(), due.passes_volume_guard(new_by)]
     if after is not None:
-        wanted.append(tuple_(*place) > (after.at, after.id))
-    return list(session.exec(select(Delivery).where(*wanted).order_by(*place).limit(limit)))
+        wanted.append(tuple_(*place) > after)
+    rows = session.connection().execute(sqlalchemy.select(*place).where(*wanted).order_by(*place).limit(limit))
+    return [(at, number) for at, number in rows]
+
+
+def clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[int, str, datetime]]:
+    """Return the id, a click id and the time of deliveries that have both, for each click id of their leads."""
+    place: tuple[Mapped[Any], ...] = (col(Delivery.id), col(ClickIdRow.value), col(Delivery.at))
+    of_lead = and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == col(Delivery.lead))
+    dated = (has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
+    rows = session.connection().execute(sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated))
+    return [(number, value, at) for number, value, at in rows]
 
 
 def due_targets(session: Session, due: DueFilter) -> list[Target]:

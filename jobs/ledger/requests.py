@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import ColumnElement, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass, Target
+from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
+from jobs.ledger.bulk import has_id_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, Request, of_kind, stored_row_id
 
@@ -36,7 +37,7 @@ class RequestState(StrEnum):
 _NOTHING_KEPT = (RequestState.NOT_SENT, RequestState.REFUSED)
 """States of requests from which the platform has kept nothing."""
 _ARRIVED = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
-_MAY_HAVE_ARRIVED = (None, OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
+_MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
 """Row outcomes after which the platform may have the row from that request."""
 _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Row outcomes that don't settle an earlier lost receipt: a row too old now may still have been accepted then."""
@@ -82,49 +83,33 @@ def record_intent(
     return Intent(number, target, tuple(map(stored_row_id, batch)), events)
 
 
-def attempts_of_request(session: Session, request: int) -> list[tuple[Attempt, Delivery]]:
-    """Return a request's attempts with their deliveries, in the order they were sent."""
-    pairs = select(Attempt, Delivery).join(Delivery, col(Delivery.id) == col(Attempt.delivery))
-    return list(session.exec(pairs.where(Attempt.request == request).order_by(col(Attempt.position))))
-
-
 def attempts_of_delivery(session: Session, sent: Delivery) -> list[tuple[Attempt, Request]]:
     """Return a delivery's attempts with their requests, oldest first."""
     pairs = select(Attempt, Request).join(Request, col(Request.id) == col(Attempt.request))
     return list(session.exec(pairs.where(Attempt.delivery == sent.id).order_by(col(Request.id))))
 
 
-def sent_before(session: Session, sent: Delivery, request: int) -> bool:
-    """Return whether an earlier request may have brought this delivery to the platform."""
-    return any(
-        attempt.request < request and earlier.state in _ARRIVED and attempt.outcome in _MAY_HAVE_ARRIVED
-        for attempt, earlier in attempts_of_delivery(session, sent)
+def sent_before(session: Session, request: int, deliveries: Sequence[int]) -> set[int]:
+    """Return those of a request's deliveries that an earlier request may have brought to the platform."""
+    earlier = (col(Attempt.request) < request, col(Request.state).in_(_ARRIVED))
+    may_have_arrived = or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).in_(_MAY_HAVE_ARRIVED))
+    sent = select(Attempt.delivery).join(Request, col(Request.id) == col(Attempt.request))
+    return set(session.exec(sent.where(has_id_among(col(Attempt.delivery), deliveries), *earlier, may_have_arrived)))
+
+
+def last_send_times(session: Session, deliveries: Sequence[int]) -> dict[int, datetime]:
+    """Return when the last request that may have brought each delivery to the platform was sent, if one may have."""
+    last = select(Attempt.delivery, func.max(col(Request.sent_at))).join(
+        Request, col(Request.id) == col(Attempt.request)
     )
+    arrived = (has_id_among(col(Attempt.delivery), deliveries), may_have_reached_platform())
+    return dict(session.exec(last.where(*arrived).group_by(col(Attempt.delivery))).all())
 
 
-def last_send_time(session: Session, sent: Delivery) -> datetime | None:
-    """Return when the last request that may have brought this delivery to the platform was sent, or None."""
-    times = (
-        request.sent_at for _, request in attempts_of_delivery(session, sent) if request.state not in _NOTHING_KEPT
-    )
-    return max(times, default=None)
-
-
-def last_request_id_of(session: Session, sent: Delivery) -> int:
-    """Return the id of the last request containing this delivery, or 0 if there is none."""
-    return max((attempt.request for attempt, _ in attempts_of_delivery(session, sent)), default=0)
-
-
-def unanswered_sends(session: Session, sent: Delivery) -> list[datetime]:
-    """Return, for each run that sent this delivery without learning its outcome, the last time; oldest run first."""
-    lost = (RequestState.OPEN, RequestState.LOST)
-    found = {
-        request.run: request.sent_at
-        for attempt, request in attempts_of_delivery(session, sent)
-        if attempt.request >= (sent.in_doubt_request or 0)
-        and (request.state in lost or attempt.outcome in _INCONCLUSIVE)
-    }
-    return list(found.values())
+def is_unanswered() -> ColumnElement[bool]:
+    """Match attempts, with their requests, whose outcome is unknown."""
+    lost = col(Request.state).in_((RequestState.OPEN, RequestState.LOST))
+    return or_(lost, col(Attempt.outcome).in_(_INCONCLUSIVE))
 
 
 def first_sends_by_request(
@@ -168,12 +153,6 @@ def _has_earlier_send() -> ColumnElement[bool]:
         col(before.id) == col(earlier.request),
         may_have_reached_platform(before),
     )
-
-
-def record_outcome(session: Session, attempt: Attempt, outcome: Outcome) -> None:
-    """Record the outcome of one attempt."""
-    attempt.outcome, attempt.code = outcome.kind, outcome.code
-    session.add(attempt)
 
 
 def requests_in_state(session: Session, account: str, state: RequestState) -> list[Request]:

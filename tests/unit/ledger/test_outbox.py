@@ -174,8 +174,8 @@ def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads with a delivery that is due."""
     wanted = outbox.DueFilter(account=ACCOUNT, destination=GOOGLE, now=now, conversions=conversions)
     with ledger.read_transaction() as session:
-        rows = outbox.due_deliveries(session, wanted, new_by=now, limit=limit)
-    return [row.lead for row in rows]
+        found = outbox.due_deliveries(session, wanted, new_by=now, limit=limit)
+        return [session.get(Delivery, number).lead for _, number in found]
 
 
 @pytest.mark.parametrize("column", ["not_before", "deferred_until"])
