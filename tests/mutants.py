@@ -285,7 +285,7 @@ FAULTS = (
     Fault(
         "bytes are erased once settled",
         "jobs/ledger/outbox.py",
-        "delivery.event = None",
+        "row.event = None",
         "pass",
         "tests/e2e/test_privacy.py",
     ),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass, Target
+from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, Request, of_kind, stored_row_id
 
@@ -75,11 +76,11 @@ def record_intent(
     session.add(request)
     session.flush()
     number = stored_row_id(request)
-    session.add_all(
-        Attempt(request=number, position=position, delivery=stored_row_id(sent)) for position, sent in enumerate(batch)
-    )
+    numbers = tuple(map(stored_row_id, batch))
+    attempts = [{"request": number, "position": place, "delivery": row} for place, row in enumerate(numbers)]
+    bulk.write_rows(session, bulk.insert_into(Attempt), attempts)
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
-    return Intent(number, target, tuple(map(stored_row_id, batch)), events)
+    return Intent(number, target, numbers, events)
 
 
 def attempts_of_request(session: Session, request: int) -> list[tuple[Attempt, Delivery]]:
