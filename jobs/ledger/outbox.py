@@ -69,10 +69,9 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     Raises:
         IllegalMoveError: the state table doesn't allow a move.
     """
+    _number_new_rows(session, [each.row for each in moves])
     session.add_all(each.row for each in moves)
     changes = [(each, before) for each in moves for before in _take_state(each)]
-    # New rows get their ids.
-    session.flush()
     transitions = [
         {
             "account": ledger.account,
@@ -89,6 +88,16 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     ]
     bulk.write_rows(session, bulk.insert_into(Transition), transitions)
     flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
+
+
+def _number_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
+    """Give new rows the ids that SQLite would, which SQLAlchemy could only learn by inserting them one by one."""
+    if all(row.id is not None for row in rows):
+        return
+    last = session.exec(select(func.max(Delivery.id))).one() or 0
+    for row in rows:
+        if row.id is None:
+            row.id = last = last + 1
 
 
 def _take_state(move: Move) -> Iterator[DeliveryState | None]:
