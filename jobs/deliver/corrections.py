@@ -1,14 +1,14 @@
 """What is checked and frozen before corrections of accepted conversions are sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money
-from jobs.deliver.preparation import PreCallTransaction, is_damaged, store_bytes_to_send
+from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
 from jobs.ledger import outbox, starts
-from jobs.ledger.outbox import DeliveriesOfLeads
+from jobs.ledger.outbox import DeliveriesOfLeads, Move
 from jobs.ledger.schema import Delivery
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -30,59 +30,62 @@ class CorrectionPreparation(PreCallTransaction):
 
     sink: AdjustmentSink
 
-    def freeze_ready_rows(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Sequence[Delivery]:
-        """Freeze and return the corrections still wanted; move every other row to its proper state."""
+    def decide_again(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+        """Yield each correction's move: into flight if it is still wanted; None leaves it alone."""
         made = outbox.deliveries_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.current_label_names(self.session, self.ledger.account)
-        return [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made, renamed)]
+        for row in rows:
+            lead = facts[LeadId(row.lead)]
+            if row.state == DeliveryState.IN_DOUBT:
+                yield self._replay(row, lead)
+            elif row.state == DeliveryState.PENDING:
+                yield self._freeze_if_wanted(row, lead, made, renamed)
 
-    def _is_ready(self, row: Delivery, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]) -> bool:
-        if row.state == DeliveryState.IN_DOUBT:
-            return self._may_replay(row, lead)
+    def _freeze_if_wanted(
+        self, row: Delivery, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]
+    ) -> Move:
         route = self.routes.get(row.conversion)
-        if row.state != DeliveryState.PENDING:
-            return False
         if route is None:
-            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+            return Move(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
         if lead.stale:
-            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            return Move(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         conversion = self.session.get_one(Delivery, row.original)
         before = [each for each in made.corrections_of(conversion) if each.number < row.number]
         sent = sent_conversion(conversion, before)
         wanted = wanted_adjustment(route, lead, sent, renamed=renamed, now=self.now)
         if wanted is None:
-            return self.move_unsent_row(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+            return Move(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, sent, wanted)
 
-    def _may_replay(self, row: Delivery, lead: LeadFacts) -> bool:
-        """Whether a correction in doubt may be replayed with the same bytes, which a platform counts once.
+    def _replay(self, row: Delivery, lead: LeadFacts) -> Move:
+        """Replay a correction in doubt with the same bytes, which a platform counts once, if it may be.
 
         Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
         """
         if is_damaged(row):
-            return self.move_unsent_row(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+            return Move(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         given_up = reason_not_to_resend(lead, self.sink.limits, outbox.target_of(row).transport)
-        return given_up is None or self.move_unsent_row(row, DeliveryState.UNCONFIRMED, given_up)
+        return send(row) if given_up is None else Move(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
         self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, wanted: WantedAdjustment
-    ) -> bool:
+    ) -> Move:
         """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
-            return self.move_unsent_row(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
+            return Move(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
         if wanted.until is not None:
             row.not_before = wanted.until
-            return self.move_unsent_row(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
+            return Move(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
         if (row.kind, row.transport) != (wanted.kind, wanted.transport):
-            outbox.flag_for_correction_check(self.session, row)
-            return self.move_unsent_row(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            outbox.flag_for_correction_check(self.session, self.ledger, [row])
+            return Move(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         row.value = wanted.value_text
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
-            return self.move_unsent_row(row, state_of_blocked_correction(correction), correction)
+            return Move(row, state_of_blocked_correction(correction), correction)
         store_bytes_to_send(row, self.sink.encode_adjustment(correction))
-        return True
+        return send(row)
 
     def _correction(
         self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None

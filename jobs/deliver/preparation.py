@@ -2,18 +2,19 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, LeadId, Target
 from jobs.deliver.transactions import Transaction
 from jobs.ledger import leads, outbox, requests
+from jobs.ledger.outbox import Move
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Reason
 
 
 def store_bytes_to_send(row: Delivery, event: bytes) -> None:
@@ -39,21 +40,25 @@ class PreCallTransaction(Transaction, ABC):
 
     def prepare(self, batch: tuple[int, ...]) -> Intent | None:
         """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
-        rows = [row for number in batch if (row := self.session.get(Delivery, number)) is not None]
+        rows = outbox.deliveries_by_id(self.session, batch)
         facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
-        ready = self.freeze_ready_rows(rows, facts)
+        moves = [move for move in self.decide_again(rows, facts) if move is not None]
+        outbox.move_all(self.session, self.ledger, moves, now=self.now)
+        ready = []
+        for move in moves:
+            if move.to is DeliveryState.IN_FLIGHT:
+                ready.append(move.row)
+            else:
+                self.done.count(move.row, move.cause)
         if not ready:
             return None
-        for row in ready:
-            cause = Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING
-            outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
         return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
     @abstractmethod
-    def freeze_ready_rows(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Sequence[Delivery]:
-        """Freeze and return the rows to send now; move every other row to its proper state."""
+    def decide_again(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+        """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
 
-    def move_unsent_row(self, row: Delivery, to: DeliveryState, cause: Cause) -> bool:
-        """Move a row that isn't sent, and return False: it isn't ready."""
-        self.move(row, to, cause)
-        return False
+
+def send(row: Delivery) -> Move:
+    """Return the move of a row whose bytes are frozen and sent now."""
+    return Move(row, DeliveryState.IN_FLIGHT, Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING)

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -14,7 +15,7 @@ from sqlalchemy import and_, bindparam, delete, exists, not_, or_, true
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
-from jobs.ledger import status_labels
+from jobs.ledger import bulk, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow, of_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
@@ -45,32 +46,36 @@ class DeduplicationCandidate:
     rank: DuplicatePrecedence
 
 
-def record_keys(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
-    """Add deduplication keys to those already stored for a delivery that counts."""
-    for dedup_key in sorted(dedup_keys):
-        row = DedupKey(
-            account=delivery.account,
-            conversion=delivery.conversion,
-            destination=delivery.destination,
-            dedup_key=dedup_key,
-            lead=delivery.lead,
-            at=at,
-        )
-        session.merge(row)
+def record_keys(session: Session, counting: Iterable[tuple[Delivery, Collection[str]]]) -> None:
+    """Add deduplication keys to those already stored for deliveries that count."""
+    rows = [
+        {
+            "account": delivery.account,
+            "conversion": delivery.conversion,
+            "destination": delivery.destination,
+            "dedup_key": dedup_key,
+            "lead": delivery.lead,
+            "at": delivery.known_time,
+        }
+        for delivery, dedup_keys in counting
+        for dedup_key in sorted(dedup_keys)
+    ]
+    bulk.write_rows(session, bulk.upsert_into(DedupKey, "at"), rows)
 
 
-def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
-    """Return the stored deduplication keys of a delivery."""
-    return frozenset(
-        session.exec(
-            select(DedupKey.dedup_key).where(
-                DedupKey.account == delivery.account,
-                DedupKey.conversion == delivery.conversion,
-                DedupKey.destination == delivery.destination,
-                DedupKey.lead == delivery.lead,
-            )
-        )
-    )
+_KEYS = sqlalchemy.select(
+    col(DedupKey.lead), col(DedupKey.conversion), col(DedupKey.destination), col(DedupKey.dedup_key)
+).where(bulk.belongs_to(col(DedupKey.account), col(DedupKey.lead)))
+
+
+def keys_of_leads(
+    session: Session, account: str, leads: Collection[LeadId]
+) -> Mapping[tuple[str, str, str], AbstractSet[str]]:
+    """Return the stored deduplication keys of these leads, by lead, conversion and destination."""
+    found: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for row in bulk.select_rows(session, _KEYS, account, leads):
+        found[row.lead, row.conversion, row.destination].add(row.dedup_key)
+    return found
 
 
 def duplicate_precedence(delivery: Delivery | None) -> DuplicatePrecedence:

@@ -1,19 +1,18 @@
 """The outbox: state transitions of deliveries, and queries by lead, state and due time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, tuple_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from connectors.records import DestinationId, LeadId, OutcomeClass, Target
-from jobs.ledger import status_labels
-from jobs.ledger.bulk import has_id_among
+from jobs.ledger import bulk, status_labels
 from jobs.ledger.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
@@ -54,6 +53,72 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A delivery's move to a state, and why."""
+
+    row: Delivery
+    to: DeliveryState
+    cause: Cause
+    detail: str | None = None
+    always_record: bool = False
+    """Whether to record a transition even if the state stays the same."""
+
+
+def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: datetime) -> None:
+    """Move deliveries and record their transitions; if the state stays the same, only update the cause.
+
+    Raises:
+        IllegalMoveError: the state table doesn't allow a move.
+    """
+    _number_new_rows(session, [each.row for each in moves])
+    session.add_all(each.row for each in moves)
+    changes = [(each, before) for each in moves for before in _take_state(each)]
+    transitions = [
+        {
+            "account": ledger.account,
+            "delivery": stored_row_id(each.row),
+            "run": ledger.run,
+            "at": now,
+            "from_state": before,
+            "to_state": each.to,
+            "reason": each.cause if isinstance(each.cause, Reason) else None,
+            "detail": each.detail,
+            "code": None if isinstance(each.cause, Reason) else each.cause,
+        }
+        for each, before in changes
+    ]
+    bulk.write_rows(session, bulk.insert_into(Transition), transitions)
+    flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
+
+
+def _number_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
+    """Give new rows the ids that SQLite would, which SQLAlchemy could only learn by inserting them one by one."""
+    if all(row.id is not None for row in rows):
+        return
+    last = session.exec(select(func.max(Delivery.id))).one() or 0
+    for row in rows:
+        if row.id is None:
+            row.id = last = last + 1
+
+
+def _take_state(move: Move) -> Iterator[DeliveryState | None]:
+    """Give a row its state and cause; yield the state it had, None if new, if its transition is to be recorded."""
+    row, to, is_ours = move.row, move.to, isinstance(move.cause, Reason)
+    before = DeliveryState(row.state) if row.state else None
+    row.reason, row.detail = (move.cause, move.detail) if is_ours and to in WITH_REASON else (None, None)
+    if not is_ours:
+        row.code = move.cause
+    if before != to:
+        check_move(before, to)
+    elif not move.always_record:
+        return
+    row.state = to
+    if to not in FROZEN:
+        row.event = None
+    yield before
+
+
 def move(
     session: Session,
     ledger: Ledger,
@@ -63,58 +128,32 @@ def move(
     *,
     now: datetime,
     detail: str | None = None,
-    always_record: bool = False,
 ) -> None:
-    """Move a delivery to a state and record the transition; in the same state, only update its cause.
-
-    `always_record` also records a transition to the same state.
-
-    Raises:
-        IllegalMoveError: the state table doesn't allow the move.
-    """
-    before = DeliveryState(delivery.state) if delivery.id is not None else None
-    is_ours = isinstance(cause, Reason)
-    delivery.reason, delivery.detail = (cause, detail) if is_ours and to in WITH_REASON else (None, None)
-    if not is_ours:
-        delivery.code = cause
-    session.add(delivery)
-    if before != to:
-        check_move(before, to)
-    elif not always_record:
-        return
-    delivery.state = to
-    if to not in FROZEN:
-        delivery.event = None
-    if delivery.id is None:
-        session.flush()
-    if to in SETTLED:
-        flag_for_correction_check(session, delivery)
-    transition = Transition(
-        account=delivery.account,
-        delivery=stored_row_id(delivery),
-        run=ledger.run,
-        at=now,
-        from_state=before,
-        to_state=to,
-        reason=cause if is_ours else None,
-        detail=detail,
-        code=None if is_ours else cause,
-    )
-    session.add(transition)
+    """Move one delivery, as `move_all` does."""
+    move_all(session, ledger, [Move(delivery, to, cause, detail)], now=now)
 
 
-def flag_for_correction_check(session: Session, delivery: Delivery, *, to_plan: bool = False) -> None:
-    """Flag the lead for a correction check; after a correction, which may be a retraction, for planning too."""
-    lead = session.get_one(LeadRow, (delivery.account, delivery.lead))
-    lead.to_correct = True
-    lead.to_plan = lead.to_plan or to_plan or delivery.is_correction
-    session.add(lead)
+_FLAG_TO_CORRECT, _FLAG_TO_PLAN = (
+    update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))).values({flag: True})
+    for flag in ("to_correct", "to_plan")
+)
+
+
+def flag_for_correction_check(
+    session: Session, ledger: Ledger, deliveries: Iterable[Delivery], *, to_plan: bool = False
+) -> None:
+    """Flag their leads for a correction check; after a correction, which may be a retraction, for planning too."""
+    rows = list(deliveries)
+    bulk.change_rows(session, _FLAG_TO_CORRECT, ledger.account, {row.lead for row in rows})
+    again = {row.lead for row in rows if to_plan or row.is_correction}
+    bulk.change_rows(session, _FLAG_TO_PLAN, ledger.account, again)
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Skip a delivery for good, as the platform has it by other means; recorded even if it was already skipped."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
-    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now, always_record=True)
+    skipped = Move(delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, always_record=True)
+    move_all(session, ledger, [skipped], now=now)
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
@@ -145,6 +184,16 @@ def target_of(delivery: Delivery) -> Target:
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
+
+
+_IS_ONE_OF = col(Delivery.id).in_(bindparam("some", expanding=True))
+
+
+def deliveries_by_id(session: Session, ids: Sequence[int]) -> list[Delivery]:
+    """Return those of these deliveries that exist, in the order of their ids here."""
+    wanted = select(Delivery).where(_IS_ONE_OF)
+    found = {row.id: row for part in bulk.parts(ids) for row in session.exec(wanted, params={"some": part})}
+    return [found[number] for number in ids if number in found]
 
 
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
@@ -390,7 +439,7 @@ def clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[
     """Return the id, a click id and the time of deliveries that have both, for each click id of their leads."""
     place: tuple[Mapped[Any], ...] = (col(Delivery.id), col(ClickIdRow.value), col(Delivery.at))
     of_lead = and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == col(Delivery.lead))
-    dated = (has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
+    dated = (bulk.has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
     rows = session.connection().execute(sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated))
     return [(number, value, at) for number, value, at in rows]
 

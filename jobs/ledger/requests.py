@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
-from jobs.ledger.bulk import has_id_among
+from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, Request, of_kind, stored_row_id
 
@@ -76,11 +76,11 @@ def record_intent(
     session.add(request)
     session.flush()
     number = stored_row_id(request)
-    session.add_all(
-        Attempt(request=number, position=position, delivery=stored_row_id(sent)) for position, sent in enumerate(batch)
-    )
+    numbers = tuple(map(stored_row_id, batch))
+    attempts = [{"request": number, "position": place, "delivery": row} for place, row in enumerate(numbers)]
+    bulk.write_rows(session, bulk.insert_into(Attempt), attempts)
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
-    return Intent(number, target, tuple(map(stored_row_id, batch)), events)
+    return Intent(number, target, numbers, events)
 
 
 def attempts_of_delivery(session: Session, sent: Delivery) -> list[tuple[Attempt, Request]]:
@@ -94,7 +94,9 @@ def sent_before(session: Session, request: int, deliveries: Sequence[int]) -> se
     earlier = (col(Attempt.request) < request, col(Request.state).in_(_ARRIVED))
     may_have_arrived = or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).in_(_MAY_HAVE_ARRIVED))
     sent = select(Attempt.delivery).join(Request, col(Request.id) == col(Attempt.request))
-    return set(session.exec(sent.where(has_id_among(col(Attempt.delivery), deliveries), *earlier, may_have_arrived)))
+    return set(
+        session.exec(sent.where(bulk.has_id_among(col(Attempt.delivery), deliveries), *earlier, may_have_arrived))
+    )
 
 
 def last_send_times(session: Session, deliveries: Sequence[int]) -> dict[int, datetime]:
@@ -102,7 +104,7 @@ def last_send_times(session: Session, deliveries: Sequence[int]) -> dict[int, da
     last = select(Attempt.delivery, func.max(col(Request.sent_at))).join(
         Request, col(Request.id) == col(Attempt.request)
     )
-    arrived = (has_id_among(col(Attempt.delivery), deliveries), may_have_reached_platform())
+    arrived = (bulk.has_id_among(col(Attempt.delivery), deliveries), may_have_reached_platform())
     return dict(session.exec(last.where(*arrived).group_by(col(Attempt.delivery))).all())
 
 

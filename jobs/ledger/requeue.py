@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import outbox
+from jobs.ledger.outbox import Move
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace, Delivery, LeadRow, Transition, is_correction, of_kind
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -65,8 +66,9 @@ def requeue_rejected(
     for delivery in found:
         if not delivery.is_correction:
             delivery.approved_in = ledger.run
-        outbox.move(session, ledger, delivery, DeliveryState.PENDING, Reason.RETRY, now=now)
-        outbox.flag_for_correction_check(session, delivery, to_plan=True)
+    again = [Move(delivery, DeliveryState.PENDING, Reason.RETRY) for delivery in found]
+    outbox.move_all(session, ledger, again, now=now)
+    outbox.flag_for_correction_check(session, ledger, found, to_plan=True)
     return found
 
 

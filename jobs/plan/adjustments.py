@@ -1,14 +1,13 @@
 """Finds corrections that accepted conversions need and starts, postpones or cancels them; sends nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlmodel import Session
-
 from connectors.records import ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
+from jobs.ledger.outbox import Move
 from jobs.ledger.schema import Delivery
 from jobs.rules.adjustment import (
     AdjustmentCause,
@@ -41,11 +40,12 @@ def plan_adjustments(run: RunContext) -> None:
             ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
             facts = leads.load_lead_facts(session, account, ids)
             known = outbox.deliveries_of_leads(session, account, ids)
-            correcting = _Correcting(session, run, starts.current_label_names(session, account), now)
+            correcting = _Correcting(run, starts.current_label_names(session, account), now)
             for lead in ids:
                 for delivery in known.conversions.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
                         correcting.update_corrections_of(facts[lead], delivery, known.corrections_of(delivery))
+            outbox.move_all(session, run.ledger, correcting.moves, now=now)
             leads.mark_corrections_checked(session, account, ids)
         looking = bool(ids)
 
@@ -73,12 +73,12 @@ def sent_conversion(delivery: Delivery, made: Sequence[Delivery]) -> SentConvers
 
 @dataclass(frozen=True, slots=True)
 class _Correcting:
-    """One transaction that updates corrections."""
+    """One transaction's updates of corrections."""
 
-    session: Session
     run: RunContext
     renamed: Mapping[str, str]
     now: datetime
+    moves: list[Move] = field(default_factory=list)
 
     def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Delivery]) -> None:
         """Update the corrections of one accepted delivery."""
@@ -167,7 +167,7 @@ class _Correcting:
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
     def _move(self, row: Delivery, to: DeliveryState, cause: Reason) -> None:
-        outbox.move(self.session, self.run.ledger, row, to, cause, now=self.now)
+        self.moves.append(Move(row, to, cause))
 
 
 def _is_same(row: Delivery, wanted: WantedAdjustment) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,8 +13,7 @@ from sqlmodel import Session
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
-from jobs.ledger.outbox import DeliveriesOfLeads
-from jobs.ledger.runs import Ledger
+from jobs.ledger.outbox import DeliveriesOfLeads, Move
 from jobs.ledger.schema import Delivery
 from jobs.rules.decision import (
     Decision,
@@ -126,6 +126,15 @@ def erase_unusable_personal_data(run: RunContext) -> None:
 
 
 @dataclass(slots=True)
+class _Changes:
+    """What becomes of some leads' deliveries."""
+
+    moves: list[Move] = field(default_factory=list)
+    counting_once: list[tuple[Delivery, frozenset[str]]] = field(default_factory=list)
+    """Deliveries that count once per click or person, with their deduplication keys."""
+
+
+@dataclass(slots=True)
 class _Planner:
     """State shared while leads are planned one by one."""
 
@@ -149,9 +158,10 @@ class _Planner:
             for route in self.run.book.routes
             if route.once
         ]
-        for lead, existing in self._to_plan(session) if once else ():
+        for lead, existing, stored in self._to_plan(session) if once else ():
             for route, _, candidates in once:
-                if (candidate := self._candidate(session, route, lead, existing)) is not None:
+                on_record = stored.get((lead.id, *route.conversion_destination_pair), frozenset())
+                if (candidate := self._candidate(route, lead, existing, on_record)) is not None:
                     candidates.add(candidate)
         for route, rule, candidates in once:
             for candidate in deduplication.stored_dedup_candidates(
@@ -161,9 +171,12 @@ class _Planner:
             candidates.find_duplicates(rule.within)
 
     def _candidate(
-        self, session: Session, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery]
+        self, route: ConversionRoute, lead: LeadFacts, existing: Sequence[Delivery], on_record: AbstractSet[str]
     ) -> DeduplicationCandidate | None:
-        """The lead's conversion on a route, if it already counts or could from tonight on."""
+        """The lead's conversion on a route, if it already counts or could from tonight on.
+
+        `on_record` is the deduplication keys stored for it.
+        """
         # The last occurrence only: a retracted one no longer counts.
         delivery = next(
             (
@@ -181,18 +194,19 @@ class _Planner:
             at = decision.entry.at
         else:
             return None
-        on_record = frozenset[str]()
-        if delivery is not None and rank is not DuplicatePrecedence.NEW:
-            on_record = deduplication.dedup_keys_of(session, delivery)
-        return DeduplicationCandidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
+        known = frozenset() if rank is DuplicatePrecedence.NEW else on_record
+        return DeduplicationCandidate(lead.id, at, dedup_keys(route, lead, at) | known, rank)
 
-    def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
-        """Every lead to be planned, in batches."""
+    def _to_plan(
+        self, session: Session
+    ) -> Iterator[tuple[LeadFacts, list[Delivery], Mapping[tuple[str, str, str], AbstractSet[str]]]]:
+        """Every lead to be planned, with its conversions and the deduplication keys on record, in batches."""
         account, after = self.run.ledger.account, None
         while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.load_lead_facts(session, account, ids)
             existing = outbox.deliveries_of_leads(session, account, ids).conversions
-            yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
+            stored = deduplication.keys_of_leads(session, account, ids)
+            yield from ((facts[lead], existing.get(lead, []), stored) for lead in ids)
             after = ids[-1]
 
     def plan_some(self, session: Session) -> bool:
@@ -201,14 +215,17 @@ class _Planner:
         ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.load_lead_facts(session, account, ids)
         known = outbox.deliveries_of_leads(session, account, ids)
+        changes = _Changes()
         for lead in ids:
-            self._plan_lead(session, facts[lead], known)
+            self._plan_lead(facts[lead], known, changes)
+        outbox.move_all(session, self.run.ledger, changes.moves, now=self.now)
+        deduplication.record_keys(session, changes.counting_once)
         leads.mark_planned(session, account, ids)
         self.done.leads += len(ids)
         self.last = ids[-1] if ids else self.last
         return bool(ids)
 
-    def _plan_lead(self, session: Session, lead: LeadFacts, known: DeliveriesOfLeads) -> None:
+    def _plan_lead(self, lead: LeadFacts, known: DeliveriesOfLeads, changes: _Changes) -> None:
         existing = known.conversions.get(lead.id, [])
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.run.book.routes:
@@ -218,13 +235,11 @@ class _Planner:
                 self._count_filtered_out(route, lead)
             if state is not None:
                 delivery = delivery or new_delivery(route, lead.id)
-                apply_decision(
-                    session, self.run.ledger, delivery, route=route, decision=decision, state=state, now=self.now
-                )
-            if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
-                deduplication.record_keys(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
-        for orphan in by_route.values():
-            self._withhold_unlisted_delivery(session, orphan, lead)
+                changes.moves.append(apply_decision(delivery, route=route, decision=decision, state=state))
+            counts = delivery is not None and (state or delivery.state) in COUNTING
+            if route.once is not None and delivery is not None and delivery.at and counts:
+                changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
+        changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
 
     def _verdict(
         self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
@@ -285,12 +300,12 @@ class _Planner:
         elsewhere = (delivery.owner, delivery.action, delivery.source) != place
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)
 
-    def _withhold_unlisted_delivery(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
+    def _withhold_unlisted_delivery(self, orphan: Delivery, lead: LeadFacts) -> Move | None:
         """Withhold an open delivery the settings no longer list while its window lasts, in case that is a mistake."""
         if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
             state, cause = DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN
         elif orphan.state not in OPEN:
-            return
+            return None
         else:
             state, cause = DeliveryState.WITHHELD, Reason.NOT_CONFIGURED
             if lead.deleted:
@@ -298,7 +313,7 @@ class _Planner:
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _expiry_hold_reason(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
-        outbox.move(session, self.run.ledger, orphan, state, cause, now=self.now)
+        return Move(orphan, state, cause)
 
 
 def _delivery_to_decide(delivery: Delivery | None, route: ConversionRoute, known: DeliveriesOfLeads) -> Delivery | None:
@@ -392,20 +407,12 @@ def new_delivery(
 
 
 def apply_decision(
-    session: Session,
-    ledger: Ledger,
-    delivery: Delivery,
-    *,
-    route: ConversionRoute,
-    decision: Decision | NoSuchConversion,
-    state: DeliveryState,
-    now: datetime,
-) -> None:
-    """Move a delivery to `state` and store what the decision determined about it."""
+    delivery: Delivery, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
+) -> Move:
+    """Store what the decision determined about a delivery, and return its move to `state`."""
     if state is DeliveryState.UNCONFIRMED:
         # The row keeps describing what was sent.
-        outbox.move(session, ledger, delivery, state, Reason.CONSENT_WITHDRAWN, now=now)
-        return
+        return Move(delivery, state, Reason.CONSENT_WITHDRAWN)
     delivery.not_before = None
     if isinstance(decision, Decision):
         # A cancelled delivery that comes back keeps counting only its later entry.
@@ -426,7 +433,7 @@ def apply_decision(
         delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
-    outbox.move(session, ledger, delivery, state, reason, detail=detail, now=now)
+    return Move(delivery, state, reason, detail)
 
 
 def _expiry_hold_reason(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
