@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
@@ -65,7 +65,8 @@ class ConversionPreparation(PreCallTransaction):
         if event is None:
             return move
         store_bytes_to_send(row, self.sink.encode(event))
-        row.transport, row.owner, row.action, row.source = astuple(self.target)
+        target = self.target
+        row.transport, row.owner, row.action, row.source = target.transport, target.owner, target.action, target.source
         return send(row)
 
 

@@ -71,8 +71,7 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     Raises:
         IllegalMoveError: the state table doesn't allow a move.
     """
-    _number_new_rows(session, [each.row for each in moves])
-    session.add_all(each.row for each in moves)
+    _add_new_rows(session, [each.row for each in moves if each.row.id is None])
     changes = [(each, before) for each in moves for before in _take_state(each)]
     transitions = [
         {
@@ -92,14 +91,14 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
 
 
-def _number_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
-    """Give new rows the ids that SQLite would, which SQLAlchemy could only learn by inserting them one by one."""
-    if all(row.id is not None for row in rows):
+def _add_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
+    """Add rows with the ids that SQLite would give, which SQLAlchemy could only learn by inserting them one by one."""
+    if not rows:
         return
     last = session.exec(select(func.max(Delivery.id))).one() or 0
-    for row in rows:
-        if row.id is None:
-            row.id = last = last + 1
+    for number, row in enumerate(rows, last + 1):
+        row.id = number
+    session.add_all(rows)
 
 
 def _take_state(move: Move) -> Iterator[DeliveryState | None]:

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import (
@@ -63,7 +64,27 @@ def _of_lead() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"])
 
 
-class AccountRow(SQLModel):
+class LedgerRow(SQLModel):
+    """A row of the ledger, whose columns are set as SQLAlchemy does it.
+
+    SQLModel validates no row of a table either, but goes through pydantic for each column: that took half of planning.
+    """
+
+    def __init__(self, **columns: Any) -> None:
+        for name, value in (_defaults(type(self)) | columns).items():
+            setattr(self, name, value)
+
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
+
+
+@cache
+def _defaults(row: type[LedgerRow]) -> dict[str, Any]:
+    """Return the columns of a new row that are neither null nor required."""
+    fields = {name: field.default for name, field in row.model_fields.items() if not field.is_required()}
+    return {name: default for name, default in fields.items() if default is not None}
+
+
+class AccountRow(LedgerRow):
     """A row whose primary key begins with its account."""
 
     account: str = Field(primary_key=True)
@@ -72,7 +93,7 @@ class AccountRow(SQLModel):
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Run(SQLModel, table=True):
+class Run(LedgerRow, table=True):
     """One command that acts on the account, from its start to its exit code."""
 
     __table_args__ = (Index(None, "account", "night", unique=True),)
@@ -277,7 +298,7 @@ class StatusRename(AccountRow, table=True):
     """Whether the settings have since overruled it, treating the labels as two statuses."""
 
 
-class StatusChange(SQLModel, table=True):
+class StatusChange(LedgerRow, table=True):
     """A lead's entry into a status, and how its time is known."""
 
     __tablename__ = "status_change"
@@ -325,7 +346,7 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Delivery(SQLModel, table=True):
+class Delivery(LedgerRow, table=True):
     """One message to one destination, from first plan to final outcome: a conversion, or a correction of one."""
 
     __table_args__ = (
@@ -417,7 +438,7 @@ class Delivery(SQLModel, table=True):
         return self.at
 
 
-class Attempt(SQLModel, table=True):
+class Attempt(LedgerRow, table=True):
     """One delivery's attempt in one request: its position there, and its outcome."""
 
     request: int = Field(primary_key=True, foreign_key="request.id")
@@ -427,7 +448,7 @@ class Attempt(SQLModel, table=True):
     code: str | None = None
 
 
-class Transition(SQLModel, table=True):
+class Transition(LedgerRow, table=True):
     """One state transition of a delivery and its cause; append-only."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -457,7 +478,7 @@ class DedupKey(AccountRow, table=True):
     """When the conversion happened."""
 
 
-class Request(SQLModel, table=True):
+class Request(LedgerRow, table=True):
     """One wire call to a sink."""
 
     __table_args__ = (Index(None, "account", "state"), Index(None, "account", "destination", "sent_at"))
