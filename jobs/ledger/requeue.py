@@ -125,7 +125,7 @@ def begin_or_resume_reading(
         row = session.get(BackfillPlace, ledger.account)
         if row is None or row.reads_from != reads_from or (fresh_to and not _has_contact_data(row, ledger, fresh_to)):
             row = BackfillPlace(
-                account=ledger.account, reads_from=reads_from, fresh_to=fresh_to, started_at=now, epoch=0
+                account=ledger.account, reads_from=reads_from, fresh_to=fresh_to, started_at=now, resume=None, epoch=0
             )
             row = session.merge(row)
         row.epoch = ledger.epoch

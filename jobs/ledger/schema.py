@@ -68,6 +68,7 @@ class LedgerRow(SQLModel):
     """A row of the ledger, whose columns are set as SQLAlchemy does it.
 
     SQLModel validates no row of a table either, but goes through pydantic for each column: that took half of planning.
+    A column that is not named stays unset: null in a new row, and left alone by `Session.merge`.
     """
 
     def __init__(self, **columns: Any) -> None:
