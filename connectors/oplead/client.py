@@ -172,8 +172,9 @@ class OpleadClient:
     def get_pages(self, targets: Iterable[str]) -> Generator[Page, None, None]:
         """Yield for each target, in order, a callable that returns its response or raises as `get` does.
 
-        As many requests as may be in flight run ahead of the page handed on last, and `targets` is consumed only as
-        far. After a failure no new request starts until the callable of the failed page retries or raises it. Close or
+        As many requests as may be in flight run ahead of the page handed on last, and `targets` is consumed no further
+        than that. After a failure no new request starts. The generator ends with the failed page, whose callable
+        retries or raises it: pages requested before the retry show an older list, so request them again. Close or
         exhaust the generator; both wait for the requests in flight.
         """
         at_once = self.options.in_flight
