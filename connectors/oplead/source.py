@@ -65,8 +65,8 @@ class OpleadSource:
         self._shown: list[Mapping[str, object]] | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
-        self._details_of_page = 0
-        """How many leads of the latest list page needed details."""
+        self._details_read = 0
+        """How many leads were read by their own pages since the latest list page came."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
 
@@ -143,10 +143,10 @@ class OpleadSource:
     def _may_read_ahead(self) -> bool:
         """Whether list pages may be requested ahead.
 
-        A page must not grow old while the details of the pages before it are read, and of a limited number of requests
-        none must be in vain.
+        A page must not grow old while the leads of the page before it are read by their own pages, whether here or by
+        the caller, and of a limited number of requests none must be in vain.
         """
-        return self._details_of_page <= self._options.in_flight and self._options.max_requests is None
+        return self._details_read <= self._options.in_flight and self._options.max_requests is None
 
     def _listed_pages(self, targets: Iterable[str]) -> Pages:
         with closing(self._client.get_pages(targets)) as pages:
@@ -172,7 +172,7 @@ class OpleadSource:
         known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
-        self._details_of_page = len(bare)
+        self._details_read = 0
         with closing(self._detail_pages(bare)) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
@@ -238,6 +238,7 @@ class OpleadSource:
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:
+                self._details_read += 1
                 last_failure, self._last_failure = self._last_failure, None
                 try:
                     page = self._detail_page(lead_id, answer)

@@ -259,16 +259,20 @@ def test_pages_without_numbers_or_with_a_limit_of_requests_come_one_at_a_time(
     assert 1 == watched.most
 
 
-def test_pages_do_not_grow_old_behind_many_details(platform, open_source, lead):
-    """Once a page's leads need more details than are fetched at once, the next page is requested after them."""
+@pytest.mark.parametrize("are_read_by_caller", [False, True])
+def test_pages_do_not_grow_old_behind_many_details(platform, open_source, lead, are_read_by_caller):
+    """Once more of a page's leads are read by their own pages than at once, the next page is requested after them."""
     for page in range(1, 6):
         bare = [{"id": f"L-{10 * page + n}", "createdAt": "2026-07-01"} for n in range(6)] if page < 5 else []
         platform.serve(f"/v1/leads?page={page}", {"data": bare, "total": 24})
         for one in bare:
             platform.serve(f"/v1/leads/{one['id']}", lead(int(one["id"][2:])))
-    pages = list(reading(open_source(pagination=BY_PAGE)))
+    source, pages = open_source(pagination=BY_PAGE), []
+    for page in source.fetch_changes(None, resume=None, find_known=lambda listed: listed if are_read_by_caller else ()):
+        pages.append(page)
+        assert list(page.unchanged) == [lead_id for lead_id, _ in source.fetch_each(page.unchanged)]
 
-    assert [6, 6, 6, 6, 0] == list(map(len, ids(pages)))
+    assert [6, 6, 6, 6, 0] == [len(page.leads or page.unchanged) for page in pages]
     assert [0] * 5 == [page.ahead for page in pages]
     assert [0, 7, 14, 21, 28] == [at for at, target in enumerate(platform.asked) if "?" in target]
 
