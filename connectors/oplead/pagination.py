@@ -104,7 +104,7 @@ class PageWalk:
     may_read_ahead: Callable[[], bool] = lambda: False
     """Whether pages that follow by number may be requested before the pages in front of them are handed on."""
     ahead: int = field(default=0, init=False)
-    """How many pages in front of the latest, at most, had not been handed on yet when it was requested."""
+    """At most how many earlier pages were still to be handed on when the latest was requested."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
     _requested: set[str] = field(default_factory=set, init=False)

@@ -74,7 +74,9 @@ class OpleadSource:
         """Close the client's connections."""
         self._client.close()
 
-    def fetch_changes(self, since: datetime | None, *, resume: str | None, find_known: FindKnown) -> Iterator[LeadPage]:
+    def fetch_changes(
+        self, since: datetime | None, *, resume: str | None, find_known: FindKnown
+    ) -> Generator[LeadPage, None, None]:
         """Yield the leads changed since `since`, a page at a time; all leads if no filter is configured.
 
         `Lead.digest` covers the list entry only, even if the detail page is read too, so that `find_known` can decide
