@@ -182,9 +182,7 @@ class OpleadClient:
             at_once=at_once,
             queued=at_once,
             in_turn=True,
-            take_slot=lambda running: retry_read(
-                partial(self._take_slot, running), clock=self.clock, jitter=self.jitter
-            ),
+            take_slot=self._take_slot_in_turn,
             request=lambda target: self._request(target, self._largest_page),
             retried=lambda target, first: self._with_retries(target, self._largest_page, first),
         )
@@ -277,6 +275,15 @@ class OpleadClient:
             self.clock.sleep_until(free_at)
         self.requests += 1
         return True
+
+    def _take_slot_in_turn(self, queued: int) -> bool:
+        """Take a slot as `_take_slot` does; if that fails, hand on the pages in front before it is tried again."""
+        if not queued:
+            return retry_read(partial(self._take_slot, 0), clock=self.clock, jitter=self.jitter)
+        try:
+            return self._take_slot(queued)
+        except Transient:
+            return False
 
     def _request(self, target: str, most: int) -> OpleadAnswer:
         """Send one request, whose slot is already taken; the response may have at most `most` bytes."""

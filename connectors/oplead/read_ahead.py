@@ -27,7 +27,7 @@ class ReadAhead(Generic[T]):
     in_turn: bool = False
     """Whether every failure waits until the pages before it are handed on, and ends the reading after its page."""
     take_slot: Callable[[int], bool]
-    """Takes a slot for a request, or returns False rather than wait long with so many in flight."""
+    """Takes a slot for a request, or returns False rather than wait long with so many not yet handed on."""
     request: Callable[[T], OpleadAnswer]
     """Makes one attempt at a page, whose slot is taken."""
     retried: Callable[[T, Future[OpleadAnswer]], OpleadAnswer]
@@ -44,7 +44,7 @@ class ReadAhead(Generic[T]):
                     running = [future for _, future in queue if not future.done()]
                     has_room = len(running) < self.at_once and len(queue) < self.queued
                     is_paused = any(self.in_turn or isinstance(failure, Transient) for failure in _failures(queue))
-                    if has_room and not is_paused and self.take_slot(len(running)):
+                    if has_room and not is_paused and self.take_slot(len(queue)):
                         break
                     wait(running, return_when=FIRST_COMPLETED)
                 queue.append((one, pool.submit(self.request, one)))

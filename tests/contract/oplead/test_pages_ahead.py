@@ -287,6 +287,28 @@ def test_page_tells_how_many_pages_were_missing_when_it_was_requested(open_sourc
     assert 0 == ahead[-1]
 
 
+def test_pages_in_flight_are_handed_on_where_no_slot_can_be_taken(open_source, listed, monkeypatch, clock):
+    """Another process may hold the pace file; only a reading with nothing in flight waits for it, and gives up."""
+    listed(9, total=18)
+    source, taken = open_source(pagination=BY_PAGE), []
+    take = source._client.pacer.take
+
+    def held_after_four():
+        if len(taken) == 4:
+            raise Transient("another process holds the pace file")
+        taken.append(take())
+        return taken[-1]
+
+    monkeypatch.setattr(source._client.pacer, "take", held_after_four)
+    pages = []
+    with pytest.raises(Transient, match="pace file"):
+        pages.extend(reading(source))
+
+    assert numbered(1, 2, 3, 4) == ids(pages)
+    assert [1.0, 2.0, 4.0, 8.0] == clock.slept
+    assert [] == threads()
+
+
 def test_no_page_beyond_max_pages_is_requested(platform, open_source, listed):
     """The limit bounds what is requested ahead, too."""
     listed(9)
