@@ -111,8 +111,9 @@ class OpleadClient:
         self._in_flight = BoundedSemaphore(options.in_flight)
         self._wrong_clock: WrongClock | None = None
         """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
-        self._largest_page = options.largest_page_mb * _MB
-        self._largest_detail_page = self._largest_page // _WAITING_PAGES
+        self.largest_page = options.largest_page_mb * _MB
+        """The most bytes that a list page may have, unpacked."""
+        self._largest_detail_page = self.largest_page // _WAITING_PAGES
 
     def close(self) -> None:
         """Close the idle connections; the client stays usable."""
@@ -134,7 +135,7 @@ class OpleadClient:
             WrongClock: Oplead's clock and ours differ by more than `clocks_within`.
             Transient: it kept failing after bounded retries.
         """
-        return self._with_retries(target, self._largest_page)
+        return self._with_retries(target, self.largest_page)
 
     def document(self, target: str, most: int) -> RawOpleadResponse:
         """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
@@ -183,8 +184,8 @@ class OpleadClient:
             queued=at_once,
             in_turn=True,
             take_slot=self._take_slot_in_turn,
-            request=lambda target: self._request(target, self._largest_page),
-            retried=lambda target, first: self._with_retries(target, self._largest_page, first),
+            request=lambda target: self._request(target, self.largest_page),
+            retried=lambda target, first: self._with_retries(target, self.largest_page, first),
         )
         with closing(ahead.pages(targets)) as pages:
             for _, page in pages:
@@ -306,6 +307,7 @@ class OpleadClient:
             next_link=response.links.get("next", {}).get("url"),
             served_at=date_of(response),
             totals=totals_in(response, self.options.pagination.total_header),
+            size=len(content),
         )
 
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:

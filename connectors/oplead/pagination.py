@@ -40,8 +40,6 @@ _TOLERATED = 50
 _NOT_FOUND = 404
 _WITHOUT_ID = "\0"
 """The prefix of the mark of an entry without an id."""
-_LARGE_PAGE = 1_000
-"""Entries; larger pages are requested one at a time, because several could fill the memory."""
 _LONGEST_POSITION = 4_000  # characters; servers reject longer URLs
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
@@ -206,7 +204,7 @@ class PageWalk:
     def _probably_exists(self, number: int) -> bool:
         """Whether a page that nobody has asked for yet is likely to hold leads, by the pages read so far."""
         pages_left = self.options.max_pages - len(self._requested) - len(self._asked_after)
-        if not 0 < self._longest <= _LARGE_PAGE or pages_left <= 0:
+        if self._longest == 0 or pages_left <= 0:
             return False
         if self._totals and self._totals[-1] >= self._listed:
             return number < self.options.first_page + ceil(self._totals[-1] / self._longest)

@@ -67,6 +67,8 @@ class OpleadSource:
         """What the leads read by `fetch_latest` hold."""
         self._details_read = 0
         """How many leads were read by their own pages since the latest list page came."""
+        self._largest_page = 0
+        """The size of the largest list page so far, in bytes."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
 
@@ -146,9 +148,12 @@ class OpleadSource:
         """Whether list pages may be requested ahead.
 
         A page must not grow old while the leads of the page before it are read by their own pages, whether here or by
-        the caller, and of a limited number of requests none must be in vain.
+        the caller; of a limited number of requests none must be in vain; and together, pages in memory must not
+        exceed what one may have.
         """
-        return self._details_read <= self._options.in_flight and self._options.max_requests is None
+        at_once = self._options.in_flight
+        fits = self._largest_page * at_once <= self._client.largest_page
+        return fits and self._details_read <= at_once and self._options.max_requests is None
 
     def _listed_pages(self, targets: Iterable[str]) -> Pages:
         with closing(self._client.get_pages(targets)) as pages:
@@ -157,6 +162,7 @@ class OpleadSource:
 
     def _listed_page(self, page: Page) -> ListedPage:
         answer = page()
+        self._largest_page = max(self._largest_page, answer.size)
         items = tuple(find_lead_array(answer.body, self._options.pagination.items))
         return ListedPage(answer, items, tuple(map(self._mark, items)))
 

@@ -318,18 +318,17 @@ def test_no_page_beyond_max_pages_is_requested(platform, open_source, listed):
     assert {*platform.asked} <= {*address(*range(1, 5))}
 
 
-def test_large_pages_come_one_at_a_time(platform, open_source, overlap):
-    """Several of them could fill the memory."""
-    watched = overlap()
-    for page in range(1, 4):
-        leads = [
-            {"id": f"{page}-{number}", "createdAt": "2026-07-01", "leadData": {"externalID": ""}}
-            for number in range(1_001)
-        ]
-        platform.serve(f"/v1/leads?page={page}", leads if page < 3 else [])
+@pytest.mark.parametrize(("kilobytes", "expected"), [(250, 4), (260, 1)])
+def test_large_pages_come_one_at_a_time(platform, open_source, lead, overlap, *, kilobytes, expected):
+    """Those in flight must not fill more memory than one page may."""
+    watched = overlap(expected)
+    for page in range(1, 7):
+        leads = [lead(page, note="x" * 1024 * kilobytes)] if page < 6 else []
+        platform.serve(f"/v1/leads?page={page}", {"data": leads, "total": 5})
 
-    assert [1_001, 1_001, 0] == list(map(len, ids(reading(open_source(pagination=BY_PAGE)))))
-    assert 1 == watched.most
+    pages = reading(open_source(pagination=BY_PAGE, largest_page_mb=1))
+    assert [*([f"L-{page}"] for page in range(1, 6)), []] == ids(pages)
+    assert expected == watched.most
 
 
 def test_closing_the_reading_early_leaves_no_thread(platform, open_source, listed):
