@@ -1,6 +1,6 @@
 """Protocols between the jobs and the outside world; jobs depend on these, never on an adapter."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -54,15 +54,18 @@ class LeadSource(Protocol):
     def is_budget_spent(self) -> bool:
         """Whether the night's request budget, if there is one, is used up."""
 
-    def fetch_changes(self, since: datetime | None, *, resume: str | None, find_known: FindKnown) -> Iterator[LeadPage]:
-        """Yield the leads changed since `since` (all if None), one page at a time.
+    def fetch_changes(
+        self, since: datetime | None, *, resume: str | None, find_known: FindKnown
+    ) -> Generator[LeadPage, None, None]:
+        """Yield the leads changed since `since` (all if None), one page at a time; close or exhaust the generator.
 
         If the night's request budget runs out, iteration ends after a page whose `resume` is set.
 
         Args:
             since: lower bound, applied if the source can filter; a superset may come back.
             resume: `LeadPage.resume` of an interrupted pull with the same `since`, to continue after that page.
-            find_known: asked once for each page, when the pages before were taken; what it returns is not read further.
+            find_known: asked once for each page, after the earlier pages were taken; leads it returns are not
+                read in full.
         """
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:

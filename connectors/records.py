@@ -170,7 +170,7 @@ class LeadPage:
     missing: int = 0
     """How many leads the source counts but did not list; known on the last page."""
     ahead: int = 0
-    """How many of the pages in front of it, at most, had not been handed on yet when it was requested."""
+    """At most how many earlier pages were still to be handed on when it was requested."""
 
 
 @dataclass(frozen=True, slots=True)

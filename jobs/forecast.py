@@ -1,7 +1,7 @@
 """Forecasts what the settings would do with the latest leads: a rehearsal on an empty, throwaway state."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -58,7 +58,7 @@ class _PreloadedLeadSource:
     unreadable: tuple[UnreadableLead, ...]
     is_budget_spent: bool = False
 
-    def fetch_changes(self, *_: object, **__: object) -> Iterator[LeadPage]:
+    def fetch_changes(self, *_: object, **__: object) -> Generator[LeadPage, None, None]:
         """Yield all leads on one page."""
         yield LeadPage(self.leads, (), self.unreadable, served_at=None, resume=None)
 

@@ -52,6 +52,8 @@ class OpleadAnswer:
     served_at: datetime | None
     totals: Mapping[str, int] = field(default_factory=dict)
     """The total number of leads, by the name of each header that states one."""
+    size: int = 0
+    """The unpacked body's size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,9 @@ class OpleadClient:
         self._in_flight = BoundedSemaphore(options.in_flight)
         self._wrong_clock: WrongClock | None = None
         """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
-        self._largest_page = options.largest_page_mb * _MB
-        self._largest_detail_page = self._largest_page // _WAITING_PAGES
+        self.largest_page = options.largest_page_mb * _MB
+        """The most bytes that a list page may have, unpacked."""
+        self._largest_detail_page = self.largest_page // _WAITING_PAGES
 
     def close(self) -> None:
         """Close the idle connections; the client stays usable."""
@@ -134,7 +135,7 @@ class OpleadClient:
             WrongClock: Oplead's clock and ours differ by more than `clocks_within`.
             Transient: it kept failing after bounded retries.
         """
-        return self._with_retries(target, self._largest_page)
+        return self._with_retries(target, self.largest_page)
 
     def document(self, target: str, most: int) -> RawOpleadResponse:
         """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
@@ -172,8 +173,9 @@ class OpleadClient:
     def get_pages(self, targets: Iterable[str]) -> Generator[Page, None, None]:
         """Yield for each target, in order, a callable that returns its response or raises as `get` does.
 
-        As many requests as may be in flight run ahead of the page handed on last, and `targets` is consumed only as
-        far. After a failure no new request starts until the callable of the failed page retries or raises it. Close or
+        As many requests as may be in flight run ahead of the page handed on last, and `targets` is consumed no further
+        than that. After a failure no new request starts. The generator ends with the failed page, whose callable
+        retries or raises it: pages requested before the retry show an older list, so request them again. Close or
         exhaust the generator; both wait for the requests in flight.
         """
         at_once = self.options.in_flight
@@ -181,11 +183,9 @@ class OpleadClient:
             at_once=at_once,
             queued=at_once,
             in_turn=True,
-            take_slot=lambda running: retry_read(
-                partial(self._take_slot, running), clock=self.clock, jitter=self.jitter
-            ),
-            request=lambda target: self._request(target, self._largest_page),
-            retried=lambda target, first: self._with_retries(target, self._largest_page, first),
+            take_slot=self._take_slot_in_turn,
+            request=lambda target: self._request(target, self.largest_page),
+            retried=lambda target, first: self._with_retries(target, self.largest_page, first),
         )
         with closing(ahead.pages(targets)) as pages:
             for _, page in pages:
@@ -277,6 +277,15 @@ class OpleadClient:
         self.requests += 1
         return True
 
+    def _take_slot_in_turn(self, queued: int) -> bool:
+        """Take a slot as `_take_slot` does; if that fails, hand on the pages in front before it is tried again."""
+        if not queued:
+            return retry_read(partial(self._take_slot, 0), clock=self.clock, jitter=self.jitter)
+        try:
+            return self._take_slot(queued)
+        except Transient:
+            return False
+
     def _request(self, target: str, most: int) -> OpleadAnswer:
         """Send one request, whose slot is already taken; the response may have at most `most` bytes."""
         path = target.partition("?")[0]
@@ -298,6 +307,7 @@ class OpleadClient:
             next_link=response.links.get("next", {}).get("url"),
             served_at=date_of(response),
             totals=totals_in(response, self.options.pagination.total_header),
+            size=len(content),
         )
 
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:

@@ -40,8 +40,6 @@ _TOLERATED = 50
 _NOT_FOUND = 404
 _WITHOUT_ID = "\0"
 """The prefix of the mark of an entry without an id."""
-_LARGE_PAGE = 1_000
-"""Entries; larger pages are requested one at a time, because several could fill the memory."""
 _LONGEST_POSITION = 4_000  # characters; servers reject longer URLs
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
@@ -104,7 +102,7 @@ class PageWalk:
     may_read_ahead: Callable[[], bool] = lambda: False
     """Whether pages that follow by number may be requested before the pages in front of them are handed on."""
     ahead: int = field(default=0, init=False)
-    """How many pages in front of the latest, at most, had not been handed on yet when it was requested."""
+    """At most how many earlier pages were still to be handed on when the latest was requested."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
     _requested: set[str] = field(default_factory=set, init=False)
@@ -206,7 +204,7 @@ class PageWalk:
     def _probably_exists(self, number: int) -> bool:
         """Whether a page that nobody has asked for yet is likely to hold leads, by the pages read so far."""
         pages_left = self.options.max_pages - len(self._requested) - len(self._asked_after)
-        if not 0 < self._longest <= _LARGE_PAGE or pages_left <= 0:
+        if self._longest == 0 or pages_left <= 0:
             return False
         if self._totals and self._totals[-1] >= self._listed:
             return number < self.options.first_page + ceil(self._totals[-1] / self._longest)

@@ -25,9 +25,9 @@ class ReadAhead(Generic[T]):
     queued: int
     """The most pages requested and not yet handed on."""
     in_turn: bool = False
-    """Whether a failure that affects every page, too, waits until the pages before it are handed on."""
+    """Whether every failure waits until the pages before it are handed on, and ends the reading after its page."""
     take_slot: Callable[[int], bool]
-    """Takes a slot for a request, or returns False rather than wait long with so many in flight."""
+    """Takes a slot for a request, or returns False rather than wait long with so many not yet handed on."""
     request: Callable[[T], OpleadAnswer]
     """Makes one attempt at a page, whose slot is taken."""
     retried: Callable[[T, Future[OpleadAnswer]], OpleadAnswer]
@@ -39,26 +39,34 @@ class ReadAhead(Generic[T]):
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="oplead") as pool:
             for one in ids:
                 while True:
-                    yield from self._finished(queue)
+                    if (yield from self._finished(queue)):
+                        return
                     running = [future for _, future in queue if not future.done()]
                     has_room = len(running) < self.at_once and len(queue) < self.queued
                     is_paused = any(self.in_turn or isinstance(failure, Transient) for failure in _failures(queue))
-                    if has_room and not is_paused and self.take_slot(len(running)):
+                    if has_room and not is_paused and self.take_slot(len(queue)):
                         break
                     wait(running, return_when=FIRST_COMPLETED)
                 queue.append((one, pool.submit(self.request, one)))
             while queue:
                 wait([queue[0][1]])
-                yield from self._finished(queue)
+                if (yield from self._finished(queue)):
+                    return
 
-    def _finished(self, queue: Queue[T]) -> Iterator[tuple[T, Page]]:
-        """Yield the finished pages at the head of the queue; raise a failure that affects every page at once."""
+    def _finished(self, queue: Queue[T]) -> Generator[tuple[T, Page], None, bool]:
+        """Yield the finished pages at the head of the queue, and return whether one of them ends the reading.
+
+        A failure that affects every page is raised at once, unless pages are read in turn.
+        """
         for failure in _failures(queue):
             if not self.in_turn and _concerns_every_page(failure):
                 raise failure
         while queue and queue[0][1].done():
             one, future = queue.popleft()
             yield one, partial(self.retried, one, future)
+            if self.in_turn and future.exception() is not None:
+                return True
+        return False
 
 
 def _failures(queue: Queue[T]) -> Iterator[BaseException]:

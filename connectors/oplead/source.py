@@ -65,8 +65,10 @@ class OpleadSource:
         self._shown: list[Mapping[str, object]] | None = None
         self.seen = SeenInLeads(0, (), (), lambda _: 0)
         """What the leads read by `fetch_latest` hold."""
-        self._details_of_page = 0
-        """How many leads of the latest list page needed details."""
+        self._details_read = 0
+        """How many leads were read by their own pages since the latest list page came."""
+        self._largest_page = 0
+        """The size of the largest list page so far, in bytes."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
 
@@ -74,7 +76,9 @@ class OpleadSource:
         """Close the client's connections."""
         self._client.close()
 
-    def fetch_changes(self, since: datetime | None, *, resume: str | None, find_known: FindKnown) -> Iterator[LeadPage]:
+    def fetch_changes(
+        self, since: datetime | None, *, resume: str | None, find_known: FindKnown
+    ) -> Generator[LeadPage, None, None]:
         """Yield the leads changed since `since`, a page at a time; all leads if no filter is configured.
 
         `Lead.digest` covers the list entry only, even if the detail page is read too, so that `find_known` can decide
@@ -143,10 +147,13 @@ class OpleadSource:
     def _may_read_ahead(self) -> bool:
         """Whether list pages may be requested ahead.
 
-        A page must not grow old while the details of the pages before it are read, and of a limited number of requests
-        none must be in vain.
+        A page must not grow old while the leads of the page before it are read by their own pages, whether here or by
+        the caller; of a limited number of requests none must be in vain; and together, pages in memory must not
+        exceed what one may have.
         """
-        return self._details_of_page <= self._options.in_flight and self._options.max_requests is None
+        at_once = self._options.in_flight
+        fits = self._largest_page * at_once <= self._client.largest_page
+        return fits and self._details_read <= at_once and self._options.max_requests is None
 
     def _listed_pages(self, targets: Iterable[str]) -> Pages:
         with closing(self._client.get_pages(targets)) as pages:
@@ -155,6 +162,7 @@ class OpleadSource:
 
     def _listed_page(self, page: Page) -> ListedPage:
         answer = page()
+        self._largest_page = max(self._largest_page, answer.size)
         items = tuple(find_lead_array(answer.body, self._options.pagination.items))
         return ListedPage(answer, items, tuple(map(self._mark, items)))
 
@@ -172,7 +180,7 @@ class OpleadSource:
         known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
-        self._details_of_page = len(bare)
+        self._details_read = 0
         with closing(self._detail_pages(bare)) as pages:
             read = [
                 self._parse_list_entry(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries
@@ -238,6 +246,7 @@ class OpleadSource:
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:
+                self._details_read += 1
                 last_failure, self._last_failure = self._last_failure, None
                 try:
                     page = self._detail_page(lead_id, answer)

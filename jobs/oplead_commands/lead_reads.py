@@ -4,8 +4,8 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
@@ -93,13 +93,14 @@ class LeadListReading:
     gap: str | None = None
     """Why leads may be missing, and what to do; None if the list was read whole."""
 
-    def read(self, source: LeadSource, since: datetime | None) -> Iterator[Lead]:
+    def read(self, source: LeadSource, since: datetime | None) -> Generator[Lead, None, None]:
         """Yield every lead that may have changed since a time, a page in memory at once."""
         has_moved, missing, resume = False, 0, None
-        for page in source.fetch_changes(since, resume=None, find_known=lambda _listed: ()):
-            self.unreadable += page.unreadable
-            has_moved, missing, resume = has_moved or page.moved, missing + page.missing, page.resume
-            yield from page.leads
+        with closing(source.fetch_changes(since, resume=None, find_known=lambda _listed: ())) as pages:
+            for page in pages:
+                self.unreadable += page.unreadable
+                has_moved, missing, resume = has_moved or page.moved, missing + page.missing, page.resume
+                yield from page.leads
         if resume is not None:
             self.gap = "oplead.max_requests was reached before the end of the list: raise it, or read fewer by --since"
         elif has_moved:
@@ -213,9 +214,13 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     start = _start_of(since, context) if since else None
     every = LeadListReading()
     count = 0
-    with context.source(wanted) as source, _open_part_file(file, lambda: every.gap is None) as out:
+    with (
+        context.source(wanted) as source,
+        _open_part_file(file, lambda: every.gap is None) as out,
+        closing(every.read(source, start)) as leads,
+    ):
         write = writing(out, (*COLUMNS, *fields))
-        for lead in every.read(source, start):
+        for lead in leads:
             if start is None or lead.created_at >= start:
                 write(_exported(lead, provider, fields))
                 count += 1

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -102,18 +103,20 @@ class _ListReading(DetailFetch, ABC):
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
         heard = [self._latest_webhook_event()]  # before the first page, and after each one that was handed on
-        for page in self.run.deps.source.fetch_changes(since, resume=resume, find_known=self._find_unchanged):
-            # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
-            if page.served_at is not None and not page.ahead:
-                self.ahead = page.served_at - self.run.now()
-                if self.done.pages == 0:
-                    self.started = page.served_at
-            if not self._store_list_page(page, before, heard[-1 - page.ahead]):
-                return False
-            before = page
-            heard.append(self._latest_webhook_event())
-            if page.resume is not None and self.run.now() > self.until:
-                return False
+        found = self.run.deps.source.fetch_changes(since, resume=resume, find_known=self._find_unchanged)
+        with closing(found) as pages:
+            for page in pages:
+                # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
+                if page.served_at is not None and not page.ahead:
+                    self.ahead = page.served_at - self.run.now()
+                    if self.done.pages == 0:
+                        self.started = page.served_at
+                if not self._store_list_page(page, before, heard[-1 - page.ahead]):
+                    return False
+                before = page
+                heard.append(self._latest_webhook_event())
+                if page.resume is not None and self.run.now() > self.until:
+                    return False
         return page is None or page.resume is None
 
     def _latest_webhook_event(self) -> int:

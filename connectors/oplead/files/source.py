@@ -1,7 +1,7 @@
 """The `LeadSource` port for exported files: checks the newest one whole, then reads it page by page."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -180,7 +180,7 @@ class FileSource:
         *,
         resume: str | None,
         find_known: FindKnown,
-    ) -> Iterator[LeadPage]:
+    ) -> Generator[LeadPage, None, None]:
         """Yield the whole file, a page at a time; a resume token of another file starts at its beginning."""
         opened = self._current_export_file()
         start = _row_after(resume, opened.export.sha256)

@@ -108,8 +108,11 @@ def _read_again(
 ) -> list[LeadPage] | str:
     """Return the list's first pages as a night reads them, or why it cannot."""
     try:
-        with closing(OpleadSource(open_client(options))) as source:
-            return list(islice(source.fetch_changes(since, resume=None, find_known=lambda listed: listed), count))
+        with (
+            closing(OpleadSource(open_client(options))) as source,
+            closing(source.fetch_changes(since, resume=None, find_known=lambda listed: listed)) as pages,
+        ):
+            return list(islice(pages, count))
     except Misconfigured as error:
         return str(error)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -207,17 +208,18 @@ class LeadCreator:
         def find_known(listed: Sequence[ListedLead]) -> Collection[ListedLead]:
             return [one for one in listed if one.id in passed_over]
 
-        for page in source.fetch_changes(since, resume=None, find_known=find_known):
-            resume = page.resume
-            is_whole &= not page.moved and not page.missing
-            is_whole &= all(_cannot_be_wanted_lead(one, claimed, since) for one in page.unreadable)
-            for lead in page.leads:
-                mark = self._mark(lead)
-                if mark and mark.distinctive_hashes & ours and lead.created_at >= since:
-                    seen.append(SeenLead(lead.id, lead.created_at, mark))
-            if resume is not None and self._context.clock.now() >= until:
-                self.unreadable = f"the list has not come to its end within {_LOOKS_FOR.seconds // 60} minutes"
-                break
+        with closing(source.fetch_changes(since, resume=None, find_known=find_known)) as pages:
+            for page in pages:
+                resume = page.resume
+                is_whole &= not page.moved and not page.missing
+                is_whole &= all(_cannot_be_wanted_lead(one, claimed, since) for one in page.unreadable)
+                for lead in page.leads:
+                    mark = self._mark(lead)
+                    if mark and mark.distinctive_hashes & ours and lead.created_at >= since:
+                        seen.append(SeenLead(lead.id, lead.created_at, mark))
+                if resume is not None and self._context.clock.now() >= until:
+                    self.unreadable = f"the list has not come to its end within {_LOOKS_FOR.seconds // 60} minutes"
+                    break
         return seen, is_whole and resume is None
 
     def _mark(self, lead: Lead) -> RecognitionMark | None:

@@ -195,14 +195,35 @@ def test_failure_of_a_page_keeps_the_pages_before_it(platform, open_source, list
     assert [["L-8"], *numbered(*range(5, 10)), []] == ids(reading(open_source(pagination=BY_PAGE), "page:4"))
 
 
-def test_page_that_fails_once_is_requested_again_and_no_other(platform, open_source, listed, reply, *, lead, clock):
-    """The pages behind it wait for it."""
+def test_page_that_fails_once_is_requested_again(platform, open_source, listed, reply, *, lead, clock):
+    """So are pages requested before the retry, and no others."""
     listed(9, total=18)
     platform.serve("/v1/leads?page=4", reply(status=502), {"data": [lead(8), lead(9)], "total": 18})
 
     assert [*numbered(*range(1, 10)), []] == ids(reading(open_source(pagination=BY_PAGE)))
-    assert sorted([*address(*range(1, 11)), *address(4)]) == sorted(platform.asked)
+    twice = [target for target in platform.asked if platform.asked.count(target) > 1]
+    assert set(address(4)) <= set(twice) <= set(address(4, 5, 6, 7))
+    assert sorted([*address(*range(1, 11)), *set(twice)]) == sorted(platform.asked)
     assert [1.0] == clock.slept
+
+
+def test_list_that_grows_before_a_page_is_retried_hides_no_lead(platform, open_source, lead, reply):
+    """A new lead moves the others down: pages requested before it came would lack the lead that moved onto them."""
+
+    def shown(target):
+        platform.asked.append(target)
+        page, tries = int(target.rpartition("=")[2]), platform.asked.count("/v1/leads?page=3")
+        if page == 3 and tries == 1:
+            return reply(status=502, seconds=0.15)
+        leads = [lead(number) for number in range(0 if tries > 1 else 1, 13)]
+        return reply({"data": leads[2 * page - 2 : 2 * page], "total": len(leads)})
+
+    platform.reply = shown
+    pages = list(reading(open_source(pagination=BY_PAGE)))
+
+    assert [["L-1", "L-2"], ["L-3", "L-4"], ["L-4", "L-5"], ["L-6", "L-7"]] == ids(pages)[:4]
+    assert {f"L-{number}" for number in range(1, 13)} == {lead_id for page in ids(pages) for lead_id in page}
+    assert 2 == platform.asked.count("/v1/leads?page=4")
 
 
 @pytest.mark.parametrize(
@@ -238,16 +259,20 @@ def test_pages_without_numbers_or_with_a_limit_of_requests_come_one_at_a_time(
     assert 1 == watched.most
 
 
-def test_pages_do_not_grow_old_behind_many_details(platform, open_source, lead):
-    """Once a page's leads need more details than are fetched at once, the next page is requested after them."""
+@pytest.mark.parametrize("are_read_by_caller", [False, True])
+def test_pages_do_not_grow_old_behind_many_details(platform, open_source, lead, are_read_by_caller):
+    """Once more of a page's leads are read by their own pages than at once, the next page is requested after them."""
     for page in range(1, 6):
         bare = [{"id": f"L-{10 * page + n}", "createdAt": "2026-07-01"} for n in range(6)] if page < 5 else []
         platform.serve(f"/v1/leads?page={page}", {"data": bare, "total": 24})
         for one in bare:
             platform.serve(f"/v1/leads/{one['id']}", lead(int(one["id"][2:])))
-    pages = list(reading(open_source(pagination=BY_PAGE)))
+    source, pages = open_source(pagination=BY_PAGE), []
+    for page in source.fetch_changes(None, resume=None, find_known=lambda listed: listed if are_read_by_caller else ()):
+        pages.append(page)
+        assert list(page.unchanged) == [lead_id for lead_id, _ in source.fetch_each(page.unchanged)]
 
-    assert [6, 6, 6, 6, 0] == list(map(len, ids(pages)))
+    assert [6, 6, 6, 6, 0] == [len(page.leads or page.unchanged) for page in pages]
     assert [0] * 5 == [page.ahead for page in pages]
     assert [0, 7, 14, 21, 28] == [at for at, target in enumerate(platform.asked) if "?" in target]
 
@@ -262,6 +287,28 @@ def test_page_tells_how_many_pages_were_missing_when_it_was_requested(open_sourc
     assert 0 == ahead[-1]
 
 
+def test_pages_in_flight_are_handed_on_where_no_slot_can_be_taken(open_source, listed, monkeypatch, clock):
+    """Another process may hold the pace file; only a reading with nothing in flight waits for it, and gives up."""
+    listed(9, total=18)
+    source, taken = open_source(pagination=BY_PAGE), []
+    take = source._client.pacer.take
+
+    def held_after_four():
+        if len(taken) == 4:
+            raise Transient("another process holds the pace file")
+        taken.append(take())
+        return taken[-1]
+
+    monkeypatch.setattr(source._client.pacer, "take", held_after_four)
+    pages = []
+    with pytest.raises(Transient, match="pace file"):
+        pages.extend(reading(source))
+
+    assert numbered(1, 2, 3, 4) == ids(pages)
+    assert [1.0, 2.0, 4.0, 8.0] == clock.slept
+    assert [] == threads()
+
+
 def test_no_page_beyond_max_pages_is_requested(platform, open_source, listed):
     """The limit bounds what is requested ahead, too."""
     listed(9)
@@ -271,18 +318,17 @@ def test_no_page_beyond_max_pages_is_requested(platform, open_source, listed):
     assert {*platform.asked} <= {*address(*range(1, 5))}
 
 
-def test_large_pages_come_one_at_a_time(platform, open_source, overlap):
-    """Several of them could fill the memory."""
-    watched = overlap()
-    for page in range(1, 4):
-        leads = [
-            {"id": f"{page}-{number}", "createdAt": "2026-07-01", "leadData": {"externalID": ""}}
-            for number in range(1_001)
-        ]
-        platform.serve(f"/v1/leads?page={page}", leads if page < 3 else [])
+@pytest.mark.parametrize(("kilobytes", "expected"), [(250, 4), (260, 1)])
+def test_large_pages_come_one_at_a_time(platform, open_source, lead, overlap, *, kilobytes, expected):
+    """Those in flight must not fill more memory than one page may."""
+    watched = overlap(expected)
+    for page in range(1, 7):
+        leads = [lead(page, note="x" * 1024 * kilobytes)] if page < 6 else []
+        platform.serve(f"/v1/leads?page={page}", {"data": leads, "total": 5})
 
-    assert [1_001, 1_001, 0] == list(map(len, ids(reading(open_source(pagination=BY_PAGE)))))
-    assert 1 == watched.most
+    pages = reading(open_source(pagination=BY_PAGE, largest_page_mb=1))
+    assert [*([f"L-{page}"] for page in range(1, 6)), []] == ids(pages)
+    assert expected == watched.most
 
 
 def test_closing_the_reading_early_leaves_no_thread(platform, open_source, listed):

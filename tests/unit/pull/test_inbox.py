@@ -179,7 +179,7 @@ def test_a_lead_that_cannot_be_read_holds_nothing_up(account, what):
     elif what == "unreadable":
         account.source.leads["L-1"] = UnreadableLead("L-1", "no creation time")
         account.source.unlisted = set()
-        account.source.fetch_changes = lambda *_args, **_more: iter(())
+        account.source.fetch_changes = lambda *_args, **_more: (page for page in ())
     else:
         account.source.merged = {"L-1": LeadId("L-9")}
     between_nights(account)

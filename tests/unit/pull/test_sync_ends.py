@@ -51,6 +51,28 @@ def test_pull_without_requests_left_resumes_at_its_page(account):
     assert [(None, None), (None, "2")] == account.source.calls
 
 
+def test_list_reading_is_closed_when_a_page_cannot_be_stored(account, monkeypatch):
+    """Pages requested ahead would otherwise stay in flight until the garbage is collected."""
+    serve(account)
+    served, closed = account.source.fetch_changes, []
+
+    def watched(*args, **options):
+        try:
+            yield from served(*args, **options)
+        finally:
+            closed.append(True)
+
+    def failing(*_args):
+        raise ValueError("spoilt")
+
+    account.source.fetch_changes = watched
+    monkeypatch.setattr("jobs.pull.sync.store", failing)
+    with pytest.raises(ValueError, match="spoilt") as _held:
+        pull(account)
+
+    assert [True] == closed
+
+
 def test_moved_list_is_reread_in_full_the_next_night(account):
     """Leads it passed over must not wait until next week; a list that did not move can."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
