@@ -1,6 +1,6 @@
 """What spares tests work that proves nothing.
 
-A key that loads fast, statements and a state made once a process, channels that close without a wait, a clock that is
+A key that loads fast, a state made once a process, channels that close without a wait, a clock that is
 not asked over the wire.
 """
 
@@ -14,11 +14,9 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from grpc import _channel as grpc_channel
-from sqlalchemy import create_engine
 
 from connectors.sandbox.google import oauth
 from connectors.sandbox.sandbox import KEY_FILE
-from jobs.ledger import database as engine_module
 from jobs.ledger.database import create_state
 
 
@@ -95,23 +93,3 @@ def clock_at_hand(clock, own):
     clock.now()
     clock.now = own.now
     yield
-
-
-@contextmanager
-def shared_statements():
-    """Have every state opened meanwhile use what was compiled for the first.
-
-    SQLAlchemy compiles statements anew for each engine, which takes longer than a night's use of them. All else is
-    each engine's own: its connections, how they are set, and how transactions begin.
-    """
-    shared = {}
-
-    def create(address, **options):
-        engine = create_engine(address, **options)
-        engine.dialect = shared.setdefault("dialect", engine.dialect)
-        engine._compiled_cache = shared.setdefault("statements", engine._compiled_cache)
-        return engine
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "create_engine", create)
-        yield

@@ -7,11 +7,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
+from sqlalchemy import Connection, Dialect, Engine, column, create_engine, event, inspect, select, table
+from sqlalchemy.engine import Compiled
+from sqlalchemy.util import LRUCache
 
 from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
 
@@ -20,6 +22,7 @@ BUSY_MS = 5_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = Lock()
 """Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
+_COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _VERSION = table("alembic_version", column("version_num"))
 
 
@@ -118,10 +121,24 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
 
 
-# One engine per path: SQLAlchemy keeps compiled statements per engine dialect, even after the engine is disposed of.
-@lru_cache(maxsize=1024)
+@cache
+def _dialect() -> Dialect:
+    """Return the dialect that all engines share, completed by a first connection."""
+    engine = create_engine("sqlite://")
+    engine.connect().close()
+    return engine.dialect
+
+
+# Compiling statements takes longer than using them for a night of a few leads, so all engines share what one of them
+# has compiled: a cache, and the dialect that its keys name.
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_MS / 1000},
+        hide_parameters=True,
+        execution_options={"compiled_cache": _COMPILED},
+    )
+    engine.dialect = _dialect()
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:

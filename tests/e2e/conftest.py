@@ -27,8 +27,8 @@ def key_file():
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_nights():
-    """Runs in this process reuse compiled statements and do not wait for channels to close."""
-    with quick.shared_statements(), quick.closing_channels():
+    """Runs in this process do not wait for channels to close."""
+    with quick.closing_channels():
         yield
 
 

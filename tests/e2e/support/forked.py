@@ -22,7 +22,6 @@ from pathlib import Path
 
 from jobs.nightly import run_night
 from jobs.run_context import Deps, RunContext
-from tests import quick
 from tests.builders import GOOGLE, REACH, hold, lead, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -179,9 +178,8 @@ def _dress(out, err):
 def _main(number):
     for name in LOADED:
         import_module(name)
-    with quick.shared_statements():
-        _play_two_nights()
-        _serve_from(number)
+    _play_two_nights()
+    _serve_from(number)
 
 
 def _play_two_nights():

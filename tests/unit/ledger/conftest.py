@@ -2,16 +2,8 @@
 
 import pytest
 
-from tests import quick
 from tests.builders import hold
 from tests.fakes import FakeClock
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _shared_statements():
-    """Share compiled statements between states."""
-    with quick.shared_statements():
-        yield
 
 
 @pytest.fixture

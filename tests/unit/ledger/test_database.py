@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Dialect, Engine, create_engine, text
+from sqlalchemy import Dialect, Engine, text
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlmodel import Session, SQLModel
 
 from jobs.ledger import database as engine_module
@@ -300,18 +301,32 @@ def test_states_can_be_created_concurrently(tmp_path):
         open_engine(path, for_writing=False).dispose()
 
 
-@pytest.fixture
-def compiling(monkeypatch):
-    """Let each state compile its own statements, as it does outside tests."""
-    monkeypatch.setattr(engine_module, "create_engine", create_engine)
-    engine_module._engine.cache_clear()
-    yield
-    engine_module._engine.cache_clear()
+@pytest.mark.parametrize("threads", [1, 4])
+def test_statements_compile_once_for_all_states(tmp_path, clock, monkeypatch, threads):
+    """Many small accounts in one process would otherwise spend their nights compiling."""
+    compiled = []
+
+    class Counting(SQLiteDialect.statement_compiler):
+        def __init__(self, *args, **kwargs):
+            compiled.append(args)
+            super().__init__(*args, **kwargs)
+
+    def night(name):
+        with hold(tmp_path / name, clock) as ledger:
+            finish_run(ledger, 0, now=clock.now())
+
+    monkeypatch.setattr(SQLiteDialect, "statement_compiler", Counting)
+    engine_module._COMPILED.clear()
+    night("first.db")
+    first = len(compiled)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(night, [f"{number}.db" for number in range(8)]))
+
+    assert 0 < first == len(compiled)
 
 
-@pytest.mark.usefixtures("compiling")
 def test_engines_and_dialects_do_not_accumulate_over_nights(path, clock):
-    """SQLAlchemy keeps what it compiles per dialect for good, so each path has just one, however often opened."""
+    """SQLAlchemy keeps what it compiles per dialect for good, so all engines have the same one."""
 
     def alive(nights):
         for _ in range(nights):
