@@ -333,6 +333,6 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
 
 
 def forget_contacts() -> None:
-    """Drop from memory what was cleaned so far: contact data is kept no longer than its leads are read."""
+    """Drop from memory what was cleaned so far, so that a service keeps no contact data of the leads it has read."""
     for kept in (_emails, _numbers, country_code_of, is_blank_country):
         kept.cache_clear()

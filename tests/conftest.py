@@ -7,9 +7,14 @@ import gc
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadGroupScheduling
 
 from tests import suite
+
+# Each test has its own limit; a busy machine must not fail one for how fast examples are invented.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 EXHAUSTIVE = {
     # the same nights on an Oplead that speaks otherwise, or over months

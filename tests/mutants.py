@@ -304,6 +304,13 @@ FAULTS = (
         "tests/e2e/test_privacy.py",
     ),
     Fault(
+        "bytes are erased once a delivery is given up",
+        "jobs/ledger/outbox.py",
+        "row.event = row.in_doubt_since = row.in_doubt_request = None",
+        "row.in_doubt_since = row.in_doubt_request = None",
+        "tests/unit/ledger/test_outbox.py",
+    ),
+    Fault(
         "whoever lost the lease writes nothing",
         "jobs/ledger/runs.py",
         "if lease is None or lease.epoch != self.epoch:",

@@ -62,7 +62,7 @@ class ConversionPreparation(PreCallTransaction):
         )
         move = None if state is None else apply_decision(row, route=route, decision=decision, state=state)
         event = None if isinstance(decision, NoSuchConversion) else decision.event
-        if event is None:
+        if event is None or state is not DeliveryState.PENDING:
             return move
         store_bytes_to_send(row, self.sink.encode(event))
         target = self.target

@@ -20,7 +20,7 @@ from connectors.records import (
     SinkLimits,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
-from jobs.ledger import outbox, requests, settlements
+from jobs.ledger import requests, settlements
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, Request, stored_row_id
@@ -85,11 +85,6 @@ class Transaction:
     now: datetime
     done: Progress
 
-    def move(self, row: Delivery, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
-        """Move a row and count it."""
-        outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
-        self.done.count(row, cause)
-
     def settle_rows(self, rows: Sequence[SentRow], to: Settlement, *, request: Request | None = None) -> None:
         """Move rows that were sent, by `request`, and count them."""
         settlements.settle_rows(self.session, self.ledger, rows, to, now=self.now, request=request)
@@ -123,11 +118,16 @@ class Transaction:
         A conversion not found by then never will be.
         """
         answers = list(zip(rows, outcomes, strict=True))
-        originals = {row.original for row, outcome in answers if row.original is not None and outcome.final_after}
+        originals = {
+            row.original for row, outcome in answers if row.original is not None and outcome.final_after is not None
+        }
         if not originals:
             return answers
         sent = requests.last_send_times(self.session, list(originals))
-        return [(row, self._drop_if_final(outcome, sent.get(row.original or 0))) for row, outcome in answers]
+        return [
+            (row, outcome if row.original is None else self._drop_if_final(outcome, sent.get(row.original)))
+            for row, outcome in answers
+        ]
 
     def _drop_if_final(self, outcome: Outcome, sent: datetime | None) -> Outcome:
         if outcome.final_after is None or (sent is not None and self.now - sent <= outcome.final_after):

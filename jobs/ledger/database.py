@@ -22,6 +22,8 @@ BUSY_MS = 5_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = Lock()
 """Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
+_DIALECT = Lock()
+"""Lets accounts that are opened at once make one dialect, not several."""
 _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _VERSION = table("alembic_version", column("version_num"))
 
@@ -122,11 +124,17 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
 
 
 @cache
-def _dialect() -> Dialect:
-    """Return the dialect that all engines share, completed by a first connection."""
+def _make_dialect() -> Dialect:
     engine = create_engine("sqlite://")
     engine.connect().close()
+    engine.dispose()
     return engine.dialect
+
+
+def _shared_dialect() -> Dialect:
+    """Return the dialect that all engines share, completed by a first connection."""
+    with _DIALECT:
+        return _make_dialect()
 
 
 # Compiling statements takes longer than using them for a night of a few leads, so all engines share what one of them
@@ -138,7 +146,7 @@ def _engine(path: Path) -> Engine:
         hide_parameters=True,
         execution_options={"compiled_cache": _COMPILED},
     )
-    engine.dialect = _dialect()
+    engine.dialect = _shared_dialect()
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:

@@ -70,8 +70,11 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
 
     Raises:
         IllegalMoveError: the state table doesn't allow a move.
+        RuntimeError: a row was read in another session.
     """
     _add_new_rows(session, [each.row for each in moves if each.row.id is None])
+    if any(each.row not in session for each in moves):
+        raise RuntimeError("a row of another session: its move would not be written")
     changes = [(each, before) for each in moves for before in _take_state(each)]
     transitions = [
         {
@@ -114,22 +117,8 @@ def _take_state(move: Move) -> Iterator[DeliveryState | None]:
         return
     row.state = to
     if to not in FROZEN:
-        row.event = None
+        row.event = row.in_doubt_since = row.in_doubt_request = None
     yield before
-
-
-def move(
-    session: Session,
-    ledger: Ledger,
-    delivery: Delivery,
-    to: DeliveryState,
-    cause: Cause,
-    *,
-    now: datetime,
-    detail: str | None = None,
-) -> None:
-    """Move one delivery, as `move_all` does."""
-    move_all(session, ledger, [Move(delivery, to, cause, detail)], now=now)
 
 
 _FLAG_TO_CORRECT, _FLAG_TO_PLAN = (

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain, islice
 
 import sqlalchemy
-from sqlalchemy import Integer, and_, case, cast, false, func, null
+from sqlalchemy import Integer, case, cast, false, func, null
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -126,7 +126,7 @@ _Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
 def count_by_state_and_reason(
     session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
-    """Count conversions by state and reason: all, or only those moved in `run` or approved in `approved_in`.
+    """Count conversions by state and reason: all, only those moved in `run`, or only those approved in a run.
 
     The result is sorted as by `ordered`.
     """
@@ -134,9 +134,8 @@ def count_by_state_and_reason(
     # A run belongs to one account: also filtering by account would scan all of its deliveries.
     if run is not None:
         mine = col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))
-    if approved_in is not None:
-        approved = col(Delivery.approved_in) == approved_in
-        mine = approved if run is None else and_(mine, approved)
+    elif approved_in is not None:
+        mine = col(Delivery.approved_in) == approved_in
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
     due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
     is_waiting = (due_at > now).label("is_waiting")

@@ -72,6 +72,8 @@ class LedgerRow(SQLModel):
     """
 
     def __init__(self, **columns: Any) -> None:
+        if unknown := columns.keys() - type(self).model_fields.keys():
+            raise TypeError(f"no columns of {type(self).__name__}: {', '.join(sorted(unknown))}")
         for name, value in (_defaults(type(self)) | columns).items():
             setattr(self, name, value)
 

@@ -154,7 +154,9 @@ def _changes(to: Settlement, request: Request | None) -> dict[str, object]:
         changes["event"] = None
     if to.state is DeliveryState.IN_DOUBT and request is not None:
         # The first request whose answer about these bytes was lost, and when it was sent.
-        changes["in_doubt_since"] = func.coalesce(col(Delivery.in_doubt_since), request.sent_at)
+        changes["in_doubt_since"] = func.coalesce(
+            col(Delivery.in_doubt_since), literal(request.sent_at, table_of(Delivery).c.in_doubt_since.type)
+        )
         changes["in_doubt_request"] = func.coalesce(col(Delivery.in_doubt_request), request.id)
     elif to.state not in FROZEN:
         changes["in_doubt_since"] = changes["in_doubt_request"] = None

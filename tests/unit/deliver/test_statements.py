@@ -149,7 +149,7 @@ VERDICTS = (OutcomeClass.DONE, OutcomeClass.DUPLICATE, OutcomeClass.DEFER, Outco
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_batch_of_many_ends_as_many_batches_of_one(account, asynchronous):
-    """Over some nights with lost answers, every delivery has the same columns and the same history."""
+    """Over some nights, every delivery has the same columns and the same history."""
     ended = []
     for batch in (1, MANY):
         ready(account, 12, batch=batch)

@@ -34,7 +34,7 @@ def moved(ledger, *states, name="L-1", **columns):
         with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
-            outbox.move(session, ledger, kept, state, Reason.NO_CLICK_ID, detail=detail, now=at)
+            outbox.move_all(session, ledger, [outbox.Move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
             row = kept
     return row.id
 
@@ -79,7 +79,12 @@ def test_an_illegal_move_changes_nothing(ledger):
     """Neither the state nor the history changes."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.write_transaction() as session:
-        outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY, now=NIGHT)
+        outbox.move_all(
+            session,
+            ledger,
+            [outbox.Move(session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY)],
+            now=NIGHT,
+        )
     with ledger.read_transaction() as session:
         assert DeliveryState.ACCEPTED == session.get(Delivery, number).state
     assert 3 == len(history(ledger, number))
@@ -107,11 +112,36 @@ def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
         row.event, row.event_sha256 = b"bytes", "digest"
     for state in states[1:]:
         with ledger.write_transaction() as session:
-            outbox.move(session, ledger, session.get(Delivery, number), state, PlatformCode("so"), now=NIGHT)
+            move = outbox.Move(session.get(Delivery, number), state, PlatformCode("so"))
+            outbox.move_all(session, ledger, [move], now=NIGHT)
     with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
 
     assert (b"bytes" if kept else None, "digest") == (row.event, row.event_sha256)
+
+
+def test_a_row_of_another_session_is_refused(ledger):
+    """Its transition would be recorded, and the row itself left as it is."""
+    number = moved(ledger, DeliveryState.PENDING)
+    with ledger.read_transaction() as session:
+        row = session.get(Delivery, number)
+    with pytest.raises(RuntimeError, match="another session"), ledger.write_transaction() as session:
+        outbox.move_all(session, ledger, [outbox.Move(row, DeliveryState.WITHHELD, Reason.NO_CLICK_ID)], now=NIGHT)
+
+
+@pytest.mark.parametrize("state", [DeliveryState.UNCONFIRMED, DeliveryState.IN_FLIGHT])
+def test_a_doubt_ends_with_its_bytes(ledger, state):
+    """Nothing of a lost answer stays on a delivery that is given up; a replay keeps when it was lost."""
+    number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.IN_DOUBT)
+    with ledger.write_transaction() as session:
+        session.get(Delivery, number).in_doubt_since = NIGHT
+    with ledger.write_transaction() as session:
+        move = outbox.Move(session.get(Delivery, number), state, Reason.NO_ANSWER)
+        outbox.move_all(session, ledger, [move], now=NIGHT)
+    with ledger.read_transaction() as session:
+        row = session.get(Delivery, number)
+
+    assert (None if state is DeliveryState.UNCONFIRMED else NIGHT) == row.in_doubt_since
 
 
 def test_conversion_exists_once_per_lead_and_destination(ledger):

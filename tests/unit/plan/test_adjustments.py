@@ -626,8 +626,8 @@ def test_repeated_duplicate_answer_stays_rejected(account):
     assert {"rejected"} == set(account.states.values())
 
     with account.hold() as ledger, ledger.write_transaction() as session:
-        for row in session.exec(select(Delivery)):
-            outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=account.clock.now())
+        again = [outbox.Move(row, DeliveryState.PENDING, Reason.RETRY) for row in session.exec(select(Delivery))]
+        outbox.move_all(session, ledger, again, now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.states.values())
