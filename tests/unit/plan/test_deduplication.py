@@ -271,7 +271,9 @@ def test_renamed_conversion_keeps_its_deduplication_keys(once):
 def held_at_most(account, count):
     """Return the peak memory of finding duplicates if every second lead is one."""
     per_click = route(once=DedupRule(DedupScope.CLICK, MONTH))
-    leads = ((facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), []) for number in range(count))
+    leads = (
+        (facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), [], {}) for number in range(count)
+    )
 
     class Planner(_Planner):
         """A planner of these leads."""
