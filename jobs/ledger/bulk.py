@@ -8,15 +8,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Executable, Row, Table, bindparam, func
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, SQLModel
-
-T = TypeVar("T")
 
 AT_ONCE = 500
 """Ids per statement: databases limit a statement's variables."""
@@ -50,14 +48,9 @@ def change_rows(session: Session, statement: Executable, account: str, leads: Co
 
 def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[dict[str, object]]:
     session.flush()
-    return ({"of_account": account, "of_leads": part} for part in parts(leads))
-
-
-def parts(ids: Iterable[T]) -> Iterator[list[T]]:
-    """Split ids into as many as one statement takes."""
-    rest = iter(ids)
+    rest = iter(leads)
     while part := list(islice(rest, AT_ONCE)):
-        yield part
+        yield {"of_account": account, "of_leads": part}
 
 
 def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Row[Any]]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -25,7 +25,6 @@ from jobs.ledger.schema import (
     Transition,
     is_correction,
     of_kind,
-    rows_by_lead,
     stored_row_id,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_move
@@ -174,13 +173,10 @@ def target_of(delivery: Delivery) -> Target:
     return Target(transport, owner, action, source)
 
 
-_IS_ONE_OF = col(Delivery.id).in_(bindparam("some", expanding=True))
-
-
 def deliveries_by_id(session: Session, ids: Sequence[int]) -> list[Delivery]:
     """Return those of these deliveries that exist, in the order of their ids here."""
-    wanted = select(Delivery).where(_IS_ONE_OF)
-    found = {row.id: row for part in bulk.parts(ids) for row in session.exec(wanted, params={"some": part})}
+    wanted = select(Delivery).where(bulk.has_id_among(col(Delivery.id), ids))
+    found = {row.id: row for row in session.exec(wanted)}
     return [found[number] for number in ids if number in found]
 
 
@@ -208,13 +204,14 @@ class DeliveriesOfLeads:
 
 def deliveries_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> DeliveriesOfLeads:
     """Return every delivery of these leads."""
-    conversions: dict[str, list[Delivery]] = {}
+    conversions: defaultdict[str, list[Delivery]] = defaultdict(list)
     corrections: defaultdict[int, list[Delivery]] = defaultdict(list)
-    for lead, deliveries in rows_by_lead(session, Delivery, account, ids).items():
-        conversions[lead] = [each for each in deliveries if each.original is None]
-        for each in deliveries:
-            if each.original is not None:
-                corrections[each.original].append(each)
+    wanted = select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids))
+    for each in session.exec(wanted.order_by(col(Delivery.id))):
+        if each.original is None:
+            conversions[each.lead].append(each)
+        else:
+            corrections[each.original].append(each)
     return DeliveriesOfLeads(conversions, corrections)
 
 

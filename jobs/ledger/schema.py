@@ -1,10 +1,9 @@
 """The ledger's tables. Every row carries its account; times are timezone-aware UTC, amounts decimal text."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
@@ -532,20 +531,6 @@ def stored_row_id(row: Delivery | Request | Run) -> int:
     if row.id is None:
         raise ValueError("the row is not stored yet")
     return row.id
-
-
-OfLead = TypeVar("OfLead", StatusChange, ClickIdRow, ContactHash, Delivery)
-
-
-def rows_by_lead(
-    session: Session, table: type[OfLead], account: str, leads: Collection[str]
-) -> defaultdict[str, list[OfLead]]:
-    """Return the rows of a table that belong to these leads, by lead, in the order of the primary key."""
-    found: defaultdict[str, list[OfLead]] = defaultdict(list)
-    wanted = select(table).where(table.account == account, col(table.lead).in_(leads))
-    for row in session.exec(wanted.order_by(*sqlalchemy.inspect(table).primary_key)):
-        found[row.lead].append(row)
-    return found
 
 
 def distinct_values(
