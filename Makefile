@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench format schema script docs install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench format schema messages script docs install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -59,6 +59,9 @@ format: develop ## write what `check` would complain of, where that can be mende
 
 schema: develop ## write the settings' JSON schema anew
 	$(BIN)/python -c "from jobs.settings.schema import write_schema; write_schema()"
+
+messages: develop ## bring the catalogues of messages up to date; what is new in them awaits its translation
+	$(BIN)/python docs/catalogues.py
 
 SCRIPT := connectors/website/capture
 script: ## minify the website's script anew after a change; fetches terser with npm

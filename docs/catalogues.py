@@ -1,0 +1,51 @@
+"""Brings the catalogues of messages up to date with the code: `make messages`.
+
+A new message gets an empty translation, to be written; one that is gone is removed. Run from the project's root.
+"""
+
+import io
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+FOLDER = Path("connectors/locales")
+SOURCES = ("jobs", "connectors")
+METHODS = [("**.py", "python"), ("**.j2", "jinja2")]
+KEYWORDS = DEFAULT_KEYWORDS | {"_n": (1, 2), "N_": None}
+# Written by hand: Babel's header has dates, which change with every call.
+HEADER = """\
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"Plural-Forms: nplurals={catalogue.num_plurals}; plural={catalogue.plural_expr}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+
+
+def messages_in_code() -> Catalog:
+    """Return all messages in the code, untranslated."""
+    found = Catalog()
+    for source in SOURCES:
+        for _file, _line, message, comments, context in extract_from_dir(source, METHODS, keywords=KEYWORDS):
+            found.add(message, auto_comments=comments, context=context)
+    return found
+
+
+def up_to_date(language: str) -> str:
+    """Return the catalogue of a language as it should be."""
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    catalogue.update(messages_in_code(), no_fuzzy_matching=True)
+    written = io.BytesIO()
+    write_po(written, catalogue, 110, omit_header=True, no_location=True, sort_output=True, ignore_obsolete=True)
+    return HEADER.format(language=language, catalogue=catalogue) + written.getvalue().decode()
+
+
+if __name__ == "__main__":
+    for path in FOLDER.glob("*.po"):
+        path.write_text(up_to_date(path.stem), encoding="utf-8")
