@@ -1,0 +1,1 @@
+"""The page that marketing reads: its facts, read from the ledger, and how they are shown."""

@@ -1,0 +1,407 @@
+"""What the page reports, section by section: counts, euros and ids; no wording and no personal data.
+
+`gather` fills these in from a ledger, `render` shows them, `tables` writes them for spreadsheets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, Reason
+
+
+class Level(StrEnum):
+    """How urgent something is; the page is as urgent as its worst task."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+class Responsible(StrEnum):
+    """Who can do something about it."""
+
+    MARKETING = "marketing"
+    """Whoever edits the settings and the ad accounts."""
+    OPLEAD_USERS = "oplead_users"
+    """Whoever works on leads in Oplead: statuses, amounts, dates."""
+    WEBSITE = "website"
+    """Whoever makes the forms: click ids, consent."""
+    OPERATOR = "operator"
+    """Whoever runs this program."""
+
+
+class Outcome(StrEnum):
+    """Where a conversion stands, as marketing asks; there is deliberately none called success."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    SENT = "sent"
+    """Sent and not answered yet."""
+    RECEIVED = "received"
+    """Received by the platform, outcome not reported yet."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    IN_DOUBT = "in_doubt"
+    """Its answer was lost, or the platform will never tell."""
+    NOT_SENT = "not_sent"
+    """On record and not to be sent: before its start, cancelled."""
+
+
+OUTCOMES: Mapping[DeliveryState, Outcome] = {
+    DeliveryState.SKIPPED: Outcome.NOT_SENT,
+    DeliveryState.PENDING: Outcome.WAITING,
+    DeliveryState.WITHHELD: Outcome.HELD,
+    DeliveryState.IN_FLIGHT: Outcome.SENT,
+    DeliveryState.SUBMITTED: Outcome.RECEIVED,
+    DeliveryState.IN_DOUBT: Outcome.IN_DOUBT,
+    DeliveryState.ACCEPTED: Outcome.ACCEPTED,
+    DeliveryState.REJECTED: Outcome.REJECTED,
+    DeliveryState.EXPIRED: Outcome.EXPIRED,
+    DeliveryState.CANCELLED: Outcome.NOT_SENT,
+    DeliveryState.UNCONFIRMED: Outcome.IN_DOUBT,
+}
+
+
+class AdPlatform(StrEnum):
+    """Whose ad a lead came from, by its click ids."""
+
+    GOOGLE = "google"
+    META = "meta"
+    OTHER = "other"
+    """It has only click ids that are sent nowhere."""
+    NONE = "none"
+    """It has no click id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Whole days in the account's zone, first and last included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def before(self) -> "Period":
+        """The period of the same length just before it."""
+        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+
+# ── is everything all right? ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that needs doing."""
+
+    level: Level
+    who: Responsible
+    title: str
+    """An open incident's title, in the language it was found in."""
+    text: str
+    since: datetime
+    """When it was first found."""
+
+
+# ── three numbers ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """Signed sales of leads from one platform's ads: leads that entered the sale's stage in a period."""
+
+    platform: AdPlatform
+    count: int
+    value: Decimal
+    """The sum of the amounts that are known."""
+    matured: int
+    """Of those, how many are older than `MATURES_AFTER`, so that they are hardly undone any more."""
+    matured_value: Decimal
+
+
+MATURES_AFTER = timedelta(days=14)
+"""A consumer may withdraw from a contract signed at home for 14 days:
+https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000032226842 (Code de la consommation, L221-18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSales:
+    """How many of a period's signed sales from ads each platform knows of."""
+
+    platform: AdPlatform
+    sales: int
+    sent: int
+    """Sent at least once, whatever the answer."""
+    received: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recoverable:
+    """Conversions that are held and expire within `EXPIRES_WITHIN`, but go out if their cause is mended in time."""
+
+    reason: Reason
+    who: Responsible
+    count: int
+    value: Decimal
+    first_expiry: datetime
+
+
+EXPIRES_WITHIN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The three numbers."""
+
+    sales: tuple[Sales, ...]
+    sales_before: tuple[Sales, ...]
+    """Those of the period before."""
+    counted: tuple[CountedSales, ...]
+    recoverable: tuple[Recoverable, ...]
+
+
+# ── tonight, and the nights before ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Conversions of one kind with the same outcome for the same reason."""
+
+    conversion: str
+    destination: str
+    outcome: Outcome
+    cause: Cause
+    """Why, or a platform's code; the words are in `wording`."""
+    count: int
+    value: Decimal
+    matched: int | None = None
+    """How many of them the platform says it matched with an ad or a person; None where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastNight:
+    """What the last night moved, and what stands now."""
+
+    run: int
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    moved: tuple[Standing, ...]
+    """Where the conversions that it moved stood after it."""
+    standing: tuple[Standing, ...]
+    """All conversions as they stand now: the same counts as `status` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightCount:
+    """Conversions that reached an outcome in the nights of one day."""
+
+    night: date
+    conversion: str
+    destination: str
+    outcome: Outcome
+    count: int
+    value: Decimal
+
+
+# ── campaigns ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """The leads created in the period that came from one campaign, and how far they got until now."""
+
+    source: str
+    """Empty where the lead has no such UTM field, here and below."""
+    medium: str
+    campaign: str
+    leads: int
+    reached: tuple[int, ...]
+    """How many ever reached each stage of `Funnel.stages`."""
+    won: int
+    """How many reached the sale's stage."""
+    value: Decimal
+    """The known amounts of those won."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickIdWeek:
+    """The leads of one UTM source created in one week, and how many have a click id."""
+
+    source: str
+    week: date
+    """Its Monday."""
+    leads: int
+    with_click_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Campaigns, the most valuable first."""
+
+    stages: tuple[str, ...]
+    """In the order of the settings; `created` is not among them."""
+    campaigns: tuple[CampaignRow, ...]
+    weeks: tuple[ClickIdWeek, ...]
+
+
+# ── which stage to bid on ────────────────────────────────────────────────────────────────────────
+
+
+class BiddingFitness(StrEnum):
+    """Whether a stage comes early and often enough to bid on."""
+
+    FIT = "fit"
+    TOO_RARE = "too_rare"
+    TOO_LATE = "too_late"
+    TOO_LATE_AND_TOO_RARE = "too_late_and_too_rare"
+    TOO_FEW_TO_TELL = "too_few_to_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """How long after the click a stage is reached by leads from one platform's ads, over `TIMING_DAYS` days."""
+
+    stage: str
+    platform: AdPlatform
+    count: int
+    """How many reached it."""
+    per_30_days: Decimal
+    median: timedelta | None
+    nine_in_ten: timedelta | None
+    """The time within which nine in ten get there; None, as the median, for fewer than `FEWEST_TIMED`."""
+    window: timedelta
+    """The platform's own: of the click for Google, of the event for Meta."""
+    within_window: int
+    """How many reached it within the window."""
+    fitness: BiddingFitness
+
+
+TIMING_DAYS = 180
+FEWEST_TIMED = 5
+
+
+# ── agencies ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyRow:
+    """The period's leads with one value of the field `report.by`."""
+
+    name: str
+    leads: int
+    untouched: int
+    """Leads still in the status that they were created in."""
+    days_to_be_told: Decimal | None
+    """The median of days from a change in Oplead to its being read; None below `FEWEST_AT_AN_AGENCY`."""
+    missing_amounts: int
+    """Sales without an amount."""
+    lost: Decimal
+    """The value of conversions that expired or will never be sent for a reason that someone there could have mended."""
+
+
+FEWEST_AT_AN_AGENCY = 5
+"""Agencies with fewer leads are shown together, without a name: chance would say more than they do."""
+
+
+# ── coverage ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Gap(StrEnum):
+    """What keeps conversions from being sent although the lead came from an ad."""
+
+    UNKNOWN_STATUS = "unknown_status"
+    UNREADABLE_AMOUNT = "unreadable_amount"
+    MISSING_AMOUNT = "missing_amount"
+    AMBIGUOUS_CLICK_ID = "ambiguous_click_id"
+    CONSENT_MISSING = "consent_missing"
+    CONSENT_UNCLEAR = "consent_unclear"
+    UNREADABLE_LEAD = "unreadable_lead"
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """What one gap costs."""
+
+    gap: Gap
+    detail: str
+    """The status as Oplead writes it, or the problem; empty where the gap says all."""
+    leads: int
+    conversions: int
+    value: Decimal
+    lead_ids: tuple[str, ...]
+    """Up to `SHOWN_IDS` of them, the latest first."""
+
+
+SHOWN_IDS = 50
+
+
+# ── what the platforms say ───────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFigure:
+    """One number that a platform reports, and ours for the same thing where we have one."""
+
+    destination: str
+    name: str
+    """What the platform calls it."""
+    theirs: str
+    ours: str | None
+    differs: bool
+    """Whether the two should agree and do not."""
+    read_at: datetime
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """Everything one account's page says."""
+
+    account: str
+    now: datetime
+    zone: ZoneInfo
+    currency: str
+    period: Period
+    conversion_names: Mapping[str, str]
+    """What the settings call each conversion, by its id."""
+    sale: str
+    """The conversion that counts as a signed sale, by its id."""
+    consent_assumed_because: str | None
+    """Why a missing consent is taken as given, if it is: shown in every report."""
+    tasks: tuple[Task, ...]
+    """The worst first."""
+    headline: Headline
+    last_night: LastNight | None
+    """None before the first."""
+    trend: tuple[NightCount, ...]
+    """Over `TREND_NIGHTS` nights."""
+    funnel: Funnel
+    timing: tuple[StageTiming, ...]
+    agencies: tuple[AgencyRow, ...] | None
+    """None unless the settings have `report.by`."""
+    agency_field: str | None
+    coverage: tuple[CoverageRow, ...]
+    platforms: tuple[PlatformFigure, ...]
+
+    @property
+    def level(self) -> Level:
+        """How urgent the worst task is."""
+        levels = {task.level for task in self.tasks}
+        return next((level for level in (Level.RED, Level.AMBER) if level in levels), Level.GREEN)
+
+
+TREND_NIGHTS = 90
