@@ -4,11 +4,17 @@ A new message gets an empty translation, to be written; one that is gone is remo
 """
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
+from pydantic import BaseModel
+
+from jobs.settings.load import models_in
+from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.schema import Settings
 
 FOLDER = Path("connectors/locales")
 SOURCES = ("jobs", "connectors")
@@ -33,7 +39,22 @@ def messages_in_code() -> Catalog:
     for source in SOURCES:
         for _file, _line, message, comments, context in extract_from_dir(source, METHODS, keywords=KEYWORDS):
             found.add(message, auto_comments=comments, context=context)
+    for what in (*_meanings_of_required_settings(Settings), *_LINTED):
+        found.add(str(what))
     return found
+
+
+_LINTED = (Settings.model_fields["oplead"].description, OpleadSettings.model_fields["token"].description)
+"""Keys with a default that are missing all the same if leads come from the API."""
+
+
+def _meanings_of_required_settings(section: type[BaseModel]) -> Iterator[str]:
+    """Yield what each key means that may be missing: errors say it, and the code has it in docstrings."""
+    for field in section.model_fields.values():
+        if field.description and field.is_required():
+            yield field.description
+        for below in models_in(field.annotation):
+            yield from _meanings_of_required_settings(below)
 
 
 def up_to_date(language: str) -> str:

@@ -636,7 +636,7 @@ FAULTS = (
     Fault(
         "a secret written out is refused",
         "jobs/settings/references.py",
-        'raise ValueError(f"a secret must not stand in this file: {HOW_TO_REFER}")',
+        'raise ValueError(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))',
         "found, source = text, text",
         "tests/unit/settings/test_references.py",
     ),

@@ -12,6 +12,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from connectors.language import N_, _
+
 Tree = str | dict[str, "Tree"] | list["Tree"] | None
 
 KeyPath = tuple[str | int, ...]
@@ -24,15 +26,15 @@ MAX_VALUES, MAX_DEPTH = 20_000, 50
 _STANDARD = "tag:yaml.org,2002:"
 _LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
 _SENTENCES = {
-    "mapping values": "a colon is not expected here: put the text in quotes, or check the line's indentation",
-    "found character '\\t'": "indent with spaces, not tabs",
-    "cannot start any token": "a text that begins with this sign must stand in quotes",
-    "undefined alias": "a text that begins with * must stand in quotes",
-    "another document": "one file holds one account: take the line --- and what follows out",
-    "end of stream": "what begins here is never closed: check quotes and brackets",
-    "<stream end>": "what begins here is never closed: check quotes and brackets",
+    "mapping values": N_("a colon is not expected here: put the text in quotes, or check the line's indentation"),
+    "found character '\\t'": N_("indent with spaces, not tabs"),
+    "cannot start any token": N_("a text that begins with this sign must stand in quotes"),
+    "undefined alias": N_("a text that begins with * must stand in quotes"),
+    "another document": N_("one file holds one account: take the line --- and what follows out"),
+    "end of stream": N_("what begins here is never closed: check quotes and brackets"),
+    "<stream end>": N_("what begins here is never closed: check quotes and brackets"),
 }
-_OTHERWISE = "this is not valid YAML: check quotes, brackets and indentation just before"
+_OTHERWISE = N_("this is not valid YAML: check quotes, brackets and indentation just before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ def read_file(path: Path) -> ParsedSettingsFile:
     if problem := _why_no_file(path):
         return _unreadable_settings_file(problem)
     try:
-        return read_document(read_limited(path, MAX_FILE_BYTES, "the file").decode("utf-8-sig"))
+        return read_document(read_limited(path, MAX_FILE_BYTES, _("the file")).decode("utf-8-sig"))
     except UnicodeDecodeError:
-        message = "the file is not UTF-8 text; save it as UTF-8"
+        message = _("the file is not UTF-8 text; save it as UTF-8")
     except ValueError as error:
         message = str(error)
     return _unreadable_settings_file(message)
@@ -118,13 +120,17 @@ def _why_no_file(path: Path) -> str | None:
     """Return what stands at a path instead of a file, with what to do; None if something that may be read does."""
     try:
         if path.is_dir():
-            return "this is a folder, and here one account's file is wanted; name one of the files in it"
+            return _("this is a folder, and here one account's file is wanted; name one of the files in it")
         if path.exists():
             return None
     except (OSError, ValueError):
         return None  # reading it says why
-    what = "the file does not exist" if path.suffix in SUFFIXES else "there is neither a file nor a folder of this name"
-    return f"{what}; check the path, or write a first file with `oplead-sync init`"
+    if path.suffix in SUFFIXES:
+        return _("the file does not exist; check the path, or write a first file with `oplead-sync init`")
+    return _(
+        "there is neither a file nor a folder of this name; check the path, or write a first file with "
+        "`oplead-sync init`"
+    )
 
 
 def read_document(text: str) -> ParsedSettingsFile:
@@ -136,7 +142,7 @@ def read_document(text: str) -> ParsedSettingsFile:
     except (YAMLError, ArithmeticError, LookupError, RecursionError, ValueError) as error:
         return ParsedSettingsFile(None, {}, (_syntax_finding(error),))
     if node is None:
-        return ParsedSettingsFile(None, {(): _START}, (SettingsFinding((), "the file is empty"),))
+        return ParsedSettingsFile(None, {(): _START}, (SettingsFinding((), _("the file is empty")),))
     reader = _Reader()
     tree = reader.read(node, (), _mark(node))
     return ParsedSettingsFile(tree, reader.marks, tuple(reader.findings))
@@ -153,11 +159,11 @@ class _Reader:
     def read(self, node: Node, path: KeyPath, mark: FilePosition) -> Tree:
         # Anchors can multiply values exponentially, or contain themselves.
         if len(self.marks) >= MAX_VALUES or len(path) > MAX_DEPTH:
-            self._report((), "the file repeats or nests its values far too often: check its anchors", _START)
+            self._report((), _("the file repeats or nests its values far too often: check its anchors"), _START)
             return None
         self.marks[path] = mark
         if not (node.tag or "").startswith(_STANDARD) or node.tag == f"{_STANDARD}binary":
-            self._report(path, "a value that begins with ! must stand in quotes", mark)
+            self._report(path, _("a value that begins with ! must stand in quotes"), mark)
         if isinstance(node, MappingNode):
             return {key: self.read(value, (*path, key), at) for key, value, at in self._pairs(node, path)}
         if isinstance(node, SequenceNode):
@@ -173,15 +179,17 @@ class _Reader:
             if key.tag == f"{_STANDARD}merge":
                 merged += value.value if isinstance(value, SequenceNode) else [value]
             elif not isinstance(key, ScalarNode):
-                self._report(path, "a key must be a plain word", mark)
+                self._report(path, _("a key must be a plain word"), mark)
             elif (name := str(key.value)) in seen:
-                self._report((*path, name), f"this key stands here twice, first on line {seen[name].line}", mark)
+                self._report(
+                    (*path, name), _("this key stands here twice, first on line {line}", line=seen[name].line), mark
+                )
             else:
                 seen[name] = mark
                 yield name, value, mark
         for source in merged:
             if not isinstance(source, MappingNode):
-                self._report(path, "<< takes the name of an anchored group of keys, as <<: *name", _mark(node))
+                self._report(path, _("<< takes the name of an anchored group of keys, as <<: *name"), _mark(node))
                 continue
             for key, value in source.value:
                 if isinstance(key, ScalarNode) and key.value not in seen:
@@ -199,14 +207,14 @@ def _mark(node: Node) -> FilePosition:
 def _syntax_finding(error: Exception) -> SettingsFinding:
     """Describe a syntax error without the parser's message, which quotes the file and so might show a secret."""
     if isinstance(error, RecursionError):
-        return SettingsFinding((), "the file nests its values far too deep", _START)
+        return SettingsFinding((), _("the file nests its values far too deep"), _START)
     if not isinstance(error, MarkedYAMLError):
-        return SettingsFinding((), "the file holds characters that YAML does not allow", _START)
+        return SettingsFinding((), _("the file holds characters that YAML does not allow"), _START)
     words = str(error.problem)
     message = next((sentence for part, sentence in _SENTENCES.items() if part in words), _OTHERWISE)
     unclosed = "stream" in words and error.context_mark is not None
     mark = error.context_mark if unclosed else error.problem_mark
-    return SettingsFinding((), message, FilePosition(mark.line + 1, mark.column + 1) if mark else _START)
+    return SettingsFinding((), _(message), FilePosition(mark.line + 1, mark.column + 1) if mark else _START)
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -214,7 +222,10 @@ def dotted(path: Iterable[str | int]) -> str:
 
     A key that looks like a secret is replaced by its length: a secret pasted onto its own line becomes a key.
     """
-    names = (f"<text, {len(part)} characters>" if _LIKE_A_SECRET.fullmatch(part) else part for part in map(str, path))
+    names = (
+        _("<text, {count} characters>", count=len(part)) if _LIKE_A_SECRET.fullmatch(part) else part
+        for part in map(str, path)
+    )
     return ".".join(name if name and name == name.strip() else repr(name) for name in names)
 
 
@@ -226,19 +237,26 @@ def read_limited(path: Path, limit: int, what: str) -> bytes:
     """
     try:
         if not path.is_file():  # reading a pipe would block
-            raise ValueError(f"{what} {'is not a plain file' if path.exists() else 'does not exist'}")
+            problem = (
+                _("{what} is not a plain file", what=what) if path.exists() else _("{what} does not exist", what=what)
+            )
+            raise ValueError(problem)
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise ValueError(f"{what} cannot be read ({error.strerror})") from None
+        raise ValueError(_("{what} cannot be read ({strerror})", what=what, strerror=error.strerror)) from None
     if len(content) > limit:
-        raise ValueError(f"{what} is too long")
+        raise ValueError(_("{what} is too long", what=what))
     return content
+
+
+_NO_BREAK_SPACES = "\xa0\u202f"
+"""Python calls them non-printable; French has one before a colon."""
 
 
 def one_line(text: str) -> str:
     """Replace every non-printable character, line breaks included, with a middle dot."""
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
+    return "".join(letter if letter.isprintable() or letter in _NO_BREAK_SPACES else "·" for letter in text)
 
 
 def did_you_mean(
@@ -248,7 +266,7 @@ def did_you_mean(
     names = {loosely(candidate): candidate for candidate in sorted(known)}
     # Comparing costs the product of both lengths, and no known name is anywhere near 100 characters long.
     close = get_close_matches(loosely(name)[:100], names, n=1, cutoff=cutoff)
-    return f'; did you mean "{names[close[0]]}"?' if close else ""
+    return _('; did you mean "{name}"?', name=names[close[0]]) if close else ""
 
 
 # ── finding values ───────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
+from connectors.language import N_, _
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -24,6 +25,7 @@ from jobs.settings.document import (
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
 from jobs.settings.schema import Settings
+from jobs.settings.types import Strict
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""
@@ -42,7 +44,7 @@ _RESERVED_HEADERS = frozenset(
     {"authorization", "connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _CARRIES_A_KEY = re.compile(r"authori[sz]ation|cookie|token|secret|password|api[-_]?key", re.IGNORECASE)
-_NO_KEY = "a key must not stand in this file: it is oplead.token, and oplead.auth says how it is passed"
+_NO_KEY = N_("a key must not stand in this file: it is oplead.token, and oplead.auth says how it is passed")
 _QUERY_NAMES = (
     *("pagination.page_param", "pagination.size_param", "pagination.offset_param", "pagination.cursor_param"),
     *("since_filter.param", "since_filter.until_param"),
@@ -61,33 +63,36 @@ def inconsistency_findings(tree: Tree, references: ReferenceResolver) -> Iterato
 
 def _stages_are_known(tree: Tree) -> Found:
     if value_at(tree, ("stages", CREATED)) is not None:
-        yield ("stages", CREATED), "the stage created is built in; give this one another name"
+        yield ("stages", CREATED), _("the stage created is built in; give this one another name")
     known = [CREATED, *(name for name in _mapping(value_at(tree, ("stages",))) if name != CREATED)]
     named = texts_at(tree, *(f"conversions.*.{key}" for key in ("stage", "implied_by", "undo_when")))
     for path, name in (*named, *_keys(tree, "meta.*.funnel")):
         if name not in known:
-            yield path, _unknown("stage", name, known)
+            yield path, _unknown(_("there is no stage of this name"), name, known)
 
 
 def _funnels_have_stages(tree: Tree) -> Found:
     for path, funnel in find(tree, "meta.*.funnel"):
         names = _mapping(funnel)
         if len(names) == 1:
-            yield path, "name at least two stages: Meta learns from the way between them"
-        for at, _ in _repeated(((*path, stage), name) for stage, name in names.items() if isinstance(name, str)):
-            yield at, "another stage has this name for Meta; each needs its own"
+            yield path, _("name at least two stages: Meta learns from the way between them")
+        for at, _name in _repeated(((*path, stage), name) for stage, name in names.items() if isinstance(name, str)):
+            yield at, _("another stage has this name for Meta; each needs its own")
 
 
 def _labels_have_one_meaning(tree: Tree) -> Found:
-    meanings = {f"stages.{name}": f"the stage {name}" for name in _mapping(value_at(tree, ("stages",)))}
+    meanings = {f"stages.{name}": _("the stage {name}", name=name) for name in _mapping(value_at(tree, ("stages",)))}
     first: dict[str, str] = {}
     for pattern, meaning in {**meanings, "ignored_statuses": "ignored_statuses"}.items():
         for path, label in texts_at(tree, pattern):
             normal = normalise_listed_label(label)
             if not normal:
-                yield path, "a label needs letters or digits"
+                yield path, _("a label needs letters or digits")
             elif normal in first:
-                yield path, f"this label stands in {first[normal]} already (accents and case do not matter)"
+                yield (
+                    path,
+                    _("this label stands in {place} already (accents and case do not matter)", place=first[normal]),
+                )
             else:
                 first[normal] = meaning
 
@@ -97,7 +102,7 @@ def _appointments_are_reported(tree: Tree) -> Found:
     stages = _mapping(value_at(tree, ("stages",)))
     for path, label in texts_at(tree, *(f"stages.{name}" for name in stages)):
         if normalise_listed_label(label) == APPOINTMENT_SET and not any(known):
-            yield path, "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
+            yield path, _("nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks")
 
 
 def _undo_stages_make_sense(tree: Tree) -> Found:
@@ -105,9 +110,9 @@ def _undo_stages_make_sense(tree: Tree) -> Found:
         counting = {stage for _, stage in texts_at(conversion, "stage", "implied_by")}
         for at, stage in texts_at(conversion, "undo_when"):
             if stage == CREATED:
-                yield (*path, *at), "every lead was created, so this undoes nothing; name a stage it may end in"
+                yield (*path, *at), _("every lead was created, so this undoes nothing; name a stage it may end in")
             elif stage in counting:
-                yield (*path, *at), "this stage makes the conversion count; it cannot undo it as well"
+                yield (*path, *at), _("this stage makes the conversion count; it cannot undo it as well")
 
 
 # ── conversions and destinations ─────────────────────────────────────────────────────────────────
@@ -116,31 +121,40 @@ def _undo_stages_make_sense(tree: Tree) -> Found:
 def _ids_are_unique(tree: Tree) -> Found:
     ids, former = list(texts_at(tree, "conversions.*.id")), list(texts_at(tree, "conversions.*.was"))
     taken = {name for _, name in ids}
-    for path, _ in _repeated(ids):
-        yield path, "another conversion has this id; each needs its own"
+    for path, _name in _repeated(ids):
+        yield path, _("another conversion has this id; each needs its own")
     for path, name in ids:
         if name == "none":
-            yield path, 'a conversion cannot be called "none": `was: none` marks a new one'
+            yield path, _('a conversion cannot be called "none": `was: none` marks a new one')
     for path, name in former:
         if name in taken:
-            yield path, "a conversion of this id is still here, so this one cannot be it under a new name"
-    for path, _ in _repeated((path, name) for path, name in former if name != "none"):
-        yield path, "another conversion says it had this id before"
+            yield path, _("a conversion of this id is still here, so this one cannot be it under a new name")
+    for path, _name in _repeated((path, name) for path, name in former if name != "none"):
+        yield path, _("another conversion says it had this id before")
     for path, name in _repeated(_destinations(tree)):
-        yield path, f"another destination is called {name}; give each an id of its own"
+        yield path, _("another destination is called {name}; give each an id of its own", name=name)
 
 
 def _conversions_go_somewhere(tree: Tree) -> Found:
     for path, conversion in find(tree, "conversions.*"):
         if isinstance(conversion, dict) and not any(platform in conversion for platform in PLATFORMS):
-            yield path, "this conversion goes nowhere: give it google_ads, meta or both"
+            yield path, _("this conversion goes nowhere: give it google_ads, meta or both")
         for platform in PLATFORMS:
             if platform in _mapping(conversion) and value_at(tree, (platform,)) is None:
-                yield (*path, platform), f"this file has no {platform} destination; add one, or take this out"
+                yield (
+                    (*path, platform),
+                    _("this file has no {platform} destination; add one, or take this out", platform=platform),
+                )
     known = [name for path, name in _destinations(tree) if path[0] == "google_ads"]
     for path, name in texts_at(tree, "conversions.*.google_ads.destination"):
         if known and name not in known:
-            yield path, _unknown("destination", name, known)
+            yield path, _unknown(_("there is no destination of this name"), name, known)
+
+
+_SHARED = {
+    "action": N_("several conversions use this action: give each its own, or all of them shared_action: true"),
+    "event": N_("several conversions use this event: give each its own, or all of them shared_action: true"),
+}
 
 
 def _targets_are_shared_knowingly(tree: Tree) -> Found:
@@ -157,13 +171,10 @@ def _targets_are_shared_knowingly(tree: Tree) -> Found:
                 users["action", destination, action.replace("-", "")].append((at, shared))
         if event := text_at(conversion, "meta.event"):
             users["event", "", event].append(((*path, "meta", "event"), shared))
-    for (kind, *_), sharers in users.items():
+    for (kind, *_target), sharers in users.items():
         for path, shared in sharers:
             if len(sharers) > 1 and not shared:
-                yield (
-                    path,
-                    f"several conversions use this {kind}: give each its own, or all of them shared_action: true",
-                )
+                yield path, _(_SHARED[kind])
 
 
 def _events_suit_meta(tree: Tree) -> Found:
@@ -171,13 +182,10 @@ def _events_suit_meta(tree: Tree) -> Found:
     for path, conversion in find(tree, "conversions.*"):
         event = text_at(conversion, "meta.event")
         if event in funnel_names:
-            yield (*path, "meta", "event"), "a stage of the funnel has this name; give the event another"
+            yield (*path, "meta", "event"), _("a stage of the funnel has this name; give the event another")
         # Required for purchase events: https://developers.facebook.com/docs/marketing-api/conversions-api/parameters
         if event == "Purchase" and value_at(conversion, ("value",)) is None:
-            yield path, "Meta takes a Purchase only with a value: add value, or name another event"
-
-
-_PERSON_NEEDS_HASHES = "a person is recognised by e-mail or phone, whose hashes are kept only for a destination with"
+            yield path, _("Meta takes a Purchase only with a value: add value, or name another event")
 
 
 def _persons_can_be_recognised(tree: Tree) -> Found:
@@ -191,8 +199,14 @@ def _persons_can_be_recognised(tree: Tree) -> Found:
                 continue
             destination = value_at(tree, place[:-1] if place[-1] == "id" else place)
             if text_at(destination, "contact_data") != "attach" and text_at(destination, "audience") != "all":
-                remedy = f"contact_data: attach or audience: all; write one of them under {name}, or write click here"
-                yield (*path, "count_once_per"), f"{_PERSON_NEEDS_HASHES} {remedy}"
+                yield (
+                    (*path, "count_once_per"),
+                    _(
+                        "a person is recognised by e-mail or phone, whose hashes are kept only for a destination with "
+                        "contact_data: attach or audience: all; write one of them under {name}, or write click here",
+                        name=name,
+                    ),
+                )
 
 
 # ── keys that need one another ───────────────────────────────────────────────────────────────────
@@ -210,46 +224,48 @@ def _settings_have_required_companions(tree: Tree) -> Found:
     for pattern, key, needed in _NEEDS:
         for path, section in find(tree, pattern):
             if key in _mapping(section) and not value_at(section, (needed,)):
-                yield (*path, key), f"this has no effect without {needed}; add that, or take this out"
+                yield (*path, key), _("this has no effect without {needed}; add that, or take this out", needed=needed)
     for path, conversion in find(tree, "conversions.*"):
         if "within" in _mapping(conversion) and text_at(conversion, "count_once_per") in (None, "lead"):
-            yield (*path, "within"), "this has no effect without count_once_per: click or person; take it out"
+            yield (*path, "within"), _("this has no effect without count_once_per: click or person; take it out")
 
 
 def _consent_is_clear(tree: Tree) -> Found:
     because = text_at(tree, "consent.because")
     assumed = text_at(tree, "consent.missing") == "assume_granted"
     if assumed and because is None:
-        yield ("consent", "missing"), "write why consent may be assumed, as because: …; reports will show it"
+        yield ("consent", "missing"), _("write why consent may be assumed, as because: …; reports will show it")
     if because is not None and not assumed:
-        yield ("consent", "because"), "this has no effect without missing: assume_granted; take it out"
+        yield ("consent", "because"), _("this has no effect without missing: assume_granted; take it out")
     for signal in _CONSENT:
         granted = {normalise_label(text) for _, text in texts_at(tree, f"{signal}.granted")}
         for path, text in texts_at(tree, f"{signal}.refused"):
             if normalise_label(text) in granted:
-                yield path, "this value means both granted and refused; leave it in one list"
+                yield path, _("this value means both granted and refused; leave it in one list")
 
 
 def _test_leads_have_marks(tree: Tree) -> Found:
     exclude = value_at(tree, ("exclude",))
     if isinstance(exclude, dict) and not any(texts_with_paths(exclude)):
-        yield ("exclude",), "say what marks a test lead: email_domains, phones, names or fields; or take it out"
+        yield ("exclude",), _("say what marks a test lead: email_domains, phones, names or fields; or take it out")
     for key in ("names", "fields"):
         for path, text in texts_with_paths(value_at(exclude, (key,)), ("exclude", key)):
             if not normalise_label(text):
-                yield path, "a mark of test leads needs letters or digits"
+                yield path, _("a mark of test leads needs letters or digits")
 
 
 def _leads_come_from_somewhere(tree: Tree) -> Found:
     source, oplead = value_at(tree, ("source",)), value_at(tree, ("oplead",))
     if isinstance(oplead, dict) and "token" in oplead and oplead["token"] is None:
-        yield ("oplead", "token"), "this key has no value: write one, or take the key out"
+        yield ("oplead", "token"), _("this key has no value: write one, or take the key out")
     if source is None and oplead is None:
-        what = f"{Settings.model_fields['oplead'].description}"
-        yield ("oplead",), f"this key is missing: {what}"
+        yield ("oplead",), _missing(Settings, "oplead")
     elif source is None and isinstance(oplead, dict) and "token" not in oplead:
-        what = f"{OpleadSettings.model_fields['token'].description}"
-        yield ("oplead", "token"), f"this key is missing: {what}"
+        yield ("oplead", "token"), _missing(OpleadSettings, "token")
+
+
+def _missing(section: type[Strict], key: str) -> str:
+    return _("this key is missing: {what}", what=_(str(section.model_fields[key].description)))
 
 
 def _check_source_section(tree: Tree) -> Found:
@@ -257,56 +273,65 @@ def _check_source_section(tree: Tree) -> Found:
     if not isinstance(source, dict):
         return
     if ("csv" in source) == ("xlsx" in source):
-        yield ("source",), "write either csv or xlsx, with the files' names as exports/*.csv"
+        yield ("source",), _("write either csv or xlsx, with the files' names as exports/*.csv")
     for key, kind in (("sheet", "xlsx"), ("encoding", "csv"), ("delimiter", "csv")):
         if key in source and kind not in source:
-            yield ("source", key), f"this has no effect without {kind}; take it out"
+            yield ("source", key), _("this has no effect without {kind}; take it out", kind=kind)
     places = [(("source", "columns", title), str(place)) for title, place in _mapping(source.get("columns")).items()]
     for path, place in places:
         if above := next((other for _, other in places if place.startswith(f"{other}.")), None):
-            yield path, f"another column's values are {above}, so nothing can be inside it; write another place"
+            yield (
+                path,
+                _("another column's values are {above}, so nothing can be inside it; write another place", above=above),
+            )
     if value_at(tree, ("webhooks",)) is not None:
-        yield ("webhooks",), "webhooks tell of changes that the next file may not have yet; take this or source out"
+        yield ("webhooks",), _("webhooks tell of changes that the next file may not have yet; take this or source out")
 
 
 def _oplead_is_complete(tree: Tree) -> Found:
     style, name = text_at(tree, "oplead.auth.style"), text_at(tree, "oplead.auth.name")
     if style in {"header", "query"} and name is None:
-        what = "header" if style == "header" else "query parameter"
-        yield ("oplead", "auth", "style"), f"write the {what}'s name too, as name: …"
+        header, parameter = (
+            _("write the header's name too, as name: …"),
+            _("write the query parameter's name too, as name: …"),
+        )
+        yield ("oplead", "auth", "style"), header if style == "header" else parameter
     if style == "header" and name is not None and not re.fullmatch(HEADER_NAME, name):
-        yield ("oplead", "auth", "name"), "a header's name has letters, digits and hyphens, as X-API-KEY"
+        yield ("oplead", "auth", "name"), _("a header's name has letters, digits and hyphens, as X-API-KEY")
     pull = text_at(tree, "oplead.pull")
     if pull == "since" and value_at(tree, ("oplead", "since_filter")) is None:
-        yield ("oplead", "pull"), "since needs the filter Oplead offers: add since_filter: { param: … }, or write list"
+        yield (
+            ("oplead", "pull"),
+            _("since needs the filter Oplead offers: add since_filter: { param: … }, or write list"),
+        )
     if pull == "details" and text_at(tree, "oplead.detail") in {"auto", "never"}:
-        yield ("oplead", "detail"), "pull: details reads every lead's own page; take this out"
+        yield ("oplead", "detail"), _("pull: details reads every lead's own page; take this out")
 
 
 def _check_extra_parameters(tree: Tree) -> Found:
     auth = text_at(tree, "oplead.auth.name") or ""
     for path, name in _keys(tree, "oplead.extra_headers"):
         if name.casefold() in {auth.casefold(), *_RESERVED_HEADERS}:
-            yield path, "oplead-sync sets this header; take it out (oplead.auth says how the token is passed)"
+            yield path, _("oplead-sync sets this header; take it out (oplead.auth says how the token is passed)")
         elif _CARRIES_A_KEY.search(name):
-            yield path, _NO_KEY
+            yield path, _(_NO_KEY)
     written = {value for _, value in texts_at(tree, *(f"oplead.{pattern}" for pattern in _QUERY_NAMES))}
     written |= {style for style in ("page", "offset", "cursor") if text_at(tree, "oplead.pagination.style") == style}
     for path, name in _keys(tree, "oplead.extra_query"):
         if name in written:
-            yield path, "another setting writes this parameter already; leave it to that one"
+            yield path, _("another setting writes this parameter already; leave it to that one")
         elif name == auth or _CARRIES_A_KEY.search(name):
-            yield path, _NO_KEY
+            yield path, _(_NO_KEY)
 
 
 def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
     schedule = value_at(tree, ("schedule",))
     if isinstance(schedule, dict) and ("daily" in schedule) == ("cron" in schedule):
-        yield ("schedule",), "write either daily or cron"
+        yield ("schedule",), _("write either daily or cron")
     if "also_every" in _mapping(schedule) and value_at(tree, ("webhooks",)) is None:
         yield (
             ("schedule", "also_every"),
-            "between nights, only webhooks report what to read: add webhooks, or take this out",
+            _("between nights, only webhooks report what to read: add webhooks, or take this out"),
         )
 
 
@@ -315,7 +340,7 @@ def _references_stand_where_they_are_read(tree: Tree) -> Found:
     for path, text in texts_with_paths(tree):
         # Nothing is read below an unknown key, which is reported by itself.
         if "${" in text and path not in read and path[0] in Settings.model_fields:
-            yield path, "a ${VARIABLE} stands only for a secret or the credentials; write the value itself"
+            yield path, _("a ${VARIABLE} stands only for a secret or the credentials; write the value itself")
 
 
 _CHECKS: tuple[Callable[[Tree], Found], ...] = (
@@ -366,10 +391,13 @@ def _a_clock_is_for_local_servers(tree: Tree, references: ReferenceResolver) -> 
     for path, credentials in texts_at(tree, "google_ads.*.credentials"):
         with suppress(ValueError):
             if _is_remote_address(str(token_address(references.path(credentials)))):
-                away.append(f"token_uri in the key file of {dotted(path)}")
+                away.append(_("token_uri in the key file of {path}", path=dotted(path)))
     if away:
         names = ", ".join(away)
-        yield ("clock",), f"a sandbox's clock is for local servers only, and these are not on this machine: {names}"
+        yield (
+            ("clock",),
+            _("a sandbox's clock is for local servers only, and these are not on this machine: {names}", names=names),
+        )
 
 
 def _is_remote_address(address: str) -> bool:
@@ -409,13 +437,14 @@ def _repeated(named: Iterable[tuple[KeyPath, str]]) -> Found:
         seen.add(name)
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    return f"there is no {what} of this name" + (did_you_mean(name, known) or f"; there are {', '.join(known)}")
+def _unknown(message: str, name: str, known: list[str]) -> str:
+    """Return the message with what may have been meant, or else with all that is known."""
+    return message + (did_you_mean(name, known) or _("; there are {known}", known=", ".join(known)))
 
 
 # ── warnings ─────────────────────────────────────────────────────────────────────────────────────
 
-PENDING = {"report": "each run prints its numbers", "retention": "nothing is erased by age"}
+PENDING = {"report": N_("each run prints its numbers"), "retention": N_("nothing is erased by age")}
 """Keys not acted on yet, with what happens meanwhile."""
 _STANDARD_EVENTS = (
     *("AddPaymentInfo", "AddToCart", "AddToWishlist", "CompleteRegistration", "Contact", "CustomizeProduct"),
@@ -433,15 +462,17 @@ def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     """Yield a warning for each key that does nothing yet and each likely slip."""
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
-            yield SettingsFinding((key,), f"not acted on yet: {meanwhile}")
+            yield SettingsFinding((key,), _("not acted on yet: {meanwhile}", meanwhile=_(meanwhile)))
     for path, event in texts_at(tree, "conversions.*.meta.event"):
         hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
         if event not in _STANDARD_EVENTS and hint:
-            yield SettingsFinding(path, f"this is none of Meta's standard events, so it counts as a custom one{hint}")
+            yield SettingsFinding(
+                path, _("this is none of Meta's standard events, so it counts as a custom one{hint}", hint=hint)
+            )
     for path, text in texts_at(
         tree, *(f"{signal}.{answer}" for signal in _CONSENT for answer in ("granted", "refused"))
     ):
         if text.casefold() in _TICKS:
             yield SettingsFinding(
-                path, f"this is the word {text}, as a lead may hold it; for true or false write those"
+                path, _("this is the word {text}, as a lead may hold it; for true or false write those", text=text)
             )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from connectors.language import N_, _
 from jobs.settings.document import (
     KeyPath,
     ParsedSettingsFile,
@@ -85,7 +86,7 @@ def _validate(
 ) -> tuple[Model | None, list[SettingsFinding]]:
     findings = list(document.findings)
     if not isinstance(tree, dict):
-        return None, findings or [SettingsFinding((), "write keys, each as key: value, as account: my-company")]
+        return None, findings or [SettingsFinding((), _("write keys, each as key: value, as account: my-company"))]
     settings = None
     try:
         settings = model.model_validate(tree, context=references)
@@ -99,35 +100,35 @@ def _validate(
 Location = tuple[str | int, ...]
 """A pydantic error location: a path in the model, which may have steps that the file lacks."""
 
-_ADDRESS = "write an address as https://host"
+_ADDRESS = N_("write an address as https://host")
 _SENTENCES = {
     **dict.fromkeys(
-        ("model_type", "model_attributes_type", "dict_type"), "write keys below this one, each as key: value"
+        ("model_type", "model_attributes_type", "dict_type"), N_("write keys below this one, each as key: value")
     ),
-    **dict.fromkeys(("tuple_type", "list_type"), "write a list, as [one, two]"),
-    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), "write a whole number"),
+    **dict.fromkeys(("tuple_type", "list_type"), N_("write a list, as [one, two]")),
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), N_("write a whole number")),
     **dict.fromkeys(
-        ("decimal_parsing", "decimal_type", "finite_number"), "write a number with a point, as 60 or 59.90"
+        ("decimal_parsing", "decimal_type", "finite_number"), N_("write a number with a point, as 60 or 59.90")
     ),
-    **dict.fromkeys(("decimal_max_digits", "decimal_whole_digits"), "this number is too long"),
+    **dict.fromkeys(("decimal_max_digits", "decimal_whole_digits"), N_("this number is too long")),
     **dict.fromkeys(("url_type", "url_parsing", "url_syntax_violation", "url_too_long"), _ADDRESS),
-    "string_type": "write a text here, in quotes if need be",
-    "bool_type": "write true or false",
-    "decimal_max_places": "write two decimals at most",
-    "greater_than": "write a number above {gt}",
-    "greater_than_equal": "write {ge} or more",
-    "less_than_equal": "write {le} at most",
-    "too_short": "write at least one",
-    "string_too_short": "write {min_length} or more characters",
-    "string_too_long": "write at most {max_length} characters",
-    "string_unicode": "this text holds characters that cannot be used",
-    "path_type": "write the path of a file",
-    "datetime_type": "write a day as 2026-09-01",
-    "time_delta_type": "write a length of time as 3 d, 4 h, 45 min or 30 s",
+    "string_type": N_("write a text here, in quotes if need be"),
+    "bool_type": N_("write true or false"),
+    "decimal_max_places": N_("write two decimals at most"),
+    "greater_than": N_("write a number above {gt}"),
+    "greater_than_equal": N_("write {ge} or more"),
+    "less_than_equal": N_("write {le} at most"),
+    "too_short": N_("write at least one"),
+    "string_too_short": N_("write {min_length} or more characters"),
+    "string_too_long": N_("write at most {max_length} characters"),
+    "string_unicode": N_("this text holds characters that cannot be used"),
+    "path_type": N_("write the path of a file"),
+    "datetime_type": N_("write a day as 2026-09-01"),
+    "time_delta_type": N_("write a length of time as 3 d, 4 h, 45 min or 30 s"),
 }
 _SYNONYMS = {"undo_if": "undo_when", "undo_on": "undo_when"}
 """Plausible misnomers whose intended key isn't the closest in spelling."""
-_OTHERWISE = "this value cannot be used here"
+_OTHERWISE = N_("this value cannot be used here")
 
 
 def _validation_findings(error: ValidationError, document: ParsedSettingsFile) -> Iterator[SettingsFinding]:
@@ -138,14 +139,15 @@ def _validation_findings(error: ValidationError, document: ParsedSettingsFile) -
         if details["type"] == "missing":
             key = str(location[-1])
             field = _fields(location).get(key)
-            meaning = f": {field.description}" if field and field.description else ""
-            yield SettingsFinding((*path, key), f"this key is missing{meaning}", document.marks[path])
+            what = field.description if field else None
+            message = _("this key is missing: {what}", what=_(what)) if what else _("this key is missing")
+            yield SettingsFinding((*path, key), message, document.marks[path])
         elif details["type"] == "extra_forbidden":
             name = str(location[-1])
             hint = did_you_mean(_SYNONYMS.get(name, name), _fields(location))
-            yield SettingsFinding(path, f"there is no such key here{hint}")
+            yield SettingsFinding(path, _("there is no such key here{hint}", hint=hint))
         elif (value := value_at(document.tree, path)) is None:
-            yield SettingsFinding(path, "this key has no value: write one, or take the key out")
+            yield SettingsFinding(path, _("this key has no value: write one, or take the key out"))
         # Pydantic also reports a list as too short when its only items were rejected just before.
         elif details["type"] != "too_short" or not value:
             yield SettingsFinding(path, _sentence(details, value))
@@ -158,8 +160,8 @@ def _sentence(details: ErrorDetails, value: object) -> str:
     if details["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
-        return f"write one of {', '.join(allowed)}{hint}"
-    return _SENTENCES.get(details["type"], _OTHERWISE).format_map(context)
+        return _("write one of {allowed}{hint}", allowed=", ".join(allowed), hint=hint)
+    return _(_SENTENCES.get(details["type"], _OTHERWISE), **context)
 
 
 def _path_in_file(location: Location, document: ParsedSettingsFile) -> KeyPath:
@@ -179,17 +181,18 @@ def _fields(location: Location) -> dict[str, FieldInfo]:
             found
             for model in models
             if isinstance(part, str) and part in model.model_fields
-            for found in _models(model.model_fields[part].annotation)
+            for found in models_in(model.model_fields[part].annotation)
         ]
         models = below or models
     return {name: field for model in models for name, field in model.model_fields.items()}
 
 
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models in a field's type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from models_in(argument)
 
 
 # ── files that are not finished yet ──────────────────────────────────────────────────────────────

@@ -17,12 +17,13 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.language import N_, _
 from jobs.settings.references import Address, ReferenceResolver
 from jobs.settings.types import Path_, Paths, PatternConstraint, Secret, Span, Strict, Text, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 HeaderName = Annotated[
-    str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Signature")
+    str, PatternConstraint(HEADER_NAME, N_("a header's name has letters, digits and hyphens, as X-Signature"))
 ]
 
 
@@ -54,7 +55,7 @@ class AuthSettings(Strict):
     """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
     name: Text | None = None
     """The header's or query parameter's name, for `header` and `query`."""
-    prefix: Annotated[str, PatternConstraint(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    prefix: Annotated[str, PatternConstraint(r"[ -~]{0,100}", N_("write plain text without accents, as Key"))] = ""
     """What precedes the token in the header, including its space."""
 
 
@@ -82,7 +83,7 @@ class PaginationSettings(Strict):
     total: Path_ | None = None
     """The path of the total number of leads in an answer; searched for if unset."""
     total_header: (
-        Annotated[str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None
+        Annotated[str, PatternConstraint(HEADER_NAME, N_("a header's name has letters, digits and hyphens"))] | None
     ) = None
     """The header that holds the total number of leads; no header is trusted unless it is named here."""
     max_pages: PositiveInt = 10_000
@@ -99,7 +100,9 @@ class SinceFilter(Strict):
         PatternConstraint(
             # Only directives that don't depend on the locale: names of months and days do.
             r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
-            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
+            N_(
+                "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken"
+            ),
         ),
     ] = "iso"
     """How the time is written: `iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as %d/%m/%Y."""
@@ -158,7 +161,7 @@ class FieldSettings(Strict):
 Endpoint = Annotated[
     str,
     PatternConstraint(
-        r"(POST|PUT|PATCH) (/([^\s/?#{}]|\{id\})+)+", "write a verb and a path, as PUT /leads/{id}/status"
+        r"(POST|PUT|PATCH) (/([^\s/?#{}]|\{id\})+)+", N_("write a verb and a path, as PUT /leads/{id}/status")
     ),
 ]
 
@@ -228,13 +231,13 @@ class WriteSettings(Strict):
     """The name of the file's part in that request; assumed."""
     largest_document_mb: PositiveInt = Field(default=20, le=1024)
     """The largest document sent, in megabytes; assumed."""
-    channels: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /settings/channels")] = (
+    channels: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", N_("write a path, as /settings/channels"))] = (
         "/settings/marketing-channels"
     )
     """The path of the marketing channels."""
-    custom_fields: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /settings/custom-fields")] = (
-        "/settings/custom-fields"
-    )
+    custom_fields: Annotated[
+        str, PatternConstraint(r"(/[^\s/?#{}]+)+", N_("write a path, as /settings/custom-fields"))
+    ] = "/settings/custom-fields"
     """The path of the custom fields; assumed."""
     fields: WrittenFields = WrittenFields()
     """Where things go in a lead."""
@@ -248,7 +251,9 @@ class WriteSettings(Strict):
 class SubscriptionSettings(Strict):
     """How webhooks are subscribed to; only the path is documented."""
 
-    path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write a path, as /subscriptions")] = "/subscriptions"
+    path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", N_("write a path, as /subscriptions"))] = (
+        "/subscriptions"
+    )
     """The path of the subscriptions."""
     event_field: Path_ = "event"
     """Where the event's name goes in a subscription; assumed."""
@@ -273,7 +278,7 @@ class SignatureSettings(Strict):
     """The hash function."""
     encoding: Literal["hex", "base64"] = "hex"
     """How the signature is written."""
-    prefix: Annotated[str, PatternConstraint(r"[!-~]{0,40}", "write plain text without spaces, as sha256=")] = ""
+    prefix: Annotated[str, PatternConstraint(r"[!-~]{0,40}", N_("write plain text without spaces, as sha256="))] = ""
     """What precedes it in the header, such as sha256=."""
 
 
@@ -304,7 +309,10 @@ def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
     is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
     if is_known and len(secret.get_secret_value()) < SHORTEST_SECRET:
         raise ValueError(
-            f"this secret has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -hex 32"
+            _(
+                "this secret has fewer than {shortest} characters; make one with: openssl rand -hex 32",
+                shortest=SHORTEST_SECRET,
+            )
         )
     return secret
 
@@ -319,7 +327,7 @@ class WebhookSettings(Strict):
     signature: SignatureSettings | None = None
     """The sender's signature, if it signs."""
     listen: Annotated[
-        str, PatternConstraint(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+):[0-9]{1,5}", "write host:port, as 127.0.0.1:8391")
+        str, PatternConstraint(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+):[0-9]{1,5}", N_("write host:port, as 127.0.0.1:8391"))
     ] = "127.0.0.1:8391"
     """Where the receiver listens, behind a proxy that speaks TLS."""
     public_url: Address | None = None
@@ -348,8 +356,10 @@ class WebhookSettings(Strict):
         is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
         if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
             raise ValueError(
-                "the secret is part of an address, so it has letters, digits, . _ ~ and - only; "
-                "make one with: openssl rand -hex 32, or name a secret_header"
+                _(
+                    "the secret is part of an address, so it has letters, digits, . _ ~ and - only; make one "
+                    "with: openssl rand -hex 32, or name a secret_header"
+                )
             )
         return self
 
@@ -391,24 +401,28 @@ class OpleadSettings(Strict):
     base_url: Address = AnyUrl("https://api.oplead.com")
     """Oplead's address, or a local server's."""
     path_prefix: Annotated[
-        str, PatternConstraint(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')
+        str, PatternConstraint(r"(/[^\s/?#]+)*", N_('write the start of the path, as /v1, or "" for none'))
     ] = "/v1"
     """What precedes `leads_path` and `lead_path`."""
-    leads_path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    leads_path: Annotated[str, PatternConstraint(r"(/[^\s/?#{}]+)+", N_("write the list's path, as /leads"))] = "/leads"
     """The path of the list."""
     lead_path: Annotated[
         str,
         PatternConstraint(
             r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
-            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
+            N_("write the path of one lead, with {id} once where its id goes, as /leads/{id}"),
         ),
     ] = "/leads/{id}"
     """The path of one lead, with `{id}` for its id."""
     extra_headers: dict[
-        Annotated[str, PatternConstraint(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[
+            str, PatternConstraint(HEADER_NAME, N_("a header's name has letters, digits and hyphens, as X-Tenant"))
+        ],
         Annotated[
             str,
-            PatternConstraint(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents"),
+            PatternConstraint(
+                r"[!-~]([ -~]{0,198}[!-~])?", N_("a header's value is plain text on one line, no accents")
+            ),
         ],
     ] = Field(default_factory=dict)
     """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""

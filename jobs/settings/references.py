@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 
 from connectors.http import is_loopback
+from connectors.language import N_, _
 from jobs.settings.document import read_limited
 
 NAME = ".env"
@@ -41,17 +42,21 @@ class EnvFile:
     def warnings(self) -> Iterator[str]:
         """What the file's owner should fix; never includes any part of a value."""
         if self.is_shared:
-            yield f"{self.path} holds secrets and others may read it: chmod 600 {self.path}"
+            yield _("{path} holds secrets and others may read it: chmod 600 {path}", path=self.path)
         for line in self.unclear_lines:
-            yield f"{self.path}:{line}: this line is not read; write KEY=VALUE, and close every quote"
+            yield _(
+                "{path}:{line}: this line is not read; write KEY=VALUE, and close every quote",
+                path=self.path,
+                line=line,
+            )
 
     def missing_variable_instructions(self, name: str) -> str:
         """Return instructions for setting a variable that was not found."""
         if self.why_unread:
-            return f"{self.why_unread}; fix that, or type  export {name}=…"
+            return _("{why_unread}; fix that, or type  export {name}=…", why_unread=self.why_unread, name=name)
         if self.exists:
-            return f"neither is it in {self.path}; add the line  {name}=…"
-        return f"write the line  {name}=…  into {self.path}, or type  export {name}=…"
+            return _("neither is it in {path}; add the line  {name}=…", path=self.path, name=name)
+        return _("write the line  {name}=…  into {path}, or type  export {name}=…", name=name, path=self.path)
 
 
 def read_env_file(folder: Path) -> EnvFile:
@@ -66,9 +71,9 @@ def read_env_file(folder: Path) -> EnvFile:
     except FileNotFoundError:
         return EnvFile(path, exists=False)
     except UnicodeDecodeError:
-        return EnvFile(path, why_unread=f"{path} is not UTF-8 text")
+        return EnvFile(path, why_unread=_("{path} is not UTF-8 text", path=path))
     except OSError as error:
-        return EnvFile(path, why_unread=f"{path} cannot be read ({error.strerror})")
+        return EnvFile(path, why_unread=_("{path} cannot be read ({strerror})", path=path, strerror=error.strerror))
     except ValueError as error:
         return EnvFile(path, why_unread=str(error))
     values: dict[str, str] = {}
@@ -102,7 +107,7 @@ def _value(written: str) -> str | None:
 MAX_SECRET_BYTES = MAX_KEY_FILE_BYTES = 65_536
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TYPEABLE = re.compile(r"[!-~]+")
-HOW_TO_REFER = "write ${VARIABLE} for an environment variable, or file:/path for a file that holds it"
+HOW_TO_REFER = N_("write ${VARIABLE} for an environment variable, or file:/path for a file that holds it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +133,18 @@ class ReferenceResolver:
         if variable := _VARIABLE.fullmatch(text.strip()):
             found, source = self._variable(variable[1]), self._source(variable[1])
         elif text.startswith("file:"):
-            source = "the file named here"
+            source = _("the file named here")
             content = read_limited(self.folder / text.removeprefix("file:"), MAX_SECRET_BYTES, source)
             found = content.decode(errors="replace").strip()
         else:
-            raise ValueError(f"a secret must not stand in this file: {HOW_TO_REFER}")
+            raise ValueError(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
         if not found:
-            raise ValueError(f"{source} is empty; put the secret there")
+            raise ValueError(_("{source} is empty; put the secret there", source=source))
         # HTTP libraries reject anything else, and some quote the secret in their error.
         if not _TYPEABLE.fullmatch(found):
-            raise ValueError(f"{source} holds spaces, line breaks or accents inside the secret; paste it again")
+            raise ValueError(
+                _("{source} holds spaces, line breaks or accents inside the secret; paste it again", source=source)
+            )
         return found
 
     def key_file(self, text: str) -> Path:
@@ -162,9 +169,9 @@ class ReferenceResolver:
         found = self._variable(variable[1]) if variable else text.strip().removeprefix("file:")
         source = self._source(variable[1]) if variable else "this"
         if not found:
-            raise ValueError(f"{source} is empty; put the path of the key file there")
+            raise ValueError(_("{source} is empty; put the path of the key file there", source=source))
         if found.startswith("{") or "PRIVATE KEY" in found or "\0" in found:
-            raise ValueError(f"{source} must be the path of the key file, not what the file holds")
+            raise ValueError(_("{source} must be the path of the key file, not what the file holds", source=source))
         return (self.folder / found).absolute()
 
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
@@ -176,8 +183,12 @@ class ReferenceResolver:
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._value_in_env_file(name))
         if found is None:
-            how = self.env_file.missing_variable_instructions(name) if self.env_file else f"type  export {name}=…"
-            raise ValueError(f"the environment variable {name} is not set: {how}")
+            how = (
+                self.env_file.missing_variable_instructions(name)
+                if self.env_file
+                else _("type  export {name}=…", name=name)
+            )
+            raise ValueError(_("the environment variable {name} is not set: {how}", name=name, how=how))
         return found.strip()
 
     def _value_in_env_file(self, name: str) -> str | None:
@@ -186,7 +197,7 @@ class ReferenceResolver:
     def _source(self, name: str) -> str:
         """Name a variable's source for a message."""
         if self.env_file is None or name in self.environ:
-            return f"the environment variable {name}"
+            return _("the environment variable {name}", name=name)
         return f"{name} in {self.env_file.path}"
 
 
@@ -227,13 +238,13 @@ def is_local(url: AnyUrl) -> bool:
 
 def _require_https_address(url: AnyUrl) -> AnyUrl:
     if url.scheme not in {"https", "http"} or not url.host:
-        raise ValueError("write an address as https://host")
+        raise ValueError(_("write an address as https://host"))
     if url.scheme == "http" and not is_local(url):
-        raise ValueError("plain http is for this machine only (127.0.0.1, localhost); write https://")
+        raise ValueError(_("plain http is for this machine only (127.0.0.1, localhost); write https://"))
     if url.username or url.password:
-        raise ValueError("an address carries no user name or password; take them out")
+        raise ValueError(_("an address carries no user name or password; take them out"))
     if url.query or url.fragment:
-        raise ValueError("an address ends before any ? or #; take out what follows")
+        raise ValueError(_("an address ends before any ? or #; take out what follows"))
     return url
 
 
@@ -251,20 +262,22 @@ def token_address(path: Path) -> AnyUrl:
     Raises:
         ValueError: the key file is unusable; the message never includes any of its content.
     """
-    content = read_limited(path, MAX_KEY_FILE_BYTES, "the key file")
+    content = read_limited(path, MAX_KEY_FILE_BYTES, _("the key file"))
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise ValueError("the key file is not the JSON file that Google gives for a service account")  # noqa: TRY004 - pydantic reports ValueError only
+        raise ValueError(_("the key file is not the JSON file that Google gives for a service account"))  # noqa: TRY004 - pydantic reports ValueError only
     if fields.get("type") != "service_account":
-        raise ValueError('the key file is not a service account\'s: its "type" must be "service_account"')
+        raise ValueError(_('the key file is not a service account\'s: its "type" must be "service_account"'))
     for name in _NEEDED:
         value = fields.get(name)
         if not isinstance(value, str) or not value:
-            raise ValueError(f'the key file has no "{name}"; download a new key of the service account')
+            raise ValueError(_('the key file has no "{name}"; download a new key of the service account', name=name))
     try:
         return ADDRESS.validate_python(fields["token_uri"])
     except ValidationError:
-        raise ValueError('the key file\'s "token_uri" must be an https address (http only on this machine)') from None
+        raise ValueError(
+            _('the key file\'s "token_uri" must be an https address (http only on this machine)')
+        ) from None

@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from connectors.language import N_, _
 from jobs.settings.document import did_you_mean
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, ReferenceResolver, is_local
@@ -66,7 +67,9 @@ class ValueFromFieldSettings(Strict):
     """The value of a conversion whose amount is still missing after `wait_for_value`."""
     wait_for_value: Span = timedelta(days=3)
     """How long a conversion waits for its amount."""
-    restate_above: Annotated[str, PatternConstraint(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
+    restate_above: Annotated[str, PatternConstraint(r"[0-9]{1,3} ?%|off", N_("write a percentage, as 5 %, or off"))] = (
+        "5 %"
+    )
     """By how much an amount must change before it is corrected; `off` corrects none."""
 
     @property
@@ -95,9 +98,15 @@ def _day_or_time(value: object) -> object:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise ValueError("write a day as 2026-09-01, or a time as 2026-09-01 08:00") from None
+            raise ValueError(_("write a day as 2026-09-01, or a time as 2026-09-01 08:00")) from None
     if isinstance(value, datetime) and not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
-        raise ValueError(f"write a year between {EARLIEST_YEAR} and {LATEST_YEAR}")
+        raise ValueError(
+            _(
+                "write a year between {earliest} and {latest}",
+                earliest=EARLIEST_YEAR,
+                latest=LATEST_YEAR,
+            )
+        )
     return value
 
 
@@ -140,7 +149,9 @@ class MetaConversion(Strict):
 
     event: Annotated[
         str,
-        PatternConstraint(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase"),
+        PatternConstraint(
+            r"[A-Za-z0-9_ ]{1,50}", N_("an event name has letters, digits, _ and spaces only, as Purchase")
+        ),
     ]
     """The event's name, such as Schedule or Purchase."""
     action_source: ActionSource | None = None
@@ -196,9 +207,11 @@ def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
 
     if not is_address(address.get_secret_value()):
         raise ValueError(
-            "the address found here cannot take messages: write it as apprise does, a mailbox as "
-            "mailtos://user:password@host?to=someone@host, a webhook as jsons://host/path, Slack as slack://…; "
-            "https://github.com/caronc/apprise/wiki lists them all"
+            _(
+                "the address found here cannot take messages: write it as apprise does, a mailbox as "
+                "mailtos://user:password@host?to=someone@host, a webhook as jsons://host/path, Slack as "
+                "slack://…; https://github.com/caronc/apprise/wiki lists them all"
+            )
         )
     return address
 
@@ -212,8 +225,10 @@ def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
         url = None
     if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_local(url))):
         raise ValueError(
-            "the address found here cannot be requested: write the one that your monitor shows, as "
-            "https://hc-ping.com/your-id (plain http is for this machine only)"
+            _(
+                "the address found here cannot be requested: write the one that your monitor shows, as "
+                "https://hc-ping.com/your-id (plain http is for this machine only)"
+            )
         )
     return address
 
@@ -227,14 +242,14 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
     if not value.endswith(".prom") or not value.isprintable():
-        raise ValueError("write the path of a file whose name ends in .prom: the node exporter reads no other")
+        raise ValueError(_("write the path of a file whose name ends in .prom: the node exporter reads no other"))
     return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
 
 
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
 PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
 MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
-Percentage = Annotated[str, PatternConstraint(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
+Percentage = Annotated[str, PatternConstraint(r"[0-9]{1,2} ?%", N_("write a percentage below 100, as 5 %"))]
 
 
 class NotifyWhen(Strict):
@@ -364,7 +379,9 @@ class MetaSettings(DestinationSettings):
         Slug,
         Annotated[
             str,
-            PatternConstraint(r"[a-z0-9_]{1,40}", "a funnel stage has lowercase letters, digits and _ only, as sale"),
+            PatternConstraint(
+                r"[a-z0-9_]{1,40}", N_("a funnel stage has lowercase letters, digits and _ only, as sale")
+            ),
         ],
     ] = Field(default_factory=dict)
     """Your stages and Meta's name for each, for leads that came from Meta's own forms."""
@@ -383,8 +400,9 @@ def _a_known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
-        raise ValueError(f"there is no such time zone{hint}") from None
+        if hint := did_you_mean(name, available_timezones()):
+            raise ValueError(_("there is no such time zone{hint}", hint=hint)) from None
+        raise ValueError(_("there is no such time zone; for France write Europe/Paris")) from None
     return name
 
 
@@ -402,7 +420,7 @@ _SHORTEST_INTERVAL = timedelta(minutes=5)
 
 def _at_least_five_minutes(span: timedelta) -> timedelta:
     if span < _SHORTEST_INTERVAL:
-        raise ValueError("write 5 min or more: every time, leads are read and the rules applied")
+        raise ValueError(_("write 5 min or more: every time, leads are read and the rules applied"))
     return span
 
 
@@ -410,7 +428,9 @@ class ScheduleSettings(Strict):
     """When `oplead-sync schedule` runs the night."""
 
     daily: (
-        Annotated[str, PatternConstraint(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day in quotes, as "05:30"')]
+        Annotated[
+            str, PatternConstraint(r"([01][0-9]|2[0-3]):[0-5][0-9]", N_('write a time of day in quotes, as "05:30"'))
+        ]
         | None
     ) = None
     """Every day at this time, in quotes, such as "05:30"."""
@@ -419,7 +439,7 @@ class ScheduleSettings(Strict):
             str,
             PatternConstraint(
                 r"\S+( \S+){4}",
-                'write five parts: minute, hour, day, month and weekday, as "30 5 * * mon-fri"',
+                N_('write five parts: minute, hour, day, month and weekday, as "30 5 * * mon-fri"'),
             ),
             AfterValidator(_nights_of_a_cron),
         ]

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from connectors.language import N_, _
 from jobs.settings.references import ReferenceResolver
 
 CURRENCIES = frozenset(
@@ -57,7 +58,7 @@ class PatternConstraint:
 
     def _match(self, text: str) -> str:
         if not re.fullmatch(self.pattern, text):
-            raise ValueError(self.message)
+            raise ValueError(_(self.message))
         return text
 
 
@@ -67,10 +68,10 @@ def _parse_duration(value: object) -> object:
         return value
     match = _SPAN.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("write a length of time as 3 d, 4 h, 45 min or 30 s")
+        raise ValueError(_("write a length of time as 3 d, 4 h, 45 min or 30 s"))
     span = timedelta(**{_UNIT[match[2]]: float(match[1])})
     if span > MAX_SPAN:
-        raise ValueError("this is longer than ten years; write a shorter time")
+        raise ValueError(_("this is longer than ten years; write a shorter time"))
     return span
 
 
@@ -100,7 +101,7 @@ def parse_yaml_boolean(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.casefold() not in {"true", "false"}:
-        raise ValueError("write true or false")
+        raise ValueError(_("write true or false"))
     return value.casefold() == "true"
 
 
@@ -123,13 +124,13 @@ def _a_persons_phone(text: str) -> str:
     from connectors.contact import clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
 
     if len(clean_phones([text], country=None)) != 1:
-        raise ValueError("no person has this phone number; write one as 06 12 34 56 78 or +33 6 12 34 56 78")
+        raise ValueError(_("no person has this phone number; write one as 06 12 34 56 78 or +33 6 12 34 56 78"))
     return text
 
 
 def _require_known_currency(code: str) -> str:
     if code not in CURRENCIES:
-        raise ValueError("there is no currency of this code; for euros write EUR")
+        raise ValueError(_("there is no currency of this code; for euros write EUR"))
     return code
 
 
@@ -145,42 +146,43 @@ _Hyphened = BeforeValidator(remove_google_id_hyphens, json_schema_input_type=str
 CustomerId = Annotated[
     str,
     _Hyphened,
-    PatternConstraint(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
+    PatternConstraint(r"[0-9]{10}", N_("write the ten digits Google Ads shows at the top right, as 123-456-7890")),
 ]
 ActionId = Annotated[
     str,
     _Hyphened,
     PatternConstraint(
         r"[0-9]{1,20}",
-        "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
+        N_("write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag"),
     ),
 ]
 Digits = Annotated[
     str,
     BeforeValidator(accept_numeric_id, json_schema_input_type=str | int),
-    PatternConstraint(r"[0-9]{1,20}", "write the id, digits only"),
+    PatternConstraint(r"[0-9]{1,20}", N_("write the id, digits only")),
 ]
 Currency = Annotated[
     str,
-    PatternConstraint(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),
+    PatternConstraint(r"[A-Z]{3}", N_("write the currency's three capital letters, as EUR")),
     AfterValidator(_require_known_currency),
 ]
 Slug = Annotated[
     str,
     PatternConstraint(
         r"[a-z0-9][a-z0-9_-]{0,39}",
-        "a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign",
+        N_("a name has lowercase letters without accents, digits, - and _, 40 at most; it begins with no sign"),
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 EmailDomain = Annotated[
-    str, PatternConstraint(r"[^\s@,;/]+\.[^\s@,;/.]+", "write what stands after the @ of an address, as example.com")
+    str,
+    PatternConstraint(r"[^\s@,;/]+\.[^\s@,;/.]+", N_("write what stands after the @ of an address, as example.com")),
 ]
 Phone = Annotated[Text, AfterValidator(_a_persons_phone)]
 Path_ = Annotated[
     str,
     PatternConstraint(
-        r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"
+        r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", N_("write the field's place in a lead, with dots, as leadData.consent")
     ),
 ]
 """A dotted path into a lead, such as `leadData.consent`."""
@@ -239,10 +241,10 @@ def ledger_address(state: str | None, *, account: str, folder: Path) -> str:
     if state is None:
         return f"{_SQLITE}{(folder / f'{account}.db').resolve()}"
     if state.startswith("postgres"):
-        raise ValueError("PostgreSQL is not available yet; write sqlite:///path/to/file.db")
+        raise ValueError(_("PostgreSQL is not available yet; write sqlite:///path/to/file.db"))
     path = state.removeprefix(_SQLITE)
     if path == state or path.endswith("/") or not path.strip():
-        raise ValueError("write sqlite:/// and the path of a file, as sqlite:///state/account.db")
+        raise ValueError(_("write sqlite:/// and the path of a file, as sqlite:///state/account.db"))
     if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
-        raise ValueError("the ledger is a plain file: take :memory:, ?, # and % out of its path")
+        raise ValueError(_("the ledger is a plain file: take :memory:, ?, # and % out of its path"))
     return f"{_SQLITE}{(folder / path).resolve()}"

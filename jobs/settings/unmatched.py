@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from connectors.text import plural
+from connectors.language import N_, _, _n
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
-_PROBE = "`oplead-sync probe` shows what leads have."
+_PROBE = N_("`oplead-sync probe` shows what leads have.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def unmatched(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
     document = read_file(file)
     found = (*_unmatched_paths(document.tree, seen), *_unmatched_labels(document.tree, seen))
     made = [
-        UnmatchedReference(document.problems([SettingsFinding(at, message)], file)[0], stops, f"{advice}; {_PROBE}")
+        UnmatchedReference(document.problems([SettingsFinding(at, message)], file)[0], stops, f"{advice}; {_(_PROBE)}")
         for at, message, stops, advice in found
     ]
     return sorted(made, key=lambda one: one.problem)
@@ -90,17 +90,24 @@ def _unmatched_paths(tree: Tree, seen: "SeenInLeads") -> Unmatched:
             continue
         # A path with others below it is neither an answer nor an amount, so don't suggest it.
         hint = _hint(path, [one for one in seen.paths if at[0] == "oplead" or one not in parents])
-        message = f'"{path}" is in none of {plural(seen.leads, "lead")}'
+        message = _n(
+            '"{path}" is in none of {count} lead', '"{path}" is in none of {count} leads', seen.leads, path=path
+        )
         # Without a consent answer or a condition's field nothing is sent; without an amount, a conversion is sent with
         # `otherwise`; without a status date, with the time we first saw the status.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
-            yield at, message + hint, True, "Fix it there"
+            yield at, message + hint, True, _("Fix it there")
         elif at[0] != "conversions":
-            yield at, message + hint, False, "Fix it there, unless leads may well be without it"
+            yield at, message + hint, False, _("Fix it there, unless leads may well be without it")
         elif _has_leads_in_stage(value_at(tree, at[:-2]), tree, seen):
-            yield at, message + hint, True, "Write the path of the amount there, or a number as `value`"
+            yield at, message + hint, True, _("Write the path of the amount there, or a number as `value`")
         else:
-            yield at, f"{message}, and none of those has reached its stage{hint}", False, "Check that this is so"
+            yield (
+                at,
+                _("{message}, and none of those has reached its stage{hint}", message=message, hint=hint),
+                False,
+                _("Check that this is so"),
+            )
 
 
 def _is_status_date(at: KeyPath) -> bool:
@@ -127,8 +134,10 @@ def _unmatched_labels(tree: Tree, seen: "SeenInLeads") -> Unmatched:
         hint = did_you_mean(label, free, loosely=normalise_label)
         if not hint and at[0] == "ignored_statuses":
             continue  # An ignored label does nothing, and a small sample may well lack it.
-        message = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
-        yield at, message, False, "Nothing to do where it is a rare one"
+        message = _(
+            'no lead has the status "{label}" ({count} looked at){hint}', label=label, count=seen.leads, hint=hint
+        )
+        yield at, message, False, _("Nothing to do where it is a rare one")
 
 
 def _hint(path: str, paths: Sequence[str]) -> str:
@@ -136,7 +145,9 @@ def _hint(path: str, paths: Sequence[str]) -> str:
     others = [one for one in paths if loose_path(one) != loose_path(path)]
     name = loose_path(path).rpartition(".")[2]
     alike = [one for one in others if loose_path(one).rpartition(".")[2] == name]
-    return f'; did you mean "{min(alike, key=len)}"?' if alike else did_you_mean(path, others, loosely=loose_path)
+    if alike:
+        return _('; did you mean "{name}"?', name=min(alike, key=len))
+    return did_you_mean(path, others, loosely=loose_path)
 
 
 def loose_path(path: str) -> str:
@@ -157,12 +168,12 @@ def configured_start_dates(settings: Settings) -> list[tuple[KeyPath, datetime]]
 
 def notes_on_future_starts(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
     """Return a note for each start that is still in the future."""
+    message = _(
+        "{day} lies in the future: until then nothing is sent, and what happens before it never is; write a day that "
+        "has come, or take it out"
+    )
     findings = [
-        SettingsFinding(
-            path,
-            f"{since.astimezone(settings.zone):%Y-%m-%d} lies in the future: until then nothing is sent, and what "
-            "happens before it never is; write a day that has come, or take it out",
-        )
+        SettingsFinding(path, message.format(day=since.astimezone(settings.zone).date()))
         for path, since in configured_start_dates(settings)
         if since > now
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from jobs.settings import InvalidSettings, ValidSettings, load
-from jobs.settings.load import _OTHERWISE, _models
+from jobs.settings.load import _OTHERWISE, models_in
 from jobs.settings.schema import Settings
 from tests import suite
 
@@ -27,7 +27,7 @@ def keys():
     while models:
         model = models.pop()
         found |= set(model.model_fields)
-        models += [below for field in model.model_fields.values() for below in _models(field.annotation)]
+        models += [below for field in model.model_fields.values() for below in models_in(field.annotation)]
     return sorted(found)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.language import Language, speaking
 from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
 
@@ -222,3 +223,36 @@ def test_the_shipped_example_configuration_is_valid(key_file):
     assert isinstance(answer, ValidSettings), answer.problems
     assert () == answer.notes
     assert f"sqlite:///{REPOSITORY}/state/maison-durand.db" == answer.settings.state
+
+
+def test_errors_speak_french(tmp_path):
+    """Every kind of error is worded in the language of the moment, pydantic's own included."""
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("account: Été\ncurrency: EUR\nstages: { won: [Gagné] }\nnotify: 3\n", encoding="utf-8")
+    with speaking(Language.FRENCH):
+        problems = load(path, {}).problems
+    assert [(each.path, each.message.replace("\xa0", " ")) for each in problems] == [
+        (
+            "account",
+            (
+                "un nom a des minuscules sans accents, des chiffres, - et _, 40 caractères au plus ; il commence par "
+                "une lettre ou un chiffre"
+            ),
+        ),
+        (
+            "consent",
+            (
+                "cette clé manque : Quel champ dit que les données d’un lead peuvent être envoyées, et quelles "
+                "réponses valent accord ou refus."
+            ),
+        ),
+        ("conversions", "cette clé manque : Ce qu’il faut remonter aux plateformes."),
+        (
+            "oplead",
+            (
+                "cette clé manque : Où et comment les leads sont lus ; il y faut au moins un jeton, sauf si `source` "
+                "désigne des fichiers."
+            ),
+        ),
+        ("notify", "écrivez une liste, comme [un, deux]"),
+    ]
