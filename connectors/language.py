@@ -16,7 +16,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from importlib import resources
 
 
 class Language(StrEnum):
@@ -52,7 +51,7 @@ def _terminal_language() -> Language:
 
 def _(message: str, /, **values: object) -> str:
     """Translate a message and fill in its `{values}`; without values, braces in it stay as they are."""
-    text = _catalogue(current_language()).gettext(message)
+    text = _catalogue(current_language()).gettext(message) if message else ""  # gettext keeps its header under ""
     return text.format(**values) if values else text
 
 
@@ -71,7 +70,9 @@ def N_(message: str) -> str:  # noqa: N802 - the usual name: it marks a message 
 def _catalogue(language: Language) -> gettext.NullTranslations:
     if language is Language.ENGLISH:
         return gettext.NullTranslations()
-    # Only other languages need Babel, which takes a while to load.
+    # Only other languages need these, which take a while to load.
+    from importlib import resources  # noqa: PLC0415
+
     from babel.messages.mofile import write_mo  # noqa: PLC0415
     from babel.messages.pofile import read_po  # noqa: PLC0415
 

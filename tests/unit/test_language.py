@@ -1,5 +1,6 @@
 """People are addressed in one language at a time; every catalogue has every message, with the same values in it."""
 
+import ast
 import string
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,7 +22,7 @@ from connectors.language import (
     format_time,
     speaking,
 )
-from docs.catalogues import FOLDER, up_to_date
+from docs.catalogues import FOLDER, SOURCES, up_to_date
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -121,3 +122,18 @@ def test_every_message_is_translated_with_the_same_values(name):
         for translation in translations:
             assert translation, f"not translated: {originals[0]}"
             assert _values(translation) == _values(originals[-1]), originals[0]
+
+
+def test_no_message_hides_in_an_f_string():
+    """Babel does not look for messages there, so they would never be translated."""
+    hidden = [
+        f"{path}:{call.lineno}"
+        for source in SOURCES
+        for path in Path(source).rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("_", "_n", "N_")
+        if any(isinstance(argument, ast.Constant) for argument in call.args)
+    ]
+    assert hidden == []

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
+from connectors.language import N_, _, _n
 from connectors.survey import Survey
-from connectors.text import plural
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
@@ -43,7 +43,7 @@ def write_first_settings(
     settings, environment = folder / "pipeline.yaml", folder / ".env.example"
     standing = [file for file in (settings, environment) if file.exists()]
     if standing and not force:
-        raise UsageError(f"{standing[0]} exists already: name another folder with --dir, or write --force")
+        raise UsageError(_("{file} exists already: name another folder with --dir, or write --force", file=standing[0]))
     if "auth" not in given and ("auth_name" in given or "auth_prefix" in given):
         given = {**given, "auth": "header"}
     look = _oplead_section_from_options(given)
@@ -62,7 +62,7 @@ def write_first_settings(
         else source,
         "read_from": None if survey is None or source is None else survey.suggestion or None,
         "subscriptions": new_subscription_settings(survey, None) if survey else {},
-        "looked_at": plural(survey.leads, "lead") if survey else None,
+        "looked_at": _n("{count} lead", "{count} leads", survey.leads) if survey else None,
     }
     if source is not None:
         answers |= dict.fromkeys(("base_url", "path_prefix", *_AUTH.values()))
@@ -72,15 +72,18 @@ def write_first_settings(
     for file, text in ((settings, settings_text(answers)), (environment, environment_text(answers))):
         with open_privately(file, "w") as written:
             written.write(text)
-        say(f"wrote {file}")
+        say(_("wrote {file}", file=file))
     if answers["ignored"]:
         say(
-            f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
-            f"{answers['looked_at']} only: look through them."
+            _(
+                "ignored_statuses: {labels}. No stage has them, and they were seen on {leads} only: look through them.",
+                labels=", ".join(answers["ignored"]),
+                leads=answers["looked_at"],
+            )
         )
     unset = [name for name in settings_variables(answers) if not os.environ.get(name, "").strip()]
     code = _check(settings, unset)
-    say("Next:", *_next_steps(settings, environment, unset))
+    say(_("Next:"), *_next_steps(settings, environment, unset))
     return code
 
 
@@ -94,8 +97,10 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     """Survey Oplead; None if OPLEAD_TOKEN is not set or Oplead cannot be read."""
     if not _token():
         say(
-            "OPLEAD_TOKEN is not set, so Oplead is not read and nothing is proposed. To have it read, end this "
-            "(Ctrl-C), set the variable to the client admin's API key, and call `init` again."
+            _(
+                "OPLEAD_TOKEN is not set, so Oplead is not read and nothing is proposed. To have it read, end this "
+                "(Ctrl-C), set the variable to the client admin's API key, and call `init` again."
+            )
         )
         return None
     try:
@@ -103,19 +108,21 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
             survey = survey_oplead(look, clock, leads=_SAMPLE, specification=specification)
     except KeyRefused:
         raise UsageError(
-            "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API Oplead), "
-            "or say how Oplead wants it sent by --auth, --auth-name and --auth-prefix. Without OPLEAD_TOKEN, `init` "
-            "asks Oplead nothing"
+            _(
+                "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API "
+                "Oplead), or say how Oplead wants it sent by --auth, --auth-name and --auth-prefix. Without "
+                "OPLEAD_TOKEN, `init` asks Oplead nothing"
+            )
         ) from None
     except WrongFile as error:
         raise UsageError(str(error)) from None
     except ConnectorError as error:
-        say(f"Oplead could not be read: {error}")
+        say(_("Oplead could not be read: {error}", error=error))
         return None
     if survey.how[:1] and survey.how[0].startswith("Specification:"):
         say(survey.how[0])
     say(
-        f"looked at {plural(survey.leads, 'lead')} of {str(look.oplead.base_url).rstrip('/')}",
+        _looked_at(survey, str(look.oplead.base_url).rstrip("/")),
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
     )
     return survey
@@ -131,10 +138,14 @@ def _survey_of(export: Path, look: OpleadSection) -> Survey:
     except ConnectorError as error:
         raise UsageError(f"--export: {error}") from None
     say(
-        f"looked at {plural(survey.leads, 'lead')} of {export}",
+        _looked_at(survey, str(export)),
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
     )
     return survey
+
+
+def _looked_at(survey: Survey, source: str) -> str:
+    return _n("looked at {count} lead of {source}", "looked at {count} leads of {source}", survey.leads, source=source)
 
 
 def _export_file_settings(export: Path, folder: Path) -> dict[str, str]:
@@ -150,7 +161,10 @@ def _kind_of(export: Path) -> Literal["csv", "xlsx"]:
         case ".xlsx":
             return "xlsx"
     raise UsageError(
-        f"--export {export}: name a file that ends in .csv or .xlsx; save an older workbook as one of them"
+        _(
+            "--export {file}: name a file that ends in .csv or .xlsx; save an older workbook as one of them",
+            file=export,
+        )
     )
 
 
@@ -191,10 +205,19 @@ def _check(file: Path, unset: Sequence[str]) -> Exit:
     lines = file.read_text(encoding="utf-8").splitlines()
     later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]
     if wrong := len(problems) - len(later):
-        say(f"check: {plural(wrong, 'thing')} to correct in the file, named above")
+        to_correct = _n(
+            "check: {count} thing to correct in the file, named above",
+            "check: {count} things to correct in the file, named above",
+            wrong,
+        )
+        say(to_correct)
         return Exit.ATTENTION
-    to_do = f"the file is right as far as it goes; {plural(len(later), 'thing')} to fill in, named above"
-    say(f"check: {to_do if later else 'nothing is wrong with the file'}")
+    to_do = _n(
+        "check: the file is right as far as it goes; {count} thing to fill in, named above",
+        "check: the file is right as far as it goes; {count} things to fill in, named above",
+        len(later),
+    )
+    say(to_do if later else _("check: nothing is wrong with the file"))
     return Exit.DONE
 
 
@@ -202,15 +225,20 @@ def _next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> Iter
     """Yield the commands that follow; the variables that are not set have to be filled in first."""
     command, copied = command_name(), environment.with_name(".env")
     steps = {
-        "probe": "what Oplead answers, what looks wrong, what to write",
-        "check": "what is still missing, by line",
-        "check --live": "what Oplead, Google and Meta say",
-        "run --dry-run": "what a night would send",
-        "run --first-run": "the first night; --first-run only this once",
+        "probe": _("what Oplead answers, what looks wrong, what to write"),
+        "check": _("what is still missing, by line"),
+        "check --live": _("what Oplead, Google and Meta say"),
+        "run --dry-run": _("what a night would send"),
+        "run --first-run": _("the first night; --first-run only this once"),
     }
     rows = [(f"{command} {what} --config {settings}", why) for what, why in steps.items()]
     width = max(len(row) for row, _ in rows)
-    to_fill_in = f"copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(unset)}"
+    to_fill_in = _(
+        "copy {file} to {copied}, chmod 600 {copied}, and fill in {names}",
+        file=environment,
+        copied=copied,
+        names=", ".join(unset),
+    )
     lines = [*([to_fill_in] if unset else []), *(f"{row:<{width}}  {why}" for row, why in rows)]
     yield from (f"  {number}. {line}" for number, line in enumerate(lines, start=1))
 
@@ -224,7 +252,7 @@ _PLACE = re.compile(r"(?<!\$)\{(\w+)(!s)?\}")
 
 # {name} is replaced by the answer as YAML, {name!s} by its plain text; a line with an unanswered placeholder is
 # dropped. A line that begins with [name] is kept only if that has an answer, with [no name] only if it has none.
-_START = """\
+_START = N_("""\
 # yaml-language-server: $schema={schema!s}
 # Check every change before it counts:  oplead-sync check --config <this file>
 # Secrets never stand here: write ${VARIABLE}, or file:/path/of/a/file.
@@ -257,12 +285,12 @@ stages:
 # Labels that mean nothing here. A label in neither list is reported.
 [ignored]# Nobody has chosen these: they are what {looked_at!s} showed beside the stages.
 [ignored]# Look through them.
-"""
-_LEFT_OUT = """\
+""")
+_LEFT_OUT = N_("""\
 # Left out, for it may be somebody's data: {shape!s}. Read it in Oplead; if it is a status,
 # write it under a stage or here.
-"""
-_MIDDLE = """\
+""")
+_MIDDLE = N_("""\
 ignored_statuses: {ignored}
 
 consent:
@@ -278,9 +306,9 @@ consent:
 # where it is asked apart
   missing: withhold   # no answer: not sent
 
-"""
-_WEBHOOKS = "# To receive webhooks; what is under subscriptions is as Oplead's specification says:"
-_GOOGLE = """\
+""")
+_WEBHOOKS = N_("# To receive webhooks; what is under subscriptions is as Oplead's specification says:")
+_GOOGLE = N_("""\
 google_ads:
   customer_id: {google_customer_id}   # the account that owns the conversion actions
   login_customer_id: {google_login_customer_id}   # the manager account that gives access
@@ -289,8 +317,8 @@ google_ads:
   ads_api_endpoint: {ads_api_endpoint}
   contact_data: {contact_data}   # attach sends hashed contact data beside the id, where the person agreed to it
 
-"""
-_META = """\
+""")
+_META = N_("""\
 meta:
   dataset_id: {meta_dataset_id}
   access_token: ${META_ACCESS_TOKEN}
@@ -299,8 +327,8 @@ meta:
 [funnel]  # for leads of Meta's own forms: your stages under names that Meta learns from; they stay for good
   funnel: { {funnel!s} }
 
-"""
-_CONVERSION = """\
+""")
+_CONVERSION = N_("""\
   - id: {conversion}   # stays the same for good; to rename it, write  was: {conversion}
     name: {conversion_name}
     stage: {conversion_stage}
@@ -313,24 +341,24 @@ _CONVERSION = """\
 [amount_field][no otherwise]      # otherwise: 900   # sent where the amount is still missing after three days
     google_ads: { conversion_action: {conversion_action!s} }
     meta: { event: {event} }
-"""
+""")
 
 
 def settings_variables(answers: Answers) -> dict[str, str]:
     """Return the environment variables that the settings refer to, each with a description."""
     wanted: dict[str, str] = {}
     if answers["files"] is None:
-        wanted["OPLEAD_TOKEN"] = "Oplead's API key (settings > API): the client admin's, which sees all leads."  # noqa: S105
+        wanted["OPLEAD_TOKEN"] = _("Oplead's API key (settings > API): the client admin's, which sees all leads.")
     if answers["google_customer_id"]:
-        wanted["GOOGLE_ADS_KEY_FILE"] = "The path of the Google service account's key file."
+        wanted["GOOGLE_ADS_KEY_FILE"] = _("The path of the Google service account's key file.")
     if answers["meta_dataset_id"]:
-        wanted["META_ACCESS_TOKEN"] = "Meta's access token (Events Manager > the dataset > Settings)."  # noqa: S105
+        wanted["META_ACCESS_TOKEN"] = _("Meta's access token (Events Manager > the dataset > Settings).")
     return wanted
 
 
 def environment_text(answers: Answers) -> str:
     """Return the text of `.env.example`: the referenced variables, without values."""
-    lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
+    lines = [_("# Copy to .env beside the settings, chmod 600, fill in; every command reads it there."), ""]
     for name, meaning in settings_variables(answers).items():
         lines += [f"# {meaning}", f"{name}=", ""]
     return "\n".join(lines)
@@ -338,21 +366,23 @@ def environment_text(answers: Answers) -> str:
 
 def settings_text(answers: Answers) -> str:
     """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
-    parts = [_fill_template(_START, answers)]
-    parts += [_fill_template(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
-    parts.append(_fill_template(_MIDDLE, answers))
+    parts = [_fill_template(_(_START), answers)]
+    parts += [_fill_template(_(_LEFT_OUT), {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
+    parts.append(_fill_template(_(_MIDDLE), answers))
     if answers.get("subscriptions"):
         lines = yaml_section_lines(
             {"webhooks": {"secret": "${OPLEAD_WEBHOOK_SECRET}", "subscriptions": answers["subscriptions"]}}
         )
-        parts.append(iter([_WEBHOOKS, *(f"# {line}" for line in lines), ""]))
+        parts.append(iter([_(_WEBHOOKS), *(f"# {line}" for line in lines), ""]))
     if answers["google_customer_id"]:
-        parts.append(_fill_template(_GOOGLE, answers))
+        parts.append(_fill_template(_(_GOOGLE), answers))
     if answers["meta_dataset_id"]:
-        parts.append(_fill_template(_META, answers | {"funnel": _funnel(answers["stage"])}))
+        parts.append(_fill_template(_(_META), answers | {"funnel": _funnel(answers["stage"])}))
     parts.append(iter(["conversions:"]))
     parts += [
-        _fill_template(_CONVERSION, _conversion(answers, stage)) for stage in CONVERSIONS if stage in answers["stage"]
+        _fill_template(_(_CONVERSION), _conversion(answers, stage))
+        for stage in CONVERSIONS
+        if stage in answers["stage"]
     ]
     return "".join(f"{line}\n" for part in parts for line in part)
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import typer
 
+from connectors.language import N_, _, _n, format_count
 from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
-from connectors.text import format_number, plural
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import say, value_with_count
@@ -19,7 +19,7 @@ from jobs.settings.unmatched import loose_path
 
 BACK = "<"
 """The input that returns to the previous question."""
-_HOW = f"Enter takes what stands in brackets, {NONE} means that there is none, {BACK} goes back one question."
+_HOW = N_("Enter takes what stands in brackets, {none} means that there is none, {back} goes back one question.")
 _YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Dialogue:
             if answer == BACK:
                 if self._typed:
                     self.back_to(len(self._typed) - 1)
-                self.say("  this is the first question")
+                self.say("  " + _("this is the first question"))
                 continue
             try:
                 made = check(answer)
@@ -85,11 +85,13 @@ class Dialogue:
                 return check(default)
         except ValueError as error:
             why = f" ({error})"
-        raise UsageError(f"nobody is there to answer: write {option}…{why}")
+        raise UsageError(_("nobody is there to answer: write {option}…", option=option) + why)
 
     def ask_yes_no(self, question: str, *, default: bool) -> bool:
         """Whether the person answers yes; always true if the dialogue asks nothing."""
-        return not self.asks or self.ask_until_valid(f"{question} y or n", "", _yes_or_no, "y" if default else "n")
+        return not self.asks or self.ask_until_valid(
+            _("{question} y or n", question=question), "", _yes_or_no, _("y") if default else _("n")
+        )
 
     def back_to(self, place: int) -> None:
         """Ask the questions from `place` on again."""
@@ -99,7 +101,7 @@ class Dialogue:
 
 def _yes_or_no(text: str) -> bool:
     if text.casefold() not in _YES_OR_NO:
-        raise ValueError("write y or n")
+        raise ValueError(_("write y or n"))
     return _YES_OR_NO[text.casefold()]
 
 
@@ -115,8 +117,13 @@ class Menu:
     def lines(self) -> Iterator[str]:
         """Yield a line for each status, with its letter and its number of leads."""
         for letter, each in self._by_letter.items():
-            leads = plural(each.leads, "lead")
-            yield f"  {letter:>3}  {_name_of(each)}  ({leads}, {each.with_click_id} with a click id)"
+            having = _n(
+                "{count} lead, {with_click_id} with a click id",
+                "{count} leads, {with_click_id} with a click id",
+                each.leads,
+                with_click_id=format_count(each.with_click_id),
+            )
+            yield f"  {letter:>3}  {_name_of(each)}  ({having})"
 
     def proposed_status_letters(self, stage: str, left: Iterable[str]) -> str:
         """Return the proposal for a stage: the letters of those labels `left` that commonly mean it."""
@@ -134,21 +141,27 @@ class Menu:
         whole = self._by_label.get(normalise_label(text))
         chosen = [whole] if whole else [self._find_status(part.strip()) for part in text.split(",") if part.strip()]
         if not chosen:
-            raise ValueError(f"write letters, with commas between; {NONE} for none")
+            raise ValueError(_("write letters, with commas between; {none} for none", none=NONE))
         return tuple(dict.fromkeys(each.label for each in chosen))
 
     def _find_status(self, text: str) -> SurveyedLabel:
         found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
         if found is None:
             raise ValueError(
-                f"{text} is neither a letter from the list nor a status; {NONE} for none, {BACK} to go back"
+                _(
+                    "{text} is neither a letter from the list nor a status; {none} for none, {back} to go back",
+                    text=text,
+                    none=NONE,
+                    back=BACK,
+                )
             )
         return found
 
     def labels_with_lead_counts(self, labels: Iterable[str]) -> str:
         """Return the labels with their numbers of leads, in one line."""
         chosen = (self._by_label[normalise_label(label)] for label in labels)
-        return "; ".join(f"{_name_of(each)}, {plural(each.leads, 'lead')}" for each in chosen) or "none"
+        counts = [f"{_name_of(each)}, " + _n("{count} lead", "{count} leads", each.leads) for each in chosen]
+        return "; ".join(counts) or _("none")
 
 
 @dataclass(eq=False, repr=False)
@@ -172,7 +185,7 @@ class Interview:
 
     def _answers(self) -> Answers:
         if self.dialogue.asks:
-            self.dialogue.say(_HOW)
+            self.dialogue.say(_(_HOW, none=NONE, back=BACK))
         answers: Answers = {}
         for question in QUESTIONS:
             if question.needs and not answers[question.needs]:
@@ -207,18 +220,23 @@ class Interview:
         if not question.is_asked:
             return question.proposal
         if self.dialogue.asks:
-            self.dialogue.say(*question.explanation)
+            self.dialogue.say(*_(question.explanation).splitlines())
         return self._ask(question, question.proposal)
 
     def _ask(self, question: Question, proposal: str | None) -> Any:
         default = proposal or ("" if question.optional else None)
-        return self.dialogue.ask_until_valid(question.text, question.option, question.answer, default)
+        return self.dialogue.ask_until_valid(_(question.text), question.option, question.answer, default)
 
     def _ask_for_a_platform_again(self) -> None:
-        lacking = "neither Google Ads nor Meta is named: conversions would go nowhere"
         if not self.dialogue.asks or self.dialogue.place == self._platforms_from:
-            raise UsageError(f"{lacking}; write --google-customer-id or --meta-dataset-id")
-        self.dialogue.say(f"  {lacking}; name one of them")
+            raise UsageError(
+                _(
+                    "neither Google Ads nor Meta is named: conversions would go nowhere; write --google-customer-id or "
+                    "--meta-dataset-id"
+                )
+            )
+        lacking = _("neither Google Ads nor Meta is named: conversions would go nowhere; name one of them")
+        self.dialogue.say(f"  {lacking}")
         self.dialogue.back_to(self._platforms_from)
 
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────
@@ -235,13 +253,15 @@ class Interview:
             stages = self._ask_for_each_stage(question, STAGES) if given is None else given
         stages = {stage: labels for stage, labels in stages.items() if labels}
         if not stages.keys() & CONVERSIONS:
-            lacking = f"no status means one of {', '.join(sorted(CONVERSIONS))}: then there is nothing to send"
+            lacking = _(
+                "no status means one of {stages}: then there is nothing to send", stages=", ".join(sorted(CONVERSIONS))
+            )
             if given is not None or not dialogue.asks:
-                raise UsageError(f"{lacking}; write {question.option} won=LABEL")
+                raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option))
             dialogue.say(f"  {lacking}")
             dialogue.back_to(start)
         if "won" not in stages:
-            dialogue.say(f"  No status means that {STAGES['won'].meaning} (won), so no sale will be sent.")
+            dialogue.say("  " + _("No status means that the sale is signed (won), so no sale will be sent."))
         taken = {normalise_label(label) for labels in stages.values() for label in labels}
         ignored = [each.label for each in shown if normalise_label(each.label) not in taken]
         return {question.name: stages, "ignored": ignored, "left_out": [each.label for each in masked]}
@@ -251,15 +271,19 @@ class Interview:
     ) -> Answers:
         menu, dialogue, start = Menu(shown), self.dialogue, self.dialogue.place
         if dialogue.asks:
-            dialogue.say("These are the statuses that leads have:", *menu.lines())
+            dialogue.say(_("These are the statuses that leads have:"), *menu.lines())
             if masked:
-                leads = plural(sum(each.leads for each in masked), "lead")
-                dialogue.say(f"       not shown, since it may be personal data: the status of {leads}")
+                hidden = _n(
+                    "not shown, since it may be personal data: the status of {count} lead",
+                    "not shown, since it may be personal data: the status of {count} leads",
+                    sum(each.leads for each in masked),
+                )
+                dialogue.say(f"       {hidden}")
         chosen: dict[str, tuple[str, ...]] = {}
         left = [each.label for each in shown]
         for name, stage in STAGES.items():
             chosen[name] = dialogue.ask_until_valid(
-                f"Which of them mean that {stage.meaning}? Letters, with commas between",
+                _("Which of them mean that {meaning}? Letters, with commas between", meaning=_(stage.meaning)),
                 f"{question.option} {name}=",
                 question.parser_rejecting_duplicates(name, chosen, menu.read),
                 menu.proposed_status_letters(name, left),
@@ -268,13 +292,13 @@ class Interview:
             if dialogue.asks:
                 dialogue.say(f"  {name} = {menu.labels_with_lead_counts(chosen[name])}")
         dialogue.say(
-            "So this is what your statuses mean:",
+            _("So this is what your statuses mean:"),
             *(
                 f"  {name:<12} {menu.labels_with_lead_counts(labels)}"
-                for name, labels in {**chosen, "ignored": left}.items()
+                for name, labels in {**chosen, _("ignored"): left}.items()
             ),
         )
-        if not dialogue.ask_yes_no("Is that right?", default=True):
+        if not dialogue.ask_yes_no(_("Is that right?"), default=True):
             dialogue.back_to(start)
         return chosen
 
@@ -282,7 +306,7 @@ class Interview:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
         for stage in stages:
-            text = question.text.format(stage=stage, meaning=STAGES[stage].meaning)
+            text = _(question.text, stage=stage, meaning=_(STAGES[stage].meaning))
             reader, default = question.parser_rejecting_duplicates(stage, answers), "" if question.optional else None
             option = f"{question.option} {stage}="
             answers[stage] = (
@@ -298,7 +322,8 @@ class Interview:
         is_given = question.name in self.given
         few = self._few_values_at_path(likely) if likely and question.name == "consent_field" else None
         if few and self.dialogue.asks and not is_given:
-            self.dialogue.say(f"{likely} looks like a consent: {_counts(few.values.items())}")
+            counts = _counts(few.values.items())
+            self.dialogue.say(_("{path} looks like a consent: {answers}", path=likely, answers=counts))
         path: str | None = self.given[question.name] if is_given else self._ask(question, likely)
         while path and not self._confirm_path_has_values(question.field_of, path):
             path = self._ask(question, likely)
@@ -323,12 +348,24 @@ class Interview:
             return True
         held = next((one.filled for one in survey.paths if loose_path(one.path) == loose_path(path)), 0)
         unclear = next((one.unreadable for one in survey.amounts if loose_path(one.path) == loose_path(path)), 0)
-        hint = f"; {format_number(unclear)} cannot be read as an amount" if unclear else ""
+        hint = (
+            _n("; {count} cannot be read as an amount", "; {count} cannot be read as an amount", unclear)
+            if unclear
+            else ""
+        )
         if not held:
             hint = did_you_mean(path, [one.path for one in survey.paths])
-        verb = "holds" if held == 1 else "hold"
-        self.dialogue.say(f"  {what}: {held} of {plural(survey.leads, 'lead')} {verb} something at {path}{hint}")
-        return bool(held) or self.dialogue.ask_yes_no("Keep it all the same?", default=False)
+        found = _n(
+            "{what}: of {leads}, {count} holds something at {path}{hint}",
+            "{what}: of {leads}, {count} hold something at {path}{hint}",
+            held,
+            what=_(what),
+            leads=_n("{count} lead", "{count} leads", survey.leads),
+            path=path,
+            hint=hint,
+        )
+        self.dialogue.say(f"  {found}")
+        return bool(held) or self.dialogue.ask_yes_no(_("Keep it all the same?"), default=False)
 
     def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
@@ -351,8 +388,8 @@ class Interview:
         proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            read = no.parser_rejecting_duplicates("no", {"yes": granted})
-            refused = given.get(no.name) or self.dialogue.ask_until_valid(no.text, no.option, read, proposed[1])
+            read = no.parser_rejecting_duplicates("no", {_("yes"): granted})
+            refused = given.get(no.name) or self.dialogue.ask_until_valid(_(no.text), no.option, read, proposed[1])
             if few is None or self._confirm_consent_answers(few, granted, refused):
                 return {yes.name: granted, no.name: refused}
             given = {}
@@ -363,15 +400,17 @@ class Interview:
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
         others = [(value, count) for value, count in few.values.items() if not value or normalise_label(value) in leads]
         self.dialogue.say(
-            f"  yes: {_counts(yes)}", f"  no: {_counts(no)}", f"  in neither list, so not sent: {_counts(others)}"
+            "  " + _("yes: {answers}", answers=_counts(yes)),
+            "  " + _("no: {answers}", answers=_counts(no)),
+            "  " + _("in neither list, so not sent: {answers}", answers=_counts(others)),
         )
-        return self.dialogue.ask_yes_no("Is that right?", default=all(leads for _, leads in (*yes, *no)))
+        return self.dialogue.ask_yes_no(_("Is that right?"), default=all(leads for _, leads in (*yes, *no)))
 
 
 def _name_of(seen: SurveyedLabel) -> str:
     """Return a status for display; a number is only Oplead's code for one."""
-    return f"code {seen.label}" if seen.label.isdecimal() else seen.label
+    return _("code {label}", label=seen.label) if seen.label.isdecimal() else seen.label
 
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(value_with_count(answer, leads) for answer, leads in answers) or "none"
+    return ", ".join(value_with_count(answer, leads) for answer, leads in answers) or _("none")

@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from connectors.language import N_, _
+
 Answers = dict[str, Any]
 """Answers by question name; None means explicitly none."""
 
@@ -45,25 +47,25 @@ class KnownStage:
 
 STAGES: Mapping[str, KnownStage] = {
     "appointment": KnownStage(
-        "an appointment is made",
+        N_("an appointment is made"),
         frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
         "appointment_set",
         Conversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
     ),
     "quote_sent": KnownStage(
-        "a quote is sent",
+        N_("a quote is sent"),
         frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
         "quote_sent",
         Conversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
     ),
     "won": KnownStage(
-        "the sale is signed",
+        N_("the sale is signed"),
         frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
         "sale",
         # Meta takes a Purchase only with a value.
         Conversion("sale", "Vente signée", "Sale", "Purchase"),
     ),
-    "lost": KnownStage("the lead is lost", frozenset({"perdu", "sans suite", "abandonne", "lost"})),
+    "lost": KnownStage(N_("the lead is lost"), frozenset({"perdu", "sans suite", "abandonne", "lost"})),
 }
 CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
 """Conversions by stage; without one of these stages there is nothing to send."""
@@ -86,10 +88,12 @@ def _parser_for_type(kind: str, *, without: str = "") -> Callable[[str], Any]:
 def parse_comma_separated_labels(text: str) -> tuple[str, ...]:
     """Parse at least one label, as in `Gagné, Vendu`."""
     if _MASK.search(text):
-        raise ValueError(f"{text} only shows how long a text is: write the text itself, as Oplead shows it")
+        raise ValueError(
+            _("{text} only shows how long a text is: write the text itself, as Oplead shows it", text=text)
+        )
     labels = tuple(label.strip() for label in text.split(",") if label.strip())
     if not labels:
-        raise ValueError("write at least one, with commas between")
+        raise ValueError(_("write at least one, with commas between"))
     return labels
 
 
@@ -112,7 +116,7 @@ def tax_of(text: str) -> str:
     """Parse whether an amount includes tax."""
     known = {"included": "included", "ttc": "included", "excluded": "excluded", "ht": "excluded"}
     if text.casefold() not in known:
-        raise ValueError("write included (TTC) or excluded (HT)")
+        raise ValueError(_("write included (TTC) or excluded (HT)"))
     return known[text.casefold()]
 
 
@@ -123,7 +127,7 @@ def parse_amount(text: str) -> Decimal:
     match read_amount(text):
         case Decimal() as amount:
             return amount if amount % 1 else amount.to_integral_value()
-    raise ValueError("write an amount above 0, as 900 or 3 780,00")
+    raise ValueError(_("write an amount above 0, as 900 or 3 780,00"))
 
 
 def parse_day(text: str) -> date:
@@ -132,7 +136,7 @@ def parse_day(text: str) -> date:
     try:
         return date(int(french[3]), int(french[2]), int(french[1])) if french else date.fromisoformat(text)
     except ValueError:
-        raise ValueError("write a day as 2026-11-30 or 30/11/2026") from None
+        raise ValueError(_("write a day as 2026-11-30 or 30/11/2026")) from None
 
 
 # ── the questions ────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +163,7 @@ class Question:
     """The default if the survey has nothing better; the answer if the question is not asked."""
     field_of: str = ""
     """What the named lead field holds; if set, the answer is checked against the leads that were read."""
-    explanation: tuple[str, ...] = ()
+    explanation: str = ""
     """Lines printed before the prompt."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
@@ -180,7 +184,7 @@ class Question:
             ValueError: the answer is invalid; the message says what to write.
         """
         if self.choices and text not in self.choices:
-            raise ValueError(f"write {' or '.join(self.choices)}")
+            raise ValueError(_("write one of {allowed}", allowed=", ".join(self.choices)))
         return None if self.optional and text in ("", NONE) else self.read(text)
 
     def parser_rejecting_duplicates(
@@ -194,7 +198,7 @@ class Question:
             taken = {normalise_label(one): name for name in others for one in _answer_as_tuple(others[name])}
             for one in _answer_as_tuple(answer):
                 if taken.get(normalise_label(one), stage) != stage:
-                    raise ValueError(self.complaint.format(one, taken[normalise_label(one)]))
+                    raise ValueError(_(self.complaint, answer=one, place=taken[normalise_label(one)]))
             return answer
 
         return read
@@ -205,7 +209,7 @@ class Question:
         for text in texts:
             stage, sign, rest = (part.strip() for part in text.partition("="))
             if not sign or stage not in STAGES:
-                raise ValueError(f"write {'|'.join(STAGES)}=…, as won=Gagné: {text}")
+                raise ValueError(_("write {stages}=…, as won=Gagné: {text}", stages="|".join(STAGES), text=text))
             answers[stage] = self.parser_rejecting_duplicates(stage, answers)(rest)
         return answers
 
@@ -232,11 +236,15 @@ def _answer_as_tuple(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
-    no = "Its answers that mean no (- if there are none)"
+    no = N_("Its answers that mean no (- if there are none)")
     yield Question(
-        f"{prefix}granted", "Its answers that mean yes", parse_comma_separated_labels, needs=needs, metavar="ANSWER,…"
+        f"{prefix}granted",
+        N_("Its answers that mean yes"),
+        parse_comma_separated_labels,
+        needs=needs,
+        metavar="ANSWER,…",
     )
-    both = "{} means yes already"
+    both = N_("{answer} means {place} already")
     yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
 
 
@@ -261,43 +269,43 @@ QUESTIONS = (
     Question("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
     Question(
         "stage",
-        "Oplead's labels for: {meaning} (with commas between; - for none)",
+        N_("Oplead's labels for: {meaning} (with commas between; - for none)"),
         distinct_labels,
         help="A stage's labels, as won=Gagné,Vendu; repeat it",
         by_stage=True,
         metavar="STAGE=LABEL,LABEL",
-        complaint="{} is under {} already: a lead has one stage",
+        complaint=N_("{answer} is under {place} already: a lead has one stage"),
     ),
-    Question("account", "A short name for this account, as maison-durand", _parser_for_type("Slug")),
+    Question("account", N_("A short name for this account, as maison-durand"), _parser_for_type("Slug")),
     Question(
         "consent_field",
-        "The field that says whether a lead's data may be used for advertising",
+        N_("The field that says whether a lead's data may be used for advertising"),
         _parser_for_type("Path_"),
         proposal="leadData.consent",
-        field_of="consent",
+        field_of=N_("consent"),
         metavar="PATH",
     ),
     *_answers_of_consent(),
     Question(
         "personalization_field",
-        "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
+        N_("The field that says whether ads may be personalized, where the form asks that separately (- for none)"),
         _parser_for_type("Path_"),
         optional=True,
-        field_of="consent to personalized ads",
+        field_of=N_("consent to personalized ads"),
         metavar="PATH",
     ),
     *_answers_of_consent("personalization_", needs="personalization_field"),
     Question(
         "amount_field",
-        "The field with the amount of a sale (- for none)",
+        N_("The field with the amount of a sale (- for none)"),
         _parser_for_type("Path_"),
         optional=True,
-        field_of="amount",
+        field_of=N_("amount"),
         metavar="PATH",
     ),
     Question(
         "tax",
-        "Is tax included in it? included (TTC) or excluded (HT)",
+        N_("Is tax included in it? included (TTC) or excluded (HT)"),
         tax_of,
         needs="amount_field",
         proposal="included",
@@ -305,7 +313,7 @@ QUESTIONS = (
     ),
     Question(
         "otherwise",
-        "What to send where no amount is entered within three days, as 900 (- to send nothing)",
+        N_("What to send where no amount is entered within three days, as 900 (- to send nothing)"),
         parse_amount,
         optional=True,
         needs="amount_field",
@@ -313,53 +321,57 @@ QUESTIONS = (
     ),
     Question(
         "google_customer_id",
-        "The Google Ads customer id, as 123-456-7890 (- for none)",
+        N_("The Google Ads customer id, as 123-456-7890 (- for none)"),
         _parser_for_type("CustomerId", without=" "),
         optional=True,
     ),
     Question(
         "google_login_customer_id",
-        "The manager account that gives access (- for none)",
+        N_("The manager account that gives access (- for none)"),
         _parser_for_type("CustomerId", without=" "),
         optional=True,
         needs="google_customer_id",
     ),
     Question(
         "action",
-        "The id of the conversion action for {stage} (ctId= in its address; - for later)",
+        N_("The id of the conversion action for {stage} (ctId= in its address; - for later)"),
         _parser_for_type("ActionId", without=" "),
         help="A stage's Google conversion action, as won=987654322; repeat it",
         optional=True,
         needs="google_customer_id",
         by_stage=True,
         metavar="STAGE=ID",
-        complaint="{} is the action for {} already: each stage needs one of its own",
+        complaint=N_("{answer} is the action for {place} already: each stage needs one of its own"),
     ),
     Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
     Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
     Question(
-        "meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", _parser_for_type("Digits"), optional=True
+        "meta_dataset_id",
+        N_("Meta's dataset id (Events Manager; - for none)"),
+        _parser_for_type("Digits"),
+        optional=True,
     ),
     Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
     Question(
         "contact_data",
-        "Contact data with the click id? attach or none",
+        N_("Contact data with the click id? attach or none"),
         help="Whether to send hashed e-mail and phone with the click id",
         proposal="none",
         choices=("attach", "none"),
         # Google recommends click ids with contact data:
         # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks
         # Meta requires a lawful basis: https://www.facebook.com/legal/terms/businesstools
-        explanation=(
-            "Hashed contact data (e-mail and phone; for Meta name and place, too) can be sent with the click id.",
-            "  Benefit: more conversions are matched. Google advises sending both; Meta matches by them, too.",
-            "  Required: the customer data terms accepted and enhanced conversions for leads turned on, both in Google",
-            "  Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another lawful basis.",
+        explanation=N_(
+            "Hashed contact data (e-mail and phone; for Meta name and place, too) can be sent with the click id.\n"
+            "  Benefit: more conversions are matched. Google advises sending both; Meta matches by them, too.\n"
+            "  Required: the customer data terms accepted and enhanced conversions for leads turned on, both in\n"
+            "  Google Ads' conversion settings; Meta's terms for its dataset; and people's consent, or another\n"
+            "  lawful basis."
         ),
     ),
     Question(
         "imported_until",
-        "The last day whose conversions were imported by other means, as 2026-11-30 (- for none)",
+        N_("The last day whose conversions were imported by other means, as 2026-11-30 (- for none)"),
         parse_day,
         optional=True,
         metavar="DAY",

@@ -161,8 +161,8 @@ def test_a_field_that_no_lead_has_needs_confirmation(type_in):
     result, told = type_in(survey=SURVEY, typed=lines(*before, "montantt", "", "ville", *after))
 
     assert "ville" == told["conversions"][1]["value"]["field"], result.output
-    assert 'amount: 0 of 300 leads hold something at montantt; did you mean "montant"?' in result.output
-    assert "amount: 299 of 300 leads hold something at ville" in result.output
+    assert 'amount: of 300 leads, 0 hold something at montantt; did you mean "montant"?' in result.output
+    assert "amount: of 300 leads, 299 hold something at ville" in result.output
     kept, told = type_in("--force", survey=SURVEY, typed=lines(*before, "montantt", "y", *after))
     assert "montantt" == told["conversions"][1]["value"]["field"], kept.output
 
@@ -175,8 +175,8 @@ def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
     result, _ = type_in("--account", "maison-x", *META, "--amount-field", "prix", survey=SURVEY)
     single, _ = type_in("--account", "maison-x", *META, "--force", survey=one)
 
-    assert "amount: 0 of 300 leads hold something at prix" in result.output
-    assert "amount: 1 of 1 lead holds something at montant; 1 cannot be read as an amount" in single.output
+    assert "amount: of 300 leads, 0 hold something at prix" in result.output
+    assert "amount: of 1 lead, 1 holds something at montant; 1 cannot be read as an amount" in single.output
 
 
 # ── destinations ─────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +208,7 @@ def test_asks_for_contact_data_with_its_benefits_and_requirements(type_in, said)
     assert [said, said] == [told[name]["contact_data"] for name in ("google_ads", "meta")], result.output
     assert "Google advises sending both" in result.output
     assert "customer data terms" in result.output
-    assert "write attach or none" in result.output
+    assert "write one of attach, none" in result.output
 
 
 def test_contact_data_can_be_given_by_an_option(type_in):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from connectors.language import Language, speaking
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
@@ -69,9 +70,11 @@ def written(tmp_path):
     return write
 
 
-def test_the_written_file_loads_as_answered(written):
-    """Every part reads back with its answer."""
-    loaded = written()
+@pytest.mark.parametrize("language", Language)
+def test_the_written_file_loads_as_answered(written, language):
+    """Every part reads back with its answer, whatever language the comments are in."""
+    with speaking(language):
+        loaded = written()
 
     assert isinstance(loaded, ValidSettings), loaded.problems
     settings = loaded.settings
@@ -83,11 +86,13 @@ def test_the_written_file_loads_as_answered(written):
     assert {"2026-10-31"} == {each.since.date().isoformat() for each in settings.conversions}
 
 
-def test_a_file_with_the_fewest_answers_is_valid(written):
+@pytest.mark.parametrize("language", Language)
+def test_a_file_with_the_fewest_answers_is_valid(written, language):
     """It has one platform, one stage and no amount."""
     least = {"amount_field": None, "imported_until": None, "stage": {"won": ["Gagné"]}, "found": None}
 
-    loaded = written(**NO_GOOGLE, **least)
+    with speaking(language):
+        loaded = written(**NO_GOOGLE, **least)
 
     assert isinstance(loaded, ValidSettings), loaded.problems
     assert ["Sale"] == [conversion.meta.event for conversion in loaded.settings.conversions]
