@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.http import CancelToken, is_unknown_host
+from connectors.language import _
 from connectors.one_call import checked_address, restrict_http_session, run_call
 from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
@@ -54,8 +55,8 @@ class GoogleOptions:
 def endpoint(options: GoogleOptions, transport: Transport) -> str:
     """Return a transport's address; raise Misconfigured unless it is https, or http to this machine."""
     if transport == "data_manager":
-        return checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
-    return checked_address(options.ads_api_endpoint, "the Google Ads API endpoint")
+        return checked_address(options.data_manager_endpoint, _("the Data Manager endpoint"))
+    return checked_address(options.ads_api_endpoint, _("the Google Ads API endpoint"))
 
 
 class TokenRefusedError(Exception):
@@ -96,7 +97,7 @@ class ServiceAccount:
         try:
             return self.token()
         except TokenRefusedError as error:
-            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
+            refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), _("the token server refuses the key file"))
             return Refused(refused, unasked=True)
         except Transient as error:
             return NotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
@@ -114,10 +115,10 @@ class ServiceAccount:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle at the path the environment sets
             if is_unknown_host(error):
-                raise UnknownHost("the token server could not be reached: its host name does not exist") from error
-            raise Transient("the token server could not be reached") from error
+                raise UnknownHost(_("the token server could not be reached: its host name does not exist")) from error
+            raise Transient(_("the token server could not be reached")) from error
         except (TypeError, ValueError, RecursionError) as error:
-            raise Transient("the token server's answer cannot be read") from error
+            raise Transient(_("the token server's answer cannot be read")) from error
 
 
 def _ask_once(  # noqa: PLR0917 - google-auth passes these positionally
@@ -136,10 +137,14 @@ def _read_key(key_file: Path, scope: str) -> service_account.Credentials:
             str(key_file), scopes=[scope]
         )
     except OSError as error:
-        raise Misconfigured(f"the Google key file {key_file} cannot be read: {error.strerror}") from error
+        raise Misconfigured(
+            _("the Google key file {key_file} cannot be read: {strerror}", key_file=key_file, strerror=error.strerror)
+        ) from error
     except (ValueError, TypeError, AttributeError, RecursionError):
         # Drop the parser's message, which may quote the file.
-        raise Misconfigured(f"{key_file} is not the JSON key file of a Google service account") from None
+        raise Misconfigured(
+            _("{key_file} is not the JSON key file of a Google service account", key_file=key_file)
+        ) from None
     return key
 
 

@@ -7,8 +7,8 @@ from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import api_error_name
+from connectors.language import N_, _, _n
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
-from connectors.text import plural
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -36,7 +36,7 @@ def _finding_for_fact(
 ) -> CheckFinding:
     """Return the finding for a fact; `is_right` is None if Google Ads doesn't report it."""
     if is_right is None:
-        return CheckFinding(subject, CheckVerdict.UNREADABLE, f"Google Ads does not say {unknown}")
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, unknown)
     if is_right:
         return CheckFinding(subject, CheckVerdict.VERIFIED, right)
     return CheckFinding(subject, CheckVerdict.FAILED, wrong, advice)
@@ -61,9 +61,9 @@ ACCOUNT_QUERY = gaql_query(
 
 _TRACKED = {
     _Tracking.NOT_CONVERSION_TRACKED: "",
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "on, in this account",
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "on, by the manager account",
-    _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "on, by another manager account",
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: N_("on, in this account"),
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: N_("on, by the manager account"),
+    _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: N_("on, by another manager account"),
 }
 
 
@@ -74,64 +74,70 @@ def account_findings(
     setting = customer.conversion_tracking_setting
     owner = setting.google_ads_conversion_customer.rpartition("/")[2]
     yield _finding_for_fact(
-        f"owner of the conversion actions of {customer_id}",
+        _("owner of the conversion actions of {customer_id}", customer_id=customer_id),
         owner == customer_id if owner else None,
-        right="this account owns its conversion actions",
-        wrong=f"its conversion actions belong to account {owner}",
-        advice=f"write customer_id: {owner}, and as login_customer_id the account that gives the service account"
-        " access",
-        unknown="which account it is",
+        right=_("this account owns its conversion actions"),
+        wrong=_("its conversion actions belong to account {owner}", owner=owner),
+        advice=_(
+            "write customer_id: {owner}, and as login_customer_id the account that gives the service account access",
+            owner=owner,
+        ),
+        unknown=_("Google Ads does not say which account it is"),
     )
     tracked = _TRACKED.get(setting.conversion_tracking_status)
     yield _finding_for_fact(
-        "conversion tracking",
+        _("conversion tracking"),
         None if tracked is None else bool(tracked),
-        right=tracked or "",
-        wrong="conversion tracking is off",
-        advice="create a conversion action for imports of clicks in Google Ads",
-        unknown="whether it is on",
+        right=_(tracked or ""),
+        wrong=_("conversion tracking is off"),
+        advice=_("create a conversion action for imports of clicks in Google Ads"),
+        unknown=_("Google Ads does not say whether it is on"),
     )
     yield _auto_tagging(customer)
     currency = customer.currency_code
     for sent in sorted({each.currency for each in expected if each.sends_value}):
         yield _finding_for_fact(
-            "currency",
+            _("currency"),
             sent == currency if currency else None,
-            right=f"the account is in {sent}, as amounts are",
-            wrong=f"amounts are sent in {sent} and the account is in {currency}",
-            advice=f"see that amounts in Oplead are in {sent}; if not, write currency: {currency}",
-            unknown="the account's currency",
+            right=_("the account is in {sent}, as amounts are", sent=sent),
+            wrong=_("amounts are sent in {sent} and the account is in {currency}", sent=sent, currency=currency),
+            advice=_(
+                "see that amounts in Oplead are in {sent}; if not, write currency: {currency}",
+                sent=sent,
+                currency=currency,
+            ),
+            unknown=_("Google Ads does not say the account's currency"),
         )
     if any(each.sends_contact for each in expected):
         yield _finding_for_fact(
-            "customer data terms",
+            _("customer data terms"),
             setting.accepted_customer_data_terms if "conversion_tracking_setting" in customer else None,
-            right="the customer data terms are accepted",
-            wrong="the customer data terms are not accepted",
-            advice="accept them in the conversion settings of Google Ads, or write contact_data: none",
-            unknown="whether they are accepted",
+            right=_("the customer data terms are accepted"),
+            wrong=_("the customer data terms are not accepted"),
+            advice=_("accept them in the conversion settings of Google Ads, or write contact_data: none"),
+            unknown=_("Google Ads does not say whether they are accepted"),
         )
         yield _finding_for_fact(
-            "enhanced conversions for leads",
+            _("enhanced conversions for leads"),
             {_Enhanced.ON: True, _Enhanced.OFF: False}.get(setting.effective_enablement_setting),
-            right="on",
-            wrong="enhanced conversions for leads are off",
-            advice="turn them on in the conversion settings of Google Ads, or write contact_data: none",
-            unknown="whether they are on",
+            right=_("on"),
+            wrong=_("enhanced conversions for leads are off"),
+            advice=_("turn them on in the conversion settings of Google Ads, or write contact_data: none"),
+            unknown=_("Google Ads does not say whether they are on"),
         )
 
 
 def _auto_tagging(customer: resources.Customer) -> CheckFinding:
     if customer.manager:
-        message = "this is a manager account: auto-tagging is set in each account below it"
-        return CheckFinding("auto-tagging", CheckVerdict.UNREADABLE, message, "see that it is on in each of them")
+        message = _("this is a manager account: auto-tagging is set in each account below it")
+        return CheckFinding(_("auto-tagging"), CheckVerdict.UNREADABLE, message, _("see that it is on in each of them"))
     return _finding_for_fact(
-        "auto-tagging",
+        _("auto-tagging"),
         customer.auto_tagging_enabled if "auto_tagging_enabled" in customer else None,
-        right="on",
-        wrong="auto-tagging is off, so that ads' links carry no gclid",
-        advice="turn on auto-tagging in the account settings of Google Ads",
-        unknown="whether it is on",
+        right=_("on"),
+        wrong=_("auto-tagging is off, so that ads' links carry no gclid"),
+        advice=_("turn on auto-tagging in the account settings of Google Ads"),
+        unknown=_("Google Ads does not say whether it is on"),
     )
 
 
@@ -157,25 +163,25 @@ def action_findings(
     found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[AssumedTarget]
 ) -> Iterator[CheckFinding]:
     """Check that one action suits these conversions; `found` is None if the account has no such action."""
-    subject = f"conversion action {action}"
+    subject = _("conversion action {action}", action=action)
     if found is None:
-        advice = "see its number in its address in Google Ads (ctId), and whether customer_id owns it"
-        message = f"account {customer_id} has no such conversion action"
+        advice = _("see its number in its address in Google Ads (ctId), and whether customer_id owns it")
+        message = _("account {customer_id} has no such conversion action", customer_id=customer_id)
         yield CheckFinding(subject, CheckVerdict.FAILED, message, advice)
         return
     readiness = _readiness(found, subject, expected[0].target.owner)
     problems = [each for each in readiness if each.verdict is not CheckVerdict.VERIFIED]
-    yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, "it is enabled, and takes imported clicks")]
+    yield from problems or [CheckFinding(subject, CheckVerdict.VERIFIED, _("it is enabled, and takes imported clicks"))]
     yield _check_counting_type(found, subject, sorted({each.conversion for each in expected}))
     if any(each.sends_value for each in expected):
         values = found.value_settings
         yield _finding_for_fact(
             subject,
             not values.always_use_default_value if "always_use_default_value" in values else None,
-            right="it counts the value that is sent",
-            wrong="it always counts its own default value, not the one that is sent",
-            advice="have it use different values for each conversion",
-            unknown="which value it counts",
+            right=_("it counts the value that is sent"),
+            wrong=_("it always counts its own default value, not the one that is sent"),
+            advice=_("have it use different values for each conversion"),
+            unknown=_("Google Ads does not say which value it counts"),
         )
     for window in dict.fromkeys(each.click_window for each in expected):
         yield _check_click_window(found, subject, window)
@@ -186,34 +192,36 @@ def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> I
     yield _finding_for_fact(
         subject,
         {_Type.UPLOAD_CLICKS: True, _Type.UNSPECIFIED: None, _Type.UNKNOWN: None}.get(found.type_, False),
-        right="it takes imported clicks",
-        wrong=f"it is of type {_member_name(found.type_)}, which takes no imported clicks",
-        advice="create one of the kind: import, from clicks, and write its id",
-        unknown="of which type it is",
+        right=_("it takes imported clicks"),
+        wrong=_("it is of type {type}, which takes no imported clicks", type=_member_name(found.type_)),
+        advice=_("create one of the kind: import, from clicks, and write its id"),
+        unknown=_("Google Ads does not say of which type it is"),
     )
     yield _finding_for_fact(
         subject,
         {_Status.ENABLED: True, _Status.UNSPECIFIED: None, _Status.UNKNOWN: None}.get(found.status, False),
-        right="it is enabled",
-        wrong=f"it is {_member_name(found.status).lower()}",
-        advice="enable it in Google Ads, or write the id of another",
-        unknown="whether it is enabled",
+        right=_("it is enabled"),
+        wrong=_("it is {status}", status=_member_name(found.status).lower()),
+        advice=_("enable it in Google Ads, or write the id of another"),
+        unknown=_("Google Ads does not say whether it is enabled"),
     )
     owned_by = found.owner_customer.rpartition("/")[2]
     if owned_by not in ("", owner):
-        message = f"it belongs to account {owned_by}"
-        yield CheckFinding(subject, CheckVerdict.FAILED, message, f"write customer_id: {owned_by}")
+        message = _("it belongs to account {owned_by}", owned_by=owned_by)
+        yield CheckFinding(subject, CheckVerdict.FAILED, message, _("write customer_id: {owned_by}", owned_by=owned_by))
 
 
 def _check_counting_type(found: resources.ConversionAction, subject: str, conversions: Sequence[str]) -> CheckFinding:
     if found.counting_type == _Counting.MANY_PER_CLICK:
-        return CheckFinding(subject, CheckVerdict.VERIFIED, "it counts every conversion of a click")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, _("it counts every conversion of a click"))
     if found.counting_type == _Counting.ONE_PER_CLICK:
-        also = f", and only the first of {', '.join(conversions)} for each click" if len(conversions) > 1 else ""
-        message = f"it counts one conversion per click: it takes none with gbraid or wbraid (iPhones){also}"
-        advice = "have it count every conversion, if those matter to you"
+        message = _("it counts one conversion per click: it takes none with gbraid or wbraid (iPhones)")
+        if len(conversions) > 1:
+            first = _("for each click, only the first of {conversions} counts", conversions=", ".join(conversions))
+            message = f"{message}; {first}"
+        advice = _("have it count every conversion, if those matter to you")
         return CheckFinding(subject, CheckVerdict.VERIFIED, message, advice)
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say how it counts")
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads does not say how it counts"))
 
 
 def _check_click_window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
@@ -223,17 +231,37 @@ def _check_click_window(found: resources.ConversionAction, subject: str, expecte
     """
     days = found.click_through_lookback_window_days
     if not days:
-        return CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads does not say its click window")
-    window, advice = f"its click window is {plural(days, 'day')}", f"write {_WINDOW_KEY}: {days}"
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads does not say its click window"))
+    advice = _("write {setting}", setting=f"{_WINDOW_KEY}: {days}")
     if expected is None and days == _ASSUMED_WINDOW:
-        message = f"{window}, as is taken where the settings do not say"
+        message = _n(
+            "its click window is {count} day, as is taken where the settings do not say",
+            "its click window is {count} days, as is taken where the settings do not say",
+            days,
+        )
         return CheckFinding(subject, CheckVerdict.VERIFIED, message, settles=_WINDOW_KEY)
     if expected is None:
-        message = f"{window}, and {_ASSUMED_WINDOW} are taken"
+        message = _n(
+            "its click window is {count} day, and {assumed} are taken",
+            "its click window is {count} days, and {assumed} are taken",
+            days,
+            assumed=_ASSUMED_WINDOW,
+        )
         return CheckFinding(subject, CheckVerdict.DOUBTFUL, message, advice, _WINDOW_KEY)
     if expected == timedelta(days=days):
-        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{window}, as in the settings")
-    return CheckFinding(subject, CheckVerdict.FAILED, f"{window}, and {expected.days} in the settings", advice)
+        message = _n(
+            "its click window is {count} day, as in the settings",
+            "its click window is {count} days, as in the settings",
+            days,
+        )
+        return CheckFinding(subject, CheckVerdict.VERIFIED, message)
+    message = _n(
+        "its click window is {count} day, and {expected} in the settings",
+        "its click window is {count} days, and {expected} in the settings",
+        days,
+        expected=expected.days,
+    )
+    return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
 
 
 # ── what bidding learns from ─────────────────────────────────────────────────────────────────────
@@ -259,12 +287,12 @@ _LEAD_CATEGORIES = frozenset(
 )
 """Categories of a lead's journey: another action in one of these counts the same lead as ours."""
 _COUNTS = {
-    _Counting.MANY_PER_CLICK: "counts every conversion of a click",
-    _Counting.ONE_PER_CLICK: "counts one conversion per click",
+    _Counting.MANY_PER_CLICK: N_("counts every conversion of a click"),
+    _Counting.ONE_PER_CLICK: N_("counts one conversion per click"),
 }
-_CHOOSE_ONE = (
-    "Let bidding learn from the one that matters most and make the others secondary in Google Ads (Goals, the "
-    "action's settings), or see that each value is only what its step adds."
+_CHOOSE_ONE = N_(
+    "Let bidding learn from the one that matters most and make the others secondary in Google Ads (Goals, the action's "
+    "settings), or see that each value is only what its step adds."
 )
 _LONGEST_NAME = 80
 
@@ -277,12 +305,19 @@ def describe_action(
     is_bid_on, bidding = _bidding_use_of_action(action, goals)
     facts = [
         bidding,
-        _COUNTS.get(action.counting_type, "how it counts is not shown"),
-        f"clicks count for {plural(days, 'day')}" if days else "its click window is not shown",
+        _(_COUNTS.get(action.counting_type, N_("how it counts is not shown"))),
+        _n("clicks count for {count} day", "clicks count for {count} days", days)
+        if days
+        else _("its click window is not shown"),
     ]
-    message = f"{_name(action)}, for {', '.join(conversions)}: {'; '.join(facts)}"
+    message = _(
+        "{action}, for {conversions}: {facts}",
+        action=_name(action),
+        conversions=", ".join(conversions),
+        facts="; ".join(facts),
+    )
     verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
-    return CheckFinding(f"conversion action {action.id}", verdict, message, is_notable=True)
+    return CheckFinding(_("conversion action {id}", id=action.id), verdict, message, is_notable=True)
 
 
 def bidding_findings(
@@ -300,30 +335,30 @@ def bidding_findings(
     steering = [one for one, is_bid_on in own if is_bid_on]
     others = [one for one, is_bid_on in enabled if is_bid_on and str(one.id) not in ours]
     others = [one for one in others if one.category in _LEAD_CATEGORIES]
-    if own and all(is_bid_on is False for _, is_bid_on in own):
-        advice = "Make the one that it should learn from primary in Google Ads (Goals, the action's settings)."
-        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, "it learns from none of these conversions", advice)
+    if own and all(is_bid_on is False for _action, is_bid_on in own):
+        advice = _("Make the one that it should learn from primary in Google Ads (Goals, the action's settings).")
+        yield CheckFinding(_("bidding"), CheckVerdict.DOUBTFUL, _("it learns from none of these conversions"), advice)
     elif steering and len(steering) + len(others) > 1:
         sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
         named = [f"{sent[one.id]} {_name(one)}" for one in steering]
-        named += [f"{_name(one)}, which is not sent from here" for one in others]
-        message = f"it learns from several actions in which one lead can count: {'; '.join(named)}"
-        yield CheckFinding("bidding", CheckVerdict.DOUBTFUL, message, _CHOOSE_ONE)
+        named += [_("{one}, which is not sent from here", one=_name(one)) for one in others]
+        message = _("it learns from several actions in which one lead can count: {named}", named="; ".join(named))
+        yield CheckFinding(_("bidding"), CheckVerdict.DOUBTFUL, message, _(_CHOOSE_ONE))
 
 
 def _bidding_use_of_action(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
     """Return whether campaigns using the account's goals bid on an action (None if unknown), and a description."""
     if "primary_for_goal" not in action:
-        return None, "Google Ads does not say whether it is primary"
+        return None, _("Google Ads does not say whether it is primary")
     if not action.primary_for_goal:
-        return False, "secondary, so bidding does not learn from it"
+        return False, _("secondary, so bidding does not learn from it")
     match (goals or {}).get((action.category, action.origin)):
         case None:
-            return None, "primary; whether its goal is an account default is not shown"
+            return None, _("primary; whether its goal is an account default is not shown")
         case False:
-            return False, "primary, but its goal is no account default: only campaigns that choose it learn from it"
+            return False, _("primary, but its goal is no account default: only campaigns that choose it learn from it")
         case True:
-            return True, "primary, and bidding learns from it"
+            return True, _("primary, and bidding learns from it")
 
 
 def _name(action: resources.ConversionAction) -> str:
@@ -341,15 +376,15 @@ _UPLOAD_FIELDS = (
 )
 _BY_ACTION = "offline_conversion_upload_conversion_action_summary"
 UPLOADS = {
-    "uploads": ("offline_conversion_upload_client_summary", _UPLOAD_FIELDS),
-    "uploads by conversion action": (_BY_ACTION, ("conversion_action_id", *_UPLOAD_FIELDS)),
+    N_("uploads"): ("offline_conversion_upload_client_summary", _UPLOAD_FIELDS),
+    N_("uploads by conversion action"): (_BY_ACTION, ("conversion_action_id", *_UPLOAD_FIELDS)),
 }
 """Summary resources and their fields, both by client type: all uploads, and uploads per conversion action."""
 _UPLOAD_STATUSES = {
-    _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
-    _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
-    _Uploads.NEEDS_ATTENTION: (CheckVerdict.FAILED, "needs attention"),
-    _Uploads.NO_RECENT_UPLOAD: (CheckVerdict.VERIFIED, "nothing uploaded for 28 days"),
+    _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, N_("excellent")),
+    _Uploads.GOOD: (CheckVerdict.VERIFIED, N_("good")),
+    _Uploads.NEEDS_ATTENTION: (CheckVerdict.FAILED, N_("needs attention")),
+    _Uploads.NO_RECENT_UPLOAD: (CheckVerdict.VERIFIED, N_("nothing uploaded for 28 days")),
 }
 
 
@@ -357,24 +392,28 @@ def upload_finding(
     summary: resources.OfflineConversionUploadClientSummary | resources.OfflineConversionUploadConversionActionSummary,
 ) -> CheckFinding:
     """Return the finding for one client type's upload summary."""
-    to = ""
+    client = _member_name(summary.client)
+    subject = _("uploads by {client}", client=client)
     if isinstance(summary, resources.OfflineConversionUploadConversionActionSummary):
-        to = f" to conversion action {summary.conversion_action_id}"
+        subject = _("uploads to conversion action {id} by {client}", id=summary.conversion_action_id, client=client)
     unknown = (CheckVerdict.UNREADABLE, _member_name(summary.status))
     verdict, status = _UPLOAD_STATUSES.get(summary.status, unknown)
-    message = (
-        f"{status}: {summary.successful_event_count} of {summary.total_event_count} recorded,"
-        f" {summary.pending_event_count} not yet decided, last upload {summary.last_upload_date_time or 'unknown'}"
-        " (the account's time)"
+    message = _(
+        "{status}: {recorded} of {total} recorded, {undecided} not yet decided, last upload {at} (the account's time)",
+        status=_(status),
+        recorded=summary.successful_event_count,
+        total=summary.total_event_count,
+        undecided=summary.pending_event_count,
+        at=summary.last_upload_date_time or _("unknown"),
     )
     alerts = ", ".join(_alert(alert) for alert in summary.alerts)
-    advice = f"see why some were refused: {alerts}" if alerts else ""
-    return CheckFinding(f"uploads{to} by {_member_name(summary.client)}", verdict, message, advice)
+    advice = _("see why some were refused: {alerts}", alerts=alerts) if alerts else ""
+    return CheckFinding(subject, verdict, message, advice)
 
 
 def _alert(alert: resources.OfflineConversionAlert) -> str:
     """Format an error code with its share of the last day that had uploads."""
     error = resources.OfflineConversionError.pb(alert.error)
     family = error.WhichOneof("error_code")
-    code = api_error_name(error, family) if family else "an error this release does not know"
+    code = api_error_name(error, family) if family else _("an error this release does not know")
     return f"{code} {alert.error_percentage:.0%}"

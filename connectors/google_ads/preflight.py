@@ -24,6 +24,7 @@ from connectors.google_ads.auth import (
     TokenRefusedError,
 )
 from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.language import N_, _
 from connectors.ports import ConversionSink
 from connectors.records import (
     AssumedTarget,
@@ -53,7 +54,7 @@ _ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_a
 
 _ACCESS_CODES = frozenset({"PERMISSION_DENIED", "USER_PERMISSION_DENIED", "CUSTOMER_NOT_FOUND"})
 """Codes for an account that doesn't exist or that this service account may not use."""
-_ACCESS_ADVICE = (
+_ACCESS_ADVICE = N_(
     "see that google_ads.customer_id is the account that owns the conversion actions, that login_customer_id beside it "
     "is the manager by which the service account has access (left out where it has access itself), and that the "
     "service account's e-mail is a user there"
@@ -77,8 +78,8 @@ class GoogleInspector:
         try:
             return list(self._findings(expected))
         except Misconfigured as error:
-            advice = "mend it in the settings or the key file"
-            return [CheckFinding("Google access", CheckVerdict.FAILED, str(error), advice)]
+            advice = _("mend it in the settings or the key file")
+            return [CheckFinding(_("Google access"), CheckVerdict.FAILED, str(error), advice)]
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """Return what Google Ads reports about recent uploads, by client type and by conversion action."""
@@ -87,11 +88,11 @@ class GoogleInspector:
         try:
             findings = [each for subject in checks.UPLOADS for each in self._uploads(subject)]
         except Misconfigured as error:
-            return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
+            return [CheckFinding(_("uploads"), CheckVerdict.UNREADABLE, str(error))]
         if self._options.transport == "data_manager":
-            message = "conversions sent by the Data Manager API may not be among them"
-            advice = "see the diagnostics in Google Ads"
-            findings.append(CheckFinding("upload summaries", CheckVerdict.UNREADABLE, message, advice))
+            message = _("conversions sent by the Data Manager API may not be among them")
+            advice = _("see the diagnostics in Google Ads")
+            findings.append(CheckFinding(_("upload summaries"), CheckVerdict.UNREADABLE, message, advice))
         return findings
 
     def _findings(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
@@ -100,37 +101,37 @@ class GoogleInspector:
         if key.verdict is CheckVerdict.FAILED:
             return
         transports = list(self._transports(expected))
-        has_advice = any(each.advice == _ACCESS_ADVICE for each in transports)  # give it only once
+        has_advice = any(each.advice == _(_ACCESS_ADVICE) for each in transports)  # give it only once
         for each in self._account(expected):
-            yield replace(each, advice="") if has_advice and each.advice == _ACCESS_ADVICE else each
+            yield replace(each, advice="") if has_advice and each.advice == _(_ACCESS_ADVICE) else each
         if self._has_access:
             yield from self._actions(expected)
         yield from transports
 
     def _key(self) -> CheckFinding:
-        subject = "service account key"
+        subject = _("service account key")
         scope = _SCOPES[self._options.transport]
         try:
             ServiceAccount(self._options, scope).token()
         except TokenRefusedError as error:
-            advice = "create a new key for the service account in the Google Cloud console"
-            return CheckFinding(subject, CheckVerdict.FAILED, f"Google refuses the key: {error}", advice)
+            advice = _("create a new key for the service account in the Google Cloud console")
+            return CheckFinding(subject, CheckVerdict.FAILED, _("Google refuses the key: {error}", error=error), advice)
         except Transient as error:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
-        return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
+        return CheckFinding(subject, CheckVerdict.VERIFIED, _("Google takes the key"))
 
     def _account(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
-        subject = f"Google Ads account {customer_id}"
+        subject = _("Google Ads account {customer_id}", customer_id=customer_id)
         rows = self._rows(checks.ACCOUNT_QUERY, subject)
         if isinstance(rows, CheckFinding):
-            self._has_access = rows.advice != _ACCESS_ADVICE
+            self._has_access = rows.advice != _(_ACCESS_ADVICE)
             yield rows
         elif rows:
-            yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
+            yield CheckFinding(subject, CheckVerdict.VERIFIED, _("the service account has access to it"))
             yield from checks.account_findings(rows[0].customer, customer_id, expected)
         else:
-            yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
+            yield CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads shows nothing about it"))
 
     def _actions(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         by_action: dict[str, list[AssumedTarget]] = {}
@@ -138,7 +139,7 @@ class GoogleInspector:
             by_action.setdefault(each.target.action, []).append(each)
         if not by_action:
             return
-        rows = self._rows(checks.ACTIONS_QUERY, "conversion actions")
+        rows = self._rows(checks.ACTIONS_QUERY, _("conversion actions"))
         if isinstance(rows, CheckFinding):
             yield rows
             return
@@ -153,7 +154,7 @@ class GoogleInspector:
 
     def _goals(self) -> checks.Goals | None:
         """Return the account's goals; None if this access can't read them."""
-        rows = self._rows(checks.GOALS_QUERY, "goals")
+        rows = self._rows(checks.GOALS_QUERY, _("goals"))
         if isinstance(rows, CheckFinding):
             return None
         goals = [row.customer_conversion_goal for row in rows]
@@ -161,11 +162,12 @@ class GoogleInspector:
 
     def _uploads(self, subject: str) -> Sequence[CheckFinding]:
         summary, fields = checks.UPLOADS[subject]
+        subject = _(subject)
         rows = self._rows(checks.gaql_query(summary, *fields), subject)
         if isinstance(rows, CheckFinding):
             return [rows]
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]
-        return found or [CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")]
+        return found or [CheckFinding(subject, CheckVerdict.VERIFIED, _("none yet"))]
 
     def _transports(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         """Try both transports with the first conversion's action; without one there is no target to use."""
@@ -191,12 +193,12 @@ class GoogleInspector:
         try:
             return client.search(self._options.customer_id, query, account.token().get_secret_value())
         except CallFailedError as error:
-            message = f"Google Ads answers {error}"
+            message = _("Google Ads answers {error}", error=error)
             advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")
             if not _ACCESS_CODES.isdisjoint(codes_of(error.errors)):
-                advice = _ACCESS_ADVICE
+                advice = _(_ACCESS_ADVICE)
         except TokenRefusedError as error:
-            message = f"Google gives no token for the Google Ads API: {error}"
+            message = _("Google gives no token for the Google Ads API: {error}", error=error)
         except (NotConnectedError, Transient) as error:
             message = str(error)
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
@@ -219,31 +221,41 @@ def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
 
 def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> CheckFinding:
     """Judge a transport by its answer to one made-up conversion; never FAILED for one that is not `in_use`."""
-    subject, name = f"transport {transport}", _NAMES[transport]
+    subject, name = _("transport {name}", name=transport), _NAMES[transport]
     match receipt:
         case NotSent(unreachable=address) if address and in_use:
-            message = f"no connection to {address}, the address of the {name}"
-            advice = f"see {_ENDPOINTS[transport]}, and that this machine may reach it"
+            message = _("no connection to {address}, the address of the {name}", address=address, name=name)
+            advice = _("see {setting}, and that this machine may reach it", setting=_ENDPOINTS[transport])
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
         case NotSent(reason) | Lost(reason):
-            return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
+            return CheckFinding(
+                subject, CheckVerdict.UNREADABLE, _("the {name} gives no answer: {reason}", name=name, reason=reason)
+            )
         case RowOutcomes((outcome,)) | Refused(outcome):
             pass
         case Received():
             outcome = Outcome(OutcomeClass.DONE, "")
         case RowOutcomes():
-            message = "the answer is not about the one conversion that was sent"
+            message = _("the answer is not about the one conversion that was sent")
             return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
     answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED_CODES:
-        message = f"closed: this Cloud project may not send by the {name}"
+        message = _("closed: this Cloud project may not send by the {name}", name=name)
         if not in_use:
-            return CheckFinding(subject, CheckVerdict.VERIFIED, f"{message}, and does not")
+            unused = _("closed: this Cloud project may not send by the {name}, and does not", name=name)
+            return CheckFinding(subject, CheckVerdict.VERIFIED, unused)
         other = next(each for each in _NAMES if each != transport)
-        return CheckFinding(subject, CheckVerdict.FAILED, message, f"write transport: {other}")
+        return CheckFinding(subject, CheckVerdict.FAILED, message, _("write {setting}", setting=f"transport: {other}"))
     if outcome.kind not in _REQUEST_CLASSES or outcome.of_target:
-        return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {name}")
+        return CheckFinding(
+            subject, CheckVerdict.VERIFIED, _("open: this Cloud project may send by the {name}", name=name)
+        )
     if outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
-        advice = _ACCESS_ADVICE if outcome.code in _ACCESS_CODES else "mend what it names, then check again"
-        return CheckFinding(subject, CheckVerdict.FAILED, f"the {name} would refuse every conversion: {answer}", advice)
-    return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} answers {answer}")
+        advice = _(_ACCESS_ADVICE) if outcome.code in _ACCESS_CODES else _("mend what it names, then check again")
+        return CheckFinding(
+            subject,
+            CheckVerdict.FAILED,
+            _("the {name} would refuse every conversion: {answer}", name=name, answer=answer),
+            advice,
+        )
+    return CheckFinding(subject, CheckVerdict.UNREADABLE, _("the {name} answers {answer}", name=name, answer=answer))

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import requests
 
+from connectors.language import N_, _
 from connectors.records import Lost, Outcome, OutcomeClass, Receipt, Refused, RowOutcomes
 
 
@@ -26,28 +27,28 @@ class MetaErrorMeaning:
 _INVALID_PARAMETER = 100
 TOKEN = 190
 
-_SLOW_DOWN = MetaErrorMeaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
-_FOR_A_WHILE = MetaErrorMeaning(OutcomeClass.RETRY, "Meta has a passing trouble")
+_SLOW_DOWN = MetaErrorMeaning(OutcomeClass.RETRY, N_("Meta asks for fewer calls"))
+_FOR_A_WHILE = MetaErrorMeaning(OutcomeClass.RETRY, N_("Meta has a passing trouble"))
 _TROUBLE = MetaErrorMeaning(
-    OutcomeClass.UNKNOWN, "Meta has a trouble of its own and does not say what it had taken before"
+    OutcomeClass.UNKNOWN, N_("Meta has a trouble of its own and does not say what it had taken before")
 )
-NO_PERMISSION = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token may not do this")
+NO_PERMISSION = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token may not do this"))
 NO_DATASET = MetaErrorMeaning(
     OutcomeClass.FIX_CONFIG,
-    "the dataset does not exist or the access token has no access to it",
-    "compare meta.dataset_id with Events Manager, and make the access token there, for this dataset",
+    N_("the dataset does not exist or the access token has no access to it"),
+    N_("compare meta.dataset_id with Events Manager, and make the access token there, for this dataset"),
 )
-_SESSION_OVER = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
-WRONG_SECRET = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
-_UNKNOWN_REFUSAL = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta refuses for a reason this version does not know")
-_OF_MESSAGING = MetaErrorMeaning(OutcomeClass.BUG, "an error about messaging, which is never sent")
+_SESSION_OVER = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("Meta does not take the access token"))
+WRONG_SECRET = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the app secret is not that of the access token's app"))
+_UNKNOWN_REFUSAL = MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("Meta refuses for a reason this version does not know"))
+_OF_MESSAGING = MetaErrorMeaning(OutcomeClass.BUG, N_("an error about messaging, which is never sent"))
 
 CODES: Mapping[int, MetaErrorMeaning] = {
     1: _TROUBLE,
     2: _TROUBLE,
     # "Unknown error code": https://github.com/rudderlabs/rudder-transformer
     5000: _TROUBLE,
-    21009: MetaErrorMeaning(OutcomeClass.RETRY, "what was asked for is not ready yet"),
+    21009: MetaErrorMeaning(OutcomeClass.RETRY, N_("what was asked for is not ready yet")),
     # https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     4: _SLOW_DOWN,
     17: _SLOW_DOWN,
@@ -59,41 +60,41 @@ CODES: Mapping[int, MetaErrorMeaning] = {
     10: NO_PERMISSION,
     **dict.fromkeys(range(200, 300), NO_PERMISSION),
     102: _SESSION_OVER,
-    368: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
+    368: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("Meta has blocked this for a breach of its policies")),
     803: NO_DATASET,
-    2635: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
+    2635: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("this version of the Graph API is no longer served")),
     TOKEN: _SESSION_OVER,
-    _INVALID_PARAMETER: MetaErrorMeaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid"),
+    _INVALID_PARAMETER: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("Meta finds something in the request invalid")),
 }
 """Meanings by code."""
 
 _TOKEN_SUBCODES = {
-    458: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's app was removed"),
-    459: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user must log in to Facebook"),
-    460: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user changed the password"),
-    463: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token has expired"),
-    464: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user is not confirmed"),
-    467: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token is invalid"),
-    492: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, "the access token's user has lost a role the token needs"),
+    458: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token's app was removed")),
+    459: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token's user must log in to Facebook")),
+    460: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token's user changed the password")),
+    463: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token has expired")),
+    464: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token's user is not confirmed")),
+    467: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token is invalid")),
+    492: MetaErrorMeaning(OutcomeClass.FIX_CONFIG, N_("the access token's user has lost a role the token needs")),
 }
 _PARAMETER_SUBCODES = {
     33: NO_DATASET,
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/6
-    2804001: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a click id is not in Meta's form"),
-    2804003: MetaErrorMeaning(OutcomeClass.EXPIRED, "an event is older than 7 days"),
-    2804004: MetaErrorMeaning(OutcomeClass.FIX_DATA, "an event's time lies ahead or is in milliseconds"),
-    2804008: MetaErrorMeaning(OutcomeClass.FIX_DATA, "an article has no id"),
+    2804001: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a click id is not in Meta's form")),
+    2804003: MetaErrorMeaning(OutcomeClass.EXPIRED, N_("an event is older than 7 days")),
+    2804004: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("an event's time lies ahead or is in milliseconds")),
+    2804008: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("an article has no id")),
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/7
-    2804009: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a Purchase has no value"),
-    2804010: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a Purchase has no currency"),
-    2804011: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a currency is none"),
+    2804009: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a Purchase has no value")),
+    2804010: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a Purchase has no currency")),
+    2804011: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a currency is none")),
     # https://github.com/facebook/facebook-java-business-sdk/issues/421
-    2804016: MetaErrorMeaning(OutcomeClass.BUG, "contact data is not hashed"),
+    2804016: MetaErrorMeaning(OutcomeClass.BUG, N_("contact data is not hashed")),
     # https://github.com/facebook/facebook-nodejs-business-sdk/issues/258
-    2804019: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a field is unknown or has the wrong shape"),
-    2804023: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a value has no currency"),
-    2804036: MetaErrorMeaning(OutcomeClass.FIX_DATA, "a lead_id is invalid"),
-    2804050: MetaErrorMeaning(OutcomeClass.FIX_DATA, "too little is known of a person"),
+    2804019: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a field is unknown or has the wrong shape")),
+    2804023: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a value has no currency")),
+    2804036: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("a lead_id is invalid")),
+    2804050: MetaErrorMeaning(OutcomeClass.FIX_DATA, N_("too little is known of a person")),
     **dict.fromkeys((2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132), _OF_MESSAGING),
 }
 SUBCODES = {TOKEN: _TOKEN_SUBCODES, _INVALID_PARAMETER: _PARAMETER_SUBCODES}
@@ -128,8 +129,8 @@ _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
 """Header with the time until calls are allowed again; Meta's docs give it under two names."""
 _LONGEST_WAIT = timedelta(days=7)
-NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
-INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
+NEAR_ITS_END = N_("Meta warns that the version of its API that is spoken here is over or near its end")
+INSTALL_A_NEWER = N_("Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +157,13 @@ class GraphError:
         """Outcome for the whole request, or for its suspect rows."""
         kind = self.meaning.kind
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
-        words = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
+        words = ": ".join(filter(None, (_(self.meaning.words), _(self.meaning.advice))))
         return Outcome(kind, self.codes, _message(words, self.trace), wait)
 
     def receipt(self, sent: int) -> Refused | Lost:
         """Return the receipt of a request of `sent` events."""
         if self.is_inconclusive:
-            return Lost(f"HTTP {self.http} with Meta's error {self.codes}", self.retry_after)
+            return Lost(_("HTTP {http} with Meta's error {codes}", http=self.http, codes=self.codes), self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
 
@@ -180,7 +181,7 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     found = _receipt(response, sent)
     if isinstance(found, Lost) or not warns_of_version_sunset(response):
         return found
-    return replace(found, warnings=(f"{NEAR_ITS_END}: install a newer oplead-sync",))
+    return replace(found, warnings=(_("{problem}: install a newer oplead-sync", problem=_(NEAR_ITS_END)),))
 
 
 def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | Lost:
@@ -188,14 +189,14 @@ def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | 
         return error.receipt(sent)
     answer = read_object(response)
     if answer is None:
-        return Lost(f"HTTP {response.status_code} with an answer that cannot be read")
+        return Lost(_("HTTP {status} with an answer that cannot be read", status=response.status_code))
     received, trace = answer.get("events_received"), _trace(answer.get("fbtrace_id"))
     if not response.ok or isinstance(received, bool) or not isinstance(received, int):
-        return Lost(f"HTTP {response.status_code} without a count of events or an error of Meta's")
+        return Lost(_("HTTP {status} without a count of events or an error of Meta's", status=response.status_code))
     if received != sent:
-        words = _message(f"{received} of {sent} received", trace)
+        words = _message(_("{received} of {sent} received", received=received, sent=sent), trace)
         return RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)
-    words = "received with a remark of Meta's: see Diagnostics in Events Manager" if answer.get("messages") else ""
+    words = _("received with a remark of Meta's: see Diagnostics in Events Manager") if answer.get("messages") else ""
     return RowOutcomes((Outcome(OutcomeClass.DONE, "received", _message(words, trace)),) * sent)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from connectors.language import N_, _
 from connectors.meta.outcomes import (
     INSTALL_A_NEWER,
     NEAR_ITS_END,
@@ -24,8 +25,8 @@ from connectors.meta.sink import Graph, MetaOptions
 from connectors.one_call import is_host_unreachable
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 
-_TOKEN = "Meta access token"  # noqa: S105 - a subject, not a secret
-_HOW_TO_RENEW = (
+_TOKEN = N_("Meta access token")
+_HOW_TO_RENEW = N_(
     "Make a new one in Events Manager (Settings, Generate access token) and put it where access_token points."
 )
 
@@ -33,8 +34,8 @@ _HOW_TO_RENEW = (
 _FAILURES: Mapping[int, str] = {
     TOKEN: _HOW_TO_RENEW,
     102: _HOW_TO_RENEW,
-    368: "Open Account Quality in Business Manager to see what is blocked and ask for a review.",
-    2635: "Update oplead-sync, which speaks a version Meta has ended.",
+    368: N_("Open Account Quality in Business Manager to see what is blocked and ask for a review."),
+    2635: N_("Update oplead-sync, which speaks a version Meta has ended."),
 }
 # https://developers.facebook.com/docs/graph-api/reference/debug_token
 _SCOPE = re.compile(r"[a-z_]{1,50}")
@@ -69,12 +70,14 @@ class MetaInspector:
         dataset = self._options.dataset_id
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
         found = [
-            *self._run_graph_check(f"Meta dataset {dataset}", self._read_dataset, dataset, fields=fields),
-            *self._run_graph_check(_TOKEN, _read_token, "debug_token", input_token=self._options.access_token),
+            *self._run_graph_check(
+                _("Meta dataset {dataset}", dataset=dataset), self._read_dataset, dataset, fields=fields
+            ),
+            *self._run_graph_check(_(_TOKEN), _read_token, "debug_token", input_token=self._options.access_token),
         ]
         if self._version_ends:
-            version = f"Meta's API {self._options.version}"
-            found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER))
+            version = _("Meta's API {version}", version=self._options.version)
+            found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, _(NEAR_ITS_END), _(INSTALL_A_NEWER)))
         return found
 
     def diagnose(self) -> Sequence[CheckFinding]:
@@ -83,10 +86,21 @@ class MetaInspector:
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
         """
         dataset = self._options.dataset_id
-        about = f"of Meta dataset {dataset}"
         return [
-            *self._run_graph_check(f"events {about}", _read_counts, dataset, "stats", aggregation="event_total_counts"),
-            *self._run_graph_check(f"contact data {about}", _read_contact, dataset, "stats", aggregation="had_pii"),
+            *self._run_graph_check(
+                _("events of Meta dataset {dataset}", dataset=dataset),
+                _read_counts,
+                dataset,
+                "stats",
+                aggregation="event_total_counts",
+            ),
+            *self._run_graph_check(
+                _("contact data of Meta dataset {dataset}", dataset=dataset),
+                _read_contact,
+                dataset,
+                "stats",
+                aggregation="had_pii",
+            ),
         ]
 
     def _run_graph_check(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
@@ -95,90 +109,106 @@ class MetaInspector:
             return
         verdict, message, advice = self._ask(reader, *path, **params)
         self._is_over = verdict in (CheckVerdict.FAILED, CheckVerdict.DOUBTFUL)
-        yield CheckFinding(_TOKEN if advice is _HOW_TO_RENEW else subject, verdict, message, advice)
+        yield CheckFinding(_(_TOKEN) if advice is _HOW_TO_RENEW else subject, verdict, message, _(advice))
 
     def _ask(self, reader: _Reader, *path: str, **params: str) -> _Found:
         try:
             response = self._graph.get(*path, **params)
         except OSError as failure:  # from requests, or no CA bundle at the path the environment sets
             if is_host_unreachable(failure):
-                message = f"nobody answers at {self._options.graph_url}, Meta's address"
-                return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
-            return CheckVerdict.UNREADABLE, f"Meta could not be reached ({type(failure).__name__})", ""
+                message = _("nobody answers at {graph_url}, Meta's address", graph_url=self._options.graph_url)
+                return CheckVerdict.FAILED, message, _("See meta.graph_url, and that this machine may reach it.")
+            return CheckVerdict.UNREADABLE, _("Meta could not be reached ({name})", name=type(failure).__name__), ""
         self._version_ends |= warns_of_version_sunset(response)
         if error := read_error(response):
             return _finding_of_refusal(error)
         answer = read_object(response)
         if answer is None or not response.ok:
-            return CheckVerdict.UNREADABLE, f"Meta's answer cannot be read (HTTP {response.status_code})", ""
+            return (
+                CheckVerdict.UNREADABLE,
+                _("Meta's answer cannot be read (HTTP {status})", status=response.status_code),
+                "",
+            )
         return reader(answer)
 
     def _read_dataset(self, answer: Mapping[str, object]) -> _Found:
         if answer.get("id") != self._options.dataset_id:
-            return CheckVerdict.UNREADABLE, "Meta answered about something else", ""
+            return CheckVerdict.UNREADABLE, _("Meta answered about something else"), ""
         owner = answer.get("owner_business")
         owned = _name(owner.get("name")) if isinstance(owner, dict) else None
         named, last = _name(answer.get("name")), _name(answer.get("last_fired_time"))
-        called = f"called “{named}”" if named else "the access token sees it"
+        called = _("called “{name}”", name=named) if named else _("the access token sees it")
         if answer.get("is_unavailable") is True:
-            advice = "Open it in Events Manager: it was deleted, blocked or is no longer shared."
-            return CheckVerdict.FAILED, f"Meta says that it is not available ({called})", advice
-        received = f"last event received {last}" if last else "no event received yet"
-        return CheckVerdict.VERIFIED, ", ".join(filter(None, (called, owned and f"of “{owned}”", received))), ""
+            advice = _("Open it in Events Manager: it was deleted, blocked or is no longer shared.")
+            return CheckVerdict.FAILED, _("Meta says that it is not available ({called})", called=called), advice
+        received = _("last event received {last}", last=last) if last else _("no event received yet")
+        return (
+            CheckVerdict.VERIFIED,
+            ", ".join(filter(None, (called, owned and _("of “{name}”", name=owned), received))),
+            "",
+        )
 
 
 def _finding_of_refusal(error: GraphError) -> _Found:
-    code = f"Meta's code {error.codes}"
-    message = f"{error.meaning.words} ({code})"
+    code = _("Meta's code {codes}", codes=error.codes)
+    message = f"{_(error.meaning.words)} ({code})"
     if error.is_inconclusive:
-        return CheckVerdict.UNREADABLE, f"Meta has a trouble of its own (HTTP {error.http}, {code})", ""
+        return (
+            CheckVerdict.UNREADABLE,
+            _("Meta has a trouble of its own (HTTP {http}, {code})", http=error.http, code=code),
+            "",
+        )
     if error.meaning is WRONG_SECRET:
-        return CheckVerdict.FAILED, message, "Take app_secret from the app the token was made for."
+        return CheckVerdict.FAILED, message, _("Take app_secret from the app the token was made for.")
     if error.code in _FAILURES:
         return CheckVerdict.FAILED, message, _FAILURES[error.code]
     if error.meaning is NO_DATASET:
         # Meta gives the same answer for a missing dataset and for a token that may send but not read.
-        advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
+        advice = _(
+            "Compare meta.dataset_id with Events Manager, and make the access token there, for this dataset; one that "
+            "may only send shows the same."
+        )
         return CheckVerdict.DOUBTFUL, message, advice
     if error.meaning is NO_PERMISSION:
-        return CheckVerdict.UNREADABLE, f"this access token may send without being allowed to look at it ({code})", ""
+        return (
+            CheckVerdict.UNREADABLE,
+            _("this access token may send without being allowed to look at it ({code})", code=code),
+            "",
+        )
     return CheckVerdict.UNREADABLE, message, ""
 
 
 def _read_token(answer: Mapping[str, object]) -> _Found:
     token = answer.get("data")
     if not isinstance(token, dict) or not isinstance(token.get("is_valid"), bool):
-        return CheckVerdict.UNREADABLE, "Meta says nothing about it", ""
+        return CheckVerdict.UNREADABLE, _("Meta says nothing about it"), ""
     if not token["is_valid"]:
-        return CheckVerdict.FAILED, "Meta says that it is no longer valid", _HOW_TO_RENEW
+        return CheckVerdict.FAILED, _("Meta says that it is no longer valid"), _HOW_TO_RENEW
     ends = [day for key in ("expires_at", "data_access_expires_at") if (day := _day(token.get(key)))]
     listed = token.get("scopes")
     texts = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
     scopes = [each for each in texts if _SCOPE.fullmatch(each)][:_MOST_NAMES]
-    message = f"valid until {min(ends)}" if ends else "valid, with no end"
-    message += f"; may use {', '.join(scopes)}" if scopes else ""
-    return CheckVerdict.VERIFIED, message, "Replace it before that day." if ends else ""
+    message = _("valid until {ends}", ends=min(ends)) if ends else _("valid, with no end")
+    message += _("; may use {scopes}", scopes=", ".join(scopes)) if scopes else ""
+    return CheckVerdict.VERIFIED, message, _("Replace it before that day.") if ends else ""
 
 
 def _read_counts(answer: Mapping[str, object]) -> _Found:
     counts = _sum_event_counts(answer)
     if counts is None:
-        return _NO_COUNTS
+        return CheckVerdict.UNREADABLE, _("Meta's answer holds no counts"), ""
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
-    none = "Meta has counted none lately; what went out shows in Events Manager after about 20 minutes"
-    return CheckVerdict.VERIFIED, f"counted by Meta lately: {listed}" if counts else none, ""
+    none = _("Meta has counted none lately; what went out shows in Events Manager after about 20 minutes")
+    return CheckVerdict.VERIFIED, _("counted by Meta lately: {listed}", listed=listed) if counts else none, ""
 
 
 def _read_contact(answer: Mapping[str, object]) -> _Found:
     counts = _sum_event_counts(answer)
     if counts is None:
-        return _NO_COUNTS
+        return CheckVerdict.UNREADABLE, _("Meta's answer holds no counts"), ""
     listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())[:_MOST_NAMES])
-    by_contact = f"Meta has counted by whether events carried any: {listed}"
-    return CheckVerdict.VERIFIED, by_contact if counts else "Meta has counted none with any lately", ""
-
-
-_NO_COUNTS = CheckVerdict.UNREADABLE, "Meta's answer holds no counts", ""
+    by_contact = _("Meta has counted by whether events carried any: {listed}", listed=listed)
+    return CheckVerdict.VERIFIED, by_contact if counts else _("Meta has counted none with any lately"), ""
 
 
 def _sum_event_counts(answer: Mapping[str, object]) -> Counter[str] | None:
