@@ -88,7 +88,7 @@ def account_findings(
     yield _finding_for_fact(
         _("conversion tracking"),
         None if tracked is None else bool(tracked),
-        right=_(tracked or ""),
+        right=_(tracked) if tracked else "",
         wrong=_("conversion tracking is off"),
         advice=_("create a conversion action for imports of clicks in Google Ads"),
         unknown=_("Google Ads does not say whether it is on"),
@@ -232,7 +232,8 @@ def _check_click_window(found: resources.ConversionAction, subject: str, expecte
     days = found.click_through_lookback_window_days
     if not days:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads does not say its click window"))
-    advice = _("write {setting}", setting=f"{_WINDOW_KEY}: {days}")
+    setting = f"{_WINDOW_KEY}: {days}"
+    advice = _("write {setting}", setting=setting)
     if expected is None and days == _ASSUMED_WINDOW:
         message = _n(
             "its click window is {count} day, as is taken where the settings do not say",

@@ -245,7 +245,8 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             unused = _("closed: this Cloud project may not send by the {name}, and does not", name=name)
             return CheckFinding(subject, CheckVerdict.VERIFIED, unused)
         other = next(each for each in _NAMES if each != transport)
-        return CheckFinding(subject, CheckVerdict.FAILED, message, _("write {setting}", setting=f"transport: {other}"))
+        setting = f"transport: {other}"
+        return CheckFinding(subject, CheckVerdict.FAILED, message, _("write {setting}", setting=setting))
     if outcome.kind not in _REQUEST_CLASSES or outcome.of_target:
         return CheckFinding(
             subject, CheckVerdict.VERIFIED, _("open: this Cloud project may send by the {name}", name=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.cli.accounts import account_state_path, open_accounts, presentation_of_account
 from jobs.cli.output import worst_exit_code
@@ -63,7 +64,7 @@ class RunnableFileCheck:
         return CheckedFile(
             self.file,
             Exit.ATTENTION if failed else Exit.DONE,
-            checked=("the file", *(title for name, title in remotes.items() if name in readable)),
+            checked=(_("the file"), *(title for name, title in remotes.items() if name in readable)),
             unchecked=tuple(title for name, title in remotes.items() if name not in readable),
             failed=failed,
             is_live=self.platforms is not None,
@@ -72,8 +73,8 @@ class RunnableFileCheck:
 
     def _unverified_accounts(self) -> Iterator[str]:
         """Yield the accounts and datasets without a verified finding; a finding's subject ends with their id."""
-        ids = [(each.id, "Google Ads customer", each.customer_id) for each in self.settings.google_ads]
-        ids += [(each.id, "Meta dataset", each.dataset_id) for each in self.settings.meta]
+        ids = [(each.id, _("Google Ads customer"), each.customer_id) for each in self.settings.google_ads]
+        ids += [(each.id, _("Meta dataset"), each.dataset_id) for each in self.settings.meta]
         for destination, kind, number in ids if self.platforms is not None else ():
             found = self.findings.get(destination, ())
             if number not in {one.subject.split()[-1] for one in found if one.verdict is CheckVerdict.VERIFIED}:
@@ -83,28 +84,40 @@ class RunnableFileCheck:
         """Yield a sentence for each assumption a run makes because the settings leave it open."""
         settings = self.settings
         found = [each for findings in self.findings.values() for each in findings]
-        read = {finding.subject for finding in found if finding.settles == "click_window_days"}
+        read = {finding.subject.split()[-1] for finding in found if finding.settles == "click_window_days"}
         for conversion in settings.conversions:
             action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
-            if action and action.click_window_days is None and f"conversion action {action.id}" not in read:
+            if action and action.click_window_days is None and action.id not in read:
                 # 1 to 90 days, set per conversion action: https://support.google.com/google-ads/answer/3123169
-                window = f"the click window of conversion action {action.id} is taken as 90 days"
-                yield f"{conversion.id}: {window}; if Google Ads shows another, write it as click_window_days"
+                yield _(
+                    "{conversion}: the click window of conversion action {action} is taken as 90 days; if Google Ads "
+                    "shows another, write it as click_window_days",
+                    conversion=conversion.id,
+                    action=action.id,
+                )
             if conversion.since is None:
                 start = self._describe_counting_start(conversion.id)
-                yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
+                yield _(
+                    "{conversion}: counts from {start}; older changes are not sent (see `since`)",
+                    conversion=conversion.id,
+                    start=start,
+                )
             if conversion.value is None:
-                yield f"{conversion.id}: is sent without a value"
+                yield _("{conversion}: is sent without a value", conversion=conversion.id)
         if settings.consent.missing == "assume_granted":
-            yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
+            yield _(
+                "a lead without a consent answer is taken as consenting, because: {because}",
+                because=settings.consent.because,
+            )
 
     def _describe_counting_start(self, conversion: str) -> str:
         """Describe when a conversion starts to count, by destination if they differ."""
         times = {at: destination for (name, destination), at in self.starts.items() if name == conversion}
         shown = {at: day_and_time(at, self.settings.zone) for at in sorted(times)}
-        if len(shown) > 1:
-            return f"{', '.join(f'{day} ({times[at]})' for at, day in shown.items())}, when runs first saw it"
-        return f"{', '.join(shown.values())}, when a run first saw it" if shown else "the first run that sees it"
+        days = ", ".join(f"{day} ({times[at]})" if len(shown) > 1 else day for at, day in shown.items())
+        if not shown:
+            return _("the first run that sees it")
+        return _("{days}, when a run first saw it", days=days)
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
@@ -152,11 +165,14 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
 
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     account = presentation_of_account(checked.settings, checked.file)
-    say(f"{checked.file}: account {account.name}, no mistakes in the file")
-    say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
+    say(_("{file}: account {name}, no mistakes in the file", file=checked.file, name=account.name))
+    say(
+        *("  " + _("note: {text}", text=each) for each in checked.notes),
+        *("  " + _("assumed: {text}", text=each) for each in checked.assumptions()),
+    )
     say(
         *(
-            f"  corrected: {each}"
+            "  " + _("corrected: {text}", text=each)
             for each in correction_sentences(checked.settings, compile_rules_only(checked.settings))
         )
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from connectors.contact import summarise_unusable_phones
 from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
+from connectors.language import N_, _
 from connectors.ports import LatestLeadsContents
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.progress import open_wait_showing_clock
@@ -32,8 +33,8 @@ LATEST = 200
 """How many of the latest leads to judge."""
 _TELLING = 20
 """How few leads say nothing of whose they are."""
-_CORRECT = "Correct it in the settings, or what they refer to."
-_PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
+_CORRECT = N_("Correct it in the settings, or what they refer to.")
+_PHONES = N_("Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def compare_settings_with_platforms(settings: Settings) -> dict[str, Sequence[Ch
         try:
             inspector = make()
         except Misconfigured as error:
-            found[name] = [CheckFinding("access", CheckVerdict.FAILED, str(error), _CORRECT)]
+            found[name] = [CheckFinding(_("access"), CheckVerdict.FAILED, str(error), _(_CORRECT))]
         else:
             found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
     return found
@@ -76,7 +77,9 @@ def check_oplead(settings: Settings, file: Path) -> OpleadCheck:
                 key = key_finding(reads_leads, _check_read_access(lists.channels), owners)
             return replace(looked, findings=[*looked.findings, *([key] if key else [])])
     except Misconfigured as error:
-        return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
+        return OpleadCheck(
+            [CheckFinding(_("leads"), CheckVerdict.UNREADABLE, _("not looked at: {error}", error=error), _(_CORRECT))]
+        )
 
 
 def _check_read_access(read: Callable[[], object]) -> KeyAccess:
@@ -98,20 +101,20 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
     except (Misconfigured, Transient) as error:
         match error:
             case Misconfigured():
-                advice = "Correct that setting; `oplead-sync probe` finds out what Oplead answers and what to write."
+                advice = _("Correct that setting; `oplead-sync probe` finds out what Oplead answers and what to write.")
             case Unreachable():
-                advice = "Correct the address, or make sure that this machine may reach it."
+                advice = _("Correct the address, or make sure that this machine may reach it.")
             case _:
-                verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
+                verdict, advice = CheckVerdict.UNREADABLE, _("Try again later.")
         access = KeyAccess.REFUSED if isinstance(error, KeyRefused) else KeyAccess.UNKNOWN
-        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)]), access
+        return OpleadCheck([CheckFinding(_("leads"), verdict, str(error), advice)]), access
     made = forecast(book, deps, found)
     leads = [one for one in found if isinstance(one, Lead)]
     # Contact data matters only if a route sends it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
     findings = [*forecast_findings(made)]
     if lost := summarise_unusable_phones(contacts):
-        findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
+        findings.append(CheckFinding(_("phones"), CheckVerdict.DOUBTFUL, lost, _(_PHONES)))
     findings += consent_findings(book, leads)
     if isinstance(deps.source, LatestLeadsContents):
         findings += unmatched_findings(unmatched(file, deps.source.seen))

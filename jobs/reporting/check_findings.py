@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connectors.language import N_, _, _n, format_count
 from connectors.records import CheckFinding, CheckVerdict, Lead
-from connectors.text import format_number, plural
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountPresentation, never_wrap_column, table
 from jobs.reporting.sentences import value_in_words
@@ -29,8 +29,14 @@ _STYLES = {
     CheckVerdict.VERIFIED: "green",
 }
 """In display order: what needs a human comes first."""
-_COUNTED = {CheckVerdict.DOUBTFUL: "to look at"}
-"""Label for a verdict in the counts, if not the verdict itself."""
+_VERDICTS = {
+    CheckVerdict.FAILED: N_("failed"),
+    CheckVerdict.DOUBTFUL: N_("look at"),
+    CheckVerdict.UNREADABLE: N_("not readable"),
+    CheckVerdict.VERIFIED: N_("verified"),
+}
+_COUNTED = {**_VERDICTS, CheckVerdict.DOUBTFUL: N_("to look at")}
+"""Labels for the verdicts in the counts."""
 
 
 def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]], *, verbose: bool = False) -> None:
@@ -39,11 +45,10 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     Verified findings that need no attention are summarised in one line unless `verbose`.
     """
     every = [(destination, finding) for destination, findings in found.items() for finding in findings]
-    counted = Counter(finding.verdict for _, finding in every)
-    summary = ", ".join(
-        f"{counted[verdict]} {_COUNTED.get(verdict, verdict)}" for verdict in _STYLES if counted[verdict]
-    )
-    console.print(f"\n[bold]As the platforms have it[/bold]: {summary or 'nothing to look up'}")
+    counted = Counter(finding.verdict for _destination, finding in every)
+    summary = ", ".join(f"{counted[verdict]} {_(_COUNTED[verdict])}" for verdict in _STYLES if counted[verdict])
+    console.print()
+    console.print(_("[bold]As the platforms have it[/bold]: {summary}", summary=summary or _("nothing to look up")))
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
@@ -52,16 +57,17 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
             if finding.verdict is verdict and (verbose or not _passed_without_advice(finding)):
                 advice = f"\n→ {finding.advice}" if finding.advice else ""
                 text = f"{destination}: {finding.subject}: {finding.found}{advice}"
-                made.add_row(f"  [{style}]{verdict}[/]", escape(text))
+                made.add_row(f"  [{style}]{_(_VERDICTS[verdict])}[/]", escape(text))
     well = Counter(destination for destination, finding in every if _passed_without_advice(finding))
     if well and not verbose:
-        said = ", ".join(f"{destination} {format_number(count)}" for destination, count in well.items())
+        said = ", ".join(f"{destination} {format_count(count)}" for destination, count in well.items())
         made.add_row(
-            f"  [{_STYLES[CheckVerdict.VERIFIED]}]{CheckVerdict.VERIFIED}[/]", escape(f"{said} (--verbose lists them)")
+            f"  [{_STYLES[CheckVerdict.VERIFIED]}]{_(_VERDICTS[CheckVerdict.VERIFIED])}[/]",
+            escape(_("{said} (--verbose lists them)", said=said)),
         )
     console.print(made)
     if counted[CheckVerdict.UNREADABLE]:
-        console.print("  [dim]What this access cannot read says nothing against sending.[/dim]")
+        console.print("  " + _("[dim]What this access cannot read says nothing against sending.[/dim]"))
 
 
 def _passed_without_advice(finding: CheckFinding) -> bool:
@@ -70,7 +76,7 @@ def _passed_without_advice(finding: CheckFinding) -> bool:
 
 _UNLISTED = Fraction(1, 5)
 """Report unlisted answers above this share."""
-_STAGES = {None: "in no stage", IGNORED: "ignored"}
+_STAGES = {None: N_("in no stage"), IGNORED: N_("ignored")}
 _NAMED = 3
 """Maximum number of reasons, leads or answers named in a sentence."""
 
@@ -78,17 +84,22 @@ _NAMED = 3
 def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
     """Yield what the latest leads reveal about the settings."""
     if not made.leads and not made.unreadable:
-        yield CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")
+        yield CheckFinding(
+            _("leads"), CheckVerdict.FAILED, _("there are none"), _("See that the key is the client admin's.")
+        )
     if made.leads:
-        yield CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {plural(made.leads, 'lead')} can be read")
+        readable = _n("the latest lead can be read", "the latest {count} leads can be read", made.leads)
+        yield CheckFinding(_("leads"), CheckVerdict.VERIFIED, readable)
     if made.unreadable:
         yield _unreadable(made)
     if made.unknown_labels:
         yield _unknown_labels(made)
     held = sum(tally.count for tally in made.tallies if tally.state is DeliveryState.WITHHELD)
     if held and not any(tally.state is DeliveryState.PENDING for tally in made.tallies):
-        message = f"{format_number(held)} qualify and none could be sent"
-        yield CheckFinding("conversions", CheckVerdict.FAILED, message, "The table below says why, and what to do.")
+        message = _n("{count} qualifies and could not be sent", "{count} qualify and none could be sent", held)
+        yield CheckFinding(
+            _("conversions"), CheckVerdict.FAILED, message, _("The table below says why, and what to do.")
+        )
 
 
 def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
@@ -101,11 +112,16 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
 
 def print_forecast(console: Console, account: AccountPresentation, made: Forecast) -> None:
     """Print what the settings would do to the latest leads if their whole past counted."""
-    console.print(f"\n[bold]The latest {plural(made.leads, 'lead')}, if all of their past counted[/bold]")
+    heading = _n(
+        "The latest lead, if all of its past counted",
+        "The latest {count} leads, if all of their past counted",
+        made.leads,
+    )
+    console.print(f"\n[bold]{heading}[/bold]")
     if made.tallies:
         print_states(console, account, made.tallies, on_record=False)
     else:
-        console.print("None of them has reached a stage that counts.")
+        console.print(_("None of them has reached a stage that counts."))
 
 
 def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
@@ -115,7 +131,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
     """
     for asked in filter(None, (book.extraction.ad_user_data, book.extraction.ad_personalization)):
         answers = [(consent_answer(asked, lead), lead) for lead in leads]
-        answered = sum(given is not ConsentAnswer.MISSING for given, _ in answers)
+        answered = sum(given is not ConsentAnswer.MISSING for given, _lead in answers)
         shapes = Counter(
             describe_text_shape(str(lead.fields.get(asked.path, "")))
             for given, lead in answers
@@ -123,30 +139,37 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
             listed = value_in_words(
-                tuple(f"<{each}> {format_number(count)}" for each, count in shapes.most_common()), most=_NAMED
+                tuple(f"<{each}> {format_count(count)}" for each, count in shapes.most_common()), most=_NAMED
             )
-            are = "is" if unlisted == 1 else "are"
             yield CheckFinding(
-                f"consent at {asked.path}",
+                _("consent at {path}", path=asked.path),
                 CheckVerdict.DOUBTFUL,
-                f"{format_number(unlisted)} of {plural(answered, 'answer')} {are} in neither list: {listed}",
-                "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
+                _n(
+                    "{count} of {answers} is in neither list: {listed}",
+                    "{count} of {answers} are in neither list: {listed}",
+                    unlisted,
+                    answers=_n("{count} answer", "{count} answers", answered),
+                    listed=listed,
+                ),
+                _("Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers."),
             )
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and an example to look up in Oplead."""
-    console.print(f"\n[bold]Statuses found in the latest {plural(leads, 'lead')}[/bold]")
-    made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
+    heading = _n("Statuses found in the latest lead", "Statuses found in the latest {count} leads", leads)
+    console.print(f"\n[bold]{heading}[/bold]")
+    now, ever, example = _("Now"), _("Ever"), _("For example")
+    made = table(_("Stage"), _("Counts as"), _("Status in Oplead"), now, ever, example, numbers=(now, ever))
     for stage, labels in groupby(seen, lambda one: one.stage):
         made.add_section()
         named = [conversion.id for conversion in settings.conversions if stage and stage == conversion.stage]
         for at, one in enumerate(labels):
-            first = (_STAGES.get(stage, escape(stage or "")), escape(", ".join(named))) if at == 0 else ("", "")
+            first = (_(_STAGES.get(stage, escape(stage or ""))), escape(", ".join(named))) if at == 0 else ("", "")
             made.add_row(
-                *first, escape(one.label), format_number(one.now), format_number(one.ever), escape(one.example or "-")
+                *first, escape(one.label), format_count(one.now), format_count(one.ever), escape(one.example or "-")
             )
-    never_wrap_column(made, "For example")
+    never_wrap_column(made, example)
     console.print(made, crop=False)
 
 
@@ -154,26 +177,29 @@ def _unreadable(made: Forecast) -> CheckFinding:
     count = len(made.unreadable)
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
-        by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
+        by_reason.setdefault(lead.reason, []).append(lead.id or _("without an id"))
     shown = [
         f"{reason} ({value_in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]
     ]
     verdict = CheckVerdict.DOUBTFUL
-    advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
+    advice = _("Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned.")
     if count >= made.leads:
         verdict = CheckVerdict.FAILED
-        advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
-    return CheckFinding(
-        "unreadable leads", verdict, f"{format_number(count)} cannot be read: {'; '.join(shown)}", advice
+        advice = _("Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have.")
+    message = _n(
+        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons="; ".join(shown)
     )
+    return CheckFinding(_("unreadable leads"), verdict, message, advice)
 
 
 def _unknown_labels(made: Forecast) -> CheckFinding:
-    named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
-    with_click = sum(clicked for _, _, clicked in made.unknown_labels)
+    named = ", ".join(f"{label} ({leads})" for label, leads, _clicks in made.unknown_labels)
+    with_click = sum(clicked for _label, _leads, clicked in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
     having = (
-        f"{format_number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
+        _n("{count} of these leads has a click id", "{count} of these leads have a click id", with_click)
+        if with_click
+        else _("none of these leads has a click id")
     )
-    message = f"in no stage and not ignored: {named}; {having} a click id"
-    return CheckFinding("statuses", verdict, message, "Write each under a stage, or under `ignored_statuses`.")
+    message = _("in no stage and not ignored: {labels}; {having}", labels=named, having=having)
+    return CheckFinding(_("statuses"), verdict, message, _("Write each under a stage, or under `ignored_statuses`."))

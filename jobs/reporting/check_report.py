@@ -8,13 +8,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from connectors.language import N_, _, _n
 from connectors.records import AdjustmentKind
-from connectors.text import plural
+from jobs.exit_codes import Exit
 from jobs.rules.model import ConversionRoute
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 
-_WORDS = {0: "may run", 1: "needs a human first", 2: "must not run"}
+_WORDS = {
+    Exit.DONE: N_("may run"),
+    Exit.ATTENTION: N_("needs a human first"),
+    Exit.CONFIGURATION: N_("must not run"),
+}
 """The meaning of `check`'s exit codes for a file."""
 
 
@@ -23,7 +28,7 @@ class CheckedFile:
     """The result of checking one file."""
 
     file: Path
-    exit_code: int
+    exit_code: Exit
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     failed: int = 0
@@ -36,27 +41,33 @@ class CheckedFile:
     @property
     def conclusion_word(self) -> str:
         """Return the conclusion, which agrees with the exit code."""
-        return _WORDS[self.exit_code]
+        return _(_WORDS[self.exit_code])
 
     @property
     def conclusion_reason(self) -> str:
         """Return the reason for the conclusion."""
-        if self.conclusion_word == "must not run":
-            return f"{plural(self.failed, 'problem')}, named above"
-        if self.conclusion_word == "needs a human first":
-            return f"{self.failed} failed: mend what is named above, then check again"
+        if self.exit_code == Exit.CONFIGURATION:
+            return _n("{count} problem, named above", "{count} problems, named above", self.failed)
+        if self.exit_code == Exit.ATTENTION:
+            return _n(
+                "{count} failed: mend what is named above, then check again",
+                "{count} failed: mend what is named above, then check again",
+                self.failed,
+            )
         if self.unconfirmed:  # a wrong account number passes if no platform could confirm it
-            return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
-        return "nothing failed" if self.is_live else "no mistakes in the file"
+            return _("nothing failed; nobody could confirm {accounts}", accounts=", ".join(self.unconfirmed))
+        return _("nothing failed") if self.is_live else _("no mistakes in the file")
 
     @property
     def checked_items_text(self) -> str:
         """Return what was checked, and what was not."""
-        text = f"checked: {', '.join(self.checked)}"
+        text = _("checked: {names}", names=", ".join(self.checked))
         if not self.unchecked:
             return text
-        why = "could not be reached" if self.is_live else "--live asks them"
-        return f"{text}; not checked: {', '.join(self.unchecked)} ({why})"
+        names = ", ".join(self.unchecked)
+        if self.is_live:
+            return text + "; " + _("not checked: {names} (could not be reached)", names=names)
+        return text + "; " + _("not checked: {names} (--live asks them)", names=names)
 
 
 def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> None:
@@ -66,9 +77,9 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
         lines += [f"{one.file}: {one.checked_items_text}"] if one.checked else []
         lines.append(f"{one.file}: {one.conclusion_word} ({one.conclusion_reason})")
     if len(concluded) > 1:
-        words = Counter(one.conclusion_word for one in concluded)
-        shown = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
-        lines.append(f"{len(concluded)} files: {shown}")
+        ended = Counter(one.exit_code for one in concluded)
+        shown = ", ".join(f"{ended[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ended[code])
+        lines.append(_("{count} files: {conclusions}", count=len(concluded), conclusions=shown))
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
@@ -83,7 +94,7 @@ def correction_sentences(settings: Settings, book: Rulebook) -> Iterator[str]:
         if not shown:
             untouched.append(conversion.id)
     if untouched:
-        yield f"{', '.join(untouched)}: nothing (no value.field, no undo_when)"
+        yield _("{conversions}: nothing (no value.field, no undo_when)", conversions=", ".join(untouched))
 
 
 def _amount(route: ConversionRoute) -> Iterator[str]:
@@ -92,11 +103,12 @@ def _amount(route: ConversionRoute) -> Iterator[str]:
     if field is None:
         return
     if AdjustmentKind.RESTATEMENT not in _kinds(route, route.target.transport):
-        yield "a new amount cannot be sent there"
+        yield _("a new amount cannot be sent there")
     elif field.restate_above is None:
-        yield "no new amount is sent (restate_above: off)"
+        yield _("no new amount is sent (restate_above: off)")
     else:
-        yield f"a new amount is sent once it differs by more than {field.restate_above * 100:.0f} % (restate_above)"
+        share = f"{field.restate_above * 100:.0f}"
+        yield _("a new amount is sent once it differs by more than {share} % (restate_above)", share=share)
 
 
 def _undoing(route: ConversionRoute, stages: Sequence[str]) -> Iterator[str]:
@@ -105,14 +117,19 @@ def _undoing(route: ConversionRoute, stages: Sequence[str]) -> Iterator[str]:
         return
     kinds = _kinds(route, route.undo.via or route.target.transport)
     hours = route.undo.after / timedelta(hours=1)
-    span = f"{hours:g} h" if hours % 24 else f"{hours / 24:.0f} d"
-    when = f"once its lead has been in {' or '.join(stages)} for {span}"
-    if AdjustmentKind.RETRACTION in kinds:
-        yield f"it is taken back {when}{f', by {route.undo.via}' if route.undo.via else ''}"
+    count = f"{hours:g}" if hours % 24 else f"{hours / 24:.0f}"
+    span = _("{hours} h", hours=count) if hours % 24 else _("{days} d", days=count)
+    stage = _(" or ").join(stages)
+    if AdjustmentKind.RETRACTION in kinds and route.undo.via:
+        taken_back = _("it is taken back once its lead has been in {stage} for {span}, by {via}")
+        yield taken_back.format(via=route.undo.via, stage=stage, span=span)
+    elif AdjustmentKind.RETRACTION in kinds:
+        yield _("it is taken back once its lead has been in {stage} for {span}", stage=stage, span=span)
     elif AdjustmentKind.RESTATEMENT in kinds:
-        yield f"its value becomes 0 {when}, and its count stays"
+        zeroed = _("its value becomes 0 once its lead has been in {stage} for {span}, and its count stays")
+        yield zeroed.format(stage=stage, span=span)
     else:
-        yield "it cannot be taken back there (undo_when)"
+        yield _("it cannot be taken back there (undo_when)")
 
 
 def _kinds(route: ConversionRoute, transport: str) -> Collection[AdjustmentKind]:
