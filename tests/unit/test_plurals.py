@@ -33,12 +33,13 @@ NEVER_ONE = {
     "connectors/oplead/pagination.py: characters": "more than a request may have",
     "connectors/oplead/webhook_parser.py: events": "more than a webhook may hold",
     "jobs/oplead_commands/creation/lead_values.py: characters": "more than a value may have",
+    "jobs/settings/load.py: characters": "the greatest length of a text",
     "jobs/settings/oplead_schema.py: characters": "the least length of a secret",
 }
 
 
-TEMPLATE = re.compile(r"\{\w+(?::g)?\} (\w+)")
-"""A value in a message's text that `plural` did not format, and the word after it."""
+TEMPLATE = re.compile(r"\{(?!\w*name|destination)\w+(?::g)?\} (\w+)")
+"""A value in a message's text that `_n` did not format, and the word after it."""
 
 
 def plain_numbers(file):
@@ -46,6 +47,9 @@ def plain_numbers(file):
     for node in ast.walk(ast.parse(file.read_text())):
         if file.name == "wording.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (noun for noun in TEMPLATE.findall(node.value) if noun in NOUNS)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "N_"):
+            texts = (each.value for each in node.args if isinstance(each, ast.Constant))
+            yield from (noun for text in texts for noun in TEMPLATE.findall(text) if noun in NOUNS)
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, text in zip(node.values, node.values[1:], strict=False):
