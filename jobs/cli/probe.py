@@ -11,8 +11,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
+from connectors.language import N_, _, _n, format_count
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
-from connectors.text import format_number, plural
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
@@ -83,7 +83,7 @@ def read_specification(file: Path | None) -> bytes | None:
     try:
         return None if file is None else file.read_bytes()
     except OSError as error:
-        raise UsageError(f"--spec: {file} cannot be read ({error.strerror})") from None
+        raise UsageError(_("--spec: {file} cannot be read ({strerror})", file=file, strerror=error.strerror)) from None
 
 
 def _merged(old: Mapping[str, Written], new: Mapping[str, Written]) -> dict[str, Written]:
@@ -188,7 +188,7 @@ def _to_yaml_value(value: Tree) -> Written:
 # ── the report ───────────────────────────────────────────────────────────────────────────────────
 
 _NOWHERE = "-"
-_UNDATED = "no date found; changes will be dated by observation"
+_UNDATED = N_("no date found; changes will be dated by observation")
 _SHOWN_SHAPES = 2
 
 
@@ -244,7 +244,7 @@ def print_report(console: Console, report: ProbeReport) -> None:
         console.print(part)
     console.print(report.settings, markup=False, soft_wrap=True)
     if report.webhook_settings:
-        console.print(_heading("And this into its webhooks section, if you use them"))
+        console.print(_heading(_("And this into its webhooks section, if you use them")))
         console.print(report.webhook_settings, markup=False, soft_wrap=True)
 
 
@@ -253,42 +253,55 @@ Parts = Iterator[RenderableType]
 
 def _parts(report: ProbeReport) -> Parts:
     survey = report.survey
-    seen = "" if survey.total is None else f"{format_number(survey.leads)} of "
-    looked_at = seen + plural(survey.leads if survey.total is None else survey.total, "lead")
-    requests = f", with {plural(survey.requests, 'request')}" if survey.columns is None else ""
-    yield escape(f"{report.address}: {looked_at} looked at{requests}; nothing was changed there.")
-    yield from _notes("Could not be determined; write these", survey.undecided, "bold red")
-    yield from _notes("Named in your settings, but found on no lead", report.unmatched, "yellow")
-    yield from _notes("Looks wrong", survey.suspicions, "yellow")
-    yield from _notes("Specified otherwise than in your settings", report.differences, "yellow")
-    yield from _notes("How it answers", (*survey.how, *_reading_time_lines(report)))
-    yield from _notes("What settings rest on", tuple(_evidence_lines(report)))
+    looked_at = _n("{count} lead looked at", "{count} leads looked at", survey.leads)
+    if survey.total is not None:
+        looked_at = _n(
+            "{leads} of {count} lead looked at",
+            "{leads} of {count} leads looked at",
+            survey.total,
+            leads=format_count(survey.leads),
+        )
+    if survey.columns is None:
+        looked_at += ", " + _n("with {count} request", "with {count} requests", survey.requests)
+    yield escape(_("{address}: {looked_at}; nothing was changed there.", address=report.address, looked_at=looked_at))
+    yield from _notes(_("Could not be determined; write these"), survey.undecided, "bold red")
+    yield from _notes(_("Named in your settings, but found on no lead"), report.unmatched, "yellow")
+    yield from _notes(_("Looks wrong"), survey.suspicions, "yellow")
+    yield from _notes(_("Specified otherwise than in your settings"), report.differences, "yellow")
+    yield from _notes(_("How it answers"), (*survey.how, *_reading_time_lines(report)))
+    yield from _notes(_("What settings rest on"), tuple(_evidence_lines(report)))
     yield from _labels(report)
     yield from _sources(survey)
     yield from _few_values(report)
     yield from _fields(survey)
-    section = "oplead section" if survey.columns is None else "source section"
-    whole = f"Paste this into your settings, in place of their {section}"
-    yield _heading(whole if survey.usable else "Incomplete; add what could not be determined")
+    whole = _("Paste this into your settings, in place of their oplead section")
+    if survey.columns is not None:
+        whole = _("Paste this into your settings, in place of their source section")
+    yield _heading(whole if survey.usable else _("Incomplete; add what could not be determined"))
 
 
 def _reading_time_lines(report: ProbeReport) -> Iterator[str]:
     survey = report.survey
     if survey.minutes_first is not None and survey.minutes_nightly is not None:
         first, nightly = (
-            duration(timedelta(minutes=round(minutes))) if minutes >= 1 else "less than a minute"
+            duration(timedelta(minutes=round(minutes))) if minutes >= 1 else _("less than a minute")
             for minutes in (survey.minutes_first, survey.minutes_nightly)
         )
-        rate = f"{plural(report.per_minute, 'request')} a minute"
-        yield f"Time: {first} to read everything once, {nightly} in a usual night, at {rate}."
+        rate = _n("{count} request a minute", "{count} requests a minute", report.per_minute)
+        yield _(
+            "Time: {first} to read everything once, {nightly} in a usual night, at {rate}.",
+            first=first,
+            nightly=nightly,
+            rate=rate,
+        )
     elif survey.leads and survey.columns is None:
-        yield "Time: unknown, because the number of leads is."
+        yield _("Time: unknown, because the number of leads is.")
 
 
 _BASES: Mapping[Basis, str] = {
-    "specification": "Oplead's specification",
-    "settings": "your settings, which work",
-    "trials": "trials",
+    "specification": N_("Oplead's specification"),
+    "settings": N_("your settings, which work"),
+    "trials": N_("trials"),
 }
 
 
@@ -300,16 +313,16 @@ def _evidence_lines(report: ProbeReport) -> Iterator[str]:
             names += [f"write.{name}" for name in survey.write]
             names += [f"webhooks.subscriptions.{name}" for name in survey.subscriptions]
         if names:
-            yield f"On {words}: {', '.join(_grouped(names))}."
+            yield _("On {basis}: {names}.", basis=_(words), names=", ".join(_grouped(names)))
     if report.assumed:
-        yield f"On nothing yet, for they are assumed: {', '.join(_grouped(report.assumed))}."
+        yield _("On nothing yet, for they are assumed: {names}.", names=", ".join(_grouped(report.assumed)))
 
 
 def _grouped(names: Sequence[str]) -> Iterator[str]:
     """Yield the names, those of one section together."""
     sections: dict[str, list[str]] = {}
     for name in names:
-        section, _, last = name.rpartition(".")
+        section, _dot, last = name.rpartition(".")
         sections.setdefault(section, []).append(last)
     for section, lasts in sections.items():
         yield f"{section} ({', '.join(lasts)})" if section else ", ".join(lasts)
@@ -340,58 +353,76 @@ def _labels(report: ProbeReport) -> Parts:
     labels, stages = report.survey.labels, report.stages
     if not labels:
         return
-    columns: tuple[str, ...] = ("Status", "Leads", "With click id")
+    leads, with_click_id = _("Leads"), _("With click id")
+    columns: tuple[str, ...] = (_("Status"), leads, with_click_id)
     rows: list[tuple[str, ...]] = [
-        (seen.label, format_number(seen.leads), format_number(seen.with_click_id)) for seen in labels
+        (seen.label, format_count(seen.leads), format_count(seen.with_click_id)) for seen in labels
     ]
     if stages is not None:
-        columns += ("Stage",)
-        missing = ("not shown" if seen.masked else "in no stage" for seen in labels)
+        columns += (_("Stage"),)
+        missing = (_("not shown") if seen.masked else _("in no stage") for seen in labels)
         rows = [(*row, stages.get(row[0], no_stage)) for row, no_stage in zip(rows, missing, strict=True)]
-    yield from _table("Statuses", columns, rows, "Leads", "With click id")
+    yield from _table(_("Statuses"), columns, rows, leads, with_click_id)
     if stages is None:
-        yield _note("These are the words to write under stages and ignored_statuses.")
+        yield _note(_("These are the words to write under stages and ignored_statuses."))
     if report.unmapped_labels:
-        yield _note(f"Write each of these under a stage or under ignored_statuses: {', '.join(report.unmapped_labels)}")
+        yield _note(
+            _(
+                "Write each of these under a stage or under ignored_statuses: {labels}",
+                labels=", ".join(report.unmapped_labels),
+            )
+        )
     if masked := sum(seen.leads for seen in labels if seen.masked):
-        yield _note(f"Not shown: {plural(masked, 'lead')} whose status may be personal data. Read it in Oplead.")
+        hidden = _n(
+            "Not shown: {count} lead whose status may be personal data. Read it in Oplead.",
+            "Not shown: {count} leads whose status may be personal data. Read it in Oplead.",
+            masked,
+        )
+        yield _note(hidden)
 
 
 def _sources(survey: Survey) -> Parts:
     rows = []
     for seen in survey.sources:
-        kinds = ", ".join(f"{kind} {format_number(count)}" for kind, count in seen.with_click_id.items())
+        kinds = ", ".join(f"{kind} {format_count(count)}" for kind, count in seen.with_click_id.items())
         rows.append(
-            (seen.source or "(none)", format_number(seen.leads), kinds or _NOWHERE, format_number(seen.undecided))
+            (seen.source or _("(none)"), format_count(seen.leads), kinds or _NOWHERE, format_count(seen.undecided))
         )
-    columns = ("Source", "Leads", "Click ids", "Unclear")
-    yield from _table("Click ids by utm_source", columns, rows, "Leads", "Unclear")
+    leads, unclear = _("Leads"), _("Unclear")
+    columns = (_("Source"), leads, _("Click ids"), unclear)
+    yield from _table(_("Click ids by utm_source"), columns, rows, leads, unclear)
 
 
 def _few_values(report: ProbeReport) -> Parts:
     few = report.survey.few_values
     values = (", ".join(value_with_count(value, count) for value, count in one.values.items()) for one in few)
-    rows = ((one.path, every, "consent?" if one.consent else "") for one, every in zip(few, values, strict=True))
-    yield from _table("Fields with few values", ("Field", "Values", ""), rows)
-    unlisted = "with an answer that consent lists neither as granted nor as refused"
+    rows = ((one.path, every, _("consent?") if one.consent else "") for one, every in zip(few, values, strict=True))
+    yield from _table(_("Fields with few values"), (_("Field"), _("Values"), ""), rows)
     for path, count in report.unknown_consents.items():
         if count:
-            yield _note(f"{path}: {plural(count, 'lead')} {unlisted}")
+            unlisted = _n(
+                "{path}: {count} lead with an answer that consent lists neither as granted nor as refused",
+                "{path}: {count} leads with an answer that consent lists neither as granted nor as refused",
+                count,
+                path=path,
+            )
+            yield _note(unlisted)
 
 
 def _fields(survey: Survey) -> Parts:
     amounts = (
-        (one.path, format_number(one.readable), format_number(one.unreadable), format_number(one.absent))
+        (one.path, format_count(one.readable), format_count(one.unreadable), format_count(one.absent))
         for one in survey.amounts
     )
-    counts = ("Read", "Not clear", "Empty")
-    yield from _table("Amounts", ("Field", *counts), amounts, *counts)
+    counts = (_("Read"), _("Not clear"), _("Empty"))
+    yield from _table(_("Amounts"), (_("Field"), *counts), amounts, *counts)
     has_history = any(match.field == "history" and match.path for match in survey.fields)
-    nowhere = {} if has_history else {"status_at": _UNDATED}
+    nowhere = {} if has_history else {"status_at": _(_UNDATED)}
     places = (
-        (match.field, match.path or nowhere.get(match.field, _NOWHERE), format_number(match.filled))
+        (match.field, match.path or nowhere.get(match.field, _NOWHERE), format_count(match.filled))
         for match in survey.fields
     )
-    yield from _table("Where fields are", ("oplead.fields", "Path", "Leads"), places, "Leads")
-    paths = ((one.path, format_number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
-    yield from _table("Everything a lead has", ("Path", "Leads", "Values"), paths, "Leads")
+    leads = _("Leads")
+    yield from _table(_("Where fields are"), ("oplead.fields", _("Path"), leads), places, leads)
+    paths = ((one.path, format_count(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
+    yield from _table(_("Everything a lead has"), (_("Path"), leads, _("Values")), paths, leads)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from connectors.language import _
 from connectors.survey import Survey
 from jobs.settings.document import Tree, Written
 from jobs.settings.oplead_schema import SubscriptionSettings, WebhookFields, WriteSettings
@@ -54,7 +55,13 @@ def differences(survey: Survey, write: Tree, webhooks: Tree) -> Iterator[str]:
         for name, value in said.items():
             written = _at(tree, name)
             if isinstance(written, str) and written != value:
-                yield f"{section}.{name}: your settings say {written}, the specification says {value}"
+                yield _(
+                    "{section}.{name}: your settings say {written}, the specification says {value}",
+                    section=section,
+                    name=name,
+                    written=written,
+                    value=value,
+                )
 
 
 def _settings_not_yet_written(said: Mapping[str, str], model: type[Strict], written: Tree) -> dict[str, Written]:
