@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from connectors.errors import KeyRefused, Misconfigured, Transient
+from connectors.language import _
 from connectors.oplead.options import PUT_THE_KEY
 
 _BAD_QUESTION = frozenset({400, 422})
@@ -83,25 +84,40 @@ def failure_of(response: httpx.Response, path: str, content: bytes, *, is_list: 
     status = response.status_code
     if status == httpx.codes.FORBIDDEN:
         return TokenRefused(
-            f"Oplead knows the key, and does not let it read this ({status} on {path}); it may be a supplier's, which "
-            f"reads no leads: {PUT_THE_KEY}; if it is that one, see oplead.auth for how it is sent",
+            _(
+                "Oplead knows the key, and does not let it read this ({status} on {path}); it may be a supplier's, "
+                "which reads no leads: {advice}; if it is that one, see oplead.auth for how it is sent",
+                status=status,
+                path=path,
+                advice=_(PUT_THE_KEY),
+            ),
             status,
         )
     if status == httpx.codes.UNAUTHORIZED:
         return TokenRefused(
-            f"Oplead refuses the token ({status} on {path}): {PUT_THE_KEY} (other keys see only some leads), "
-            "and see oplead.auth for how it is sent",
+            _(
+                "Oplead refuses the token ({status} on {path}): {advice} (other keys see only some leads), and see "
+                "oplead.auth for how it is sent",
+                status=status,
+                path=path,
+                advice=_(PUT_THE_KEY),
+            ),
             status,
         )
     if status in _TRANSIENT_STATUSES or response.is_server_error:
-        return Transient(f"Oplead answered {status} on {path}", retry_after=retry_after(response, now))
-    see = "oplead.base_url, oplead.path_prefix and the paths after it"
-    if status in _BAD_QUESTION and is_list:
-        see = (
-            "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
-            f"list; then {see}"
+        return Transient(
+            _("Oplead answered {status} on {path}", status=status, path=path), retry_after=retry_after(response, now)
         )
-    return OpleadRefused(f"Oplead answered {status} on {path}: see {see}", status, content)
+    see = _("oplead.base_url, oplead.path_prefix and the paths after it")
+    if status in _BAD_QUESTION and is_list:
+        see = _(
+            "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
+            "list; then {see}",
+            see=see,
+        )
+    return OpleadRefused(
+        _("Oplead answered {status} on {path}: see {see}", status=status, path=path, see=see), status, content
+    )
 
 
 def totals_in(response: httpx.Response, configured: str | None) -> dict[str, int]:

@@ -27,6 +27,7 @@ from connectors.http import (
     retry_read,
     run_with_timeout,
 )
+from connectors.language import _
 from connectors.oplead.answers import (
     OpleadAnswer,
     RawOpleadResponse,
@@ -235,18 +236,26 @@ class OpleadClient:
         try:
             response, content = self._run_with_deadline(connection, request, seconds, grace=_WRITE_GRACE)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
+            raise Misconfigured(
+                _("oplead.base_url and {path} make no address ({name})", path=path, name=type(error).__name__)
+            ) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             if is_unknown_host(error):
-                return NotSent(f"the host name in {self._server} does not exist", self._server, is_unknown_host=True)
-            return NotSent(f"nobody answers at {self._server} ({type(error).__name__})", self._server)
+                return NotSent(
+                    _("the host name in {server} does not exist", server=self._server),
+                    self._server,
+                    is_unknown_host=True,
+                )
+            return NotSent(
+                _("nobody answers at {server} ({name})", server=self._server, name=type(error).__name__), self._server
+            )
         except httpx.HTTPError as error:
-            return Lost(f"Oplead did not answer {path} ({type(error).__name__})")
+            return Lost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))
         except TimeoutError:
-            reason = f"Oplead gave no answer on {path} in time"
+            reason = _("Oplead gave no answer on {path} in time", path=path)
             return Lost(reason) if connection.has_begun else NotSent(reason)
         except OSError as error:  # the file could not be read to its end
-            reason = f"the file could not be read ({error.strerror})"
+            reason = _("the file could not be read ({strerror})", strerror=error.strerror)
             return Lost(reason) if connection.has_begun else NotSent(reason)
         try:
             self._check_clock(response)
@@ -300,7 +309,7 @@ class OpleadClient:
         try:
             body = read_json(content)
         except ValueError:
-            raise Transient(f"Oplead's answer on {path} is no JSON, or cut short") from None
+            raise Transient(_("Oplead's answer on {path} is no JSON, or cut short", path=path)) from None
         return OpleadAnswer(
             body=body,
             url=self.origin + target,
@@ -315,26 +324,42 @@ class OpleadClient:
             return self._send(self._address(target), most)
         # httpx errors carry the request, including the URL and the token: keep only their type.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
+            raise Misconfigured(
+                _("oplead.base_url and {path} make no address ({name})", path=path, name=type(error).__name__)
+            ) from None
         except httpx.ConnectError as error:
             if is_unknown_host(error):
-                raise UnknownHost(f"the host name in {self._server} does not exist: see oplead.base_url") from None
+                raise UnknownHost(
+                    _("the host name in {server} does not exist: see oplead.base_url", server=self._server)
+                ) from None
             raise Unreachable(
-                f"nobody answers at {self._server} ({type(error).__name__}): see oplead.base_url"
+                _(
+                    "nobody answers at {server} ({name}): see oplead.base_url",
+                    server=self._server,
+                    name=type(error).__name__,
+                )
             ) from None
         except httpx.HTTPError as error:
-            raise Transient(f"Oplead did not answer {path} ({type(error).__name__})") from None
+            raise Transient(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__)) from None
         except TimeoutError:
             if self.cancel_token is not None:
                 self.cancel_token()
-            raise Transient(f"Oplead gave no whole answer on {path} in {self._seconds:g} s") from None
+            raise Transient(
+                _("Oplead gave no whole answer on {path} in {seconds:g} s", path=path, seconds=self._seconds)
+            ) from None
         except TooLargeError:
             raise TooLarge(
-                f"Oplead's answer on {path} has more than {most / _MB:g} MB: ask for fewer leads at once "
-                "(oplead.pagination.size), or raise oplead.largest_page_mb"
+                _(
+                    "Oplead's answer on {path} has more than {most:g} MB: ask for fewer leads at once "
+                    "(oplead.pagination.size), or raise oplead.largest_page_mb",
+                    path=path,
+                    most=most / _MB,
+                )
             ) from None
         except ValueError as error:
-            raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
+            raise Transient(
+                _("Oplead's answer on {path} cannot be unpacked ({error})", path=path, error=error)
+            ) from None
 
     def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
         connection = self._connection()
@@ -376,9 +401,12 @@ class OpleadClient:
         age = count_in(response, "Age") or 0
         if abs(self.clock.now() - dated - timedelta(seconds=age)) > self.clocks_within:
             raise WrongClock(
-                f"this machine's clock says {self.clock.now():%Y-%m-%d %H:%M} UTC, and Oplead's "
-                f"{dated:%Y-%m-%d %H:%M} UTC: set the one that is wrong. Until they agree nothing is read or sent, and "
-                "nothing expires"
+                _(
+                    "this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and Oplead's {dated:%Y-%m-%d %H:%M} UTC: "
+                    "set the one that is wrong. Until they agree nothing is read or sent, and nothing expires",
+                    now=self.clock.now(),
+                    dated=dated,
+                )
             )
 
     def _address(self, target: str) -> str:
@@ -399,14 +427,16 @@ _quoted = partial(quote, safe="")
 def _check(options: OpleadOptions) -> None:
     auth = options.auth
     if options.lead_path.count("{id}") != 1:
-        raise Misconfigured("oplead.lead_path has no place for the lead's id: write {id} once, as /leads/{id}")
+        raise Misconfigured(_("oplead.lead_path has no place for the lead's id: write {id} once, as /leads/{id}"))
     ours = {"authorization", (auth.name or "").casefold()}
     if any(name.casefold() in ours for name in options.extra_headers):
-        raise Misconfigured("oplead.extra_headers must not show a key: see oplead.auth")
+        raise Misconfigured(_("oplead.extra_headers must not show a key: see oplead.auth"))
     if auth.style in {"header", "query"} and not auth.name:
-        raise Misconfigured(f"oplead.auth.name is missing: the name of the {auth.style} that carries the token")
+        raise Misconfigured(
+            _("oplead.auth.name is missing: the name of the {style} that carries the token", style=auth.style)
+        )
     if auth.style != "none" and not re.fullmatch(r"[!-~]+", options.token):
-        raise Misconfigured("oplead.token is empty or holds spaces or letters that no token has")
+        raise Misconfigured(_("oplead.token is empty or holds spaces or letters that no token has"))
 
 
 def _headers(options: OpleadOptions) -> httpx.Headers:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.oplead.fields import raw_values_at_path
 
 _ARRAYS = ("data", "items", "results", "leads", "content", "records", "value")
@@ -28,15 +29,22 @@ def find_lead_array(body: object, path: str | None) -> list[object]:
     arrays = [value for value in candidates if isinstance(value, list)]
     if len(arrays) == 1:
         return arrays[0]
-    where = f"at {path}" if path else "in the answer"
+    where = _("at {path}", path=path) if path else _("in the answer")
     if not arrays and any(_is_keyed_by_id(value) for value in candidates):
         raise Misconfigured(
-            f"the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
-            "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)"
+            _(
+                "the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
+                "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)",
+                where=where,
+            )
         )
     raise Misconfigured(
-        f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "
-        "write where the one is as oplead.pagination.items"
+        _(
+            "{count} arrays of leads {where} ({contents}): write where the one is as oplead.pagination.items",
+            count=len(arrays),
+            where=where,
+            contents=_keys(body),
+        )
     )
 
 
@@ -55,6 +63,6 @@ def _is_keyed_by_id(value: object) -> bool:
 
 def _keys(body: object) -> str:
     if not isinstance(body, Mapping):
-        return "it is no object"
+        return _("it is no object")
     named = [str(key) for key in body if _KEY.fullmatch(str(key))][:8]
-    return "it has " + ", ".join(named) if named else "it has no names"
+    return _("it has {names}", names=", ".join(named)) if named else _("it has no names")

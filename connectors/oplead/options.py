@@ -6,6 +6,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from connectors.crm import EventKind
+from connectors.language import N_
 
 BareRule = Literal["by_utm", "gclid", "fbclid", "reject"]
 BareDigitsRule = Literal["reject", "lead_id"]
@@ -151,7 +152,7 @@ class WebhookOptions:
     appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
 
 
-PUT_THE_KEY = (
+PUT_THE_KEY = N_(
     "put the client admin's API key into the variable that oplead.token names, as OPLEAD_TOKEN in .env, "
     "never into the settings themselves"
 )

@@ -13,11 +13,11 @@ from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _, _n
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first_value_at_paths, raw_values_at_path, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
-from connectors.text import plural
 
 NEXT_URLS = (
     *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),
@@ -32,7 +32,7 @@ _TOTALS = ("total", "totalCount", "totalElements", "totalItems", "pagination.tot
 _PAGE_SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1000})
 _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
-_CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
+_CIRCLE = N_("the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)")
 _EMPTY_PAGES = 3
 """Consecutive empty pages that end a list which always names a next page."""
 _TOLERATED = 50
@@ -140,9 +140,13 @@ class PageWalk:
         """
         if self.missing_lead_count * _TOLERATED > sum(self._totals[:1]):
             raise Misconfigured(
-                f"Oplead says that there are {self._totals[0]} leads, and lists {self._listed}: see oplead.pagination "
-                "(style, first_page, next, and total where another number is meant), and oplead.token, whose key may "
-                "see only some leads"
+                _(
+                    "Oplead says that there are {total} leads, and lists {listed}: see oplead.pagination (style, "
+                    "first_page, next, and total where another number is meant), and oplead.token, whose key may "
+                    "see only some leads",
+                    total=self._totals[0],
+                    listed=self._listed,
+                )
             )
 
     def start(self) -> PagePosition:
@@ -242,9 +246,11 @@ class PageWalk:
         if is_repeated and may_be_past_end and position.kind in _NUMBERED:
             return None
         if is_repeated or (following and self.address(following) in self._requested):
-            raise Misconfigured(_CIRCLE)
+            raise Misconfigured(_(_CIRCLE))
         if following and len(self._requested) >= self.options.max_pages:
-            raise Misconfigured(f"more than {len(self._requested)} pages: see oplead.pagination.max_pages")
+            raise Misconfigured(
+                _("more than {count} pages: see oplead.pagination.max_pages", count=len(self._requested))
+            )
         return following
 
     def position_after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
@@ -322,7 +328,9 @@ class PageWalk:
         if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
             return self._position_from_link(value, answer)
         if value is not None and self.options.next is None:
-            raise Misconfigured("the answer names a next page, but not by its address: write oplead.pagination.style")
+            raise Misconfigured(
+                _("the answer names a next page, but not by its address: write oplead.pagination.style")
+            )
         if answer.next_link:
             return self._position_from_link(answer.next_link, answer)
         return _cursor(value if value is not None else _stated_value(answer.body, self._next_paths(CURSORS)))
@@ -343,10 +351,18 @@ class PageWalk:
             may_be_cut = count in _PAGE_SIZES if total is None else total > count
         if may_be_cut:
             written = style == "auto"
-            way = "write oplead.pagination.style" if written else f"see oplead.pagination.style ({style}) and next"
+            way = (
+                _("write oplead.pagination.style")
+                if written
+                else _("see oplead.pagination.style ({style}) and next", style=style)
+            )
             raise Misconfigured(
-                f"the list may be cut: {plural(count, 'entry', 'entries')}, and the answer does not say how to go on; "
-                f"{way} (none, if these are all)"
+                _(
+                    "the list may be cut: {entries}, and the answer does not say how to go on; {way} (none, if "
+                    "these are all)",
+                    entries=_n("{count} entry", "{count} entries", count),
+                    way=way,
+                )
             )
 
     def _position_from_link(self, value: object, answer: OpleadAnswer) -> PagePosition | None:
@@ -358,9 +374,9 @@ class PageWalk:
             there, here = urlsplit(urljoin(base, written)), urlsplit(self.client.origin)
             is_ours = _host(there) == _host(here)
         except ValueError:
-            raise Misconfigured("the next page's address is invalid: see oplead.pagination") from None
+            raise Misconfigured(_("the next page's address is invalid: see oplead.pagination")) from None
         if not is_ours:
-            raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
+            raise Misconfigured(_("the next page is on another host, where the token must not go: see oplead.base_url"))
         pairs = (pair for pair in there.query.split("&") if pair)
         query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.client.secret)
         # With two leading slashes, resuming would parse the first segment as a host.
@@ -390,7 +406,13 @@ def _after_last_id(marks: Sequence[str]) -> PagePosition | None:
         return None
     last = next((mark for mark in reversed(marks) if not lacks_id(mark)), None)
     if last is None:
-        raise Misconfigured(f"no id to go on after, on a page of {plural(len(marks), 'lead')}: see oplead.fields.id")
+        raise Misconfigured(
+            _n(
+                "no id to go on after, on a page of {count} lead: see oplead.fields.id",
+                "no id to go on after, on a page of {count} leads: see oplead.fields.id",
+                len(marks),
+            )
+        )
     return PagePosition("cursor", last)
 
 
@@ -401,10 +423,13 @@ def _cursor(value: object) -> PagePosition | None:
 def _position_text(value: object) -> str:
     text = text_of(value) if isinstance(value, str | Decimal) else None
     if text is None:
-        raise Misconfigured(f"no next page can be read ({shape(value)}): see oplead.pagination.next")
+        raise Misconfigured(_("no next page can be read ({shape}): see oplead.pagination.next", shape=shape(value)))
     if len(text) > _LONGEST_POSITION:
         raise Misconfigured(
-            f"the next page's place has {len(text)} characters, more than a request may: see oplead.pagination"
+            _(
+                "the next page's place has {count} characters, more than a request may: see oplead.pagination",
+                count=len(text),
+            )
         )
     return text
 

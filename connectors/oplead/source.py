@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice, takewhile
 
 from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.dates import first_instant, since_query
@@ -175,7 +176,7 @@ class OpleadSource:
 
     def _page(self, items: Sequence[object], find_known: FindKnown = lambda _listed: ()) -> LeadPage:
         # If no item is an object, this is probably not the list of leads.
-        hint = "" if any(isinstance(item, Mapping) for item in items) else ": see oplead.pagination.items"
+        hint = "" if any(isinstance(item, Mapping) for item in items) else ": " + _("see oplead.pagination.items")
         entries: list[_ListEntry | LeadId | UnreadableLead] = [self._entry(item, hint) for item in items]
         known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
@@ -229,12 +230,16 @@ class OpleadSource:
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)
             raise Misconfigured(
-                f"too many listed leads in a row have no page of their own, the last at {path}: see oplead.lead_path"
+                _(
+                    "too many listed leads in a row have no page of their own, the last at {path}: see "
+                    "oplead.lead_path",
+                    path=path,
+                )
             )
         if page is None:
-            return UnreadableLead(lead_id, "it is listed, but its own page is gone")
+            return UnreadableLead(lead_id, _("it is listed, but its own page is gone"))
         if isinstance(page, SubstituteLead):
-            return UnreadableLead(lead_id, "its own page is another lead's, see oplead.fields.id")
+            return UnreadableLead(lead_id, _("its own page is another lead's, see oplead.fields.id"))
         return page
 
     def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _DetailPage], None, None]:
@@ -254,7 +259,7 @@ class OpleadSource:
                     if last_failure is type(error) or _is_platform_wide_failure(error):
                         raise
                     self._last_failure = type(error)
-                    page = UnreadableLead(lead_id, f"its own page fails ({error})")
+                    page = UnreadableLead(lead_id, _("its own page fails ({error})", error=error))
                 yield lead_id, page
 
     def _detail_page(self, lead_id: LeadId, answer: Callable[[], OpleadAnswer]) -> _DetailPage:
@@ -263,7 +268,7 @@ class OpleadSource:
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
         except RecursionError:
-            return UnreadableLead(lead_id, "it is nested too deeply")
+            return UnreadableLead(lead_id, _("it is nested too deeply"))
         except OpleadRefused as refusal:
             if refusal.status in _NOT_FOUND:
                 return None
@@ -279,7 +284,11 @@ class OpleadSource:
         named = [one for one in candidate_lead_objects(body) if first_value_at_paths(one, self._id_paths) is not None]
         if not named:
             raise _NoLeadError(
-                f"lead {lead_id}: no lead is found on its own page ({shape(body)}): see oplead.fields.id"
+                _(
+                    "lead {lead_id}: no lead is found on its own page ({shape}): see oplead.fields.id",
+                    lead_id=lead_id,
+                    shape=shape(body),
+                )
             )
         return lead_among(named, lead_id, self._id_paths) or SubstituteLead(self._parser.read_id(named[0]))
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from connectors.errors import KeyRefused, Misconfigured, Transient
+from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions
@@ -102,10 +103,10 @@ def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOp
     if forbidden:
         return KeyRefused(
             f"Oplead knows the token but lets it read no leads (403, sent as {_example(forbidden[0])}): "
-            f"{PUT_THE_KEY}; other keys see only some leads"
+            f"{_(PUT_THE_KEY)}; other keys see only some leads"
         )
     return KeyRefused(
-        f"Oplead refuses the token however it is sent: {PUT_THE_KEY} (gear, API, tab API Oplead), "
+        f"Oplead refuses the token however it is sent: {_(PUT_THE_KEY)} (gear, API, tab API Oplead), "
         f"or, if Oplead names a way that was not tried, write it as oplead.auth. Tried: "
         f"{', '.join(dict.fromkeys(map(_example, tried)))}"
     )
