@@ -12,6 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+from connectors.language import _, _n
 from connectors.records import Contact
 from connectors.text import remove_character_categories, tidy
 
@@ -309,8 +310,13 @@ def summarise_unusable_phones(contacts: Sequence[Contact]) -> str | None:
     reasons = Counter(_unusable_phone_reasons(lost)).most_common()
     # A single reason accounts for all of them: its count would repeat the total.
     listed = "; ".join(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
-    have = "has" if len(lost) == 1 else "have"
-    return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
+    return _n(
+        "{count} of {leads} has a phone that cannot be read: {reasons}",
+        "{count} of {leads} have a phone that cannot be read: {reasons}",
+        len(lost),
+        leads=_n("{count} lead", "{count} leads", len(contacts)),
+        reasons=listed,
+    )
 
 
 def _unusable_phone_field(contact: Contact) -> str | None:
@@ -328,8 +334,12 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
     leads = Counter(unknown)
     for country in unknown:
         shown = leads[country] >= _SHARED and _MAY_BE_SHOWN.fullmatch(country)
-        yield f"country {country!r} unknown" if shown else "country unknown, in a spelling of its own"
-    yield from ["not a valid personal number"] * (len(lost) - len(unknown))
+        yield (
+            _("country {country!r} unknown", country=country)
+            if shown
+            else _("country unknown, in a spelling of its own")
+        )
+    yield from [_("not a valid personal number")] * (len(lost) - len(unknown))
 
 
 def forget_contacts() -> None:

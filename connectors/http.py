@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from connectors.errors import Transient, UnknownHost
+from connectors.language import _
 
 if TYPE_CHECKING:
     from connectors.ports import Clock
@@ -182,7 +183,7 @@ def decompress_body(parts: Iterable[bytes], packing: str, *, most: int) -> bytes
     """
     known = packing.strip().casefold()
     if known not in _UNPACKED | _PACKED:
-        raise ValueError("packed in another way than was asked for")
+        raise ValueError(_("packed in another way than was asked for"))
     unpack = zlib.decompressobj(_EITHER) if known in _PACKED else None
     body = bytearray()
     try:
@@ -191,9 +192,9 @@ def decompress_body(parts: Iterable[bytes], packing: str, *, most: int) -> bytes
             if len(body) > most:
                 raise TooLargeError
             if unpack and unpack.unused_data:
-                raise ValueError("something follows what is packed")
+                raise ValueError(_("something follows what is packed"))
     except zlib.error:
-        raise ValueError("not packed as it says") from None
+        raise ValueError(_("not packed as it says")) from None
     if unpack and not unpack.eof:
-        raise ValueError("cut short")
+        raise ValueError(_("cut short"))
     return bytes(body)

@@ -25,6 +25,7 @@ from connectors.http import (
     run_with_timeout,
     shut_down_socket,
 )
+from connectors.language import _
 from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
@@ -59,7 +60,7 @@ def checked_address(url: str, what: str) -> str:
     """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
-        raise Misconfigured(f"{what} must be an https address (http only to this machine)")
+        raise Misconfigured(_("{what} must be an https address (http only to this machine)", what=what))
     return url.rstrip("/")
 
 
@@ -98,8 +99,8 @@ def run_call(
         )
     except TimeoutError:
         if not line.has_connected:
-            raise ConnectTimeout("no connection in time") from None
-        raise ReadTimeout("no whole answer in time") from None
+            raise ConnectTimeout(_("no connection in time")) from None
+        raise ReadTimeout(_("no whole answer in time")) from None
 
 
 def never_connected(error: requests.RequestException) -> bool:
@@ -124,12 +125,12 @@ def receipt_of(error: OSError, address: str) -> NotSent | Lost:
         address: the address called, or the setting that holds it.
     """
     if is_unknown_host(error):
-        return NotSent(f"the host name in {address} does not exist", address, is_unknown_host=True)
+        return NotSent(_("the host name in {address} does not exist", address=address), address, is_unknown_host=True)
     reason = type(error).__name__
     if not isinstance(error, requests.RequestException):  # no CA bundle at the path the environment sets
         return NotSent(reason)
     if never_connected(error):
-        return NotSent(f"no connection: {reason}", address if is_host_unreachable(error) else "")
+        return NotSent(_("no connection: {reason}", reason=reason), address if is_host_unreachable(error) else "")
     return Lost(reason)
 
 

@@ -9,6 +9,7 @@ import httpx
 
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken, certificate_authorities
+from connectors.language import _
 
 _CONFLICT = 409
 _CANCEL_POLL = 0.5  # seconds; maximum delay before a sleeper notices a cancellation
@@ -75,9 +76,11 @@ class SandboxClock:
 
     @property
     def _stalled_clock_message(self) -> str:
-        return (
-            f"clock: the sandbox's clock at {self._url} did not move within {self._patience:g} s; "
-            "another registered caller is awake, or it hangs"
+        return _(
+            "clock: the sandbox's clock at {url} did not move within {patience:g} s; another registered "
+            "caller is awake, or it hangs",
+            url=self._url,
+            patience=self._patience,
         )
 
     def _query_sandbox_clock(self, method: str, path: str, body: dict[str, str | float] | None = None) -> datetime:
@@ -91,7 +94,11 @@ class SandboxClock:
                 self._registered = False
                 if isinstance(error, httpx.ReadTimeout):
                     raise Misconfigured(self._stalled_clock_message) from None
-                why = f"no sandbox clock answers at {self._url} ({type(error).__name__}); start it, or remove `clock`"
+                why = _(
+                    "no sandbox clock answers at {url} ({name}); start it, or remove `clock`",
+                    url=self._url,
+                    name=type(error).__name__,
+                )
                 raise Misconfigured(f"clock: {why}") from None
             return _instant(answer)
 
@@ -105,7 +112,9 @@ def _instant(answer: httpx.Response) -> datetime:
     try:
         moment = datetime.fromisoformat(answer.json()["now"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Misconfigured(f"clock: the answer ({answer.status_code}) is not a sandbox clock's") from None
+        raise Misconfigured(
+            _("clock: the answer ({status}) is not a sandbox clock's", status=answer.status_code)
+        ) from None
     if moment.tzinfo is None:
-        raise Misconfigured("clock: the sandbox's time has no zone")
+        raise Misconfigured(_("clock: the sandbox's time has no zone"))
     return moment.astimezone(UTC)

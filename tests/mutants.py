@@ -152,8 +152,8 @@ FAULTS = (
     Fault(
         "a write that may have arrived is not called unsent",
         "connectors/oplead/client.py",
-        'return Lost(f"Oplead did not answer {path} ({type(error).__name__})")',
-        'return NotSent(f"Oplead did not answer {path} ({type(error).__name__})")',
+        'return Lost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
+        'return NotSent(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(
@@ -766,7 +766,7 @@ FAULTS = (
     Fault(
         "a row that is cut is not taken for a short one",
         "connectors/oplead/files/csv_table.py",
-        'raise self._refusal(_CUT.format(what=f"its last row, line {short.number}"))',
+        'raise self._refusal(_(_CUT, what=_("its last row, line {number}", number=short.number)))',
         "return",
         "tests/unit/oplead/test_file_tables.py",
     ),

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import NAMES, last_path_part, normalise
 from connectors.oplead.fields import loosely_normalised_name
@@ -23,10 +24,10 @@ ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
 }
 """Titles, normalised, of what the settings name by their own paths, by the last name of such a path."""
 MEANINGS: Mapping[str, str] = {
-    "id": "the lead's id",
-    "created_at": "when the lead was created",
-    "status": "the status",
-    "click_id": "the click id",
+    "id": N_("the lead's id"),
+    "created_at": N_("when the lead was created"),
+    "status": N_("the status"),
+    "click_id": N_("the click id"),
 }
 """What the fields are, without which nothing can be sent."""
 _SEVERAL = frozenset({"phone", "email"})
@@ -134,7 +135,14 @@ def places_of_known_columns(path: Path, titles: Sequence[str], expected: Expecte
     for title, place in expected.written.items():
         written = titles.index(title) if title in titles else by_title.get(normalise(title))
         if written is None:
-            raise Misconfigured(f'{path}: no column is called "{title}", as source.columns says{_hint(title, titles)}')
+            raise Misconfigured(
+                _(
+                    '{path}: no column is called "{title}", as source.columns says{hint}',
+                    path=path,
+                    title=title,
+                    hint=_hint(title, titles),
+                )
+            )
         places[written] = place
     usual = _UsualTitles(expected)
     taken = {usual.field_of_path(place) for place in places.values()}
@@ -150,8 +158,15 @@ def places_of_known_columns(path: Path, titles: Sequence[str], expected: Expecte
             names = " and ".join(f'"{titles[number]}"' for number, _ in several)
             first, place = several[0]
             raise Misconfigured(
-                f"{path}: the columns {names} may both be {MEANINGS.get(meaning, meaning)}; write which one is under "
-                f'source.columns, as "{titles[first]}": {place}'
+                _(
+                    "{path}: the columns {names} may both be {meaning}; write which one is under source.columns, "
+                    'as "{title}": {place}',
+                    path=path,
+                    names=names,
+                    meaning=_(MEANINGS.get(meaning, meaning)),
+                    title=titles[first],
+                    place=place,
+                )
             )
         places.update(several)
     return dict(sorted(places.items()))
@@ -210,8 +225,15 @@ def _check_paths_not_nested(path: Path, titles: Sequence[str], places: Mapping[i
         for other, above in places.items():
             if place.startswith(f"{above}."):
                 raise Misconfigured(
-                    f'{path}: source.columns has "{titles[number]}" at {place}, inside {above}, which is the values of '
-                    f'"{titles[other]}"; write another place for one of them'
+                    _(
+                        '{path}: source.columns has "{title}" at {place}, inside {above}, which is the values of '
+                        '"{other}"; write another place for one of them',
+                        path=path,
+                        title=titles[number],
+                        place=place,
+                        above=above,
+                        other=titles[other],
+                    )
                 )
 
 
@@ -225,11 +247,17 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     if not lacking:
         return
     what = "; ".join(
-        f"{meaning}, as Title: {place}" if meaning != place else f"Title: {place}" for meaning, place in lacking.items()
+        _("{meaning}, as Title: {place}", meaning=_(meaning), place=place) if meaning != place else f"Title: {place}"
+        for meaning, place in lacking.items()
     )
     raise Misconfigured(
-        f"{path}: no column gives what the settings need. Write under source.columns the title of the column with "
-        f"{what}. {_titles_for_message(titles, len(places))}"
+        _(
+            "{path}: no column gives what the settings need. Write under source.columns the title of the "
+            "column with {what}. {titles}",
+            path=path,
+            what=what,
+            titles=_titles_for_message(titles, len(places)),
+        )
     )
 
 
@@ -240,20 +268,26 @@ def expect_known(path: Path, places: Collection[object]) -> None:
         Misconfigured: it has none, so it may be somebody's data.
     """
     if not places:
-        raise Misconfigured(f"{path}: its first line has no title that is known; see that it names the columns")
+        raise Misconfigured(
+            _("{path}: its first line has no title that is known; see that it names the columns", path=path)
+        )
 
 
 def _titles_for_message(titles: Sequence[str], known: int) -> str:
     """List the titles, unless the first line seems to be no line of titles: then it is somebody's data."""
     if known == 0:
-        return "Its first line has no title that is known; see that it names the columns"
+        return _("Its first line has no title that is known; see that it names the columns")
     shown = [
         f'"{title}"' for title in titles if title and len(title) <= _LONGEST_TITLE and not _LIKE_DATA.search(title)
     ]
-    return f"Its titles: {', '.join(shown[:_SHOWN_TITLES])}"
+    return _("Its titles: {titles}", titles=", ".join(shown[:_SHOWN_TITLES]))
 
 
 def _hint(title: str, titles: Sequence[str]) -> str:
     by_name = {normalise(one): one for one in titles if one}
     close = get_close_matches(normalise(title)[:100], by_name, n=1, cutoff=0.7)
-    return f'; did you mean "{by_name[close[0]]}"?' if close else "; correct it there, or export that column"
+    return (
+        _('; did you mean "{name}"?', name=by_name[close[0]])
+        if close
+        else _("; correct it there, or export that column")
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from connectors.oplead.files.options import Delimiter, Encoding
 from connectors.oplead.files.table import MB, MOST_ROWS, Row, title_of
 
@@ -38,20 +39,20 @@ class CsvSettingHints:
     cp1252: str = "source.encoding: cp1252"
     utf16: str = "source.encoding: utf-16"
     encoding: str = "source.encoding"
-    delimiter: str = 'under source, as delimiter: ";" (or "," or tab)'
-    excel: str = "name it under source.xlsx if it is Excel's"
+    delimiter: str = N_('under source, as delimiter: ";" (or "," or tab)')
+    excel: str = N_("name it under source.xlsx if it is Excel's")
 
 
 OPTIONS = CsvSettingHints(
     cp1252="--encoding cp1252",
     utf16="--encoding utf-16",
     encoding="--encoding",
-    delimiter="as --delimiter ';' (or ',' or tab)",
-    excel="save it as CSV first if it is Excel's",
+    delimiter=N_("as --delimiter ';' (or ',' or tab)"),
+    excel=N_("save it as CSV first if it is Excel's"),
 )
 """The hints where a command reads the file."""
 _SETTINGS = CsvSettingHints()
-_CUT = "it ends in the middle of {what}, so it is cut; export it again, whole"
+_CUT = N_("it ends in the middle of {what}, so it is cut; export it again, whole")
 
 
 class CsvTable:
@@ -75,25 +76,28 @@ class CsvTable:
         self._hints = hints
         with self._opened() as file:
             self._encoding, self.ends_line = _encoding_of(file, path, encoding, hints)
-        with self._records(None) as (_, first_line):
+        with self._records(None) as (_records, first_line):
             self._declared = _DECLARED.fullmatch(first_line)
         self._delimiter = self._declared[1] if self._declared else None
         if self._delimiter is None:
             self._delimiter = _DELIMITERS[delimiter] if delimiter else self._detect_delimiter()
-        with self._records(self._delimiter) as (records, _):
+        with self._records(self._delimiter) as (records, _line):
             self.titles = _trimmed(next(records, Row(1, ())))
         if not self.titles:
-            raise self._refusal("its first line is empty, and has to name the columns")
+            raise self._refusal(_("its first line is empty, and has to name the columns"))
         if len(self.titles) < fewest:
             raise self._refusal(
-                "its first line has one column only; export it with columns separated by ; or , or tabs, or write "
-                f"another separator {hints.delimiter}"
+                _(
+                    "its first line has one column only; export it with columns separated by ; or , or tabs, or "
+                    "write another separator {delimiter}",
+                    delimiter=_(hints.delimiter),
+                )
             )
 
     def rows(self) -> Iterator[Row]:
         """Read every row that is not blank, as long as the titles."""
         width = len(self.titles)
-        with self._records(self._delimiter) as (records, _):
+        with self._records(self._delimiter) as (records, _line):
             short: Row | None = None
             for row in islice(records, 1, None):
                 cells = _without_empty_end(row.cells, width)
@@ -105,12 +109,17 @@ class CsvTable:
                     continue
                 short = row
             if short is not None:
-                raise self._refusal(_CUT.format(what=f"its last row, line {short.number}"))
+                raise self._refusal(_(_CUT, what=_("its last row, line {number}", number=short.number)))
 
     def _wrong_width_error(self, row: Row) -> Misconfigured:
         return self._refusal(
-            f"line {row.number} has {len(row.cells)} columns and the titles have {len(self.titles)}; a text with a "
-            "line break or a separator needs quotes around it: export it again"
+            _(
+                "line {number} has {cells} columns and the titles have {titles}; a text with a line break or "
+                "a separator needs quotes around it: export it again",
+                number=row.number,
+                cells=len(row.cells),
+                titles=len(self.titles),
+            )
         )
 
     def _refusal(self, why: str) -> Misconfigured:
@@ -120,7 +129,7 @@ class CsvTable:
         try:
             return self._path.open("rb")
         except OSError as error:
-            raise self._refusal(f"it cannot be read ({error.strerror})") from None
+            raise self._refusal(_("it cannot be read ({strerror})", strerror=error.strerror)) from None
 
     @contextmanager
     def _records(self, delimiter: str | None) -> Iterator[tuple[Iterator[Row], str]]:
@@ -138,15 +147,19 @@ class CsvTable:
                 line = text.readline(_LONGEST_LINE)
             except UnicodeError:
                 raise self._refusal(
-                    f"its text is not {self._encoding} throughout, so it is cut or damaged, or "
-                    f"{self._hints.encoding} is wrong; export it again"
+                    _(
+                        "its text is not {encoding} throughout, so it is cut or damaged, or {setting} is wrong; "
+                        "export it again",
+                        encoding=self._encoding,
+                        setting=self._hints.encoding,
+                    )
                 ) from None
             except OSError as error:
-                raise self._refusal(f"it cannot be read ({error.strerror})") from None
+                raise self._refusal(_("it cannot be read ({strerror})", strerror=error.strerror)) from None
             if len(line) >= _LONGEST_LINE:
-                raise self._refusal("it has a line far longer than any lead's, so it is no CSV file")
+                raise self._refusal(_("it has a line far longer than any lead's, so it is no CSV file"))
             if "\0" in line:
-                raise self._refusal(f"it is no text; export it as CSV, or {self._hints.excel}")
+                raise self._refusal(_("it is no text; export it as CSV, or {excel}", excel=_(self._hints.excel)))
             if not line:
                 return
             yield line
@@ -157,15 +170,21 @@ class CsvTable:
         try:
             for number, cells in enumerate(reader):
                 if number > MOST_ROWS:
-                    raise self._refusal("it has more rows than any export has; export fewer leads")
+                    raise self._refusal(_("it has more rows than any export has; export fewer leads"))
                 yield Row(start, tuple(cells))
                 start = reader.line_num + skipped + 1
         except csv.Error as error:
             if "unexpected end" in str(error) or "field limit" in str(error):
                 raise self._refusal(
-                    f"a quote opened at line {start} or after is never closed, so it is cut or damaged; export it again"
+                    _(
+                        "a quote opened at line {start} or after is never closed, so it is cut or damaged; export it "
+                        "again",
+                        start=start,
+                    )
                 ) from None
-            raise self._refusal(f'line {start} has text after a closing quote; write a quote inside as ""') from None
+            raise self._refusal(
+                _('line {start} has text after a closing quote; write a quote inside as ""', start=start)
+            ) from None
 
     def _detect_delimiter(self) -> str:
         """Return the only delimiter that fits the titles and the first rows."""
@@ -178,10 +197,16 @@ class CsvTable:
         if not any(count.titles > 1 for count in counts.values()):
             return ";"
         named = " and ".join(_NAMES[delimiter] for delimiter in (split or counts))
-        raise self._refusal(f"its columns may be separated by {named}; write which {self._hints.delimiter}")
+        raise self._refusal(
+            _(
+                "its columns may be separated by {named}; write which {delimiter}",
+                named=named,
+                delimiter=_(self._hints.delimiter),
+            )
+        )
 
     def _columns_by(self, delimiter: str) -> "_DelimiterTrial":
-        with self._records(delimiter) as (records, _):
+        with self._records(delimiter) as (records, _line):
             try:
                 rows = list(islice(records, _SAMPLED))
             except Misconfigured:
@@ -243,8 +268,12 @@ def _detect_encoding_without_bom(file: BinaryIO, path: Path, hints: CsvSettingHi
     while chunk := file.read(MB):
         if b"\0" in chunk:
             raise Misconfigured(
-                f"{path}: it is no plain text; export it as CSV UTF-8, write {hints.utf16} if it is that, or "
-                f"{hints.excel}"
+                _(
+                    "{path}: it is no plain text; export it as CSV UTF-8, write {utf16} if it is that, or {excel}",
+                    path=path,
+                    utf16=hints.utf16,
+                    excel=_(hints.excel),
+                )
             )
         try:
             decoder.decode(chunk if is_utf8 else b"")
@@ -253,12 +282,16 @@ def _detect_encoding_without_bom(file: BinaryIO, path: Path, hints: CsvSettingHi
         is_rare = is_rare or _RARE.search(last + chunk) is not None
         last = chunk[-1:]
     if is_utf8 and decoder.getstate()[0]:
-        raise Misconfigured(f"{path}: {_CUT.format(what='a character')}")
+        raise Misconfigured(f"{path}: " + _(_CUT, what=_("a character")))
     if is_utf8:
         return "utf-8"
     if is_rare:
         raise Misconfigured(
-            f"{path}: its accents are written in a way that cannot be told; export it as CSV UTF-8, or write "
-            f"{hints.cp1252} if it was saved by Excel for Windows"
+            _(
+                "{path}: its accents are written in a way that cannot be told; export it as CSV UTF-8, or "
+                "write {cp1252} if it was saved by Excel for Windows",
+                path=path,
+                cp1252=hints.cp1252,
+            )
         )
     return "cp1252"

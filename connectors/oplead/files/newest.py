@@ -4,6 +4,7 @@ from glob import iglob
 from pathlib import Path
 
 from connectors.errors import Misconfigured
+from connectors.language import _, format_count
 from connectors.oplead.files.csv_table import CsvTable
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import MB, MOST_COLUMNS, ExportTable, StampedFile
@@ -22,16 +23,25 @@ def newest_file(options: FileOptions) -> StampedFile:
     files = [StampedFile.from_path(path) for path in paths if path.is_file() and not path.name.startswith(_LOCKS)]
     if not files:
         raise Misconfigured(
-            f"source.{options.kind}: no file matches {options.pattern}; export the leads from Oplead into that folder, "
-            "or correct the setting"
+            _(
+                "source.{kind}: no file matches {pattern}; export the leads from Oplead into that folder, or "
+                "correct the setting",
+                kind=options.kind,
+                pattern=options.pattern,
+            )
         )
     newest = max(files, key=lambda file: (file.modified_ns, file.path))
     if newest.size == 0:
-        raise Misconfigured(f"{newest.path}: it is empty; export the leads again")
+        raise Misconfigured(_("{path}: it is empty; export the leads again", path=newest.path))
     if newest.size > options.largest_mb * MB:
         raise Misconfigured(
-            f"{newest.path}: it has {newest.size // MB} MB, more than source.largest_mb ({options.largest_mb}); "
-            "export fewer leads, or raise that"
+            _(
+                "{path}: it has {size} MB, more than source.largest_mb ({largest_mb}); export fewer leads, "
+                "or raise that",
+                path=newest.path,
+                size=newest.size // MB,
+                largest_mb=options.largest_mb,
+            )
         )
     return newest
 
@@ -55,14 +65,20 @@ def open_export_table(file: StampedFile, options: FileOptions) -> ExportTable:
 
 def _expect_titles(path: Path, titles: tuple[str, ...]) -> None:
     if not any(titles):
-        raise Misconfigured(f"{path}: it has no titles; its first line must name the columns")
+        raise Misconfigured(_("{path}: it has no titles; its first line must name the columns", path=path))
     if len(titles) > MOST_COLUMNS:
-        raise Misconfigured(f"{path}: it has {len(titles):,} columns, more than any export has")
+        raise Misconfigured(
+            _("{path}: it has {count} columns, more than any export has", path=path, count=format_count(len(titles)))
+        )
     twice = sorted({title for title in titles if title and titles.count(title) > 1})
     if twice:
         # A first line that is no line of titles may hold somebody's data.
         places = ", ".join(str(place) for place, title in enumerate(titles, start=1) if title in twice)
         raise Misconfigured(
-            f"{path}: columns {places} have the same title as another, and nothing says which one counts; "
-            "rename one in Oplead's export or leave it out"
+            _(
+                "{path}: columns {places} have the same title as another, and nothing says which one counts; "
+                "rename one in Oplead's export or leave it out",
+                path=path,
+                places=places,
+            )
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from connectors.oplead.dates import first_instant
 from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
 from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
@@ -23,13 +24,13 @@ from connectors.survey import SeenInLeads
 
 PAGE = 500
 """Rows read and stored at a time."""
-_DAMAGED_ID = (
-    "its id was rounded or grouped by a spreadsheet, as 1,23E+11 or 1 234 567; have that column be text, or use "
-    "Oplead's own file as it comes"
+_DAMAGED_ID = N_(
+    "its id was rounded or grouped by a spreadsheet, as 1,23E+11 or 1 234 567; have that column "
+    "be text, or use Oplead's own file as it comes"
 )
-_CUT_ROW = (
-    "it is the last one, and the file ends without a line end, so its last value may be cut; export it again, or end "
-    "the last line"
+_CUT_ROW = N_(
+    "it is the last one, and the file ends without a line end, so its last value may be cut; "
+    "export it again, or end the last line"
 )
 
 
@@ -140,7 +141,7 @@ class FileSource:
             raise
         if not index.rows:
             index.close()
-            raise Misconfigured(f"{file.path}: it has titles and no lead; export the leads again")
+            raise Misconfigured(_("{path}: it has titles and no lead; export the leads again", path=file.path))
         # Never later than now: a file's time may be ahead of our clock by a little.
         exported_at = min(file.modified_at, self._clock.now().replace(microsecond=0))
         export = Export(exported_at, digest, index.rows, table.titles, latest, table.ends_line)
@@ -253,7 +254,7 @@ class FileSource:
             lead_id = self._parser.read_id(item)
             return _RowLead(row.number, item, ListedLead(lead_id, digest_of(item)))
         except DamagedIdError:
-            return UnreadableLead(None, f"row {row.number}: {_DAMAGED_ID}")
+            return UnreadableLead(None, _("row {number}: {problem}", number=row.number, problem=_(_DAMAGED_ID)))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error) if lead_id else f"row {row.number}: {error}")
 
@@ -262,7 +263,7 @@ class FileSource:
         if isinstance(one, UnreadableLead):
             return one
         if one.row == opened.possibly_cut_row:  # the id itself may be cut
-            return UnreadableLead(None, f"row {one.row}: {_CUT_ROW}")
+            return UnreadableLead(None, _("row {number}: {problem}", number=one.row, problem=_(_CUT_ROW)))
         try:
             return self._parser.parse(one.item, one.listed.id, one.listed.digest)
         except UnreadableLeadError as error:

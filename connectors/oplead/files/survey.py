@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from connectors.errors import Misconfigured
+from connectors.language import _, _n
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import (
     AMOUNT_PARTS,
@@ -30,7 +31,6 @@ from connectors.oplead.survey.places import FieldLocations, locate_configured_fi
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, fields_with_few_values, possible_amount_fields
 from connectors.survey import Suggestion, Survey
-from connectors.text import plural
 
 CONSENT, AMOUNT = "leadData.consent", "amount"
 """Where an export's consent and amount are put if the settings name no place yet."""
@@ -71,12 +71,20 @@ def survey_file(
     guess.place_columns_by_content(places, items, readable, fold)
     items = [item for row in cells if (item := _item(guess.columns, row))]
     places = locate_configured_fields(items, options)
-    how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {plural(rows, 'lead')} in "
-    how += f"{plural(len(table.titles), 'column')}."
+    how = _(
+        "File: {path}, written {modified_at:%Y-%m-%d %H:%M} UTC, with {leads} in {columns}.",
+        path=file.path,
+        modified_at=file.modified_at,
+        leads=_n("{count} lead", "{count} leads", rows),
+        columns=_n("{count} column", "{count} columns", len(table.titles)),
+    )
     read = ReadLeads.parse_surveyed_leads(items, replace(options, fields=places.fields))
     lacking = (
-        f"source.columns: no column was found that holds {what}; write its title, "
-        f"as Title: {getattr(CANDIDATES, name)[0]}"
+        _(
+            "source.columns: no column was found that holds {what}; write its title, as Title: {place}",
+            what=_(what),
+            place=getattr(CANDIDATES, name)[0],
+        )
         for name, what in places.undecided.items()
     )
     return replace(
@@ -134,7 +142,8 @@ class _ColumnGuess:
         written = {title: place for title, place in files.columns.items() if normalise(title) in by_name}
         lost = [title for title in files.columns if title not in written]
         undecided = tuple(
-            f'source.columns: no column is called "{title}"; correct it, or take it out' for title in lost
+            _('source.columns: no column is called "{title}"; correct it, or take it out', title=title)
+            for title in lost
         )
         expected = ExpectedColumns(written, options.fields, named)
         try:

@@ -10,6 +10,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.text import strip_control_characters
 
 Cell = str | Decimal | bool | None
@@ -69,9 +70,11 @@ class StampedFile:
         try:
             found = path.stat()
         except OSError as error:
-            raise Misconfigured(f"{path}: it cannot be read ({error.strerror})") from None
+            raise Misconfigured(
+                _("{path}: it cannot be read ({strerror})", path=path, strerror=error.strerror)
+            ) from None
         if not S_ISREG(found.st_mode):
-            raise Misconfigured(f"{path}: it is no file; name files under source, as exports/*.csv")
+            raise Misconfigured(_("{path}: it is no file; name files under source, as exports/*.csv", path=path))
         return cls(path, found.st_size, found.st_mtime_ns, found.st_ino)
 
     @property
@@ -91,7 +94,9 @@ class StampedFile:
                 while chunk := content.read(MB):
                     digest.update(chunk)
         except OSError as error:
-            raise Misconfigured(f"{self.path}: it cannot be read ({error.strerror})") from None
+            raise Misconfigured(
+                _("{path}: it cannot be read ({strerror})", path=self.path, strerror=error.strerror)
+            ) from None
         return digest.hexdigest()
 
     def expect_unchanged(self) -> None:
@@ -102,6 +107,9 @@ class StampedFile:
         """
         if StampedFile.from_path(self.path) != self:
             raise Misconfigured(
-                f"{self.path}: it changed while it was read, so it may still be written; start again once it is "
-                "complete, and have whoever writes it use another name until then, such as leads.part"
+                _(
+                    "{path}: it changed while it was read, so it may still be written; start again once it is "
+                    "complete, and have whoever writes it use another name until then, such as leads.part",
+                    path=self.path,
+                )
             )

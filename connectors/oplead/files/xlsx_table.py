@@ -13,12 +13,13 @@ from typing import Any
 from openpyxl import load_workbook
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row, title_of
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
 _MOST_PARTS = 2_000
 _HALF_A_SECOND = timedelta(microseconds=500_000)
-_DAMAGED = "it is no whole Excel workbook (.xlsx), so it is cut or damaged; export it again"
+_DAMAGED = N_("it is no whole Excel workbook (.xlsx), so it is cut or damaged; export it again")
 _EXACT = 10**15
 """From here on, a spreadsheet does not keep every digit of a whole number."""
 
@@ -49,7 +50,9 @@ class XlsxTable:
             if row.number <= self._titles_at:
                 continue
             if any(cell not in (None, "") for cell in row.cells[width:]):
-                raise self._refusal(f"row {row.number} has values beyond the last title; give each column a title")
+                raise self._refusal(
+                    _("row {number} has values beyond the last title; give each column a title", number=row.number)
+                )
             yield Row(row.number, (*row.cells[:width], *(None,) * (width - len(row.cells))))
 
     def _refusal(self, why: str) -> Misconfigured:
@@ -65,15 +68,18 @@ class XlsxTable:
                     archive.testzip() is None and not any(_declares_document_type(archive, one) for one in parts)
                 )
         except OSError as error:
-            raise self._refusal(f"it cannot be read ({error.strerror})") from None
+            raise self._refusal(_("it cannot be read ({strerror})", strerror=error.strerror)) from None
         except Exception:  # noqa: BLE001 - a damaged archive fails in as many ways as its format has parts
-            raise self._refusal(_DAMAGED) from None
+            raise self._refusal(_(_DAMAGED)) from None
         if is_bomb:
             raise self._refusal(
-                f"it unpacks to more than {largest // MB} MB, eight times source.largest_mb; export fewer leads"
+                _(
+                    "it unpacks to more than {most} MB, eight times source.largest_mb; export fewer leads",
+                    most=largest // MB,
+                )
             )
         if not is_sound:
-            raise self._refusal(_DAMAGED)
+            raise self._refusal(_(_DAMAGED))
 
     @contextmanager
     def _workbook(self) -> Iterator[Any]:
@@ -93,16 +99,16 @@ class XlsxTable:
         except Misconfigured:
             raise
         except Exception:  # noqa: BLE001 - openpyxl raises whatever a damaged part trips
-            raise self._refusal(_DAMAGED) from None
+            raise self._refusal(_(_DAMAGED)) from None
 
     def _expect_bounded(self, rows: int, columns: int) -> None:
         if rows > MOST_ROWS or columns > MOST_COLUMNS:
-            raise self._refusal("it has more rows or columns than any export has; export fewer leads")
+            raise self._refusal(_("it has more rows or columns than any export has; export fewer leads"))
 
     def _chosen(self, workbook: Any) -> Any:
         sheets = [sheet for sheet in workbook.worksheets if self._sheet in (None, sheet.title)]
         if not sheets:
-            raise self._refusal(f"it has no sheet called {self._sheet}; correct source.sheet")
+            raise self._refusal(_("it has no sheet called {sheet}; correct source.sheet", sheet=self._sheet))
         return sheets[0]
 
 

@@ -66,5 +66,5 @@ def test_each_phone_is_hashed_correctly_or_reported_lost(country, phone):
         assert told is None
     else:
         reason = "country unknown" if plan is UNKNOWN else "not a valid personal number"
-        assert told.startswith("1 of 1 leads has a phone that cannot be read: ")
+        assert told.startswith("1 of 1 lead has a phone that cannot be read: ")
         assert reason in told
