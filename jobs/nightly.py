@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
+from connectors.language import _
 from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
@@ -293,19 +294,31 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
     """
     for new, now_called in outbox.former_conversion_ids(session, book.account, unknown):
         raise RenamedIdError(
-            f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
-            "choose another id."
+            _(
+                "conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it "
+                "as that: choose another id.",
+                new=new,
+                now_called=now_called,
+            )
         )
     for old, new in starts.possible_renames(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedIdError(
-                f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
-                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
+                _(
+                    "conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
+                    "Then write `was: {old}` under it. If it is a new one, write `was: none`.",
+                    old=old,
+                    new=new,
+                )
             )
     for old, new in starts.possible_renames(session, book.account, book.routes, "destination"):
         raise RenamedIdError(
-            f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
-            f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
+            _(
+                "destination {old!r} is gone from the settings and {new!r} goes to the same place: write "
+                "`id: {old}` under it again, for it is by this name that the ledger knows what was sent.",
+                old=old,
+                new=new,
+            )
         )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from connectors.http import CancelToken
+from connectors.language import N_
 from connectors.ports import Clock, LeadSource
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
@@ -18,12 +19,12 @@ from jobs.webhooks.inbox_reader import InboxReader
 class NightStep(StrEnum):
     """The steps of a night, as shown to a user."""
 
-    PULL = "reading leads"
-    RESOLVE = "asking for outcomes"
-    PLAN = "deciding"
-    DELIVER = "sending"
-    VALIDATE = "having it checked"
-    WAIT = "waiting for outcomes"
+    PULL = N_("reading leads")
+    RESOLVE = N_("asking for outcomes")
+    PLAN = N_("deciding")
+    DELIVER = N_("sending")
+    VALIDATE = N_("having it checked")
+    WAIT = N_("waiting for outcomes")
 
 
 Watch = Callable[[NightStep, Any], AbstractContextManager[object]]

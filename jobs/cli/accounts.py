@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, SecretStr
 
+from connectors.language import _
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
@@ -66,7 +67,9 @@ def find_settings_files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         found = sorted(file for file in path.iterdir() if _is_settings(file)) if path.is_dir() else [path]
         if not found:
-            raise UsageError(f"{path}: no settings in this folder; write each account's as a file NAME.yaml")
+            raise UsageError(
+                _("{path}: no settings in this folder; write each account's as a file NAME.yaml", path=path)
+            )
         files += found
     return files
 
@@ -105,18 +108,18 @@ def account_conflict(one: AccountFile, others: Iterable[AccountFile]) -> str:
         if other is one or not isinstance(one.loaded, ValidSettings) or not isinstance(other.loaded, ValidSettings):
             continue
         if shared := _shared_by(one.loaded.settings, other.loaded.settings):
-            return f"{one.file} and {other.file} both have {shared}"
+            return _("{one} and {other} both have {shared}", one=one.file, other=other.file, shared=shared)
     return ""
 
 
 def _shared_by(one: Settings, other: Settings) -> str | None:
     """Return what two accounts share and would overwrite, or None."""
     if one.account == other.account:
-        return f"account {one.account!r}, which needs a name of its own in each"
+        return _("account {account!r}, which needs a name of its own in each", account=one.account)
     if account_state_path(one).resolve() == account_state_path(other).resolve():
-        return "the same `state:`; write another in one of them"
+        return _("the same `state:`; write another in one of them")
     if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
-        return "the same `metrics:`; write another in one of them"
+        return _("the same `metrics:`; write another in one of them")
     return None
 
 
@@ -152,7 +155,7 @@ def account_state_path(settings: Settings) -> Path:
 
 def secrets_of(settings: BaseModel) -> Iterator[str]:
     """Yield every secret in the settings, so that logs can redact them."""
-    for _, value in settings:
+    for _name, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from connectors.http import CancelToken
+from connectors.language import _
 from jobs.cli.output import is_interactive
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import results_console
@@ -32,8 +33,8 @@ class Approval:
             UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
         """
         if not (self.yes or self.dry_run) and (self.json or not is_interactive()):
-            why = "--json asks nobody" if self.json else "nobody is there to agree"
-            raise UsageError(f"{why}: write --yes to agree, or --dry-run to look only")
+            why = _("--json asks nobody") if self.json else _("nobody is there to agree")
+            raise UsageError(_("{why}: write --yes to agree, or --dry-run to look only", why=why))
 
     def ask_approval(self, question: str, cancel_token: CancelToken) -> bool:
         """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
@@ -53,4 +54,4 @@ class Approval:
             cancel_token()
             if ready:
                 return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
-        raise UsageError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")
+        raise UsageError(_("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand"))

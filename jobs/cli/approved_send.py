@@ -13,8 +13,8 @@ from typing import ClassVar
 import structlog
 from rich.console import Console
 
+from connectors.language import N_, _, _n
 from connectors.records import LeadId
-from connectors.text import format_number, plural
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, account_state_path, open_account, presentation_of_account
 from jobs.cli.approval import Approval
@@ -49,7 +49,7 @@ from jobs.wiring.account import open_clock
 from jobs.wiring.night import open_connectors
 
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
-_UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
+_UNSENT, _UNCHANGED = N_("Nothing was sent."), N_("Nothing was sent or changed.")
 
 
 @dataclass(slots=True)
@@ -106,7 +106,14 @@ class _ApprovedSend(ABC):
             ("--destination", destination, {route.destination for route in self.book.routes}),
         ):
             if name is not None and name not in known:
-                raise UsageError(f"{option} {name}: the settings have {', '.join(sorted(known))}")
+                raise UsageError(
+                    _(
+                        "{option} {name}: the settings have {known}",
+                        option=option,
+                        name=name,
+                        known=", ".join(sorted(known)),
+                    )
+                )
 
     def say(self, text: str) -> None:
         """Print a line as is, without markup or wrapping."""
@@ -180,13 +187,17 @@ class RetryRejected(_ApprovedSend):
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
         print_rejections_to_retry(self.console, self.heading, chosen)
         if self.approval.dry_run:
-            self.say(_UNCHANGED)
+            self.say(_(_UNCHANGED))
         if self.approval.dry_run or not chosen.rows:
             return self.finish_with_report(document, summary)
-        both = ((len(chosen.rows) - chosen.corrections, "conversion"), (chosen.corrections, "correction"))
-        named = " and ".join(plural(count, what) for count, what in both if count)
-        if not self.approval.ask_approval(f"Send {named} again?", self.deps.cancel_token):
-            self.say(_UNSENT)
+        conversions = len(chosen.rows) - chosen.corrections
+        both = (
+            _n("{count} conversion", "{count} conversions", conversions) if conversions else "",
+            _n("{count} correction", "{count} corrections", chosen.corrections) if chosen.corrections else "",
+        )
+        named = _(" and ").join(filter(None, both))
+        if not self.approval.ask_approval(_("Send {named} again?", named=named), self.deps.cancel_token):
+            self.say(_(_UNSENT))
             return Exit.DONE
         with show_progress(self.settings.account) as watch:
             with watch(NightStep.PULL, summary):
@@ -194,9 +205,19 @@ class RetryRejected(_ApprovedSend):
             requeue.send_requeued(self.run_context(ledger, watch), summary)
         code = self.report_sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
-            self.say(f"{plural(requeued.corrections, 'correction')} will go out with the next night.")
+            later = _n(
+                "{count} correction will go out with the next night.",
+                "{count} corrections will go out with the next night.",
+                requeued.corrections,
+            )
+            self.say(later)
         if unread := len(chosen.rows) - requeued.deliveries - requeued.corrections:
-            self.say(f"{format_number(unread)} stay rejected: their leads could not be read again.")
+            still = _n(
+                "{count} stays rejected: its lead could not be read again.",
+                "{count} stay rejected: their leads could not be read again.",
+                unread,
+            )
+            self.say(still)
         return code
 
 
@@ -204,7 +225,7 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
     with ledger.read_transaction() as session:
         known = ledger_requeue.rejection_codes(session, ledger.account)
     if code is not None and code not in known:
-        what = f"nothing was rejected with it; the codes there are: {', '.join(known)}"
+        what = _("nothing was rejected with it; the codes there are: {known}", known=", ".join(known))
         raise UsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
 
 
@@ -237,16 +258,24 @@ class Backfill(_ApprovedSend):
             )
             if start > now:
                 raise UsageError(
-                    f"--from {first} is in the future, where nothing has happened yet; write a day up to "
-                    f"{now.astimezone(zone).date()}. What happens from now on goes out with the nights"
+                    _(
+                        "--from {first} is in the future, where nothing has happened yet; write a day up to {today}. "
+                        "What happens from now on goes out with the nights",
+                        first=first,
+                        today=now.astimezone(zone).date(),
+                    )
                 )
             self.request = BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
         known = {route.conversion for route in self.book.routes}
         listed = {one.conversion for one in self.listed or () if one.conversion}
         if unknown := sorted(listed - known):
             raise UsageError(
-                f"{self.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
-                f"the settings have {', '.join(sorted(known))}"
+                _(
+                    "{file}: no conversion is called {unknown}; the settings have {known}",
+                    file=self.already_sent,
+                    unknown=", ".join(map(repr, unknown)),
+                    known=", ".join(sorted(known)),
+                )
             )
 
     def preview_and_send(self, ledger: Ledger) -> int:
@@ -261,13 +290,13 @@ class Backfill(_ApprovedSend):
             preview = self._apply(trial)
         print_preview(self.console, self.heading, preview)
         if self.approval.dry_run:
-            self.say(_UNCHANGED)
+            self.say(_(_UNCHANGED))
             return self.finish_with_report(self._document(preview), summary)
         question = preview.question
         if question is not None:
             if not self.approval.ask_approval(question, self.deps.cancel_token):
                 erase_unusable_personal_data(self.run_context(ledger))
-                self.say(_UNSENT)
+                self.say(_(_UNSENT))
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
@@ -304,8 +333,8 @@ class Backfill(_ApprovedSend):
     def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))
         if not summary.source_stopped:
-            self.say("Time or requests are used up before all leads were read.")
-        self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")
+            self.say(_("Time or requests are used up before all leads were read."))
+        self.say(_("Nothing was sent. Type the same again: reading goes on where it stopped."))
         return self.finish_with_report(
             self._document(Preview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         )
@@ -332,12 +361,12 @@ def read_already_sent_list(file: Path) -> Iterator[AlreadySent]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UsageError(f"{file}: this is not UTF-8 text; save the list as CSV UTF-8") from None
+        raise UsageError(_("{file}: this is not UTF-8 text; save the list as CSV UTF-8", file=file)) from None
     for line_number, line in enumerate(lines, start=1):
         cells = [cell.strip().strip('"') for cell in re.split(r"[,;\t]", line)]
         filled = [cell for cell in cells if cell]
         if not filled or filled[0].startswith("#") or (line_number == 1 and filled[0].casefold() in _HEADINGS):
             continue
         if len(filled) > 2 or not cells[0]:  # noqa: PLR2004 - the lead and its conversion
-            raise UsageError(f"{file}:{line_number}: write a lead's id, or LEAD,CONVERSION")
+            raise UsageError(_("{file}:{line}: write a lead's id, or LEAD,CONVERSION", file=file, line=line_number))
         yield AlreadySent(LeadId(filled[0]), filled[1] if len(filled) > 1 else None)

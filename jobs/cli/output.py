@@ -17,6 +17,7 @@ import typer
 from structlog.typing import EventDict, Processor
 
 from connectors.errors import ConnectorError
+from connectors.language import _
 from connectors.text import strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
@@ -54,10 +55,10 @@ def failure_of(error: BaseException) -> Failure:
     """Return the message and exit code for an error."""
     match error:
         case StoppedBySignal():
-            message = "stopped; what was sent is on record, and the next run goes on from here"
+            message = _("stopped; what was sent is on record, and the next run goes on from here")
             return Failure(message, signal_exit_code(error.number))
         case typer.Abort():
-            return Failure("stopped; nothing was written", signal_exit_code(signal.SIGINT))
+            return Failure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT))
         case CommandError():
             return Failure(str(error), error.exit_code)
         case ConnectorError():
@@ -65,8 +66,11 @@ def failure_of(error: BaseException) -> Failure:
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
     return Failure(
-        f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
-        "they hold places in the code and no data. What was committed is safe.",
+        _(
+            "this was not foreseen: {name}. Please report it with the lines below; they hold places in "
+            "the code and no data. What was committed is safe.",
+            name=type(error).__name__,
+        ),
         Exit.BUG,
         traceback_locations(error),
     )

@@ -12,8 +12,8 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from connectors.language import _, _n
 from connectors.ports import Clock
-from connectors.text import plural
 from jobs.cancellation import StopSignal
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
@@ -39,7 +39,7 @@ def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
         def bar(step: NightStep, summary: RunSummary) -> Iterator[None]:
             # The total is unknown until the step ends, so the bar pulses.
             shown = _LeadCount(summary) if step is NightStep.PULL else ""
-            task = progress.add_task(f"{account}: {step.value}", total=None, done=shown)
+            task = progress.add_task(f"{account}: {_(step.value)}", total=None, done=shown)
             yield
             progress.update(task, total=1, completed=1)
 
@@ -53,7 +53,7 @@ class _LeadCount:
     summary: RunSummary
 
     def __str__(self) -> str:
-        return plural(self.summary.pulled.seen, "lead")
+        return _n("{count} lead", "{count} leads", self.summary.pulled.seen)
 
 
 @contextmanager
@@ -91,13 +91,18 @@ class WaitShowingClock:
             return
         with Console(stderr=True).status(self._sentence(left)) as shown:
             # Bounded, as the machine's clock may be set back meanwhile.
-            for _ in range(ceil(left / _SECOND)):
+            for _second in range(ceil(left / _SECOND)):
                 shown.update(self._sentence(moment - self.clock.now()))
                 self.clock.sleep_until(min(moment, self.clock.now() + _SECOND))
 
     def _sentence(self, left: timedelta) -> str:
         seconds = max(1, ceil(left / _SECOND))
-        return f"waiting {seconds} s for Oplead's rate ({plural(self.per_minute, 'request')} a minute), or to ask again"
+        return _n(
+            "waiting {seconds} s for Oplead's rate ({count} request a minute), or to ask again",
+            "waiting {seconds} s for Oplead's rate ({count} requests a minute), or to ask again",
+            self.per_minute,
+            seconds=seconds,
+        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import structlog
 from pydantic import AnyUrl
 from sqlmodel import Session
 
+from connectors.language import _
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
@@ -119,9 +120,9 @@ class _ServedAccount:
             raise UsageError(clash)
         when = settings.schedule
         if when is None:
-            problems.append('schedule: write when the night is due, as schedule: { daily: "05:30" }')
+            problems.append(_('schedule: write when the night is due, as schedule: { daily: "05:30" }'))
         if shared.clock not in (None, settings.clock):
-            problems.append("clock: the accounts of one schedule use one clock; write the others' here, or none")
+            problems.append(_("clock: the accounts of one schedule use one clock; write the others' here, or none"))
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
         expect_state(settings, first_run=self._may_create_state(), others=shared.names)
@@ -153,7 +154,14 @@ class _ServedAccount:
         if not self._shared.json_wanted:
             at = day_and_time(firing.at, self.account.settings.zone)
             with self._shared.printing:
-                say(f"{self.account.name} · next night {at} ({self.account.settings.timezone})")
+                say(
+                    _(
+                        "{name} · next night {at} ({timezone})",
+                        name=self.account.name,
+                        at=at,
+                        timezone=self.account.settings.timezone,
+                    )
+                )
 
     def open_clock(self) -> AbstractContextManager[Clock]:
         """Open a clock for this account."""

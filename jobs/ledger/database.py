@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Dialect, Engine, column, create_engine, event
 from sqlalchemy.engine import Compiled
 from sqlalchemy.util import LRUCache
 
+from connectors.language import _
 from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
 
 BUSY_MS = 5_000
@@ -48,7 +49,7 @@ def create_state(path: Path) -> None:
         LedgerError: a state or another file already exists, or the state cannot be created.
     """
     if has_state(path):
-        raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
+        raise LedgerError(_("{path}: this account has its state already; leave --first-run out", path=path))
     with explaining_errors(path):
         open_privately(path, "ab").close()
     _open_upgraded_engine(path, may_change=True).dispose()
@@ -108,19 +109,25 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     for revision in set(found) - known:
         raise LedgerError(
-            f"{path}: this state was written by a newer oplead-sync (revision {revision}); nothing was changed. "
-            "Run the version that wrote it, or upgrade this one."
+            _(
+                "{path}: this state was written by a newer oplead-sync (revision {revision}); nothing was "
+                "changed. Run the version that wrote it, or upgrade this one.",
+                path=path,
+                revision=revision,
+            )
         )
     if not may_change:
         raise LedgerError(
-            f"{path}: this state is from an older version; the next `oplead-sync run` brings it up to date"
+            _("{path}: this state is from an older version; the next `oplead-sync run` brings it up to date", path=path)
         )
     config.attributes["connection"] = writable = connection.execution_options(read_only=False)
     try:
         with _ALEMBIC, writable.begin():
             command.upgrade(config, "head")
     except CommandError as error:
-        raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
+        raise LedgerError(
+            _("{path}: the state could not be brought up to date: {error}", path=path, error=error)
+        ) from None
 
 
 @cache

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session, col, func, select
 
+from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.database import create_state, open_engine
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
@@ -39,7 +40,7 @@ class NightDoneError(CommandError):
 
     def __init__(self, run: int | None, next_pass: datetime | None) -> None:
         """Take the id of the run that did the night, if any, and the time of the next pass for outcomes."""
-        super().__init__("there is nothing to do for this night")
+        super().__init__(_("there is nothing to do for this night"))
         self.run = run
         self.next_pass = next_pass
 
@@ -172,12 +173,17 @@ def hold_lock(state: Path, *, now: datetime) -> Iterator[Lock]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held_by = _last_holder(file) or {}
-            which = f" (process {held_by['pid']}, since {held_by.get('since')})" if "pid" in held_by else ""
-            raise LeaseHeldError(f"{state}: another run holds this account{which}") from None
+            if "pid" not in held_by:
+                raise LeaseHeldError(_("{state}: another run holds this account", state=state)) from None
+            by_whom = _("{state}: another run holds this account (process {pid}, since {since})")
+            raise LeaseHeldError(by_whom.format(state=state, pid=held_by["pid"], since=held_by.get("since"))) from None
         last = _last_holder(file)
         if last is None:
             raise LedgerError(
-                f"{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`"
+                _(
+                    "{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`",
+                    path=path,
+                )
             )
         epoch, request = (number if isinstance(number := last.get(name), int) else 0 for name in ("epoch", "request"))
         lock = Lock(path, now, epoch, request, file)
@@ -229,7 +235,9 @@ class Ledger:
         with explaining_errors(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
             lease = session.get(Lease, self.account)
             if lease is None or lease.epoch != self.epoch:
-                raise LeaseLostError(f"{self.path}: another run has taken this account over; this one stops")
+                raise LeaseLostError(
+                    _("{path}: another run has taken this account over; this one stops", path=self.path)
+                )
             yield session
 
     @contextmanager
@@ -288,9 +296,14 @@ def _refuse_lost_state(lock: Lock, path: Path) -> None:
     """Refuse to create a state where earlier runs have left traces."""
     if lock.epoch and not has_state(path):
         raise LedgerError(
-            f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
-            f"it from a backup. To begin anew all the same, delete {lock.path.name} beside it while nothing runs; what "
-            "was sent is then not known."
+            _(
+                "{path}: the state is gone, and this account has run here before (run {epoch} was the last): "
+                "restore it from a backup. To begin anew all the same, delete {name} beside it while nothing "
+                "runs; what was sent is then not known.",
+                path=path,
+                epoch=lock.epoch,
+                name=lock.path.name,
+            )
         )
 
 
@@ -299,10 +312,19 @@ def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, path: Pat
     last = session.exec(select(func.max(Request.id))).one() or 0
     if lease.epoch < lock.epoch or last < lock.request:
         raise LedgerError(
-            f"{path}: this state is older than what was done here: it ends with run {lease.epoch} and request {last}, "
-            f"and there were run {lock.epoch} and request {lock.request}. Is it a restored backup, or did it lose its "
-            "-wal file? Bring the newer one back if there is one. Else what was sent since goes again, and a platform "
-            f"may count it twice. To go on with this one, delete {lock.path.name} beside it while nothing runs."
+            _(
+                "{path}: this state is older than what was done here: it ends with run {epoch} and request "
+                "{last}, and there were run {newer_epoch} and request {newer}. Is it a restored backup, or did "
+                "it lose its -wal file? Bring the newer one back if there is one. Else what was sent since "
+                "goes again, and a platform may count it twice. To go on with this one, delete {name} beside "
+                "it while nothing runs.",
+                path=path,
+                epoch=lease.epoch,
+                last=last,
+                newer_epoch=lock.epoch,
+                newer=lock.request,
+                name=lock.path.name,
+            )
         )
 
 
@@ -321,8 +343,13 @@ def _begin(
         others = [name for name in session.exec(select(Lease.account)) if name != account]
         if others and session.get(Lease, account) is None:
             raise LedgerError(
-                f"{path}: this state holds account {others[0]!r}, not {account!r}. Renamed? The account's name is part "
-                "of every key: write the old one again. A new account needs a `state:` of its own."
+                _(
+                    "{path}: this state holds account {other!r}, not {account!r}. Renamed? The account's name "
+                    "is part of every key: write the old one again. A new account needs a `state:` of its own.",
+                    path=path,
+                    other=others[0],
+                    account=account,
+                )
             )
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=os.getpid(), started_at=now)
         _refuse_outdated_state(session, lease, lock, path)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
+from connectors.language import N_, _
 from jobs.exit_codes import CommandError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
@@ -89,9 +90,12 @@ class NoStateError(LedgerError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
-            "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
-            "`oplead-sync run --first-run --config FILE`."
+            _(
+                "{path}: there is no state here. If there was one, bring it back first (mount its volume, or "
+                "restore its backup): without it nobody knows what was sent. Only if this account never ran "
+                "before, make it by `oplead-sync run --first-run --config FILE`.",
+                path=path,
+            )
         )
 
 
@@ -105,14 +109,18 @@ def has_state(path: Path) -> bool:
         found = file_kind(path)
     if found is FileKind.FOREIGN:
         raise LedgerError(
-            f"{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings"
+            _(
+                "{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings",
+                path=path,
+            )
         )
     return found is FileKind.LEDGER
 
 
-_LET_WRITE = "give this user write access to the file and its folder"
-_MAKE_ROOM = "make room and run again: what was committed is safe"
-_DAMAGED = "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)"
+_LET_WRITE = N_("give this user write access to the file and its folder")
+_READ_ONLY = N_("it cannot be written; give this user write access to the file and its folder")
+_MAKE_ROOM = N_("make room and run again: what was committed is safe")
+_DAMAGED = N_("it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)")
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """Exceptions that reading damaged data may raise."""
 _BY_SYSTEM = {
@@ -124,15 +132,15 @@ _BY_SYSTEM = {
 }
 """Advice by `errno`."""
 _BY_SQLITE = {
-    "locked": "another program is writing to it; try again when that has ended",
-    "readonly": f"it cannot be written; {_LET_WRITE}",
-    "read-only": f"it cannot be written; {_LET_WRITE}",
-    "disk is full": f"the disk is full; {_MAKE_ROOM}",
+    "locked": N_("another program is writing to it; try again when that has ended"),
+    "readonly": _READ_ONLY,
+    "read-only": _READ_ONLY,
+    "disk is full": N_("the disk is full; make room and run again: what was committed is safe"),
     "malformed": _DAMAGED,
     "decode": _DAMAGED,
-    "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
-    "unable to open": "it cannot be opened; check that the folder exists and is writable",
-    "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
+    "not a database": N_("it is not a state of oplead-sync; check `state:` in the settings"),
+    "unable to open": N_("it cannot be opened; check that the folder exists and is writable"),
+    "disk i/o error": N_("the disk does not take or give its data; check the disk, then run again"),
 }
 """Advice by a substring of SQLite's error message."""
 
@@ -143,12 +151,26 @@ def explaining_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
-        raise LedgerError(f"{path}: cannot use the state: {error.strerror or type(error).__name__}; {advice}") from None
+        advice = _(_BY_SYSTEM.get(error.errno or 0, N_("check `state:` in the settings")))
+        raise LedgerError(
+            _(
+                "{path}: cannot use the state: {problem}; {advice}",
+                path=path,
+                problem=error.strerror or type(error).__name__,
+                advice=advice,
+            )
+        ) from None
     except _UNREADABLE as error:
         if (where := _describe_unreadable_row(error)) is None:
             raise
-        raise LedgerError(f"{path}: something in the state cannot be read ({where}): {_DAMAGED}") from None
+        raise LedgerError(
+            _(
+                "{path}: something in the state cannot be read ({where}): {damaged}",
+                path=path,
+                where=where,
+                damaged=_(_DAMAGED),
+            )
+        ) from None
     except Exception as error:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
@@ -179,7 +201,7 @@ def _describe_unreadable_row(error: BaseException) -> str | None:
 def _advice(path: Path, error: object) -> str:
     """Return advice for a SQLite error, omitting its message, which may quote a row."""
     text = str(error).lower()
-    unexpected = "this is unexpected; nothing of this transaction was kept"
+    unexpected = N_("this is unexpected; nothing of this transaction was kept")
     advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), unexpected)
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    return f"{path}: the state cannot be used ({name}): {advice}"
+    return _("{path}: the state cannot be used ({name}): {advice}", path=path, name=name, advice=_(advice))

@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 
+from connectors.language import N_, _
 from connectors.records import CheckFinding, CheckVerdict
 
-SUBJECT = "key"
-_ADVICE = "Put the client admin's key where oplead.token points: it alone shows every lead."
+SUBJECT = N_("key")
+_ADVICE = N_("Put the client admin's key where oplead.token points: it alone shows every lead.")
 
 
 class KeyAccess(StrEnum):
@@ -30,21 +31,25 @@ def key_finding(leads: KeyAccess, settings: KeyAccess, owners: int | None) -> Ch
     """
     match leads, settings, owners:
         case KeyAccess.REFUSED, KeyAccess.GRANTED, _:
-            found = "seems to be a supplier's: it reads the platform's settings and no leads, so no night can run by it"
-            return CheckFinding(SUBJECT, CheckVerdict.FAILED, found, _ADVICE)
+            found = _(
+                "seems to be a supplier's: it reads the platform's settings and no leads, so no night can run by it"
+            )
+            return CheckFinding(_(SUBJECT), CheckVerdict.FAILED, found, _(_ADVICE))
         case KeyAccess.GRANTED, _, 1:
-            found = (
-                "may be one user's: the latest leads all belong to one user or agency, and a user's key hides the "
-                "others', whose conversions would never be sent"
+            found = _(
+                "may be one user's: the latest leads all belong to one user or agency, and a user's key "
+                "hides the others', whose conversions would never be sent"
             )
-            return CheckFinding(SUBJECT, CheckVerdict.DOUBTFUL, found, _ADVICE)
+            return CheckFinding(_(SUBJECT), CheckVerdict.DOUBTFUL, found, _(_ADVICE))
         case KeyAccess.GRANTED, _, int():
-            found = f"seems to be the client admin's: the latest leads belong to {owners} users or agencies"
-            return CheckFinding(SUBJECT, CheckVerdict.VERIFIED, found)
-        case KeyAccess.GRANTED, _, None:
-            found = (
-                "reads leads; whether all of them cannot be told from the latest ones: a user's key would hide the "
-                "others'"
+            found = _(
+                "seems to be the client admin's: the latest leads belong to {owners} users or agencies", owners=owners
             )
-            return CheckFinding(SUBJECT, CheckVerdict.VERIFIED, found, is_notable=True)
+            return CheckFinding(_(SUBJECT), CheckVerdict.VERIFIED, found)
+        case KeyAccess.GRANTED, _, None:
+            found = _(
+                "reads leads; whether all of them cannot be told from the latest ones: a user's key would "
+                "hide the others'"
+            )
+            return CheckFinding(_(SUBJECT), CheckVerdict.VERIFIED, found, is_notable=True)
     return None

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from connectors.crm import ReceivedEvent
 from connectors.errors import KeyRefused, Misconfigured
+from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
 from jobs.ledger import excluded_leads, lead_writes, leads
@@ -21,7 +22,7 @@ from jobs.run_context import RunContext
 
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
-_OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
+_OTHER_LEAD = N_("its own page is another lead's, see oplead.fields.id")
 
 
 @dataclass(slots=True)
@@ -295,7 +296,7 @@ class DetailFetch:
                     raise
                 lead = part[position]
                 position += 1
-                yield lead, UnreadableLead(lead, f"its own page fails ({error})")
+                yield lead, UnreadableLead(lead, _("its own page fails ({error})", error=error))
             else:
                 return
 
@@ -304,7 +305,7 @@ class DetailFetch:
         with self.run.ledger.write_transaction() as session:
             merged = self._merged(session, found)
             read = [
-                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, SubstituteLead) and lead not in merged else one
+                UnreadableLead(lead, _(_OTHER_LEAD)) if isinstance(one, SubstituteLead) and lead not in merged else one
                 for lead, one in found
             ]
             shown = [one for one in read if isinstance(one, Lead)]

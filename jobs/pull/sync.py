@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
+from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import excluded_leads, leads, requeue, status_labels
@@ -276,8 +277,10 @@ class _NightReading(_ListReading):
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
-                f"{len(asked.deleted)} leads are listed but have no page of their own: "
-                "see oplead.lead_path, oplead.fields.id"
+                _(
+                    "{count} leads are listed but have no page of their own: see oplead.lead_path, oplead.fields.id",
+                    count=len(asked.deleted),
+                )
             )
 
     @property
@@ -408,7 +411,11 @@ def check_clock_plausible(ledger: Ledger, now: datetime, *, told: datetime | Non
         last = leads.last_read(session, ledger.account)
     if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, told or last) + _UNCONFIRMED_FOR:
         raise WrongClock(
-            f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d %H:%M} UTC, "
-            "and Oplead cannot be asked what time it is: see that the clock is right. Until Oplead answers nothing is "
-            "sent, and nothing expires"
+            _(
+                "this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d "
+                "%H:%M} UTC, and Oplead cannot be asked what time it is: see that the clock is right. Until "
+                "Oplead answers nothing is sent, and nothing expires",
+                now=now,
+                last=last,
+            )
         )
