@@ -291,6 +291,7 @@ _COUNTS = {
     _Counting.MANY_PER_CLICK: N_("counts every conversion of a click"),
     _Counting.ONE_PER_CLICK: N_("counts one conversion per click"),
 }
+_COUNTING_UNKNOWN = N_("how it counts is not shown")
 _CHOOSE_ONE = N_(
     "Let bidding learn from the one that matters most and make the others secondary in Google Ads (Goals, the action's "
     "settings), or see that each value is only what its step adds."
@@ -306,7 +307,7 @@ def describe_action(
     is_bid_on, bidding = _bidding_use_of_action(action, goals)
     facts = [
         bidding,
-        _(_COUNTS.get(action.counting_type, N_("how it counts is not shown"))),
+        _(_COUNTS.get(action.counting_type, _COUNTING_UNKNOWN)),
         _n("clicks count for {count} day", "clicks count for {count} days", days)
         if days
         else _("its click window is not shown"),

@@ -117,6 +117,7 @@ def has_state(path: Path) -> bool:
     return found is FileKind.LEDGER
 
 
+_CHECK_STATE = N_("check `state:` in the settings")
 _LET_WRITE = N_("give this user write access to the file and its folder")
 _READ_ONLY = N_("it cannot be written; give this user write access to the file and its folder")
 _MAKE_ROOM = N_("make room and run again: what was committed is safe")
@@ -151,7 +152,7 @@ def explaining_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _(_BY_SYSTEM.get(error.errno or 0, N_("check `state:` in the settings")))
+        advice = _(_BY_SYSTEM.get(error.errno or 0, _CHECK_STATE))
         raise LedgerError(
             _(
                 "{path}: cannot use the state: {problem}; {advice}",
