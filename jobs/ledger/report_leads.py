@@ -9,8 +9,11 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Row, func, or_, union
-from sqlmodel import Session, col, select
+from sqlalchemy import Integer, Row, Select, bindparam, func, or_, union
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlmodel import Session, SQLModel, col, select
 
 from jobs.ledger import bulk
 from jobs.ledger.schema import ClickIdRow, LeadRow, Run, StatusChange, StatusLabel, UnreadableLeadRow
@@ -19,12 +22,36 @@ Span = tuple[datetime, datetime]
 """From the first instant to the last, which is excluded."""
 
 
+class _Seconds(FunctionElement[int]):
+    """A time as whole seconds since 1970: a million of them are read in a fraction of the time that aware ones take."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(_Seconds)
+def _extracted(element: _Seconds, compiler: SQLCompiler, **more: Any) -> str:
+    return f"CAST(EXTRACT(epoch FROM {compiler.process(element.clauses, **more)}) AS BIGINT)"
+
+
+@compiles(_Seconds, "sqlite")
+def _formatted(element: _Seconds, compiler: SQLCompiler, **more: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **more)}) AS INTEGER)"
+
+
+def _columns(model: type[SQLModel], *names: str, times: Sequence[str]) -> Select[Any]:
+    columns = bulk.table_of(model).c
+    return sqlalchemy.select(
+        *(columns[name] for name in names), *(_Seconds(columns[name]).label(name) for name in times)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ReportedLead:
-    """A lead as the page counts it; test leads and deleted ones are not counted."""
+    """A lead as the page counts it; all times are seconds since 1970. Test leads and deleted ones are not counted."""
 
     row: Row[Any]
-    """Its id, creation, label, UTM fields and facts."""
+    """Its id, created_at, label, UTM fields and facts."""
     changes: Sequence[Row[Any]]
     """Its status changes: label, at, date_only, origin, after and seen_at."""
     clicks: Sequence[Row[Any]]
@@ -36,36 +63,34 @@ class ReportedLead:
         return self.row.utm_source or "", self.row.utm_medium or "", self.row.utm_campaign or ""
 
 
-_OF_ACCOUNT = bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
-_LEADS = sqlalchemy.select(
-    *(
-        bulk.table_of(LeadRow).c[name]
-        for name in ("id", "created_at", "label", "utm_source", "utm_medium", "utm_campaign", "facts")
-    )
-).where(_OF_ACCOUNT, ~col(LeadRow.excluded), col(LeadRow.deleted_at).is_(None))
-_CHANGES = sqlalchemy.select(
-    *(
-        bulk.table_of(StatusChange).c[name]
-        for name in ("lead", "label", "at", "date_only", "origin", "after", "seen_at")
-    )
-).where(bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead)))
-_CLICKS = sqlalchemy.select(*(bulk.table_of(ClickIdRow).c[name] for name in ("lead", "kind", "clicked_at"))).where(
+_UTM = ("utm_source", "utm_medium", "utm_campaign")
+_LEADS = _columns(LeadRow, "id", "label", *_UTM, "facts", times=("created_at",)).where(
+    bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)), ~col(LeadRow.excluded), col(LeadRow.deleted_at).is_(None)
+)
+_CHANGES = _columns(StatusChange, "lead", "label", "date_only", "origin", times=("at", "after", "seen_at")).where(
+    bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead))
+)
+_CHANGES_INTO = _CHANGES.where(col(StatusChange.label).in_(bindparam("labels", expanding=True)))
+_CLICKS = _columns(ClickIdRow, "lead", "kind", times=("clicked_at",)).where(
     bulk.belongs_to(col(ClickIdRow.account), col(ClickIdRow.lead))
 )
 
 
 def reported_leads(
-    session: Session, account: str, *, created: Span, changed: Sequence[Span], labels: Collection[str]
+    session: Session, account: str, *, created: Span, changed: Sequence[Span], labels: Collection[str], whole: bool
 ) -> Iterator[ReportedLead]:
-    """Yield the leads created in a span, and those that entered one of these statuses in one of the others."""
+    """Yield the leads created in a span, and those that entered one of these statuses in one of the others.
+
+    Their other statuses are there only if they are wanted as a `whole`.
+    """
+    connection, statements = session.connection(), (_LEADS, _CHANGES if whole else _CHANGES_INTO, _CLICKS)
     wanted = iter(_ids(session, account, created, changed, labels))
     while part := list(islice(wanted, bulk.AT_ONCE)):
-        changes, clicks = (bulk.rows_by_lead(bulk.select_rows(session, each, account, part)) for each in _PARTS)
-        for row in bulk.select_rows(session, _LEADS, account, part):
-            yield ReportedLead(row, changes[row.id], clicks[row.id])
-
-
-_PARTS = (_CHANGES, _CLICKS)
+        named = {"of_account": account, "of_leads": part, "labels": list(labels)}
+        leads, changes, clicks = (connection.execute(each, named).all() for each in statements)
+        changes_of, clicks_of = bulk.rows_by_lead(changes), bulk.rows_by_lead(clicks)
+        for row in leads:
+            yield ReportedLead(row, changes_of[row.id], clicks_of[row.id])
 
 
 def _ids(

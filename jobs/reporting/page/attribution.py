@@ -1,10 +1,12 @@
 """Whose ad a lead came from, and what each platform needs to bid on a stage."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Row
 
 from connectors.records import ClickIdKind
 from jobs.reporting.page.facts import FEWEST_TIMED, TIMING_DAYS, AdPlatform, BiddingFitness
@@ -26,27 +28,25 @@ SENT_TO = (AdPlatform.GOOGLE, AdPlatform.META)
 """The platforms that conversions are sent to."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdClick:
-    """The click that a lead came from; without one, it has no time."""
-
-    platform: AdPlatform
-    at: datetime | None = None
+AdClick = tuple[AdPlatform, int]
+"""Whose ad was clicked, and when, in seconds since 1970; without a click on an ad, at no time."""
+_NO_CLICK: AdClick = (AdPlatform.NONE, 0)
 
 
-def last_ad_click(clicks: Iterable[tuple[str, datetime]], before: datetime) -> AdClick:
-    """Return the last click before an instant on an ad of a platform that conversions are sent to.
+def ad_clicks(clicks: Iterable[Row[Any]]) -> list[AdClick]:
+    """Return the clicks on ads among a lead's click ids, which have a kind and `clicked_at`."""
+    return [(platform, row.clicked_at) for row in clicks if (platform := _PLATFORMS.get(row.kind))]
 
-    Args:
-        clicks: kind and time of each click id.
-        before: when the lead got where it is; where all clicks are later, their times are wrong, and the last counts.
+
+def last_ad_click(clicks: Sequence[AdClick], before: int) -> AdClick:
+    """Return the last click before a time, preferably on an ad of a platform that conversions are sent to.
+
+    Where all clicks are later, their times are wrong, and the last one counts.
     """
-    found = [(at <= before, at, platform) for kind, at in clicks if (platform := _PLATFORMS.get(kind))]
-    ours = [each for each in found if each[2] in SENT_TO]
-    if not ours:
-        return AdClick(AdPlatform.OTHER if found else AdPlatform.NONE)
-    _, at, platform = max(ours)
-    return AdClick(platform, at)
+    if len(clicks) <= 1:
+        return clicks[0] if clicks else _NO_CLICK
+    ours = [click for click in clicks if click[0] in SENT_TO]
+    return max(ours or clicks, key=lambda click: (click[1] <= before, click[1], click[0]))
 
 
 def platforms_of_destinations(settings: Settings) -> dict[str, AdPlatform]:

@@ -13,6 +13,9 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.settings.schema import ConversionSettings, ValueFromFieldSettings
 
+Seconds = tuple[int, int]
+"""A span from its first second to its last, which is excluded; in seconds since 1970."""
+
 
 def span_of(period: Period, zone: ZoneInfo) -> Span:
     """Return the instants at which a period begins and ends."""
@@ -20,6 +23,11 @@ def span_of(period: Period, zone: ZoneInfo) -> Span:
         datetime.combine(day, time(), zone).astimezone(UTC) for day in (period.first, period.last + timedelta(days=1))
     )
     return first, after
+
+
+def in_seconds(span: Span) -> Seconds:
+    """Return a span in seconds."""
+    return int(span[0].timestamp()), int(span[1].timestamp())
 
 
 def sale_of(settings: Settings) -> ConversionSettings:

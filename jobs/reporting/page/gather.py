@@ -38,6 +38,7 @@ from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Cause, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
+from jobs.settings.lint import CREATED
 
 _GAPS = {
     Reason.VALUE_UNREADABLE: Gap.UNREADABLE_AMOUNT,
@@ -94,7 +95,12 @@ def _count_leads(session: Session, rules: CountingRules) -> LeadCounts:
     counts = LeadCounts(rules)
     account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
     found = report_leads.reported_leads(
-        session, account, created=both, changed=(both, rules.timed_span), labels=rules.stage_of.keys()
+        session,
+        account,
+        created=both if rules.sale.stage == CREATED else rules.span,
+        changed=(both, rules.timed_span),
+        labels=rules.stage_of.keys(),
+        whole=rules.settings.report.by is not None,
     )
     for lead in found:
         counts.take(lead)

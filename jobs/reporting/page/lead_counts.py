@@ -15,13 +15,14 @@ from jobs.ledger.report_leads import ReportedLead, amounts_and_agency
 from jobs.reporting.page.attribution import (
     SENT_TO,
     AdClick,
+    ad_clicks,
     bidding_fitness,
     last_ad_click,
     per_30_days,
     quantile,
     window_of_stage,
 )
-from jobs.reporting.page.counting_rules import CountingRules
+from jobs.reporting.page.counting_rules import CountingRules, Seconds, in_seconds
 from jobs.reporting.page.facts import (
     FEWEST_AT_AN_AGENCY,
     FEWEST_TIMED,
@@ -37,8 +38,8 @@ from jobs.reporting.page.facts import (
 from jobs.rules.model import StatusTimeOrigin
 from jobs.settings.lint import CREATED
 
-_DAY = timedelta(days=1)
-_DATED_WITHIN = timedelta(days=2)
+_DAY = 86_400
+_DATED_WITHIN = 2 * _DAY
 """A status that a lead had at first sight, without a date, is dated well enough by a reading this soon after."""
 _HALF, _NINE_IN_TEN = Fraction(1, 2), Fraction(9, 10)
 
@@ -48,14 +49,14 @@ class Sale:
     """A signed sale."""
 
     lead: str
-    at: datetime
+    at: int
     platform: AdPlatform
     amount: Decimal | None
 
 
 @dataclass(slots=True)
 class _Timing:
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[int] = field(default_factory=list)
     within: int = 0
 
 
@@ -97,74 +98,77 @@ class LeadCounts:
 
     def take(self, lead: ReportedLead) -> None:
         """Count a lead."""
-        rules = self.rules
-        clicks = [(row.kind, row.clicked_at) for row in lead.clicks]
+        clicks = ad_clicks(lead.clicks)
         firsts = self._first_entries(lead.changes)
-        sale = self._sale(lead, firsts, clicks)
-        if sale is not None:
-            for span, sales in ((rules.span, self.sales), (rules.span_before, self.sales_before)):
-                if span[0] <= sale.at < span[1]:
-                    sales.append(sale)
-        self._time(lead, firsts, clicks)
-        if rules.span[0] <= lead.row.created_at < rules.span[1]:
+        self._sell(lead, firsts, clicks)
+        since, until = self._timed
+        for stage, entry in firsts.items():
+            if since <= entry.at < until and _is_dated(entry, lead.row.created_at):
+                self._time(stage, entry, last_ad_click(clicks, _latest(entry)))
+        if self._created[0] <= lead.row.created_at < self._created[1]:
             self._count_created(lead, clicks)
+
+    @cached_property
+    def _timed(self) -> Seconds:
+        return in_seconds(self.rules.timed_span)
+
+    @cached_property
+    def _created(self) -> Seconds:
+        return in_seconds(self.rules.span)
+
+    @cached_property
+    def _before(self) -> Seconds:
+        return in_seconds(self.rules.span_before)
+
+    @cached_property
+    def _stage_of(self) -> Mapping[str, str]:
+        return self.rules.stage_of
 
     def _first_entries(self, changes: Sequence[Row[Any]]) -> dict[str, Row[Any]]:
         """Return the first entry into each stage; an entry shown under a status's new name is not one."""
         found: dict[str, Row[Any]] = {}
         for change in changes:
-            stage = self.rules.stage_of.get(change.label)
+            stage = self._stage_of.get(change.label)
             if stage is None or change.origin == StatusTimeOrigin.RELABEL:
                 continue
             if stage not in found or change.at < found[stage].at:
                 found[stage] = change
         return found
 
-    def _sale(
-        self, lead: ReportedLead, firsts: Mapping[str, Row[Any]], clicks: Sequence[tuple[str, datetime]]
-    ) -> Sale | None:
+    def _sell(self, lead: ReportedLead, firsts: Mapping[str, Row[Any]], clicks: Sequence[AdClick]) -> None:
         rules, row = self.rules, lead.row
-        if self._is_undone(row.label):
-            return None
         if rules.sale.stage == CREATED:
             at = end = row.created_at
         else:
             entries = [entry for stage, entry in firsts.items() if stage in rules.sale_stages]
             entry = min(entries, key=lambda each: each.at, default=None)
             if entry is None or not _is_dated(entry, row.created_at):
-                return None
+                return
             at, end = entry.at, _latest(entry)
-        if not (rules.span_before[0] <= at < rules.span[1]):
-            return None
-        return Sale(row.id, at, last_ad_click(clicks, end).platform, rules.amount(row.facts))
+        if self._before[0] <= at < self._created[1] and not self._is_undone(row.label):
+            sales = self.sales_before if at < self._before[1] else self.sales
+            sales.append(Sale(row.id, at, last_ad_click(clicks, end)[0], rules.amount(row.facts)))
 
     def _is_undone(self, label: str | None) -> bool:
-        return label is not None and self.rules.stage_of.get(label) in self.rules.sale.undo_when
+        return label is not None and self._stage_of.get(label) in self.rules.sale.undo_when
 
-    def _time(self, lead: ReportedLead, firsts: Mapping[str, Row[Any]], clicks: Sequence[tuple[str, datetime]]) -> None:
-        since, until = self.rules.timed_span
-        for stage, entry in firsts.items():
-            if not (since <= entry.at < until) or not _is_dated(entry, lead.row.created_at):
-                continue
-            click = last_ad_click(clicks, _latest(entry))
-            if click.platform in SENT_TO:
-                self._time_entry(stage, entry, click)
-
-    def _time_entry(self, stage: str, entry: Row[Any], click: AdClick) -> None:
-        timing, window = self._timings[stage, click.platform], self._windows[stage, click.platform]
+    def _time(self, stage: str, entry: Row[Any], click: AdClick) -> None:
+        platform, clicked_at = click
         # A date without a time is its noon, more or less.
-        at = entry.at + _DAY / 2 if entry.date_only else entry.at
-        taken = max(timedelta(), at - (click.at or at))
-        timing.seconds.append(taken.total_seconds())
-        match click.platform:
+        at = entry.at + _DAY // 2 if entry.date_only else entry.at
+        taken = max(0, at - clicked_at)
+        match platform:
             case AdPlatform.GOOGLE:
-                timing.within += taken <= window
+                counted = taken
             case AdPlatform.META:
-                timing.within += entry.seen_at - at <= window
+                counted = entry.seen_at - at
             case AdPlatform.OTHER | AdPlatform.NONE:
-                raise RuntimeError("nothing is sent there")
+                return
             case _:
-                assert_never(click.platform)
+                assert_never(platform)
+        timing = self._timings[stage, platform]
+        timing.seconds.append(taken)
+        timing.within += counted <= self._windows[stage, platform].total_seconds()
 
     @cached_property
     def _windows(self) -> dict[tuple[str, AdPlatform], timedelta]:
@@ -174,9 +178,9 @@ class LeadCounts:
             for platform in SENT_TO
         }
 
-    def _count_created(self, lead: ReportedLead, clicks: Sequence[tuple[str, datetime]]) -> None:
+    def _count_created(self, lead: ReportedLead, clicks: Sequence[AdClick]) -> None:
         rules, row = self.rules, lead.row
-        reached = {stage for change in lead.changes if (stage := rules.stage_of.get(change.label))}
+        reached = {stage for change in lead.changes if (stage := self._stage_of.get(change.label))}
         is_sold = rules.sale.stage == CREATED or not reached.isdisjoint(rules.sale_stages)
         is_won = is_sold and not self._is_undone(row.label)
         amount = rules.amount(row.facts) if is_won else None
@@ -185,10 +189,10 @@ class LeadCounts:
         campaign.reached.update(reached)
         campaign.won += is_won
         campaign.value += amount or 0
-        created = row.created_at.astimezone(rules.book.zone).date()
+        created = datetime.fromtimestamp(row.created_at, rules.book.zone).date()
         week = self._weeks[lead.campaign[0], created - timedelta(days=created.weekday())]
         week[0] += 1
-        week[1] += last_ad_click(clicks, row.created_at).platform is not AdPlatform.NONE
+        week[1] += bool(clicks)
         if rules.settings.report.by is not None:
             self._count_at_agency(lead, is_unpriced=is_won and amount is None)
 
@@ -197,9 +201,10 @@ class LeadCounts:
         agency.leads += 1
         agency.untouched += all(change.label == lead.row.label for change in lead.changes)
         agency.missing_amounts += is_unpriced
+        # What happened before the first run was told as soon as it could be.
+        since = (self.rules.first_run or self.rules.now).timestamp()
         for change in lead.changes:
-            # What happened before the first run was told as soon as it could be.
-            if change.origin == StatusTimeOrigin.REPORTED and change.at >= (self.rules.first_run or self.rules.now):
+            if change.origin == StatusTimeOrigin.REPORTED and change.at >= since:
                 agency.days.append(max(0.0, (change.seen_at - _latest(change)) / _DAY))
 
     def lose(self, agency: str | None, value: Decimal) -> None:
@@ -210,7 +215,7 @@ class LeadCounts:
 
     def sales_by_platform(self, sales: Sequence[Sale]) -> tuple[Sales, ...]:
         """Return the sales of each platform; those without any are there, too."""
-        ripe = self.rules.now - MATURES_AFTER
+        ripe = (self.rules.now - MATURES_AFTER).timestamp()
         return tuple(
             Sales(
                 platform,
@@ -283,19 +288,16 @@ def _agency_row(name: str, agency: _Agency) -> AgencyRow:
     return AgencyRow(name, agency.leads, agency.untouched, days, agency.missing_amounts, agency.lost)
 
 
-def _is_dated(entry: Row[Any], created_at: datetime) -> bool:
+def _is_dated(entry: Row[Any], created_at: int) -> bool:
     """Whether it is known well enough when it happened."""
     is_baseline = entry.origin == StatusTimeOrigin.BASELINE
     return not is_baseline or entry.at - max(created_at, entry.after or created_at) <= _DATED_WITHIN
 
 
-def _latest(entry: Row[Any]) -> datetime:
-    """Return the last instant at which it may have happened."""
-    if not entry.date_only:
-        at: datetime = entry.at
-        return at
-    end: datetime = entry.at + _DAY
-    return end
+def _latest(entry: Row[Any]) -> int:
+    """Return the last second at which it may have happened."""
+    at: int = entry.at
+    return at + _DAY if entry.date_only else at
 
 
 def _total(sales: Sequence[Sale]) -> Decimal:

@@ -159,40 +159,40 @@ def test_the_headline(facts):
     assert expected == facts.headline
 
 
-def standing(conversion, destination, outcome, cause, count, value):
+def standing(*place, value):
     """Conversions that stand alike."""
-    return Standing(conversion, destination, outcome, cause, count, Decimal(value))
+    return Standing(*place, Decimal(value))
 
 
 def test_the_last_night(facts):
     """What run 4 moved, and what stands now, whenever it was moved."""
     tonight = (
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, 0),
-        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, 5000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, 0),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, 0),
-        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, 8000),
+        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0),
+        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
+        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
+        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0),
+        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
     )
     now = (
-        standing("rdv", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, 0),
-        standing("rdv", "google_ads", Outcome.ACCEPTED, NOTHING, 2, 120),
-        standing("rdv", "meta", Outcome.ACCEPTED, NOTHING, 1, 60),
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, 0),
-        standing("sale", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, 0),
-        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, 5000),
-        standing("sale", "google_ads", Outcome.ACCEPTED, NOTHING, 3, 21000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, 0),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, 0),
-        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, 8000),
-        standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, 0),
+        standing("rdv", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
+        standing("rdv", "google_ads", Outcome.ACCEPTED, NOTHING, 2, value=120),
+        standing("rdv", "meta", Outcome.ACCEPTED, NOTHING, 1, value=60),
+        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0),
+        standing("sale", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
+        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
+        standing("sale", "google_ads", Outcome.ACCEPTED, NOTHING, 3, value=21000),
+        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
+        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0),
+        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
+        standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
     )
 
     assert LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now) == facts.last_night
 
 
-def night(day, conversion, destination, outcome, count, value):
+def night(*place, value):
     """Conversions that stood alike after the nights of a day."""
-    return NightCount(day, conversion, destination, outcome, count, Decimal(value))
+    return NightCount(*place, Decimal(value))
 
 
 def test_the_trend(facts):
@@ -200,18 +200,18 @@ def test_the_trend(facts):
     october, friday, tonight = date(2026, 10, 11), date(2026, 11, 27), date(2026, 11, 28)
 
     assert (
-        night(october, "sale", "google_ads", Outcome.ACCEPTED, 1, 4000),
-        night(friday, "rdv", "google_ads", Outcome.HELD, 1, 0),
-        night(friday, "rdv", "google_ads", Outcome.ACCEPTED, 2, 120),
-        night(friday, "rdv", "meta", Outcome.ACCEPTED, 1, 60),
-        night(friday, "sale", "google_ads", Outcome.HELD, 1, 0),
-        night(friday, "sale", "google_ads", Outcome.ACCEPTED, 2, 17000),
-        night(friday, "sale", "meta", Outcome.EXPIRED, 1, 0),
-        night(tonight, "sale", "google_ads", Outcome.HELD, 1, 0),
-        night(tonight, "sale", "google_ads", Outcome.RECEIVED, 1, 5000),
-        night(tonight, "sale", "google_ads", Outcome.EXPIRED, 1, 0),
-        night(tonight, "sale", "meta", Outcome.HELD, 1, 0),
-        night(tonight, "sale", "meta", Outcome.REJECTED, 1, 8000),
+        night(october, "sale", "google_ads", Outcome.ACCEPTED, 1, value=4000),
+        night(friday, "rdv", "google_ads", Outcome.HELD, 1, value=0),
+        night(friday, "rdv", "google_ads", Outcome.ACCEPTED, 2, value=120),
+        night(friday, "rdv", "meta", Outcome.ACCEPTED, 1, value=60),
+        night(friday, "sale", "google_ads", Outcome.HELD, 1, value=0),
+        night(friday, "sale", "google_ads", Outcome.ACCEPTED, 2, value=17000),
+        night(friday, "sale", "meta", Outcome.EXPIRED, 1, value=0),
+        night(tonight, "sale", "google_ads", Outcome.HELD, 1, value=0),
+        night(tonight, "sale", "google_ads", Outcome.RECEIVED, 1, value=5000),
+        night(tonight, "sale", "google_ads", Outcome.EXPIRED, 1, value=0),
+        night(tonight, "sale", "meta", Outcome.HELD, 1, value=0),
+        night(tonight, "sale", "meta", Outcome.REJECTED, 1, value=8000),
     ) == facts.trend
 
 
