@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import Row
 
@@ -81,6 +81,18 @@ def window_of_stage(settings: Settings, platform: AdPlatform, stage: str) -> tim
         if conversion.google_ads and stage in (conversion.stage, *conversion.implied_by)
     ]
     return min((timedelta(days=each) for each in days if each is not None), default=CLICK_WINDOW)
+
+
+def time_within_window(platform: AdPlatform, *, since_click: int, until_told: int) -> int:
+    """Return which of two times must lie within the platform's window; both are in seconds."""
+    match platform:
+        case AdPlatform.GOOGLE:
+            return since_click
+        case AdPlatform.META:
+            return until_told
+        case AdPlatform.OTHER | AdPlatform.NONE:
+            raise ValueError("nothing is sent there")
+    assert_never(platform)
 
 
 def per_30_days(count: int) -> Decimal:

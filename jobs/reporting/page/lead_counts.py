@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -20,6 +20,7 @@ from jobs.reporting.page.attribution import (
     last_ad_click,
     per_30_days,
     quantile,
+    time_within_window,
     window_of_stage,
 )
 from jobs.reporting.page.counting_rules import CountingRules, Seconds, in_seconds
@@ -154,21 +155,15 @@ class LeadCounts:
 
     def _time(self, stage: str, entry: Row[Any], click: AdClick) -> None:
         platform, clicked_at = click
+        if platform not in SENT_TO:
+            return
         # A date without a time is its noon, more or less.
         at = entry.at + _DAY // 2 if entry.date_only else entry.at
-        taken = max(0, at - clicked_at)
-        match platform:
-            case AdPlatform.GOOGLE:
-                counted = taken
-            case AdPlatform.META:
-                counted = entry.seen_at - at
-            case AdPlatform.OTHER | AdPlatform.NONE:
-                return
-            case _:
-                assert_never(platform)
+        since_click = max(0, at - clicked_at)
         timing = self._timings[stage, platform]
-        timing.seconds.append(taken)
-        timing.within += counted <= self._windows[stage, platform].total_seconds()
+        timing.seconds.append(since_click)
+        counts = time_within_window(platform, since_click=since_click, until_told=entry.seen_at - at)
+        timing.within += counts <= self._windows[stage, platform].total_seconds()
 
     @cached_property
     def _windows(self) -> dict[tuple[str, AdPlatform], timedelta]:
