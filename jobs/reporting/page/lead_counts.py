@@ -122,6 +122,11 @@ class LeadCounts:
         return in_seconds(self.rules.span_before)
 
     @cached_property
+    def _first_run(self) -> int:
+        """What happened before it was told as soon as it could be."""
+        return int((self.rules.first_run or self.rules.now).timestamp())
+
+    @cached_property
     def _stage_of(self) -> Mapping[str, str]:
         return self.rules.stage_of
 
@@ -162,7 +167,8 @@ class LeadCounts:
         since_click = max(0, at - clicked_at)
         timing = self._timings[stage, platform]
         timing.seconds.append(since_click)
-        counts = time_within_window(platform, since_click=since_click, until_told=entry.seen_at - at)
+        until_told = entry.seen_at - max(at, self._first_run)
+        counts = time_within_window(platform, since_click=since_click, until_told=until_told)
         timing.within += counts <= self._windows[stage, platform].total_seconds()
 
     @cached_property
@@ -196,10 +202,8 @@ class LeadCounts:
         agency.leads += 1
         agency.untouched += all(change.label == lead.row.label for change in lead.changes)
         agency.missing_amounts += is_unpriced
-        # What happened before the first run was told as soon as it could be.
-        since = (self.rules.first_run or self.rules.now).timestamp()
         for change in lead.changes:
-            if change.origin == StatusTimeOrigin.REPORTED and change.at >= since:
+            if change.origin == StatusTimeOrigin.REPORTED and change.at >= self._first_run:
                 agency.days.append(max(0.0, (change.seen_at - _latest(change)) / _DAY))
 
     def lose(self, agency: str | None, value: Decimal) -> None:
