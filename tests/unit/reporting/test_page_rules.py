@@ -120,6 +120,16 @@ def test_a_renamed_status_keeps_its_stage_and_its_date(ledger, account):
     assert (0, 1) == (sum(one.count for one in head.sales), sum(one.count for one in head.sales_before))
 
 
+def test_a_renamed_status_enters_no_lead_into_a_stage(ledger, account):
+    """It was in that status all along, since nobody knows when: the stage counts as reached, and no sale is dated."""
+    ledger.lead("L-1", "11-02", ("autre", "11-05"), (WON, "11-20", {"origin": "relabel"}), clicks=["gclid"])
+    facts = ledger.gather(*account, PERIOD, NOW)
+
+    assert 0 == sum(one.count for one in facts.headline.sales)
+    assert [(0, 1, 0)] == [row.reached for row in facts.funnel.campaigns]
+    assert all(row.count == 0 for row in facts.timing)
+
+
 @pytest.mark.parametrize(
     ("clicks", "expected"),
     [
