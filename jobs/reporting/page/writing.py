@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from jobs.reporting.page.facts import ReportFacts
@@ -25,7 +26,7 @@ def write_page(facts: ReportFacts, folder: Path) -> Path:
 
 
 def write_text_at_once(text: str, path: Path) -> Path:
-    """Replace a file, or make it with the permissions of any new file, and return its path.
+    """Replace a file, keeping its permissions, or make one that only its owner can read, and return its path.
 
     Raises:
         OSError: it cannot be written.
@@ -35,18 +36,10 @@ def write_text_at_once(text: str, path: Path) -> Path:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-            os.fchmod(file.fileno(), _permissions_for(path))
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
         Path(draft).replace(path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
     return path
-
-
-def _permissions_for(path: Path) -> int:
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask

@@ -187,6 +187,7 @@ def test_a_page_is_replaced_at_once(tmp_path, page):
     file = make(tmp_path / "config")
     type_in("--config", file, "--out", tmp_path / "out")
     path = tmp_path / "out" / "maison-durand-report.html"
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
     path.chmod(0o640)
     type_in("--config", file, "--out", tmp_path / "out", "--from", "2026-01-01")
 
