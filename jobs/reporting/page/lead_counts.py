@@ -200,7 +200,9 @@ class LeadCounts:
     def _count_at_agency(self, lead: ReportedLead, *, is_unpriced: bool) -> None:
         agency = self._agencies[amounts_and_agency(lead.row.facts)[1] or ""]
         agency.leads += 1
-        agency.untouched += all(change.label == lead.row.label for change in lead.changes)
+        # An entry shown under a status's new name is no change of the lead.
+        had = {change.label for change in lead.changes if change.origin != StatusTimeOrigin.RELABEL}
+        agency.untouched += len(had) <= 1
         agency.missing_amounts += is_unpriced
         for change in lead.changes:
             if change.origin == StatusTimeOrigin.REPORTED and change.at >= self._first_run:

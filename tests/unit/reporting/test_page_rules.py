@@ -200,6 +200,52 @@ def test_a_sale_may_be_the_creation_of_a_lead(tmp_path, ledger):
     assert [(1, 1)] == [(row.leads, row.won) for row in facts.funnel.campaigns]
 
 
+# ── agencies ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lead_whose_status_was_renamed_is_still_untouched(ledger, account):
+    """Nobody at the agency has worked on it."""
+    for number in range(4):
+        ledger.lead(f"L-{number}", "11-02", ("neuf", "11-20", {"origin": "relabel"}), by="Lyon")
+    ledger.lead("L-4", "11-02", ("rendez vous", "11-20"), ("nouveau", "11-21"), by="Lyon")
+    (lyon,) = ledger.gather(*account, PERIOD, NOW).agencies
+
+    assert (5, 4) == (lyon.leads, lyon.untouched)
+
+
+@pytest.mark.parametrize(
+    ("columns", "lost"),
+    [
+        ({"held_for": Reason.VALUE_UNREADABLE, "expires_at": on("11-20")}, 700),
+        ({"held_for": Reason.CONSENT_MISSING, "expires_at": on("11-20")}, 0),
+        ({"expires_at": on("11-20")}, 700),
+        ({"expires_at": on("11-09")}, 0),
+        ({}, 0),
+    ],
+    ids=["amount unreadable", "consent missing", "told late", "happened too late", "no window"],
+)
+def test_what_an_agency_lost(ledger, account, columns, lost):
+    """Only what someone there could have mended: an amount, or a change entered in time."""
+    for number in range(5):
+        ledger.lead(f"L-{number}", "11-02", (WON, "11-10"), clicks=["gclid"], by="Lyon", amount="140")
+        why = {"reason": Reason.WINDOW_CLOSED, "at": on("11-10")}
+        ledger.conversion(f"L-{number}", "sale", "google_ads", [(1, "expired")], **why, **columns)
+    (lyon,) = ledger.gather(*account, PERIOD, NOW).agencies
+
+    assert lost == lyon.lost
+
+
+def test_what_expired_while_it_waited_to_be_sent_is_not_the_agencys_loss(ledger, account):
+    """It was told in time, and held up elsewhere."""
+    for number in range(5):
+        ledger.lead(f"L-{number}", "11-02", (WON, "11-10"), clicks=["gclid"], by="Lyon", amount="140")
+        why = {"reason": Reason.WINDOW_CLOSED, "at": on("11-10"), "expires_at": on("11-20")}
+        ledger.conversion(f"L-{number}", "sale", "google_ads", [(1, "pending", "expired")], **why)
+    (lyon,) = ledger.gather(*account, PERIOD, NOW).agencies
+
+    assert 0 == lyon.lost
+
+
 # ── what the platforms know ──────────────────────────────────────────────────────────────────────
 
 
