@@ -28,8 +28,9 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "metrics": "/var/lib/node_exporter/oplead-durand.prom",
         "ping": "${PING_URL}",
         "retention": "leave it out",
-        "report": "leave it out",
+        "report": "{ folder: ../reports, by: agency.name, sale: sale }",
     },
+    "ReportSettings": {"folder": "../reports", "by": "agency.name", "sale": "sale"},
     "ScheduleSettings": {"daily": '"05:30"', "cron": '"30 5 * * mon-fri"', "also_every": "1 h"},
     "OpleadSettings": {
         "token": "${OPLEAD_TOKEN}",
@@ -269,6 +270,7 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("ConversionSettings", "name"): "its `id`",
     ("ConversionSettings", "since"): "the first real run",
     ("ConversionSettings", "undo_via"): "the destination's `transport`",
+    ("ReportSettings", "sale"): "the only conversion whose value is read from a field, otherwise the last one",
     ("GoogleConversion", "event_source"): "the destination's",
     ("GoogleConversion", "destination"): "all of them",
     ("GoogleAction", "click_window_days"): "`90`",

@@ -108,8 +108,13 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
     """Return the anomalies on record now, one message per cause."""
+    return [each.message for each in current_anomalies(session, book, run=run, now=now)]
+
+
+def current_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Anomaly]:
+    """Return the anomalies on record now, one per cause."""
     book = withhold_missing_amounts(session, book)
-    return [each.message for each in _deduplicate_anomalies(find_anomalies(session, book, run=run, now=now))]
+    return _deduplicate_anomalies(find_anomalies(session, book, run=run, now=now))
 
 
 def _deduplicate_anomalies(found: Iterable[Anomaly]) -> list[Anomaly]:

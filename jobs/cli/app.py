@@ -410,6 +410,44 @@ def status(
 
 
 @command(app)
+def report(
+    config: Configs,
+    *,
+    first: Annotated[
+        date | None,
+        typer.Option("--from", metavar="DAY", parser=day, help="From this day on; default: 30 whole days."),
+    ] = None,
+    last: Annotated[
+        date | None,
+        typer.Option("--to", metavar="DAY", parser=day, help="Up to and including this day; today at most."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the page goes. Default: the settings' report.folder, or here."),
+    ] = None,
+    opens: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the numbers there too, as files for a spreadsheet.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON, one object a line; a page only with --out.")
+    ] = False,
+) -> int:
+    """Write a page of what marketing wants to know.
+
+    Signed sales from ads, what the platforms know of them, what can still be saved, and who can do what. Reads only
+    what the nights have kept, and changes nothing.
+    """
+    from jobs.cli.report import ReportOptions, write_reports  # noqa: PLC0415
+
+    if first is not None and last is not None and first > last:
+        raise typer.BadParameter("--from is after --to")
+    if opens and json and out is None:
+        raise typer.BadParameter("--json writes no page to open: write --out DIR too", param_hint="--open")
+    return write_reports(config, ReportOptions(first, last, out, csv, opens=opens, json_wanted=json))
+
+
+@command(app)
 def explain(
     lead: Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")],
     config: Config,

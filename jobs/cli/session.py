@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -187,6 +187,7 @@ def do_night(
             summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
+            write_report(ledger, book, settings, now=done.ended_at)
         codes.append(done.summary.exit_code)
         return done
 
@@ -286,6 +287,24 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         except Exception:  # noqa: BLE001
             _log.warning("the metrics could not be written", exc_info=True)
     return night
+
+
+def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: datetime) -> None:
+    """Write the page about a night that is over, if the settings name its folder.
+
+    Never raises, so that a failed page does not change the night's outcome.
+    """
+    if settings.report.folder is None:
+        return
+    try:
+        from jobs.cli.report import write_usual_page  # noqa: PLC0415 - only for those who want it
+
+        with ledger.read_transaction() as session:
+            write_usual_page(session, settings, book, settings.report.folder, now=now)
+    except OSError as error:
+        _log.warning("the report could not be written", folder=str(settings.report.folder), why=error.strerror)
+    except Exception:  # noqa: BLE001
+        _log.warning("the report could not be written", exc_info=True)
 
 
 @contextmanager

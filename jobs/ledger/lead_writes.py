@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel, col
 from connectors.records import Identifier, LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
-from jobs.rules.extraction import StorableLead
+from jobs.rules.extraction import StorableLead, text_to_show
 from jobs.rules.model import Amount, KnownClickId, StatusEntered, UnreadableAmount
 
 _Values = dict[str, Any]
@@ -68,7 +68,9 @@ def _child(record: StatusEntered | KnownClickId | Identifier, **columns: object)
 def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
     lead = reading.lead
     amounts = {path: _amount_text(amount) for path, amount in reading.amounts.items()}
-    kept = {"where": dict(reading.where), "amounts": amounts}
+    kept: dict[str, object] = {"where": dict(reading.where), "amounts": amounts}
+    if reading.reported_by is not None:
+        kept["by"] = reading.reported_by
     return {
         "account": account,
         "id": lead.id,
@@ -80,6 +82,9 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "ad_user_data": reading.ad_user_data,
         "ad_personalization": reading.ad_personalization,
         "click_id_problem": lead.click_id_problem,
+        "utm_source": text_to_show(lead.utm.source),
+        "utm_medium": text_to_show(lead.utm.medium),
+        "utm_campaign": text_to_show(lead.utm.campaign),
         "facts": json.dumps(kept, sort_keys=True, ensure_ascii=False),
         "amount_paths": json.dumps(sorted(amounts), ensure_ascii=False),
         "fresh": True,

@@ -218,6 +218,10 @@ class LeadRow(AccountRow, table=True):
     ad_user_data: str
     ad_personalization: str
     click_id_problem: str | None = None
+    utm_source: str | None = None
+    """As Oplead has it but tidied, as the two below; for the report only."""
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
     facts: str
     """JSON: the values at the configured paths, or the shapes of values that could not be read."""
     amount_paths: str = "[]"

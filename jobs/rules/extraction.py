@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead
-from connectors.text import tidy
+from connectors.text import strip_control_characters, tidy
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -183,12 +183,14 @@ class RequiredLeadData:
     amounts: Mapping[str, frozenset[str]]
     """Declared tax treatments by amount path, merged from all conversions."""
     exclude: ExclusionCriteria = field(default_factory=ExclusionCriteria)
+    report_by: str | None = None
+    """The path of the field that the report tells leads apart by."""
 
     @property
     def paths(self) -> frozenset[str]:
         """Every path to read besides the fixed fields."""
         signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
-        paths = {signal.path for signal in signals}
+        paths = {signal.path for signal in signals} | ({self.report_by} if self.report_by else set())
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
@@ -207,6 +209,8 @@ class StorableLead:
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
     excluded: bool = False
     """Whether the settings classify it as a test lead."""
+    reported_by: str | None = None
+    """The tidied value at `report.by`."""
 
 
 def consent_answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
@@ -228,6 +232,17 @@ def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[
         path: value if (value := normalise_text(raw)) in wanted[path] else f"<{describe_text_shape(raw)}>"
         for path, raw in found.items()
     }
+
+
+_LONGEST_SHOWN = 200
+"""Characters of a text from Oplead that reports show."""
+
+
+def text_to_show(raw: object) -> str | None:
+    """Return a value as reports show it: one line, without control characters, not too long; None if it is empty."""
+    if raw is None:
+        return None
+    return strip_control_characters(str(raw)).strip()[:_LONGEST_SHOWN].rstrip() or None
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:

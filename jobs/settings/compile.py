@@ -88,7 +88,10 @@ def extraction_digest(settings: Settings) -> str:
             "oplead": {"fields", "detail", "base_url", "path_prefix"},
         },
     )
-    return _sha256(read | {"named": _named_fields(settings)})
+    fields = settings.oplead.fields
+    # Named even where unset: leads stored before UTM fields were kept must be read again.
+    utm = [fields.utm_source, fields.utm_medium, fields.utm_campaign]
+    return _sha256(read | {"named": _named_fields(settings), "utm": utm, "report_by": settings.report.by})
 
 
 def rules_digest(settings: Settings) -> str:
@@ -323,6 +326,7 @@ def _extraction(settings: Settings) -> RequiredLeadData:
             names=_normalised(exclude.names),
             fields=_condition(exclude.fields),
         ),
+        report_by=settings.report.by,
     )
 
 

@@ -274,6 +274,31 @@ class NotifyWhen(Strict):
         return Fraction(int(self.rejected_above.removesuffix("%").strip()), 100)
 
 
+# ── the report ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _folder(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.isprintable() or not value.strip():
+        raise ValueError("write the path of a folder, as ../reports")
+    return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
+
+
+Folder = Annotated[Path, BeforeValidator(_folder, json_schema_input_type=str)]
+
+
+class ReportSettings(Strict):
+    """What the report counts, and where it goes."""
+
+    folder: Folder | None = None
+    """Where each night writes the report too, and the command writes it by default."""
+    by: Path_ | None = None
+    """The field of a lead that tells agencies or salespeople apart, such as agency.name; its values are kept."""
+    sale: Slug | None = None
+    """The conversion that counts as a signed sale."""
+
+
 # ── what counts ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -503,8 +528,8 @@ class Settings(Strict):
     """A reference to a dead man's switch, requested after every night, such as ${PING_URL}."""
     retention: dict[str, object] | None = None
     """How long things are kept; not acted on yet."""
-    report: dict[str, object] | None = None
-    """What the report shows; not acted on yet."""
+    report: ReportSettings = ReportSettings()
+    """What the report shows, and where it is written."""
 
     @field_validator("state")
     @classmethod

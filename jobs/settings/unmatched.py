@@ -26,7 +26,10 @@ from jobs.settings.schema import Settings
 if TYPE_CHECKING:
     from connectors.survey import SeenInLeads
 
-_FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
+_FIELDS = (
+    *("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field"),
+    "report.by",
+)
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
 _PROBE = N_("`oplead-sync probe` shows what leads have.")
 

@@ -19,6 +19,8 @@ ALLOWED = {
     "cli/output.py",
     "oplead_commands/importing/columns.py",
     "oplead_commands/creation/value_names.py",
+    "reporting/page/attribution.py",
+    "reporting/page/facts.py",
     "reporting/wording.py",
     "settings/compile.py",
     "settings/lint.py",

@@ -205,7 +205,7 @@ class LastNight:
 
 @dataclass(frozen=True, slots=True)
 class NightCount:
-    """Conversions that reached an outcome in the nights of one day."""
+    """Conversions that moved in the nights of one day, each where it stood after them."""
 
     night: date
     conversion: str
@@ -230,7 +230,7 @@ class CampaignRow:
     reached: tuple[int, ...]
     """How many ever reached each stage of `Funnel.stages`."""
     won: int
-    """How many reached the sale's stage."""
+    """How many reached the sale's stage, or one that implies it, and are not undone now."""
     value: Decimal
     """The known amounts of those won."""
 
@@ -300,6 +300,7 @@ class AgencyRow:
     """The period's leads with one value of the field `report.by`."""
 
     name: str
+    """Empty for all small ones together, and for leads without any."""
     leads: int
     untouched: int
     """Leads still in the status that they were created in."""

@@ -43,6 +43,8 @@ def digests(loaded):
             False,
         ),
         ({"schedule": "{ daily: '05:30' }"}, False, False),
+        ({"report": "{ by: agency.name }"}, True, False),
+        ({"report": "{ folder: reports, sale: sale }"}, False, False),
     ],
 )
 def test_each_digest_changes_only_with_what_it_covers(digests, changes, reads, decides):
@@ -88,6 +90,6 @@ def test_secrets_do_not_affect_the_digests(digests):
 def test_digests_are_stable(digests):
     """A release that changes them without a reason would have every account read and decided again."""
     assert (
-        "63d6c8972e39dcce9503459226b6b0c4bfea1fb7ace727dc19d02ecb5c5d7986",
+        "c00c51a134f75505620a387f61da890084fb08da9b048e198b818aba7118af3b",
         "c55a6e43f2f11b65635b6e9ec474b0e6168049e5d5382e6dc89bd7b5073d1e52",
     ) == digests()

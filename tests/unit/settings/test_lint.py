@@ -58,6 +58,10 @@ def test_the_unmodified_configuration_is_valid(loaded):
     ("changes", "expected"),
     [
         (
+            {"report": "{ sale: vente }"},
+            "report.sale: there is no conversion of this name; there are sale",
+        ),
+        (
             {"conversions": f"[{{ id: sale, stage: wom, {ACTION} }}]"},
             'conversions.0.stage: there is no stage of this name; did you mean "won"?',
         ),

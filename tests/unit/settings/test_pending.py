@@ -15,7 +15,7 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
+        ({"retention": "{ days: 3 }"}, ["retention"]),
     ],
 )
 def test_a_key_without_effect_yet_is_noted(loaded, changes, expected):
@@ -39,6 +39,7 @@ def test_a_key_without_effect_yet_is_noted(loaded, changes, expected):
         {"exclude": "{ names: [Jean Test] }"},
         {"oplead": OPLEAD % "pull: details"},
         {"notify": "['${NOTIFY_URL}']", "notify_when": "{ rejected_above: 10 % }"},
+        {"report": "{ folder: reports, by: agency.name, sale: sale }"},
         {"metrics": "oplead.prom", "ping": "'${PING_URL}'"},
     ],
 )

@@ -1,0 +1,133 @@
+"""`report`: write what marketing sees of each account, from its ledger alone."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import structlog
+from sqlmodel import Session
+
+from connectors.language import _, _n
+from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts
+from jobs.cli.output import failure_of, report, worst_exit_code
+from jobs.cli.state import open_view
+from jobs.exit_codes import Exit, UsageError
+from jobs.reporting.console import print_json, results_console
+from jobs.reporting.page.facts import ReportFacts
+from jobs.reporting.page.gather import gather
+from jobs.reporting.page.period import choose_period
+from jobs.reporting.page.writing import write_page, write_text_at_once
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+from jobs.wiring.account import compile_rules_only
+
+INDEX = "index.html"
+"""The page that links to those of several accounts, where they are all in one folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What to report, and where it goes."""
+
+    first: date | None = None
+    last: date | None = None
+    out: Path | None = None
+    """The folder of the pages; by default the settings', else the current one."""
+    csv: Path | None = None
+    """The folder of files for spreadsheets; None writes none."""
+    opens: bool = False
+    """Whether to show the page in a browser."""
+    json_wanted: bool = False
+    """Whether to print the numbers; a page is then written only to a folder that is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    facts: ReportFacts
+    page: Path
+
+
+def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
+    """Write each account's page, say where, and return the worst exit code; one failure does not affect the others."""
+    accounts = open_accounts(find_settings_files(paths), secrets=False)
+    codes, written = [Exit.DONE], list[_Written]()
+    for account in accounts:
+        try:
+            facts = _gather(account, options)
+            page = _write(account, facts, options, alone=len(accounts) == 1)
+        except Exception as error:  # noqa: BLE001 - the other accounts' reports must not depend on this one's
+            with structlog.contextvars.bound_contextvars(config=str(account.file)):
+                codes.append(Exit(report(failure_of(error))))
+        else:
+            written += [] if page is None else [_Written(facts, page)]
+    index = _write_index(written)
+    if options.opens:
+        _open([each.page for each in written] if index is None else [index])
+    return worst_exit_code(codes)
+
+
+def write_usual_page(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Path:
+    """Write the page of the usual period to a folder, and return its path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    period = choose_period(None, None, today=now.astimezone(settings.zone).date())
+    return write_page(gather(session, settings, book, period, now), folder)
+
+
+def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
+    settings = account.settings
+    with open_view(settings) as view:
+        try:
+            period = choose_period(options.first, options.last, today=view.now.astimezone(settings.zone).date())
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return gather(view.session, settings, compile_rules_only(settings), period, view.now)
+
+
+def _write(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, alone: bool) -> Path | None:
+    """Write what is wanted, say where it is, and return the page's path, if there is one."""
+    from jobs.reporting.page.tables import as_json, write_csv  # noqa: PLC0415 - only a page needs no tables
+
+    say = results_console().out
+    if options.csv is not None:
+        folder = options.csv if alone else options.csv / facts.account
+        files = write_csv(facts, folder)
+        if not options.json_wanted:
+            text = _n(
+                "{account}: {count} file for spreadsheets is in {folder}",
+                "{account}: {count} files for spreadsheets are in {folder}",
+                len(files),
+                account=facts.account,
+                folder=folder,
+            )
+            say(text)
+    if options.json_wanted:
+        print_json(as_json(facts))
+    if options.json_wanted and options.out is None:
+        return None
+    page = write_page(facts, options.out or account.settings.report.folder or Path())
+    if not options.json_wanted:
+        say(_("{account}: the report is in {page}", account=facts.account, page=page))
+    return page
+
+
+def _write_index(written: Sequence[_Written]) -> Path | None:
+    folders = {each.page.parent.resolve() for each in written}
+    if len(written) < 2 or len(folders) > 1:  # noqa: PLR2004 - one page needs no index
+        return None
+    from jobs.reporting.page.render import index_row, render_index  # noqa: PLC0415 - as above
+
+    rows = [index_row(each.facts, each.page.name) for each in written]
+    return write_text_at_once(render_index(rows), written[0].page.parent / INDEX)
+
+
+def _open(pages: Iterable[Path]) -> None:
+    import webbrowser  # noqa: PLC0415 - only for those who want it
+
+    for page in pages:
+        if not webbrowser.open(page.resolve().as_uri()):
+            structlog.stdlib.get_logger().warning("no browser could be started", page=os.fspath(page))

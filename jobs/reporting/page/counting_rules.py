@@ -1,0 +1,96 @@
+"""What counts on a page: its period, stages, and the conversion that is a signed sale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from jobs.ledger.report_leads import Span, amounts_and_agency
+from jobs.reporting.page.facts import TIMING_DAYS, Period
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+from jobs.settings.schema import ConversionSettings, ValueFromFieldSettings
+
+Seconds = tuple[int, int]
+"""A span from its first second to its last, which is excluded; in seconds since 1970."""
+
+
+def span_of(period: Period, zone: ZoneInfo) -> Span:
+    """Return the instants at which a period begins and ends."""
+    first, after = (
+        datetime.combine(day, time(), zone).astimezone(UTC) for day in (period.first, period.last + timedelta(days=1))
+    )
+    return first, after
+
+
+def in_seconds(span: Span) -> Seconds:
+    """Return a span in seconds."""
+    return int(span[0].timestamp()), int(span[1].timestamp())
+
+
+def sale_of(settings: Settings) -> ConversionSettings:
+    """Return the conversion that counts as a signed sale."""
+    valued = [one for one in settings.conversions if isinstance(one.value, ValueFromFieldSettings)]
+    default = valued[0] if len(valued) == 1 else settings.conversions[-1]
+    return next((one for one in settings.conversions if one.id == settings.report.sale), default)
+
+
+@dataclass(frozen=True)
+class CountingRules:
+    """What counts on a page, and when."""
+
+    settings: Settings
+    book: Rulebook
+    renamed: Mapping[str, str]
+    """The new label of each status renamed in Oplead, by its old one."""
+    period: Period
+    now: datetime
+    first_run: datetime | None
+    """When the account's first run began."""
+
+    @cached_property
+    def sale(self) -> ConversionSettings:
+        """The conversion that counts as a signed sale."""
+        return sale_of(self.settings)
+
+    @cached_property
+    def stage_of(self) -> Mapping[str, str]:
+        """The stage of each label; one that was renamed keeps its meaning unless the settings give it another."""
+        meanings = self.book.meanings
+        old = {old: meanings[new] for old, new in self.renamed.items() if new in meanings and old not in meanings}
+        return {label: stage for label, stage in {**old, **meanings}.items() if stage}
+
+    @cached_property
+    def span(self) -> Span:
+        """The period."""
+        return span_of(self.period, self.book.zone)
+
+    @cached_property
+    def span_before(self) -> Span:
+        """The period before it."""
+        return span_of(self.period.before, self.book.zone)
+
+    @cached_property
+    def timed_span(self) -> Span:
+        """The time over which ways to stages are measured."""
+        return self.now - timedelta(days=TIMING_DAYS), self.now
+
+    @cached_property
+    def sale_stages(self) -> frozenset[str]:
+        """The sale's stage, and those that imply it."""
+        return frozenset((self.sale.stage, *self.sale.implied_by))
+
+    @cached_property
+    def timed_stages(self) -> tuple[str, ...]:
+        """The stages that someone might bid on: all but those that only undo."""
+        undoing = {stage for one in self.settings.conversions for stage in one.undo_when}
+        return tuple(stage for stage in self.settings.stages if stage not in undoing)
+
+    def amount(self, facts: str) -> Decimal | None:
+        """Return what a sale is worth by its lead's facts; None where that is not known."""
+        value = self.sale.value
+        if isinstance(value, ValueFromFieldSettings):
+            return amounts_and_agency(facts)[0].get(value.field)
+        return value

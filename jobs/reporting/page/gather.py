@@ -1,0 +1,263 @@
+"""Gather what one account's page says from its ledger, without changing anything."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlmodel import Session
+
+from jobs.alerts.review import unknown_labels
+from jobs.ledger import queries, report_deliveries, report_leads, status_labels
+from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
+from jobs.reporting.page.counting_rules import CountingRules
+from jobs.reporting.page.facts import (
+    EXPIRES_WITHIN,
+    OUTCOMES,
+    SHOWN_IDS,
+    TREND_NIGHTS,
+    CountedSales,
+    CoverageRow,
+    Gap,
+    Headline,
+    LastNight,
+    NightCount,
+    Outcome,
+    Period,
+    Recoverable,
+    ReportFacts,
+    Responsible,
+    Standing,
+)
+from jobs.reporting.page.lead_counts import LeadCounts
+from jobs.reporting.page.responsible import RESPONSIBLE
+from jobs.reporting.page.tasks import tasks
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import normalise_label
+from jobs.rules.reasons import Cause, Reason
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+from jobs.settings.lint import CREATED
+
+_GAPS = {
+    Reason.VALUE_UNREADABLE: Gap.UNREADABLE_AMOUNT,
+    Reason.VALUE_MISSING: Gap.MISSING_AMOUNT,
+    Reason.VALUE_NEVER_SEEN: Gap.MISSING_AMOUNT,
+    Reason.NO_CLICK_ID: Gap.AMBIGUOUS_CLICK_ID,
+    Reason.NO_IDENTIFIER: Gap.AMBIGUOUS_CLICK_ID,
+    Reason.CONSENT_MISSING: Gap.CONSENT_MISSING,
+    Reason.CONSENT_UNKNOWN: Gap.CONSENT_UNCLEAR,
+}
+_WITH_DETAIL = (Gap.UNREADABLE_AMOUNT, Gap.AMBIGUOUS_CLICK_ID)
+"""Gaps whose reason has a detail that tells leads apart."""
+
+
+def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
+    """Return everything the page of a period says."""
+    account = settings.account
+    renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
+    first_run = report_leads.first_run_started(session, account)
+    rules = CountingRules(settings, book, renamed, period, now, first_run)
+    counts = _count_leads(session, rules)
+    held = _hold(session, rules)
+    return ReportFacts(
+        account=account,
+        now=now,
+        zone=book.zone,
+        currency=settings.currency,
+        period=period,
+        conversion_names={one.id: one.name or one.id for one in settings.conversions},
+        sale=rules.sale.id,
+        consent_assumed_because=settings.consent.because,
+        tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
+        headline=Headline(
+            sales=counts.sales_by_platform(counts.sales),
+            sales_before=counts.sales_by_platform(counts.sales_before),
+            counted=_counted_sales(session, rules, counts),
+            recoverable=held.recoverable(),
+        ),
+        last_night=_last_night(session, account, now),
+        trend=tuple(_trend(session, rules)),
+        funnel=counts.funnel(),
+        timing=counts.timing([each for each in SENT_TO if each in platforms_of_destinations(settings).values()]),
+        agencies=counts.agencies(),
+        agency_field=settings.report.by,
+        coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
+        platforms=(),
+    )
+
+
+# ── leads ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _count_leads(session: Session, rules: CountingRules) -> LeadCounts:
+    counts = LeadCounts(rules)
+    account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
+    found = report_leads.reported_leads(
+        session,
+        account,
+        created=both if rules.sale.stage == CREATED else rules.span,
+        changed=(both, rules.timed_span),
+        labels=rules.stage_of.keys(),
+        whole=rules.settings.report.by is not None,
+    )
+    for lead in found:
+        counts.take(lead)
+    if rules.settings.report.by is not None:
+        for row in report_deliveries.lost_conversions(session, account, rules.span):
+            if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
+                agency = report_leads.amounts_and_agency(row.facts)[1]
+                counts.lose(agency, _worth(rules.book, row.conversion, row.destination, row.facts))
+    return counts
+
+
+def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Decimal:
+    """Return what a conversion is worth by its lead's facts: one that was never to be sent has no value on record."""
+    route = book.route(conversion, destination)
+    if route is None or route.field_value is None:
+        return Decimal() if route is None else route.fixed_value or Decimal()
+    return report_leads.amounts_and_agency(facts)[0].get(route.field_value.path, Decimal())
+
+
+def _counted_sales(session: Session, rules: CountingRules, counts: LeadCounts) -> tuple[CountedSales, ...]:
+    sale, platforms = rules.sale, platforms_of_destinations(rules.settings)
+    conversions = {sale.id} | {
+        route.conversion for route in rules.book.routes if route.only_with and route.stage == sale.stage
+    }
+    came_from = {one.lead: one.platform for one in counts.sales if one.platform in SENT_TO}
+    # A lead counts once, however many destinations of the platform have it.
+    got: dict[str, set[str]] = {"sent": set(), "received": set(), "accepted": set()}
+    for row in report_deliveries.conversion_progress(session, rules.settings.account, list(came_from)):
+        if row.conversion in conversions and platforms.get(row.destination) is came_from[row.lead]:
+            for step, leads in got.items():
+                if getattr(row, step):
+                    leads.add(row.lead)
+    return tuple(
+        CountedSales(platform, len(mine), *(len(mine & leads) for leads in got.values()))
+        for platform in SENT_TO
+        if platform in platforms.values()
+        for mine in ({lead for lead, its in came_from.items() if its is platform},)
+    )
+
+
+# ── conversions ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _last_night(session: Session, account: str, now: datetime) -> LastNight | None:
+    run = report_deliveries.last_night(session, account)
+    if run is None or run.id is None:
+        return None
+    moved = (
+        (one.conversion, one.destination, one.state, one.cause, one.count, one.value)
+        for one in report_deliveries.conversions_after_runs(session, [run.id])
+    )
+    standing = (
+        (one.conversion, one.destination, one.state, one.reason, one.count, one.value)
+        for one in queries.count_by_state_and_reason(session, account, now=now)
+    )
+    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, _fold(moved), _fold(standing))
+
+
+def _fold(
+    counts: Iterator[tuple[str, str, DeliveryState, Cause, int, Decimal]],
+) -> tuple[Standing, ...]:
+    """Add up what has the same outcome for the same reason."""
+    found: dict[tuple[str, str, Outcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
+    for conversion, destination, state, cause, count, value in counts:
+        found[conversion, destination, OUTCOMES[state], cause].append((count, value))
+    order = list(Outcome)
+    standing = [
+        Standing(*place, sum(count for count, _ in each), sum((value for _, value in each), Decimal()))
+        for place, each in found.items()
+    ]
+    standing.sort(key=lambda one: (one.conversion, one.destination, order.index(one.outcome), -one.count, one.cause))
+    return tuple(standing)
+
+
+def _trend(session: Session, rules: CountingRules) -> Iterator[NightCount]:
+    zone, last = rules.book.zone, rules.now.astimezone(rules.book.zone).date()
+    nights = report_deliveries.runs_by_night(
+        session, rules.settings.account, zone, first=last - timedelta(days=TREND_NIGHTS - 1), last=last
+    )
+    order = list(Outcome)
+    for night, runs in sorted(nights.items()):
+        found: dict[tuple[str, str, Outcome], tuple[int, Decimal]] = {}
+        for one in report_deliveries.conversions_after_runs(session, runs):
+            place = (one.conversion, one.destination, OUTCOMES[one.state])
+            count, value = found.get(place, (0, Decimal()))
+            found[place] = count + one.count, value + one.value
+        for place in sorted(found, key=lambda each: (*each[:2], order.index(each[2]))):
+            yield NightCount(night, *place, *found[place])
+
+
+# ── what is held ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Saved:
+    count: int = 0
+    value: Decimal = Decimal()
+    first_expiry: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Missed:
+    leads: dict[str, None] = field(default_factory=dict)
+    conversions: int = 0
+    value: Decimal = Decimal()
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is held for a reason that someone can mend."""
+
+    expiring: defaultdict[Reason, _Saved] = field(default_factory=lambda: defaultdict(_Saved))
+    gaps: defaultdict[tuple[Gap, str], _Missed] = field(default_factory=lambda: defaultdict(_Missed))
+
+    def recoverable(self) -> tuple[Recoverable, ...]:
+        """Return what expires soon, the most valuable first."""
+        found = [
+            Recoverable(reason, who, it.count, it.value, it.first_expiry)
+            for reason, it in self.expiring.items()
+            if (who := RESPONSIBLE[reason]) is not None and it.first_expiry is not None
+        ]
+        return tuple(sorted(found, key=lambda one: (-one.value, -one.count, one.reason)))
+
+
+def _hold(session: Session, rules: CountingRules) -> _Held:
+    held, until = _Held(), rules.now + EXPIRES_WITHIN
+    mendable = [reason for reason, who in RESPONSIBLE.items() if who is not None]
+    for row in report_deliveries.held_conversions(session, rules.settings.account, mendable):
+        reason, value = Reason(row.reason), _worth(rules.book, row.conversion, row.destination, row.facts)
+        if row.expires_at is not None and rules.now <= row.expires_at <= until:
+            saved = held.expiring[reason]
+            saved.count += 1
+            saved.value += value
+            saved.first_expiry = min(row.expires_at, saved.first_expiry or row.expires_at)
+        gap = _GAPS.get(reason)
+        if gap is not None and (row.has_click or gap is Gap.AMBIGUOUS_CLICK_ID):
+            missed = held.gaps[gap, row.detail or "" if gap in _WITH_DETAIL else ""]
+            missed.leads[row.lead] = None
+            missed.conversions += 1
+            missed.value += value
+    return held
+
+
+def _coverage(session: Session, rules: CountingRules, held: _Held) -> Iterator[CoverageRow]:
+    account = rules.settings.account
+    for (gap, detail), missed in held.gaps.items():
+        shown = tuple(missed.leads)[:SHOWN_IDS]
+        yield CoverageRow(gap, detail, len(missed.leads), missed.conversions, missed.value, shown)
+    for label in unknown_labels(session, account, rules.book.meanings.keys()):
+        if label.with_click_id:
+            leads = report_leads.leads_with_label(session, account, normalise_label(label.label), limit=SHOWN_IDS)
+            yield CoverageRow(Gap.UNKNOWN_STATUS, label.label, label.with_click_id, 0, Decimal(), tuple(leads))
+    for problem, unread in report_leads.unreadable_leads(session, account).items():
+        shown = tuple(lead for lead, _ in unread[:SHOWN_IDS])
+        yield CoverageRow(Gap.UNREADABLE_LEAD, problem, len(unread), 0, Decimal(), shown)
+
+
+def _cost(row: CoverageRow) -> tuple[Decimal, int, int, Sequence[str]]:
+    """Sort by what a gap costs, the dearest first."""
+    return -row.value, -row.conversions, -row.leads, (row.gap, row.detail)

@@ -1,0 +1,113 @@
+"""What needs doing, the worst first: open incidents, and what `status` shows beside them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlmodel import Session
+
+from connectors.language import _, _n
+from jobs.alerts.review import current_anomalies, unknown_labels
+from jobs.exit_codes import Exit
+from jobs.ledger import report_deliveries, report_leads, status_labels
+from jobs.ledger.incidents import recorded_incidents
+from jobs.ledger.schema import Run
+from jobs.reporting.page.facts import Level, Responsible, Task
+from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
+from jobs.reporting.sentences import sentence
+from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.rules.model import normalise_label
+from jobs.settings.compile import Rulebook
+
+_URGENCY = (Level.RED, Level.AMBER, Level.GREEN)
+_ENDED_WELL = (Exit.DONE, Exit.ATTENTION)
+
+
+def tasks(session: Session, book: Rulebook, *, run: Run | None, now: datetime) -> tuple[Task, ...]:
+    """Return what needs doing; `run` is the account's last one."""
+    found = [*_incidents(session, book, run), *_last_night(session, book), *_leads(session, book, now)]
+    return tuple(sorted(found, key=lambda task: (_URGENCY.index(task.level), task.since, task.title)))
+
+
+def _incidents(session: Session, book: Rulebook, run: Run | None) -> Iterator[Task]:
+    known = set()
+    for incident, row in recorded_incidents(session, book.account).items():
+        if row.cleared_at is None:
+            known.add(incident.about)
+            who = who_mends_incident(incident)
+            yield Task(level_of_incident(incident.kind), who, row.title, row.text, row.first_seen_at)
+    if run is None:
+        return
+    for anomaly in current_anomalies(session, book, run=run.id or 0, now=run.started_at):
+        if anomaly.cause not in known:
+            text, title = sentence(anomaly.message), ANOMALY_TITLES[anomaly.message.id]
+            yield Task(
+                Level.AMBER,
+                who_mends_anomaly(anomaly.cause),
+                title,
+                f"{text[0].upper()}{text[1:]}",
+                run.started_at,
+            )
+
+
+def _last_night(session: Session, book: Rulebook) -> Iterator[Task]:
+    """Yield a task if the last night ended in a way that leaves no incident."""
+    night = report_deliveries.last_night(session, book.account)
+    if night is None or night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
+        return
+    yield Task(
+        Level.RED,
+        Responsible.OPERATOR,
+        _("The last night did not end"),
+        _("It was broken off, or it is still at work. Its log says more; the next run mends what it left."),
+        night.started_at,
+    )
+
+
+def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[Task]:
+    seen = report_leads.label_first_seen(session, book.account)
+    unknown = unknown_labels(session, book.account, book.meanings.keys())
+    if unknown:
+        count = sum(each.leads for each in unknown)
+        names = ", ".join(each.label for each in unknown)
+        yield Task(
+            Level.AMBER,
+            Responsible.MARKETING,
+            _("Statuses that the settings do not name"),
+            _n(
+                "{count} lead has such a status: {names}.",
+                "{count} leads have such a status: {names}.",
+                count,
+                names=names,
+            )
+            + " "
+            + _("Put each under `stages` or `ignored_statuses`."),
+            min((seen.get(normalise_label(each.label), now) for each in unknown), default=now),
+        )
+    for rename in status_labels.renames_found(session, book.account):
+        if rename.after not in book.meanings:
+            before, after = (
+                status_labels.oplead_spelling(session, book.account, label) for label in (rename.before, rename.after)
+            )
+            yield Task(
+                Level.AMBER,
+                Responsible.MARKETING,
+                _("A status was renamed in Oplead"),
+                _(
+                    "“{before}” seems to be called “{after}” now: write the new name in the settings.",
+                    before=before,
+                    after=after,
+                ),
+                seen.get(rename.after, now),
+            )
+    unreadable = report_leads.unreadable_leads(session, book.account)
+    if unreadable:
+        count = sum(map(len, unreadable.values()))
+        yield Task(
+            Level.AMBER,
+            Responsible.OPLEAD_USERS,
+            _("Leads that cannot be read"),
+            _n("{count} lead could not be read.", "{count} leads could not be read.", count)
+            + " "
+            + _("Correct them in Oplead: the page says which ones, and why."),
+            min(seen_at for leads in unreadable.values() for _id, seen_at in leads),
+        )

@@ -1,0 +1,22 @@
+"""Upgrading from 0001 keeps leads and gives them empty UTM fields."""
+
+import sqlite3
+from contextlib import closing
+
+from jobs.ledger.database import open_engine
+from tests.unit.ledger.test_migrations import contents, make
+
+UTM = {"utm_source": None, "utm_medium": None, "utm_campaign": None}
+
+
+def test_leads_of_the_first_revision_get_empty_utm_fields(tmp_path):
+    """Nothing else in any table changes; the UTM fields are filled as leads are read again."""
+    path = tmp_path / "state.db"
+    make(path, "0001")
+    before = contents(path)
+    open_engine(path, for_writing=True).dispose()
+
+    expected = before | {"lead": [row | UTM for row in before["lead"]]}
+    assert expected == contents(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()

@@ -1,0 +1,51 @@
+"""What the report tells leads apart by is kept: their UTM fields, and the value at `report.by`."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from connectors.records import Utm
+from jobs.ledger.schema import LeadRow
+from tests.builders import changed, lead
+
+
+def test_utm_fields_are_kept_with_the_lead(account):
+    """They follow the lead, and are empty where it has none."""
+    account.put(lead("L-1", utm=Utm("google", "cpc", "Pompes à chaleur")), lead("L-2"))
+    account.prepare()
+
+    assert [("google", "cpc", "Pompes à chaleur"), (None, None, None)] == utm(account)
+    account.put(changed(account.source.leads["L-1"], utm=Utm("bing", None, None)))
+    account.prepare()
+
+    assert [("bing", None, None), (None, None, None)] == utm(account)
+
+
+def utm(account):
+    """The UTM fields of each lead on record."""
+    return [(row.utm_source, row.utm_medium, row.utm_campaign) for row in account.rows(LeadRow)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [("  Lyon\u0000\u202e Sud\n", "Lyon Sud"), ("x" * 900, "x" * 200), (" \t", None)],
+    ids=["control characters", "long", "blank"],
+)
+def test_texts_are_tidied_before_they_are_kept(account, raw, kept):
+    """Reports show them: one line, without what could hide in it, and not too long."""
+    account.book = replace(account.book, extraction=replace(account.book.extraction, report_by="agency.name"))
+    account.put(lead(utm=Utm(raw, raw, raw), fields={"consent": "oui", "agency.name": raw}))
+    account.prepare()
+    (row,) = account.rows(LeadRow)
+
+    assert [kept] * 4 == [row.utm_source, row.utm_medium, row.utm_campaign, json.loads(row.facts).get("by")]
+
+
+def test_no_agency_is_kept_unless_the_report_tells_leads_apart_by_it(account):
+    """Only fields that the settings name are kept."""
+    account.put(lead(fields={"consent": "oui", "agency.name": "Lyon"}))
+    account.prepare()
+    (row,) = account.rows(LeadRow)
+
+    assert "Lyon" not in row.facts
