@@ -180,7 +180,8 @@ def destination_status(
 ) -> dict[str, object]:
     """Return one destination's entry in the response to a status request; without an outcome it is still processing.
 
-    The switches `record_indices`, `failed_word`, `records_counted` and `warned` shape it; `numeric` writes enums as numbers.
+    The switches `record_indices`, `failed_word`, `records_counted` and `warned` shape it; `numeric` writes enums as
+    numbers.
     """
     status = outcome.status if outcome else "PROCESSING"
     word = switches["failed_word"] if status == "FAILED" else status
