@@ -17,8 +17,8 @@ from connectors.statements import NO_ANSWER, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT_COUNT = N_("the access token may not read this; it needs ads_read and access to the dataset")
 _MAY_NOT_RATE = N_(
-    "the access token may not read this; it needs ads_read, ads_management or business_management, and access to the"
-    " dataset"
+    "the access token may not read this; it needs ads_read, one of ads_management and business_management, and access"
+    " to the dataset"
 )
 _MOST_NAMES = 20
 _TIMEOUT = (5.0, 5.0)

@@ -28,10 +28,7 @@ from connectors.one_call import run_call
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOTHING_YET, REFUSED, UNREADABLE
 
-_NO_SUMMARY = N_(
-    "not available: the Data Manager API tells about single requests, and Google's upload summaries name no upload of"
-    " its"
-)
+_NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
 _MAY_NOT = N_("the service account may not read this; it needs access to the account of the conversion actions")
 _MOST_REQUESTS = 20
 _SECONDS_IN_ALL = 10.0

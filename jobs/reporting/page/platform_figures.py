@@ -86,9 +86,9 @@ def _counted_name(said: PlatformStatement, counts: CountedRows, zone: ZoneInfo) 
     action = action or counts.action
     first, last = _days(counts, zone)
     if first == last:
-        return _("{action}: uploaded on {day} and counted", action=action, day=format_day(first))
+        return _("{action}: sent on {day} and counted", action=action, day=format_day(first))
     return _(
-        "{action}: uploaded from {first} to {last} and counted",
+        "{action}: sent from {first} to {last} and counted",
         action=action,
         first=format_day(first),
         last=format_day(last),
