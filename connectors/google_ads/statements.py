@@ -16,7 +16,7 @@ class GoogleStatements:
 
     def __init__(self, options: GoogleOptions) -> None:
         """Keep the options; nothing is read yet."""
-        self._options = replace(options, timeout=_SECONDS)
+        self._options = replace(options, timeout=min(options.timeout, _SECONDS))
 
     def read_statements(
         self, since: datetime, until: datetime, sent: Sequence[SentRequest]

@@ -21,8 +21,8 @@ _MAY_NOT_RATE = N_(
     " to the dataset"
 )
 _MOST_NAMES = 20
-_TIMEOUT = (5.0, 5.0)
-"""To connect and for each read, in seconds: nobody's night is to depend on these readings."""
+_SECONDS = 5.0
+"""To connect and for each read: nobody's night is to depend on these readings."""
 
 
 class MetaStatements:
@@ -31,7 +31,8 @@ class MetaStatements:
     def __init__(self, options: MetaOptions) -> None:
         """Check the options without making a call; raise Misconfigured if one is malformed."""
         self._dataset = options.dataset_id
-        self._graph = Graph(replace(options, timeout=_TIMEOUT))
+        connect, read = options.timeout
+        self._graph = Graph(replace(options, timeout=(min(connect, _SECONDS), min(read, _SECONDS))))
 
     def read_statements(
         self, since: datetime, until: datetime, sent: Sequence[SentRequest]

@@ -5,6 +5,7 @@ https://developers.google.com/google-ads/api/docs/conversions/upload-summaries
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from google.ads.googleads.v26.enums.types import OfflineEventUploadClientEnum
@@ -46,7 +47,9 @@ def read_upload_summaries(
         by_action = client.search(options.customer_id, _QUERIES[_BY_ACTION], token)
         in_all = client.search(options.customer_id, _QUERIES[_IN_ALL], token)
     except CallFailedError as error:
-        return [_nothing(_MAY_NOT if error.errors or error.status in _NOT_ALLOWED else NO_ANSWER)]
+        if error.status in _NOT_ALLOWED:
+            return [_nothing(_MAY_NOT)]
+        return [_nothing(UNREADABLE if error.errors else NO_ANSWER)]
     except (TokenRefusedError, Misconfigured):
         return [_nothing(REFUSED)]
     except (NotConnectedError, Transient):
@@ -58,7 +61,7 @@ def read_upload_summaries(
 
 
 _NOT_ALLOWED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED")
-"""Also given by Google's front end, without errors of the API, where a project has not enabled it."""
+"""Given by the API, and by Google's front end where a project has not enabled it."""
 
 
 def _nothing(why: str) -> PlatformStatement:
@@ -111,7 +114,7 @@ def _status(rows: Sequence[GoogleAdsRow]) -> Iterator[PlatformStatement]:
 
 def _alerts(alerts: Sequence[OfflineConversionAlert]) -> Mapping[str, float]:
     found = {}
-    for alert in alerts[:_MOST_ALERTS]:
+    for alert in islice(alerts, _MOST_ALERTS):
         error = OfflineConversionError.pb(alert.error)
         family = error.WhichOneof("error_code")
         found[api_error_name(error, family) if family else "UNKNOWN"] = alert.error_percentage

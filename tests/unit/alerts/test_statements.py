@@ -130,7 +130,8 @@ def test_platform_that_received_nothing_lately_is_not_asked(account, night, read
 
 
 @pytest.mark.parametrize("play", [rehearse, validate])
-def test_trying_a_night_asks_no_platform(sent, night, reader, play):
+@pytest.mark.usefixtures("sent")
+def test_trying_a_night_asks_no_platform(night, reader, play):
     """It leaves no trace anywhere."""
     night(play=play)
 
@@ -138,7 +139,8 @@ def test_trying_a_night_asks_no_platform(sent, night, reader, play):
 
 
 @pytest.mark.parametrize("reading", [RunReadingScope.NOTHING, RunReadingScope.WEBHOOKS])
-def test_work_between_nights_asks_no_platform(sent, night, reader, reading):
+@pytest.mark.usefixtures("sent")
+def test_work_between_nights_asks_no_platform(night, reader, reading):
     """The night does that."""
     night(reading=reading)
 
@@ -178,7 +180,7 @@ def test_hanging_platform_leaves_time_for_the_others(account, night):
     assert NIGHT + DAY == account.clock.now()
 
 
-def test_stop_ends_the_reading_and_not_the_night(sent, night):
+def test_stop_ends_the_reading_and_not_the_night(sent):
     """Everything else is done by then; what was not read is read by the next run."""
     reader = FakeReader(SAID)
     stops = []
