@@ -2,12 +2,13 @@
 
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlmodel import select
 
 from connectors.records import CountedRows, DestinationId, PlatformStatement, StatementSubject
-from jobs.alerts.statements import SETTLES_AFTER, read_platform_statements
+from jobs.alerts.statements import LONGEST, SETTLES_AFTER, read_platform_statements
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit
 from jobs.ledger.schema import StatementRow
@@ -18,7 +19,7 @@ from tests.builders import GOOGLE, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
 
 DAY = timedelta(days=1)
-OTHER = DestinationId("other")
+OTHER, THIRD = DestinationId("other"), DestinationId("third")
 SAID = PlatformStatement(StatementSubject.MATCH_KEYS, "em", "12", NIGHT)
 COUNTED = PlatformStatement(
     StatementSubject.EVENT_COUNT,
@@ -178,6 +179,29 @@ def test_hanging_platform_leaves_time_for_the_others(account, night):
 
     assert [(GOOGLE, 0, "", "no answer in time"), (OTHER, 0, "em", "12")] == stated(account)
     assert NIGHT + DAY == account.clock.now()
+
+
+def test_platforms_share_out_less_than_half_a_minute(account, night, monkeypatch):
+    """Each waits for as long as it may, and is cut off; what one leaves over, the next may use."""
+    account.book = rulebook(route(), route(destination=OTHER), route(destination=THIRD))
+    account.sinks |= {OTHER: FakeSink(), THIRD: FakeSink()}
+    account.put(lead())
+    night()
+    account.clock.time += DAY
+    passed, granted = [0.0], []
+
+    def cut_off(_call, seconds, **_more):
+        granted.append(seconds)
+        passed[0] += 1 if len(granted) == 1 else seconds
+        raise TimeoutError
+
+    monkeypatch.setattr("jobs.alerts.statements.run_with_timeout", cut_off)
+    monkeypatch.setattr("jobs.alerts.statements.time", SimpleNamespace(monotonic=lambda: passed[0]))
+    night({GOOGLE: FakeReader(), OTHER: FakeReader(), THIRD: FakeReader()})
+
+    assert [LONGEST / 3, (LONGEST - 1) / 2, (LONGEST - 1) / 2] == granted
+    assert LONGEST == passed[0]
+    assert LONGEST < 30  # seconds
 
 
 def test_stop_ends_the_reading_and_not_the_night(sent):
