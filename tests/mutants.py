@@ -808,8 +808,8 @@ FAULTS = (
     Fault(
         "a platform that fails when asked what it received costs the night nothing",
         "jobs/alerts/statements.py",
-        "except Exception:  # noqa: BLE001 - one platform's failure must not hide what the others say",
-        "except TimeoutError:",
+        "except Exception as error:  # noqa: BLE001 - one platform's failure must not hide what the others say",
+        "except TimeoutError as error:",
         "tests/unit/alerts/test_statements.py",
     ),
     Fault(

@@ -9,17 +9,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.language import N_
-from connectors.meta.outcomes import NO_DATASET, NO_PERMISSION, GraphError, read_error, read_object
+from connectors.meta.outcomes import (
+    NO_DATASET,
+    NO_PERMISSION,
+    TOKEN,
+    WRONG_SECRET,
+    GraphError,
+    read_error,
+    read_object,
+)
 from connectors.meta.preflight import EVENT_NAME, objects, sum_event_counts
 from connectors.meta.sink import Graph, MetaOptions
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT_COUNT = N_("the access token may not read this; it needs ads_read and access to the dataset")
 _MAY_NOT_RATE = N_(
     "the access token may not read this; it needs ads_read, one of ads_management and business_management, and access"
     " to the dataset"
 )
+_SESSION_OVER = (TOKEN, 102)
 _MOST_NAMES = 20
 _SECONDS = 5.0
 """To connect and for each read: nobody's night is to depend on these readings."""
@@ -89,7 +98,7 @@ def _why_not(error: GraphError, may_not: str) -> str:
     # A token that may send and not read may also be told that there is no such dataset.
     if error.meaning in (NO_PERMISSION, NO_DATASET):
         return may_not
-    return UNREADABLE if error.is_inconclusive else REFUSED
+    return REFUSED if error.code in _SESSION_OVER or error.meaning is WRONG_SECRET else NOT_TOLD
 
 
 def _event_counts(

@@ -31,8 +31,8 @@ def read_platform_statements(run: RunContext, *, longest: float = LONGEST) -> No
         _read(run, longest)
     except StoppedBySignal:
         _log.info("the platforms were not asked what they received: the command is to stop")
-    except Exception:  # noqa: BLE001
-        _log.info("what the platforms say they received could not be read", exc_info=True)
+    except Exception as error:  # noqa: BLE001
+        _log.info("what the platforms say they received could not be recorded", why=type(error).__name__)
 
 
 def _read(run: RunContext, longest: float) -> None:
@@ -82,7 +82,7 @@ def _ask(
         found = run_with_timeout(
             partial(reader.read_statements, *span, sent), seconds, cancel_token=run.deps.cancel_token
         )
-    except Exception:  # noqa: BLE001 - one platform's failure must not hide what the others say
-        _log.info("a platform could not be asked what it received", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - one platform's failure must not hide what the others say
+        _log.info("a platform did not say what it received", why=type(error).__name__)
         return [PlatformStatement(StatementSubject.EVENT_COUNT, "", NO_ANSWER, None)]
     return list(found) or [PlatformStatement(StatementSubject.EVENT_COUNT, "", NOTHING_YET, None)]

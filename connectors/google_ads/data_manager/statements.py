@@ -26,13 +26,12 @@ from connectors.google_ads.data_manager.outcomes import RequestCounts, read_coun
 from connectors.language import N_
 from connectors.one_call import run_call
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
 
 _NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
 _MAY_NOT = N_("the service account may not read this; it needs access to the account of the conversion actions")
 _MOST_REQUESTS = 20
 _SECONDS_IN_ALL = 10.0
-
 
 Asked = list[tuple[SentRequest, RequestCounts]]
 """Requests with what the API says of them, the last one first."""
@@ -84,12 +83,17 @@ def _read(response: requests.Response, rows: int) -> RequestCounts | str:
             return read_counts(response.json(), rows)
         except (ValueError, RecursionError):
             return UNREADABLE
-    error = read_error(response)
-    if error is None or error.is_inconclusive:
+    if read_error(response) is None:
         return UNREADABLE
-    if response.status_code == HTTPStatus.NOT_FOUND:
-        return RequestCounts(0, rows, {})  # it is no longer known, and what became of it neither
-    return _MAY_NOT if response.status_code == HTTPStatus.FORBIDDEN else REFUSED
+    match response.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return RequestCounts(0, rows, {})  # it is no longer known, and what became of it neither
+        case HTTPStatus.UNAUTHORIZED:
+            return REFUSED
+        case HTTPStatus.FORBIDDEN:
+            return _MAY_NOT
+        case _:
+            return NOT_TOLD
 
 
 def _counts(asked: Asked) -> Iterator[PlatformStatement]:
