@@ -18,8 +18,10 @@ from connectors.records import (
     LeadId,
     LeadPage,
     ListedLead,
+    PlatformStatement,
     Receipt,
     Resolution,
+    SentRequest,
     SinkLimits,
     Target,
     UnreadableLead,
@@ -163,6 +165,15 @@ class PlatformInspector(Protocol):
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """Return what the platform reports about recent uploads."""
+
+
+class StatementReader(Protocol):
+    """Reads what a platform says about what it received; never raises, and what it may not read becomes a statement."""
+
+    def read_statements(
+        self, since: datetime, until: datetime, sent: Sequence[SentRequest]
+    ) -> Sequence[PlatformStatement]:
+        """Return the platform's statements about the requests sent from `since` to before `until`, oldest first."""
 
 
 class Notifies(Protocol):

@@ -538,6 +538,63 @@ class AssumedTarget:
     """The action's click window according to the settings; None if unset."""
 
 
+# ── what platforms say about what was sent ───────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request that a platform may have kept something of."""
+
+    target: Target
+    sent_at: datetime
+    rows: int
+    ticket: str | None
+    """As in `Received`; None where the platform answered at once, or its answer was lost."""
+
+
+class StatementSubject(StrEnum):
+    """What a statement is about."""
+
+    UPLOAD_SUMMARY = "upload_summary"
+    REQUEST_WARNINGS = "request_warnings"
+    EVENT_COUNT = "event_count"
+    EVENT_MATCH_QUALITY = "event_match_quality"
+    MATCH_KEYS = "match_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRows:
+    """Which of the rows sent a platform's number counts, so that ours can be put beside it."""
+
+    transport: str
+    owner: str
+    action: str
+    """As in `Target`."""
+    since: datetime
+    until: datetime
+    """The requests counted were sent from `since` to before `until`."""
+    undecided: int = 0
+    """How many more the number may still become."""
+    corrections: bool = False
+    """Whether corrections count, too."""
+    is_shared: bool = False
+    """Whether what others sent counts, too, and events may be counted by when they happened: only too few is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformStatement:
+    """One thing that a platform says about what it received."""
+
+    subject: StatementSubject
+    name: str
+    """What the platform calls it: an action, an event, a match key, a code; empty if it is about all of them."""
+    value: str | int
+    """A number if `counts` says what it counts; a text is the platform's, or a message for the catalogues."""
+    as_of: datetime | None
+    """When it was so, if the platform says."""
+    counts: CountedRows | None = None
+
+
 def utc(moment: datetime) -> datetime:
     """Convert an aware time to UTC; raise ValueError for a naive one."""
     if moment.tzinfo is None:

@@ -11,6 +11,7 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
 from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
+from jobs.alerts.statements import read_platform_statements
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.exit_codes import CommandError
@@ -63,7 +64,10 @@ def run_night(
     ask_for_outcomes(run, summary)
     erase_unusable_personal_data(run)
     _await_outcomes(run, summary, until=run.now() + wait)
-    return _conclude(run, summary)
+    _conclude(run, summary)
+    if is_night:
+        read_platform_statements(run)
+    return summary
 
 
 def rehearse(run: RunContext) -> RunSummary:

@@ -1,6 +1,6 @@
 """What one run of an account works with: its ledger, its rules, its connectors and how it reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +9,8 @@ from typing import Any
 
 from connectors.http import CancelToken
 from connectors.language import N_
-from connectors.ports import Clock, LeadSource
+from connectors.ports import Clock, LeadSource, StatementReader
+from connectors.records import DestinationId
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
 from jobs.settings.compile import Rulebook, Sinks
@@ -88,6 +89,8 @@ class Deps:
     watch: Watch = no_progress_display
     inbox: InboxReader = field(default_factory=InboxReader)
     """What webhooks have reported."""
+    statement_readers: Mapping[DestinationId, StatementReader] = field(default_factory=dict)
+    """Read what platforms say about what they received."""
 
 
 @dataclass(frozen=True, slots=True)

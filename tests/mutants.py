@@ -791,6 +791,48 @@ FAULTS = (
         "if False:",
         "tests/contract/oplead/test_documentation.py",
     ),
+    Fault(
+        "a platform says once a day what it received",
+        "jobs/alerts/statements.py",
+        "if last is not None and last.astimezone(run.book.zone).date() == now.astimezone(run.book.zone).date():",
+        "if False:",
+        "tests/unit/alerts/test_statements.py",
+    ),
+    Fault(
+        "a platform that hangs when asked what it received leaves time for the others",
+        "jobs/alerts/statements.py",
+        "seconds = max(ends - time.monotonic(), 0) / (len(sent) - asked)",
+        "seconds = max(ends - time.monotonic(), 0)",
+        "tests/unit/alerts/test_statements.py",
+    ),
+    Fault(
+        "a platform that fails when asked what it received costs the night nothing",
+        "jobs/alerts/statements.py",
+        "except Exception as error:  # noqa: BLE001 - one platform's failure must not hide what the others say",
+        "except TimeoutError as error:",
+        "tests/unit/alerts/test_statements.py",
+    ),
+    Fault(
+        "what a platform received differs from ours only where the two cannot become equal",
+        "jobs/reporting/page/platform_figures.py",
+        "if theirs + counts.undecided < own.accepted:",
+        "if theirs < own.accepted:",
+        "tests/unit/reporting/test_platform_figures.py",
+    ),
+    Fault(
+        "what a platform received is not compared with what it may have received before",
+        "jobs/ledger/statements.py",
+        "col(Delivery.may_count_twice).is_(False), is_comparable",
+        "is_comparable",
+        "tests/unit/ledger/test_statements.py",
+    ),
+    Fault(
+        "what a platform received shows only what it certainly took of a request",
+        "connectors/google_ads/data_manager/outcomes.py",
+        'case "SUCCESS" | "PARTIAL_SUCCESS" if refused or status == "SUCCESS":',
+        'case "SUCCESS" | "PARTIAL_SUCCESS":',
+        "tests/contract/google_ads/test_statements.py",
+    ),
 )
 
 

@@ -39,7 +39,7 @@ _FAILURES: Mapping[int, str] = {
 }
 # https://developers.facebook.com/docs/graph-api/reference/debug_token
 _SCOPE = re.compile(r"[a-z_]{1,50}")
-_EVENT_NAME = re.compile(r"[\w .:-]{1,50}")
+EVENT_NAME = re.compile(r"[\w .:-]{1,50}")
 _MOST_NAMES = 10
 _LONGEST_NAME = 80
 _YEARS = range(1, 2**32)
@@ -194,7 +194,7 @@ def _read_token(answer: Mapping[str, object]) -> _Found:
 
 
 def _read_counts(answer: Mapping[str, object]) -> _Found:
-    counts = _sum_event_counts(answer)
+    counts = sum_event_counts(answer)
     if counts is None:
         return CheckVerdict.UNREADABLE, _("Meta's answer holds no counts"), ""
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(_MOST_NAMES))
@@ -203,7 +203,7 @@ def _read_counts(answer: Mapping[str, object]) -> _Found:
 
 
 def _read_contact(answer: Mapping[str, object]) -> _Found:
-    counts = _sum_event_counts(answer)
+    counts = sum_event_counts(answer)
     if counts is None:
         return CheckVerdict.UNREADABLE, _("Meta's answer holds no counts"), ""
     listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())[:_MOST_NAMES])
@@ -211,20 +211,21 @@ def _read_contact(answer: Mapping[str, object]) -> _Found:
     return CheckVerdict.VERIFIED, by_contact if counts else _("Meta has counted none with any lately"), ""
 
 
-def _sum_event_counts(answer: Mapping[str, object]) -> Counter[str] | None:
+def sum_event_counts(answer: Mapping[str, object]) -> Counter[str] | None:
     """Sum events by value over every hour of the answer; None if it holds no counts."""
     if not isinstance(answer.get("data"), list):
         return None
     counts: Counter[str] = Counter()
-    for span in _objects(answer["data"]):
-        for each in (span, *_objects(span.get("data"))):
+    for span in objects(answer["data"]):
+        for each in (span, *objects(span.get("data"))):
             value, count = each.get("value"), each.get("count")
-            if isinstance(value, str) and _EVENT_NAME.fullmatch(value) and isinstance(count, int):
+            if isinstance(value, str) and EVENT_NAME.fullmatch(value) and isinstance(count, int):
                 counts[value] += count
     return counts
 
 
-def _objects(listed: object) -> Iterator[Mapping[str, object]]:
+def objects(listed: object) -> Iterator[Mapping[str, object]]:
+    """Yield the objects of a JSON array; nothing of anything else."""
     return (each for each in listed if isinstance(each, dict)) if isinstance(listed, list) else iter(())
 
 

@@ -520,6 +520,30 @@ class IncidentRow(AccountRow, table=True):
     """JSON: the marks of the addresses still owed the notice."""
 
 
+class StatementRow(AccountRow, table=True):
+    """One thing that a platform said, when it was last asked, about what it had received."""
+
+    __tablename__ = "platform_statement"
+    destination: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    """Its place among what was said of the destination, from 0."""
+    subject: str
+    """A `StatementSubject` value."""
+    name: str
+    value: str
+    as_of: datetime | None = None
+    read_at: datetime
+    transport: str | None = None
+    """None, as all that follows, where the value is no count of rows sent; otherwise as in `CountedRows`."""
+    owner: str | None = None
+    action: str | None = None
+    counted_since: datetime | None = None
+    counted_until: datetime | None = None
+    undecided: int | None = None
+    corrections: bool | None = None
+    is_shared: bool | None = None
+
+
 def is_correction() -> ColumnElement[bool]:
     """Match deliveries that are corrections; false, so first in order, for conversions."""
     return col(Delivery.original).is_not(None)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from connectors.http import CancelToken
-from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector
+from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector, StatementReader
 from connectors.records import DestinationId
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import never_cancelled
@@ -44,7 +44,20 @@ def open_connectors(
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
     with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
-        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
+        readers = _statement_readers(settings, cancel_token)
+        yield (
+            book,
+            Deps(
+                source,
+                sinks,
+                clock,
+                random.random,
+                window,
+                cancel_token=cancel_token,
+                inbox=inbox,
+                statement_readers=readers,
+            ),
+        )
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], PlatformInspector]]]:
@@ -82,6 +95,21 @@ def _sinks(
         meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
         sinks[DestinationId(meta.id)] = MetaSink(meta_options)
     return sinks
+
+
+def _statement_readers(settings: Settings, cancel_token: CancelToken) -> dict[DestinationId, StatementReader]:
+    readers: dict[DestinationId, StatementReader] = {}
+    for google in settings.google_ads:
+        from connectors.google_ads.statements import GoogleStatements  # noqa: PLC0415
+
+        google_options = _google_options(google, validate_only=True, cancel_token=cancel_token)
+        readers[DestinationId(google.id)] = GoogleStatements(google_options)
+    for meta in settings.meta:
+        from connectors.meta.statements import MetaStatements  # noqa: PLC0415
+
+        meta_options = _meta_options(meta, validate_only=True, cancel_token=cancel_token)
+        readers[DestinationId(meta.id)] = MetaStatements(meta_options)
+    return readers
 
 
 def _google_options(

@@ -12,7 +12,12 @@ from enum import IntEnum
 from http import HTTPStatus
 
 import requests
-from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason, RequestStatusPerDestination
+from google.ads.datamanager_v1 import (
+    ErrorReason,
+    ProcessingErrorReason,
+    ProcessingWarningReason,
+    RequestStatusPerDestination,
+)
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -374,6 +379,10 @@ class _ErrorInfo(_Json):
     error_counts: tuple[_ErrorCount, ...] = ()
 
 
+class _WarningInfo(_Json):
+    warning_counts: tuple[_ErrorCount, ...] = ()
+
+
 class _Ingestion(_Json):
     record_count: int = 0
 
@@ -382,6 +391,7 @@ class _Destination(_Json):
     request_status: object = None
     events_ingestion_status: _Ingestion | None = None
     error_info: _ErrorInfo = _ErrorInfo()
+    warning_info: _WarningInfo = _WarningInfo()
 
 
 class _RequestStatus(_Json):
@@ -408,6 +418,38 @@ def read_status(payload: object, rows: int) -> RowOutcomes | StillPending | Part
     if status == "SUCCESS" and not counts:
         return RowOutcomes((DONE,) * rows)
     return _row_outcomes_by_index(status, counts, rows) or _outcomes_without_indices(status, counts, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """How many records of a request the platform took, as far as it says."""
+
+    accepted: int
+    undecided: int
+    """How many more it may still have taken, or take."""
+    warnings: Mapping[str, int]
+    """Records by the reason of a warning."""
+
+
+def read_counts(payload: object, rows: int) -> RequestCounts:
+    """Return the counts in a status of a request of `rows` events; raise ValueError for an answer of another shape."""
+    (destination,) = _RequestStatus.model_validate(payload).request_status_per_destination
+    name = code_name(destination.request_status, RequestStatusPerDestination.RequestStatus)
+    status = _STATUSES.get(name or "")
+    warnings = {
+        code_name(each.reason, ProcessingWarningReason) or "WARNING": each.record_count
+        for each in destination.warning_info.warning_counts
+    }
+    received = destination.events_ingestion_status
+    records = rows if received is None else received.record_count
+    refused = sum(each.record_count for each in destination.error_info.error_counts)
+    match status:
+        case "FAILED":
+            return RequestCounts(0, 0, warnings)
+        case "SUCCESS" | "PARTIAL_SUCCESS" if refused or status == "SUCCESS":
+            return RequestCounts(max(records - refused, 0), 0, warnings)
+        case _:  # still processing, or partly refused without a count
+            return RequestCounts(0, records, warnings)
 
 
 def _row_outcomes_by_index(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | None:

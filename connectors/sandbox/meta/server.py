@@ -40,12 +40,15 @@ SWITCHES: Positions = {
     "meta_ascii_names": (False, True),
     "meta_readable": (True, False),
     "meta_received": ("all", "none"),
+    "meta_quality_readable": (True, False),
+    "meta_lost": (0, int),
     "meta_throttle_minutes": (0, int),
     "meta_version_ends": (False, True),
 }
 """Positions of uncertain behaviour that could change a state, the default first.
 
-`meta_received` returns to "all" after one upload. `meta_throttle_minutes` refuses the next upload with that many
+`meta_received` returns to "all" after one upload. `meta_lost` loses that many of the next events: they are answered as
+received and never counted. `meta_throttle_minutes` refuses the next upload with that many
 minutes to wait, then returns to 0.
 """
 _PARAMETERS = frozenset(
@@ -112,6 +115,10 @@ class MetaPlatform(Platform):
                 return self._upload(call, dataset)
             case "GET", ("debug_token",):
                 return self._read(call, call.dataset, _token_fields)
+            case "GET", ("dataset_quality",):
+                if not self.switches["meta_quality_readable"]:
+                    raise MetaRefusal(rules.QUALITY_READABLE)
+                return self._read(call, str(call.parameters.get("dataset_id", "")), _quality)
             case "GET", (dataset,):
                 return self._read(call, dataset, _dataset_fields)
             case "GET", (dataset, "stats"):
@@ -166,7 +173,9 @@ class MetaPlatform(Platform):
         accepted = rows if self.switches["meta_received"] == "all" else ()
         self.switches["meta_received"] = "all"
         now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
-        for event in accepted:
+        lost = min(int(str(self.switches["meta_lost"])), len(accepted))
+        self.switches["meta_lost"] = int(str(self.switches["meta_lost"])) - lost
+        for event in accepted[lost:]:
             self._book.accept(as_accepted_event(event, dataset, now), deduplicate=deduplicate)
         self.counts["events"] += len(accepted)
         return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
@@ -269,6 +278,31 @@ _FIGURES: Mapping[str, Callable[[AcceptedMetaEvent], tuple[str, ...]]] = {
     "had_pii": lambda counted: (str(counted.click_kind == "contact").lower(),),
 }
 """The values that an event counts towards, for each aggregation that the sandbox supports."""
+
+
+_QUALITY_FIELDS = ("web{event_name,event_match_quality}", "web{event_name,event_match_quality{composite_score}}")
+"""The forms of `fields` that the sandbox knows."""
+
+
+def _quality(call: GraphCall, lines: Iterable[CountedMetaEvent]) -> dict[str, object]:
+    """Answer `GET /dataset_quality` with the match quality of web events, which are the only ones rated.
+
+    https://developers.facebook.com/docs/marketing-api/conversions-api/dataset-quality-api
+    """
+    _reject_unknown_parameters(call.parameters, "dataset_id", "fields")
+    if call.parameters.get("fields") not in _QUALITY_FIELDS:
+        raise MetaRefusal(rules.FIELDS, "fields")
+    keys: defaultdict[str, list[int]] = defaultdict(list)
+    for line in lines:
+        if line.counted.action_source == "website":
+            keys[line.counted.event_name].append(len(line.counted.keys))
+    rated = {name: min(10.0, 2.0 * sum(counts) / len(counts)) for name, counts in sorted(keys.items())}
+    return {
+        "web": [
+            {"event_name": name, "event_match_quality": {"composite_score": round(score, 1)}}
+            for name, score in rated.items()
+        ]
+    }
 
 
 def _token_fields(call: GraphCall, _: object) -> dict[str, object]:

@@ -636,6 +636,20 @@ def records_counted(wire: Wire) -> None:
     assert ["2", "1"] == counts
 
 
+def warned(wire: Wire) -> None:
+    """rules.WARNINGS."""
+    _, taken = wire.ingest(GOOD)
+    wire.now += timedelta(hours=1)
+
+    assert "warningInfo" not in wire.status(taken["requestId"])
+
+    wire.platform.set_switch("warned", value=True)
+
+    assert {"warningCounts": [{"recordCount": "1", "reason": "PROCESSING_WARNING_REASON_INTERNAL_ERROR"}]} == (
+        wire.status(taken["requestId"])["warningInfo"]
+    )
+
+
 def indices(wire: Wire) -> None:
     """rules.RECORD_INDICES."""
     body = copy.deepcopy(GOOD)
@@ -698,6 +712,7 @@ SCENARIOS: dict[DataManagerRule, Callable[[Wire], None]] = {
     rules.PROCESSING_TIME: not_yet,
     rules.DESTINATION_STATUS: per_destination,
     rules.RECORD_INDICES: indices,
+    rules.WARNINGS: warned,
     rules.FAILING: failing,
     rules.FAILURE_WORD: failure_word,
     rules.RECORDS_COUNTED: records_counted,

@@ -619,6 +619,23 @@ def summarised(wire):
     assert 1 == len(rows)
 
 
+@scenario(rules.SUMMARY_LOST)
+def lost_afterwards(wire):
+    """One conversion is answered as taken, fails afterwards, and is in no book."""
+    wire.platform.set_switch("ads_api_lost", value=1)
+    wire.upload(GOOD)
+    _, _, rows = wire.ask(
+        """
+        SELECT offline_conversion_upload_conversion_action_summary.daily_summaries
+        FROM offline_conversion_upload_conversion_action_summary
+        """
+    )
+    (day,) = rows[0].offline_conversion_upload_conversion_action_summary.daily_summaries
+
+    assert (1, 1) == (day.successful_count, day.failed_count)
+    assert 1 == len(wire.platform.state()["book"])
+
+
 @pytest.mark.parametrize("rule", SCENARIOS, ids=named)
 def test_rule_scenario(wire, rule):
     """These rules refuse nothing, or need more than one call."""

@@ -653,6 +653,55 @@ def aggregations(wire: Wire) -> None:
     }
 
 
+QUALITY = f"GET /v26.0/dataset_quality?dataset_id={DATASET}&fields="
+
+
+def no_quality(wire: Wire) -> None:
+    """rules.QUALITY_READABLE."""
+    wire.switch(meta_quality_readable=False)
+
+    assert (400, 10, 0) == state(wire.call(f"{QUALITY}web{{event_name,event_match_quality}}"))
+    assert 200 == wire.call(f"GET /v26.0/{DATASET}/stats?aggregation=event")[0]
+
+
+def quality(wire: Wire) -> None:
+    """rules.QUALITY."""
+    website = {
+        **SALE,
+        "event_id": "w",
+        "action_source": "website",
+        "event_source_url": "https://example.fr/",
+        "user_data": {"fbc": FBC, "em": [SHA], "ph": SHA, "client_user_agent": "Mozilla/5.0"},
+    }
+    wire.send(LEAD, SALE, website)
+
+    assert (200, {"web": [{"event_name": "Purchase", "event_match_quality": {"composite_score": 8.0}}]}) == (
+        wire.call(f"{QUALITY}web{{event_name,event_match_quality{{composite_score}}}}")
+    )
+    assert (400, 100, 0) == state(wire.call(f"{QUALITY}web{{colour}}"))
+    assert (400, 100, 33) == state(wire.call(f"GET /v26.0/dataset_quality?dataset_id={OTHER}&fields=web"))
+
+
+def by_arrival(wire: Wire) -> None:
+    """rules.STATS_BY_ARRIVAL."""
+    wire.send(SALE)
+    path = f"GET /v26.0/{DATASET}/stats?aggregation=event"
+    of_event = f"&start_time={SALE['event_time']}&end_time={SALE['event_time'] + 1}"
+
+    assert {"data": []} == wire.call(path + of_event)[1]
+    assert 1 == len(wire.call(f"{path}&start_time={SECONDS}&end_time={SECONDS + 1}")[1]["data"])
+
+
+def lost_events(wire: Wire) -> None:
+    """rules.LOST."""
+    wire.switch(meta_lost=1)
+    _, answer = wire.send(SALE, LEAD)
+    wire.send({**SALE, "event_id": "later"})
+
+    assert 2 == answer["events_received"]
+    assert ["oplead-1", "later"] == [line["event_id"] for line in wire.platform.counted_conversions_json()]
+
+
 def tokens(wire: Wire) -> None:
     """rules.DEBUG_TOKEN."""
     known = wire.call(f"GET /v26.0/debug_token?input_token={TOKEN}")[1]["data"]
@@ -692,6 +741,10 @@ STORIES: dict[MetaRule, Callable[[Wire], None]] = {
     rules.READABLE: unreadable,
     rules.FIELDS: dataset_fields,
     rules.AGGREGATION: aggregations,
+    rules.QUALITY_READABLE: no_quality,
+    rules.QUALITY: quality,
+    rules.STATS_BY_ARRIVAL: by_arrival,
+    rules.LOST: lost_events,
     rules.DEBUG_TOKEN: tokens,
 }
 

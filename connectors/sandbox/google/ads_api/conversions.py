@@ -26,6 +26,8 @@ _HASHED = ("hashed_email", "hashed_phone_number")
 """The only user identifiers accepted."""
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _ALLOWLISTED = ("user_ip_address", "session_attributes_encoded", "session_attributes_key_value_pairs")
+_LOST = "lost"
+"""Errors that came after the answer; summaries count them without a code."""
 _UNKNOWN = 1
 """Every enum's UNKNOWN, valid only in responses."""
 _ENHANCED = {
@@ -92,9 +94,13 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
     def _record(self) -> None:
         """Count the accepted rows, and keep the upload's jobs, one per action, for the summaries."""
         self.api.counts["taken"] += 1
-        for event in self.applied.values():
-            self.google.book.accept(event)
         errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for event in self.applied.values():
+            if left := int(str(self.api.switches["ads_api_lost"])):
+                self.api.switches["ads_api_lost"] = left - 1
+                errors[event.action].update({"": -1, _LOST: 1})
+            else:
+                self.google.book.accept(event)
         for index, row in enumerate(self.rows):
             first = next(iter(self.problems.get(index, ())), None)
             errors[action_id(row.conversion_action)][f"{first.family}.{first.code}" if first else ""] += 1

@@ -142,11 +142,15 @@ SWITCHES: Positions = {
     "ads_api_click_dedup": ("without_order_id", "always"),
     "ads_api_duplicates": ("later", "all"),
     "ads_api_echo": (False, True),
+    "ads_api_lost": (0, int),
     "adjustments_allowlisted": (True, False),
     "adjustments_unknown": ("never", "unreadable", "internal"),
     "cross_api_adjustments": (True, False),
 }
-"""Positions of the account's settings, and of uncertain behaviour that could change a state; the default first."""
+"""Positions of the account's settings, and of uncertain behaviour that could change a state; the default first.
+
+`ads_api_lost` loses that many of the next conversions: they are answered as taken, and fail afterwards.
+"""
 ROW_LISTS = {"submit": "conversions", "adjust": "conversion_adjustments"}
 """The request field with the rows, by the upload's name in rulings."""
 

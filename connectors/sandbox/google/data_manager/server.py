@@ -104,6 +104,7 @@ SWITCHES: Positions = {
     "zero_is_final": (True, False),
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
+    "warned": (False, True),
 }
 """Positions of uncertain behaviour that could change a state, the default first."""
 _PLANTED = DataManagerRule("data_manager", "Planted by hand.", "assumed", "assumed")

@@ -29,6 +29,7 @@ def _numbers(enum: Any) -> Mapping[str, int]:
 
 ERROR_REASONS = _numbers(types.ErrorReason)
 PROCESSING_REASONS = _numbers(types.ProcessingErrorReason)
+WARNING_REASONS = _numbers(types.ProcessingWarningReason)
 EVENT_SOURCES = frozenset(_numbers(types.EventSource).values())
 _DESTINATION_STATUSES = _numbers(types.RequestStatusPerDestination.RequestStatus)
 
@@ -179,7 +180,8 @@ def destination_status(
 ) -> dict[str, object]:
     """Return one destination's entry in the response to a status request; without an outcome it is still processing.
 
-    The switches `record_indices`, `failed_word` and `records_counted` shape it; `numeric` writes enums as numbers.
+    The switches `record_indices`, `failed_word`, `records_counted` and `warned` shape it; `numeric` writes enums as
+    numbers.
     """
     status = outcome.status if outcome else "PROCESSING"
     word = switches["failed_word"] if status == "FAILED" else status
@@ -195,6 +197,10 @@ def destination_status(
             for reason, rows in outcome.failed.items()
         ]
         entry["errorInfo"] = {"errorCounts": counts}
+    if switches["warned"]:
+        reason = "PROCESSING_WARNING_REASON_INTERNAL_ERROR"
+        warning = {"recordCount": "1", "reason": WARNING_REASONS[reason] if numeric else reason}
+        entry["warningInfo"] = {"warningCounts": [warning]}
     missing = switches["records_counted"] == "one less"
     return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
 

@@ -1,0 +1,9 @@
+"""What is stated where a platform has nothing to show: messages for the catalogues, translated where they are shown."""
+
+from connectors.language import N_
+
+NO_ANSWER = N_("no answer in time")
+UNREADABLE = N_("the answer cannot be read")
+NOT_TOLD = N_("the platform does not tell")
+REFUSED = N_("the access key is refused")
+NOTHING_YET = N_("nothing yet")
