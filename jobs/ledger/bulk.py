@@ -82,6 +82,13 @@ def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[s
         session.connection().execute(statement, rows)
 
 
+def columns_of(record: object, **columns: object) -> dict[str, Any]:
+    """Return these columns and a slotted record's fields, which are named like their columns."""
+    for name in record.__slots__:  # type: ignore[attr-defined]
+        columns[name] = getattr(record, name)
+    return columns
+
+
 def has_id_among(column: Mapped[int] | Mapped[int | None], ids: Sequence[int]) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""
     listed = func.json_each(json.dumps(ids)).table_valued("value")

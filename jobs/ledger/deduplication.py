@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk, status_labels
+from jobs.ledger.outbox import NewDelivery
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow, of_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
@@ -46,7 +47,7 @@ class DeduplicationCandidate:
     rank: DuplicatePrecedence
 
 
-def record_keys(session: Session, counting: Iterable[tuple[Delivery, Collection[str]]]) -> None:
+def record_keys(session: Session, counting: Iterable[tuple[Delivery | NewDelivery, Collection[str]]]) -> None:
     """Add deduplication keys to those already stored for deliveries that count."""
     rows = [
         {
@@ -55,7 +56,7 @@ def record_keys(session: Session, counting: Iterable[tuple[Delivery, Collection[
             "destination": delivery.destination,
             "dedup_key": dedup_key,
             "lead": delivery.lead,
-            "at": delivery.known_time,
+            "at": delivery.at,
         }
         for delivery, dedup_keys in counting
         for dedup_key in sorted(dedup_keys)
