@@ -53,11 +53,11 @@ def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[d
         yield {"of_account": account, "of_leads": part}
 
 
-def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Row[Any]]]:
-    """Group rows by their lead, keeping their order."""
-    found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Sequence[Any]]]:
+    """Group rows by their first column, the lead, keeping their order."""
+    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
     for row in rows:
-        found[row.lead].append(row)
+        found[row[0]].append(row)
     return found
 
 
