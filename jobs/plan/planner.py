@@ -340,12 +340,14 @@ def was_sent(
     A lead that no longer meets the `where` of the destination it was sent to has moved to another one of that platform.
     """
     sent = [row for row in existing if row.event_sha256]
+    if not sent:
+        return False
     place = (route.conversion, route.target.owner, route.target.action)
     elsewhere = (row for row in sent if row.destination != route.destination)
     if any((row.conversion, row.owner, row.action) == place for row in elsewhere):
         return True
     sent_before = {(row.destination, row.conversion): row.state for row in sent}
-    return bool(sent) and any(
+    return any(
         is_route_for_other_clicks(route, other)
         or (
             is_alternative_destination(route, other)
