@@ -20,8 +20,11 @@ from connectors.records import (
     Target,
     Utm,
 )
+from jobs.ledger.bulk import columns_of
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, hold_lock, lock_path, open_locked_ledger
+from jobs.ledger.schema import Delivery
+from jobs.plan.planner import new_delivery
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
 from jobs.reporting.sentences import sentence, stop_sentence
@@ -145,6 +148,11 @@ def route(conversion="sale", **over):
         "assume_consent": False,
     }
     return ConversionRoute(**(plain | over))
+
+
+def delivery(lead="L-1", **over):
+    """A lead's conversion on that route, as a row without a state."""
+    return Delivery(**columns_of(new_delivery(route(), lead, **over)))
 
 
 def from_field(**over):

@@ -92,7 +92,9 @@ def read_click_ids(
     found = [_classify_click_id(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
     read = [one for one in found if isinstance(one, ClickId)]
-    ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
+    ids = dict.fromkeys(
+        one if one.clicked_at or one.kind not in times else replace(one, clicked_at=times[one.kind]) for one in read
+    )
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
 

@@ -33,7 +33,12 @@ def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> objec
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
     if sum(map(text.count, ",[{")) > most_values:  # checked before parsing: values take far more memory than text
         raise ValueError("more values than are taken at once")
-    text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], _HALF.sub("\ufffd", text))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = _HALF.sub("\ufffd", text)
+    if "\\u" in text:
+        text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], text)
     try:
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
     except RecursionError:
@@ -76,7 +81,7 @@ class PathReader:
         return PathValues(found)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Name:
     """A name in the tree of paths."""
 
@@ -110,10 +115,10 @@ class _Name:
                 self.find(one, found)
 
     def _find_in_object(self, container: Mapping[str, object], found: dict[str, list[object]]) -> None:
-        for key, value in container.items():
-            for name in self.following.get(loosely_normalised_name(key), ()):
-                if name.written == key or name.written not in container:
-                    name.take(value, found)
+        keys = tuple(container)
+        names_among = _names_among if sum(map(len, keys)) <= _USUAL_KEYS else _names_among.__wrapped__
+        for key, name in names_among(self, keys):
+            name.take(container[key], found)
 
     def take(self, value: object, found: dict[str, list[object]]) -> None:
         """Add a value of this name, and what is inside it."""
@@ -121,6 +126,21 @@ class _Name:
             found.setdefault(self.path, []).append(value)
         if self.following:
             self.find(value, found)
+
+
+_USUAL_KEYS = 1_000  # characters in all keys of an object; what was found among more is not kept
+
+
+@lru_cache(1_024)
+def _names_among(before: _Name, keys: tuple[str, ...]) -> list[tuple[str, _Name]]:
+    """Return the keys of an object that are names following another, with these: most leads have the same keys."""
+    written = set(keys)
+    return [
+        (key, name)
+        for key in keys
+        for name in before.following.get(loosely_normalised_name(key), ())
+        if name.written == key or name.written not in written
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +158,11 @@ class PathValues:
 
     def first(self, paths: Sequence[str]) -> object:
         """Return the first non-empty value at the first path that has one, else None."""
-        return next(self.at(*paths), None)
+        for path in paths:
+            if path in self.found:
+                for value in _flat(self.found[path]):
+                    return value
+        return None
 
     def texts(self, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
         """Return every distinct text at any of the paths, in order."""

@@ -30,6 +30,7 @@ _LONGEST_LABEL = 200
 _LONGEST_HISTORY = 1_000  # status changes; each is processed for every stage of every conversion
 _LARGEST_LEAD = 1024 * 1024  # characters of JSON
 _DEEPEST = 100  # levels; Python itself fails at a few hundred
+_CONTAINERS = (dict, list)
 _ENTRY = PathReader((*_ENTRY_LABEL, *_ENTRY_TIME))
 
 
@@ -43,8 +44,12 @@ def digest_of(item: Mapping[str, object]) -> str:
     Raises:
         UnreadableLeadError: it is nested too deeply or too large.
     """
-    _check_depth(item)
-    canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    try:
+        canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    except RecursionError:
+        raise UnreadableLeadError("it is nested too deeply") from None
+    if canonical.count("{") + canonical.count("[") >= _DEEPEST:
+        _check_depth(item)
     if len(canonical) > _LARGEST_LEAD:
         raise UnreadableLeadError(f"its JSON has {len(canonical)} characters, more than any lead's")
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -59,6 +64,7 @@ class LeadParser:
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
+        self._id = PathReader(paths.id)
         self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
@@ -68,7 +74,7 @@ class LeadParser:
             UnreadableLeadError: the id is missing or unusable.
         """
         try:
-            value = first_value_at_paths(item, self.paths.id)
+            value = self._id.read(item).first(self.paths.id)
         except RecursionError:
             raise UnreadableLeadError("it is nested too deeply") from None
         lead_id = as_lead_id(value)
@@ -182,7 +188,9 @@ class LeadParser:
             label = path.rpartition(".")[2]
             for value in lead.found.get(path, ()):
                 found, problem = read(value, label=label)
-                ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
+                ids.extend(
+                    one if one.clicked_at or not captured_at else replace(one, clicked_at=captured_at) for one in found
+                )
                 problems.extend([problem] if problem else [])
         return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None
 
@@ -230,8 +238,12 @@ def lead_among(
 def _check_depth(item: Mapping[str, object]) -> None:
     level: list[Any] = [item]
     for _ in range(1, _DEEPEST):
-        values = (value for one in level for value in (one.values() if isinstance(one, dict) else one))
-        level = [value for value in values if value and isinstance(value, dict | list)]
+        level = [
+            value
+            for one in level
+            for value in (one.values() if isinstance(one, dict) else one)
+            if isinstance(value, _CONTAINERS) and value
+        ]
         if not level:
             return
     raise UnreadableLeadError("it is nested too deeply")

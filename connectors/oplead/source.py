@@ -24,7 +24,7 @@ from connectors.oplead.lead_parser import (
     lead_among,
     object_in_list,
 )
-from connectors.oplead.pagination import ListedPage, Pages, PageWalk, mark_without_id, one_at_a_time
+from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, mark_without_id, one_at_a_time
 from connectors.oplead.read_ahead import Page
 from connectors.ports import FindKnown
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
@@ -93,8 +93,11 @@ class OpleadSource:
         position = walk.start() if resume is None else walk.resume(resume)
         with closing(walk.pages(position, self._listed_pages)) as pages:
             for listed, following in pages:
-                items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
-                page = replace(self._page(items, find_known), served_at=served_at, moved=walk.moved, ahead=walk.ahead)
+                items, marks = (listed.items, listed.marks) if listed else ((), ())
+                served_at = listed.answer.served_at if listed else None
+                page = replace(
+                    self._page(items, find_known, marks), served_at=served_at, moved=walk.moved, ahead=walk.ahead
+                )
                 if following is None:
                     yield replace(page, missing=walk.missing_lead_count)
                 else:
@@ -174,10 +177,15 @@ class OpleadSource:
         except UnreadableLeadError:
             return mark_without_id(item)
 
-    def _page(self, items: Sequence[object], find_known: FindKnown = lambda _listed: ()) -> LeadPage:
+    def _page(
+        self, items: Sequence[object], find_known: FindKnown = lambda _listed: (), marks: Iterable[str] | None = None
+    ) -> LeadPage:
+        """Return the leads of these entries; `marks` are what `_mark` returned of each, if it is known."""
         # If no item is an object, this is probably not the list of leads.
         hint = "" if any(isinstance(item, Mapping) for item in items) else ": " + _("see oplead.pagination.items")
-        entries: list[_ListEntry | LeadId | UnreadableLead] = [self._entry(item, hint) for item in items]
+        entries: list[_ListEntry | LeadId | UnreadableLead] = [
+            self._entry(item, mark, hint) for item, mark in zip(items, marks or map(self._mark, items), strict=True)
+        ]
         known = frozenset(find_known([entry.listed for entry in entries if isinstance(entry, _ListEntry)]))
         entries = [self._unless_known(entry, known) if isinstance(entry, _ListEntry) else entry for entry in entries]
         bare = [entry.listed.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
@@ -194,12 +202,12 @@ class OpleadSource:
             return one
         return replace(one, created_at=first_instant(item, self._parser.paths.created_at, self._options.zone))
 
-    def _entry(self, item: object, hint: str) -> _ListEntry | UnreadableLead:
-        """Return a list entry, or why it cannot be read."""
+    def _entry(self, item: object, mark: str, hint: str) -> _ListEntry | UnreadableLead:
+        """Return a list entry, or why it cannot be read; its id, if it has one, is its mark."""
         lead_id = None
         try:
             entry = object_in_list(item, hint)
-            lead_id = self._parser.read_id(entry)
+            lead_id = self._parser.read_id(entry) if lacks_id(mark) else LeadId(mark)
             return _ListEntry(entry, ListedLead(lead_id, digest_of(entry)))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
@@ -210,7 +218,7 @@ class OpleadSource:
             return entry.listed.id
         detail = self._options.detail
         needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry.item))
-        return replace(entry, needs_details=needs_details)
+        return replace(entry, needs_details=True) if needs_details else entry
 
     def _parse_list_entry(
         self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]

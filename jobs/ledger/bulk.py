@@ -53,11 +53,11 @@ def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[d
         yield {"of_account": account, "of_leads": part}
 
 
-def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Row[Any]]]:
-    """Group rows by their lead, keeping their order."""
-    found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Sequence[Any]]]:
+    """Group rows by their first column, the lead, keeping their order."""
+    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
     for row in rows:
-        found[row.lead].append(row)
+        found[row[0]].append(row)
     return found
 
 
@@ -80,6 +80,13 @@ def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[s
     session.flush()
     if rows:
         session.connection().execute(statement, rows)
+
+
+def columns_of(record: object, **columns: object) -> dict[str, Any]:
+    """Return these columns and a slotted record's fields, which are named like their columns."""
+    for name in record.__slots__:  # type: ignore[attr-defined]
+        columns[name] = getattr(record, name)
+    return columns
 
 
 def has_id_among(column: Mapped[int] | Mapped[int | None], ids: Sequence[int]) -> ColumnElement[bool]:

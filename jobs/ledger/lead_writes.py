@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import delete, update
 from sqlmodel import Session, SQLModel, col
 
-from connectors.records import Identifier, LeadId, UnreadableLead
+from connectors.records import LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
 from jobs.rules.extraction import StorableLead, text_to_show
-from jobs.rules.model import Amount, KnownClickId, StatusEntered, UnreadableAmount
+from jobs.rules.model import Amount, UnreadableAmount
 
 _Values = dict[str, Any]
 _FORGET_HASHES = delete(bulk.table_of(ContactHash)).where(
@@ -45,10 +45,14 @@ def store(
     bulk.write_rows(session, bulk.upsert_into(LeadRow), [_lead(account, one, seen_at) for one in readings])
     bulk.change_rows(session, _FORGET_HASHES, account, on_record)
     rows: dict[type[SQLModel], list[_Values]] = {
-        StatusChange: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.changes],
-        ClickIdRow: [_child(each, account=account, lead=one.lead.id) for one in readings for each in one.click_ids],
+        StatusChange: [
+            bulk.columns_of(each, account=account, lead=one.lead.id) for one in readings for each in one.changes
+        ],
+        ClickIdRow: [
+            bulk.columns_of(each, account=account, lead=one.lead.id) for one in readings for each in one.click_ids
+        ],
         ContactHash: [
-            _child(each, account=account, lead=one.lead.id, destination=destination)
+            bulk.columns_of(each, account=account, lead=one.lead.id, destination=destination)
             for one in readings
             for destination, identifiers in one.identifiers.items()
             for each in identifiers
@@ -56,13 +60,6 @@ def store(
     }
     for table, added in rows.items():
         bulk.write_rows(session, bulk.insert_into(table), added)
-
-
-def _child(record: StatusEntered | KnownClickId | Identifier, **columns: object) -> _Values:
-    """Return these columns and the record's fields, which are named like their columns."""
-    for name in record.__slots__:
-        columns[name] = getattr(record, name)
-    return columns
 
 
 def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:

@@ -11,7 +11,6 @@ import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     ColumnExpressionArgument,
-    Row,
     and_,
     bindparam,
     case,
@@ -46,7 +45,15 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased_value
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
+from jobs.rules.model import (
+    Amount,
+    ConsentAnswer,
+    KnownClickId,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    UnreadableAmount,
+)
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -342,11 +349,19 @@ _FACTS = sqlalchemy.select(
     )
 ).where(_OF_LEADS)
 _CHANGES, _CLICKS, _HASHES = (
-    sqlalchemy.select(bulk.table_of(table))
+    sqlalchemy.select(*(bulk.table_of(table).c[name] for name in ("lead", *columns)))
     .where(bulk.belongs_to(col(table.account), col(table.lead)))
     .order_by(*bulk.table_of(table).primary_key)
-    for table in (StatusChange, ClickIdRow, ContactHash)
+    for table, columns in (
+        (StatusChange, ("label", "at", "date_only", "origin", "seen_at", "after")),
+        (ClickIdRow, ("kind", "value", "clicked_at", "estimated")),
+        (ContactHash, ("destination", "kind", "sha256")),
+    )
 )
+# Looked up as text far faster than an enumeration finds them.
+_ORIGINS = {origin: origin for origin in StatusTimeOrigin}
+_CLICK_KINDS = {kind: kind for kind in ClickIdKind}
+_HASH_KINDS = {kind: kind for kind in IdentifierKind}
 
 
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
@@ -365,11 +380,13 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             seen_at=row.seen_at,
             fresh=row.fresh,
             stale=not row.digest,
-            changes=tuple(labels_seen.status_entries(changes[row.id])),
-            click_ids=tuple(
-                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
-                for click in clicks[row.id]
+            changes=tuple(
+                [
+                    StatusEntered(label, at, date_only, _ORIGINS[origin], seen_at, after)
+                    for _, label, at, date_only, origin, seen_at, after in changes[row.id]
+                ]
             ),
+            click_ids=tuple([KnownClickId(_CLICK_KINDS[kind], *rest) for _, kind, *rest in clicks[row.id]]),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
             ad_personalization=ConsentAnswer(row.ad_personalization),
@@ -382,10 +399,10 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
     return found
 
 
-def _identifiers(rows: Sequence[Row[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
+def _identifiers(rows: Sequence[Sequence[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
     found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
-    for row in rows:
-        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
+    for _, destination, kind, sha256 in rows:
+        found[destination].append(Identifier(_HASH_KINDS[kind], sha256))
     return {destination: tuple(each) for destination, each in found.items()}
 
 

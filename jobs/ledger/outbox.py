@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
@@ -52,6 +52,43 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(slots=True)
+class NewDelivery:
+    """A delivery to be added by its first move; its fields are columns of `Delivery`, which it spares the session."""
+
+    account: str
+    lead: str
+    conversion: str
+    destination: str
+    occurrence: int
+    key: str
+    id: int | None = None
+    kind: str = DeliveryKind.CONVERSION
+    original: int | None = None
+    number: int = 0
+    cause: str | None = None
+    state: str = ""
+    reason: str | None = None
+    detail: str | None = None
+    code: str | None = None
+    held_for: str | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    at: datetime | None = None
+    origin: str | None = None
+    label: str | None = None
+    transport: str | None = None
+    owner: str | None = None
+    action: str | None = None
+    source: str | None = None
+    value: str | None = None
+    currency: str | None = None
+    tax: str | None = None
+    click_id_kind: str | None = None
+    click_estimated: bool | None = None
+    entered_after: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A delivery's move to a state, and why."""
@@ -64,21 +101,40 @@ class Move:
     """Whether to record a transition even if the state stays the same."""
 
 
-def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class FirstMove:
+    """A new delivery's move to the state in which it begins, and why."""
+
+    row: NewDelivery
+    to: DeliveryState
+    cause: Cause
+    detail: str | None = None
+    always_record: ClassVar[bool] = True
+
+
+AnyMove = Move | FirstMove
+
+
+def move(row: Delivery | NewDelivery, to: DeliveryState, cause: Cause, detail: str | None = None) -> AnyMove:
+    """Return a delivery's move, its first if it is new."""
+    return FirstMove(row, to, cause, detail) if isinstance(row, NewDelivery) else Move(row, to, cause, detail)
+
+
+def move_all(session: Session, ledger: Ledger, moves: Sequence[AnyMove], *, now: datetime) -> None:
     """Move deliveries and record their transitions; if the state stays the same, only update the cause.
 
     Raises:
         IllegalMoveError: the state table doesn't allow a move.
         RuntimeError: a row was read in another session.
     """
-    _add_new_rows(session, [each.row for each in moves if each.row.id is None])
-    if any(each.row not in session for each in moves):
+    if any(isinstance(each, Move) and each.row not in session for each in moves):
         raise RuntimeError("a row of another session: its move would not be written")
     changes = [(each, before) for each in moves for before in _take_state(each)]
+    _add(session, [each.row for each in moves if isinstance(each, FirstMove)])
     transitions = [
         {
             "account": ledger.account,
-            "delivery": stored_row_id(each.row),
+            "delivery": each.row.id,
             "run": ledger.run,
             "at": now,
             "from_state": before,
@@ -93,17 +149,17 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
 
 
-def _add_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
-    """Add rows with the ids that SQLite would give, which SQLAlchemy could only learn by inserting them one by one."""
+def _add(session: Session, rows: Sequence[NewDelivery]) -> None:
+    """Add rows with the ids that SQLite would give, which we could only learn by inserting them one by one."""
     if not rows:
         return
     last = session.exec(select(func.max(Delivery.id))).one() or 0
     for number, row in enumerate(rows, last + 1):
         row.id = number
-    session.add_all(rows)
+    bulk.write_rows(session, bulk.insert_into(Delivery), [bulk.columns_of(row) for row in rows])
 
 
-def _take_state(move: Move) -> Iterator[DeliveryState | None]:
+def _take_state(move: AnyMove) -> Iterator[DeliveryState | None]:
     """Give a row its state and cause; yield the state it had, None if new, if its transition is to be recorded."""
     row, to, is_ours = move.row, move.to, isinstance(move.cause, Reason)
     before = DeliveryState(row.state) if row.state else None
@@ -115,7 +171,7 @@ def _take_state(move: Move) -> Iterator[DeliveryState | None]:
     elif not move.always_record:
         return
     row.state = to
-    if to not in FROZEN:
+    if to not in FROZEN and isinstance(row, Delivery):
         row.event = row.in_doubt_since = row.in_doubt_request = None
     yield before
 
@@ -127,12 +183,12 @@ _FLAG_TO_CORRECT, _FLAG_TO_PLAN = (
 
 
 def flag_for_correction_check(
-    session: Session, ledger: Ledger, deliveries: Iterable[Delivery], *, to_plan: bool = False
+    session: Session, ledger: Ledger, deliveries: Iterable[Delivery | NewDelivery], *, to_plan: bool = False
 ) -> None:
     """Flag their leads for a correction check; after a correction, which may be a retraction, for planning too."""
     rows = list(deliveries)
     bulk.change_rows(session, _FLAG_TO_CORRECT, ledger.account, {row.lead for row in rows})
-    again = {row.lead for row in rows if to_plan or row.is_correction}
+    again = {row.lead for row in rows if to_plan or row.original is not None}
     bulk.change_rows(session, _FLAG_TO_PLAN, ledger.account, again)
 
 

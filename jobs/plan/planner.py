@@ -13,7 +13,7 @@ from sqlmodel import Session
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
-from jobs.ledger.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.outbox import AnyMove, DeliveriesOfLeads, Move, NewDelivery
 from jobs.ledger.schema import Delivery
 from jobs.rules.decision import (
     Decision,
@@ -129,8 +129,8 @@ def erase_unusable_personal_data(run: RunContext) -> None:
 class _Changes:
     """What becomes of some leads' deliveries."""
 
-    moves: list[Move] = field(default_factory=list)
-    counting_once: list[tuple[Delivery, frozenset[str]]] = field(default_factory=list)
+    moves: list[AnyMove] = field(default_factory=list)
+    counting_once: list[tuple[Delivery | NewDelivery, frozenset[str]]] = field(default_factory=list)
     """Deliveries that count once per click or person, with their deduplication keys."""
 
 
@@ -186,7 +186,7 @@ class _Planner:
             ),
             None,
         )
-        decision, state = self._verdict(route, lead, delivery, existing)
+        decision, state = self._verdict(route, lead, delivery or new_delivery(route, lead.id), existing)
         rank = deduplication.duplicate_precedence(delivery)
         if delivery is not None and delivery.at is not None and rank is DuplicatePrecedence.SENT:
             at = delivery.at
@@ -229,20 +229,19 @@ class _Planner:
         existing = known.conversions.get(lead.id, [])
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.run.book.routes:
-            delivery = _delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route, known)
+            delivery = _delivery_to_decide(by_route.pop(route.conversion_destination_pair, None), route, lead, known)
             decision, state = self._verdict(route, lead, delivery, existing)
-            if decision == NoSuchConversion(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
-                self._count_filtered_out(route, lead)
+            if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
+                self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                delivery = delivery or new_delivery(route, lead.id)
-                changes.moves.append(apply_decision(delivery, route=route, decision=decision, state=state))
-            counts = delivery is not None and (state or delivery.state) in COUNTING
-            if route.once is not None and delivery is not None and delivery.at and counts:
+                cause = _store_decision(delivery, route, decision, state)
+                changes.moves.append(outbox.move(delivery, state, *cause))
+            if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
 
     def _verdict(
-        self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
+        self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | NewDelivery, existing: Sequence[Delivery]
     ) -> tuple[Decision | NoSuchConversion, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = judge(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
@@ -252,19 +251,17 @@ class _Planner:
             reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
         sent_before = was_sent(route, lead, existing, self.run.book.routes)
-        is_new = delivery is None or delivery.id is None
-        if _was_skipped_earlier(delivery, decision) or (sent_before and is_new):
+        if isinstance(delivery, NewDelivery):
+            return decision, None if sent_before else next_delivery_state(None, decision)
+        if _was_skipped_earlier(delivery, decision):
             return decision, None
         if sent_before:
             decision = NoSuchConversion(Reason.SENT_ELSEWHERE)
-        standing = (
-            None if delivery is None or is_new else self._current_delivery_status(delivery, decision, route, lead)
-        )
-        return decision, next_delivery_state(standing, decision)
+        return decision, next_delivery_state(self._current_delivery_status(delivery, decision, route, lead), decision)
 
-    def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts) -> None:
+    def _count_filtered_out(self, route: ConversionRoute, lead: LeadFacts, key: DeliveryKey) -> None:
         start = self.starts[route.conversion_destination_pair]
-        entry = first_entry(route, lead, start, delivery_key_for(route, lead.id), after=None)
+        entry = first_entry(route, lead, start, key, after=None)
         if (
             entry is not None
             and entry.origin is not StatusTimeOrigin.BASELINE
@@ -316,17 +313,21 @@ class _Planner:
         return Move(orphan, state, cause)
 
 
-def _delivery_to_decide(delivery: Delivery | None, route: ConversionRoute, known: DeliveriesOfLeads) -> Delivery | None:
-    """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
-    after = None if delivery is None else known.retracted_at(delivery)
-    if delivery is None or after is None:
+def _delivery_to_decide(
+    delivery: Delivery | None, route: ConversionRoute, lead: LeadFacts, known: DeliveriesOfLeads
+) -> Delivery | NewDelivery:
+    """The delivery to decide, which may never begin if it is new: the first, or the next after a retracted one."""
+    if delivery is None:
+        return new_delivery(route, lead.id)
+    after = known.retracted_at(delivery)
+    if after is None:
         return delivery
-    return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
+    return new_delivery(route, lead.id, occurrence=delivery.occurrence + 1, entered_after=after)
 
 
-def _was_skipped_earlier(delivery: Delivery | None, decision: Decision | NoSuchConversion) -> bool:
+def _was_skipped_earlier(delivery: Delivery, decision: Decision | NoSuchConversion) -> bool:
     """Whether the conversion was skipped for an earlier entry, by a label its stage may have lost since."""
-    if delivery is None or delivery.state != DeliveryState.SKIPPED or delivery.at is None:
+    if delivery.state != DeliveryState.SKIPPED or delivery.at is None:
         return False
     return isinstance(decision, Decision) and decision.entry.at > delivery.at
 
@@ -338,11 +339,14 @@ def was_sent(
 
     A lead that no longer meets the `where` of the destination it was sent to has moved to another one of that platform.
     """
-    sent = [row for row in existing if row.event_sha256 and row.destination != route.destination]
+    sent = [row for row in existing if row.event_sha256]
+    if not sent:
+        return False
     place = (route.conversion, route.target.owner, route.target.action)
-    if any((row.conversion, row.owner, row.action) == place for row in sent):
+    elsewhere = (row for row in sent if row.destination != route.destination)
+    if any((row.conversion, row.owner, row.action) == place for row in elsewhere):
         return True
-    sent_before = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
+    sent_before = {(row.destination, row.conversion): row.state for row in sent}
     return any(
         is_route_for_other_clicks(route, other)
         or (
@@ -356,7 +360,12 @@ def was_sent(
 
 
 def judge(
-    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: Delivery | None, *, now: datetime
+    route: ConversionRoute,
+    lead: LeadFacts,
+    start: CountingStarts,
+    delivery: Delivery | NewDelivery | None,
+    *,
+    now: datetime,
 ) -> Decision | NoSuchConversion:
     """Decide one route for the current delivery, or for a new one if there is none."""
     if lead.deleted:
@@ -365,8 +374,9 @@ def judge(
         return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
         return NoSuchConversion(Reason.EXCLUDED)
-    if delivery is None:
-        return decide(route, lead, start, delivery_key_for(route, lead.id), now=now)
+    if delivery is None or isinstance(delivery, NewDelivery):
+        new = delivery or new_delivery(route, lead.id)
+        return decide(route, lead, start, DeliveryKey(new.key), now=now, entered_after=new.entered_after)
     return decide(
         route,
         lead,
@@ -379,30 +389,24 @@ def judge(
     )
 
 
-def _entered_after(delivery: Delivery) -> datetime | None:
+def _entered_after(delivery: Delivery | NewDelivery) -> datetime | None:
     """The time after which entries count for this delivery; None accepts any entry."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
 
 
-def delivery_key_for(route: ConversionRoute, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
-    """Return the delivery key of a lead's conversion on a route."""
-    return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
-
-
 def new_delivery(
     route: ConversionRoute, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None
-) -> Delivery:
+) -> NewDelivery:
     """Return a new delivery without a state."""
-    return Delivery(
+    return NewDelivery(
         account=route.account,
         lead=lead,
         conversion=route.conversion,
         destination=route.destination,
         occurrence=occurrence,
-        key=delivery_key_for(route, lead, occurrence),
+        key=delivery_key(route.account, lead, route.conversion, route.destination, occurrence),
         entered_after=entered_after,
-        state="",
     )
 
 
@@ -410,9 +414,19 @@ def apply_decision(
     delivery: Delivery, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
 ) -> Move:
     """Store what the decision determined about a delivery, and return its move to `state`."""
+    return Move(delivery, state, *_store_decision(delivery, route, decision, state))
+
+
+def _store_decision(
+    delivery: Delivery | NewDelivery,
+    route: ConversionRoute,
+    decision: Decision | NoSuchConversion,
+    state: DeliveryState,
+) -> tuple[Reason, str | None]:
+    """Store what the decision determined about a delivery, and return why it moves to `state`."""
     if state is DeliveryState.UNCONFIRMED:
         # The row keeps describing what was sent.
-        return Move(delivery, state, Reason.CONSENT_WITHDRAWN)
+        return Reason.CONSENT_WITHDRAWN, None
     delivery.not_before = None
     if isinstance(decision, Decision):
         # A cancelled delivery that comes back keeps counting only its later entry.
@@ -433,10 +447,10 @@ def apply_decision(
         delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
-    return Move(delivery, state, reason, detail)
+    return reason, detail
 
 
-def _expiry_hold_reason(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
+def _expiry_hold_reason(delivery: Delivery | NewDelivery, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME

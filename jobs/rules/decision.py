@@ -98,11 +98,11 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
         route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers)
     )
     is_late = now > closes_at
-    expired = Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
 
     def withhold(reason: Reason, detail: str | None = None) -> Decision:
         withheld = Decision(DeliveryState.WITHHELD, reason, entry, closes_at, detail)
-        return replace(expired, held_for=reason) if is_late else withheld
+        expired = Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at, held_for=reason)
+        return expired if is_late else withheld
 
     def wait(reason: Reason, until: datetime) -> Decision:
         until = max(until, opens_at)
@@ -119,7 +119,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
     if isinstance(value, NoValue):
         return withhold(value.reason, value.detail) if value.until is None else wait(value.reason, value.until)
     if is_late:
-        return expired
+        return Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
     if entry.at > now + AHEAD:
         # A date without a time is sent as noon, which may still be ahead.
         return wait(Reason.NOON_AWAITED, entry.at)

@@ -114,14 +114,14 @@ def click_for(route: ConversionRoute, lead: LeadFacts, at: datetime, *, erased: 
 
     With `erased`, return the one that would have been sent, had it not been erased when its window closed.
     """
-    known = [click for click in lead.click_ids if click.value.startswith(ERASED) == erased]
+    known = [click for click in lead.click_ids if click.value.startswith(ERASED) == erased and click.clicked_at <= at]
     alike = route.limits.interchangeable
     for kind in route.limits.click_ids:
         kinds = alike if kind in alike else {kind}
-        clicks = [click for click in known if click.kind in kinds and click.clicked_at <= at]
-        clicks = [click for click in clicks if not _is_contained_click_id(click, clicks)]
+        clicks = [click for click in known if click.kind in kinds]
         if clicks:
-            return max(clicks, key=lambda click: (click.clicked_at, click.value))
+            longest = [click for click in clicks if not _is_contained_click_id(click, clicks)]
+            return max(longest, key=lambda click: (click.clicked_at, click.value))
     return None
 
 

@@ -237,7 +237,7 @@ def delivery_key(
     """
     parts = (account, lead, conversion, destination, str(occurrence))
     # Length prefixes keep different lists of parts from joining to the same text.
-    identity = "".join(f"{len(part)}:{part}" for part in parts)
+    identity = "".join([f"{len(part)}:{part}" for part in parts])
     return DeliveryKey(hashlib.sha256(identity.encode()).hexdigest()[:40])
 
 

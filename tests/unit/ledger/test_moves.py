@@ -25,8 +25,8 @@ def any_move(random, row):
     before = DeliveryState(row.state) if row.state else None
     to = random.choice(sorted(MOVES[before] | {before}) if before else sorted(ENTRY))
     cause = random.choice([Reason.DUE, Reason.NO_CLICK_ID, PlatformCode("so")])
-    always = before == to and random.random() < 0.5
-    return Move(row, to, cause, random.choice([None, "detail"]), always_record=always)
+    always, detail = before == to and random.random() < 0.5, random.choice([None, "detail"])
+    return Move(row, to, cause, detail, always_record=True) if always else outbox.move(row, to, cause, detail)
 
 
 def rows_after(account, state, seed, *, at_once):

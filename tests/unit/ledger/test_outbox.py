@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -12,7 +13,7 @@ from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
 from jobs.rules.reasons import PlatformCode, Reason
 from jobs.run_context import Deps, RunContext
-from tests.builders import ACCOUNT, GOOGLE, REACH, lead, read, route, rulebook
+from tests.builders import ACCOUNT, GOOGLE, REACH, delivery, lead, read, route, rulebook
 from tests.fakes import NIGHT, FakeSink, FakeSource
 
 HOUR = timedelta(hours=1)
@@ -28,14 +29,14 @@ def _leads(ledger, clock):
 def moved(ledger, *states, name="L-1", **columns):
     """The number of a delivery after these moves, an hour apart."""
     row = new_delivery(route(), name)
-    for column, value in columns.items():
-        setattr(row, column, value)
     for hours, state in enumerate(states):
         with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
-            outbox.move_all(session, ledger, [outbox.Move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
+            outbox.move_all(session, ledger, [outbox.move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
             row = kept
+    with ledger.write_transaction() as session:
+        session.exec(update(Delivery).where(col(Delivery.id) == row.id).values(**{"lead": name} | columns))
     return row.id
 
 
@@ -146,8 +147,8 @@ def test_a_doubt_ends_with_its_bytes(ledger, state):
 
 def test_conversion_exists_once_per_lead_and_destination(ledger):
     """The database itself refuses the second."""
-    first = new_delivery(route(), "L-1")
-    second = new_delivery(route(), "L-1")
+    first = delivery("L-1")
+    second = delivery("L-1")
     second.key = "another key"
     first.state = second.state = DeliveryState.PENDING
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
@@ -175,7 +176,7 @@ def test_corrections_of_a_conversion_share_its_key_and_have_a_number_each(ledger
 def test_a_delivery_is_a_conversion_or_a_correction_by_every_sign(ledger, odd):
     """The database itself refuses one that its kind, its original and its number tell apart differently."""
     moved(ledger, DeliveryState.PENDING)
-    other = new_delivery(route(), "L-1", occurrence=2)
+    other = delivery("L-1", occurrence=2)
     other.state = DeliveryState.PENDING
     for name, value in odd.items():
         setattr(other, name, value)
@@ -185,7 +186,7 @@ def test_a_delivery_is_a_conversion_or_a_correction_by_every_sign(ledger, odd):
 
 def test_no_two_conversions_have_one_key(ledger):
     """The database itself refuses the second."""
-    first, second = new_delivery(route(), "L-1"), new_delivery(route(), "L-2")
+    first, second = delivery("L-1"), delivery("L-2")
     first.state = second.state = DeliveryState.PENDING
     second.key = first.key
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():

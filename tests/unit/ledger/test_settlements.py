@@ -10,12 +10,11 @@ from connectors.records import OutcomeClass
 from jobs.ledger import settlements
 from jobs.ledger.schema import Attempt, Delivery, LeadRow, Request, Transition
 from jobs.ledger.settlements import Settlement
-from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import FROZEN, MOVES, DeliveryKind, DeliveryState, IllegalMoveError
 from jobs.rules.reasons import PlatformCode, Reason
 from jobs.run_context import Deps, RunContext
 from tests import fakes
-from tests.builders import ACCOUNT, GOOGLE, REACH, ReusedState, lead, read, route, rulebook
+from tests.builders import ACCOUNT, GOOGLE, REACH, ReusedState, delivery, lead, read, rulebook
 from tests.fakes import NIGHT
 
 HOUR = timedelta(hours=1)
@@ -63,7 +62,7 @@ def sent(session, ledger, states):
         rows=len(states),
         state="open",
     )
-    rows = [new_delivery(route(), name) for name in NAMES]
+    rows = [delivery(name) for name in NAMES]
     session.add_all((request, *rows, *session.exec(select(LeadRow))))
     for each in session.exec(select(LeadRow)):
         each.to_plan = each.to_correct = False

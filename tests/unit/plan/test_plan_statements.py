@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import event
 
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
+from jobs.ledger.schema import Delivery
 from jobs.nightly import adopt_settings
+from jobs.plan import planner
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import plan
 from jobs.rules.model import DedupRule, DedupScope
@@ -77,3 +79,17 @@ def test_fifty_leads_take_as_many_statements_as_ten(account, reused_state, once)
     account.book = rulebook(route(target=TARGET, field_value=from_field(), once=once))
 
     assert two_nights(account, reused_state, 10) == two_nights(account, reused_state, 50)
+
+
+def test_a_new_delivery_costs_one_key_and_no_object_that_the_session_tracks(account):
+    """Building and flushing such objects took longer than deciding; each lead's key is computed once."""
+    account.book = rulebook(route(), route("other"))
+    account.put(*(lead(f"L-{number}") for number in range(3)))
+    made, keys = Mock(), Mock(wraps=planner.delivery_key)
+    event.listen(Delivery, "init", made)
+    with patch.object(planner, "delivery_key", keys):
+        account.prepare()
+    event.remove(Delivery, "init", made)
+
+    assert {f"L-{number}": "pending" for number in range(3)} == account.states
+    assert (0, 6) == (made.call_count, keys.call_count)
