@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,6 @@ import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     ColumnExpressionArgument,
-    Row,
     and_,
     bindparam,
     case,
@@ -46,7 +45,15 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased_value
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
+from jobs.rules.model import (
+    Amount,
+    ConsentAnswer,
+    KnownClickId,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    UnreadableAmount,
+)
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -342,19 +349,22 @@ _FACTS = sqlalchemy.select(
     )
 ).where(_OF_LEADS)
 _CHANGES, _CLICKS, _HASHES = (
-    sqlalchemy.select(bulk.table_of(table))
+    sqlalchemy.select(*(bulk.table_of(table).c[name] for name in ("lead", *names)))
     .where(bulk.belongs_to(col(table.account), col(table.lead)))
     .order_by(*bulk.table_of(table).primary_key)
-    for table in (StatusChange, ClickIdRow, ContactHash)
+    for table, names in (
+        (StatusChange, ("label", "at", "date_only", "origin", "seen_at", "after")),
+        (ClickIdRow, ("kind", "value", "clicked_at", "estimated")),
+        (ContactHash, ("destination", "kind", "sha256")),
+    )
 )
 
 
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = list(bulk.select_rows(session, _FACTS, account, ids))
-    known = [row.id for row in rows]
     changes, clicks, hashes = (
-        bulk.rows_by_lead(bulk.select_rows(session, each, account, known)) for each in (_CHANGES, _CLICKS, _HASHES)
+        bulk.rows_by_lead(bulk.select_rows(session, each, account, ids)) for each in (_CHANGES, _CLICKS, _HASHES)
     )
     found = {}
     for row in rows:
@@ -365,27 +375,29 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             seen_at=row.seen_at,
             fresh=row.fresh,
             stale=not row.digest,
-            changes=tuple(labels_seen.status_entries(changes[row.id])),
-            click_ids=tuple(
-                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
-                for click in clicks[row.id]
+            changes=tuple(
+                [
+                    StatusEntered(label, at, date_only, StatusTimeOrigin(origin), seen_at, after)
+                    for label, at, date_only, origin, seen_at, after in changes.get(row.id, ())
+                ]
             ),
+            click_ids=tuple([KnownClickId(ClickIdKind(kind), *rest) for kind, *rest in clicks.get(row.id, ())]),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
             ad_personalization=ConsentAnswer(row.ad_personalization),
             where=kept["where"],
             amounts={path: _amount(text) for path, text in kept["amounts"].items()},
-            identifiers=_identifiers(hashes[row.id]),
+            identifiers=_identifiers(hashes.get(row.id, ())),
             excluded=row.excluded,
             deleted=row.deleted_at is not None,
         )
     return found
 
 
-def _identifiers(rows: Sequence[Row[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
+def _identifiers(rows: Iterable[Sequence[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
     found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
-    for row in rows:
-        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
+    for destination, kind, sha256 in rows:
+        found[destination].append(Identifier(IdentifierKind(kind), sha256))
     return {destination: tuple(each) for destination, each in found.items()}
 
 

@@ -1,13 +1,16 @@
 """The outbox: state transitions of deliveries, and queries by lead, state and due time."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, tuple_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -20,6 +23,7 @@ from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
     Delivery,
+    DeliveryRecord,
     LeadRow,
     Request,
     Transition,
@@ -56,7 +60,7 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 class Move:
     """A delivery's move to a state, and why."""
 
-    row: Delivery
+    row: DeliveryRecord
     to: DeliveryState
     cause: Cause
     detail: str | None = None
@@ -71,26 +75,14 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
         IllegalMoveError: the state table doesn't allow a move.
         RuntimeError: a row was read in another session.
     """
-    _add_new_rows(session, [each.row for each in moves if each.row.id is None])
-    if any(each.row not in session for each in moves):
+    _add_new_rows(session, [each.row for each in moves if isinstance(each.row, Delivery) and each.row.id is None])
+    if any(isinstance(each.row, Delivery) and each.row not in session for each in moves):
         raise RuntimeError("a row of another session: its move would not be written")
-    changes = [(each, before) for each in moves for before in _take_state(each)]
-    transitions = [
-        {
-            "account": ledger.account,
-            "delivery": stored_row_id(each.row),
-            "run": ledger.run,
-            "at": now,
-            "from_state": before,
-            "to_state": each.to,
-            "reason": each.cause if isinstance(each.cause, Reason) else None,
-            "detail": each.detail,
-            "code": None if isinstance(each.cause, Reason) else each.cause,
-        }
-        for each, before in changes
-    ]
-    bulk.write_rows(session, bulk.insert_into(Transition), transitions)
-    flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
+    changes = [(each.row, transition) for each in moves for transition in _take_state(each)]
+    session.flush()
+    for transition, alike in groupby(changes, key=itemgetter(1)):
+        record_transitions(session, ledger, transition, [stored_row_id(row) for row, _ in alike], now=now)
+    flag_for_correction_check(session, ledger, [row for row, transition in changes if transition.to in SETTLED])
 
 
 def _add_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
@@ -103,37 +95,96 @@ def _add_new_rows(session: Session, rows: Sequence[Delivery]) -> None:
     session.add_all(rows)
 
 
-def _take_state(move: Move) -> Iterator[DeliveryState | None]:
-    """Give a row its state and cause; yield the state it had, None if new, if its transition is to be recorded."""
-    row, to, is_ours = move.row, move.to, isinstance(move.cause, Reason)
+class StateChange(NamedTuple):
+    """What a transition records of a move."""
+
+    before: DeliveryState | None
+    """None for a new delivery."""
+    to: DeliveryState
+    cause: Cause
+    detail: str | None
+
+
+def _take_state(move: Move) -> Iterator[StateChange]:
+    """Give a row its state and cause; yield what changed if that is to be recorded."""
+    row, to = move.row, move.to
     before = DeliveryState(row.state) if row.state else None
-    row.reason, row.detail = (move.cause, move.detail) if is_ours and to in WITH_REASON else (None, None)
-    if not is_ours:
-        row.code = move.cause
     if before != to:
         check_move(before, to)
-    elif not move.always_record:
-        return
-    row.state = to
+    for name, value in columns_of_move(to, move.cause, move.detail).items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+    if before != to or move.always_record:
+        yield StateChange(before, to, move.cause, move.detail)
+
+
+def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict[str, object]:
+    """Return the columns that a move to a state sets."""
+    is_ours = isinstance(cause, Reason)
+    is_told = is_ours and to in WITH_REASON
+    columns: dict[str, object] = {
+        "state": to,
+        "reason": cause if is_told else None,
+        "detail": detail if is_told else None,
+    }
+    if not is_ours:
+        columns["code"] = cause
     if to not in FROZEN:
-        row.event = row.in_doubt_since = row.in_doubt_request = None
-    yield before
+        columns |= {"event": None, "in_doubt_since": None, "in_doubt_request": None}
+    return columns
 
 
-_FLAG_TO_CORRECT, _FLAG_TO_PLAN = (
-    update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))).values({flag: True})
-    for flag in ("to_correct", "to_plan")
-)
+_TRANSITION = bulk.table_of(Transition).c
+_ALIKE = {
+    **{name: bindparam(name, type_=_TRANSITION[name].type) for name in set(_TRANSITION.keys()) - {"id", "delivery"}},
+    "delivery": bulk.listed(bindparam("deliveries")).c.value,
+}
+_RECORD_ALIKE = bulk.insert_into(Transition).from_select(list(_ALIKE), sqlalchemy.select(*_ALIKE.values()))
+
+
+def record_transitions(
+    session: Session, ledger: Ledger, change: StateChange, deliveries: Sequence[int], *, now: datetime
+) -> None:
+    """Record the same transition of these deliveries, in order."""
+    alike = {
+        "account": ledger.account,
+        "run": ledger.run,
+        "at": now,
+        "from_state": change.before,
+        "to_state": change.to,
+        "reason": change.cause if isinstance(change.cause, Reason) else None,
+        "detail": change.detail,
+        "code": None if isinstance(change.cause, Reason) else change.cause,
+        "deliveries": json.dumps(deliveries),
+    }
+    session.connection().execute(_RECORD_ALIKE, alike)
+
+
+class SentRow(NamedTuple):
+    """What settling needs to know of a delivery that was sent, without its bytes."""
+
+    id: int
+    state: str
+    kind: str
+    conversion: str
+    destination: str
+    action: str | None
+    original: int | None
+    is_doubtful: bool
+    """Whether an earlier answer about these bytes was lost."""
 
 
 def flag_for_correction_check(
-    session: Session, ledger: Ledger, deliveries: Iterable[Delivery], *, to_plan: bool = False
+    session: Session, ledger: Ledger, deliveries: Collection[DeliveryRecord | SentRow], *, to_plan: bool = False
 ) -> None:
     """Flag their leads for a correction check; after a correction, which may be a retraction, for planning too."""
-    rows = list(deliveries)
-    bulk.change_rows(session, _FLAG_TO_CORRECT, ledger.account, {row.lead for row in rows})
-    again = {row.lead for row in rows if to_plan or row.is_correction}
-    bulk.change_rows(session, _FLAG_TO_PLAN, ledger.account, again)
+    again = [row for row in deliveries if to_plan or row.original is not None]
+    for flag, rows in (("to_correct", deliveries), ("to_plan", again)):
+        if rows:
+            these = bulk.has_id_among(col(Delivery.id), [row.id for row in rows if row.id is not None])
+            leads = col(LeadRow.id).in_(sqlalchemy.select(col(Delivery.lead)).where(these))
+            flagged = update(bulk.table_of(LeadRow)).where(col(LeadRow.account) == ledger.account, leads)
+            session.connection().execute(flagged.values({flag: True}))
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
@@ -148,7 +199,7 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
-def current_cause(delivery: Delivery) -> Cause:
+def current_cause(delivery: DeliveryRecord) -> Cause:
     """Return why a delivery is in its state."""
     twice = delivery.may_count_twice
     return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=twice)
@@ -166,18 +217,11 @@ def cause_of(reason: str | None, code: str | None) -> Cause:
     return Reason(reason) if reason else PlatformCode(code or "")
 
 
-def target_of(delivery: Delivery) -> Target:
+def target_of(delivery: DeliveryRecord) -> Target:
     """Return the target a delivery was sent to."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
-
-
-def deliveries_by_id(session: Session, ids: Sequence[int]) -> list[Delivery]:
-    """Return those of these deliveries that exist, in the order of their ids here."""
-    wanted = select(Delivery).where(bulk.has_id_among(col(Delivery.id), ids))
-    found = {row.id: row for row in session.exec(wanted)}
-    return [found[number] for number in ids if number in found]
 
 
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
@@ -420,13 +464,16 @@ def due_deliveries(
     return [(at, number) for at, number in rows]
 
 
-def clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[int, str, datetime]]:
-    """Return the id, a click id and the time of deliveries that have both, for each click id of their leads."""
-    place: tuple[Mapped[Any], ...] = (col(Delivery.id), col(ClickIdRow.value), col(Delivery.at))
+def shared_clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[int, str, datetime]]:
+    """Return the id, a click id and the time of those of these deliveries whose leads share that click id."""
+    value = col(ClickIdRow.value)
+    place: tuple[Mapped[Any], ...] = (col(Delivery.id), value, col(Delivery.at))
     of_lead = and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == col(Delivery.lead))
     dated = (bulk.has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
-    rows = session.connection().execute(sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated))
-    return [(number, value, at) for number, value, at in rows]
+    shared = sqlalchemy.select(value).join_from(Delivery, ClickIdRow, of_lead).where(*dated).group_by(value)
+    found = sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated)
+    rows = session.connection().execute(found.where(value.in_(shared.having(func.count() > 1))))
+    return [(number, click, at) for number, click, at in rows]
 
 
 def due_targets(session: Session, due: DueFilter) -> list[Target]:

@@ -14,7 +14,7 @@ from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, 
 from jobs.ledger import deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
 from jobs.ledger.outbox import DeliveriesOfLeads, Move
-from jobs.ledger.schema import Delivery
+from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -356,7 +356,7 @@ def was_sent(
 
 
 def judge(
-    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: Delivery | None, *, now: datetime
+    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: DeliveryRecord | None, *, now: datetime
 ) -> Decision | NoSuchConversion:
     """Decide one route for the current delivery, or for a new one if there is none."""
     if lead.deleted:
@@ -379,7 +379,7 @@ def judge(
     )
 
 
-def _entered_after(delivery: Delivery) -> datetime | None:
+def _entered_after(delivery: DeliveryRecord) -> datetime | None:
     """The time after which entries count for this delivery; None accepts any entry."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
@@ -407,7 +407,7 @@ def new_delivery(
 
 
 def apply_decision(
-    delivery: Delivery, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
+    delivery: DeliveryRecord, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
 ) -> Move:
     """Store what the decision determined about a delivery, and return its move to `state`."""
     if state is DeliveryState.UNCONFIRMED:
@@ -436,7 +436,7 @@ def apply_decision(
     return Move(delivery, state, reason, detail)
 
 
-def _expiry_hold_reason(delivery: Delivery, decision: Decision | NoSuchConversion) -> Reason | None:
+def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME
