@@ -139,6 +139,14 @@ class ConversionSink(Protocol):
 
 
 @runtime_checkable
+class LoadsLibrary(Protocol):
+    """A sink whose encoding needs a library that is slow to load."""
+
+    def load(self, target: Target) -> None:
+        """Load what encoding for a target takes, so that `encode` and `encode_adjustment` are quick."""
+
+
+@runtime_checkable
 class AdjustmentSink(ConversionSink, Protocol):
     """A sink that also corrects counted conversions; `limits.corrects` lists what each transport supports."""
 

@@ -20,7 +20,6 @@ from connectors.records import (
     Target,
     Utm,
 )
-from jobs.ledger.bulk import columns_of
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, hold_lock, lock_path, open_locked_ledger
 from jobs.ledger.schema import Delivery
@@ -152,7 +151,7 @@ def route(conversion="sale", **over):
 
 def delivery(lead="L-1", **over):
     """A lead's conversion on that route, as a row without a state."""
-    return Delivery(**columns_of(new_delivery(route(), lead, **over)))
+    return Delivery(**vars(new_delivery(route(), lead, **over)))
 
 
 def from_field(**over):

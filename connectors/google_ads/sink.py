@@ -28,6 +28,10 @@ class GoogleSink:
         """Return as many identifiers as the configured transport takes."""
         return platform.identify(contact)[: platform.MOST_IDENTIFIERS[self._configured]]
 
+    def load(self, target: Target) -> None:
+        """Load the library of the target's transport."""
+        self._by(target.transport)
+
     def encode(self, event: Event) -> bytes:
         """Encode an event for the configured transport."""
         return self._by(self._configured).encode(event)

@@ -78,6 +78,7 @@ IDENTIFIERS = {
 _FUNNEL_DATA = {"event_source": "crm", "lead_event_source": "Oplead"}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def encode(event: Event) -> bytes:
@@ -100,7 +101,7 @@ def encode(event: Event) -> bytes:
         "user_data": {**_click_id(event.click_id), **_hashes(event.identifiers)},
         "custom_data": _FUNNEL_DATA if funnel else {"order_id": event.key, **value},
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _canonical(fields).encode()
 
 
 def _click_id(click: ClickId | None) -> dict[str, object]:
@@ -119,10 +120,10 @@ def _click_id(click: ClickId | None) -> dict[str, object]:
 
 
 def _hashes(identifiers: Sequence[Identifier]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for each in sorted(set(identifiers)):
-        found.setdefault(IDENTIFIERS[each.kind], []).append(each.sha256)
-    return found
+    found: dict[str, set[str]] = {}
+    for each in identifiers:
+        found.setdefault(IDENTIFIERS[each.kind], set()).add(each.sha256)
+    return {name: sorted(hashes) for name, hashes in found.items()}
 
 
 def _since_epoch(moment: datetime, unit: timedelta) -> int:
@@ -133,7 +134,8 @@ def _since_epoch(moment: datetime, unit: timedelta) -> int:
 Fields = Mapping[str, object]
 
 _EVENT = {"event_name", "event_time", "event_id", "action_source", "user_data", "custom_data"}
-_USER = {"lead_id", "fbc", *IDENTIFIERS.values()}
+_HASHED = frozenset(IDENTIFIERS.values())
+_USER = {"lead_id", "fbc", *_HASHED}
 _CUSTOM = {"order_id", "value", "currency", "event_source", "lead_event_source"}
 
 _NAME = re.compile(r"\s*\S.*", re.DOTALL)
@@ -216,13 +218,16 @@ def _user_faults(user: Fields) -> Iterator[Outcome]:
         yield _bad_data("FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>")
     if "lead_id" in user and not _is_whole(user["lead_id"], _LEAD_IDS):
         yield _bad_data("LEAD_ID", "its lead_id is not a number of 15 to 17 digits")
+    if not all(_are_hashes(each) for name, each in user.items() if name in _HASHED):
+        yield _bug("HASH", "its contact data is not hashed by SHA-256")
+    if "lead_id" not in user and "fbc" not in user and not _identifies(user):
+        yield _bad_data("IDENTIFIERS", "what is known of the person is too little for Meta")
+
+
+def _identifies(user: Fields) -> bool:
     from connectors.meta.identity import is_enough_to_identify  # noqa: PLC0415 - the numbering plans of the world are slow to load
 
-    kinds = {kind for kind, name in IDENTIFIERS.items() if name in user}
-    if not all(_are_hashes(user[IDENTIFIERS[kind]]) for kind in kinds):
-        yield _bug("HASH", "its contact data is not hashed by SHA-256")
-    if not user.keys() & {"lead_id", "fbc"} and not is_enough_to_identify(kinds):
-        yield _bad_data("IDENTIFIERS", "what is known of the person is too little for Meta")
+    return is_enough_to_identify({kind for kind, name in IDENTIFIERS.items() if name in user})
 
 
 def _matches(form: re.Pattern[str], value: object) -> bool:

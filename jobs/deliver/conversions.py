@@ -12,7 +12,7 @@ from jobs.deliver.bisect import partition
 from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
 from jobs.ledger import outbox, starts
 from jobs.ledger.outbox import Move
-from jobs.ledger.schema import Delivery
+from jobs.ledger.schema import DeliveryRecord
 from jobs.plan.planner import apply_decision, judge
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState
@@ -25,7 +25,7 @@ from jobs.rules.reasons import Reason
 class ConversionPreparation(PreCallTransaction):
     """Prepares conversions."""
 
-    def decide_again(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
         """Yield each delivery's move: into flight if it is to be sent now; None leaves it alone."""
         known = starts.load_starts(self.session, self.ledger.account)
         for row in rows:
@@ -35,7 +35,7 @@ class ConversionPreparation(PreCallTransaction):
             elif row.state == DeliveryState.PENDING and route is not None:
                 yield self._freeze_if_sendable(row, lead, route, known[route.conversion, self.destination])
 
-    def _replay(self, row: Delivery, lead: LeadFacts) -> Move:
+    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> Move:
         """Replay a delivery in doubt, if it may be.
 
         Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
@@ -52,7 +52,7 @@ class ConversionPreparation(PreCallTransaction):
         return send(row)
 
     def _freeze_if_sendable(
-        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
+        self, row: DeliveryRecord, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
     ) -> Move | None:
         """Decide a due delivery again, and freeze its bytes or move it to its new state."""
         decision = judge(route, lead, start, row, now=self.now)
@@ -76,6 +76,6 @@ def split_colliding(session: Session, batch: tuple[int, ...]) -> list[tuple[int,
     A platform that distinguishes conversions by those, to the second, refuses both if they meet in one request.
     """
     keys: defaultdict[int, set[tuple[str, datetime]]] = defaultdict(set)
-    for row, click, at in outbox.clicks_and_times(session, batch):
+    for row, click, at in outbox.shared_clicks_and_times(session, batch):
         keys[row].add((click, at.replace(microsecond=0)))
     return partition(batch, keys)

@@ -9,7 +9,7 @@ from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money
 from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
 from jobs.ledger import outbox, starts
 from jobs.ledger.outbox import DeliveriesOfLeads, Move
-from jobs.ledger.schema import Delivery
+from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
     SentConversion,
@@ -30,7 +30,7 @@ class CorrectionPreparation(PreCallTransaction):
 
     sink: AdjustmentSink
 
-    def decide_again(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
         """Yield each correction's move: into flight if it is still wanted; None leaves it alone."""
         made = outbox.deliveries_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.current_label_names(self.session, self.ledger.account)
@@ -42,7 +42,7 @@ class CorrectionPreparation(PreCallTransaction):
                 yield self._freeze_if_wanted(row, lead, made, renamed)
 
     def _freeze_if_wanted(
-        self, row: Delivery, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]
+        self, row: DeliveryRecord, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]
     ) -> Move:
         route = self.routes.get(row.conversion)
         if route is None:
@@ -57,7 +57,7 @@ class CorrectionPreparation(PreCallTransaction):
             return Move(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, sent, wanted)
 
-    def _replay(self, row: Delivery, lead: LeadFacts) -> Move:
+    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> Move:
         """Replay a correction in doubt with the same bytes, which a platform counts once, if it may be.
 
         Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
@@ -68,7 +68,12 @@ class CorrectionPreparation(PreCallTransaction):
         return send(row) if given_up is None else Move(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
-        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, wanted: WantedAdjustment
+        self,
+        row: DeliveryRecord,
+        lead: LeadFacts,
+        route: ConversionRoute,
+        sent: SentConversion,
+        wanted: WantedAdjustment,
     ) -> Move:
         """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
@@ -88,7 +93,7 @@ class CorrectionPreparation(PreCallTransaction):
         return send(row)
 
     def _correction(
-        self, row: Delivery, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None
+        self, row: DeliveryRecord, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None
     ) -> Adjustment | Reason:
         """The correction to encode, or why it may not be sent."""
         target = outbox.target_of(row)

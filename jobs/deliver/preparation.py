@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, LeadId, Target
 from jobs.deliver.transactions import Transaction
-from jobs.ledger import leads, outbox, requests
+from jobs.ledger import bulk, leads, outbox, requests
 from jobs.ledger.outbox import Move
 from jobs.ledger.requests import Intent
-from jobs.ledger.schema import Delivery
+from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts
 from jobs.rules.reasons import Reason
 
 
-def store_bytes_to_send(row: Delivery, event: bytes) -> None:
+def store_bytes_to_send(row: DeliveryRecord, event: bytes) -> None:
     """Store the bytes to send for a row, and their hash."""
     row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
     row.deferred_until = row.code = row.outcome = None
 
 
-def is_damaged(row: Delivery) -> bool:
+def is_damaged(row: DeliveryRecord) -> bool:
     """Return whether the stored bytes fail their hash; SQLite may hold text where bytes were."""
     return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
 
@@ -40,10 +40,10 @@ class PreCallTransaction(Transaction, ABC):
 
     def prepare(self, batch: tuple[int, ...]) -> Intent | None:
         """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
-        rows = outbox.deliveries_by_id(self.session, batch)
-        facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
-        moves = [move for move in self.decide_again(rows, facts) if move is not None]
-        outbox.move_all(self.session, self.ledger, moves, now=self.now)
+        with bulk.changing_records(self.session, Delivery, DeliveryRecord, batch) as rows:
+            facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
+            moves = [move for move in self.decide_again(rows, facts) if move is not None]
+            outbox.move_all(self.session, self.ledger, moves, now=self.now)
         ready = []
         for move in moves:
             if move.to is DeliveryState.IN_FLIGHT:
@@ -55,10 +55,10 @@ class PreCallTransaction(Transaction, ABC):
         return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
     @abstractmethod
-    def decide_again(self, rows: Sequence[Delivery], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
         """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
 
 
-def send(row: Delivery) -> Move:
+def send(row: DeliveryRecord) -> Move:
     """Return the move of a row whose bytes are frozen and sent now."""
     return Move(row, DeliveryState.IN_FLIGHT, Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING)

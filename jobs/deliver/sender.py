@@ -8,7 +8,7 @@ from typing import assert_never
 
 from sqlmodel import Session
 
-from connectors.ports import AdjustmentSink, ConversionSink
+from connectors.ports import AdjustmentSink, ConversionSink, LoadsLibrary
 from connectors.records import (
     DestinationId,
     EncodedEvent,
@@ -36,9 +36,9 @@ from jobs.deliver.transactions import (
     code_and_message,
 )
 from jobs.ledger import outbox, settlements
-from jobs.ledger.outbox import DueFilter
+from jobs.ledger.outbox import DueFilter, SentRow
 from jobs.ledger.requests import Intent
-from jobs.ledger.settlements import Doubt, SentRow, Settlement
+from jobs.ledger.settlements import Doubt, Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
@@ -405,6 +405,8 @@ class Sender:
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
+        if isinstance(self.sink, LoadsLibrary):
+            self.sink.load(target)
         with self.run.ledger.write_transaction() as session:
             moving = (session, self.run.ledger, self.run.now(), self.done)
             return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)

@@ -21,10 +21,11 @@ from connectors.records import (
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
 from jobs.ledger import requests, settlements
+from jobs.ledger.outbox import SentRow
 from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, Request, stored_row_id
-from jobs.ledger.settlements import SentRow, Settlement
+from jobs.ledger.schema import DeliveryRecord, Request, stored_row_id
+from jobs.ledger.settlements import Settlement
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState, state_after_answer
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 
@@ -59,7 +60,7 @@ class Progress:
     unexpected: int = 0
     """Unexpected rejections, which need a look."""
 
-    def count(self, row: Delivery, cause: Cause) -> None:
+    def count(self, row: DeliveryRecord, cause: Cause) -> None:
         """Count a row's new state and its cause."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 

@@ -16,9 +16,8 @@ from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk, status_labels
-from jobs.ledger.outbox import NewDelivery
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import DedupKey, Delivery, LeadRow, of_kind
+from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, of_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import ConversionRoute
 
@@ -47,7 +46,7 @@ class DeduplicationCandidate:
     rank: DuplicatePrecedence
 
 
-def record_keys(session: Session, counting: Iterable[tuple[Delivery | NewDelivery, Collection[str]]]) -> None:
+def record_keys(session: Session, counting: Iterable[tuple[DeliveryRecord, Collection[str]]]) -> None:
     """Add deduplication keys to those already stored for deliveries that count."""
     rows = [
         {

@@ -1,13 +1,14 @@
 """The outbox: state transitions of deliveries, and queries by lead, state and due time."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, tuple_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -20,6 +21,7 @@ from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
     Delivery,
+    DeliveryRecord,
     LeadRow,
     Request,
     Transition,
@@ -52,48 +54,11 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(slots=True)
-class NewDelivery:
-    """A delivery to be added by its first move; its fields are columns of `Delivery`, which it spares the session."""
-
-    account: str
-    lead: str
-    conversion: str
-    destination: str
-    occurrence: int
-    key: str
-    id: int | None = None
-    kind: str = DeliveryKind.CONVERSION
-    original: int | None = None
-    number: int = 0
-    cause: str | None = None
-    state: str = ""
-    reason: str | None = None
-    detail: str | None = None
-    code: str | None = None
-    held_for: str | None = None
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    at: datetime | None = None
-    origin: str | None = None
-    label: str | None = None
-    transport: str | None = None
-    owner: str | None = None
-    action: str | None = None
-    source: str | None = None
-    value: str | None = None
-    currency: str | None = None
-    tax: str | None = None
-    click_id_kind: str | None = None
-    click_estimated: bool | None = None
-    entered_after: datetime | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Move:
     """A delivery's move to a state, and why."""
 
-    row: Delivery
+    row: DeliveryRecord
     to: DeliveryState
     cause: Cause
     detail: str | None = None
@@ -101,95 +66,127 @@ class Move:
     """Whether to record a transition even if the state stays the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstMove:
-    """A new delivery's move to the state in which it begins, and why."""
-
-    row: NewDelivery
-    to: DeliveryState
-    cause: Cause
-    detail: str | None = None
-    always_record: ClassVar[bool] = True
-
-
-AnyMove = Move | FirstMove
-
-
-def move(row: Delivery | NewDelivery, to: DeliveryState, cause: Cause, detail: str | None = None) -> AnyMove:
-    """Return a delivery's move, its first if it is new."""
-    return FirstMove(row, to, cause, detail) if isinstance(row, NewDelivery) else Move(row, to, cause, detail)
-
-
-def move_all(session: Session, ledger: Ledger, moves: Sequence[AnyMove], *, now: datetime) -> None:
+def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: datetime) -> None:
     """Move deliveries and record their transitions; if the state stays the same, only update the cause.
 
     Raises:
         IllegalMoveError: the state table doesn't allow a move.
         RuntimeError: a row was read in another session.
     """
-    if any(isinstance(each, Move) and each.row not in session for each in moves):
+    new = [each.row for each in moves if each.row.id is None]
+    if any(isinstance(each.row, Delivery) and each.row not in session for each in moves):
         raise RuntimeError("a row of another session: its move would not be written")
-    changes = [(each, before) for each in moves for before in _take_state(each)]
-    _add(session, [each.row for each in moves if isinstance(each, FirstMove)])
-    transitions = [
-        {
-            "account": ledger.account,
-            "delivery": each.row.id,
-            "run": ledger.run,
-            "at": now,
-            "from_state": before,
-            "to_state": each.to,
-            "reason": each.cause if isinstance(each.cause, Reason) else None,
-            "detail": each.detail,
-            "code": None if isinstance(each.cause, Reason) else each.cause,
-        }
-        for each, before in changes
-    ]
+    changes = [(each.row, change) for each in moves for change in _take_state(each)]
+    _add(session, new)
+    transitions = [_transition(ledger, change, now) | {"delivery": row.id} for row, change in changes]
     bulk.write_rows(session, bulk.insert_into(Transition), transitions)
-    flag_for_correction_check(session, ledger, [each.row for each, _ in changes if each.to in SETTLED])
+    flag_for_correction_check(session, ledger, [row for row, change in changes if change.to in SETTLED])
 
 
-def _add(session: Session, rows: Sequence[NewDelivery]) -> None:
+def _add(session: Session, rows: Sequence[DeliveryRecord]) -> None:
     """Add rows with the ids that SQLite would give, which we could only learn by inserting them one by one."""
     if not rows:
         return
     last = session.exec(select(func.max(Delivery.id))).one() or 0
     for number, row in enumerate(rows, last + 1):
         row.id = number
-    bulk.write_rows(session, bulk.insert_into(Delivery), [bulk.columns_of(row) for row in rows])
+    bulk.write_rows(session, bulk.insert_into(Delivery), [vars(row) for row in rows])
 
 
-def _take_state(move: AnyMove) -> Iterator[DeliveryState | None]:
-    """Give a row its state and cause; yield the state it had, None if new, if its transition is to be recorded."""
-    row, to, is_ours = move.row, move.to, isinstance(move.cause, Reason)
+class StateChange(NamedTuple):
+    """What a transition records of a move."""
+
+    before: DeliveryState | None
+    """None for a new delivery."""
+    to: DeliveryState
+    cause: Cause
+    detail: str | None
+
+
+def _take_state(move: Move) -> Iterator[StateChange]:
+    """Give a row its state and cause; yield what changed if that is to be recorded."""
+    row, to = move.row, move.to
     before = DeliveryState(row.state) if row.state else None
-    row.reason, row.detail = (move.cause, move.detail) if is_ours and to in WITH_REASON else (None, None)
-    if not is_ours:
-        row.code = move.cause
     if before != to:
         check_move(before, to)
-    elif not move.always_record:
-        return
-    row.state = to
-    if to not in FROZEN and isinstance(row, Delivery):
-        row.event = row.in_doubt_since = row.in_doubt_request = None
-    yield before
+    for name, value in columns_of_move(to, move.cause, move.detail).items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+    if before != to or move.always_record:
+        yield StateChange(before, to, move.cause, move.detail)
 
 
-_FLAG_TO_CORRECT, _FLAG_TO_PLAN = (
-    update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))).values({flag: True})
-    for flag in ("to_correct", "to_plan")
-)
+def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict[str, object]:
+    """Return the columns that a move to a state sets."""
+    is_ours = isinstance(cause, Reason)
+    is_told = is_ours and to in WITH_REASON
+    columns: dict[str, object] = {
+        "state": to,
+        "reason": cause if is_told else None,
+        "detail": detail if is_told else None,
+    }
+    if not is_ours:
+        columns["code"] = cause
+    if to not in FROZEN:
+        columns |= {"event": None, "in_doubt_since": None, "in_doubt_request": None}
+    return columns
+
+
+_TRANSITION = bulk.table_of(Transition).c
+_ALIKE = {
+    **{name: bindparam(name, type_=_TRANSITION[name].type) for name in set(_TRANSITION.keys()) - {"id", "delivery"}},
+    "delivery": bulk.listed(bindparam("deliveries")).c.value,
+}
+_RECORD_ALIKE = bulk.insert_into(Transition).from_select(list(_ALIKE), sqlalchemy.select(*_ALIKE.values()))
+
+
+def record_transitions(
+    session: Session, ledger: Ledger, change: StateChange, deliveries: Sequence[int], *, now: datetime
+) -> None:
+    """Record the same transition of these deliveries, in order."""
+    alike = _transition(ledger, change, now) | {"deliveries": json.dumps(deliveries)}
+    session.connection().execute(_RECORD_ALIKE, alike)
+
+
+def _transition(ledger: Ledger, change: StateChange, now: datetime) -> dict[str, object]:
+    is_ours = isinstance(change.cause, Reason)
+    return {
+        "account": ledger.account,
+        "run": ledger.run,
+        "at": now,
+        "from_state": change.before,
+        "to_state": change.to,
+        "reason": change.cause if is_ours else None,
+        "detail": change.detail,
+        "code": None if is_ours else change.cause,
+    }
+
+
+class SentRow(NamedTuple):
+    """What settling needs to know of a delivery that was sent, without its bytes."""
+
+    id: int
+    state: str
+    kind: str
+    conversion: str
+    destination: str
+    action: str | None
+    original: int | None
+    is_doubtful: bool
+    """Whether an earlier answer about these bytes was lost."""
 
 
 def flag_for_correction_check(
-    session: Session, ledger: Ledger, deliveries: Iterable[Delivery | NewDelivery], *, to_plan: bool = False
+    session: Session, ledger: Ledger, deliveries: Collection[DeliveryRecord | SentRow], *, to_plan: bool = False
 ) -> None:
     """Flag their leads for a correction check; after a correction, which may be a retraction, for planning too."""
-    rows = list(deliveries)
-    bulk.change_rows(session, _FLAG_TO_CORRECT, ledger.account, {row.lead for row in rows})
-    again = {row.lead for row in rows if to_plan or row.original is not None}
-    bulk.change_rows(session, _FLAG_TO_PLAN, ledger.account, again)
+    again = [row for row in deliveries if to_plan or row.original is not None]
+    for flag, rows in (("to_correct", deliveries), ("to_plan", again)):
+        if rows:
+            these = bulk.has_id_among(col(Delivery.id), [row.id for row in rows if row.id is not None])
+            leads = col(LeadRow.id).in_(sqlalchemy.select(col(Delivery.lead)).where(these))
+            flagged = update(bulk.table_of(LeadRow)).where(col(LeadRow.account) == ledger.account, leads)
+            session.connection().execute(flagged.values({flag: True}))
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
@@ -204,7 +201,7 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
-def current_cause(delivery: Delivery) -> Cause:
+def current_cause(delivery: DeliveryRecord) -> Cause:
     """Return why a delivery is in its state."""
     twice = delivery.may_count_twice
     return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=twice)
@@ -222,18 +219,11 @@ def cause_of(reason: str | None, code: str | None) -> Cause:
     return Reason(reason) if reason else PlatformCode(code or "")
 
 
-def target_of(delivery: Delivery) -> Target:
+def target_of(delivery: DeliveryRecord) -> Target:
     """Return the target a delivery was sent to."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
-
-
-def deliveries_by_id(session: Session, ids: Sequence[int]) -> list[Delivery]:
-    """Return those of these deliveries that exist, in the order of their ids here."""
-    wanted = select(Delivery).where(bulk.has_id_among(col(Delivery.id), ids))
-    found = {row.id: row for row in session.exec(wanted)}
-    return [found[number] for number in ids if number in found]
 
 
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
@@ -476,13 +466,16 @@ def due_deliveries(
     return [(at, number) for at, number in rows]
 
 
-def clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[int, str, datetime]]:
-    """Return the id, a click id and the time of deliveries that have both, for each click id of their leads."""
-    place: tuple[Mapped[Any], ...] = (col(Delivery.id), col(ClickIdRow.value), col(Delivery.at))
+def shared_clicks_and_times(session: Session, deliveries: Sequence[int]) -> list[tuple[int, str, datetime]]:
+    """Return the id, a click id and the time of those of these deliveries whose leads share that click id."""
+    value = col(ClickIdRow.value)
+    place: tuple[Mapped[Any], ...] = (col(Delivery.id), value, col(Delivery.at))
     of_lead = and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == col(Delivery.lead))
     dated = (bulk.has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
-    rows = session.connection().execute(sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated))
-    return [(number, value, at) for number, value, at in rows]
+    shared = sqlalchemy.select(value).join_from(Delivery, ClickIdRow, of_lead).where(*dated).group_by(value)
+    found = sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated)
+    rows = session.connection().execute(found.where(value.in_(shared.having(func.count() > 1))))
+    return [(number, click, at) for number, click, at in rows]
 
 
 def due_targets(session: Session, due: DueFilter) -> list[Target]:

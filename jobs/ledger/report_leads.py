@@ -86,7 +86,7 @@ def reported_leads(
     connection, statements = session.connection(), (_LEADS, _CHANGES if whole else _CHANGES_INTO, _CLICKS)
     wanted = iter(_ids(session, account, created, changed, labels))
     while part := list(islice(wanted, bulk.AT_ONCE)):
-        named = {"of_account": account, "of_leads": part, "labels": list(labels)}
+        named = {"of_account": account, "of_leads": json.dumps(part), "labels": list(labels)}
         leads, changes, clicks = (connection.execute(each, named).all() for each in statements)
         changes_of, clicks_of = bulk.rows_by_lead(changes), bulk.rows_by_lead(clicks)
         for row in leads:

@@ -1,19 +1,20 @@
 """Stored requests and their attempts: what was sent, the receipts, and the outcomes still unknown."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, exists, func, or_
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
 from jobs.ledger import bulk
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Attempt, Delivery, Request, of_kind, stored_row_id
+from jobs.ledger.schema import Attempt, Delivery, DeliveryRecord, Request, of_kind, stored_row_id
 
 
 class RequestState(StrEnum):
@@ -58,8 +59,21 @@ class Intent:
     events: tuple[EncodedEvent, ...]
 
 
+_listed = bulk.listed(bindparam("deliveries"))
+_RECORD_ATTEMPTS = bulk.insert_into(Attempt).from_select(
+    ["request", "position", "delivery"],
+    sqlalchemy.select(bindparam("number", type_=sqlalchemy.Integer), _listed.c.key, _listed.c.value),
+)
+
+
 def record_intent(
-    session: Session, ledger: Ledger, target: Target, destination: str, batch: Sequence[Delivery], *, now: datetime
+    session: Session,
+    ledger: Ledger,
+    target: Target,
+    destination: str,
+    batch: Sequence[DeliveryRecord],
+    *,
+    now: datetime,
 ) -> Intent:
     """Record a request that is about to be sent, with each row's position in it; the rows' bytes are frozen."""
     request = Request(
@@ -77,8 +91,7 @@ def record_intent(
     session.flush()
     number = stored_row_id(request)
     numbers = tuple(map(stored_row_id, batch))
-    attempts = [{"request": number, "position": place, "delivery": row} for place, row in enumerate(numbers)]
-    bulk.write_rows(session, bulk.insert_into(Attempt), attempts)
+    session.connection().execute(_RECORD_ATTEMPTS, {"number": number, "deliveries": json.dumps(numbers)})
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
     return Intent(number, target, numbers, events)
 

@@ -352,21 +352,12 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Delivery(LedgerRow, table=True):
-    """One message to one destination, from first plan to final outcome: a conversion, or a correction of one."""
+class DeliveryRecord(LedgerRow):
+    """One message to one destination, from first plan to final outcome: a conversion, or a correction of one.
 
-    __table_args__ = (
-        UniqueConstraint(
-            "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
-        ),
-        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION),
-        CheckConstraint(IS_ONE_KIND, name="ck_delivery_kind"),
-        _of_lead(),
-        Index(None, "account", "state", "destination", "at"),
-        Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
-        Index(None, "approved_in", sqlite_where=APPROVED),
-        Index(None, "account", "original", sqlite_where=CORRECTION),
-    )
+    By itself a record that no session keeps track of; see `bulk.changing_records`.
+    """
+
     id: int | None = Field(default=None, primary_key=True)
     account: str
     lead: str
@@ -442,6 +433,23 @@ class Delivery(LedgerRow, table=True):
         if self.at is None:
             raise ValueError("this delivery has no time")
         return self.at
+
+
+class Delivery(DeliveryRecord, table=True):
+    """A delivery that a session keeps track of."""
+
+    __table_args__ = (
+        UniqueConstraint(
+            "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
+        ),
+        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION),
+        CheckConstraint(IS_ONE_KIND, name="ck_delivery_kind"),
+        _of_lead(),
+        Index(None, "account", "state", "destination", "at"),
+        Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
+        Index(None, "approved_in", sqlite_where=APPROVED),
+        Index(None, "account", "original", sqlite_where=CORRECTION),
+    )
 
 
 class Attempt(LedgerRow, table=True):
@@ -554,7 +562,7 @@ def of_kind(*, corrections: bool) -> ColumnElement[bool]:
     return is_correction() if corrections else col(Delivery.original).is_(None)
 
 
-def stored_row_id(row: Delivery | Request | Run) -> int:
+def stored_row_id(row: DeliveryRecord | Request | Run) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")

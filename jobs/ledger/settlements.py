@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Select, func, literal
@@ -12,28 +12,20 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from connectors.records import OutcomeClass, Target
-from jobs.ledger.bulk import has_id_among, insert_into, table_of
-from jobs.ledger.outbox import SETTLED, WITH_REASON
+from jobs.ledger.bulk import has_id_among, table_of
+from jobs.ledger.outbox import (
+    SETTLED,
+    SentRow,
+    StateChange,
+    columns_of_move,
+    flag_for_correction_check,
+    record_transitions,
+)
 from jobs.ledger.requests import is_unanswered
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Attempt, Delivery, LeadRow, Request, Transition, is_correction, of_kind
-from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
-from jobs.rules.reasons import Cause, Reason
-
-
-class SentRow(NamedTuple):
-    """What settling needs to know of a delivery that was sent, without its bytes."""
-
-    id: int
-    state: str
-    kind: str
-    conversion: str
-    destination: str
-    action: str | None
-    original: int | None
-    is_doubtful: bool
-    """Whether an earlier answer about these bytes was lost."""
-
+from jobs.ledger.schema import Attempt, Delivery, Request, is_correction, of_kind
+from jobs.rules.delivery_state import DeliveryState, check_move
+from jobs.rules.reasons import Cause
 
 _KNOWN: tuple[ColumnElement[Any] | Mapped[Any], ...] = (
     col(Delivery.id),
@@ -103,63 +95,27 @@ def settle_rows(
         return
     for before in {DeliveryState(row.state) for row in rows} - {to.state}:
         check_move(before, to.state)
+        leaving = [row.id for row in rows if row.state == before]
+        record_transitions(session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now)
     these = has_id_among(col(Delivery.id), [row.id for row in rows])
-    connection = session.connection()
-    connection.execute(_transitions(ledger, to, these, now=now))
-    connection.execute(sqlalchemy.update(table_of(Delivery)).where(these).values(_changes(to, request)))
+    session.connection().execute(sqlalchemy.update(table_of(Delivery)).where(these).values(_changes(to, request)))
     if to.state in SETTLED:
-        # As in `outbox.flag_for_correction_check`: a retraction may let its lead convert again.
-        check = sqlalchemy.update(table_of(LeadRow)).where(col(LeadRow.account) == ledger.account)
-        leads = sqlalchemy.select(col(Delivery.lead)).where(these)
-        connection.execute(check.where(col(LeadRow.id).in_(leads)).values(to_correct=True))
-        if any(row.original is not None for row in rows):
-            connection.execute(check.where(col(LeadRow.id).in_(leads.where(is_correction()))).values(to_plan=True))
-
-
-def _transitions(
-    ledger: Ledger, to: Settlement, these: ColumnElement[bool], *, now: datetime
-) -> sqlalchemy.sql.expression.Executable:
-    """Record that rows leave the states that they still have."""
-    made = {
-        "account": col(Delivery.account),
-        "delivery": col(Delivery.id),
-        "run": literal(ledger.run),
-        "at": literal(now, table_of(Transition).c.at.type),
-        "from_state": col(Delivery.state),
-        "to_state": literal(to.state),
-        "reason": literal(to.cause if isinstance(to.cause, Reason) else None, sqlalchemy.String),
-        "detail": literal(to.detail, sqlalchemy.String),
-        "code": literal(None if isinstance(to.cause, Reason) else to.cause, sqlalchemy.String),
-    }
-    leaving = sqlalchemy.select(*made.values()).where(these, col(Delivery.state) != to.state)
-    return insert_into(Transition).from_select(list(made), leaving)
+        flag_for_correction_check(session, ledger, rows)
 
 
 def _changes(to: Settlement, request: Request | None) -> dict[str, object]:
     """The columns that a settlement sets."""
-    is_ours = isinstance(to.cause, Reason)
-    is_told = is_ours and to.state in WITH_REASON
-    changes: dict[str, object] = {
-        "state": to.state,
-        "reason": to.cause if is_told else None,
-        "detail": to.detail if is_told else None,
-    }
-    if not is_ours:
-        changes["code"] = to.cause
+    changes = columns_of_move(to.state, to.cause, to.detail)
     if to.outcome is not None:
         changes["outcome"] = to.outcome
     if to.deferred_until is not None:
         changes["deferred_until"] = to.deferred_until
-    if to.state not in FROZEN:
-        changes["event"] = None
     if to.state is DeliveryState.IN_DOUBT and request is not None:
         # The first request whose answer about these bytes was lost, and when it was sent.
         changes["in_doubt_since"] = func.coalesce(
             col(Delivery.in_doubt_since), literal(request.sent_at, table_of(Delivery).c.in_doubt_since.type)
         )
         changes["in_doubt_request"] = func.coalesce(col(Delivery.in_doubt_request), request.id)
-    elif to.state not in FROZEN:
-        changes["in_doubt_since"] = changes["in_doubt_request"] = None
     return changes
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.records import ClickIdKind, DeliveryKey
-from jobs.ledger import leads, outbox, starts
-from jobs.ledger.outbox import AnyMove, NewDelivery
-from jobs.ledger.schema import Delivery
+from jobs.ledger import bulk, leads, outbox, starts
+from jobs.ledger.outbox import Move
+from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
@@ -78,7 +78,7 @@ class _Correcting:
     run: RunContext
     renamed: Mapping[str, str]
     now: datetime
-    moves: list[AnyMove] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
 
     def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Delivery]) -> None:
         """Update the corrections of one accepted delivery."""
@@ -123,7 +123,8 @@ class _Correcting:
                 # The settings now provide a way to send it.
                 self._update_correction_row(last, wanted, route, delivery, made[:-1])
             return
-        begun = NewDelivery(
+        begun = bulk.new_record(
+            DeliveryRecord,
             account=delivery.account,
             lead=delivery.lead,
             conversion=delivery.conversion,
@@ -144,7 +145,7 @@ class _Correcting:
 
     def _update_correction_row(
         self,
-        row: Delivery | NewDelivery,
+        row: DeliveryRecord,
         wanted: WantedAdjustment,
         route: ConversionRoute,
         delivery: Delivery,
@@ -165,8 +166,8 @@ class _Correcting:
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
-    def _move(self, row: Delivery | NewDelivery, to: DeliveryState, cause: Reason) -> None:
-        self.moves.append(outbox.move(row, to, cause))
+    def _move(self, row: DeliveryRecord, to: DeliveryState, cause: Reason) -> None:
+        self.moves.append(Move(row, to, cause))
 
 
 def _is_same(row: Delivery, wanted: WantedAdjustment) -> bool:

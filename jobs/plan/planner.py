@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
-from jobs.ledger import deduplication, leads, outbox, queries, starts
+from jobs.ledger import bulk, deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
-from jobs.ledger.outbox import AnyMove, DeliveriesOfLeads, Move, NewDelivery
-from jobs.ledger.schema import Delivery
+from jobs.ledger.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -129,8 +129,8 @@ def erase_unusable_personal_data(run: RunContext) -> None:
 class _Changes:
     """What becomes of some leads' deliveries."""
 
-    moves: list[AnyMove] = field(default_factory=list)
-    counting_once: list[tuple[Delivery | NewDelivery, frozenset[str]]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    counting_once: list[tuple[DeliveryRecord, frozenset[str]]] = field(default_factory=list)
     """Deliveries that count once per click or person, with their deduplication keys."""
 
 
@@ -235,13 +235,13 @@ class _Planner:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
                 cause = _store_decision(delivery, route, decision, state)
-                changes.moves.append(outbox.move(delivery, state, *cause))
+                changes.moves.append(Move(delivery, state, *cause))
             if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
 
     def _verdict(
-        self, route: ConversionRoute, lead: LeadFacts, delivery: Delivery | NewDelivery, existing: Sequence[Delivery]
+        self, route: ConversionRoute, lead: LeadFacts, delivery: DeliveryRecord, existing: Sequence[Delivery]
     ) -> tuple[Decision | NoSuchConversion, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = judge(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
@@ -251,7 +251,7 @@ class _Planner:
             reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
         sent_before = was_sent(route, lead, existing, self.run.book.routes)
-        if isinstance(delivery, NewDelivery):
+        if not isinstance(delivery, Delivery):
             return decision, None if sent_before else next_delivery_state(None, decision)
         if _was_skipped_earlier(delivery, decision):
             return decision, None
@@ -315,7 +315,7 @@ class _Planner:
 
 def _delivery_to_decide(
     delivery: Delivery | None, route: ConversionRoute, lead: LeadFacts, known: DeliveriesOfLeads
-) -> Delivery | NewDelivery:
+) -> DeliveryRecord:
     """The delivery to decide, which may never begin if it is new: the first, or the next after a retracted one."""
     if delivery is None:
         return new_delivery(route, lead.id)
@@ -360,12 +360,7 @@ def was_sent(
 
 
 def judge(
-    route: ConversionRoute,
-    lead: LeadFacts,
-    start: CountingStarts,
-    delivery: Delivery | NewDelivery | None,
-    *,
-    now: datetime,
+    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: DeliveryRecord | None, *, now: datetime
 ) -> Decision | NoSuchConversion:
     """Decide one route for the current delivery, or for a new one if there is none."""
     if lead.deleted:
@@ -374,7 +369,7 @@ def judge(
         return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
         return NoSuchConversion(Reason.EXCLUDED)
-    if delivery is None or isinstance(delivery, NewDelivery):
+    if delivery is None or delivery.id is None:
         new = delivery or new_delivery(route, lead.id)
         return decide(route, lead, start, DeliveryKey(new.key), now=now, entered_after=new.entered_after)
     return decide(
@@ -389,7 +384,7 @@ def judge(
     )
 
 
-def _entered_after(delivery: Delivery | NewDelivery) -> datetime | None:
+def _entered_after(delivery: DeliveryRecord) -> datetime | None:
     """The time after which entries count for this delivery; None accepts any entry."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
@@ -397,9 +392,10 @@ def _entered_after(delivery: Delivery | NewDelivery) -> datetime | None:
 
 def new_delivery(
     route: ConversionRoute, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None
-) -> NewDelivery:
+) -> DeliveryRecord:
     """Return a new delivery without a state."""
-    return NewDelivery(
+    return bulk.new_record(
+        DeliveryRecord,
         account=route.account,
         lead=lead,
         conversion=route.conversion,
@@ -407,18 +403,19 @@ def new_delivery(
         occurrence=occurrence,
         key=delivery_key(route.account, lead, route.conversion, route.destination, occurrence),
         entered_after=entered_after,
+        state="",
     )
 
 
 def apply_decision(
-    delivery: Delivery, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
+    delivery: DeliveryRecord, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
 ) -> Move:
     """Store what the decision determined about a delivery, and return its move to `state`."""
     return Move(delivery, state, *_store_decision(delivery, route, decision, state))
 
 
 def _store_decision(
-    delivery: Delivery | NewDelivery,
+    delivery: DeliveryRecord,
     route: ConversionRoute,
     decision: Decision | NoSuchConversion,
     state: DeliveryState,
@@ -450,7 +447,7 @@ def _store_decision(
     return reason, detail
 
 
-def _expiry_hold_reason(delivery: Delivery | NewDelivery, decision: Decision | NoSuchConversion) -> Reason | None:
+def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:
     """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME

@@ -1,5 +1,7 @@
 """Sending records the intent first and the receipt after; a delivery in doubt is replayed with the same bytes."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -69,6 +71,23 @@ def test_received_request_is_submitted_until_its_outcome_is_known(account):
         request.ticket,
         request.resolve_after,
     )
+
+
+def test_library_is_loaded_outside_of_the_transaction(account):
+    """Others may write meanwhile, however long it takes; the rows are encoded with it."""
+    ready(account)
+    loaded = []
+
+    def load(target):
+        with closing(sqlite3.connect(account.state.path, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+        loaded.append(target)
+
+    account.sink.load = load
+    account.deliver()
+
+    assert [TARGET] == loaded
+    assert {"L-1": "submitted"} == account.states
 
 
 def test_request_is_committed_before_the_call(account):

@@ -26,7 +26,7 @@ def any_move(random, row):
     to = random.choice(sorted(MOVES[before] | {before}) if before else sorted(ENTRY))
     cause = random.choice([Reason.DUE, Reason.NO_CLICK_ID, PlatformCode("so")])
     always, detail = before == to and random.random() < 0.5, random.choice([None, "detail"])
-    return Move(row, to, cause, detail, always_record=True) if always else outbox.move(row, to, cause, detail)
+    return Move(row, to, cause, detail, always_record=True) if always else Move(row, to, cause, detail)
 
 
 def rows_after(account, state, seed, *, at_once):

@@ -33,7 +33,7 @@ def moved(ledger, *states, name="L-1", **columns):
         with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
-            outbox.move_all(session, ledger, [outbox.move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
+            outbox.move_all(session, ledger, [outbox.Move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
             row = kept
     with ledger.write_transaction() as session:
         session.exec(update(Delivery).where(col(Delivery.id) == row.id).values(**{"lead": name} | columns))
