@@ -1,5 +1,6 @@
 """Cooperative shutdown on a signal, and a thread pool that supports it."""
 
+import mmap
 import os
 import select
 import signal
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import FrameType
@@ -27,15 +28,21 @@ class StoppedBySignal(KeyboardInterrupt):
 
 
 class StopSignal:
-    """A stop request, shared by all threads of a command."""
+    """A stop request, shared by all threads of a command and by the processes that it forks."""
 
     def __init__(self) -> None:
         """Start with no stop requested."""
-        self.number: int | None = None
+        # Memory that forked processes share, not copy.
+        self._number = mmap.mmap(-1, 1)
         # A pipe that is never drained: a signal handler may write to it whatever locks the main thread holds, and one
-        # write wakes every waiting thread.
+        # write wakes every waiting thread, in every process.
         self._wake, self._waker = os.pipe()
         self._last_checks: dict[int, float] = {}
+
+    @property
+    def number(self) -> int | None:
+        """The number of the signal that requested the stop, if any did."""
+        return self._number[0] or None
 
     def close(self) -> None:
         """Close the pipe, once no thread naps any longer."""
@@ -44,7 +51,7 @@ class StopSignal:
 
     def request_graceful_stop(self, number: int) -> None:
         """Request a stop at the next check; safe to call from a signal handler."""
-        self.number = number
+        self._number[0] = number
         os.write(self._waker, b"!")
 
     def raise_if_stop_requested(self) -> None:
@@ -125,10 +132,8 @@ def handle_stop_signals() -> Iterator[StopSignal]:
 T = TypeVar("T")
 
 
-# Threads rather than processes: a night is I/O-bound, connectors share no state (Meta's library is never initialised
-# globally, Google's clients and sessions are created per call), and a single process receives the signal.
 def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
-    """Yield each task's result as it completes; a single task runs on the calling thread.
+    """Yield the tasks' results, in the tasks' order; a single task runs on the calling thread.
 
     If a task raises, pending tasks are cancelled and running ones finish first; so a task should return its failure.
     """
@@ -137,7 +142,7 @@ def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterato
         return
     with ThreadPoolExecutor(at_once, thread_name_prefix="account") as pool:
         try:
-            for future in as_completed([pool.submit(task) for task in tasks]):
+            for future in [pool.submit(task) for task in tasks]:
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

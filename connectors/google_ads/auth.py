@@ -1,13 +1,16 @@
 """Connection options for one Google Ads customer, and access tokens from a service account key."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 
 import requests
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth.credentials import TokenState
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
@@ -72,11 +75,21 @@ class ServiceAccount:
         Raises Misconfigured if the file is missing, unreadable or not a service account key, or if its `token_uri` is
         unusable.
         """
-        self._credentials = _read_key(options.key_file, scope)
-        token_url = str(self._credentials._token_uri)  # noqa: SLF001 - no public accessor
-        self._token_url = checked_address(token_url, f"{options.key_file}: token_uri")
+        self._key, self._scope = _read_key(options.key_file), scope
+        self._token_url = checked_address(str(self._key["token_uri"]), f"{options.key_file}: token_uri")
         self._timeout, self._cancel_token = options.timeout, options.cancel_token
         self._is_new = False
+
+    @cached_property
+    def _credentials(self) -> service_account.Credentials:
+        """The credentials, with the key checked in full, which takes longer than anything else in an idle night."""
+        try:
+            key: service_account.Credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+                self._key, scopes=[self._scope]
+            )
+        except ValueError:
+            raise TokenRefusedError("invalid_private_key") from None
+        return key
 
     def token(self) -> SecretStr:
         """Return a token that is valid for some minutes, fetching one in a single call if needed.
@@ -131,16 +144,17 @@ def _ask_once(  # noqa: PLR0917 - google-auth passes these positionally
     return answer
 
 
-def _read_key(key_file: Path, scope: str) -> service_account.Credentials:
+def _read_key(key_file: Path) -> Mapping[str, object]:
+    """Return the fields of a key file; whether its key is a sound RSA key shows once the key is to sign."""
     try:
-        key: service_account.Credentials = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
-            str(key_file), scopes=[scope]
-        )
+        key: dict[str, object] = json.loads(key_file.read_text(encoding="utf-8"))
+        private_key, _email, _token_uri = str(key["private_key"]), key["client_email"], key["token_uri"]
+        load_pem_private_key(private_key.encode(), password=None, unsafe_skip_rsa_key_validation=True)
     except OSError as error:
         raise Misconfigured(
             _("the Google key file {key_file} cannot be read: {strerror}", key_file=key_file, strerror=error.strerror)
         ) from error
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         # Drop the parser's message, which may quote the file.
         raise Misconfigured(
             _("{key_file} is not the JSON key file of a Google service account", key_file=key_file)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import structlog
 
-from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
+from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
     find_settings_files,
     open_accounts,
     presentation_of_account,
 )
-from jobs.cli.output import failure_of, report, signal_exit_code, signals_and_logging, worst_exit_code
+from jobs.cli.output import Failure, failure_of, report, signal_exit_code, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.session import (
     RunOptions,
@@ -24,9 +24,12 @@ from jobs.cli.session import (
     process_webhook_inbox,
     try_night,
 )
+from jobs.exit_codes import Exit
+from jobs.processes import run_in_parallel
 from jobs.reporting.console import AccountPresentation, print_json, results_console
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
 from jobs.settings import ValidSettings
+from jobs.wiring.night import load_connectors
 
 STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()
@@ -45,7 +48,10 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
         options = replace(options, others=frozenset(account.name for account in accounts))
         tasks = [partial(_account, account, options, stop, alone=alone) for account in accounts]
         ended: list[NightResult] = []
-        for one in run_in_threads(tasks, at_once=at_once):
+        if not alone:
+            # Once, and not again in each process.
+            load_connectors(each.loaded.settings for each in accounts if isinstance(each.loaded, ValidSettings))
+        for one in run_in_parallel(tasks, partial(_lost, accounts), at_once=at_once):
             ended.append(one)
             if one.night is not None and one.account is not None:
                 print_one_night(one.night, one.account, json_wanted=json_wanted)
@@ -72,6 +78,18 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
             failure = failure_of(error)
             report(failure)
             return NightResult(str(account.file), failure.exit_code, why=failure.message)
+
+
+def _lost(accounts: Sequence[AccountFile], index: int, why: str) -> NightResult:
+    """Return the result of an account whose process died or which raised what it never should."""
+    account = accounts[index]
+    with structlog.contextvars.bound_contextvars(config=str(account.file), account=account.name):
+        message = (
+            f"the run did not end by itself: {why}. What was committed is safe, and the next run goes on from here"
+        )
+        failure = Failure(message, Exit.BUG)
+        report(failure)
+    return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
 def _night(file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:

@@ -56,9 +56,9 @@ def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[d
         yield {"of_account": account, "of_leads": json.dumps(part)}
 
 
-def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Row[Any]]]:
+def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Any]]:
     """Group rows by their first column, the lead, keeping their order."""
-    found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    found: defaultdict[str, list[Any]] = defaultdict(list)
     for row in rows:
         found[row[0]].append(row)
     return found

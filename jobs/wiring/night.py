@@ -1,7 +1,7 @@
 """Builds what a night needs from one account's settings: a clock, a source, sinks, the inbox and where notices go."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -75,6 +75,21 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
         from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
 
         yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
+
+
+def load_connectors(accounts: Iterable[Settings]) -> None:
+    """Load the modules that the nights of these accounts need, so that processes forked from now on have them."""
+    import httpx  # noqa: F401, PLC0415
+
+    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
+
+    for settings in accounts:
+        if settings.source is not None:
+            from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
+        if settings.google_ads:
+            from connectors.google_ads.sink import GoogleSink  # noqa: F401, PLC0415
+        if settings.meta:
+            from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
 
 
 # SDKs are slow to load: import a connector only if an account uses it.

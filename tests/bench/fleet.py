@@ -1,4 +1,4 @@
-"""The next night of many accounts in one process."""
+"""The next night of many accounts in one command."""
 
 from tests.bench.account import Account
 from tests.bench.figures import ACCOUNTS

@@ -118,7 +118,7 @@ def other_account(company):
 
 
 def test_two_accounts_in_one_command_keep_tokens_apart(company):
-    """One account's token never reaches the other's requests, although both run in one process."""
+    """One account's token never reaches the other's requests, although both run in one command."""
     path = other_account(company)
     company.settings["meta"] = company.settings["meta"][0]
 

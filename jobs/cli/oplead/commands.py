@@ -1,12 +1,12 @@
 """`oplead-sync oplead …`: leads, documents, statuses and webhooks in Oplead; the only commands that write to it."""
 
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from connectors.crm import EventKind
 from jobs.cli.oplead.lead_options import with_lead_options
 from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
@@ -40,6 +40,15 @@ Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.
 Since = Annotated[
     date | None, typer.Option("--since", metavar="DAY", parser=day, help="Only leads created on this day or later.")
 ]
+
+
+class EventName(StrEnum):
+    """The values of `EventKind`, whose module is slow to load for `--help`."""
+
+    NEW_LEAD = "new_lead"
+    STATUS_CHANGE = "status_change"
+    APPOINTMENT = "appointment"
+
 
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -302,7 +311,7 @@ def subscribe(
     config: Config,
     *,
     event: Annotated[
-        list[EventKind] | None, typer.Option(help="Only this event; may be repeated. Otherwise all three.")
+        list[EventName] | None, typer.Option(help="Only this event; may be repeated. Otherwise all three.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Do not look first whether it is subscribed already.")] = False,
     yes: Yes = False,
@@ -314,11 +323,12 @@ def subscribe(
     To webhooks.public_url, with its secret; what is subscribed already is left. Shows what it will write, and asks. Any
     key may do; a supplier's hears only of its own leads.
     """
+    from connectors.crm import EventKind  # noqa: PLC0415
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return subscriptions.subscribe(context, event or list(EventKind), force=force)
+        return subscriptions.subscribe(context, list(map(EventKind, event or EventKind)), force=force)
 
 
 @command(webhooks, EXIT_CODES, name="list")

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 from connectors.crm import LeadToWrite
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.creation.value_names import CLICK_IDS
+from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
 from jobs.settings.types import Path_, parse_as_type
 
 _LONGEST = 2_000
+_CLICK_IDS = {name: ClickIdKind(kind) for name, kind in CLICK_ID_KINDS.items()}
 _DATED = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
 
 
@@ -46,7 +47,7 @@ def lead_from_values(
     clicked_at = _clicked_at(given.get("clicked_at"), zone, called("clicked_at"))
     click_ids = tuple(
         ClickId(kind, given[name], clicked_at if kind in _DATED else None)
-        for name, kind in CLICK_IDS.items()
+        for name, kind in _CLICK_IDS.items()
         if name in given
     )
     if clicked_at is not None and not any(one.clicked_at for one in click_ids):
@@ -71,7 +72,7 @@ def click_id_values(ids: Iterable[ClickId]) -> Mapping[str, str]:
     ids = tuple(ids)
     times = {one.clicked_at for one in ids if one.kind in _DATED and one.clicked_at}
     dated = {"clicked_at": times.pop().isoformat()} if len(times) == 1 else {}
-    return {**{name: one.value for name, kind in CLICK_IDS.items() for one in ids if one.kind is kind}, **dated}
+    return {**{name: one.value for name, kind in _CLICK_IDS.items() for one in ids if one.kind is kind}, **dated}
 
 
 def _require_short_line(name: str, text: str) -> str:

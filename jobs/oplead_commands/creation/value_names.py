@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
-from connectors.records import ClickIdKind
-
-META_LEAD_ID = "meta_lead_id"
-CLICK_IDS: Mapping[str, ClickIdKind] = {
-    META_LEAD_ID if kind is ClickIdKind.LEAD_ID else kind.value: kind for kind in ClickIdKind
+CLICK_ID_KINDS: Mapping[str, str] = {
+    "gclid": "gclid",
+    "gbraid": "gbraid",
+    "wbraid": "wbraid",
+    "fbclid": "fbclid",
+    "fbc": "fbc",
+    "fbp": "fbp",
+    "meta_lead_id": "lead_id",
+    "msclkid": "msclkid",
+    "ttclid": "ttclid",
+    "li_fat_id": "li_fat_id",
 }
-"""The name of each kind of click id among the values; Meta's lead id is not confused with a lead's."""
+"""Each kind of click id by its name among the values; Meta's lead id is not confused with a lead's.
+
+Written out, because `--help` lists them and need not load the records.
+"""
 VALUES: Mapping[str, str] = {
     "email": "E-mail address",
     "phone": "Phone number",
@@ -22,7 +31,7 @@ VALUES: Mapping[str, str] = {
     "utm_campaign": "UTM campaign",
     "provider_name": "The supplier's name (provider.name)",
     "provider_url": "Where Oplead reports what becomes of this lead (provider.url)",
-    **{name: f"Click id: {kind}" for name, kind in CLICK_IDS.items()},
+    **{name: f"Click id: {kind}" for name, kind in CLICK_ID_KINDS.items()},
     "clicked_at": "When the click was, as 2026-09-01T14:05:00+02:00",
     "external_id": "Text for leadData.externalID, in place of click ids",
 }

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.errors import Misconfigured
 from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.ports import ConversionSink
-from connectors.records import ClickIdKind
+from connectors.records import ClickIdKind, OutcomeClass
 
 
 def test_sink_satisfies_its_port(google):
@@ -50,6 +52,23 @@ def test_rejects_a_broken_private_key(google):
     """The error comes at startup instead of during the night."""
     with pytest.raises(Misconfigured, match="is not the JSON key file"):
         google.use(key_file=google.key_file("https://oauth2.example/token", private_key="-----BEGIN nothing"))
+
+
+def test_a_key_with_damaged_numbers_is_refused_before_anything_is_sent(google):
+    """Checking the numbers is slow, so it waits until the key is to sign: a night that sends nothing does without."""
+    sound = rsa.generate_private_key(public_exponent=65537, key_size=1024).private_numbers()  # noqa: S505 - guards nothing
+    numbers = rsa.RSAPrivateNumbers(
+        sound.p, sound.q, sound.d - 2, sound.dmp1, sound.dmq1, sound.iqmp, sound.public_numbers
+    )
+    damaged = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    google.use(
+        key_file=google.key_file("https://oauth2.example/token", private_key=damaged.private_bytes(*form).decode())
+    )
+
+    outcome = google.submit().outcome
+    assert (OutcomeClass.FIX_CONFIG, "invalid_private_key") == (outcome.kind, outcome.code)
+    assert [] == google.api.calls
 
 
 @pytest.mark.parametrize("token_uri", ["http://tokens.example/token", "tokens.example", "", 5])
