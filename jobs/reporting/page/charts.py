@@ -16,7 +16,7 @@ Spec = dict[str, Any]
 INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
 STRONG, SOFT, LOST = "var(--strong)", "var(--soft)", "var(--lost)"
 """The page's style defines them, for a light and a dark screen and for paper."""
-WIDTH = 340
+WIDTH = 320
 """Of all charts: they stay readable on a phone, and wider screens show several side by side."""
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -154,8 +154,9 @@ def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
 def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
     """A bar for each stage, from the top, with its count at its end."""
     values = [{"name": name, "count": count} for name, count in stages]
+    most = max(1, *(count for _name, count in stages))  # and room for its number behind it
     y = {"field": "name", **_NAMES, "scale": {"paddingInner": 0.35}}
-    x = {"field": "count", "type": "quantitative", "axis": None, "scale": {"domainMin": 0}}
+    x = {"field": "count", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1.25 * most], "nice": False}}
     bars = {"mark": {"type": "bar", "color": STRONG, "cornerRadiusEnd": 3}, "encoding": {"y": y, "x": x}}
     text = {"type": "text", "align": "left", "dx": 5, "color": INK, "fontSize": 12, "clip": False}
     counts = {"mark": text, "encoding": {"y": y, "x": x, "text": {"field": "count", "format": ","}}}

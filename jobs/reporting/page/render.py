@@ -270,6 +270,20 @@ def _sales(facts: ReportFacts) -> Mapping[str, object]:
     now, before = _total(facts.headline.sales), _total(facts.headline.sales_before)
     earlier = {each.platform: each for each in facts.headline.sales_before}
     money = _money(facts)
+    none_yet = Sales(AdPlatform.NONE, 0, Decimal(0), 0, Decimal(0))
+
+    def cells(each: Sales) -> tuple[str, ...]:
+        then = earlier.get(each.platform, none_yet)
+        return (
+            _(PLATFORMS[each.platform]),
+            format_count(each.count),
+            money(each.value),
+            format_count(each.matured),
+            money(each.matured_value),
+            format_count(then.count),
+            money(then.value),
+        )
+
     grid = _grid(
         _("Signed sales by platform"),
         (
@@ -277,16 +291,12 @@ def _sales(facts: ReportFacts) -> Mapping[str, object]:
             Column(_("Sales"), True),
             Column(_("Value"), True),
             Column(_("Matured"), True),
+            Column(_("Their value"), True),
             Column(_("Before"), True),
+            Column(_("Value before"), True),
         ),
         [each for each in facts.headline.sales if each.count or each.platform in earlier],
-        lambda each: (
-            _(PLATFORMS[each.platform]),
-            format_count(each.count),
-            money(each.value),
-            format_count(each.matured),
-            format_count(earlier[each.platform].count) if each.platform in earlier else NO_NUMBER,
-        ),
+        cells,
     )
     return {
         "count": now.count,

@@ -28,8 +28,8 @@ PLATFORMS: Mapping[AdPlatform, str] = {
     AdPlatform.NONE: N_("No ad click known"),
 }
 OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.SENT: N_("Sent, no answer yet"),
-    Outcome.RECEIVED: N_("Received, outcome awaited"),
+    Outcome.SENT: N_("Sent, unanswered"),
+    Outcome.RECEIVED: N_("Received"),
     Outcome.ACCEPTED: N_("Accepted"),
     Outcome.HELD: N_("Held back"),
     Outcome.REJECTED: N_("Rejected"),
