@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from connectors.language import format_short_day
+from connectors.text import strip_control_characters
 
 Spec = dict[str, Any]
 
@@ -34,7 +35,7 @@ def draw(spec: Spec) -> str:
 
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     smaller = _SHAPES.sub(lambda shape: _DECIMALS.sub(r"\1", shape[0]), _IDLE.sub("", _HIDDEN.sub("", svg)))
-    return _OPENING.sub(r'<svg viewBox="\1" aria-hidden="true">', smaller, count=1)
+    return strip_control_characters(_OPENING.sub(r'<svg viewBox="\1" aria-hidden="true">', smaller, count=1))
 
 
 def _chart(height: int, values: Sequence[Mapping[str, object]], **parts: object) -> Spec:
@@ -47,6 +48,8 @@ def _chart(height: int, values: Sequence[Mapping[str, object]], **parts: object)
         "padding": 2,
         "data": {"values": list(values)},
         "config": {
+            # The library brings this font, so that texts are measured alike everywhere; the page shows its own.
+            "font": "Liberation Sans",
             "view": {"stroke": None},
             "axis": {
                 "labelColor": MUTED,
@@ -119,7 +122,7 @@ def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
         },
     }
     order = {"calculate": "indexof(['accepted', 'received', 'lost'], datum.part)", "as": "order"}
-    bar = {"mark": {"type": "bar", "cornerRadius": 1}, "encoding": encoding}
+    bar = {"mark": "bar", "encoding": encoding}
     zero = {"mark": {"type": "rule", "color": MUTED}, "encoding": {"y": {"datum": 0}}}
     return _chart(112, values, transform=[order], layer=[bar, zero])
 
@@ -156,7 +159,13 @@ def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
     values = [{"name": name, "count": count} for name, count in stages]
     most = max(1, *(count for _name, count in stages))  # and room for its number behind it
     y = {"field": "name", **_NAMES, "scale": {"paddingInner": 0.35}}
-    x = {"field": "count", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1.25 * most], "nice": False}}
+    x = {
+        "field": "count",
+        "type": "quantitative",
+        "stack": None,
+        "axis": None,
+        "scale": {"domain": [0, 1.25 * most], "nice": False},
+    }
     bars = {"mark": {"type": "bar", "color": STRONG, "cornerRadiusEnd": 3}, "encoding": {"y": y, "x": x}}
     text = {"type": "text", "align": "left", "dx": 5, "color": INK, "fontSize": 12, "clip": False}
     counts = {"mark": text, "encoding": {"y": y, "x": x, "text": {"field": "count", "format": ","}}}
