@@ -92,15 +92,12 @@ def test_a_page_fits_every_screen_and_is_silent(name, language, browser, pages):
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")], ids=str
-)
-@pytest.mark.parametrize(
-    ("name", "language"),
+    ("name", "language", "width", "scheme"),
     [
-        ("demo", Language.FRENCH),
-        ("no lead", Language.ENGLISH),
-        ("one lead", Language.FRENCH),
-        ("index", Language.ENGLISH),
+        *(("demo", Language.FRENCH, width, scheme) for width in (DESK, PHONE) for scheme in ("light", "dark")),
+        ("no lead", Language.ENGLISH, DESK, "light"),
+        ("one lead", Language.FRENCH, PHONE, "dark"),
+        ("index", Language.ENGLISH, PHONE, "light"),
     ],
 )
 def test_axe_finds_nothing(name, language, width, scheme, browser, pages):  # noqa: PLR0917 - pytest names them

@@ -45,7 +45,7 @@ def _chart(height: int, values: Sequence[Mapping[str, object]], **parts: object)
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
         "background": None,
-        "padding": 2,
+        "padding": {"left": 2, "top": 4, "right": 14, "bottom": 2},
         "data": {"values": list(values)},
         "config": {
             # The library brings this font, so that texts are measured alike everywhere; the page shows its own.
@@ -111,7 +111,7 @@ def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
         "y": {
             "field": "count",
             "type": "quantitative",
-            "axis": {"tickCount": 3, "tickMinStep": 1, "labelExpr": "format(abs(datum.value), '~s')"},
+            "axis": {"values": _ticks(bars), "labelExpr": "format(abs(datum.value), '~s')"},
         },
         "order": {"field": "order"},
         "color": {
@@ -125,6 +125,19 @@ def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
     bar = {"mark": "bar", "encoding": encoding}
     zero = {"mark": {"type": "rule", "color": MUTED}, "encoding": {"y": {"datum": 0}}}
     return _chart(112, values, transform=[order], layer=[bar, zero])
+
+
+def _ticks(bars: Sequence[Bar]) -> list[int]:
+    """Return a few round and whole numbers to mark, from what was lost to what was not."""
+    top = max(bar.accepted + bar.received for bar in bars)
+    bottom = max(bar.lost for bar in bars)
+    size = 10 ** (len(str(max(top, bottom))) - 1)
+    steps = (max(size * each // 10, 1) for each in (2, 5, 10, 20, 50))
+    step = next(step for step in steps if max(top, bottom) <= _MOST_TICKS * step)
+    return list(range(-(bottom // step) * step, top + 1, step))
+
+
+_MOST_TICKS = 3
 
 
 def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
@@ -202,7 +215,7 @@ def times_to_stages(spans: Sequence[Span]) -> Spec:
             "encoding": {"y": y, "x": x},
         },
         {
-            "mark": {"type": "tick", "color": LOST, "thickness": 3, "size": 20},
+            "mark": {"type": "tick", "color": LOST, "thickness": 3, "size": 20, "opacity": 1},
             "encoding": {"y": y, "x": {"field": "window", "type": "quantitative"}},
         },
     ]

@@ -13,7 +13,6 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from connectors import language
 from connectors.language import (
@@ -196,7 +195,7 @@ def _environment() -> Environment:
     made.globals |= {name: getattr(language, name) for name in dir(language) if name.startswith("format_")}
     made.globals |= {"_": _, "_n": _n}
     made.globals |= {"LEVELS": LEVELS, "URGENCY": URGENCY, "RESPONSIBLE": RESPONSIBLE}
-    made.filters |= {"address": quote, "prose": _prose}
+    made.filters |= {"address": quote, "pieces": _pieces}
     return made
 
 
@@ -205,12 +204,11 @@ def _tidy(value: object) -> object:
     return strip_control_characters(value, keep="\n") if type(value) is str else value
 
 
-def _prose(text: str) -> Markup:
-    """Return a text with what stands between backticks as code."""
-    pieces = strip_control_characters(text, keep="\n").split("`")
-    if len(pieces) % 2 == 0:
-        return escape("`".join(pieces))
-    return Markup().join(Markup("<code>{}</code>").format(each) if n % 2 else each for n, each in enumerate(pieces))
+def _pieces(text: str) -> Sequence[tuple[str, bool]]:
+    """Return the pieces of a text, and of each whether it is code, which stands between backticks."""
+    pieces = text.split("`")
+    closed = len(pieces) % 2 == 1
+    return [(piece, n % 2 == 1) for n, piece in enumerate(pieces)] if closed else [(text, False)]
 
 
 class _Names:

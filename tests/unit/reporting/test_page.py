@@ -218,6 +218,17 @@ def test_what_others_wrote_is_only_ever_text(language):
         assert FORMULA in Page(render(hostile_facts(FORMULA))).text
 
 
+def test_code_in_a_text_is_shown_as_code():
+    """Names of settings stand between backticks, as everywhere; a lone one is a character."""
+    facts = demo_facts()
+    tasks = tuple(replace(facts.tasks[0], text=text) for text in ("write `a: <b>` there", "5` wide"))
+    with speaking(Language.ENGLISH):
+        html = render(replace(facts, tasks=tasks))
+
+    assert "<p>write <code>a: &lt;b&gt;</code> there</p>" in html
+    assert "<p>5` wide</p>" in html
+
+
 def test_characters_that_would_reorder_text_are_not_shown():
     """A name cannot turn the text around it."""
     with speaking(Language.ENGLISH):

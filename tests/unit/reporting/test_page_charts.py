@@ -48,6 +48,25 @@ def test_lost_conversions_hang_below_the_line():
     assert [("accepted", 5), ("lost", -2)] == [(value["part"], value["count"]) for value in spec["data"]["values"]]
 
 
+@pytest.mark.parametrize(
+    ("bar", "ticks"),
+    [
+        (Bar(DAY, 0, 0, 0), [0]),
+        (Bar(DAY, 1, 0, 1), [-1, 0, 1]),
+        (Bar(DAY, 3, 0, 0), [0, 1, 2, 3]),
+        (Bar(DAY, 3, 1, 1), [0, 2, 4]),
+        (Bar(DAY, 34, 0, 3), [0, 20]),
+        (Bar(DAY, 2, 0, 120), [-100, -50, 0]),
+        (Bar(DAY, 99_999, 0, 0), [0, 50_000]),
+    ],
+)
+def test_only_whole_conversions_are_marked(bar, ticks):
+    """Half a conversion does not exist, and too many lines would hide the bars."""
+    spec = outcomes_over_time([bar])
+
+    assert ticks == spec["layer"][0]["encoding"]["y"]["axis"]["values"]
+
+
 def test_a_week_without_leads_has_no_share():
     """It is a gap, not zero."""
     spec = share_by_week([(DAY, 10, 5), (DAY + timedelta(weeks=1), 0, 0)])
