@@ -7,7 +7,7 @@ from jobs.reporting.page.facts import AdPlatform, BiddingFitness, Gap, Level, Ou
 from jobs.reporting.sentences import explain_state
 from jobs.reporting.wording import StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause
+from jobs.rules.reasons import Cause, Reason
 
 LEVELS: Mapping[Level, str] = {
     Level.GREEN: N_("Everything is all right."),
@@ -75,10 +75,14 @@ _STATES: Mapping[Outcome, DeliveryState] = {
     Outcome.NOT_SENT: DeliveryState.SKIPPED,
 }
 
+_RESENT = frozenset({Reason.ANSWER_LOST, Reason.RUN_DIED})
+"""In doubt for now: the next night sends it again. For any other reason, it stays so."""
+
 
 def explain_outcome(outcome: Outcome, cause: Cause) -> StateAndReasonTexts:
     """Return the words for an outcome and its cause."""
-    return explain_state(_STATES[outcome], cause)
+    will_be_resent = outcome is Outcome.IN_DOUBT and cause in _RESENT
+    return explain_state(DeliveryState.IN_DOUBT if will_be_resent else _STATES[outcome], cause)
 
 
 def ending(exit_code: int | None) -> str:

@@ -24,7 +24,8 @@ from jobs.reporting.page.facts import (
     Sales,
 )
 from jobs.reporting.page.render import MOST_ROWS, index_row, render, render_index
-from jobs.reporting.page.words import FITNESS, GAPS, LEVELS, OUTCOMES, PLATFORMS, RESPONSIBLE, URGENCY
+from jobs.reporting.page.words import FITNESS, GAPS, LEVELS, OUTCOMES, PLATFORMS, RESPONSIBLE, URGENCY, explain_outcome
+from jobs.rules.reasons import Reason
 from tests.report_facts import ALL, FORMULA, HOSTILE, empty_facts, hostile_facts, many_leads
 
 VOID = {"meta", "link", "br", "img", "circle", "path", "line", "rect"}
@@ -149,6 +150,15 @@ def test_reasons_say_what_they_cost(english):
     costs = [row for row in english.rows if row[-1].startswith("€") and ("Held back" in row or "Expired" in row)]
 
     assert [["Too late", "20", "€74,900"], ["No amount", "6", "€71,400"]] == [[row[0], *row[-2:]] for row in costs[:2]]
+
+
+def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
+    """The next night resends the one; somebody has to look the other up."""
+    with speaking(Language.ENGLISH):
+        lost, unknown = (explain_outcome(Outcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME))
+
+    assert lost.asks_for_nothing
+    assert not unknown.asks_for_nothing
 
 
 def test_matched_is_told_only_where_a_platform_tells_it(english):
@@ -286,7 +296,7 @@ def test_the_picture_shows_the_page_as_it_is():
 
 
 def test_a_hundred_thousand_leads_cost_little():
-    """Two seconds of CPU and 150 MB above what is loaded, the chart library with its engine included."""
+    """150 MB above what is loaded, and two seconds of CPU, or four beside other work; chart engine included."""
     program = """
 import resource, time
 from connectors.language import Language, speaking
