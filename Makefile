@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench format schema messages script docs install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench format schema messages script docs picture install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -70,6 +70,9 @@ script: ## minify the website's script anew after a change; fetches terser with 
 
 docs: develop ## write the generated parts of docs/ anew: settings, states, reasons, notifications
 	$(BIN)/python docs/generate.py
+
+picture: develop ## photograph the report of an invented account for docs/; needs Chromium
+	$(BIN)/python -m docs.picture
 
 install: $(VENV)/installed ## put what runs into .venv, byte-compiled
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -99,6 +99,43 @@ def format_money(amount: Decimal, currency: str) -> str:
     return format_currency(amount, currency, locale=current_language())
 
 
+def format_round_money(amount: Decimal, currency: str) -> str:
+    """Format an amount without decimals: `€12,500` in English."""
+    from babel import Locale  # noqa: PLC0415
+    from babel.numbers import format_currency  # noqa: PLC0415
+
+    locale = Locale.parse(current_language())
+    pattern = locale.currency_formats["standard"].pattern.replace(".00", "")
+    return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
+
+
+def format_decimal(number: Decimal | float) -> str:
+    """Format a number with at most one decimal: `1,234.5` in English."""
+    from babel import numbers  # noqa: PLC0415
+
+    return numbers.format_decimal(number, "#,##0.#", locale=current_language())
+
+
+def format_share(part: int | Decimal, whole: int | Decimal) -> str:
+    """Format a part of a whole as a whole percentage: `57%` in English; of nothing, a dash."""
+    from babel.numbers import format_percent  # noqa: PLC0415
+
+    return format_percent(Decimal(part) / Decimal(whole), locale=current_language()) if whole else NO_NUMBER
+
+
+NO_NUMBER = "–"
+"""Stands where there is no number."""
+
+
+def format_duration(duration: timedelta) -> str:
+    """Format a duration in the unit that suits it, from minutes to days: `2.5 days` in English."""
+    from babel.units import format_unit  # noqa: PLC0415
+
+    sizes = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
+    unit, size = next((each for each in sizes if duration >= 2 * each[1]), sizes[-1])
+    return format_unit(round(duration / size, 1 if unit == "day" else 0), f"duration-{unit}", locale=current_language())
+
+
 def format_day(day: date) -> str:
     """Format a day: `Nov 28, 2026` in English."""
     from babel.dates import format_date  # noqa: PLC0415
@@ -111,3 +148,17 @@ def format_time(at: datetime) -> str:
     from babel.dates import format_datetime  # noqa: PLC0415
 
     return format_datetime(at, "medium", tzinfo=at.tzinfo, locale=current_language())
+
+
+def format_short_day(day: date) -> str:
+    """Format a day without its year: `Nov 28` in English."""
+    from babel.dates import format_skeleton  # noqa: PLC0415
+
+    return format_skeleton("MMMd", day, locale=current_language())
+
+
+def format_moment(at: datetime) -> str:
+    """Format a day with its time to the minute, in the zone that it is given in: `Nov 28, 2026, 5:30 AM` in English."""
+    from babel.dates import format_time as format_time_of_day  # noqa: PLC0415
+
+    return f"{format_day(at.date())}, {format_time_of_day(at, 'short', tzinfo=at.tzinfo, locale=current_language())}"

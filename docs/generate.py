@@ -18,8 +18,10 @@ from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
+from connectors.language import Language, _, speaking
 from connectors.oplead.options import CANDIDATES
 from jobs.reporting import wording
+from jobs.reporting.page.tables import TABLES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
 from jobs.settings import oplead_schema, schema
@@ -27,7 +29,7 @@ from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
 
 DOCS = Path(__file__).parent
-PAGES = ("settings.md", "reasons.md", "json.md")
+PAGES = ("settings.md", "reasons.md", "json.md", "report.md", "fr/rapport.md")
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
@@ -213,6 +215,22 @@ def _type(schema: Mapping[str, Any]) -> str:
     return str(schema["type"])
 
 
+# ── the report's files ───────────────────────────────────────────────────────────────────────────
+
+
+def _report(name: str) -> Part:
+    """The columns of a table, or all tables, in the language of the page."""
+    language, _space, table = name.partition(" ")
+    with speaking(Language(language)):
+        if not table:
+            return _REPORT[language], iter([(f"`{each.name}`", _(each.means)) for each in TABLES])
+        (columns,) = [each.columns for each in TABLES if each.name == table]
+        return _REPORT[language], iter([(f"`{column.name}`", _(column.means)) for column in columns])
+
+
+_REPORT = {"en": ("name", "meaning"), "fr": ("nom", "sens")}
+
+
 _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
     {
         "keys": _keys,
@@ -222,6 +240,7 @@ _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
         "notifications": _notifications,
         "anomalies": _anomalies,
         "output": _output,
+        "report": _report,
     }
 )
 

@@ -4,7 +4,7 @@ import ast
 import string
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from connectors.language import (
     current_language,
     format_count,
     format_day,
+    format_decimal,
+    format_duration,
+    format_moment,
     format_money,
+    format_round_money,
+    format_share,
+    format_short_day,
     format_time,
     speaking,
 )
@@ -77,6 +83,54 @@ def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
         assert format_money(Decimal(12500), "EUR") == money
         assert format_day(date(2026, 11, 28)) == day
         assert format_time(datetime(2026, 11, 28, 5, 30, tzinfo=UTC)) == time
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (Language.ENGLISH, ["€12,501", "1,234.6", "57%", "–", "Nov 28", f"Nov 28, 2026, 5:30{NARROW}AM"]),
+        (
+            Language.FRENCH,
+            [
+                f"12{NARROW}501{WIDE}€",
+                f"1{NARROW}234,6",
+                f"57{WIDE}%",
+                "–",
+                "28 nov.",
+                "28 nov. 2026, 05:30",
+            ],
+        ),
+    ],
+)
+def test_pages_round(chosen, expected):
+    """Whole euros, one decimal, whole percentages, minutes."""
+    with speaking(chosen):
+        assert expected == [
+            format_round_money(Decimal("12500.6"), "EUR"),
+            format_decimal(Decimal("1234.56")),
+            format_share(57, 100),
+            format_share(0, 0),
+            format_short_day(date(2026, 11, 28)),
+            format_moment(datetime(2026, 11, 28, 5, 30, 59, tzinfo=UTC)),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("duration", "english", "french"),
+    [
+        (timedelta(0), "0 minutes", "0 minute"),
+        (timedelta(seconds=90), "2 minutes", "2 minutes"),
+        (timedelta(minutes=119), "119 minutes", "119 minutes"),
+        (timedelta(hours=47), "47 hours", "47 heures"),
+        (timedelta(hours=60), "2.5 days", "2,5 jours"),
+        (timedelta(days=90), "90 days", "90 jours"),
+    ],
+)
+def test_durations_have_the_unit_that_suits_them(duration, english, french):
+    """The next larger unit begins at two."""
+    for language, words in ((Language.ENGLISH, english), (Language.FRENCH, french)):
+        with speaking(language):
+            assert format_duration(duration).replace(WIDE, " ") == words
 
 
 def test_a_message_is_filled_in_only_if_it_has_values():

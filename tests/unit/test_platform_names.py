@@ -21,6 +21,8 @@ ALLOWED = {
     "oplead_commands/creation/value_names.py",
     "reporting/page/attribution.py",
     "reporting/page/facts.py",
+    "reporting/page/tables.py",
+    "reporting/page/words.py",
     "reporting/wording.py",
     "settings/compile.py",
     "settings/lint.py",

@@ -1,0 +1,238 @@
+"""What the picture of the report shows: an invented account, the same at every call."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from jobs.reporting.page.facts import (
+    TREND_NIGHTS,
+    AdPlatform,
+    AgencyRow,
+    BiddingFitness,
+    CampaignRow,
+    ClickIdWeek,
+    CountedSales,
+    CoverageRow,
+    Funnel,
+    Gap,
+    Headline,
+    LastNight,
+    Level,
+    NightCount,
+    Outcome,
+    Period,
+    PlatformFigure,
+    Recoverable,
+    ReportFacts,
+    Responsible,
+    Sales,
+    StageTiming,
+    Standing,
+    Task,
+)
+from jobs.rules.reasons import PlatformCode, Reason
+
+NOW = datetime(2026, 11, 28, 5, 0, tzinfo=UTC)
+NONE = PlatformCode("")
+NAMES = {"appointment": "Rendez-vous pris", "quote": "Devis remis", "sale": "Vente signée"}
+VALUES = {"appointment": 60, "quote": 250, "sale": 11_900}
+
+
+def demo_facts() -> ReportFacts:
+    """Return an account with something to say in every section."""
+    return ReportFacts(
+        account="maison-durand",
+        now=NOW,
+        zone=ZoneInfo("Europe/Paris"),
+        currency="EUR",
+        period=Period(date(2026, 10, 29), date(2026, 11, 27)),
+        conversion_names=NAMES,
+        sale="sale",
+        consent_assumed_because=None,
+        tasks=_tasks(),
+        headline=_headline(),
+        last_night=_last_night(),
+        trend=tuple(_trend()),
+        funnel=_funnel(),
+        timing=tuple(_timing()),
+        agencies=_agencies(),
+        agency_field="leadData.agency",
+        coverage=_coverage(),
+        platforms=_platforms(),
+    )
+
+
+def _ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+def _tasks() -> tuple[Task, ...]:
+    return (
+        Task(
+            Level.RED,
+            Responsible.OPLEAD_USERS,
+            "Conversions expire soon",
+            "7 conversions expire within seven days: 6 wait for an amount, 1 has an implausible date.\n"
+            "Enter them in Oplead, and they go out by themselves.",
+            _ago(days=3, hours=2),
+        ),
+        Task(
+            Level.AMBER,
+            Responsible.MARKETING,
+            "A status that the settings do not know",
+            "“Devis accepté” is on 12 leads. Add it to a stage, or to `ignored_statuses`.",
+            _ago(days=1),
+        ),
+    )
+
+
+def _headline() -> Headline:
+    def sales(platform: AdPlatform, count: int, value: int, matured: int) -> Sales:
+        return Sales(platform, count, Decimal(value), matured, Decimal(value) * matured / max(count, 1))
+
+    return Headline(
+        sales=(
+            sales(AdPlatform.GOOGLE, 41, 492_300, 19),
+            sales(AdPlatform.META, 17, 187_450, 8),
+            sales(AdPlatform.OTHER, 2, 21_900, 1),
+            sales(AdPlatform.NONE, 23, 268_000, 11),
+        ),
+        sales_before=(
+            sales(AdPlatform.GOOGLE, 35, 414_100, 35),
+            sales(AdPlatform.META, 14, 161_000, 14),
+            sales(AdPlatform.OTHER, 3, 30_200, 3),
+            sales(AdPlatform.NONE, 25, 281_000, 25),
+        ),
+        counted=(
+            CountedSales(AdPlatform.GOOGLE, 41, 38, 38, 36),
+            CountedSales(AdPlatform.META, 17, 14, 14, 13),
+        ),
+        recoverable=(
+            Recoverable(
+                Reason.VALUE_MISSING, Responsible.OPLEAD_USERS, 6, Decimal(71_400), NOW + timedelta(days=2, hours=4)
+            ),
+            Recoverable(Reason.TIME, Responsible.OPLEAD_USERS, 1, Decimal(9_800), NOW + timedelta(days=5)),
+            Recoverable(Reason.CONSENT_UNKNOWN, Responsible.MARKETING, 4, Decimal(720), NOW + timedelta(days=1)),
+        ),
+    )
+
+
+def _last_night() -> LastNight:
+    moved = (
+        Standing("appointment", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
+        Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
+        Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 2, Decimal(25_700)),
+        Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 11, Decimal(660), 9),
+        Standing("quote", "meta", Outcome.ACCEPTED, NONE, 4, Decimal(1000), 4),
+        Standing("sale", "meta", Outcome.ACCEPTED, NONE, 1, Decimal(12_400), 1),
+        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, Decimal(0)),
+        Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)),
+        Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
+    )
+    standing = (
+        Standing("appointment", "google_ads", Outcome.ACCEPTED, NONE, 1243, Decimal(74_580)),
+        Standing("appointment", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
+        Standing("appointment", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 412, Decimal(24_720)),
+        Standing("appointment", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 38, Decimal(2280)),
+        Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)),
+        Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
+        Standing("quote", "google_ads", Outcome.ACCEPTED, NONE, 522, Decimal(130_500)),
+        Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
+        Standing("quote", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 14, Decimal(3500)),
+        Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
+        Standing("sale", "google_ads", Outcome.HELD, Reason.VALUE_MISSING, 4, Decimal(47_600)),
+        Standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(71_400)),
+        Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
+        Standing("appointment", "meta", Outcome.HELD, Reason.CONSENT_REFUSED, 21, Decimal(1260)),
+        Standing("quote", "meta", Outcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
+        Standing("sale", "meta", Outcome.ACCEPTED, NONE, 47, Decimal(559_300), 44),
+        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 2, Decimal(23_800)),
+        Standing("sale", "meta", Outcome.IN_DOUBT, Reason.NO_OUTCOME, 1, Decimal(11_900)),
+    )
+    return LastNight(214, _ago(minutes=30), _ago(minutes=26, seconds=12), 1, moved, standing)
+
+
+def _trend() -> Iterator[NightCount]:
+    drawn = random.Random(28)  # noqa: S311 - figures of an example
+    often = {("appointment", "google_ads"): 17, ("quote", "google_ads"): 8, ("sale", "google_ads"): 2}
+    often |= {("appointment", "meta"): 9, ("quote", "meta"): 3, ("sale", "meta"): 1}
+    for n in reversed(range(TREND_NIGHTS)):
+        night = (NOW - timedelta(days=n)).date()
+        busy = (0.25 if night.weekday() in (6, 0) else 1) * (1.35 - n / 180)
+        for (conversion, destination), usual in often.items():
+            found = round(drawn.gauss(usual, usual / 4) * busy)
+            lost = sum(not drawn.randrange(25) for _each in range(max(found, 0)))
+            first = Outcome.RECEIVED if n == 0 and destination == "google_ads" else Outcome.ACCEPTED
+            if found > 0:
+                yield NightCount(night, conversion, destination, first, found, Decimal(found * VALUES[conversion]))
+            if lost:
+                how = Outcome.REJECTED if n % 2 else Outcome.EXPIRED
+                yield NightCount(night, conversion, destination, how, lost, Decimal(lost * VALUES[conversion]))
+
+
+def _funnel() -> Funnel:
+    campaigns = (
+        CampaignRow("google", "cpc", "Pompe à chaleur – Search", 402, (231, 118, 25), 25, Decimal(311_400)),
+        CampaignRow("google", "cpc", "Isolation combles – Search", 287, (140, 61, 12), 12, Decimal(128_750)),
+        CampaignRow("facebook", "paid_social", "PAC – témoignages vidéo", 318, (122, 44, 11), 11, Decimal(121_300)),
+        CampaignRow("instagram", "paid_social", "Fenêtres – avant/après", 141, (49, 19, 5), 5, Decimal(58_200)),
+        CampaignRow("google", "cpc", "Marque", 88, (61, 33, 4), 4, Decimal(52_150)),
+        CampaignRow("", "", "", 176, (64, 22, 3), 3, Decimal(29_900)),
+        CampaignRow("newsletter", "email", "Aides d’automne", 52, (20, 6, 1), 1, Decimal(8_050)),
+    )
+    shares = {"google": (96, 95, 97, 94, 96, 95, 71, 58), "facebook": (88, 90, 89, 91, 90, 92, 91, 93)}
+    weeks = tuple(
+        ClickIdWeek(source, date(2026, 10, 5) + timedelta(weeks=n), leads, leads * share // 100)
+        for source, leads in (("google", 182), ("facebook", 79))
+        for n, share in enumerate(shares[source])
+    )
+    return Funnel(("Rendez-vous", "Devis", "Gagné"), campaigns, weeks)
+
+
+def _timing() -> Iterator[StageTiming]:
+    google, meta = timedelta(days=90), timedelta(days=7)
+    fit, late, rare = BiddingFitness.FIT, BiddingFitness.TOO_LATE, BiddingFitness.TOO_LATE_AND_TOO_RARE
+    for stage, platform, count, median, most, window, within, verdict in (
+        ("Rendez-vous", AdPlatform.GOOGLE, 1301, 2.4, 9, google, 1299, fit),
+        ("Devis", AdPlatform.GOOGLE, 560, 13, 31, google, 551, fit),
+        ("Gagné", AdPlatform.GOOGLE, 131, 38, 84, google, 122, BiddingFitness.TOO_RARE),
+        ("Rendez-vous", AdPlatform.META, 640, 1.8, 6.5, meta, 588, fit),
+        ("Devis", AdPlatform.META, 210, 11, 27, meta, 61, late),
+        ("Gagné", AdPlatform.META, 52, 33, 71, meta, 3, rare),
+    ):
+        half, nine = timedelta(days=median), timedelta(days=most)
+        yield StageTiming(stage, platform, count, Decimal(count) / 6, half, nine, window, within, verdict)
+
+
+def _agencies() -> tuple[AgencyRow, ...]:
+    return (
+        AgencyRow("Nantes", 512, 21, Decimal("0.6"), 1, Decimal(0)),
+        AgencyRow("Rennes", 388, 64, Decimal("2.1"), 3, Decimal(23_800)),
+        AgencyRow("Angers", 301, 18, Decimal("0.9"), 0, Decimal(250)),
+        AgencyRow("Le Mans", 254, 97, Decimal("4.5"), 5, Decimal(60_050)),
+        AgencyRow("", 9, 2, None, 0, Decimal(0)),
+    )
+
+
+def _coverage() -> tuple[CoverageRow, ...]:
+    def ids(first: int, count: int) -> tuple[str, ...]:
+        return tuple(str(first - 7 * n) for n in range(count))
+
+    return (
+        CoverageRow(Gap.UNKNOWN_STATUS, "Devis accepté", 12, 12, Decimal(142_800), ids(48_213, 12)),
+        CoverageRow(Gap.MISSING_AMOUNT, "", 6, 6, Decimal(71_400), ids(47_950, 6)),
+        CoverageRow(Gap.CONSENT_MISSING, "", 59, 74, Decimal(9_120), ids(48_330, 50)),
+        CoverageRow(Gap.AMBIGUOUS_CLICK_ID, "", 3, 3, Decimal(180), ids(46_002, 3)),
+    )
+
+
+def _platforms() -> tuple[PlatformFigure, ...]:
+    read = _ago(minutes=27)
+    return (
+        PlatformFigure("google_ads", "Vente signée, 30 days: conversions", "33", "36", True, read),
+        PlatformFigure("google_ads", "Rendez-vous pris, 30 days: conversions", "431", "431", False, read),
+        PlatformFigure("meta", "Schedule, events received", "208", "208", False, read),
+        PlatformFigure("meta", "Schedule, event match quality", "6.8", None, False, read),
+    )

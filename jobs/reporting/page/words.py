@@ -1,0 +1,91 @@
+"""What the page calls the values of its records; each word is translated where it is shown."""
+
+from collections.abc import Mapping
+
+from connectors.language import N_, _
+from jobs.reporting.page.facts import AdPlatform, BiddingFitness, Gap, Level, Outcome, Responsible
+from jobs.reporting.sentences import explain_state
+from jobs.reporting.wording import StateAndReasonTexts
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, Reason
+
+LEVELS: Mapping[Level, str] = {
+    Level.GREEN: N_("Everything is all right."),
+    Level.AMBER: N_("Something needs attention."),
+    Level.RED: N_("Something is wrong."),
+}
+URGENCY: Mapping[Level, str] = {Level.GREEN: N_("To know"), Level.AMBER: N_("Soon"), Level.RED: N_("Urgent")}
+RESPONSIBLE: Mapping[Responsible, str] = {
+    Responsible.MARKETING: N_("Marketing"),
+    Responsible.OPLEAD_USERS: N_("Oplead users"),
+    Responsible.WEBSITE: N_("Whoever runs the website"),
+    Responsible.OPERATOR: N_("Whoever runs this program"),
+}
+PLATFORMS: Mapping[AdPlatform, str] = {
+    AdPlatform.GOOGLE: N_("Google"),
+    AdPlatform.META: N_("Meta"),
+    AdPlatform.OTHER: N_("Other ads"),
+    AdPlatform.NONE: N_("No ad click known"),
+}
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.SENT: N_("Sent, unanswered"),
+    Outcome.RECEIVED: N_("Received"),
+    Outcome.ACCEPTED: N_("Accepted"),
+    Outcome.HELD: N_("Held back"),
+    Outcome.REJECTED: N_("Rejected"),
+    Outcome.WAITING: N_("Waiting"),
+    Outcome.EXPIRED: N_("Expired"),
+    Outcome.IN_DOUBT: N_("In doubt"),
+    Outcome.NOT_SENT: N_("Not to be sent"),
+}
+"""In the order of the page."""
+GAPS: Mapping[Gap, str] = {
+    Gap.UNKNOWN_STATUS: N_("Status that the settings do not know"),
+    Gap.UNREADABLE_AMOUNT: N_("Amount that cannot be read"),
+    Gap.MISSING_AMOUNT: N_("Sale without an amount"),
+    Gap.AMBIGUOUS_CLICK_ID: N_("Click id of no certain platform"),
+    Gap.CONSENT_MISSING: N_("Consent not asked"),
+    Gap.CONSENT_UNCLEAR: N_("Consent that cannot be understood"),
+    Gap.UNREADABLE_LEAD: N_("Lead that cannot be read"),
+}
+FITNESS: Mapping[BiddingFitness, str] = {
+    BiddingFitness.FIT: N_("✓ Good to bid on"),
+    BiddingFitness.TOO_RARE: N_("Too rare"),
+    BiddingFitness.TOO_LATE: N_("Too late"),
+    BiddingFitness.TOO_LATE_AND_TOO_RARE: N_("Too late and too rare"),
+    BiddingFitness.TOO_FEW_TO_TELL: N_("Too few to tell"),
+}
+EXIT_CODES: Mapping[int | None, str] = {
+    0: N_("It ended as planned."),
+    1: N_("It ended, and somebody is needed: see above."),
+    2: N_("It stopped at the settings or the state: see above."),
+    3: N_("It stopped before its end: see above."),
+    None: N_("It has not ended."),
+}
+
+_STATES: Mapping[Outcome, DeliveryState] = {
+    Outcome.SENT: DeliveryState.IN_FLIGHT,
+    Outcome.RECEIVED: DeliveryState.SUBMITTED,
+    Outcome.ACCEPTED: DeliveryState.ACCEPTED,
+    Outcome.HELD: DeliveryState.WITHHELD,
+    Outcome.REJECTED: DeliveryState.REJECTED,
+    Outcome.WAITING: DeliveryState.PENDING,
+    Outcome.EXPIRED: DeliveryState.EXPIRED,
+    Outcome.IN_DOUBT: DeliveryState.UNCONFIRMED,
+    Outcome.NOT_SENT: DeliveryState.SKIPPED,
+}
+
+_RESENT = frozenset({Reason.ANSWER_LOST, Reason.RUN_DIED})
+"""In doubt for now: the next night sends it again. For any other reason, it stays so."""
+
+
+def explain_outcome(outcome: Outcome, cause: Cause) -> StateAndReasonTexts:
+    """Return the words for an outcome and its cause."""
+    will_be_resent = outcome is Outcome.IN_DOUBT and cause in _RESENT
+    return explain_state(DeliveryState.IN_DOUBT if will_be_resent else _STATES[outcome], cause)
+
+
+def ending(exit_code: int | None) -> str:
+    """Return how a night ended, in a sentence."""
+    known = EXIT_CODES.get(exit_code)
+    return _(known) if known else _("It ended with exit code {code}.", code=exit_code)

@@ -1,0 +1,317 @@
+"""The report's page says what its records do, in the reader's language, and runs nothing that others have written."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from connectors.language import Language, speaking
+from docs.demo_report import demo_facts
+from docs.picture import DIGEST, PICTURE, digest, page
+from jobs.reporting.page.facts import (
+    AdPlatform,
+    BiddingFitness,
+    Gap,
+    Level,
+    Outcome,
+    Responsible,
+    Sales,
+)
+from jobs.reporting.page.render import MOST_ROWS, index_row, render, render_index
+from jobs.reporting.page.words import FITNESS, GAPS, LEVELS, OUTCOMES, PLATFORMS, RESPONSIBLE, URGENCY, explain_outcome
+from jobs.rules.reasons import Reason
+from tests.report_facts import ALL, FORMULA, HOSTILE, empty_facts, hostile_facts, many_leads
+
+VOID = {"meta", "link", "br", "img", "circle", "path", "line", "rect"}
+
+
+class Page(HTMLParser):
+    """A page's elements and texts; unbalanced ones are a failure."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements = []
+        self.open = []
+        self.texts = []
+        self.rows = []
+        self.feed(html)
+        self.close()
+        assert [] == self.open
+
+    def handle_starttag(self, tag, attrs):
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        """Note an element that closes itself."""
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        """Close an element."""
+        if tag not in VOID:
+            assert tag == self.open.pop()
+
+    def handle_data(self, data):
+        """Note what can be read."""
+        if data.strip() and "style" not in self.open:
+            self.texts.append(data.strip())
+            if self.open and "tr" in self.open:
+                self.rows[-1].append(data.strip())
+
+    def all(self, name):
+        """The attributes of all elements of this name."""
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+    @property
+    def text(self):
+        """What can be read."""
+        return "\n".join(self.texts)
+
+
+@pytest.fixture(scope="module")
+def english():
+    """The page of the demo, in English."""
+    with speaking(Language.ENGLISH):
+        return Page(render(demo_facts()))
+
+
+def test_every_value_has_a_word():
+    """A new outcome, gap or person needs one."""
+    assert set(Level) == set(LEVELS) == set(URGENCY)
+    assert set(Responsible) == set(RESPONSIBLE)
+    assert set(AdPlatform) == set(PLATFORMS)
+    assert set(Outcome) == set(OUTCOMES)
+    assert set(Gap) == set(GAPS)
+    assert set(BiddingFitness) == set(FITNESS)
+
+
+def test_the_sections_stand_in_the_order_of_their_urgency(english):
+    """Tasks come first, what platforms say last."""
+    ids = [attributes["id"] for attributes in english.all("h2")]
+
+    assert ids == ["state", "numbers", "night", "trend", "campaigns", "timing", "agencies", "coverage", "platforms"]
+    assert ["#content", *(f"#{each}" for each in ids[1:])] == [a["href"] for a in english.all("a")]
+
+
+def test_the_three_numbers_add_up_what_the_records_say(english):
+    """Sales without an ad click are listed and not counted; the share is of what platforms accepted."""
+    for number in (
+        "60",
+        "€701,650",
+        "▲ 15% more than before (52 sales, €605,300)",
+        "84%",
+        "49 of 58 accepted",
+        "€81,920",
+    ):
+        assert number in english.texts
+    assert ["Google", "41", "€492,300", "19", "€228,139", "35", "€414,100"] in english.rows
+    assert ["No ad click known", "23", "€268,000", "11", "€128,174", "25", "€281,000"] in english.rows
+    assert ["No amount", "Oplead users", "6", "€71,400", "Nov 30, 2026, 10:00\u202fAM"] in english.rows
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "words"),
+    [
+        (3, 4, "▼ 25% fewer than before (4 sales, €4)"),
+        (4, 4, "= as many as before (4 sales, €4)"),
+        (4, 1, "▲ 300% more than before (1 sale, €1)"),
+        (4, 0, "None in the 30 days before"),
+    ],
+)
+def test_the_period_before_is_compared_in_words(now, before, words):
+    """Nothing is divided by nothing."""
+    sales = [(Sales(AdPlatform.META, count, Decimal(count), 0, Decimal(0)),) for count in (now, before)]
+    facts = demo_facts()
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, headline=replace(facts.headline, sales=sales[0], sales_before=sales[1]))))
+
+    assert words in shown.texts
+
+
+def test_nothing_is_called_success():
+    """Sent, received, accepted and matched are four things."""
+    for language in Language:
+        with speaking(language):
+            assert not re.search(r"succ[eè]s", render(demo_facts()), re.IGNORECASE)
+
+
+def test_reasons_say_what_they_cost(english):
+    """The costliest comes first, counts of several conversions together."""
+    costs = [row for row in english.rows if row[-1].startswith("€") and ("Held back" in row or "Expired" in row)]
+
+    assert [["Too late", "20", "€74,900"], ["No amount", "6", "€71,400"]] == [[row[0], *row[-2:]] for row in costs[:2]]
+
+
+def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
+    """The next night resends the one; somebody has to look the other up."""
+    with speaking(Language.ENGLISH):
+        lost, unknown = (explain_outcome(Outcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME))
+
+    assert lost.asks_for_nothing
+    assert not unknown.asks_for_nothing
+
+
+def test_matched_is_told_only_where_a_platform_tells_it(english):
+    """None is not zero."""
+    assert any(row[:2] == ["Rendez-vous pris", "meta"] and row[-1] == "511" for row in english.rows)
+    assert any(row[:2] == ["Vente signée", "google_ads"] and row[-1] == "not told" for row in english.rows)
+
+
+def test_a_difference_is_told_in_words_and_first(english):
+    """Colour alone would not say it."""
+    (last,) = [place for place, row in enumerate(english.rows) if row[0] == "What"]
+
+    assert "▲ differs" in english.rows[last + 1]
+    assert "the same" in english.rows[last + 2]
+
+
+def test_sections_without_data_say_so():
+    """A new account sees sentences, not empty tables."""
+    with speaking(Language.ENGLISH):
+        shown = Page(render(empty_facts()))
+
+    assert [] == shown.all("table")
+    assert "Everything is all right." in shown.texts
+    assert "No night has run yet. Its figures will be here in the morning." in shown.texts
+    assert 7 == sum("empty" in (attributes.get("class") or "") for attributes in shown.all("p"))
+
+
+def test_a_table_ends_after_its_biggest_rows():
+    """The CSV has the others."""
+    with speaking(Language.ENGLISH):
+        shown = Page(render(many_leads()))
+
+    assert "and 4,975 more: the CSV files have all of them" in shown.texts
+    assert MOST_ROWS == sum(row[0].startswith("campagne_") for row in shown.rows)
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("facts", ALL)
+def test_a_page_loads_and_runs_nothing(facts, language):
+    """No script, no handler, no address to anywhere, whatever the records say."""
+    with speaking(language):
+        html = render(ALL[facts]())
+    shown = Page(html)
+
+    assert shown.all("html") == [{"lang": language.value}]
+    assert {"http-equiv", "content"} == set(shown.all("meta")[2])
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" == shown.all("meta")[2]["content"]
+    assert not {"script", "img", "iframe", "object", "embed", "form", "base", "use", "image"} & {
+        t for t, _ in shown.elements
+    }
+    for _tag, attributes in shown.elements:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "action", "xlink:href")]
+        assert attributes.get("href", "#").startswith(("#", "data:,"))
+    assert not re.search(r"https?://|@import|url\(", html)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_what_others_wrote_is_only_ever_text(language):
+    """A campaign called like a script shows as it is called, in tables, charts and descriptions."""
+    with speaking(language):
+        html = render(hostile_facts(HOSTILE))
+
+    assert "<script" not in html
+    assert "onerror=alert(1)>" not in html
+    assert HOSTILE in Page(html).text
+    with speaking(language):
+        assert FORMULA in Page(render(hostile_facts(FORMULA))).text
+
+
+def test_code_in_a_text_is_shown_as_code():
+    """Names of settings stand between backticks, as everywhere; a lone one is a character."""
+    facts = demo_facts()
+    tasks = tuple(replace(facts.tasks[0], text=text) for text in ("write `a: <b>` there", "5` wide"))
+    with speaking(Language.ENGLISH):
+        html = render(replace(facts, tasks=tasks))
+
+    assert "<p>write <code>a: &lt;b&gt;</code> there</p>" in html
+    assert "<p>5` wide</p>" in html
+
+
+def test_characters_that_would_reorder_text_are_not_shown():
+    """A name cannot turn the text around it."""
+    with speaking(Language.ENGLISH):
+        assert "\u202e" not in render(hostile_facts("safe\u202etxt"))
+
+
+def test_the_page_speaks_french():
+    """Words, numbers, money and dates."""
+    with speaking(Language.FRENCH):
+        shown = Page(render(demo_facts()))
+
+    for text in (
+        "Trois chiffres",
+        "701\u202f650\xa0€",
+        "84\xa0%",
+        "Du 29 oct. 2026 au 27 nov. 2026 (30 jours), au 28 nov. 2026, 06:00",
+    ):
+        assert text in shown.texts
+
+
+def test_the_page_can_be_read_aloud(english):
+    """One h1, headings in order, tables with captions and scopes, charts with words and numbers."""
+    levels = [int(tag[1]) for tag, _attributes in english.elements if re.fullmatch(r"h\d", tag)]
+
+    assert 1 == levels.count(1)
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert len(english.all("table")) == len(english.all("caption"))
+    assert all(attributes.get("scope") in ("col", "row") for attributes in english.all("th"))
+    drawn = [attributes for attributes in english.all("div") if attributes.get("role") == "img"]
+    assert len(drawn) == len(english.all("figure")) > 10
+    assert all(len(attributes["aria-label"]) > 30 for attributes in drawn)
+    assert {"nav", "main", "header", "footer"} <= {tag for tag, _attributes in english.elements}
+
+
+def test_the_index_links_to_each_account_the_most_urgent_first():
+    """An address that a name makes is quoted."""
+    rows = [
+        index_row(empty_facts(), "javascript:alert(1).html"),
+        index_row(replace(demo_facts(), account=HOSTILE), "é t.html"),
+    ]
+    with speaking(Language.ENGLISH):
+        shown = Page(render_index(rows))
+        nothing = Page(render_index([]))
+
+    assert ["%C3%A9%20t.html", "javascript%3Aalert%281%29.html"] == [a["href"] for a in shown.all("a")]
+    assert HOSTILE in shown.texts
+    assert "60 sales from ads, €701,650" in shown.texts
+    assert "There is no account yet." in nothing.texts
+
+
+def test_the_picture_shows_the_page_as_it_is():
+    """After a change of the page, `make picture` takes it anew."""
+    assert DIGEST.read_text(encoding="ascii") == digest(page()), "run `make picture`"
+    assert PICTURE.stat().st_size < 300_000
+
+
+def test_a_hundred_thousand_leads_cost_little():
+    """150 MB above what is loaded, and two seconds of CPU, or four beside other work; chart engine included."""
+    program = """
+import resource, time
+from connectors.language import Language, speaking
+from jobs.reporting.page.render import render
+from tests.report_facts import many_leads
+facts = many_leads()
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+with speaking(Language.FRENCH):
+    html = render(facts)
+print(time.process_time() - start, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, len(html))
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=100
+    )
+    seconds, megabytes, size = map(float, done.stdout.split())
+
+    assert (seconds < 4, megabytes < 150, size < 1_500_000) == (True, True, True), done.stdout

@@ -1,0 +1,88 @@
+"""Charts are plain data, and become SVG that takes its colours from the page and says nothing of its own."""
+
+import re
+from datetime import date, timedelta
+
+import pytest
+
+from connectors.language import Language, speaking
+from jobs.reporting.page.charts import (
+    WIDTH,
+    Bar,
+    Span,
+    draw,
+    funnel,
+    outcomes_over_time,
+    share_by_week,
+    times_to_stages,
+)
+
+DAY = date(2026, 11, 1)
+HOSTILE = "<script>alert(1)</script>"
+SPECS = {
+    "outcomes": lambda: outcomes_over_time([Bar(DAY, 5, 2, 1), Bar(DAY + timedelta(days=1), 0, 0, 0)]),
+    "nothing": lambda: outcomes_over_time([Bar(DAY, 0, 0, 0)]),
+    "share": lambda: share_by_week([(DAY, 10, 9), (DAY + timedelta(weeks=1), 0, 0)]),
+    "funnel": lambda: funnel([(HOSTILE, 10), ("Gagné", 1)]),
+    "no leads": lambda: funnel([("Leads", 0)]),
+    "times": lambda: times_to_stages([Span(HOSTILE, timedelta(hours=30), timedelta(days=9), timedelta(days=90))]),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_chart_is_svg_in_the_colours_of_the_page(name):
+    """It loads nothing, says nothing to a screen reader, fits a phone, and has no colour of its own."""
+    with speaking(Language.FRENCH):
+        svg = draw(SPECS[name]())
+
+    assert re.match(rf'<svg viewBox="0 0 {WIDTH} [\d.]+" aria-hidden="true">', svg)
+    assert not re.search(r"<script|href|url\(|role=|<style|<image|\son\w+=", svg)
+    colours = set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg))
+    assert colours <= {"none", *(f"var(--{name})" for name in ("ink", "muted", "line", "strong", "soft", "lost"))}
+
+
+def test_lost_conversions_hang_below_the_line():
+    """What is in a chart can be told by its place; nothing takes no room."""
+    spec = outcomes_over_time([Bar(DAY, 5, 0, 2)])
+
+    assert [("accepted", 5), ("lost", -2)] == [(value["part"], value["count"]) for value in spec["data"]["values"]]
+
+
+@pytest.mark.parametrize(
+    ("bar", "ticks"),
+    [
+        (Bar(DAY, 0, 0, 0), [0]),
+        (Bar(DAY, 1, 0, 1), [-1, 0, 1]),
+        (Bar(DAY, 3, 0, 0), [0, 1, 2, 3]),
+        (Bar(DAY, 3, 1, 1), [0, 2, 4]),
+        (Bar(DAY, 34, 0, 3), [0, 20]),
+        (Bar(DAY, 2, 0, 120), [-100, -50, 0]),
+        (Bar(DAY, 99_999, 0, 0), [0, 50_000]),
+    ],
+)
+def test_only_whole_conversions_are_marked(bar, ticks):
+    """Half a conversion does not exist, and too many lines would hide the bars."""
+    spec = outcomes_over_time([bar])
+
+    assert ticks == spec["layer"][0]["encoding"]["y"]["axis"]["values"]
+
+
+def test_a_week_without_leads_has_no_share():
+    """It is a gap, not zero."""
+    spec = share_by_week([(DAY, 10, 5), (DAY + timedelta(weeks=1), 0, 0)])
+
+    assert [0.5, None] == [value["share"] for value in spec["data"]["values"]]
+
+
+def test_days_are_named_in_the_language_of_the_page():
+    """By CLDR, not by the chart's library."""
+    for language, name in ((Language.ENGLISH, "Nov 1"), (Language.FRENCH, "1 nov.")):
+        with speaking(language):
+            assert f">{name}</text>" in draw(outcomes_over_time([Bar(DAY, 1, 0, 0)]))
+
+
+def test_times_are_drawn_in_days():
+    """A dot, a line and a mark share one scale."""
+    spec = times_to_stages([Span("Devis", timedelta(hours=36), timedelta(days=9), timedelta(days=90))])
+
+    assert spec["data"]["values"] == [{"name": "Devis", "median": 1.5, "most": 9.0, "window": 90.0}]
