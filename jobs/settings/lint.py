@@ -23,7 +23,7 @@ from jobs.settings.document import (
 )
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
-from jobs.settings.schema import Settings
+from jobs.settings.schema import EXPECTED, Settings
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""
@@ -177,6 +177,24 @@ def _events_suit_meta(tree: Tree) -> Found:
             yield path, "Meta takes a Purchase only with a value: add value, or name another event"
 
 
+def _the_sale_has_a_value_of_its_own(tree: Tree) -> Found:
+    conversions = list(find(tree, "conversions.*"))
+    expected = [path for path, each in conversions if _is_expected(each)]
+    priced = [path for path, each in conversions if value_at(each, ("value", "field")) is not None]
+    if not expected or not conversions:
+        return
+    path = priced[0] if len(priced) == 1 else conversions[-1][0]
+    if path in expected:
+        yield (*path, "value"), "expected values are estimated from the sales' own: write { field, tax }, or a number"
+    elif value_at(tree, (*path, "value")) is None:
+        yield path, "expected values are estimated from this conversion's: give it a value, as { field, tax }"
+
+
+def _is_expected(conversion: Tree) -> bool:
+    value = value_at(conversion, ("value",))
+    return value == EXPECTED or (isinstance(value, dict) and EXPECTED in value)
+
+
 _PERSON_NEEDS_HASHES = "a person is recognised by e-mail or phone, whose hashes are kept only for a destination with"
 
 
@@ -328,6 +346,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _conversions_go_somewhere,
     _targets_are_shared_knowingly,
     _events_suit_meta,
+    _the_sale_has_a_value_of_its_own,
     _persons_can_be_recognised,
     _settings_have_required_companions,
     _consent_is_clear,
