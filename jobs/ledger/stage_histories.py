@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from jobs.ledger.leads import stored_amount
 from jobs.ledger.schema import STREAMED, ExpectedValue, LeadRow, StatusChange
 from jobs.ledger.starts import current_label_names
-from jobs.rules.expected_value import LeadHistory, StageValue, as_money
+from jobs.rules.expected_value import LeadHistory, StageValue
 from jobs.rules.model import Cohort, SaleTerms, StatusEntered, StatusTimeOrigin
 from jobs.rules.stage_history import LeadPast, stage_history
 
@@ -100,11 +100,11 @@ def record_estimate(
             account=account,
             conversion=conversion,
             basis=basis,
-            value=str(found.amount),
-            low=str(as_money(found.expected.low)),
-            high=str(as_money(found.expected.high)),
+            value=str(found.expected.value),
+            low=str(found.expected.low),
+            high=str(found.expected.high),
             rate=found.rate.value,
-            mean=str(as_money(found.mean.value)),
+            mean=str(found.mean.value),
             leads=found.leads,
             won=found.won,
             horizon_days=found.horizon.days,

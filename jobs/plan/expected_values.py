@@ -62,7 +62,7 @@ def update_estimates(run: RunContext) -> None:
     with run.ledger.write_transaction() as session:
         for (conversion, rule), histories in zip(due.items(), found, strict=True):
             value = estimate(histories, until=until)
-            if isinstance(value, StageValue) and value.amount > 0:
+            if isinstance(value, StageValue) and value.expected.value > 0:
                 record_estimate(session, account, conversion, rule.basis, value, now=now)
 
 

@@ -35,7 +35,7 @@ STILL_RISING = 0.1
 WIDEST = 1.2
 """An interval wider than this, as a multiple of the value, says too little to bid by."""
 _CONFIDENCE = 0.95
-_DAY = timedelta(days=1)
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,28 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyInterval:
+    """An estimated amount with its 95 % interval, in cents."""
+
+    value: Decimal
+    low: Decimal
+    high: Decimal
+
+    @property
+    def relative_width(self) -> float:
+        """The interval's width as a multiple of the estimate."""
+        return float((self.high - self.low) / self.value)
+
+
+@dataclass(frozen=True, slots=True)
 class StageValue:
     """What a lead in a stage is worth."""
 
     rate: Interval
     """The share of leads that are won within `horizon`."""
-    mean: Interval
+    mean: MoneyInterval
     """The average sale."""
-    expected: Interval
+    expected: MoneyInterval
     """The rate times the average sale."""
     leads: int
     won: int
@@ -84,11 +98,6 @@ class StageValue:
     """When the first of the leads entered the stage."""
     until: datetime
     """Until when they were watched."""
-
-    @property
-    def amount(self) -> Decimal:
-        """The expected value as money."""
-        return as_money(self.expected.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,6 @@ class TooThin:
     """How many more leads must have been watched for long enough."""
     still_rising: bool = False
     """Whether leads are too young: too many sales came late in the time watched."""
-
-
-def as_money(amount: float) -> Decimal:
-    """Return an amount in cents."""
-    return Decimal(repr(amount)).quantize(Decimal("0.01"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,9 @@ def estimate(histories: Sequence[LeadHistory], *, until: datetime) -> StageValue
         needed = math.ceil(len(prices) * (expected.relative_width / WIDEST) ** 2)
         return _thin(thin, missing_sales=max(1, needed - len(prices)))
     first = min(each.entered_at for each in histories)
-    return StageValue(by_rate, by_mean, expected, len(watched), len(sales), len(prices), horizon, first, until)
+    return StageValue(
+        by_rate, _in_cents(by_mean), _in_cents(expected), len(watched), len(sales), len(prices), horizon, first, until
+    )
 
 
 def _thin(thin: TooThin, *, missing_sales: int = 0, missing_leads: int = 0, still_rising: bool = False) -> TooThin:
@@ -240,6 +246,10 @@ def _by_logit(share: float, deviation: float) -> Interval:
 
 def _by_logarithm(amount: float, deviation: float) -> Interval:
     return Interval(amount, amount * math.exp(-deviation), amount * math.exp(deviation))
+
+
+def _in_cents(amount: Interval) -> MoneyInterval:
+    return MoneyInterval(*(Decimal(repr(each)).quantize(_CENT) for each in (amount.value, amount.low, amount.high)))
 
 
 def student_quantile(share: float, freedom: int) -> float:
