@@ -1,5 +1,6 @@
 """Reports what leads in each stage are worth, and how that was reckoned."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,6 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 
 from connectors.language import _, _n, format_count, format_day, format_share
 from jobs.reporting.console import AccountPresentation, table
@@ -65,7 +65,8 @@ def print_values(console: Console, account: AccountPresentation, found: ValueSug
         _print_paragraph(console, _title(account, stage), _reasoning(account, found, value))
         if stage.conversion is not None:
             console.print(f"  value: {_whole(value.expected.value)}", markup=False)
-            console.print(f"  value: expected  # {_('estimated anew by itself')}", markup=False)
+            anew = _("estimated anew by itself")
+            console.print(f"  value: expected  # {anew}", markup=False)
     for stage in found.stages:
         if isinstance(stage.value, TooThin):
             _print_paragraph(console, _title(account, stage), _refusal(stage.value))
@@ -102,7 +103,9 @@ def _print_paragraph(console: Console, title: str, sentences: Iterator[str]) -> 
     console.print()
     console.print(f"[bold]{escape(title)}[/bold]")
     for sentence in sentences:
-        console.print(Padding(escape(sentence), (0, 0, 0, 2)))
+        # Unlike rich, textwrap breaks no number at the narrow spaces that French sets in it.
+        wrapped = textwrap.wrap(sentence, console.width, initial_indent="  ", subsequent_indent="  ")
+        console.print("\n".join(wrapped), markup=False, soft_wrap=True)
 
 
 def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: StageValue) -> Iterator[str]:
@@ -120,10 +123,9 @@ def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: Sta
         low=format_share(rate.low),
         high=format_share(rate.high),
     )
-    yield _n(
-        "The one sale with an amount was of {mean} {currency}.",
-        "The {count} sales with an amount came to {mean} {currency} on average ({low} to {high}).",
-        value.priced,
+    yield _(
+        "The {sales} sales with an amount came to {mean} {currency} on average ({low} to {high}).",
+        sales=format_count(value.priced),
         currency=found.currency,
         **_amounts(mean, "mean"),
     )
@@ -141,7 +143,7 @@ def _amounts(interval: MoneyInterval, name: str) -> dict[str, str]:
 def _refusal(thin: TooThin) -> Iterator[str]:
     """Yield why nothing is suggested, and how much is missing."""
     yield _(
-        "No value can be suggested yet: of {leads} leads, {won} were won, {priced} of them with an amount.",
+        "No value can be suggested yet. Leads that came to this stage: {leads}; won: {won}; with an amount: {priced}.",
         leads=format_count(thin.leads),
         won=format_count(thin.won),
         priced=format_count(thin.priced),
