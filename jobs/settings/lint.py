@@ -444,6 +444,10 @@ _STANDARD_EVENTS = (
 """https://developers.facebook.com/docs/meta-pixel/reference#standard-events"""
 _SIMILAR = 0.8
 """The similarity, from 0 to 1, from which a name counts as a mistyped standard event."""
+_WAITS_FOR_AN_ESTIMATE = (
+    "without otherwise, these conversions are held back while leads and sales are too few for an estimate; "
+    "`oplead-sync values suggest` tells how many are missing"
+)
 _TICKS = frozenset({"yes", "no", "on", "off"})
 """Words that YAML 1.1 parsers read as booleans."""
 
@@ -453,6 +457,9 @@ def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
             yield SettingsFinding((key,), f"not acted on yet: {meanwhile}")
+    for path, conversion in find(tree, "conversions.*"):
+        if _is_expected(conversion) and value_at(conversion, ("value", "otherwise")) is None:
+            yield SettingsFinding((*path, "value"), _WAITS_FOR_AN_ESTIMATE)
     for path, event in texts_at(tree, "conversions.*.meta.event"):
         hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
         if event not in _STANDARD_EVENTS and hint:
