@@ -92,6 +92,16 @@ def format_count(count: int) -> str:
     return format_decimal(count, locale=current_language())
 
 
+def format_share(share: float) -> str:
+    """Format a share as a percentage: `12.3%` in English."""
+    if current_language() is Language.ENGLISH:
+        return f"{share:.1%}"
+    from babel.numbers import format_percent  # noqa: PLC0415 - as in `_catalogue`
+
+    # French sets a narrow space before the sign, and does not break there.
+    return format_percent(share, "0.0\u202f%", locale=current_language())
+
+
 def format_money(amount: Decimal, currency: str) -> str:
     """Format an amount with its currency and decimals: `€12,500.00` in English."""
     from babel.numbers import format_currency  # noqa: PLC0415

@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "exclude": "{ email_domains: [maison-durand.fr] }",
         "google_ads": '{ customer_id: 123-456-7890, credentials: "${GOOGLE_ADS_KEY_FILE}" }',
         "meta": '{ dataset_id: "1234567890", access_token: "${META_ACCESS_TOKEN}" }',
+        "values": "{ recompute: monthly }",
         "conversions": "[{ id: sale, stage: won, google_ads: { conversion_action: 987654321 } }]",
         "notify": '["${NOTIFY_URL}"]',
         "notify_when": "{ rejected_above: 10 % }",
@@ -241,6 +242,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "wait_for_value": "7 d",
         "restate_above": "10 %",
     },
+    "ExpectedValueSettings": {"expected": "true", "otherwise": "60"},
+    "ValuesSettings": {"recompute": "monthly"},
     "GoogleConversion": {
         "conversion_action": "{ id: 987654321, click_window_days: 30 }",
         "event_source": "PHONE",

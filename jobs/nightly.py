@@ -19,6 +19,7 @@ from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
+from jobs.plan.expected_values import update_estimates
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
@@ -219,6 +220,8 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
     Returns the run with the missing-value guard applied, and the time by which deliveries had to be due.
     """
     with run.deps.watch(NightStep.PLAN, summary):
+        if summary.reading is RunReadingScope.EVERYTHING:
+            update_estimates(run)
         run = with_missing_value_guard(run)
         summary.planned = plan(run)
         plan_adjustments(run)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 from typer.core import TyperGroup
 
+from jobs.cli import values
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
@@ -64,6 +65,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(oplead.app)
+app.add_typer(values.app)
 
 
 class _FileIgnoringWriteErrors(FileIO):

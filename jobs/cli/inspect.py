@@ -11,11 +11,12 @@ from jobs.cli.accounts import open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Delivery, LeadRow
+from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow
 from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.lead_report import (
     AdjustmentReport,
+    EstimateReport,
     Explanation,
     LeadConversionStanding,
     SeenClickId,
@@ -266,6 +267,8 @@ def _report_recorded_delivery(
         click_id_kind=row.click_id_kind,
         click_estimated=row.click_estimated,
         tax=row.tax,
+        value_from=row.value_from,
+        estimate=None if row.estimate is None else _report_estimate(view, row.estimate),
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         corrections=tuple(
@@ -279,6 +282,16 @@ def _report_recorded_delivery(
             for each in corrections
         ),
         held_for=Reason(row.held_for) if row.held_for else None,
+    )
+
+
+def _report_estimate(view: StateView, number: int) -> EstimateReport | None:
+    row = view.session.get(ExpectedValue, number)
+    if row is None:
+        return None
+    return EstimateReport(
+        *(row.low, row.high, row.rate, row.mean, row.leads, row.won, row.horizon_days),
+        *(row.first, row.until, row.computed_at),
     )
 
 

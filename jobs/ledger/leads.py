@@ -167,11 +167,14 @@ def flag_expired(session: Session, account: str, *, corrections: bool, now: date
     _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
 
 
+_WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
+
+
 def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
-    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions` for
-    which no lead had a value.
+    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions`,
+    which now have a value: no lead had one, or there was no estimate.
     """
     rival, rival_lead = aliased(Delivery), aliased(LeadRow)
     counts = exists().where(
@@ -187,7 +190,7 @@ def flag_released_for_planning(session: Session, account: str, *, conversions: C
     )
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
-        and_(col(Delivery.reason) == Reason.VALUE_NEVER_SEEN, col(Delivery.conversion).in_(conversions)),
+        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(conversions)),
     )
     _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
 
@@ -390,7 +393,7 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
             ad_user_data=ConsentAnswer(row.ad_user_data),
             ad_personalization=ConsentAnswer(row.ad_personalization),
             where=kept["where"],
-            amounts={path: _amount(text) for path, text in kept["amounts"].items()},
+            amounts={path: stored_amount(text) for path, text in kept["amounts"].items()},
             identifiers=_identifiers(hashes.get(row.id, ())),
             excluded=row.excluded,
             deleted=row.deleted_at is not None,
@@ -487,5 +490,6 @@ def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], 
         session.connection().execute(replace, values)
 
 
-def _amount(text: str) -> Amount:
+def stored_amount(text: str) -> Amount:
+    """Return an amount that a lead's facts hold."""
     return UnreadableAmount(text.strip("<>")) if text.startswith("<") else Decimal(text)

@@ -400,6 +400,10 @@ class DeliveryRecord(LedgerRow):
     """For a correction, the new total; None for a retraction."""
     currency: str | None = None
     tax: str | None = None
+    value_from: str | None = None
+    """Where the value comes from: a `ValueOrigin` value; None for corrections."""
+    estimate: int | None = None
+    """The estimate that is its value, if it is one."""
     click_id_kind: str | None = None
     click_estimated: bool | None = None
     event: bytes | None = None
@@ -450,6 +454,35 @@ class Delivery(DeliveryRecord, table=True):
         Index(None, "approved_in", sqlite_where=APPROVED),
         Index(None, "account", "original", sqlite_where=CORRECTION),
     )
+
+
+class ExpectedValue(LedgerRow, table=True):
+    """An estimate of what a conversion's leads are worth; append-only, and the latest is used."""
+
+    __tablename__ = "expected_value"
+    __table_args__ = (Index(None, "account", "conversion", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    conversion: str
+    basis: str
+    """A digest of the rules by which leads were chosen and their sales counted."""
+    value: str
+    low: str
+    """The interval of `value` from here …"""
+    high: str
+    """… to here."""
+    rate: float
+    """The share of leads that are won within `horizon_days`."""
+    mean: str
+    """The average sale."""
+    leads: int
+    won: int
+    horizon_days: int
+    first: datetime
+    """When the first of the leads entered the stage."""
+    until: datetime
+    """Until when they were watched."""
+    computed_at: datetime
 
 
 class Attempt(LedgerRow, table=True):

@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
-from jobs.ledger.schema import DedupKey, Delivery, Start
+from jobs.ledger.schema import DedupKey, Delivery, ExpectedValue, Start
 from jobs.rules.model import ConversionRoute, CountingStarts
 
 
@@ -53,7 +53,7 @@ def delete_starts(session: Session, account: str, *, since: datetime) -> None:
 
 def rename_conversion(session: Session, account: str, *, old: str, new: str) -> None:
     """Rename a conversion in the ledger; delivery keys stay as they were sent."""
-    for table in (Start, Delivery, DedupKey):
+    for table in (Start, Delivery, DedupKey, ExpectedValue):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )

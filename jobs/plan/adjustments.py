@@ -65,6 +65,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Delivery]) -> SentConvers
         transport=delivery.transport or "",
         at=delivery.known_time,
         worth=worth,
+        worth_at_first=None if delivery.value is None else Decimal(delivery.value),
         click=None if delivery.click_id_kind is None else ClickIdKind(delivery.click_id_kind),
         is_taken_back=taken_back,
         is_retracted=retracted,

@@ -15,6 +15,7 @@ from jobs.ledger import bulk, deduplication, leads, outbox, queries, starts
 from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
 from jobs.ledger.outbox import DeliveriesOfLeads, Move
 from jobs.ledger.schema import Delivery, DeliveryRecord
+from jobs.plan.expected_values import with_latest_estimates
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -30,7 +31,15 @@ from jobs.rules.eligibility import (
     is_alternative_destination,
     is_route_for_other_clicks,
 )
-from jobs.rules.model import FEWEST_LEADS, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin, delivery_key
+from jobs.rules.model import (
+    FEWEST_LEADS,
+    ConversionRoute,
+    CountingStarts,
+    LeadFacts,
+    StatusTimeOrigin,
+    ValueOrigin,
+    delivery_key,
+)
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
 from jobs.run_context import RunContext
@@ -47,7 +56,9 @@ def withhold_missing_amounts(session: Session, book: Rulebook) -> Rulebook:
     """Missing-value guard: return rules that withhold conversions whose amount no lead has at the configured path.
 
     If only a few leads have reached a conversion's stage, they may simply have no amount yet; its route stays as it is.
+    The rules returned know the latest estimates of expected values, too.
     """
+    book = with_latest_estimates(session, book)
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
     absent = paths - queries.amount_paths(session, book.account) if paths else paths
     return replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
@@ -94,7 +105,8 @@ def plan(run: RunContext) -> PlanningResult:
             with_value = {
                 route.conversion
                 for route in run.book.routes
-                if route.field_value is None or not route.field_value.never_seen
+                if (route.field_value is None or not route.field_value.never_seen)
+                and (route.expected_value is None or route.expected_value.value is not None)
             }
             leads.flag_released_for_planning(session, account, conversions=with_value)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
@@ -436,6 +448,9 @@ def _store_decision(
             value, click_id = decision.event.value, decision.event.click_id
             delivery.value = None if value is None else f"{value.amount:.2f}"
             delivery.currency = None if value is None else value.currency
+            delivery.value_from = decision.value_from
+            is_expected = route.expected_value is not None and decision.value_from is ValueOrigin.EXPECTED
+            delivery.estimate = route.expected_value.estimate if route.expected_value and is_expected else None
             delivery.click_id_kind = None if click_id is None else click_id.kind
             delivery.click_estimated = decision.click_estimated
     delivery.tax = route.field_value.tax if route.field_value else None

@@ -11,12 +11,13 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from connectors.language import N_, _, format_count, format_day, format_share
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConsentAnswer
+from jobs.rules.model import ConsentAnswer, ValueOrigin
 from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
@@ -41,6 +42,12 @@ CAUSES: Mapping[str, str] = {
     "won_again": "the lead is back, which was read",
 }
 """Why a conversion is corrected; followed by the time."""
+VALUE_ORIGINS: Mapping[ValueOrigin, str] = {
+    ValueOrigin.FIXED: N_("the settings: a fixed value"),
+    ValueOrigin.FIELD: N_("the lead's own amount"),
+    ValueOrigin.OTHERWISE: N_("the settings: `value.otherwise`"),
+    ValueOrigin.EXPECTED: N_("an estimate from earlier leads"),
+}
 _SAYS_NO_MORE = (Reason.DUE, Reason.SENDING, Reason.RECEIVED, "SUCCESS")
 
 
@@ -106,6 +113,22 @@ class AdjustmentReport(StandingReport):
     """The transport that carries it."""
 
 
+@dataclass(frozen=True, slots=True)
+class EstimateReport:
+    """The estimate that is a conversion's value, and what it rests on."""
+
+    low: str
+    high: str
+    rate: float
+    mean: str
+    leads: int
+    won: int
+    horizon_days: int
+    first: datetime
+    until: datetime
+    computed_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadConversionStanding(StandingReport):
     """One conversion of the lead at one destination."""
@@ -117,6 +140,9 @@ class LeadConversionStanding(StandingReport):
     click_id_kind: str | None = None
     click_estimated: bool | None = None
     tax: str | None = None
+    value_from: str | None = None
+    """Where the value comes from: a `ValueOrigin` value."""
+    estimate: EstimateReport | None = None
     key: str | None = None
     target: str | None = None
     corrections: tuple[AdjustmentReport, ...] = ()
@@ -287,10 +313,30 @@ def _details(verdict: LeadConversionStanding, zone: ZoneInfo) -> list[tuple[str,
         *_sending_window_lines(verdict, zone),
         ("by", verdict.click_id_kind and verdict.click_id_kind + estimated),
         ("worth", verdict.value and _conversion_value_text(verdict) + tax),
+        (_("value from"), _value_origin_text(verdict, zone)),
         ("sent to", verdict.target),
         ("key", verdict.key),
     ]
     return [(name, text) for name, text in details if text is not None] + _delivery_history_lines(verdict, zone)
+
+
+def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str | None:
+    """Return where the value comes from; an estimate with what it rests on."""
+    found = verdict.estimate
+    if found is None:
+        return None if verdict.value_from is None else _(VALUE_ORIGINS[ValueOrigin(verdict.value_from)])
+    return _(
+        "the estimate of {day}: {won} of {leads} leads were won, a rate of {rate}, for {mean} {currency} on average; "
+        "it lies between {low} and {high}",
+        day=format_day(found.computed_at.astimezone(zone).date()),
+        won=format_count(found.won),
+        leads=format_count(found.leads),
+        rate=format_share(found.rate),
+        mean=found.mean,
+        currency=verdict.currency,
+        low=found.low,
+        high=found.high,
+    )
 
 
 def _sending_window_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:

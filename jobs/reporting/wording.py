@@ -163,6 +163,11 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = {
         "No lead has an amount at the path in `value.field`, so that path is probably wrong.",
         "Write the amount's path as `value.field` (`oplead-sync probe` shows it), or a number as `value`.",
     ),
+    Reason.VALUE_NOT_ESTIMATED: StateAndReasonTexts(
+        "no expected value yet",
+        "Leads and sales on record are too few to estimate what a lead in this stage is worth.",
+        "Wait for more sales (`oplead-sync values suggest` tells how many), or write `value.otherwise`.",
+    ),
     Reason.VALUE_UNREADABLE: StateAndReasonTexts(
         "amount unreadable",
         "The amount in Oplead cannot be read as one number; `value.otherwise` only replaces a missing amount.",

@@ -84,6 +84,8 @@ class SentConversion:
     """When it happened, as sent."""
     worth: Decimal | None
     """The last value sent; None if it carried none."""
+    worth_at_first: Decimal | None = None
+    """The value it was sent with."""
     click: ClickIdKind | None = None
     """Kind of click id it was matched by; None if it was matched by contact data."""
     is_taken_back: bool = False
@@ -185,7 +187,9 @@ def _value_to_restate(route: ConversionRoute, lead: LeadFacts, sent: SentConvers
     """The value to restate to, if any; an unreadable amount changes nothing."""
     field = route.field_value
     if field is None:
-        return route.fixed_value if sent.is_taken_back else None
+        # A later estimate is about later leads.
+        without_field = route.fixed_value if route.expected_value is None else sent.worth_at_first
+        return without_field if sent.is_taken_back else None
     amount = lead.amounts.get(field.path)
     if not isinstance(amount, Decimal):
         return field.otherwise if sent.is_taken_back and amount is None else None

@@ -15,8 +15,8 @@ from jobs.rules.eligibility import (
     contact_hashes_to_send,
     is_selected_by_click_ids,
 )
-from jobs.rules.extraction import NoValue, value_to_send
-from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin
+from jobs.rules.extraction import NoValue, value_origin, value_to_send
+from jobs.rules.model import AHEAD, ConversionRoute, CountingStarts, LeadFacts, StatusTimeOrigin, ValueOrigin
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import StageEntry, first_entry
 
@@ -46,6 +46,8 @@ class Decision:
     event: Event | None = None
     """The event to send now, if any."""
     click_estimated: bool | None = None
+    value_from: ValueOrigin | None = None
+    """Where the event's value comes from."""
 
 
 def decide(
@@ -140,6 +142,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
             consent=consent,
         ),
         click_estimated=None if click is None else click.estimated,
+        value_from=value_origin(route, lead),
     )
 
 

@@ -17,6 +17,7 @@ from jobs.rules.model import (
     LeadFacts,
     StatusEntered,
     UnreadableAmount,
+    ValueOrigin,
     describe_text_shape,
     normalise_text,
 )
@@ -70,6 +71,9 @@ def value_to_send(
     route: ConversionRoute, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
 ) -> Decimal | NoValue | None:
     """Return the amount to send with a conversion; None if the conversion carries none."""
+    if route.expected_value is not None:
+        expected = route.expected_value.value or route.expected_value.otherwise
+        return NoValue(Reason.VALUE_NOT_ESTIMATED) if expected is None else expected
     if route.field_value is None:
         return route.fixed_value
     amount = lead.amounts.get(route.field_value.path)
@@ -85,6 +89,15 @@ def value_to_send(
     if route.field_value.otherwise is None:
         return NoValue(Reason.VALUE_MISSING)
     return route.field_value.otherwise
+
+
+def value_origin(route: ConversionRoute, lead: LeadFacts) -> ValueOrigin | None:
+    """Return where the amount that `value_to_send` returns comes from; None if the conversion carries none."""
+    if route.expected_value is not None:
+        return ValueOrigin.OTHERWISE if route.expected_value.value is None else ValueOrigin.EXPECTED
+    if route.field_value is not None:
+        return ValueOrigin.FIELD if route.field_value.path in lead.amounts else ValueOrigin.OTHERWISE
+    return None if route.fixed_value is None else ValueOrigin.FIXED
 
 
 def _parse(raw: str, declared: frozenset[str]) -> Decimal | None:

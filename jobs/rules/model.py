@@ -126,6 +126,65 @@ class ValueFromFieldRule:
     """True if no lead has a value at `path` although many should: the path is probably wrong."""
 
 
+class ValueOrigin(StrEnum):
+    """Where the value of a conversion comes from."""
+
+    FIXED = "fixed"
+    """A number in the settings."""
+    FIELD = "field"
+    """The lead's own amount."""
+    OTHERWISE = "otherwise"
+    """A number in the settings that stands in for an amount, or an estimate, that is missing."""
+    EXPECTED = "expected"
+    """Estimated from what became of earlier leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The leads that a stage's value is estimated from."""
+
+    labels: frozenset[str]
+    """Normalised labels of the stage and of those that imply it."""
+    on_creation: bool = False
+    """Whether every lead enters it when it is created."""
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Conditions that must all hold: accepted normalised values by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaleTerms:
+    """What counts as a sale, and where its amount is."""
+
+    labels: frozenset[str]
+    undone_by: frozenset[str] = frozenset()
+    """Labels that take the sale back."""
+    path: str | None = None
+    """The field with the amount; None where every sale is worth `price`."""
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedValueRule:
+    """How a conversion's value is estimated, and the latest estimate."""
+
+    cohort: Cohort
+    sale: SaleTerms
+    otherwise: Decimal | None
+    """The value while there is no estimate."""
+    value: Decimal | None = None
+    """The estimate; None while there is none."""
+    estimate: int | None = None
+    """Its id in the ledger."""
+
+    @property
+    def basis(self) -> str:
+        """A digest of what it is estimated from: an estimate of another basis is one of something else."""
+        where = sorted((path, sorted(values)) for path, values in self.cohort.where.items())
+        cohort = (sorted(self.cohort.labels), self.cohort.on_creation, where)
+        sale = (sorted(self.sale.labels), sorted(self.sale.undone_by), self.sale.path, str(self.sale.price))
+        return hashlib.sha256(repr((cohort, sale)).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Undo:
     """When an accepted conversion is retracted."""
@@ -192,6 +251,8 @@ class ConversionRoute:
     """None counts every lead."""
     undo: Undo | None = None
     """None never retracts it."""
+    expected_value: ExpectedValueRule | None = None
+    """How its value is estimated; None if it is fixed, read from a field, or not sent."""
 
     @property
     def conversion_destination_pair(self) -> tuple[str, DestinationId]:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     NO_IDENTIFIER = "no_identifier"
     VALUE_MISSING = "value_missing"
     VALUE_NEVER_SEEN = "value_never_seen"
+    VALUE_NOT_ESTIMATED = "value_not_estimated"
     VALUE_UNREADABLE = "value_unreadable"
     TIME = "time"
     """The reported time is impossible."""

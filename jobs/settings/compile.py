@@ -6,15 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
 from connectors.records import AssumedTarget, ClickIdKind, DestinationId, SinkLimits, Target
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
 from jobs.rules.model import (
+    Cohort,
     ConversionRoute,
     DedupRule,
     DedupScope,
+    ExpectedValueRule,
+    SaleTerms,
     Undo,
     ValueFromFieldRule,
     normalise_label,
@@ -26,6 +30,7 @@ from jobs.settings.schema import (
     ConversionSettings,
     DestinationSettings,
     ExcludeSettings,
+    ExpectedValueSettings,
     Settings,
     ValueFromFieldSettings,
 )
@@ -49,6 +54,8 @@ class Rulebook:
     """Destinations where a human decides whether to resend a request whose response was lost."""
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """The configured maximum of conversions a night, for destinations that set one."""
+    recompute_after: timedelta | None = timedelta(days=7)
+    """How old an estimate may become before a night makes a new one; None keeps the first."""
 
     def destination_scope(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
@@ -152,6 +159,7 @@ _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
 IGNORED = ""
 """The meaning of a label in `ignored_statuses`; no stage can have this name."""
 
+_RECOMPUTE_AFTER = {"weekly": timedelta(days=7), "monthly": timedelta(days=30), "never": None}
 AllLimits = Mapping[DestinationId, SinkLimits]
 
 
@@ -181,6 +189,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             for one in (*settings.google_ads, *settings.meta)
             if one.max_per_run is not None
         },
+        recompute_after=_RECOMPUTE_AFTER[settings.values.recompute],
     )
 
 
@@ -240,6 +249,9 @@ def _conversion_route(
     if isinstance(value, ValueFromFieldSettings):
         amount = ValueFromFieldRule(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
         route = replace(route, field_value=amount)
+    elif isinstance(value, ExpectedValueSettings):
+        rule = ExpectedValueRule(_cohort(settings, conversion), sale_terms(settings), value.otherwise)
+        route = replace(route, expected_value=rule)
     else:
         route = replace(route, fixed_value=value)
     undo = Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
@@ -250,6 +262,42 @@ def _conversion_route(
         once=None if per == "lead" else DedupRule(DedupScope(per), conversion.within),
         undo=undo if conversion.undo_when else None,
     )
+
+
+def sale_of(settings: Settings) -> ConversionSettings:
+    """Return the conversion that is the sale: `report.sale`, else the only one valued by a field, else the last."""
+    priced = [each for each in settings.conversions if isinstance(each.value, ValueFromFieldSettings)]
+    default = priced[0] if len(priced) == 1 else settings.conversions[-1]
+    return next((each for each in settings.conversions if each.id == settings.report.sale), default)
+
+
+def sale_terms(settings: Settings) -> SaleTerms:
+    """Return what counts as a sale, and where its amount is."""
+    sale = sale_of(settings)
+    return SaleTerms(
+        labels=_labels(settings, (sale.stage, *sale.implied_by)),
+        undone_by=_labels(settings, sale.undo_when),
+        path=sale.value.field if isinstance(sale.value, ValueFromFieldSettings) else None,
+        price=sale.value if isinstance(sale.value, Decimal) else None,
+    )
+
+
+def estimated_cohorts(settings: Settings) -> dict[str, Cohort]:
+    """Return the leads of each conversion but the sale, and of each stage without one, by its id or name."""
+    sale = sale_of(settings)
+    of_conversions = {each.id: _cohort(settings, each) for each in settings.conversions if each is not sale}
+    taken = {each.stage for each in settings.conversions} | {*sale.implied_by, *sale.undo_when}
+    stages = ("created", *settings.stages)
+    return of_conversions | {
+        stage: Cohort(_labels(settings, (stage,)), on_creation=stage == "created")
+        for stage in stages
+        if stage not in taken and stage not in of_conversions
+    }
+
+
+def _cohort(settings: Settings, conversion: ConversionSettings) -> Cohort:
+    labels = _labels(settings, (conversion.stage, *conversion.implied_by))
+    return Cohort(labels, conversion.stage == "created", _condition(conversion.where))
 
 
 def _route(
@@ -348,7 +396,7 @@ def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, l
             conversion=route.conversion,
             target=route.target,
             currency=route.currency,
-            sends_value=route.fixed_value is not None or route.field_value is not None,
+            sends_value=(route.fixed_value, route.field_value, route.expected_value) != (None, None, None),
             sends_contact=route.uses_contact,
             click_window=None if days is None else timedelta(days=days),
         )

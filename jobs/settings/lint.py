@@ -24,7 +24,7 @@ from jobs.settings.document import (
 )
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
-from jobs.settings.schema import Settings
+from jobs.settings.schema import EXPECTED, Settings
 from jobs.settings.types import Strict
 
 CREATED = "created"
@@ -188,6 +188,30 @@ def _events_suit_meta(tree: Tree) -> Found:
             yield path, _("Meta takes a Purchase only with a value: add value, or name another event")
 
 
+def _the_sale_has_a_value_of_its_own(tree: Tree) -> Found:
+    conversions = list(find(tree, "conversions.*"))
+    expected = [path for path, each in conversions if _is_expected(each)]
+    if not expected:
+        return
+    priced = [path for path, each in conversions if value_at(each, ("value", "field")) is not None]
+    named = [
+        path
+        for path, each in conversions
+        if text_at(each, "id") in {name for _at, name in texts_at(tree, "report.sale")}
+    ]
+    path = named[0] if named else priced[0] if len(priced) == 1 else conversions[-1][0]
+    if path in expected:
+        estimated = _("expected values are estimated from the sales' own: write { field, tax }, or a number")
+        yield (*path, "value"), estimated
+    elif value_at(tree, (*path, "value")) is None:
+        yield path, _("expected values are estimated from this conversion's: give it a value, as { field, tax }")
+
+
+def _is_expected(conversion: Tree) -> bool:
+    value = value_at(conversion, ("value",))
+    return value == EXPECTED or (isinstance(value, dict) and EXPECTED in value)
+
+
 def _persons_can_be_recognised(tree: Tree) -> Found:
     for path, conversion in find(tree, "conversions.*"):
         if text_at(conversion, "count_once_per") != "person":
@@ -221,10 +245,10 @@ _NEEDS = (
 
 
 def _the_sale_is_a_conversion(tree: Tree) -> Found:
-    known = [name for _, name in texts_at(tree, "conversions.*.id")]
+    known = [name for _at, name in texts_at(tree, "conversions.*.id")]
     for path, name in texts_at(tree, "report.sale"):
         if name not in known:
-            yield path, _unknown("conversion", name, known)
+            yield path, _unknown(_("there is no conversion of this name"), name, known)
 
 
 def _settings_have_required_companions(tree: Tree) -> Found:
@@ -360,6 +384,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _conversions_go_somewhere,
     _targets_are_shared_knowingly,
     _events_suit_meta,
+    _the_sale_has_a_value_of_its_own,
     _persons_can_be_recognised,
     _the_sale_is_a_conversion,
     _settings_have_required_companions,
@@ -462,6 +487,10 @@ _STANDARD_EVENTS = (
 """https://developers.facebook.com/docs/meta-pixel/reference#standard-events"""
 _SIMILAR = 0.8
 """The similarity, from 0 to 1, from which a name counts as a mistyped standard event."""
+_WAITS_FOR_AN_ESTIMATE = N_(
+    "without otherwise, these conversions are held back while leads and sales are too few for an estimate; "
+    "`oplead-sync values suggest` tells how many are missing"
+)
 _TICKS = frozenset({"yes", "no", "on", "off"})
 """Words that YAML 1.1 parsers read as booleans."""
 
@@ -471,6 +500,9 @@ def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
             yield SettingsFinding((key,), _("not acted on yet: {meanwhile}", meanwhile=_(meanwhile)))
+    for path, conversion in find(tree, "conversions.*"):
+        if _is_expected(conversion) and value_at(conversion, ("value", "otherwise")) is None:
+            yield SettingsFinding((*path, "value"), _(_WAITS_FOR_AN_ESTIMATE))
     for path, event in texts_at(tree, "conversions.*.meta.event"):
         hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
         if event not in _STANDARD_EVENTS and hint:

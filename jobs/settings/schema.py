@@ -80,13 +80,44 @@ class ValueFromFieldSettings(Strict):
         return Decimal(self.restate_above.removesuffix("%").strip()) / 100
 
 
+class ExpectedValueSettings(Strict):
+    """A conversion's value estimated from what became of earlier leads."""
+
+    expected: YesNo
+    """true: the share of leads in this stage that are won, times the average sale."""
+    otherwise: FixedValue | None = None
+    """The value while leads and sales are too few for an estimate; without it, conversions wait for one."""
+
+    @field_validator("expected")
+    @classmethod
+    def _is_expected(cls, expected: bool) -> bool:  # noqa: FBT001 - how pydantic calls it
+        if not expected:
+            raise ValueError("write true, or a number as the value itself")
+        return expected
+
+
+EXPECTED = "expected"
+
+
 def _kind_of_value(value: object) -> str:
+    if value == EXPECTED or isinstance(value, ExpectedValueSettings) or (isinstance(value, dict) and EXPECTED in value):
+        return "<expected>"
     return "<field>" if isinstance(value, dict | ValueFromFieldSettings) else "<fixed>"
+
+
+def _expected_in_full(value: object) -> object:
+    return {EXPECTED: True} if value == EXPECTED else value
 
 
 # Discriminated by shape, so that an error is about the variant that was meant.
 Value = Annotated[
-    Annotated[FixedValue, Tag("<fixed>")] | Annotated[ValueFromFieldSettings, Tag("<field>")],
+    Annotated[FixedValue, Tag("<fixed>")]
+    | Annotated[ValueFromFieldSettings, Tag("<field>")]
+    | Annotated[
+        ExpectedValueSettings,
+        BeforeValidator(_expected_in_full, json_schema_input_type=ExpectedValueSettings | Literal["expected"]),
+        Tag("<expected>"),
+    ],
     Discriminator(_kind_of_value),
 ]
 
@@ -176,7 +207,7 @@ class ConversionSettings(Strict):
     implied_by: StageNames = ()
     """Later stages that imply this one if it was skipped."""
     value: Value | None = None
-    """A number, or { field, tax, otherwise }; without it no value is sent."""
+    """A number, { field, tax, otherwise }, or expected; without it no value is sent."""
     undo_when: StageNames = ()
     """Stages that undo the conversion."""
     undo_after: Span = timedelta(days=3)
@@ -475,6 +506,13 @@ class ScheduleSettings(Strict):
     """How often to send what webhooks have brought in since, such as 1 h; it takes `webhooks`."""
 
 
+class ValuesSettings(Strict):
+    """How values are estimated for conversions with `value: expected`."""
+
+    recompute: Literal["weekly", "monthly", "never"] = "weekly"
+    """How often a night estimates them anew; `never` keeps the first estimate."""
+
+
 class Settings(Strict):
     """One account: an Oplead platform with the destinations its leads go to."""
 
@@ -518,6 +556,8 @@ class Settings(Strict):
     """One Meta destination, or a list of them."""
     conversions: Annotated[tuple[ConversionSettings, ...], Field(min_length=1)]
     """What to report to the platforms."""
+    values: ValuesSettings = ValuesSettings()
+    """How often expected values are estimated anew."""
     notify: tuple[NotifyAddress, ...] = ()
     """References to addresses that get a message when a human is needed, such as [${NOTIFY_URL}]."""
     notify_when: NotifyWhen = NotifyWhen()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from jobs.ledger.report_leads import Span, amounts_and_agency
 from jobs.reporting.page.facts import TIMING_DAYS, Period
 from jobs.settings import Settings
-from jobs.settings.compile import Rulebook
+from jobs.settings.compile import Rulebook, sale_of
 from jobs.settings.schema import ConversionSettings, ValueFromFieldSettings
 
 Seconds = tuple[int, int]
@@ -28,13 +28,6 @@ def span_of(period: Period, zone: ZoneInfo) -> Span:
 def in_seconds(span: Span) -> Seconds:
     """Return a span in seconds."""
     return int(span[0].timestamp()), int(span[1].timestamp())
-
-
-def sale_of(settings: Settings) -> ConversionSettings:
-    """Return the conversion that counts as a signed sale."""
-    valued = [one for one in settings.conversions if isinstance(one.value, ValueFromFieldSettings)]
-    default = valued[0] if len(valued) == 1 else settings.conversions[-1]
-    return next((one for one in settings.conversions if one.id == settings.report.sale), default)
 
 
 @dataclass(frozen=True)

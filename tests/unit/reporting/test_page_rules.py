@@ -14,7 +14,7 @@ from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
 from jobs.ledger.schema import StatusRename
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
-from jobs.reporting.page.counting_rules import sale_of, span_of
+from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
     OUTCOMES,
     AdPlatform,
@@ -29,6 +29,7 @@ from jobs.reporting.page.responsible import RESPONSIBLE, level_of_incident, who_
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
+from jobs.settings.compile import sale_of
 from tests import builders, quick
 from tests.fakes import NIGHT
 from tests.large_ledger import Past, Some

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.extraction import NoValue, read_amount, value_to_send
-from jobs.rules.model import UnreadableAmount
+from jobs.rules.extraction import NoValue, read_amount, value_origin, value_to_send
+from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, UnreadableAmount
 from tests.builders import CREATED, WON, facts, from_field, route
 from tests.fakes import NIGHT
 
@@ -165,6 +165,11 @@ def test_reads_every_french_formatted_amount(euros, cents, gap, unit):
     assert Decimal(euros) + Decimal(cents) / 100 == read_amount(f"{grouped},{cents:02}{unit}")
 
 
+def expected(otherwise=None, **over):
+    """A value estimated from visits."""
+    return ExpectedValueRule(Cohort(frozenset({"rdv"})), SaleTerms(frozenset({"gagne"})), otherwise, **over)
+
+
 # ── the value sent ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -176,6 +181,35 @@ def test_fixed_value_is_sent_as_configured():
 def test_conversion_without_a_value_sends_none():
     """The value is absent, not zero."""
     assert value_to_send(route(), facts(), WON, CLOSES, NIGHT) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "origin"),
+    [
+        ({"fixed_value": Decimal(60)}, Decimal(60), "fixed"),
+        ({"field_value": from_field()}, Decimal(900), "field"),
+        ({"field_value": from_field(path="net", otherwise=Decimal(7), wait=0 * DAY)}, Decimal(7), "otherwise"),
+        ({"expected_value": expected(value=Decimal(300))}, Decimal(300), "expected"),
+        ({"expected_value": expected(Decimal(60), value=Decimal(300))}, Decimal(300), "expected"),
+        ({"expected_value": expected(Decimal(60))}, Decimal(60), "otherwise"),
+        ({}, None, None),
+    ],
+)
+def test_each_value_says_where_it_comes_from(rule, value, origin):
+    """A delivery keeps it."""
+    lead = facts(amounts={"amount": Decimal(900)})
+
+    assert (value, origin) == (
+        value_to_send(route(**rule), lead, WON, CLOSES, NIGHT),
+        value_origin(route(**rule), lead),
+    )
+
+
+def test_without_an_estimate_there_is_no_value():
+    """Nothing is guessed."""
+    found = value_to_send(route(expected_value=expected()), facts(), WON, CLOSES, NIGHT)
+
+    assert NoValue("value_not_estimated") == found
 
 
 def test_amount_on_the_lead_is_sent_immediately():

@@ -1,0 +1,97 @@
+"""What became of a lead since it entered a stage, by its status changes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from jobs.rules.expected_value import LeadHistory
+from jobs.rules.model import Cohort, SaleTerms, StatusTimeOrigin, UnreadableAmount
+from jobs.rules.stage_history import LeadPast, stage_history
+from tests.builders import CREATED, reported
+
+DAY = timedelta(days=1)
+VISIT = Cohort(frozenset({"rdv"}))
+SALE = SaleTerms(frozenset({"gagne"}), frozenset({"perdu"}), path="amount")
+
+
+def on(day, label, **over):
+    """A change so many days after the lead's creation, dated by Oplead."""
+    return replace(reported(label, CREATED + day * DAY), **over)
+
+
+def past(*changes, **over):
+    """A lead with these changes, worth 1,000 where it is won."""
+    return LeadPast(CREATED, changes, **({"where": {}, "amounts": {"amount": Decimal(1000)}} | over))
+
+
+def became(entered, won=None, amount=1000):
+    """The history of a lead that entered and was won so many days after its creation."""
+    won_at = None if won is None else CREATED + won * DAY
+    return LeadHistory(CREATED + entered * DAY, won_at, None if won is None else amount)
+
+
+BASELINE = {"origin": StatusTimeOrigin.BASELINE}
+
+
+@pytest.mark.parametrize(
+    ("changes", "history"),
+    [
+        ((on(1, "nouveau"),), None),
+        ((on(2, "rdv"),), became(2)),
+        ((on(2, "rdv"), on(9, "gagne")), became(2, 9)),
+        ((on(2, "rdv"), on(5, "perdu"), on(9, "gagne")), became(2, 9)),
+        ((on(9, "gagne"), on(2, "rdv")), became(2, 9)),
+        ((on(2, "rdv"), on(9, "gagne"), on(12, "perdu")), became(2)),
+        ((on(2, "rdv"), on(9, "gagne"), on(12, "perdu"), on(20, "gagne")), became(2, 20)),
+        ((on(2, "rdv"), on(9, "gagne"), on(12, "gagne")), became(2, 9)),
+        ((on(2, "rdv"), on(4, "rdv"), on(9, "gagne")), became(2, 9)),
+        ((on(1, "gagne"), on(2, "rdv")), None),
+        ((on(2, "rdv", **BASELINE), on(9, "gagne")), None),
+        ((on(2, "rdv"), on(9, "gagne", **BASELINE)), became(2, 9)),
+        ((on(2, "rdv", origin=StatusTimeOrigin.RELABEL),), None),
+        ((on(2.5, "rdv"), on(2, "gagne", date_only=True)), became(2.5, 2.5)),
+        ((on(3.5, "rdv"), on(2, "gagne", date_only=True)), None),
+    ],
+)
+def test_the_first_entry_and_the_sale_that_stands_count(changes, history):
+    """A lost lead may come back; a sale taken back is none; what nothing dates is no beginning."""
+    assert history == stage_history(past(*changes), VISIT, SALE)
+
+
+def test_every_lead_enters_created_when_it_is_created():
+    """It needs no status change."""
+    created = Cohort(frozenset(), on_creation=True)
+
+    assert became(0) == stage_history(past(), created, SALE)
+    assert became(0, 3) == stage_history(past(on(3, "gagne")), created, SALE)
+
+
+@pytest.mark.parametrize(("where", "counts"), [({"channel": "web"}, True), ({"channel": "<text>"}, False), ({}, False)])
+def test_only_leads_that_the_conversion_is_about_count(where, counts):
+    """As `where` under the conversion says."""
+    cohort = replace(VISIT, where={"channel": frozenset({"web"})})
+
+    assert counts == (stage_history(past(on(2, "rdv"), where=where), cohort, SALE) is not None)
+
+
+@pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text, 8 characters")}])
+def test_an_amount_that_is_missing_or_unreadable_is_unknown(amounts):
+    """It is not zero."""
+    won = past(on(2, "rdv"), on(9, "gagne"), amounts=amounts)
+
+    assert became(2, 9, None) == stage_history(won, VISIT, SALE)
+
+
+def test_without_a_field_every_sale_has_the_price_of_the_settings():
+    """A fixed value of the sale's conversion; without any, sales have no amount."""
+    won = past(on(2, "rdv"), on(9, "gagne"), amounts={})
+
+    assert became(2, 9, 900) == stage_history(won, VISIT, replace(SALE, path=None, price=Decimal(900)))
+    assert became(2, 9, None) == stage_history(won, VISIT, replace(SALE, path=None))
+
+
+def test_the_campaign_goes_with_the_history():
+    """So that campaigns can be told apart."""
+    assert "spring" == stage_history(past(on(2, "rdv"), campaign="spring"), VISIT, SALE).campaign
