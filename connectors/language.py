@@ -3,20 +3,22 @@
 The code says everything in English; `locales/` has a catalogue for each other language, read as it is committed, so
 that no build step compiles it. `make messages` brings the catalogues up to date with the code.
 
-Only what a person reads is translated. JSON, logs and `--help` are for programs and stay English.
+Only what a person reads is translated. JSON and logs are for programs and stay English, and so does `--help`: what was
+said in another language before it got there knows its English (`in_english`).
 """
 
 import gettext
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from importlib import resources
+from typing import overload
 
 
 class Language(StrEnum):
@@ -50,21 +52,64 @@ def _terminal_language() -> Language:
     return Language.FRENCH if locale.lower().startswith(Language.FRENCH) else Language.ENGLISH
 
 
+class _Translated(str):
+    """A text in another language that knows its English, for JSON and logs."""
+
+    english: str
+
+
+def in_english(text: str) -> str:
+    """Return what `_`, `_n` or a format said, in English; any other text as it is."""
+    return text.english if isinstance(text, _Translated) else text
+
+
+def _with_english(say: Callable[[], str]) -> str:
+    text = say()
+    if current_language() is Language.ENGLISH:
+        return text
+    translated = _Translated(text)
+    with speaking(Language.ENGLISH):
+        translated.english = say()
+    return translated
+
+
+def _filled_in(text: str, values: Mapping[str, object]) -> str:
+    if current_language() is Language.ENGLISH:
+        values = {name: in_english(value) if isinstance(value, str) else value for name, value in values.items()}
+    return text.format(**values)
+
+
 def _(message: str, /, **values: object) -> str:
     """Translate a message and fill in its `{values}`; without values, braces in it stay as they are."""
-    text = _catalogue(current_language()).gettext(message)
-    return text.format(**values) if values else text
+
+    def say() -> str:
+        text = _catalogue(current_language()).gettext(message)
+        return _filled_in(text, values) if values else text
+
+    return _with_english(say)
 
 
 def _n(one: str, several: str, count: int, /, **values: object) -> str:
     """Translate a message in the plural form of `count`, which it shows as `{count}`."""
-    text = _catalogue(current_language()).ngettext(one, several, count)
-    return text.format(count=format_count(count), **values)
+
+    def say() -> str:
+        text = _catalogue(current_language()).ngettext(one, several, count)
+        return _filled_in(text, {**values, "count": format_count(count)})
+
+    return _with_english(say)
 
 
-def N_(message: str) -> str:  # noqa: N802 - the usual name: it marks a message that `_` translates later
-    """Mark a constant as a message for the catalogues; `_` translates it where it is shown."""
-    return message
+Plural = tuple[str, str]
+"""A message for one, and for several."""
+
+
+@overload
+def N_(message: str, /) -> str: ...
+@overload
+def N_(message: str, several: str, /) -> Plural: ...
+def N_(message: str, several: str | None = None, /) -> str | Plural:
+    """Mark a constant as a message for the catalogues; `_` or `_n` translates it where it is shown."""
+    return message if several is None else (message, several)
 
 
 @cache
@@ -88,25 +133,43 @@ def format_count(count: int) -> str:
         return f"{count:,}"
     from babel.numbers import format_decimal  # noqa: PLC0415 - as in `_catalogue`
 
-    return format_decimal(count, locale=current_language())
+    return _with_english(lambda: format_decimal(count, locale=current_language()))
+
+
+def format_number(number: float) -> str:
+    """Format a number with up to three decimals: `5.5` in English."""
+    from babel.numbers import format_decimal  # noqa: PLC0415
+
+    return _with_english(lambda: format_decimal(number, locale=current_language()))
 
 
 def format_money(amount: Decimal, currency: str) -> str:
     """Format an amount with its currency and decimals: `€12,500.00` in English."""
     from babel.numbers import format_currency  # noqa: PLC0415
 
-    return format_currency(amount, currency, locale=current_language())
+    return _with_english(lambda: format_currency(amount, currency, locale=current_language()))
 
 
 def format_day(day: date) -> str:
-    """Format a day: `Nov 28, 2026` in English."""
+    """Format a day: `Tue 1 Sep 2026` in English."""
     from babel.dates import format_date  # noqa: PLC0415
 
-    return format_date(day, locale=current_language())
+    return _with_english(lambda: format_date(day, "EEE d MMM y", locale=current_language()))
 
 
 def format_time(at: datetime) -> str:
-    """Format a day with its time, in the zone that it is given in."""
+    """Format a day with its time, in the zone that it is given in: `Tue 1 Sep 2026 05:30` in English."""
     from babel.dates import format_datetime  # noqa: PLC0415
 
-    return format_datetime(at, "medium", tzinfo=at.tzinfo, locale=current_language())
+    return _with_english(
+        lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language())
+    )
+
+
+def format_duration(span: timedelta) -> str:
+    """Format a length of time: `42 s`, `3 min 20 s` or `1 h 5 min`."""
+    seconds = round(span.total_seconds())
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return _("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    return _("{minutes} min {seconds} s", minutes=minutes, seconds=seconds % 60) if minutes else _("{seconds} s", seconds=seconds)
