@@ -55,6 +55,8 @@ def _terminal_language() -> Language:
 class _Translated(str):
     """A text in another language that knows its English, for JSON and logs."""
 
+    __slots__ = ("english",)
+
     english: str
 
 
@@ -107,7 +109,7 @@ Plural = tuple[str, str]
 def N_(message: str, /) -> str: ...
 @overload
 def N_(message: str, several: str, /) -> Plural: ...
-def N_(message: str, several: str | None = None, /) -> str | Plural:
+def N_(message: str, several: str | None = None, /) -> str | Plural:  # noqa: N802 - the usual name
     """Mark a constant as a message for the catalogues; `_` or `_n` translates it where it is shown."""
     return message if several is None else (message, several)
 
@@ -143,6 +145,13 @@ def format_number(number: float) -> str:
     return _with_english(lambda: format_decimal(number, locale=current_language()))
 
 
+def format_amount(amount: Decimal) -> str:
+    """Format an amount with two decimals: `12,500.00` in English."""
+    from babel.numbers import format_decimal  # noqa: PLC0415
+
+    return _with_english(lambda: format_decimal(amount, "#,##0.00", locale=current_language()))
+
+
 def format_money(amount: Decimal, currency: str) -> str:
     """Format an amount with its currency and decimals: `€12,500.00` in English."""
     from babel.numbers import format_currency  # noqa: PLC0415
@@ -161,9 +170,7 @@ def format_time(at: datetime) -> str:
     """Format a day with its time, in the zone that it is given in: `Tue 1 Sep 2026 05:30` in English."""
     from babel.dates import format_datetime  # noqa: PLC0415
 
-    return _with_english(
-        lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language())
-    )
+    return _with_english(lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language()))
 
 
 def format_duration(span: timedelta) -> str:
@@ -172,4 +179,6 @@ def format_duration(span: timedelta) -> str:
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     if hours:
         return _("{hours} h {minutes} min", hours=hours, minutes=minutes)
-    return _("{minutes} min {seconds} s", minutes=minutes, seconds=seconds % 60) if minutes else _("{seconds} s", seconds=seconds)
+    if minutes:
+        return _("{minutes} min {seconds} s", minutes=minutes, seconds=seconds % 60)
+    return _("{seconds} s", seconds=seconds)

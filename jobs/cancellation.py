@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from datetime import timedelta
 from types import FrameType
 from typing import TypeVar
@@ -130,6 +131,8 @@ T = TypeVar("T")
 def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
     """Yield each task's result as it completes; a single task runs on the calling thread.
 
+    Each task has the caller's context, in which it is known what language to speak.
+
     If a task raises, pending tasks are cancelled and running ones finish first; so a task should return its failure.
     """
     if len(tasks) == 1:
@@ -137,7 +140,7 @@ def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterato
         return
     with ThreadPoolExecutor(at_once, thread_name_prefix="account") as pool:
         try:
-            for future in as_completed([pool.submit(task) for task in tasks]):
+            for future in as_completed([pool.submit(copy_context().run, task) for task in tasks]):
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -62,7 +62,8 @@ class Preview:
         if not parts:
             return None
         asked = reduce(lambda first, second: _("{first} and {second}", first=first, second=second), parts)
-        return _("{actions}?", actions=f"{asked[0].upper()}{asked[1:]}")
+        asked = asked[0].upper() + asked[1:]
+        return _("{actions}?", actions=asked)
 
 
 def leads_read_sentence(summary: RunSummary) -> str:

@@ -85,7 +85,7 @@ def print_verdicts(console: Console, account: AccountPresentation, summary: RunS
 def _verdict(state: DeliveryState, code: Cause) -> str:
     """Return a verdict in words, with the platform's own code for a refusal."""
     if state is DeliveryState.ACCEPTED:
-        return _(_VALID.get(code, N_("valid")))
+        return _(_VALID[code]) if code in _VALID else _("valid")
     words = explain_state(state, code)
     if words.short in code:
         return _("{state}: {reason}", state=STATES[state].short, reason=words.short)

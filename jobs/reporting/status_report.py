@@ -346,9 +346,11 @@ def print_delivery_list(console: Console, account: AccountPresentation, which: D
     made = table(_("Lead"), _("Conversion"), _("Stands"), _("Since"), _("Why"))
     for each in shown:
         name = account.conversion(each.conversion)
+        if each.is_correction:
+            name = _("{conversion} (correction)", conversion=name)
         made.add_row(
             escape(each.lead),
-            f"{_('{conversion} (correction)', conversion=name) if each.is_correction else name}\n→ {each.destination}",
+            f"{name}\n→ {each.destination}",
             STATES[each.state].short,
             day_and_time(each.since, account.zone),
             short_reason_for_state(each.state, each.reason, each.held_for),
