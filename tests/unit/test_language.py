@@ -1,9 +1,11 @@
 """People are addressed in one language at a time; every catalogue has every message, with the same values in it."""
 
+import ast
+import re
 import string
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,11 +19,15 @@ from connectors.language import (
     current_language,
     format_count,
     format_day,
+    format_duration,
     format_money,
     format_time,
+    in_english,
     speaking,
 )
 from docs.catalogues import FOLDER, up_to_date
+from jobs.reporting.console import json_line
+from jobs.reporting.wording import NOTHING
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -59,13 +65,13 @@ def test_a_thread_speaks_what_its_context_does():
 @pytest.mark.parametrize(
     ("chosen", "count", "money", "day", "time"),
     [
-        (Language.ENGLISH, "1,269", "€12,500.00", "Nov 28, 2026", f"Nov 28, 2026, 5:30:00{NARROW}AM"),
+        (Language.ENGLISH, "1,269", "€12,500.00", "Sat 28 Nov 2026", "Sat 28 Nov 2026 05:30"),
         (
             Language.FRENCH,
             f"1{NARROW}269",
             f"12{NARROW}500,00{WIDE}€",
-            "28 nov. 2026",
-            "28 nov. 2026, 05:30:00",
+            "sam. 28 nov. 2026",
+            "sam. 28 nov. 2026 05:30",
         ),
     ],
 )
@@ -121,3 +127,142 @@ def test_every_message_is_translated_with_the_same_values(name):
         for translation in translations:
             assert translation, f"not translated: {originals[0]}"
             assert _values(translation) in [_values(original) for original in originals], originals[0]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def _in_french():
+    with (FOLDER / "fr.po").open("rb") as file:
+        return [
+            translation
+            for message in read_po(file, locale="fr")
+            if message.id
+            for translation in (message.string if isinstance(message.string, tuple) else (message.string,))
+        ]
+
+
+def test_french_is_set_as_in_print():
+    """Apostrophes are curved, and no line breaks before a colon, a question mark or a closing quote."""
+    outside_code = [re.sub(r"`[^`]*`", "", text) for text in _in_french()]
+
+    assert [] == [text for text in outside_code if re.search(r"'|[ \w»][;?!](?!\w)| [:»%]|« ", text)]
+
+
+def test_nothing_to_do_is_said_in_one_way():
+    """What begins so asks for nothing (`asks_for_nothing`)."""
+    with (FOLDER / "fr.po").open("rb") as file:
+        catalogue = read_po(file, locale="fr")
+    start = NOTHING.rstrip(".")
+    todos = [(message.id, message.string) for message in catalogue if str(message.id).startswith(start)]
+
+    assert len(todos) > 1
+    assert [] == [text for _, text in todos if not text.startswith(catalogue[NOTHING].string.rstrip("."))]
+
+
+def test_no_message_begins_or_ends_with_a_space():
+    """Sentences are whole: what is put together from pieces cannot be translated."""
+    with (FOLDER / "fr.po").open("rb") as file:
+        ids = [
+            text for message in read_po(file) for text in ([message.id] if isinstance(message.id, str) else message.id)
+        ]
+
+    assert [] == [text for text in [*ids, *_in_french()] if text != text.strip()]
+
+
+# ── what is for programs ─────────────────────────────────────────────────────────────────────────
+
+
+def test_json_is_english_whatever_was_said_before():
+    """A text that was worded in French knows its English, values included."""
+    with speaking(Language.FRENCH):
+        lasted = _("took {time}", time=format_duration(timedelta(hours=1, minutes=2)))
+        several = _n(
+            "{leads} on {count} page", "{leads} on {count} pages", 2, leads=_n("{count} lead", "{count} leads", 1)
+        )
+        line = json_line({"lasted": lasted, "several": several})
+
+    assert (lasted, several) == (f"en 1{WIDE}h 2{WIDE}min", "1 lead sur 2 pages")
+    assert line == '{"lasted": "took 1 h 2 min", "several": "1 lead on 2 pages"}'
+    assert in_english("as it is") == "as it is"
+
+
+# ── sentences in the code ────────────────────────────────────────────────────────────────────────
+
+TRANSLATED = (
+    "jobs/alerts",
+    *(f"jobs/reporting/{name}.py" for name in ("backfill_report", "console", "lead_report", "run_report")),
+    *(f"jobs/reporting/{name}.py" for name in ("sentences", "status_report", "wording")),
+    *(f"jobs/cli/{name}.py" for name in ("inspect", "output", "run", "session", "state")),
+)
+"""Files and folders in which every sentence for people is in the catalogues."""
+_MARKS = frozenset({"_", "_n", "N_"})
+_LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+_COMMANDS = frozenset({"command", "command_line"})
+_FOR_PROGRAMMERS = frozenset({"RuntimeError", "TypeError", "ValueError", "AssertionError", "IllegalMoveError"})
+_SENTENCE = re.compile(r"[^\W\d_]{2,}[^\w{}]* [^\w{}]*[^\W\d_]{2,}")
+NO_SENTENCES = {
+    "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
+    "jobs/cli/output.py": {"then "},
+    "jobs/reporting/wording.py": {
+        "conversions since the last night",
+        "corrections since the last night",
+    },
+}
+"""What looks like one and is for logs, or names a value."""
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "id", None) or getattr(node.func, "attr", "")
+
+
+def _said_to_nobody(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return _called(node) in _LOGS | _COMMANDS | _FOR_PROGRAMMERS
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)  # docstrings
+
+
+def _sentences(node: ast.AST):
+    """Yield every text that looks like a sentence and is not marked."""
+    if _said_to_nobody(node):
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SENTENCE.search(node.value):
+        yield node
+    is_marked = isinstance(node, ast.Call) and _called(node) in _MARKS
+    for below in node.keywords if is_marked else ast.iter_child_nodes(node):
+        yield from _sentences(below)
+
+
+def _unmarked(path: Path):
+    known = NO_SENTENCES.get(str(path.relative_to(ROOT)), set())
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+        for node in _sentences(ast.parse(path.read_text(encoding="utf-8")))
+        if node.value not in known
+    ]
+
+
+def _files():
+    for name in TRANSLATED:
+        path = ROOT / name
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def test_no_sentence_bypasses_the_catalogue():
+    """It would stay English; where it is for logs or for programmers, it is."""
+    assert [] == [found for path in _files() for found in _unmarked(path)]
+
+
+def test_every_marked_message_is_in_the_catalogue():
+    """Babel overlooks one inside an f-string, or whose arguments it cannot count."""
+    with (FOLDER / "fr.po").open("rb") as file:
+        known = {message.id if isinstance(message.id, str) else message.id[0] for message in read_po(file)}
+    used = {
+        node.args[0].value
+        for path in _files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _MARKS
+        if node.args and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert set() == used - known
