@@ -13,6 +13,7 @@ from rich.table import Table
 
 from connectors.language import N_, _, format_day
 from jobs.ledger.queries import RequestOfDelivery
+from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
@@ -42,6 +43,15 @@ CAUSES: Mapping[str, str] = {
     "won_again": N_("the lead is back, which was read on {time}"),
 }
 """Why a conversion is corrected, and since when."""
+_REQUESTS: Mapping[RequestState, str] = {
+    RequestState.OPEN: N_("under way"),
+    RequestState.RECEIVED: N_("received"),
+    RequestState.SETTLED: N_("settled"),
+    RequestState.REFUSED: N_("refused"),
+    RequestState.NOT_SENT: N_("not sent"),
+    RequestState.LOST: N_("answer lost"),
+    RequestState.UNRESOLVED: N_("unresolved"),
+}
 _KINDS: Mapping[str, str] = {
     "email": N_("e-mail"),
     "phone": N_("phone"),
@@ -377,4 +387,5 @@ def _state_change_text(move: StateChange) -> str:
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:
     ticket = f" {request.ticket}" if request.ticket else ""
     code = f" ({request.code})" if request.code else ""
-    return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"
+    state = _(_REQUESTS[RequestState(request.state)])
+    return f"{day_and_time(request.sent_at, zone)}  {state}{ticket}{code}"

@@ -14,9 +14,10 @@ from tests.e2e.support.typed import type_in
 BEFORE = timedelta(hours=20)
 DATE = re.compile(r"\w+\.? \d{1,2} \w+\.? \d{4}")
 COMMAND = re.compile(r"`oplead-sync [^`]*`")
+KEY = re.compile(r"[0-9a-f]{8}[0-9a-f-]{28,}")
 VALUES = {
     *("maison", "test", "Europe", "Paris"),  # the account
-    *("sale", "appointment", "google_ads", "meta", "corrections"),
+    *("sale", "appointment", "google_ads", "meta", "consent_unknown", "no_click_id", "withheld"),
     *("Gagné", "Rendez", "vous", "Perdu", "Nouveau", "Inconnu"),
     *("gclid", "fbclid", "by", "data_manager", "amount", "L"),
 }
@@ -42,7 +43,7 @@ def outside_brackets(text):
 
 def untranslated(text):
     """Words outside the brackets that are no values."""
-    left = COMMAND.sub("", DATE.sub("", outside_brackets(text)))
+    left = KEY.sub("", COMMAND.sub("", DATE.sub("", outside_brackets(text))))
     return {word for word in re.findall(r"[^\W\d]\w+", left) if word not in VALUES and not word.isupper()}
 
 
