@@ -82,7 +82,8 @@ def french(company, receiver):
     return company
 
 
-def test_a_night_says_nothing_outside_the_catalogue(french, receiver, pseudo):
+@pytest.mark.usefixtures("pseudo")
+def test_a_night_says_nothing_outside_the_catalogue(french):
     """Only names, ids, numbers and times stand outside the brackets."""
     said = {
         words: type_in(french, *words, width=1000).out
@@ -99,17 +100,22 @@ def test_a_night_says_nothing_outside_the_catalogue(french, receiver, pseudo):
     assert all("⟦" in text for text in said.values())
 
 
-def test_what_stops_is_told_in_the_language_of_the_settings(french, receiver, pseudo):
-    """A notice is translated, and only names and the vendor's own answer are not."""
+@pytest.mark.usefixtures("pseudo")
+def test_what_stops_is_told_in_the_language_of_the_settings(french, receiver):
+    """A notice is, even if the run that finds its cause answers a program, in English."""
     french.environ["OPLEAD_TOKEN"] = "revoked"
-    told = type_in(french, "run", width=1000)
+    told = type_in(french, "run", "--json")
     titles = [title for title, _ in receiver.taken]
 
     assert 3 == told.code
     assert ["maison-test: ⟦Oplead cannot be read⟧"] == titles
+    assert ["Oplead cannot be read"] == [each["title"] for each in json.loads(told.out)["notices"]]
+    assert "⟦" not in told.out + told.err
+    assert "⟦Oplead cannot be read⟧" in type_in(french, "run", width=1000).out
 
 
-def test_json_and_logs_stay_english(french, pseudo):
+@pytest.mark.usefixtures("pseudo")
+def test_json_and_logs_stay_english(french):
     """A program must not care what people speak; not even a text stored by an earlier night is for it."""
     ran = type_in(french, "run", "--json")
     stood, told = type_in(french, "status", "--json"), type_in(french, "explain", "L-5", "--json")
@@ -119,7 +125,6 @@ def test_json_and_logs_stay_english(french, pseudo):
     assert "⟦" not in ran.err
     assert "consent unclear" in told.out
     assert "a human is needed" in ran.err
-    assert [each["title"] for each in json.loads(ran.out)["notices"]] == []
 
 
 @pytest.mark.parametrize("words", [("run",), ("status",), ("explain", "L-5"), ("explain", "L-1")])
