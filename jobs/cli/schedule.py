@@ -64,11 +64,12 @@ def schedule_accounts(
                 expect_state(each.account.settings, first_run=True, others=shared.names)
         usable, failures = [], []
         for each in shared.accounts:
-            try:
-                each.timetable()
-                usable.append(each.account.settings)
-            except (UsageError, LedgerError) as error:
-                failures.append(failure_of(error))
+            with speaking(each.account.language):
+                try:
+                    each.timetable()
+                    usable.append(each.account.settings)
+                except (UsageError, LedgerError) as error:
+                    failures.append(failure_of(error))
         if not usable:
             return worst_exit_code(map(report, failures))
         shared.clock = usable[0].clock

@@ -26,6 +26,7 @@ from connectors.language import (
     speaking,
 )
 from docs.catalogues import FOLDER, up_to_date
+from jobs.cancellation import run_in_threads
 from jobs.reporting.console import json_line
 from jobs.reporting.wording import NOTHING
 
@@ -60,6 +61,12 @@ def test_a_thread_speaks_what_its_context_does():
     """A copied context carries the language into a thread."""
     with speaking(Language.FRENCH), ThreadPoolExecutor(1) as pool:
         assert pool.submit(copy_context().run, current_language).result() is Language.FRENCH
+
+
+def test_accounts_side_by_side_speak_what_the_command_does():
+    """Each task has the caller's context, on whatever thread it runs."""
+    with speaking(Language.FRENCH):
+        assert list(run_in_threads([current_language] * 2, at_once=2)) == [Language.FRENCH] * 2
 
 
 @pytest.mark.parametrize(
