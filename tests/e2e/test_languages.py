@@ -119,10 +119,12 @@ def test_json_and_logs_stay_english(french):
     """A program must not care what people speak; not even a text stored by an earlier night is for it."""
     ran = type_in(french, "run", "--json")
     stood, told = type_in(french, "status", "--json"), type_in(french, "explain", "L-5", "--json")
+    failed = type_in(french, "run", "--first-run")
 
     assert 1 == ran.code
     assert "⟦" not in ran.out + stood.out + told.out
-    assert "⟦" not in ran.err
+    assert "⟦" not in ran.err + failed.err
+    assert "this account has its state already" in failed.err
     assert "consent unclear" in told.out
     assert "a human is needed" in ran.err
 

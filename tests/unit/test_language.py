@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from structlog.testing import capture_logs
 
 from connectors.language import (
     Language,
@@ -27,8 +28,13 @@ from connectors.language import (
 )
 from docs.catalogues import FOLDER, up_to_date
 from jobs.cancellation import run_in_threads
+from jobs.cli.session import log_night
+from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.console import json_line
+from jobs.reporting.run_report import Night
 from jobs.reporting.wording import NOTHING
+from jobs.rules.reasons import DestinationScope
+from jobs.run_summary import RunSummary
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -189,9 +195,26 @@ def test_json_is_english_whatever_was_said_before():
         )
         line = json_line({"lasted": lasted, "several": several})
 
+    with speaking(Language.FRENCH):
+        assert json_line({"where": SCOPE}) == '{"where": "google_ads corrections/5"}'
+
     assert (lasted, several) == (f"en 1{WIDE}h 2{WIDE}min", "1 lead sur 2 pages")
     assert line == '{"lasted": "took 1 h 2 min", "several": "1 lead on 2 pages"}'
     assert in_english("as it is") == "as it is"
+
+
+SCOPE = DestinationScope("google_ads", corrections=True, action="5")
+
+
+def test_the_log_of_a_night_is_english():
+    """Those who search logs need not know the language of an account's settings."""
+    summary = RunSummary("maison-test", 3, datetime(2026, 9, 1, tzinfo=UTC))
+    summary.held[SCOPE] = ExcessVolume(1269, 50, 3, "corrections")
+    with speaking(Language.FRENCH), capture_logs() as lines:
+        log_night(Night(summary, summary.started_at, ()))
+
+    assert lines[0]["event"] == "a human is needed"
+    assert lines[0]["why"].startswith("google_ads corrections/5: 1,269 corrections are due and one night may send 50")
 
 
 # ── sentences in the code ────────────────────────────────────────────────────────────────────────
