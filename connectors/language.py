@@ -3,19 +3,21 @@
 The code says everything in English; `locales/` has a catalogue for each other language, read as it is committed, so
 that no build step compiles it. `make messages` brings the catalogues up to date with the code.
 
-Only what a person reads is translated. JSON, logs and `--help` are for programs and stay English.
+Only what a person reads is translated. JSON and logs are for programs and stay English, and so does `--help`: what was
+said in another language before it got there knows its English (`in_english`).
 """
 
 import gettext
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
+from typing import overload
 
 
 class Language(StrEnum):
@@ -49,21 +51,68 @@ def _terminal_language() -> Language:
     return Language.FRENCH if locale.lower().startswith(Language.FRENCH) else Language.ENGLISH
 
 
+class _Translated(str):
+    """A text in another language that knows its English, for JSON and logs."""
+
+    __slots__ = ("english",)
+
+    english: str
+
+
+def in_english(text: str) -> str:
+    """Return what `_`, `_n` or a format said, in English; any other text as it is."""
+    return text.english if isinstance(text, _Translated) else text
+
+
+def _with_english(say: Callable[[], str]) -> str:
+    text = say()
+    if current_language() is Language.ENGLISH:
+        return text
+    translated = _Translated(text)
+    with speaking(Language.ENGLISH):
+        translated.english = say()
+    return translated
+
+
+def _filled_in(text: str, values: Mapping[str, object]) -> str:
+    if current_language() is Language.ENGLISH:
+        values = {name: in_english(value) if isinstance(value, str) else value for name, value in values.items()}
+    return text.format(**values)
+
+
 def _(message: str, /, **values: object) -> str:
     """Translate a message and fill in its `{values}`; without values, braces in it stay as they are."""
-    text = _catalogue(current_language()).gettext(message) if message else ""  # gettext keeps its header under ""
-    return text.format(**values) if values else text
+    if not message:
+        return ""  # gettext keeps a catalogue's header under it
+
+    def say() -> str:
+        text = _catalogue(current_language()).gettext(message)
+        return _filled_in(text, values) if values else text
+
+    return _with_english(say)
 
 
 def _n(one: str, several: str, count: int, /, **values: object) -> str:
     """Translate a message in the plural form of `count`, which it shows as `{count}`."""
-    text = _catalogue(current_language()).ngettext(one, several, count)
-    return text.format(count=format_count(count), **values)
+
+    def say() -> str:
+        text = _catalogue(current_language()).ngettext(one, several, count)
+        return _filled_in(text, {**values, "count": format_count(count)})
+
+    return _with_english(say)
 
 
-def N_(message: str) -> str:  # noqa: N802 - the usual name: it marks a message that `_` translates later
-    """Mark a constant as a message for the catalogues; `_` translates it where it is shown."""
-    return message
+Plural = tuple[str, str]
+"""A message for one, and for several."""
+
+
+@overload
+def N_(message: str, /) -> str: ...
+@overload
+def N_(message: str, several: str, /) -> Plural: ...
+def N_(message: str, several: str | None = None, /) -> str | Plural:  # noqa: N802 - the usual name
+    """Mark a constant as a message for the catalogues; `_` or `_n` translates it where it is shown."""
+    return message if several is None else (message, several)
 
 
 @cache
@@ -89,24 +138,40 @@ def format_count(count: int) -> str:
         return f"{count:,}"
     from babel.numbers import format_decimal  # noqa: PLC0415 - as in `_catalogue`
 
-    return format_decimal(count, locale=current_language())
+    return _with_english(lambda: format_decimal(count, locale=current_language()))
 
 
-def format_share(share: float) -> str:
-    """Format a share as a percentage: `12.3%` in English."""
-    if current_language() is Language.ENGLISH:
-        return f"{share:.1%}"
-    from babel.numbers import format_percent  # noqa: PLC0415 - as in `_catalogue`
+def format_number(number: float) -> str:
+    """Format a number with up to three decimals: `5.5` in English."""
+    from babel.numbers import format_decimal  # noqa: PLC0415
 
+    return _with_english(lambda: format_decimal(number, locale=current_language()))
+
+
+def format_amount(amount: Decimal) -> str:
+    """Format an amount with two decimals: `12,500.00` in English."""
+    from babel.numbers import format_decimal  # noqa: PLC0415
+
+    return _with_english(lambda: format_decimal(amount, "#,##0.00", locale=current_language()))
+
+
+def format_rate(rate: float) -> str:
+    """Format a rate as a percentage with a decimal: `12.3%` in English."""
+    from babel.numbers import format_percent  # noqa: PLC0415
+
+    return _with_english(lambda: format_percent(rate, _percentage("0.0"), locale=current_language()))
+
+
+def _percentage(digits: str) -> str:
     # French sets a narrow space before the sign, and does not break there.
-    return format_percent(share, "0.0\u202f%", locale=current_language())
+    return f"{digits}%" if current_language() is Language.ENGLISH else f"{digits}\u202f%"
 
 
 def format_money(amount: Decimal, currency: str) -> str:
     """Format an amount with its currency and decimals: `€12,500.00` in English."""
     from babel.numbers import format_currency  # noqa: PLC0415
 
-    return format_currency(amount, currency, locale=current_language())
+    return _with_english(lambda: format_currency(amount, currency, locale=current_language()))
 
 
 def format_round_money(amount: Decimal, currency: str) -> str:
@@ -114,61 +179,72 @@ def format_round_money(amount: Decimal, currency: str) -> str:
     from babel import Locale  # noqa: PLC0415
     from babel.numbers import format_currency  # noqa: PLC0415
 
-    locale = Locale.parse(current_language())
-    pattern = locale.currency_formats["standard"].pattern.replace(".00", "")
-    return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
+    def say() -> str:
+        locale = Locale.parse(current_language())
+        pattern = locale.currency_formats["standard"].pattern.replace(".00", "")
+        return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
+
+    return _with_english(say)
 
 
 def format_decimal(number: Decimal | float) -> str:
     """Format a number with at most one decimal: `1,234.5` in English."""
     from babel import numbers  # noqa: PLC0415
 
-    return numbers.format_decimal(number, "#,##0.#", locale=current_language())
-
-
-def format_share(part: int | Decimal, whole: int | Decimal) -> str:
-    """Format a part of a whole as a whole percentage: `57%` in English; of nothing, a dash."""
-    from babel.numbers import format_percent  # noqa: PLC0415
-
-    return format_percent(Decimal(part) / Decimal(whole), locale=current_language()) if whole else NO_NUMBER
+    return _with_english(lambda: numbers.format_decimal(number, "#,##0.#", locale=current_language()))
 
 
 NO_NUMBER = "–"
 """Stands where there is no number."""
 
 
-def format_duration(duration: timedelta) -> str:
-    """Format a duration in the unit that suits it, from minutes to days: `2.5 days` in English."""
+def format_share(part: int | Decimal, whole: int | Decimal) -> str:
+    """Format a part of a whole as a whole percentage: `57%` in English; of nothing, a dash."""
+    from babel.numbers import format_percent  # noqa: PLC0415
+
+    if not whole:
+        return NO_NUMBER
+    share = Decimal(part) / Decimal(whole)
+    return _with_english(lambda: format_percent(share, _percentage("0"), locale=current_language()))
+
+
+def format_lapse(lapse: timedelta) -> str:
+    """Format a length of time in the unit that suits it, from minutes to days: `2.5 days` in English."""
     from babel.units import format_unit  # noqa: PLC0415
 
     sizes = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
-    unit, size = next((each for each in sizes if duration >= 2 * each[1]), sizes[-1])
-    return format_unit(round(duration / size, 1 if unit == "day" else 0), f"duration-{unit}", locale=current_language())
+    unit, size = next((each for each in sizes if lapse >= 2 * each[1]), sizes[-1])
+    count = round(lapse / size, 1 if unit == "day" else 0)
+    return _with_english(lambda: format_unit(count, f"duration-{unit}", locale=current_language()))
 
 
 def format_day(day: date) -> str:
-    """Format a day: `Nov 28, 2026` in English."""
+    """Format a day: `Tue 1 Sep 2026` in English."""
     from babel.dates import format_date  # noqa: PLC0415
 
-    return format_date(day, locale=current_language())
+    return _with_english(lambda: format_date(day, "EEE d MMM y", locale=current_language()))
 
 
 def format_time(at: datetime) -> str:
-    """Format a day with its time, in the zone that it is given in."""
+    """Format a day with its time, in the zone that it is given in: `Tue 1 Sep 2026 05:30` in English."""
     from babel.dates import format_datetime  # noqa: PLC0415
 
-    return format_datetime(at, "medium", tzinfo=at.tzinfo, locale=current_language())
+    return _with_english(lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language()))
 
 
 def format_short_day(day: date) -> str:
     """Format a day without its year: `Nov 28` in English."""
     from babel.dates import format_skeleton  # noqa: PLC0415
 
-    return format_skeleton("MMMd", day, locale=current_language())
+    return _with_english(lambda: format_skeleton("MMMd", day, locale=current_language()))
 
 
-def format_moment(at: datetime) -> str:
-    """Format a day with its time to the minute, in the zone that it is given in: `Nov 28, 2026, 5:30 AM` in English."""
-    from babel.dates import format_time as format_time_of_day  # noqa: PLC0415
-
-    return f"{format_day(at.date())}, {format_time_of_day(at, 'short', tzinfo=at.tzinfo, locale=current_language())}"
+def format_duration(span: timedelta) -> str:
+    """Format a length of time: `42 s`, `3 min 20 s` or `1 h 5 min`."""
+    seconds = round(span.total_seconds())
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return _("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    if minutes:
+        return _("{minutes} min {seconds} s", minutes=minutes, seconds=seconds % 60)
+    return _("{seconds} s", seconds=seconds)

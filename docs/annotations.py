@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "account": "maison-durand",
         "timezone": "Europe/Paris",
         "currency": "EUR",
+        "language": "fr",
         "schedule": '{ daily: "05:30" }',
         "state": "sqlite:///../state/maison-durand.db",
         "clock": "http://127.0.0.1:8090",
@@ -263,6 +264,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
 """By section and key, as it is written in the file."""
 
 DEFAULTS: Mapping[tuple[str, str], str] = {
+    ("Settings", "language"): "the terminal's",
     ("Settings", "state"): "`ACCOUNT.db` beside the file",
     ("OpleadSettings", "pull"): "`since` if there is a `since_filter`, otherwise `list`",
     ("PaginationSettings", "items"): "searched for",

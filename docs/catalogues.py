@@ -19,7 +19,8 @@ from jobs.settings.schema import Settings
 FOLDER = Path("connectors/locales")
 SOURCES = ("jobs", "connectors")
 METHODS = [("**.py", "python"), ("**.j2", "jinja2")]
-KEYWORDS = DEFAULT_KEYWORDS | {"_n": (1, 2), "N_": None}
+# By how many arguments there are; Babel counts one more after a trailing comma.
+KEYWORDS = DEFAULT_KEYWORDS | {"_n": (1, 2), "N_": {1: (1,), 2: (1, 2), 3: (1, 2)}}
 # Written by hand: Babel's header has dates, which change with every call.
 HEADER = """\
 msgid ""

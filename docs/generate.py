@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from string import Formatter
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
@@ -18,18 +17,19 @@ from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, _n, current_language, format_count, speaking
 from connectors.oplead.options import CANDIDATES
 from jobs.reporting import wording
 from jobs.reporting.page.tables import TABLES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
+from jobs.rules.reasons import Reason
 from jobs.settings import oplead_schema, schema
 from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
 
 DOCS = Path(__file__).parent
-PAGES = ("settings.md", "reasons.md", "json.md", "report.md", "fr/rapport.md")
+PAGES = ("settings.md", "reasons.md", "json.md", "report.md", "fr/rapport.md", "fr/motifs.md")
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
@@ -37,7 +37,8 @@ _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 def generated(page: str) -> str:
     """A page with its generated parts as they should be."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    return _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
+    with speaking(Language.FRENCH if page.startswith("fr/") else Language.ENGLISH):
+        return _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
 
 
 def _part(name: str) -> str:
@@ -115,70 +116,76 @@ def _span(span: timedelta) -> str:
 # ── states, reasons, codes, notifications ────────────────────────────────────────────────────────
 
 
-def _states(_: str) -> Part:
-    header = ("state", "on screen", "what it means", "what to do")
-    return header, ((f"`{state}`", *_columns(wording.STATES[state])) for state in DeliveryState)
+_HEADERS = {
+    Language.ENGLISH: ("on screen", "what it means", "what to do"),
+    Language.FRENCH: ("à l'écran", "ce que cela veut dire", "que faire"),
+}
+_SEE_REASON = {Language.ENGLISH: "See its reason.", Language.FRENCH: "Voir le motif."}
+_FIRST_COLUMNS = {"state": "état", "reason": "motif", "code": "code"}
 
 
-def _reasons(_: str) -> Part:
-    header = ("reason", "on screen", "what it means", "what to do")
-    return header, ((f"`{code}`", *_columns(words)) for code, words in wording.REASONS.items())
+def _header(first: str) -> Sequence[str]:
+    language = current_language()
+    return (first if language is Language.ENGLISH else _FIRST_COLUMNS[first], *_HEADERS[language])
 
 
-def _codes(_: str) -> Part:
+def _states(_about: str) -> Part:
+    return _header("state"), ((f"`{state}`", *_columns(wording.STATES[state])) for state in DeliveryState)
+
+
+def _reasons(codes: str) -> Part:
+    """All reasons, or those named."""
+    chosen = map(Reason, codes.split()) if codes else wording.REASONS
+    return _header("reason"), ((f"`{code}`", *_columns(wording.REASONS[code])) for code in chosen)
+
+
+def _codes(_about: str) -> Part:
     rows = {**wording.PLATFORM_CODES, **{(code,): words for code, words in wording.SETTINGS_CODES.items()}}
-    header = ("code", "on screen", "what it means", "what to do")
-    return header, ((", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items())
+    return _header("code"), (
+        (", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items()
+    )
 
 
 def _columns(words: wording.StateAndReasonTexts) -> tuple[str, str, str]:
-    return words.short, words.means, words.todo or "See its reason."
+    return words.short, words.means, words.todo or _SEE_REASON[current_language()]
 
 
-_SHOWN: Mapping[int | str, str] = {
-    **dict.fromkeys(
-        ("accepted", "rejected", "count", "damaged", "days", "length", "nights", "now", "sends", "then"), "N"
-    ),
-    "about": "X",
-    "where": "X",
-    "what": "conversion",
-    "share": "N %",
-    "usual": "N %",
-}
+_MANY = 987_654
+"""Shown as N."""
+_SHOWN = {"about": "X", "where": "X", "share": "N %", "usual": "N %"}
+_NUMBERS = ("accepted", "rejected", "damaged", "days", "length", "nights", "now", "sends", "then", "count")
 
 
-class _Placeholders(Formatter):
-    """Fills in a sentence with placeholders for its values, in the plural; what may be left out is."""
-
-    def get_value(self, key: int | str, *_: object) -> str:
-        return _SHOWN.get(key, "…")
-
-    def format_field(self, value: str, spec: str) -> str:
-        if "%s" in spec:
-            return ""
-        if "|" in spec:
-            return spec.split("|")[1]
-        return f"N {spec}s" if spec.isalpha() and len(spec) > 1 else value
-
-    def convert_field(self, value: str, _: str | None) -> str:
-        return value
+class _Placeholders(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return "N" if name in _NUMBERS else _SHOWN.get(name, "…")
 
 
-_show = _Placeholders().format
+def _show(parts: Sequence[wording.Part]) -> str:
+    """A text with placeholders for its values, in the plural; what may be left out is."""
+    return " ".join(_show_part(part) for part in parts if not part.given and part != wording.NEW_LINE)
 
 
-def _notifications(_: str) -> Part:
+def _show_part(part: wording.Part) -> str:
+    if isinstance(part.message, str):
+        return _(part.message).format_map(_Placeholders())
+    names = {name for message in part.message for name in re.findall(r"{(\w+)}", message)} - {"count"}
+    text = _n(*part.message, _MANY, **{name: _Placeholders()[name] for name in names})
+    return text.replace(format_count(_MANY), "N")
+
+
+def _notifications(_about: str) -> Part:
     rows = (
-        (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text).replace("\n", " "))
+        (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text))
         for kind, notice in wording.INCIDENTS.items()
         if kind is not IncidentKind.ANOMALY
     )
     return ("notification", "when", "what it says"), rows
 
 
-def _anomalies(_: str) -> Part:
+def _anomalies(_about: str) -> Part:
     return ("notification", "what it says"), (
-        (f"*{title}*", _show(wording.MESSAGES[message])) for message, title in wording.ANOMALY_TITLES.items()
+        (f"*{_(title)}*", _show(wording.MESSAGES[message])) for message, title in wording.ANOMALY_TITLES.items()
     )
 
 

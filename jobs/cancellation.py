@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from datetime import timedelta
 from types import FrameType
 from typing import TypeVar
@@ -135,6 +136,8 @@ T = TypeVar("T")
 def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
     """Yield the tasks' results, in the tasks' order; a single task runs on the calling thread.
 
+    Each task has the caller's context, in which it is known what language to speak.
+
     If a task raises, pending tasks are cancelled and running ones finish first; so a task should return its failure.
     """
     if len(tasks) == 1:
@@ -142,7 +145,7 @@ def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterato
         return
     with ThreadPoolExecutor(at_once, thread_name_prefix="account") as pool:
         try:
-            for future in [pool.submit(task) for task in tasks]:
+            for future in [pool.submit(copy_context().run, task) for task in tasks]:
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadGroupScheduling
 
 from tests import suite
+
+# Whatever the developer's terminal speaks; commands that tests start are addressed in English, too.
+os.environ |= {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
 
 # Each test has its own limit; a busy machine must not fail one for how fast examples are invented.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -114,7 +114,7 @@ def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
                 "soon": len(soon),
                 "later": len(times) - len(soon),
                 "first": soon[0],
-                "last": soon[-1],
+                "last": soon[-1].date(),
                 "held": scope in held,
                 "why": stopped.get(scope) or held[scope].message,
             }

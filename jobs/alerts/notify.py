@@ -53,6 +53,8 @@ class OpenIncident:
     text: str
     since: datetime
     is_new: bool
+    incident: Incident | None = None
+    """What was found tonight; None if there is no evidence either way, so that what was said before stands."""
 
 
 def update_incidents(
@@ -91,7 +93,7 @@ def update_incidents(
                 session.add(row)
         session.flush()
         return tuple(
-            OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new)
+            OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new, found.get(cause))
             for cause, row in incidents.recorded_incidents(session, ledger.account).items()
             if row.cleared_at is None
         )

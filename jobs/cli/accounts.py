@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from connectors.language import _
+from connectors.language import Language, _, speaking
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
@@ -52,6 +53,11 @@ class AccountFile:
         )
 
     @property
+    def language(self) -> Language | None:
+        """The language to address people in; None for the terminal's."""
+        return self.loaded.language
+
+    @property
     def secrets(self) -> Iterator[str]:
         """Every secret in the settings, so that logs can redact them."""
         return iter(()) if isinstance(self.loaded, InvalidSettings) else secrets_of(self.loaded.settings)
@@ -90,6 +96,11 @@ def open_accounts(
     accounts = [AccountFile(file, load(file, environ, secrets=secrets)) for file in files]
     log_env_files(each.loaded.env_file for each in accounts)
     return [replace(each, clash=account_conflict(each, accounts)) for each in accounts]
+
+
+def answering(account: AccountFile, *, json_wanted: bool) -> AbstractContextManager[None]:
+    """Speak the account's language in the block, or English for a program."""
+    return speaking(Language.ENGLISH if json_wanted else account.language)
 
 
 def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
@@ -143,7 +154,7 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
 def presentation_of_account(settings: Settings, file: Path) -> AccountPresentation:
     """Return what reports need to present the results of the account that `file` describes."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return AccountPresentation(settings.account, settings.zone, settings.currency, names, file)
+    return AccountPresentation(settings.account, settings.zone, settings.currency, names, file, settings.language)
 
 
 def account_state_path(settings: Settings) -> Path:

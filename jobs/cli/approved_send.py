@@ -16,7 +16,7 @@ from rich.console import Console
 from connectors.language import N_, _, _n
 from connectors.records import LeadId
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, account_state_path, open_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, account_state_path, answering, open_account, presentation_of_account
 from jobs.cli.approval import Approval
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
@@ -160,6 +160,7 @@ def send_approved(
         settings, console.quiet = account.settings, approval.json
         redaction.redact_secrets(account.secrets)
         with (
+            answering(account, json_wanted=approval.json),
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
             open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),

@@ -5,9 +5,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from connectors.language import N_, _, format_amount
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.cli.accounts import open_account, presentation_of_account
+from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
@@ -53,7 +54,12 @@ from jobs.wiring.account import compile_rules_only, inbox_of
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
-    settings = open_account(file, secrets=False).settings
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _show_status(account.settings, file, json_wanted=json_wanted)
+
+
+def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
     account = settings.account
     with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
         session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
@@ -91,7 +97,12 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     Raises:
         UsageError: there is no such state or reason.
     """
-    settings = open_account(file, secrets=False).settings
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _show_leads(account.settings, file, name, json_wanted=json_wanted)
+
+
+def _show_leads(settings: Settings, file: Path, name: str, *, json_wanted: bool) -> int:
     with open_view(settings) as view:
         kinds = _current_states_and_reasons(settings, view)
         meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
@@ -101,8 +112,14 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
                 for state, reason, held_for in kinds
                 for code in (state, reason_or_state_code(state, reason), held_for)
             }
-            codes = ", ".join(sorted(code for code in found_codes if code))
-            raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
+            codes = ", ".join(sorted(code for code in found_codes if code)) or _("none yet")
+            raise UsageError(
+                _(
+                    "no lead stands at '{name}'; the reasons and states there are: {codes}",
+                    name=name,
+                    codes=codes,
+                )
+            )
         found = queries.deliveries_in_states(
             view.session, settings.account, {state for state, _, _ in meant}, now=view.now
         )
@@ -144,7 +161,7 @@ _NOTHING = (
     Reason.EXCLUDED,
     Reason.LEAD_DELETED,
 )
-_NO_DELIVERY = {**dict.fromkeys(_NOTHING, "nothing to send"), Reason.ANOTHER_PLATFORM: "not applicable"}
+_NO_DELIVERY = {**dict.fromkeys(_NOTHING, N_("nothing to send")), Reason.ANOTHER_PLATFORM: N_("not applicable")}
 """What to show for reasons that leave a lead without a delivery."""
 _ENDS = 6
 _SHORTEST = 16
@@ -157,7 +174,12 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     Raises:
         UsageError: no such lead has been read.
     """
-    settings = open_account(file, secrets=False).settings
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _explain_lead(account.settings, file, lead_id, json_wanted=json_wanted)
+
+
+def _explain_lead(settings: Settings, file: Path, lead_id: str, *, json_wanted: bool) -> int:
     with open_view(settings) as view:
         row = view.session.get(LeadRow, (settings.account, lead_id))
         if row is None:
@@ -199,7 +221,9 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),
         amounts={
-            path: f"unreadable ({amount.shape})" if isinstance(amount, UnreadableAmount) else f"{amount:,.2f}"
+            path: _("unreadable ({shape})", shape=amount.shape)
+            if isinstance(amount, UnreadableAmount)
+            else format_amount(amount)
             for path, amount in facts.amounts.items()
         },
         hashes={
@@ -270,7 +294,9 @@ def _report_recorded_delivery(
         value_from=row.value_from,
         estimate=None if row.estimate is None else _report_estimate(view, row.estimate),
         key=row.key,
-        target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
+        target=_("{owner}, {action}, by {transport}", owner=row.owner, action=row.action, transport=row.transport)
+        if row.transport
+        else None,
         corrections=tuple(
             AdjustmentReport(
                 **_recorded_standing_fields(view, each),
@@ -302,7 +328,7 @@ def _report_current_verdict(route: ConversionRoute, decision: Decision | NoSuchC
         conversion=route.conversion,
         destination=route.destination,
         state=None,
-        stands=_NO_DELIVERY.get(reason, REASONS[reason].short),
+        stands=_(_NO_DELIVERY[reason]) if reason in _NO_DELIVERY else REASONS[reason].short,
         reason=reason,
         detail=detail,
         words=explain_state(DeliveryState.WITHHELD, reason, detail),
@@ -313,18 +339,29 @@ def _report_current_verdict(route: ConversionRoute, decision: Decision | NoSuchC
 def _click(click: KnownClickId) -> SeenClickId:
     value = click.value
     if value.startswith(ERASED):
-        shown = "(erased: its window has closed)"
+        shown = _("(erased: its window has closed)")
     elif len(value) < _SHORTEST:
         shown = f"{value[: len(value) // 3]}…"
     else:
         shown = f"{value[:_ENDS]}…{value[-_ENDS // 2 :]}"
-    return SeenClickId(click.kind.value, f"{shown} ({len(value)} characters)", click.clicked_at, click.estimated)
+    shown = _("{id} ({length} characters)", id=shown, length=len(value))
+    return SeenClickId(click.kind.value, shown, click.clicked_at, click.estimated)
 
 
 def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
     for row in queries.unreadable_leads(view.session, settings.account):
         if row.id == lead_id:
-            return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"
+            return _(
+                "lead {lead} could not be read: {reason}; correct it in Oplead and run again",
+                lead=lead_id,
+                reason=row.reason,
+            )
     near = queries.similar_lead_ids(view.session, settings.account, lead_id)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
-    return f"no lead {lead_id} has been read for {settings.account}{hint}"
+    if not near:
+        return _("no lead {lead} has been read for {account}", lead=lead_id, account=settings.account)
+    return _(
+        "no lead {lead} has been read for {account}; did you mean {others}?",
+        lead=lead_id,
+        account=settings.account,
+        others=", ".join(near),
+    )

@@ -17,7 +17,7 @@ import typer
 from structlog.typing import EventDict, Processor
 
 from connectors.errors import ConnectorError
-from connectors.language import _
+from connectors.language import _, in_english
 from connectors.text import strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
@@ -60,20 +60,26 @@ def failure_of(error: BaseException) -> Failure:
         case typer.Abort():
             return Failure(_("stopped; nothing was written"), signal_exit_code(signal.SIGINT))
         case CommandError():
-            return Failure(str(error), error.exit_code)
+            return Failure(_as_said(error), error.exit_code)
         case ConnectorError():
             return Failure(str(error), Exit.CONFIGURATION)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
     return Failure(
         _(
-            "this was not foreseen: {name}. Please report it with the lines below; they hold places in "
-            "the code and no data. What was committed is safe.",
-            name=type(error).__name__,
+            "this was not foreseen: {error}. Please report it with the lines below; they hold places in the code and "
+            "no data. What was committed is safe.",
+            error=type(error).__name__,
         ),
         Exit.BUG,
         traceback_locations(error),
     )
+
+
+def _as_said(error: CommandError) -> str:
+    """Return an error's text; unlike `str`, this keeps its English for logs."""
+    said = error.args[0] if error.args else ""
+    return said if isinstance(said, str) else str(error)
 
 
 def traceback_locations(error: BaseException) -> tuple[str, ...]:
@@ -169,6 +175,7 @@ def start_logging(*, as_json: bool) -> Redaction:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_exception_data,
+                *([_in_english] if as_json else []),
                 redaction,
                 _order_log_keys,
                 renderer,
@@ -191,6 +198,10 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     if isinstance(error, BaseException):
         event["error"], event["trace"] = type(error).__name__, list(traceback_locations(error))
     return event
+
+
+def _in_english(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {key: in_english(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _order_log_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -224,7 +235,7 @@ def run_guarded(command: Callable[[], int]) -> int:
     except (typer.BadParameter, typer.Exit):
         raise
     except StoppedBySignal as stopped:
-        return report(Failure("stopped", signal_exit_code(stopped.number)))
+        return report(Failure(_("stopped"), signal_exit_code(stopped.number)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
         return report(failure_of(error))
 

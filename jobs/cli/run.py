@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from connectors.language import N_, _, in_english, speaking
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
@@ -31,7 +32,7 @@ from jobs.reporting.run_report import Mode, Night, NightResult, night_json, prin
 from jobs.settings import ValidSettings
 from jobs.wiring.night import load_connectors
 
-STOPPED = "stopped"
+STOPPED = N_("stopped")
 _log = structlog.stdlib.get_logger()
 
 
@@ -55,10 +56,13 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             ended.append(one)
             if one.night is not None and one.account is not None:
                 print_one_night(one.night, one.account, json_wanted=json_wanted)
-            elif json_wanted and one.why != STOPPED:
+            elif json_wanted and in_english(one.why) != STOPPED:
                 print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
-            print_accounts(results_console(), ended)
+            # Accounts may differ in their language, but a table has one.
+            languages = {account.language for account in accounts}
+            with speaking(languages.pop() if len(languages) == 1 else None):
+                print_accounts(results_console(), ended)
     if stop.number is not None and any(one.exit_code == signal_exit_code(stop.number) for one in ended):
         return report(failure_of(StoppedBySignal(stop.number)))
     return worst_exit_code(one.exit_code for one in ended)
@@ -67,13 +71,13 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
 def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
     """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
-    with structlog.contextvars.bound_contextvars(**bound):
+    with structlog.contextvars.bound_contextvars(**bound), speaking(account.language):
         try:
             valid = account.valid_settings
             stop.raise_if_stop_requested()
             return _night(account.file, valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
-            return NightResult(account.name, failure_of(signal).exit_code, why=STOPPED)
+            return NightResult(account.name, failure_of(signal).exit_code, why=_(STOPPED))
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
             failure = failure_of(error)
             report(failure)
@@ -112,5 +116,6 @@ def print_one_night(night: Night, account: AccountPresentation, *, json_wanted: 
     """Print what one account's run did."""
     if json_wanted:
         print_json(night_json(night, account.currency))
-    else:
+        return
+    with speaking(account.language):
         print_night(results_console(), account, night)

@@ -12,7 +12,7 @@ import structlog
 from pydantic import AnyUrl
 from sqlmodel import Session
 
-from connectors.language import _
+from connectors.language import _, speaking
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
@@ -64,11 +64,12 @@ def schedule_accounts(
                 expect_state(each.account.settings, first_run=True, others=shared.names)
         usable, failures = [], []
         for each in shared.accounts:
-            try:
-                each.timetable()
-                usable.append(each.account.settings)
-            except (UsageError, LedgerError) as error:
-                failures.append(failure_of(error))
+            with speaking(each.account.language):
+                try:
+                    each.timetable()
+                    usable.append(each.account.settings)
+                except (UsageError, LedgerError) as error:
+                    failures.append(failure_of(error))
         if not usable:
             return worst_exit_code(map(report, failures))
         shared.clock = usable[0].clock
@@ -138,7 +139,7 @@ class _ServedAccount:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
         self.account = open_account(self.account.file)
         self._shared.redaction.redact_secrets(self.account.secrets)
-        with self._bind_log_context():
+        with self._bind_context():
             try:
                 return self.timetable()
             except (UsageError, LedgerError) as error:
@@ -149,19 +150,20 @@ class _ServedAccount:
         """Log and print when the next night is due."""
         if firing is None:
             return
-        with self._bind_log_context():
+        settings = self.account.settings
+        with self._bind_context():
             _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
-        if not self._shared.json_wanted:
-            at = day_and_time(firing.at, self.account.settings.zone)
-            with self._shared.printing:
-                say(
-                    _(
-                        "{name} · next night {at} ({timezone})",
-                        name=self.account.name,
-                        at=at,
-                        timezone=self.account.settings.timezone,
+            if not self._shared.json_wanted:
+                at = day_and_time(firing.at, settings.zone)
+                with self._shared.printing:
+                    say(
+                        _(
+                            "{account} · next night {time} ({zone})",
+                            account=self.account.name,
+                            time=at,
+                            zone=settings.timezone,
+                        )
                     )
-                )
 
     def open_clock(self) -> AbstractContextManager[Clock]:
         """Open a clock for this account."""
@@ -222,7 +224,7 @@ class _ServedAccount:
     def _run_task(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next; it returns None if there was nothing to do."""
         settings = self.account.settings
-        with self._bind_log_context():
+        with self._bind_context():
             try:
                 with show_progress(settings.account, alone=False) as watch:
                     night = do(watch)
@@ -244,6 +246,7 @@ class _ServedAccount:
                 return TaskOutcome(undone=True)
 
     @contextmanager
-    def _bind_log_context(self) -> Iterator[None]:
-        with structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name):
+    def _bind_context(self) -> Iterator[None]:
+        bound = structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name)
+        with bound, speaking(self.account.language):
             yield

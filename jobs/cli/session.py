@@ -11,6 +11,7 @@ import structlog
 from sqlmodel import Session
 
 from connectors.errors import ConnectorError
+from connectors.language import Language, _, speaking
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
@@ -64,7 +65,7 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
     path = account_state_path(settings)
     if has_state(path):
         if first_run:
-            raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
+            raise LedgerError(_("{path}: this account has its state already; leave --first-run out", path=path))
         return
     _expect_no_other(settings, others)
     if not first_run:
@@ -81,26 +82,37 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     for one in neighbouring_ledgers(path):
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
-            sent_again = "if it is this account's, what it has on record goes out again"
-            _log.warning(f"a file beside the state cannot be read: {sent_again}", why=str(one))
-        elif kinship := _same_account_reason(one, settings, others):
-            raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {kinship}")
+            _log.warning(
+                _(
+                    "a file beside the state cannot be read: if it is this account's, what it has on record goes out "
+                    "again"
+                ),
+                why=str(one),
+            )
+        elif kinship := _why_same_account(one, settings, path, others):
+            raise LedgerError(kinship)
 
 
-def _same_account_reason(one: NeighbouringLedger, settings: Settings, others: frozenset[str]) -> str | None:
+def _why_same_account(one: NeighbouringLedger, settings: Settings, path: Path, others: frozenset[str]) -> str | None:
     """Return why another state is probably this account's, or None."""
     if one.account == settings.account:
-        return (
-            "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
-            "in another folder"
+        return _(
+            "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
+            "move it here; a backup that is not to be used belongs in another folder",
+            path=path,
+            name=one.path.name,
         )
     shared = one.owners & {route.target.owner for route in compile_rules_only(settings).routes}
     if not shared or one.account in others:
         return None
-    return (
-        f"that of account {one.account!r}, which sends to {', '.join(sorted(shared))} too. Renamed? The account's name "
-        f"is part of every key, and everything would go out again: write `account: {one.account}`. Are they two "
-        "accounts? Then name the settings of both in one command for the first run"
+    return _(
+        "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
+        "too. Renamed? The account's name is part of every key, and everything would go out again: write "
+        "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run",
+        path=path,
+        name=one.path.name,
+        account=one.account,
+        owners=", ".join(sorted(shared)),
     )
 
 
@@ -219,7 +231,7 @@ def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal)
         LedgerError: the state is missing.
     """
     if settings.webhooks is None:
-        raise UsageError("--inbox reads what webhooks report: add `webhooks`, and start `oplead webhooks serve`")
+        raise UsageError(_("--inbox reads what webhooks report: add `webhooks`, and start `oplead webhooks serve`"))
     expect_state(settings)
     with open_clock(settings, stop) as clock:
         return work_between_nights(settings, RunReadingScope.WEBHOOKS, clock, watch=watch, stop=stop)
@@ -231,7 +243,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
     state = account_state_path(settings)
     if not has_state(state):
         _expect_no_other(settings, options.others)
-        _log.warning("there is no state yet: what follows is what a first run would do", state=str(state))
+        _log.warning(_("there is no state yet: what follows is what a first run would do"), state=str(state))
     with (
         temporary_copy(state) as copy,
         open_clock(settings, stop) as clock,
@@ -275,17 +287,17 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
         for address, title in send_undelivered_notices(ledger, notice_recipients(settings), text_of=text_of, now=now):
-            _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
+            _log.warning(_("a notice was not taken, and is tried again by the next run"), address=address, notice=title)
     except Exception:  # noqa: BLE001
-        _log.warning("nobody could be notified of the incidents", exc_info=True)
+        _log.warning(_("nobody could be notified of the incidents"), exc_info=True)
     if settings.metrics is not None:
         try:
             code = night.summary.exit_code
             write_metrics(measure(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
         except OSError as error:
-            _log.warning("the metrics could not be written", file=str(settings.metrics), why=error.strerror)
+            _log.warning(_("the metrics could not be written"), file=str(settings.metrics), why=error.strerror)
         except Exception:  # noqa: BLE001
-            _log.warning("the metrics could not be written", exc_info=True)
+            _log.warning(_("the metrics could not be written"), exc_info=True)
     return night
 
 
@@ -323,7 +335,7 @@ def ping_with_outcome(settings: Settings) -> Iterator[list[int]]:
         switch = configured_dead_mans_switch(settings)
         for code in codes:
             if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
-                _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
+                _log.warning(_("the address under `ping` did not answer, so its monitor may raise the alarm"))
 
 
 _ENDED = {
@@ -335,7 +347,11 @@ _ENDED = {
 
 def log_night(night: Night) -> None:
     """Log a summary line for a night, and a line for each stop and each reason a human is needed."""
-    summary = night.summary
+    with speaking(Language.ENGLISH):
+        _log_night(night.summary)
+
+
+def _log_night(summary: RunSummary) -> None:
     if summary.source_stopped:
         _log.error("reading stopped", why=stop_sentence(summary.source_stopped))
     for where, why in summary.stopped.items():

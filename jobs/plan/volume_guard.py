@@ -32,7 +32,7 @@ class ExcessVolume:
     @property
     def message(self) -> Message:
         """The message for people."""
-        return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS})
+        return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS, self.what: True})
 
 
 def excess_volume(

@@ -3,13 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from rich.console import Console
 
-from connectors.text import format_number, plural
+from connectors.language import N_, _, _n, format_count
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
-from jobs.reporting.run_report import answers_line, print_what_needs_humans, requests_sent_sentence, what_needs_a_human
+from jobs.reporting.run_report import (
+    answers_line,
+    count_in_state,
+    print_what_needs_humans,
+    requests_sent_sentence,
+    what_needs_a_human,
+)
 from jobs.reporting.sentences import explain_state, value_in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
 from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentResult, RowsToResend
@@ -39,35 +46,45 @@ class Preview:
     def question(self) -> str | None:
         """Return the question to confirm; None if nothing would be done."""
         now, later = self.column_total("sent"), self.column_total("waits") + self.column_total("withheld")
-        parts = [f"send {plural(now, 'conversion')} now"] if now else []
+        parts = []
+        if now:
+            parts.append(_n("send {count} conversion now", "send {count} conversions now", now))
         if later:
-            parts.append(
-                f"{format_number(later)} later, once they may go out"
-                if now
-                else f"send {format_number(later)} once they may"
-            )
+            parts.append(_n("send {count} once it may go out", "send {count} once they may go out", later))
         if self.already_sent and self.already_sent.settled:
-            parts.append(f"never send {format_number(self.already_sent.settled)} that were sent by other means")
-        asked = " and ".join(parts)
-        return f"{asked[0].upper()}{asked[1:]}?" if asked else None
+            parts.append(
+                _n(
+                    "never send {count} that was sent by other means",
+                    "never send {count} that were sent by other means",
+                    self.already_sent.settled,
+                )
+            )
+        if not parts:
+            return None
+        asked = reduce(lambda first, second: _("{first} and {second}", first=first, second=second), parts)
+        asked = asked[0].upper() + asked[1:]
+        return _("{actions}?", actions=asked)
 
 
 def leads_read_sentence(summary: RunSummary) -> str:
     """Return what was read."""
     pulled = summary.pulled
-    text = f"{plural(pulled.seen, 'lead')} on {plural(pulled.pages, 'page')}, {format_number(pulled.changed)} read anew"
+    read = _n("{count} lead", "{count} leads", pulled.seen)
+    read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
+    text = [read, _n("{count} read anew", "{count} read anew", pulled.changed)]
     if pulled.detail_pages:
-        text += f", {format_number(pulled.detail_pages)} one by one"
-    return text
+        text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
+    return ", ".join(text)
 
 
 def print_preview(console: Console, account: AccountPresentation, preview: Preview) -> None:
     """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
-        made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
+        numbers = tuple(map(_, _COLUMNS))
+        made = table(_("Conversion"), _("Destination"), _("Days since"), *numbers, numbers=numbers)
         for group in preview.groups:
             counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
-            shown = (format_number(count) if count else "" for count in counts)
+            shown = (format_count(count) if count else "" for count in counts)
             made.add_row(account.conversion(group.conversion), group.destination, group.age, *shown)
         console.print(made)
         reasons = counted_reasons_table(preview.tallies)
@@ -75,59 +92,92 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
             console.print()
             console.print(reasons)
     elif preview.undated is not None:
-        console.print("Nothing of that time is left to be sent by a backfill.")
+        console.print(_("Nothing of that time is left to be sent by a backfill."))
     print_section(console, "", bulleted(_remarks(account, preview)))
 
 
-_COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
+_COLUMNS = (N_("Would be sent"), N_("Waits"), N_("Held back"), N_("Too late"), N_("Left as is"))
 
 
 def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
     if late := preview.column_total("expired"):
-        yield f"{plural(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+        yield _n(
+            "{count} conversion can no longer be sent: the platform takes nothing that old",
+            "{count} conversions can no longer be sent: the platform takes nothing that old",
+            late,
+        )
     if left := preview.column_total("left"):
-        why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
-        yield f"{plural(left, 'conversion')} left as is: {why}"
+        yield _n(
+            "{count} conversion left as is: it cannot be decided yet, or the platform was told of it another way; "
+            "nothing is sent for it",
+            "{count} conversions left as is: they cannot be decided yet, or the platform was told of them another way; "
+            "nothing is sent for them",
+            left,
+        )
     for (conversion, destination), count in sorted((preview.undated or {}).items()):
-        yield (
-            f"{account.conversion(conversion)} → {destination}: {plural(count, 'change')} that Oplead does not date "
-            "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
-            "platform judges events by their own age"
+        yield _n(
+            "{conversion} → {destination}: {count} change that Oplead does not date stays where it is; `--assume-time "
+            "updated_at` takes the lead's last update for it, but never where a platform judges events by their own "
+            "age",
+            "{conversion} → {destination}: {count} changes that Oplead does not date stay where they are; "
+            "`--assume-time updated_at` takes the lead's last update for it, but never where a platform judges events "
+            "by their own age",
+            count,
+            conversion=account.conversion(conversion),
+            destination=destination,
         )
     if preview.already_sent is not None:
         yield from _already_sent(preview.already_sent)
 
 
 def _already_sent(result: AlreadySentResult) -> Iterator[str]:
-    yield f"sent by other means: {plural(result.settled, 'conversion')} never go out from now on"
+    yield _n(
+        "sent by other means: {count} conversion never goes out from now on",
+        "sent by other means: {count} conversions never go out from now on",
+        result.settled,
+    )
     if result.before:
-        yield f"{format_number(result.before)} were settled before"
+        yield _n("{count} was settled before", "{count} were settled before", result.before)
     if result.ours:
-        stands = ", ".join(
-            f"{format_number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items())
-        )
-        yield f"stay as they are, for they went out by us or are over: {stands}"
+        stands = ", ".join(count_in_state(DeliveryState(state), count) for state, count in sorted(result.ours.items()))
+        yield _("stay as they are, for they went out by us or are over: {states}", states=stands)
     if result.nothing:
-        yield f"{plural(result.nothing, 'line')}: the lead has no such conversion"
+        yield _n(
+            "{count} line: the lead has no such conversion",
+            "{count} lines: the lead has no such conversion",
+            result.nothing,
+        )
     if result.unknown:
-        yield f"{plural(len(result.unknown), 'lead')} never read: {value_in_words(tuple(result.unknown), most=_NAMED)}"
+        yield _n(
+            "{count} lead never read: {leads}",
+            "{count} leads never read: {leads}",
+            len(result.unknown),
+            leads=value_in_words(tuple(result.unknown), most=_NAMED),
+        )
 
 
 def print_rejections_to_retry(console: Console, account: AccountPresentation, chosen: RowsToResend) -> None:
     """Print what would be sent again, by conversion, destination and platform code."""
     if not chosen.rows:
-        console.print("Nothing was rejected that fits.")
+        console.print(_("Nothing was rejected that fits."))
         return
-    made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
+    numbers = (_("How many"), _("Too late"))
+    made = table(_("Conversion"), _("Destination"), _("Code"), _("Why"), *numbers, numbers=numbers)
     for each in chosen.alike:
         why = explain_state(DeliveryState.REJECTED, PlatformCode(each.code)).short
-        late = format_number(each.too_late) if each.too_late else ""
+        late = format_count(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
-        name = f"{conversion} (corrections)" if each.corrections else conversion
-        made.add_row(name, each.destination, each.code, why, format_number(each.count), late)
+        name = _("{conversion} (corrections)", conversion=conversion) if each.corrections else conversion
+        made.add_row(name, each.destination, each.code, why, format_count(each.count), late)
     console.print(made)
     if chosen.left:
-        console.print(f"{format_number(chosen.left)} more are left for another time: type the same again after this.")
+        console.print(
+            _n(
+                "{count} more is left for another time: type the same again after this.",
+                "{count} more are left for another time: type the same again after this.",
+                chosen.left,
+            )
+        )
 
 
 def print_sent(
@@ -135,7 +185,9 @@ def print_sent(
 ) -> None:
     """Print what was sent, its state, and what needs a human."""
     console.print()
-    console.print(facts_grid([("sent", requests_sent_sentence(summary.delivered)), ("heard", answers_line(summary))]))
+    console.print(
+        facts_grid([(_("sent"), requests_sent_sentence(summary.delivered)), (_("heard"), answers_line(summary))])
+    )
     if tallies:
         console.print()
         print_states(console, account, tallies)

@@ -21,7 +21,17 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from connectors.text import format_number, strip_control_characters
+from connectors.language import (
+    Language,
+    _,
+    format_count,
+    format_duration,
+    format_money,
+    format_time,
+    in_english,
+    speaking,
+)
+from connectors.text import strip_control_characters
 from jobs.reporting.sentences import sentence, value_in_words
 from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
@@ -103,29 +113,24 @@ def bulleted(lines: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """Return e.g. `12,500.00 EUR`; an empty string for zero."""
-    return f"{amount:,.2f} {currency}" if amount else ""
+    """Return e.g. `€12,500.00`; an empty string for zero."""
+    return format_money(amount, currency) if amount else ""
 
 
 def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
     """Return e.g. `Tue 1 Sep 2026 05:30`, in the account's zone."""
-    local = moment.astimezone(zone)
-    return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
+    return format_time(moment.astimezone(zone))
 
 
 def value_with_count(value: str, count: int) -> str:
     """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
     shown = value if value.startswith("<") else f'"{value}"'
-    return f"{shown if value else 'no answer'} ×{format_number(count)}"
+    return f"{shown if value else _('no answer')} ×{format_count(count)}"
 
 
 def duration(span: timedelta) -> str:
     """Return e.g. `42 s`, `3 min 20 s` or `1 h 5 min`."""
-    seconds = round(span.total_seconds())
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+    return format_duration(span)
 
 
 def say(*lines: str) -> None:
@@ -149,23 +154,31 @@ def json_line(value: object) -> str:
 
 
 def as_json_value(value: object) -> object:
-    """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text."""
+    """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text.
+
+    Programs read it, so its texts are English, whatever language people are addressed in.
+    """
+    with speaking(Language.ENGLISH):
+        return _json(value)
+
+
+def _json(value: object) -> object:
     match value:
         case Anomaly():
-            title = ANOMALY_TITLES[value.message.id]
-            return {"cause": as_json_value(value.cause), "sentence": sentence(value.message), "title": title}
+            title = _(ANOMALY_TITLES[value.message.id])
+            return {"cause": _json(value.cause), "sentence": sentence(value.message), "title": title}
         case Message() | Stop() | DestinationScope():
             return value_in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():
-            return {str(key): as_json_value(each) for key, each in value.items()}
+            return {str(key): _json(each) for key, each in value.items()}
         case tuple() if hasattr(value, "_asdict"):
-            return as_json_value(value._asdict())
+            return _json(value._asdict())
         case list() | tuple():
-            return [as_json_value(each) for each in value]
+            return [_json(each) for each in value]
     is_record = is_dataclass(value) and not isinstance(value, type)
-    return as_json_value(fields_as_dict(value)) if is_record else _scalar(value)
+    return _json(fields_as_dict(value)) if is_record else _scalar(value)
 
 
 def fields_as_dict(record: Any) -> dict[str, object]:
@@ -183,18 +196,16 @@ def _scalar(value: object) -> object:
             return value.total_seconds()
         case Decimal():
             return str(value)
-        case None | bool() | int() | float() | str():
+        case str():
+            return in_english(value)
+        case None | bool() | int() | float():
             return value
     raise TypeError(f"no JSON for a {type(value).__name__}")
 
 
 def _count(key: object, count: int) -> dict[str, object]:
     """Return e.g. `{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
-    named = (
-        dict(zip(_PLACE, map(as_json_value, key), strict=False))
-        if isinstance(key, tuple)
-        else {"what": as_json_value(key)}
-    )
+    named = dict(zip(_PLACE, map(as_json_value, key), strict=False)) if isinstance(key, tuple) else {"what": _json(key)}
     return {**named, "count": count}
 
 
@@ -214,6 +225,8 @@ class AccountPresentation:
     """Display names of the conversions, by id."""
     file: Path
     """The settings file, as the user named it."""
+    language: Language | None = None
+    """The language to address people in; None for the terminal's."""
 
     def command(self, words: str) -> str:
         """Return a command line for this account: `status` becomes a whole command."""

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.language import N_, _, format_count, format_day, format_share
+from connectors.language import N_, _, format_count, format_day, format_rate
 from jobs.ledger.queries import RequestOfDelivery
+from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
@@ -21,27 +22,50 @@ from jobs.rules.model import ConsentAnswer, ValueOrigin
 from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
-    "reported": "dated by Oplead",
-    "webhook": "reported by webhook",
-    "bounded": "not dated by Oplead: taken from between our two readings of it",
-    "relabel": "no change of the lead: the status was renamed in Oplead",
-    "baseline": "not dated by Oplead, and already so when first read",
-    "assumed": "not dated by Oplead: its last update was taken for it (`backfill --assume-time`)",
+    "reported": N_("dated by Oplead"),
+    "webhook": N_("reported by webhook"),
+    "bounded": N_("not dated by Oplead: taken from between our two readings of it"),
+    "relabel": N_("no change of the lead: the status was renamed in Oplead"),
+    "baseline": N_("not dated by Oplead, and already so when first read"),
+    "assumed": N_("not dated by Oplead: its last update was taken for it (`backfill --assume-time`)"),
 }
 """How the time of a change is known."""
 CONSENTS: Mapping[str, str] = {
-    "granted": "yes",
-    "refused": "no",
-    "missing": "no answer",
-    "unknown": "an answer the settings do not list",
-    "not_asked": "not asked: the settings name no field",
+    "granted": N_("yes"),
+    "refused": N_("no"),
+    "missing": N_("no answer"),
+    "unknown": N_("an answer the settings do not list"),
+    "not_asked": N_("not asked: the settings name no field"),
 }
 CAUSES: Mapping[str, str] = {
-    "undone": "the lead went to a stage that takes it back",
-    "value_changed": "another amount was read",
-    "won_again": "the lead is back, which was read",
+    "undone": N_("the lead went to a stage that takes it back on {time}"),
+    "value_changed": N_("another amount was read on {time}"),
+    "won_again": N_("the lead is back, which was read on {time}"),
 }
-"""Why a conversion is corrected; followed by the time."""
+"""Why a conversion is corrected, and since when."""
+_REQUESTS: Mapping[RequestState, str] = {
+    RequestState.OPEN: N_("under way"),
+    RequestState.RECEIVED: N_("received"),
+    RequestState.SETTLED: N_("settled"),
+    RequestState.REFUSED: N_("refused"),
+    RequestState.NOT_SENT: N_("not sent"),
+    RequestState.LOST: N_("answer lost"),
+    RequestState.UNRESOLVED: N_("unresolved"),
+}
+_KINDS: Mapping[str, str] = {
+    "email": N_("e-mail"),
+    "phone": N_("phone"),
+    "first_name": N_("first name"),
+    "last_name": N_("last name"),
+    "postcode": N_("postcode"),
+    "city": N_("town"),
+    "country": N_("country"),
+}
+"""Kinds of hashed contact data."""
+_TAXES: Mapping[str, str] = {
+    "included": N_("{value}, tax included"),
+    "excluded": N_("{value}, tax excluded"),
+}
 VALUE_ORIGINS: Mapping[ValueOrigin, str] = {
     ValueOrigin.FIXED: N_("the settings: a fixed value"),
     ValueOrigin.FIELD: N_("the lead's own amount"),
@@ -182,7 +206,14 @@ class Explanation:
 
 def print_explanation(console: Console, account: AccountPresentation, lead: Explanation) -> None:
     """Print the explanation, ending with the verdicts, which users look for first."""
-    console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
+    console.print(
+        _(
+            "[bold]Lead {lead}[/bold] · {account} · times in {zone}",
+            lead=escape(lead.lead),
+            account=account.name,
+            zone=account.zone.key,
+        )
+    )
     console.print(facts_grid(_lead_fact_lines(lead, account.zone)))
     console.print()
     console.print(_changes(lead.changes, account.zone))
@@ -201,25 +232,29 @@ def _grouped(verdicts: Sequence[LeadConversionStanding]) -> list[list[LeadConver
 
 
 def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
-    clicks = [_click(click, zone) for click in lead.click_ids] or ["none"]
+    clicks = [_click(click, zone) for click in lead.click_ids] or [_("none")]
     if lead.click_id_problem:
-        clicks.append(f"found, and not usable: {lead.click_id_problem}")
+        clicks.append(_("found, and not usable: {problem}", problem=lead.click_id_problem))
     known = [
-        ("created", day_and_time(lead.created_at, zone)),
-        ("status", lead.label or "none"),
-        ("last read", day_and_time(lead.seen_at, zone)),
+        (_("created"), day_and_time(lead.created_at, zone)),
+        (_("status"), lead.label or _("none")),
+        (_("last read"), day_and_time(lead.seen_at, zone)),
         *_missing_lead_line(lead, zone),
-        ("consent", f"use of its data: {_consent(lead.ad_user_data, lead.consent_fields[0])}"),
-        ("", f"personal ads: {_consent(lead.ad_personalization, lead.consent_fields[1])}"),
-        *_lines_under_name("click id", clicks),
+        (_("consent"), _("use of its data: {answer}", answer=_consent(lead.ad_user_data, lead.consent_fields[0]))),
+        ("", _("personal ads: {answer}", answer=_consent(lead.ad_personalization, lead.consent_fields[1]))),
+        *_lines_under_name(_("click id"), clicks),
         *lead.amounts.items(),
         *lead.where.items(),
     ]
     kept = [
-        f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
+        _(
+            "{kinds} kept for {destination} while it may be sent",
+            kinds=", ".join(_(_KINDS[kind]) for kind in kinds),
+            destination=destination,
+        )
         for destination, kinds in lead.hashes.items()
     ]
-    return [*known, *_lines_under_name("hashes", kept)]
+    return [*known, *_lines_under_name(_("hashes"), kept)]
 
 
 def _lines_under_name(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
@@ -232,30 +267,40 @@ def _missing_lead_line(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str
     missing = lead.missing_since or lead.deleted_at
     if missing is None:
         return []
-    since, there = day_and_time(missing, zone), ""
-    if lead.merged_into is not None:
-        there = f"; it shows lead {lead.merged_into} instead, as after a merge"
+    since = day_and_time(missing, zone)
     if lead.deleted_at is not None:
-        return [("deleted", f"since {since} Oplead has it no more{there}")]
-    return [("not found", f"in Oplead on {since}; a second night without it, and it counts as gone{there}")]
+        lines = [(_("deleted"), _("since {time} Oplead has it no more", time=since))]
+    else:
+        why = _("in Oplead on {time}; a second night without it, and it counts as gone", time=since)
+        lines = [(_("not found"), why)]
+    if lead.merged_into is not None:
+        lines.append(("", _("Oplead shows lead {lead} instead, as after a merge", lead=lead.merged_into)))
+    return lines
 
 
 def _consent(answer: str, field: str) -> str:
     """Return an answer in words; for an unlisted one, also which field to read in Oplead, as its text isn't stored."""
-    read_it = f": read {field} of this lead in Oplead" if answer == ConsentAnswer.UNKNOWN else ""
-    return CONSENTS[answer] + read_it
+    words = _(CONSENTS[answer])
+    if answer != ConsentAnswer.UNKNOWN:
+        return words
+    return _("{answer}: read {field} of this lead in Oplead", answer=words, field=field)
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:
-    known = "estimated: the id came without the time of its click" if click.estimated else "captured with the id"
-    return f"{click.kind} {click.shown}, clicked {day_and_time(click.clicked_at, zone)} ({known})"
+    message = (
+        N_("{kind} {id}, clicked {time} (estimated: the id came without the time of its click)")
+        if click.estimated
+        else N_("{kind} {id}, clicked {time} (captured with the id)")
+    )
+    return _(message, kind=click.kind, id=click.shown, time=day_and_time(click.clicked_at, zone))
 
 
 def _changes(changes: Sequence[StatusEntryReport], zone: ZoneInfo) -> Table:
-    made = table("Status", "Since", "How the time is known")
+    made = table(_("Status"), _("Since"), _("How the time is known"))
     for change in changes:
-        at = f"{change.at.astimezone(zone):%a %-d %b %Y}" if change.date_only else day_and_time(change.at, zone)
-        known = f"{ORIGINS[change.origin]}{', the day only' if change.date_only else ''}"
+        at, known = day_and_time(change.at, zone), _(ORIGINS[change.origin])
+        if change.date_only:
+            at, known = format_day(change.at.astimezone(zone).date()), _("{origin}, the day only", origin=known)
         made.add_row(escape(change.label), at, known)
     return made
 
@@ -265,29 +310,35 @@ def _print_verdict(console: Console, account: AccountPresentation, alike: Sequen
     verdict = alike[0]
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
     held_for = None if verdict.held_for is None else REASONS[verdict.held_for]
-    stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
-    console.print(f"[bold]{escape(places)}: {stands}[/bold]")
+    stands = verdict.stands
+    if held_for is not None:
+        stands = _("{reason}, held for: {held}", reason=stands, held=held_for.short)
+    console.print(_("[bold]{places}: {stands}[/bold]", places=escape(places), stands=stands))
     words = verdict.words
     texts = [words.means, *([] if held_for is None else [held_for.means])]
-    if words.todo and words.todo != NOTHING:
-        texts.append(words.todo if words.asks_for_nothing else f"What to do: {words.todo}")
+    if words.todo and words.todo != _(NOTHING):
+        texts.append(words.todo if words.asks_for_nothing else _("What to do: {todo}", todo=words.todo))
     _print_indented(console, texts, _details(verdict, account.zone), indent=0)
     for correction in verdict.corrections:
         _print_correction(console, correction, account.zone)
 
 
 def _print_correction(console: Console, correction: AdjustmentReport, zone: ZoneInfo) -> None:
-    what = "taken back" if correction.value is None else f"worth {_conversion_value_text(correction)}"
-    why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
-    console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
+    why = _(CAUSES[correction.cause], time=day_and_time(correction.at, zone))
+    if correction.value is None:
+        heading = _("correction: taken back, as {why}: {stands}", why=why, stands=correction.stands)
+    else:
+        value = _conversion_value_text(correction)
+        heading = _("correction: worth {value}, as {why}: {stands}", value=value, why=why, stands=correction.stands)
+    console.print(f"  [bold]{heading}[/bold]")
     words = correction.words
     texts = [words.means]
     if words.todo and not words.asks_for_nothing:
-        texts.append(f"What to do: {words.todo}")
+        texts.append(_("What to do: {todo}", todo=words.todo))
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
-        texts.append(ZERO_MAY_BE_FINAL)
+        texts.append(_(ZERO_MAY_BE_FINAL))
     details = [
-        ("by", correction.by),
+        (_("by"), correction.by),
         *_sending_window_lines(correction, zone),
         *_delivery_history_lines(correction, zone),
     ]
@@ -305,17 +356,23 @@ def _conversion_value_text(report: StandingReport) -> str:
 
 
 def _details(verdict: LeadConversionStanding, zone: ZoneInfo) -> list[tuple[str, str]]:
-    origin = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
-    estimated = ", its click's time estimated" if verdict.click_estimated else ""
-    tax = f", tax {verdict.tax}" if verdict.tax else ""
+    happened = None if verdict.happened_at is None else day_and_time(verdict.happened_at, zone)
+    if happened and verdict.origin:
+        happened = _("{time} ({origin})", time=happened, origin=_(ORIGINS[verdict.origin]))
+    click = verdict.click_id_kind
+    if click and verdict.click_estimated:
+        click = _("{click}, its click's time estimated", click=click)
+    worth = verdict.value and _conversion_value_text(verdict)
+    if worth and verdict.tax:
+        worth = _(_TAXES[verdict.tax], value=worth)
     details = [
-        ("happened", day_and_time(verdict.happened_at, zone) + origin if verdict.happened_at else None),
+        (_("happened"), happened),
         *_sending_window_lines(verdict, zone),
-        ("by", verdict.click_id_kind and verdict.click_id_kind + estimated),
-        ("worth", verdict.value and _conversion_value_text(verdict) + tax),
+        (_("by"), click),
+        (_("worth"), worth),
         (_("value from"), _value_origin_text(verdict, zone)),
-        ("sent to", verdict.target),
-        ("key", verdict.key),
+        (_("sent to"), verdict.target),
+        (_("key"), verdict.key),
     ]
     return [(name, text) for name, text in details if text is not None] + _delivery_history_lines(verdict, zone)
 
@@ -331,7 +388,7 @@ def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str |
         day=format_day(found.computed_at.astimezone(zone).date()),
         won=format_count(found.won),
         leads=format_count(found.leads),
-        rate=format_share(found.rate),
+        rate=format_rate(found.rate),
         mean=found.mean,
         currency=verdict.currency,
         low=found.low,
@@ -341,15 +398,25 @@ def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str |
 
 def _sending_window_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return from when, and until when, it can be sent."""
-    due = [] if report.due_at is None else [("goes out", f"not before {day_and_time(report.due_at, zone)}")]
-    closes = [] if report.closes_at is None else [("in time", f"until {day_and_time(report.closes_at, zone)}")]
+    due = (
+        []
+        if report.due_at is None
+        else [(_("goes out"), _("not before {time}", time=day_and_time(report.due_at, zone)))]
+    )
+    closes = (
+        []
+        if report.closes_at is None
+        else [(_("in time"), _("until {time}", time=day_and_time(report.closes_at, zone)))]
+    )
     return due + closes
 
 
 def _delivery_history_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return its transitions, and the requests it was part of."""
     moves = [f"{day_and_time(move.at, zone)}  {_state_change_text(move)}" for move in report.history]
-    return _lines_under_name("history", moves) + [("request", _request(request, zone)) for request in report.requests]
+    return _lines_under_name(_("history"), moves) + [
+        (_("request"), _request(request, zone)) for request in report.requests
+    ]
 
 
 def _state_change_text(move: StateChange) -> str:
@@ -358,10 +425,12 @@ def _state_change_text(move: StateChange) -> str:
     if move.cause in _SAYS_NO_MORE:
         return state
     cause = REASONS[move.cause].short if isinstance(move.cause, Reason) else move.cause
-    return f"{state}: {cause}{f' ({move.detail})' if move.detail else ''}"
+    text = _("{state}: {cause}", state=state, cause=cause)
+    return f"{text} ({move.detail})" if move.detail else text
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:
     ticket = f" {request.ticket}" if request.ticket else ""
     code = f" ({request.code})" if request.code else ""
-    return f"{day_and_time(request.sent_at, zone)}  {request.state}{ticket}{code}"
+    state = _(_REQUESTS[RequestState(request.state)])
+    return f"{day_and_time(request.sent_at, zone)}  {state}{ticket}{code}"

@@ -1,6 +1,6 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.text import format_number, plural
+from connectors.language import N_, Language, Plural, _, _n, format_count, format_day, speaking
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.queries import StateCount
@@ -24,21 +24,30 @@ from jobs.reporting.console import (
     print_section,
     table,
 )
-from jobs.reporting.sentences import explain_state, sentence, stop_lines, stop_sentence
+from jobs.reporting.sentences import (
+    explain_state,
+    incident_notice,
+    scope_in_words,
+    sentence,
+    stop_lines,
+    stop_sentence,
+)
 from jobs.reporting.status_report import print_states
+from jobs.reporting.wording import STATES
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.incident import Incident
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
 
 _READING = {
-    RunReadingScope.EVERYTHING: "",
-    RunReadingScope.WEBHOOKS: ", webhooks only",
-    RunReadingScope.NOTHING: ", outcomes only",
+    RunReadingScope.EVERYTHING: N_("run {run}"),
+    RunReadingScope.WEBHOOKS: N_("run {run}, webhooks only"),
+    RunReadingScope.NOTHING: N_("run {run}, outcomes only"),
 }
 _VALID = {
-    "VALIDATED": "valid, says the platform",
-    "CHECKED_LOCALLY": "valid, checked on this machine only",
+    "VALIDATED": N_("valid, says the platform"),
+    "CHECKED_LOCALLY": N_("valid, checked on this machine only"),
 }
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
@@ -46,7 +55,7 @@ _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 
 def print_verdicts(console: Console, account: AccountPresentation, summary: RunSummary) -> None:
     """Print one line for conversions with the same verdict."""
-    console.print("[bold]What would be sent, checked[/bold]")
+    console.print(_("[bold]What would be sent, checked[/bold]"))
     # What waits in a stopped scope has no verdict, whatever its request returned.
     left = {place[:2] for place in summary.not_checked}
     moved = [
@@ -55,25 +64,32 @@ def print_verdicts(console: Console, account: AccountPresentation, summary: RunS
         if count > 0 and (place[:2] not in left or DeliveryState(place[2]) not in _OPEN)
     ]
     if not moved and not summary.not_checked:
-        console.print("Nothing is due, so nothing was checked.")
+        console.print(_("Nothing is due, so nothing was checked."))
         return
-    made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
+    how_many = _("How many")
+    made = table(_("Conversion"), _("Destination"), how_many, _("Verdict"), numbers=(how_many,))
     for (conversion, destination, state, code), count in moved:
         made.add_row(
-            account.conversion(conversion), destination, format_number(count), _verdict(DeliveryState(state), code)
+            account.conversion(conversion), destination, format_count(count), _verdict(DeliveryState(state), code)
         )
-    for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
-        why = f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}"
-        made.add_row(account.conversion(conversion), destination, format_number(count), why)
+    for (conversion, destination, _state, stop), count in sorted(summary.not_checked.items()):
+        why = _(
+            "not checked: {scope} stopped: {why}",
+            scope=scope_in_words(stop),
+            why=stop_sentence(summary.stopped[stop]),
+        )
+        made.add_row(account.conversion(conversion), destination, format_count(count), why)
     console.print(made)
 
 
 def _verdict(state: DeliveryState, code: Cause) -> str:
     """Return a verdict in words, with the platform's own code for a refusal."""
     if state is DeliveryState.ACCEPTED:
-        return _VALID.get(code, "valid")
+        return _(_VALID[code]) if code in _VALID else _("valid")
     words = explain_state(state, code)
-    return f"{state.value.replace('_', ' ')}: {words.short}" + (f" ({code})" if words.short not in code else "")
+    if words.short in code:
+        return _("{state}: {reason}", state=STATES[state].short, reason=words.short)
+    return _("{state}: {reason} ({code})", state=STATES[state].short, reason=words.short, code=code)
 
 
 class Mode(StrEnum):
@@ -87,10 +103,10 @@ class Mode(StrEnum):
 
 
 _TRIED = {
-    Mode.REHEARSAL: "rehearsal, nothing was sent or changed",
-    Mode.VALIDATION: "validation, nothing counts or changes",
+    Mode.REHEARSAL: N_("rehearsal, nothing was sent or changed"),
+    Mode.VALIDATION: N_("validation, nothing counts or changes"),
 }
-MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
+MOVED = N_("What moved tonight: new, sent now, or sent before and heard of now")
 """Heading for rows that cover more than what was sent: they include other nights' outcomes, received in this one."""
 _BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
 """Reasons for changes that precede their conversion's start."""
@@ -114,68 +130,84 @@ class Night:
 def print_night(console: Console, account: AccountPresentation, night: Night) -> None:
     """Print what was done, the state of tonight's deliveries, and what needs a human."""
     summary = night.summary
-    what = _TRIED.get(night.mode, f"run {summary.run}{_READING[summary.reading]}")
+    what = _(_TRIED.get(night.mode, _READING[summary.reading]), run=summary.run)
     began = day_and_time(summary.started_at, account.zone)
     took = night.ended_at - summary.started_at
-    lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
-    console.print(f"[bold]{account.name}[/bold] · {began} ({account.zone.key}) · {what}{lasted}")
+    heading = [f"[bold]{account.name}[/bold]", f"{began} ({account.zone.key})", what]
+    if took >= timedelta(seconds=1):
+        heading.append(_("took {time}", time=duration(took)))
+    console.print(" · ".join(heading))
     console.print(facts_grid(report_lines(night)))
     console.print()
     if night.mode is Mode.VALIDATION:
         print_verdicts(console, account, summary)
     elif night.tallies:
-        title = MOVED if night.mode is Mode.RUN else "What the next run would do"
+        title = _(MOVED) if night.mode is Mode.RUN else _("What the next run would do")
         console.print(f"[bold]{title}[/bold]")
         print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
         console.print(_nothing_moved_sentence(night))
-    print_section(console, "", [("still open", sentence(each)) for each in summary.review.still_valid_messages])
+    print_section(console, "", [(_("still open"), sentence(each)) for each in summary.review.still_valid_messages])
     print_what_needs_humans(console, _night_needs_human_lines(night))
     notices = [
-        ("new" if one.is_new else f"since {one.since.astimezone(account.zone):%Y-%m-%d}", one.title)
+        (
+            _("new") if one.is_new else _("since {day}", day=format_day(one.since.astimezone(account.zone).date())),
+            one.title,
+        )
         for one in night.notices
     ]
-    print_section(console, "[bold]Notices[/bold]", notices)
+    print_section(console, _("[bold]Notices[/bold]"), notices)
 
 
 def _nothing_moved_sentence(night: Night) -> str:
     """Return the sentence for when no delivery moved; a first rehearsal should not look broken."""
     if night.mode is Mode.RUN:
-        return "No delivery moved."
+        return _("No delivery moved.")
     standing = night.summary.standing
     before = sum(
         count
         for (_, _, state, reason), count in standing.items()
         if state == DeliveryState.SKIPPED and reason in _BEFORE
     )
-    why = f": {plural(before, 'change')} from before a conversion's start (see `since`)" if before else ""
-    return f"Nothing would be sent{why}."
+    if not before:
+        return _("Nothing would be sent.")
+    return _n(
+        "Nothing would be sent: {count} change from before a conversion's start (see `since`).",
+        "Nothing would be sent: {count} changes from before a conversion's start (see `since`).",
+        before,
+    )
 
 
 def report_lines(night: Night) -> list[tuple[str, str]]:
     """Return what was read, decided, sent and answered, one line each."""
     summary = night.summary
-    lines = [("read", _read(summary))] if summary.reading is RunReadingScope.EVERYTHING else []
+    lines = [(_("read"), _read(summary))] if summary.reading is RunReadingScope.EVERYTHING else []
     if summary.reading is RunReadingScope.WEBHOOKS or summary.pulled.webhooks.leads:
-        lines.append(("webhooks", _webhooks(summary.pulled.webhooks)))
-    lines += [("judged", plural(summary.planned.leads, "lead"))]
+        lines.append((_("webhooks"), _webhooks(summary.pulled.webhooks)))
+    lines += [(_("judged"), _n("{count} lead", "{count} leads", summary.planned.leads))]
     if summary.planned.same_click:
         shared = ", ".join(
-            f"{name} × {format_number(count)}" for name, count in sorted(summary.planned.same_click.items())
+            f"{name} × {format_count(count)}" for name, count in sorted(summary.planned.same_click.items())
         )
-        lines.append(("same click", f"{shared}: another lead's counts too (see `count_once_per`)"))
+        told = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
+        lines.append((_("same click"), told))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
-        recovered = plural(summary.recovered, "delivery", "deliveries")
-        lines.append(("recovered", f"{recovered} of a run that died: asked again"))
-    lines.append(("sent", requests_sent_sentence(summary.delivered)))
+        recovered = _n(
+            "{count} delivery of a run that died: asked again",
+            "{count} deliveries of a run that died: asked again",
+            summary.recovered,
+        )
+        lines.append((_("recovered"), recovered))
+    lines.append((_("sent"), requests_sent_sentence(summary.delivered)))
     if summary.corrected.requests:
-        lines.append(("corrected", f"{requests_sent_sentence(summary.corrected)}: `explain` shows each"))
-    lines.append(("heard", answers_line(summary)))
+        corrected = requests_sent_sentence(summary.corrected)
+        lines.append((_("corrected"), _("{corrected}: `explain` shows each", corrected=corrected)))
+    lines.append((_("heard"), answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
-        lines.append(("warned", ", ".join(f"{code} × {format_number(count)}" for code, count in warnings)))
+        lines.append((_("warned"), ", ".join(f"{code} × {format_count(count)}" for code, count in warnings)))
     return lines
 
 
@@ -190,9 +222,20 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "stopped": summary.stopped,
         "attention": summary.attention,
         "deliveries": night.tallies,
-        "notices": night.notices,
+        "notices": [_notice_json(one) for one in night.notices],
         "exit_code": summary.exit_code,
     }
+
+
+def _notice_json(one: OpenIncident) -> dict[str, object]:
+    """Return a notice in English, unless only the words of an earlier night are known."""
+    record = fields_as_dict(one)
+    incident = record.pop("incident")
+    if isinstance(incident, Incident):
+        with speaking(Language.ENGLISH):
+            notice = incident_notice(incident)
+        record |= {"title": notice.title, "text": notice.text}
+    return record
 
 
 def count_moved(summary: RunSummary, state: DeliveryState) -> int:
@@ -207,75 +250,125 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    changed = format_number(pulled.changed)
-    text = f"{plural(pulled.seen, 'lead')} on {plural(pulled.pages, 'page')}, {changed} new or changed"
+    read = _n("{count} lead", "{count} leads", pulled.seen)
+    read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
+    text = [read, _n("{count} new or changed", "{count} new or changed", pulled.changed)]
     if pulled.detail_pages:
-        text += f", {format_number(pulled.detail_pages)} read one by one"
+        text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
     if pulled.deleted:
-        text += f", {format_number(pulled.deleted)} gone"
+        text.append(_n("{count} gone", "{count} gone", pulled.deleted))
     if pulled.back:
-        text += f", {format_number(pulled.back)} there again"
+        text.append(_n("{count} there again", "{count} there again", pulled.back))
     if pulled.excluded:
-        text += f", {plural(pulled.excluded, 'test lead')} left out"
+        text.append(_n("{count} test lead left out", "{count} test leads left out", pulled.excluded))
+    remarks = [", ".join(text)]
     if pulled.missing:
-        text = f"{text}; Oplead says that there are {format_number(pulled.missing)} more, and does not list them"
+        remarks.append(
+            _n(
+                "Oplead says that there is {count} more, and does not list it",
+                "Oplead says that there are {count} more, and does not list them",
+                pulled.missing,
+            )
+        )
     if pulled.moved:
-        text = f"{text}; the list moved meanwhile, so that some may have been passed over until it is read again"
+        remarks.append(_("the list moved meanwhile, so that some may have been passed over until it is read again"))
     if pulled.undated:
-        text = f"{text}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
+        remarks.append(_("Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"))
     if summary.source_stopped:
-        return f"{text}, then stopped"
-    return text if pulled.complete else f"{text}; time or requests are used up, the next run goes on there"
+        remarks.append(_("then it stopped"))
+    elif not pulled.complete:
+        remarks.append(_("time or requests are used up, the next run goes on there"))
+    return "; ".join(remarks)
 
 
 def _webhooks(taken: WebhooksTaken) -> str:
-    text = f"{plural(taken.leads, 'lead')} with news" if taken.leads else "no news"
+    text = _n("{count} lead with news", "{count} leads with news", taken.leads) if taken.leads else _("no news")
     if taken.left:
-        text += f", {format_number(taken.left)} left for the next run"
+        left = _n("{count} left for the next run", "{count} left for the next run", taken.left)
+        text = f"{text}, {left}"
     if taken.known_unknown:
-        text += f"; {plural(taken.known_unknown, 'webhook')} again of a kind that is not understood"
+        again = _n(
+            "{count} webhook again of a kind that is not understood",
+            "{count} webhooks again of a kind that is not understood",
+            taken.known_unknown,
+        )
+        text = f"{text}; {again}"
     return text
 
 
 def requests_sent_sentence(done: SendingResult) -> str:
     """Return how many went out, in how many requests."""
-    return f"{plural(done.sent, 'conversion')} in {plural(done.requests, 'request')}" if done.requests else "nothing"
+    if not done.requests:
+        return _("nothing")
+    sent = _n("{count} conversion", "{count} conversions", done.sent)
+    return _n("{conversions} in {count} request", "{conversions} in {count} requests", done.requests, conversions=sent)
 
 
 def answers_line(summary: RunSummary) -> str:
     """Return what platforms answered."""
     text = [
-        f"{format_number(count)} {state.replace('_', ' ')}"
-        + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
+        _rejected(summary, count) if state is DeliveryState.REJECTED else count_in_state(state, count)
         for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
         if (count := count_moved(summary, state))
     ]
     if summary.in_doubt:
-        text.append(f"{format_number(summary.in_doubt)} still in doubt")
+        text.append(_n("{count} still in doubt", "{count} still in doubt", summary.in_doubt))
     elif count_moved(summary, DeliveryState.IN_DOUBT):
         # No number here: a delivery whose answer was lost twice has moved twice.
-        text.append("some in doubt for a while, all settled since")
+        text.append(_("some in doubt for a while, all settled since"))
     pending = summary.resolved.pending
     if pending:
-        text.append(f"{plural(pending, 'request')} not answered yet")
-    return ", ".join(text) or "nothing was waiting for an answer"
+        text.append(_n("{count} request not answered yet", "{count} requests not answered yet", pending))
+    return ", ".join(text) or _("nothing was waiting for an answer")
 
 
-def _expected(summary: RunSummary, rejected: int) -> str:
-    """Return how many of these rejections were expected; an empty string if none were."""
+_IN_STATE: Mapping[DeliveryState, Plural] = {
+    DeliveryState.SKIPPED: N_("{count} not counted", "{count} not counted"),
+    DeliveryState.PENDING: N_("{count} waiting", "{count} waiting"),
+    DeliveryState.WITHHELD: N_("{count} held back", "{count} held back"),
+    DeliveryState.IN_FLIGHT: N_("{count} being sent", "{count} being sent"),
+    DeliveryState.SUBMITTED: N_("{count} received", "{count} received"),
+    DeliveryState.IN_DOUBT: N_("{count} in doubt", "{count} in doubt"),
+    DeliveryState.ACCEPTED: N_("{count} accepted", "{count} accepted"),
+    DeliveryState.REJECTED: N_("{count} rejected", "{count} rejected"),
+    DeliveryState.EXPIRED: N_("{count} expired", "{count} expired"),
+    DeliveryState.CANCELLED: N_("{count} cancelled", "{count} cancelled"),
+    DeliveryState.UNCONFIRMED: N_("{count} unconfirmed", "{count} unconfirmed"),
+}
+
+
+def count_in_state(state: DeliveryState, count: int) -> str:
+    """Return how many deliveries are in a state."""
+    return _n(*_IN_STATE[state], count)
+
+
+def _rejected(summary: RunSummary, rejected: int) -> str:
+    """Return how many were rejected, and how many of them as expected if any were."""
+    text = count_in_state(DeliveryState.REJECTED, rejected)
     unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
     if unexpected >= rejected:
-        return ""
-    part = f"{format_number(rejected - unexpected)} of them " if unexpected else ""
-    return f" ({part}to be expected: no such click)"
+        return text
+    if not unexpected:
+        return _("{rejected} (to be expected: no such click)", rejected=text)
+    return _(
+        "{rejected} ({expected} of them to be expected: no such click)",
+        rejected=text,
+        expected=format_count(rejected - unexpected),
+    )
 
 
 def _unreadable(summary: RunSummary) -> list[str]:
     """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
     # A night that reads the list twice meets each of them twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
-    text = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
-    return text + ([f"and {plural(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
+    text = [
+        _("lead {lead} could not be read: {reason}", lead=lead.id, reason=lead.reason)
+        if lead.id
+        else _("lead without an id could not be read: {reason}", reason=lead.reason)
+        for lead in found[:_SHOWN]
+    ]
+    more = len(found) - _SHOWN
+    return text + ([_n("and {count} lead more", "and {count} leads more", more)] if more > 0 else [])
 
 
 def what_needs_a_human(summary: RunSummary) -> list[str]:
@@ -285,7 +378,7 @@ def what_needs_a_human(summary: RunSummary) -> list[str]:
 
 def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
     """Print what needs a human."""
-    print_section(console, "[bold yellow]A human is needed[/bold yellow]", bulleted(lines))
+    print_section(console, _("[bold yellow]A human is needed[/bold yellow]"), bulleted(lines))
 
 
 def _night_needs_human_lines(night: Night) -> list[str]:
@@ -303,14 +396,20 @@ def _night_needs_human_lines(night: Night) -> list[str]:
         lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
     if lines:
         lines += [
-            f"status {label!r}: {plural(leads, 'lead')}, {with_click} of them with a click id"
+            _n(
+                "status '{label}': {count} lead, {with_click} of them with a click id",
+                "status '{label}': {count} leads, {with_click} of them with a click id",
+                leads,
+                label=label,
+                with_click=format_count(with_click),
+            )
             for label, leads, with_click in review.labels
             if with_click
         ]
     return lines
 
 
-_COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
+_COUNTS = (N_("Read"), N_("Changed"), N_("Sent"), N_("Accepted"), N_("Rejected"), N_("Expired"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,17 +428,17 @@ class NightResult:
 
 def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
     """Print one line per account, sorted by name: exit code, numbers, and the first thing to look at."""
-    made = table("Account", "Exit", *_COUNTS, "Look at", numbers=("Exit", *_COUNTS))
+    numbers = (_("Exit"), *map(_, _COUNTS))
+    made = table(_("Account"), *numbers, _("Look at"), numbers=numbers)
     for one in sorted(ended, key=lambda each: each.name):
         counts, look_at = [""] * len(_COUNTS), one.why.partition("\n")[0]
         if one.night is not None:
             summary = one.night.summary
             states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
             moved = (count_moved(summary, state) for state in states)
-            counts = [
-                *map(format_number, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))
-            ]
+            counts = [*map(format_count, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
             look_at = next(iter(what_needs_a_human(summary)), "")
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
-    console.print("\n[bold]All accounts[/bold]")
+    console.print()
+    console.print(_("[bold]All accounts[/bold]"))
     console.print(made)

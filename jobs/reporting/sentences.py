@@ -1,14 +1,22 @@
 """Renders reasons, states, stops, anomalies and incidents with the texts in `wording`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from fractions import Fraction
-from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
-from connectors.text import format_number, plural
+from connectors.language import (
+    _,
+    _n,
+    format_count,
+    format_day,
+    format_duration,
+    format_number,
+    format_time,
+)
 from jobs.reporting import wording
-from jobs.reporting.wording import REASONS, STATES, StateAndReasonTexts
+from jobs.reporting.wording import REASONS, STATES, Part, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, Notice
 from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
@@ -16,7 +24,7 @@ from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
 if TYPE_CHECKING:
     from jobs.ledger.schema import IncidentRow
 
-_BY_CODE = {code: words for codes, words in wording.PLATFORM_CODES.items() for code in codes}
+_BY_CODE = {code: codes for codes in wording.PLATFORM_CODES for code in codes}
 
 
 def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
@@ -39,103 +47,155 @@ def reason_or_state_code(state: DeliveryState, reason: Cause) -> str:
 def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None) -> StateAndReasonTexts:
     """Return the words for a state and its reason, with the detail behind the reason if given."""
     if isinstance(reason, Reason):
-        words, found = REASONS[reason], f" Found: {detail}." if detail else ""
-        if state is DeliveryState.UNCONFIRMED:
-            unconfirmed = STATES[state]
-            return StateAndReasonTexts(words.short, f"{unconfirmed.means} Why: {words.short}.{found}", unconfirmed.todo)
-        return StateAndReasonTexts(words.short, words.means + found, words.todo) if found else words
+        return _reason_texts(state, reason, detail)
     if not reason:
         return STATES[state]
     if state is DeliveryState.PENDING:
         if reason in wording.SETTINGS_CODES:
             return wording.SETTINGS_CODES[reason]
-        return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, f"The last attempt did not get through ({reason}).")
+        means = _("The last attempt did not get through ({code}).", code=reason)
+        return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, means, _(wording.NOTHING))
     return _platform_reason_texts(state, reason)
+
+
+def _reason_texts(state: DeliveryState, reason: Reason, detail: str | None) -> StateAndReasonTexts:
+    words = REASONS[reason]
+    if state is DeliveryState.UNCONFIRMED:
+        sent = STATES[state]
+        means = _("{meaning} Why: {reason}.", meaning=sent.means, reason=words.short)
+        words = StateAndReasonTexts(words.short, means, sent.todo)
+    if not detail:
+        return words
+    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=detail)
+    return StateAndReasonTexts(words.short, means, words.todo)
 
 
 def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
     """Return a few words on why it has this state; empty if the state says it all."""
     words = explain_state(state, reason)
-    short = "" if words is STATES[state] else words.short
-    return short if held_for is None else f"{short}, held for: {REASONS[held_for].short}"
+    short = "" if words == STATES[state] else words.short
+    return short if held_for is None else _("{reason}, held for: {held}", reason=short, held=REASONS[held_for].short)
 
 
 def _platform_reason_texts(state: DeliveryState, code: str) -> StateAndReasonTexts:
     if code.startswith(wording.LOCAL):
         short = code.removeprefix(wording.LOCAL).replace("_", " ").lower()
         return StateAndReasonTexts(
-            f"not fit to send: {short}",
-            "It was not sent: the platform is known to refuse such an event, and others with it.",
-            "Correct the lead in Oplead; it goes out with the next run.",
+            _("not fit to send: {code}", code=short),
+            _("It was not sent: the platform is known to refuse such an event, and others with it."),
+            _("Correct the lead in Oplead; it goes out with the next run."),
         )
     known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(wording.DATA_MANAGER))
     if known is not None:
-        return known
-    todo = STATES[state].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
-    return StateAndReasonTexts(code.removeprefix(wording.DATA_MANAGER), f"{STATES[state].means} It says: {code}.", todo)
+        return wording.PLATFORM_CODES[known]
+    todo = STATES[state].todo or _("Look the code up in the platform's documentation; `explain` shows the lead.")
+    means = _("{meaning} It says: {code}.", meaning=STATES[state].means, code=code)
+    return StateAndReasonTexts(code.removeprefix(wording.DATA_MANAGER), means, todo)
 
 
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
 
 _NAMED = 5
-"""Maximum number of leads named in a sentence."""
-
-
-class _Sentence(Formatter):
-    """Fills in a sentence's values; the spec after a value's name says how to render it.
-
-    `{n:lead}` becomes `2 leads`; `{n:is|are}` and `{yes:this|that}` become one of the two; `{x: (%s)}` is omitted if x
-    is empty.
-    """
-
-    def format_field(self, value: object, spec: str) -> str:
-        """Return a value rendered by its spec."""
-        if "%s" in spec:
-            return spec.replace("%s", value_in_words(value, most=_NAMED)) if value else ""
-        if isinstance(value, int):
-            one, _, other = spec.partition("|")
-            if other:
-                return one if value == 1 else other
-            return plural(value, spec) if spec else format_number(value)
-        return format(value, spec) if spec else value_in_words(value)
+"""Maximum number of items named of what may be many."""
+_MAY_BE_MANY = frozenset({"leads", "requests", "codes"})
 
 
 def value_in_words(value: object, *, most: int | None = None) -> str:
     """Return a value in words; a tuple is cut off after `most` items."""
     match value:
+        case Message() | Stop() | DestinationScope():
+            return _rule_value_in_words(value)
+        case Reason():
+            return REASONS[value].short
+        case Fraction():
+            return _("{number} %", number=round(100 * value))
+        case bool() | str():
+            return value if isinstance(value, str) else str(value)
+        case int():
+            return format_count(value)
+        case tuple():
+            shown = [value_in_words(each) for each in value[:most]]
+            return ", ".join([*shown, "…"] if most and len(value) > most else shown)
+        case float() | timedelta() | date():
+            return _measure_in_words(value)
+    return str(value)
+
+
+def _measure_in_words(value: float | timedelta | date) -> str:
+    match value:
+        case timedelta():
+            return format_duration(value)
+        case datetime():
+            return format_time(value)
+        case date():
+            return format_day(value)
+    return format_number(value)
+
+
+def _rule_value_in_words(value: Message | Stop | DestinationScope) -> str:
+    match value:
         case Message():
             return sentence(value)
         case Stop():
             return stop_sentence(value)
-        case Reason():
-            return REASONS[value].short
-        case Fraction():
-            return f"{round(100 * value)} %"
-        case tuple():
-            return ", ".join(
-                [value_in_words(each) for each in value[:most]] + (["…"] if most and len(value) > most else [])
-            )
-    return str(value)
+        case DestinationScope():
+            return scope_in_words(value)
+    assert_never(value)
 
 
-_fill = _Sentence().vformat
+def scope_in_words(scope: DestinationScope) -> str:
+    """Return a scope as its text does."""
+    name: str = scope.destination
+    if scope.corrections:
+        name = _("{destination} corrections", destination=name)
+    if scope.former:
+        owner, transport = scope.former
+        name = _("{destination} (before: {owner} by {transport})", destination=name, owner=owner, transport=transport)
+    return f"{name}/{scope.action}" if scope.action else name
+
+
+def _fill(parts: Sequence[Part], values: Mapping[str, object]) -> str:
+    shown = {
+        name: value_in_words(value, most=_NAMED if name in _MAY_BE_MANY else None) for name, value in values.items()
+    }
+    said = [_say(part, values, shown) for part in parts if _applies(part, values)]
+    return said[0] if len(said) == 1 else " ".join(said).replace(" \n ", "\n")
+
+
+def _applies(part: Part, values: Mapping[str, object]) -> bool:
+    return bool((not part.given or values.get(part.given)) and not (part.lacking and values.get(part.lacking)))
+
+
+def _say(part: Part, values: Mapping[str, object], shown: Mapping[str, str]) -> str:
+    if isinstance(part.message, str):
+        return _(part.message, **shown)
+    count = values[part.counts]
+    if not isinstance(count, int):
+        raise TypeError(f"{part.counts} is no count")
+    return _n(*part.message, count, **{name: text for name, text in shown.items() if name != "count"})
 
 
 def sentence(message: Message) -> str:
     """Return a message in words; it starts in lowercase, as after a name."""
-    return _fill(wording.MESSAGES[message.id], (), message.values)
+    return _fill(wording.MESSAGES[message.id], message.values)
 
 
 def stop_sentence(stop: Stop) -> str:
     """Return why nothing more is read or sent."""
     values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
-    return _fill(wording.STOPS[stop.kind], (), values)
+    return _fill((Part(wording.STOPS[stop.kind]),), values)
 
 
 def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) -> list[str]:
     """Return what stopped in a run, one sentence each."""
-    reading = [f"reading stopped: {stop_sentence(source)}"] if source else []
-    return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
+    reading = [_("reading stopped: {why}", why=stop_sentence(source))] if source else []
+    return [
+        *reading,
+        *(
+            _("{scope} stopped: {why}", scope=scope_in_words(scope), why=stop_sentence(why))
+            for scope, why in stopped.items()
+        ),
+    ]
 
 
 def incident_notice(incident: Incident) -> Notice:
@@ -144,15 +204,16 @@ def incident_notice(incident: Incident) -> Notice:
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
         text = sentence(anomaly)
-        values |= {"title": wording.ANOMALY_TITLES[anomaly.id], "anomaly": f"{text[0].upper()}{text[1:]}"}
+        values |= {"title": _(wording.ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, DestinationScope):
-        what = "correction" if about.corrections else "conversion"
-        values |= {"where": about.destination, "corrections": about.corrections, "what": what}
-    template = wording.INCIDENTS[incident.id.kind]
-    return Notice(_fill(template.title, (), values), _fill(template.text, (), values))
+        values |= {"where": about.destination, "corrections": about.corrections}
+    texts = wording.INCIDENTS[incident.id.kind]
+    return Notice(_fill(texts.title, values), _fill(texts.text, values))
 
 
 def notice_text(row: "IncidentRow", zone: ZoneInfo) -> str:
     """Return a notice's text; if the incident is over by now, also when it was found."""
-    over = f"\nFound on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."
-    return row.text if row.cleared_at is None else row.text + over
+    if row.cleared_at is None:
+        return row.text
+    day = row.first_seen_at.astimezone(zone).date()
+    return "\n".join((row.text, _("Found on {day}; it is over by now.", day=format_day(day))))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.text import format_number, plural
+from connectors.language import N_, _, _n, format_count
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import (
     AccountPresentation,
@@ -31,8 +31,10 @@ from jobs.rules.status_changes import LabelChange
 from jobs.run_summary import LabelCount
 from jobs.webhooks.inbox import WaitingEvents
 
-_PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
-"""Words that need no explanation below the table."""
+
+def _is_plain(words: StateAndReasonTexts) -> bool:
+    """Return whether words need no explanation below the table."""
+    return words in (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
 
 
 def print_states(
@@ -43,7 +45,7 @@ def print_states(
     For deliveries on record, also print how to list the leads behind the numbers.
     """
     console.print(_states_table(account, tallies))
-    unclear = [tally for tally in tallies if explain_state(tally.state, tally.reason) not in _PLAIN]
+    unclear = [tally for tally in tallies if not _is_plain(explain_state(tally.state, tally.reason))]
     if not unclear:
         return
     console.print()
@@ -55,8 +57,8 @@ def print_states(
         codes = ", ".join(dict.fromkeys(name for name in names if name))
         console.print()
         command = account.command("status --reason CODE")
-        console.print(f"Which leads: `{command}`", markup=False, soft_wrap=True)
-        console.print(f"CODE is one of {codes}", markup=False)
+        console.print(_("Which leads: `{command}`", command=command), markup=False, soft_wrap=True)
+        console.print(_("CODE is one of {codes}", codes=codes), markup=False)
 
 
 def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAndReasonTexts]:
@@ -74,30 +76,31 @@ def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[StateAnd
 
 def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -> Table:
     """Return a table with a row for like deliveries; only a group's first rows name its conversion and destination."""
-    made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
+    numbers = (_("How many"), _("Worth"))
+    made = table(_("Conversion"), _("Stands"), *numbers, _("Why"), numbers=numbers)
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
         alike: dict[tuple[str, str], list[StateCount]] = {}
         for tally in found:
-            due = tally.due_at and f"waiting, first until {day_and_time(tally.due_at, account.zone)}"
+            due = tally.due_at and _("waiting, first until {time}", time=day_and_time(tally.due_at, account.zone))
             why = short_reason_for_state(tally.state, tally.reason, tally.held_for)
             alike.setdefault((due or STATES[tally.state].short, why), []).append(tally)
         names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
             worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
-            made.add_row(name, stands, format_number(sum(tally.count for tally in same)), worth, why)
+            made.add_row(name, stands, format_count(sum(tally.count for tally in same)), worth, why)
     return made
 
 
 def reasons_table(reasons: Sequence[StateAndReasonTexts], how_many: Mapping[str, int] | None = None) -> Table:
     """Return a table of what each reason means and what to do; `how_many` adds counts, by the reasons' short words."""
-    numbers = () if how_many is None else ("How many",)
-    made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
+    numbers = () if how_many is None else (_("How many"),)
+    made = table(_("Why"), *numbers, _("What it means"), _("What to do"), numbers=numbers)
     made.columns[0].min_width = 16
     for words in reasons:
-        counts = () if how_many is None else (format_number(how_many[words.short]),)
-        made.add_row(words.short, *counts, words.means, words.todo or NOTHING)
+        counts = () if how_many is None else (format_count(how_many[words.short]),)
+        made.add_row(words.short, *counts, words.means, words.todo or _(NOTHING))
     return made
 
 
@@ -108,7 +111,7 @@ def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     for tally in tallies:
         words = _full_reason_texts(tally)
         how_many[words.short] += tally.count
-        if words not in _PLAIN:
+        if not _is_plain(words):
             explained[words.short] = words
     return reasons_table(list(explained.values()), how_many)
 
@@ -121,8 +124,8 @@ def _full_reason_texts(tally: StateCount) -> StateAndReasonTexts:
     held = REASONS[tally.held_for]
     return StateAndReasonTexts(
         short_reason_for_state(tally.state, tally.reason, tally.held_for),
-        f"{words.means} Until then: {held.means}",
-        f"Nothing to do for this lead. For those to come: {held.todo}",
+        _("{meaning} Until then: {held}", meaning=words.means, held=held.means),
+        _("Nothing to do for this lead. For those to come: {todo}", todo=held.todo),
     )
 
 
@@ -170,11 +173,11 @@ class StatusReport:
 
 
 _ENDED = {
-    0: "done",
-    1: "done, and a human is needed",
-    2: "settings or state were wrong",
-    3: "the source or a destination stopped",
-    70: "broken off by a bug",
+    0: N_("done"),
+    1: N_("done, and a human is needed"),
+    2: N_("settings or state were wrong"),
+    3: N_("the source or a destination stopped"),
+    70: N_("broken off by a bug"),
 }
 
 
@@ -182,58 +185,87 @@ def print_status(console: Console, account: AccountPresentation, status: StatusR
     """Print the status."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
-    lines = [("last run", _run(account, status.run)), ("next", _next_actions_text(account, status))]
+    lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:
-        lines.append(("awaited", _awaited(account, status.awaited)))
+        lines.append((_("awaited"), _awaited(account, status.awaited)))
     if status.webhooks is not None:
-        lines.append(("webhooks", _webhooks(account, status.webhooks)))
+        lines.append((_("webhooks"), _webhooks(account, status.webhooks)))
     console.print(facts_grid(lines))
     if any(tally.reason is Reason.EXCESS_VOLUME for tally in status.tallies):
         command = account.command("run --accept-volume")
-        console.print(f"To approve what is held: `{command}`", markup=False, soft_wrap=True)
+        console.print(_("To approve what is held: `{command}`", command=command), markup=False, soft_wrap=True)
     console.print()
     if status.tallies:
         print_states(console, account, status.tallies)
     else:
-        console.print("No lead has reached a conversion's stage yet.")
+        console.print(_("No lead has reached a conversion's stage yet."))
     print_section(
         console,
-        "[bold yellow]Something keeps conversions from being sent[/bold yellow]",
+        _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
         bulleted(map(sentence, status.anomalies)),
     )
     # A lead without an id is on record under its reason.
-    unreadable = [("no id" if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
-    more = (
-        [("", f"… and {format_number(len(unreadable) - SHOWN)} more (see --json)")] if len(unreadable) > SHOWN else []
+    unreadable = [(_("no id") if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
+    more = [("", _and_more(len(unreadable) - SHOWN))] if len(unreadable) > SHOWN else []
+    heading = _n(
+        "[bold]{count} lead could not be read[/bold]; correct it in Oplead",
+        "[bold]{count} leads could not be read[/bold]; correct them in Oplead",
+        len(unreadable),
     )
-    heading = f"[bold]{plural(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead"
     print_section(console, heading, unreadable[:SHOWN] + more)
     print_section(
         console,
-        "[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands",
+        _("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands"),
         bulleted(
-            f"{each.before} seems to be called {each.after} now: seen on {plural(each.leads, 'lead')}"
+            _n(
+                "{before} seems to be called {after} now: seen on {count} lead",
+                "{before} seems to be called {after} now: seen on {count} leads",
+                each.leads,
+                before=each.before,
+                after=each.after,
+            )
             for each in status.renamed
         ),
     )
     print_section(
         console,
-        "[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`",
+        _("[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`"),
         bulleted(
-            f"{label}: {plural(leads, 'lead')}, {format_number(with_click)} of them with a click id"
+            _n(
+                "{label}: {count} lead, {with_click} of them with a click id",
+                "{label}: {count} leads, {with_click} of them with a click id",
+                leads,
+                label=label,
+                with_click=format_count(with_click),
+            )
             for label, leads, with_click in status.unknown_labels
         ),
     )
 
 
+def _and_more(count: int) -> str:
+    return _n("… and {count} more (see --json)", "… and {count} more (see --json)", count)
+
+
 def _run(account: AccountPresentation, run: LastRun | None) -> str:
     if run is None:
-        return "none yet"
+        return _("none yet")
     began = day_and_time(run.started_at, account.zone)
     if run.exit_code is None:
-        return f"no. {run.number}, {began}: still at work, or it died; the next one mends what it left"
-    ended = _ENDED.get(run.exit_code, f"stopped by signal {run.exit_code - 128}")
-    return f"no. {run.number}, {began}: {ended} (exit code {run.exit_code})"
+        return _(
+            "no. {number}, {began}: still at work, or it died; the next one mends what it left",
+            number=run.number,
+            began=began,
+        )
+    known = _ENDED.get(run.exit_code)
+    ended = _(known) if known else _("stopped by signal {signal}", signal=run.exit_code - 128)
+    return _(
+        "no. {number}, {began}: {ended} (exit code {code})",
+        number=run.number,
+        began=began,
+        ended=ended,
+        code=run.exit_code,
+    )
 
 
 def _next_actions_text(account: AccountPresentation, status: StatusReport) -> str:
@@ -244,40 +276,52 @@ def _next_actions_text(account: AccountPresentation, status: StatusReport) -> st
     in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
-    text = [f"{_count_with_verb(due, 'goes', 'go')} out with the next run"] if due else []
+    text = [_n("{count} goes out with the next run", "{count} go out with the next run", due)] if due else []
     if held:
-        text.append(f"{_count_with_verb(held, 'is', 'are')} held as far more than usual, until someone approves them")
+        text.append(
+            _n(
+                "{count} is held as far more than usual, until someone approves it",
+                "{count} are held as far more than usual, until someone approves them",
+                held,
+            )
+        )
     if in_doubt:
         text.append(
-            f"{_count_with_verb(in_doubt, 'is', 'are')} in doubt and sent again, "
-            "unless `in_doubt: ask` has it wait for you"
+            _n(
+                "{count} is in doubt and sent again, unless `in_doubt: ask` has it wait for you",
+                "{count} are in doubt and sent again, unless `in_doubt: ask` has them wait for you",
+                in_doubt,
+            )
         )
     if later:
         first = min(tally.due_at for tally in later if tally.due_at is not None)
         waiting = sum(tally.count for tally in later)
-        text.append(
-            f"{_count_with_verb(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}"
-        )
-    return ", ".join(text) or "nothing is waiting to go out"
-
-
-def _count_with_verb(count: int, one: str, several: str) -> str:
-    """Return e.g. `1 waits` or `1,269 wait`."""
-    return f"{format_number(count)} {one if count == 1 else several}"
+        time = day_and_time(first, account.zone)
+        text.append(_n("{count} waits until {time}", "{count} wait, the first until {time}", waiting, time=time))
+    return ", ".join(text) or _("nothing is waiting to go out")
 
 
 def _awaited(account: AccountPresentation, awaited: AwaitedOutcomes) -> str:
-    text = f"the outcome of {plural(awaited.deliveries, 'conversion')} in {plural(awaited.requests, 'request')}"
+    outcomes = _n("the outcome of {count} conversion", "the outcome of {count} conversions", awaited.deliveries)
+    text = _n("{outcomes} in {count} request", "{outcomes} in {count} requests", awaited.requests, outcomes=outcomes)
     if awaited.ask_at is None:
         return text
-    return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+    time = day_and_time(awaited.ask_at, account.zone)
+    return _("{outcomes}, to be asked for from {time} on", outcomes=text, time=time)
 
 
 def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
     if webhooks.received_at is None:
-        return "none has arrived yet"
-    last = f"the last one arrived {day_and_time(webhooks.received_at, account.zone)}"
-    return f"{_count_with_verb(webhooks.count, 'waits', 'wait')} for the next run, {last}" if webhooks.count else last
+        return _("none has arrived yet")
+    time = day_and_time(webhooks.received_at, account.zone)
+    if not webhooks.count:
+        return _("the last one arrived {time}", time=time)
+    return _n(
+        "{count} waits for the next run, the last one arrived {time}",
+        "{count} wait for the next run, the last one arrived {time}",
+        webhooks.count,
+        time=time,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,25 +338,28 @@ class DeliveryList:
 def print_delivery_list(console: Console, account: AccountPresentation, which: DeliveryList) -> None:
     """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
-    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {plural(leads, 'lead')}")
+    found = _n("{count} lead", "{count} leads", leads)
+    console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {found}")
     if not which.stands:
         return
     shown = which.stands[:SHOWN]
-    made = table("Lead", "Conversion", "Stands", "Since", "Why")
+    made = table(_("Lead"), _("Conversion"), _("Stands"), _("Since"), _("Why"))
     for each in shown:
         name = account.conversion(each.conversion)
+        if each.is_correction:
+            name = _("{conversion} (correction)", conversion=name)
         made.add_row(
             escape(each.lead),
-            f"{name}{' (correction)' if each.is_correction else ''}\n→ {each.destination}",
+            f"{name}\n→ {each.destination}",
             STATES[each.state].short,
             day_and_time(each.since, account.zone),
             short_reason_for_state(each.state, each.reason, each.held_for),
         )
-    never_wrap_column(made, "Lead")
+    never_wrap_column(made, _("Lead"))
     console.print(made, crop=False)
     if len(which.stands) > SHOWN:
-        console.print(f"… and {format_number(len(which.stands) - SHOWN)} more (see --json)")
+        console.print(_and_more(len(which.stands) - SHOWN))
     console.print()
     console.print(reasons_table(_reasons_of(which.stands)))
     command = account.command("explain LEAD")
-    console.print(f"`{command}` tells the whole story of one.", markup=False, soft_wrap=True)
+    console.print(_("`{command}` tells the whole story of one.", command=command), markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import _, _n, format_count, format_day, format_share
+from connectors.language import _, _n, format_count, format_day, format_rate
 from jobs.reporting.console import AccountPresentation, table
 from jobs.rules.expected_value import MoneyInterval, StageValue, TooThin
 
@@ -91,7 +91,7 @@ def _cells(value: StageValue) -> tuple[str, ...]:
     rate = value.rate
     return (
         f"{format_count(value.won)} / {format_count(value.leads)}",
-        f"{format_share(rate.value)}\n{format_share(rate.low)} – {format_share(rate.high)}",
+        f"{format_rate(rate.value)}\n{format_rate(rate.low)} – {format_rate(rate.high)}",
         *(
             f"{_amount(each.value)}\n{_amount(each.low)} – {_amount(each.high)}"
             for each in (value.mean, value.expected)
@@ -119,9 +119,9 @@ def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: Sta
         leads=format_count(value.leads),
         won=format_count(value.won),
         days=format_count(value.horizon.days),
-        rate=format_share(rate.value),
-        low=format_share(rate.low),
-        high=format_share(rate.high),
+        rate=format_rate(rate.value),
+        low=format_rate(rate.low),
+        high=format_rate(rate.high),
     )
     yield _(
         "The {sales} sales with an amount came to {mean} {currency} on average ({low} to {high}).",

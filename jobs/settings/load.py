@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from connectors.language import N_, _
+from connectors.language import N_, Language, _, speaking
 from jobs.settings.document import (
     KeyPath,
     ParsedSettingsFile,
@@ -45,6 +45,11 @@ class ValidSettings:
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
 
+    @property
+    def language(self) -> Language | None:
+        """The language to address people in; None for the terminal's."""
+        return self.settings.language
+
 
 @dataclass(frozen=True, slots=True)
 class InvalidSettings:
@@ -53,6 +58,8 @@ class InvalidSettings:
     problems: tuple[SettingsProblem, ...]
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
+    language: Language | None = None
+    """The language to address people in; None for the terminal's."""
 
 
 Loaded = ValidSettings | InvalidSettings
@@ -68,13 +75,27 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
         secrets: whether to resolve secrets; commands that only read the state work without them.
     """
     document = read_file(path)
+    # What is wrong with the file is said in its language, too.
+    with speaking(language := _language(document.tree)):
+        return _load(path, document, environ, language, secrets=secrets)
+
+
+def _language(tree: Tree) -> Language | None:
+    """Return the language a file names, if it is one."""
+    named = tree.get("language") if isinstance(tree, dict) else None
+    return next((language for language in Language if language == named), None)
+
+
+def _load(
+    path: Path, document: ParsedSettingsFile, environ: Mapping[str, str], language: Language | None, *, secrets: bool
+) -> Loaded:
     references = ReferenceResolver(
         environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets
     )
     env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:
-        return InvalidSettings(document.problems(findings, path), env_file)
+        return InvalidSettings(document.problems(findings, path), env_file, language)
     return ValidSettings(settings, document.problems(lint_warnings(document.tree), path), env_file)
 
 
@@ -157,7 +178,7 @@ def _sentence(details: ErrorDetails, value: object) -> str:
     context = details.get("ctx", {})
     if details["type"] == "value_error":
         return str(context["error"])
-    if details["type"] == "literal_error":
+    if details["type"] in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", context["expected"])
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
         return _("write one of {allowed}{hint}", allowed=", ".join(allowed), hint=hint)

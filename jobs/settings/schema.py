@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from connectors.language import N_, _
+from connectors.language import N_, Language, _
 from jobs.settings.document import did_you_mean
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, ReferenceResolver, is_local
@@ -522,6 +522,8 @@ class Settings(Strict):
     """The time zone of times without one."""
     currency: Currency
     """The currency of all values, such as EUR."""
+    language: Language | None = None
+    """The language of what people read: fr or en; default: the terminal's."""
     schedule: ScheduleSettings | None = None
     """When the night runs."""
     state: Text | None = None

@@ -836,7 +836,7 @@ def test_explain_shows_the_full_story_of_a_sent_lead(played):
     result = played("explain", lead)
 
     assert 0 == result.returncode
-    for words in (lead, key, "accepted", "dated by Oplead", "EUR", "history", "request"):
+    for words in (lead, key, "accepted", "dated by Oplead", "€", "history", "request"):
         assert words in result.stdout
 
 

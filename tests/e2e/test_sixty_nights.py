@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.language import format_day, format_time
 from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
 from jobs.rules.incident import IncidentId, IncidentKind
@@ -165,8 +166,8 @@ def test_expiry_is_announced_three_days_ahead(years):
         for at in closing:
             assert years.at(night) <= max(at - TOLD_BEFORE, years.at(DOWN[destination][0]))
         assert "conversions will expire" in title
-        assert f"by {max(closing).astimezone(PARIS):%Y-%m-%d} unless this is fixed" in text
-        assert f"the first at {min(closing).astimezone(PARIS):%Y-%m-%d %H:%M}" in text
+        assert f"by {format_day(max(closing).astimezone(PARIS).date())} unless this is fixed" in text
+        assert f"the first at {format_time(min(closing).astimezone(PARIS))}" in text
         assert "Why nothing goes there: no connection" in text
     (meta,) = [night for night, title, _ in years.told if title.startswith("meta:")]
     assert DOWN["meta"][0] < meta

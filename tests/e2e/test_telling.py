@@ -7,14 +7,17 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.language import format_time
 from tests.e2e.support.receiver import receiving
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 STOPPED = "google_ads stopped"
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @pytest.fixture
@@ -192,7 +195,7 @@ def test_expiry_is_notified_with_its_date_three_days_ahead(told, receiver):
 
     assert [STOPPED] == early
     assert 3 * DAY <= row.expires_at - (told.START + number * DAY) < 5 * DAY
-    assert f"1 conversion at google_ads expires by {row.expires_at:%Y-%m-%d} unless this is fixed" in text
+    assert f"1 conversion at google_ads expires at {format_time(row.expires_at.astimezone(PARIS))} unless" in text
 
 
 def test_check_refuses_an_unsupported_notice_address(told, receiver):

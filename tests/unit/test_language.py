@@ -1,6 +1,7 @@
 """People are addressed in one language at a time; every catalogue has every message, with the same values in it."""
 
 import ast
+import re
 import string
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from structlog.testing import capture_logs
 
 from connectors.language import (
     Language,
@@ -20,15 +22,23 @@ from connectors.language import (
     format_day,
     format_decimal,
     format_duration,
-    format_moment,
     format_money,
     format_round_money,
     format_share,
     format_short_day,
     format_time,
+    in_english,
     speaking,
 )
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
+from jobs.cancellation import run_in_threads
+from jobs.cli.session import log_night
+from jobs.plan.volume_guard import ExcessVolume
+from jobs.reporting.console import json_line
+from jobs.reporting.run_report import Night
+from jobs.reporting.wording import NOTHING
+from jobs.rules.reasons import DestinationScope
+from jobs.run_summary import RunSummary
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -63,16 +73,22 @@ def test_a_thread_speaks_what_its_context_does():
         assert pool.submit(copy_context().run, current_language).result() is Language.FRENCH
 
 
+def test_accounts_side_by_side_speak_what_the_command_does():
+    """Each task has the caller's context, on whatever thread it runs."""
+    with speaking(Language.FRENCH):
+        assert list(run_in_threads([current_language] * 2, at_once=2)) == [Language.FRENCH] * 2
+
+
 @pytest.mark.parametrize(
     ("chosen", "count", "money", "day", "time"),
     [
-        (Language.ENGLISH, "1,269", "€12,500.00", "Nov 28, 2026", f"Nov 28, 2026, 5:30:00{NARROW}AM"),
+        (Language.ENGLISH, "1,269", "€12,500.00", "Sat 28 Nov 2026", "Sat 28 Nov 2026 05:30"),
         (
             Language.FRENCH,
             f"1{NARROW}269",
             f"12{NARROW}500,00{WIDE}€",
-            "28 nov. 2026",
-            "28 nov. 2026, 05:30:00",
+            "sam. 28 nov. 2026",
+            "sam. 28 nov. 2026 05:30",
         ),
     ],
 )
@@ -88,16 +104,15 @@ def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        (Language.ENGLISH, ["€12,501", "1,234.6", "57%", "–", "Nov 28", f"Nov 28, 2026, 5:30{NARROW}AM"]),
+        (Language.ENGLISH, ["€12,501", "1,234.6", "57%", "–", "Nov 28"]),
         (
             Language.FRENCH,
             [
                 f"12{NARROW}501{WIDE}€",
                 f"1{NARROW}234,6",
-                f"57{WIDE}%",
+                f"57{NARROW}%",
                 "–",
                 "28 nov.",
-                "28 nov. 2026, 05:30",
             ],
         ),
     ],
@@ -111,7 +126,6 @@ def test_pages_round(chosen, expected):
             format_share(57, 100),
             format_share(0, 0),
             format_short_day(date(2026, 11, 28)),
-            format_moment(datetime(2026, 11, 28, 5, 30, 59, tzinfo=UTC)),
         ]
 
 
@@ -130,7 +144,7 @@ def test_durations_have_the_unit_that_suits_them(duration, english, french):
     """The next larger unit begins at two."""
     for language, words in ((Language.ENGLISH, english), (Language.FRENCH, french)):
         with speaking(language):
-            assert format_duration(duration).replace(WIDE, " ") == words
+            assert format_lapse(duration).replace(WIDE, " ") == words
 
 
 def test_a_message_is_filled_in_only_if_it_has_values():
@@ -175,7 +189,148 @@ def test_every_message_is_translated_with_the_same_values(name):
         translations = message.string if isinstance(message.string, tuple) else (message.string,)
         for translation in translations:
             assert translation, f"not translated: {originals[0]}"
-            assert _values(translation) in [*map(_values, originals)], originals[0]
+            assert _values(translation) in [_values(original) for original in originals], originals[0]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def _in_french():
+    with (FOLDER / "fr.po").open("rb") as file:
+        return [
+            translation
+            for message in read_po(file, locale="fr")
+            if message.id
+            for translation in (message.string if isinstance(message.string, tuple) else (message.string,))
+        ]
+
+
+def test_french_is_set_as_in_print():
+    """Apostrophes are curved, and no line breaks before a colon, a question mark or a closing quote."""
+    outside_code = [re.sub(r"`[^`]*`", "", text) for text in _in_french()]
+
+    assert [] == [text for text in outside_code if re.search(r"'|[ \w»][;?!](?!\w)| [:»%]|« ", text)]
+
+
+def test_nothing_to_do_is_said_in_one_way():
+    """What begins so asks for nothing (`asks_for_nothing`)."""
+    with (FOLDER / "fr.po").open("rb") as file:
+        catalogue = read_po(file, locale="fr")
+    start = NOTHING.rstrip(".")
+    todos = [(message.id, message.string) for message in catalogue if str(message.id).startswith(start)]
+
+    assert len(todos) > 1
+    assert [] == [text for _, text in todos if not text.startswith(catalogue[NOTHING].string.rstrip("."))]
+
+
+def test_no_message_begins_or_ends_with_a_space():
+    """Sentences are whole: what is put together from pieces cannot be translated."""
+    with (FOLDER / "fr.po").open("rb") as file:
+        ids = [
+            text for message in read_po(file) for text in ([message.id] if isinstance(message.id, str) else message.id)
+        ]
+
+    assert [] == [text for text in [*ids, *_in_french()] if text != text.strip()]
+
+
+# ── what is for programs ─────────────────────────────────────────────────────────────────────────
+
+
+def test_json_is_english_whatever_was_said_before():
+    """A text that was worded in French knows its English, values included."""
+    with speaking(Language.FRENCH):
+        lasted = _("took {time}", time=format_duration(timedelta(hours=1, minutes=2)))
+        several = _n(
+            "{leads} on {count} page", "{leads} on {count} pages", 2, leads=_n("{count} lead", "{count} leads", 1)
+        )
+        line = json_line({"lasted": lasted, "several": several})
+
+    with speaking(Language.FRENCH):
+        assert json_line({"where": SCOPE}) == '{"where": "google_ads corrections/5"}'
+
+    assert (lasted, several) == (f"en 1{WIDE}h 2{WIDE}min", "1 lead sur 2 pages")
+    assert line == '{"lasted": "took 1 h 2 min", "several": "1 lead on 2 pages"}'
+    assert in_english("as it is") == "as it is"
+
+
+SCOPE = DestinationScope("google_ads", corrections=True, action="5")
+
+
+def test_the_log_of_a_night_is_english():
+    """Those who search logs need not know the language of an account's settings."""
+    summary = RunSummary("maison-test", 3, datetime(2026, 9, 1, tzinfo=UTC))
+    summary.held[SCOPE] = ExcessVolume(1269, 50, 3, "corrections")
+    with speaking(Language.FRENCH), capture_logs() as lines:
+        log_night(Night(summary, summary.started_at, ()))
+
+    assert lines[0]["event"] == "a human is needed"
+    assert lines[0]["why"].startswith("google_ads corrections/5: 1,269 corrections are due and one night may send 50")
+
+
+# ── sentences in the code ────────────────────────────────────────────────────────────────────────
+
+TRANSLATED = (
+    "jobs/alerts",
+    *(f"jobs/reporting/{name}.py" for name in ("backfill_report", "console", "lead_report", "run_report")),
+    *(f"jobs/reporting/{name}.py" for name in ("sentences", "status_report", "wording")),
+    *(f"jobs/cli/{name}.py" for name in ("inspect", "output", "run", "session", "state")),
+)
+"""Files and folders in which every sentence for people is in the catalogues."""
+_MARKS = frozenset({"_", "_n", "N_"})
+_LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+_COMMANDS = frozenset({"command", "command_line"})
+_FOR_PROGRAMMERS = frozenset({"RuntimeError", "TypeError", "ValueError", "AssertionError", "IllegalMoveError"})
+_SENTENCE = re.compile(r"[^\W\d_]{2,}[^\w{}]* [^\w{}]*[^\W\d_]{2,}")
+NO_SENTENCES = {
+    "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
+    "jobs/cli/output.py": {"then "},
+    "jobs/reporting/wording.py": {
+        "conversions since the last night",
+        "corrections since the last night",
+    },
+}
+"""What looks like one and is for logs, or names a value."""
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "id", None) or getattr(node.func, "attr", "")
+
+
+def _said_to_nobody(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return _called(node) in _LOGS | _COMMANDS | _FOR_PROGRAMMERS
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)  # docstrings
+
+
+def _sentences(node: ast.AST):
+    """Yield every text that looks like a sentence and is not marked."""
+    if _said_to_nobody(node):
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SENTENCE.search(node.value):
+        yield node
+    is_marked = isinstance(node, ast.Call) and _called(node) in _MARKS
+    for below in node.keywords if is_marked else ast.iter_child_nodes(node):
+        yield from _sentences(below)
+
+
+def _unmarked(path: Path):
+    known = NO_SENTENCES.get(str(path.relative_to(ROOT)), set())
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+        for node in _sentences(ast.parse(path.read_text(encoding="utf-8")))
+        if node.value not in known
+    ]
+
+
+def _files():
+    for name in TRANSLATED:
+        path = ROOT / name
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def test_no_sentence_bypasses_the_catalogue():
+    """It would stay English; where it is for logs or for programmers, it is."""
+    assert [] == [found for path in _files() for found in _unmarked(path)]
 
 
 def test_babel_finds_every_message():

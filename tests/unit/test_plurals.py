@@ -1,4 +1,4 @@
-"""No message reads `1 leads`: a number and its noun come from `counted`."""
+"""No message reads `1 leads`: a number and its noun come from `_n`, or from `plural`."""
 
 import ast
 import re
@@ -21,6 +21,8 @@ NEVER_ONE = {
     "jobs/reporting/wording.py: days": "how long lately is, is a constant",
     "jobs/reporting/wording.py: nights": "how many are looked back at is a constant",
     "jobs/reporting/wording.py: times": "how often an upload is tried is a constant",
+    "jobs/reporting/wording.py: corrections": "an excess is never one",
+    "jobs/reporting/sentences.py: corrections": "a destination's name stands before it",
     "jobs/cli/inspect.py: characters": "the length of a click id",
     "jobs/settings/document.py: characters": "the length of a secret",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
@@ -43,13 +45,11 @@ TEMPLATE = re.compile(r"\{(?!\w*name|destination)\w+(?::g)?\} (\w+)")
 
 
 def plain_numbers(file):
-    """The plural nouns after a value that `plural` did not format."""
+    """The plural nouns after a value that neither `_n` nor `plural` formats."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if file.name == "wording.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from (noun for noun in TEMPLATE.findall(node.value) if noun in NOUNS)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "N_"):
-            texts = (each.value for each in node.args if isinstance(each, ast.Constant))
-            yield from (noun for text in texts for noun in TEMPLATE.findall(text) if noun in NOUNS)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "N_") and len(node.args) == 1:
+            texts = [each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)]
+            yield from (noun for text in texts for noun in TEMPLATE.findall(str(text)) if noun in NOUNS)
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, text in zip(node.values, node.values[1:], strict=False):

@@ -86,4 +86,4 @@ class CountingRules:
         value = self.sale.value
         if isinstance(value, ValueFromFieldSettings):
             return amounts_and_agency(facts)[0].get(value.field)
-        return value
+        return value if isinstance(value, Decimal) else None

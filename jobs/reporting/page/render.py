@@ -23,10 +23,10 @@ from connectors.language import (
     format_count,
     format_day,
     format_decimal,
-    format_duration,
-    format_moment,
+    format_lapse,
     format_round_money,
     format_share,
+    format_time,
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.page import charts
@@ -158,7 +158,7 @@ def render(facts: ReportFacts) -> str:
         .render(
             lang=current_language(),
             facts=facts,
-            made=format_moment(facts.now.astimezone(facts.zone)),
+            made=format_time(facts.now.astimezone(facts.zone)),
             tasks=_shown(facts.tasks),
             more_tasks=max(len(facts.tasks) - MOST_ROWS, 0),
             sales=_sales(facts),
@@ -366,7 +366,7 @@ def _recoverable(facts: ReportFacts) -> Mapping[str, object]:
             _(RESPONSIBLE[each.who]),
             format_count(each.count),
             _money(facts)(each.value),
-            format_moment(each.first_expiry.astimezone(facts.zone)),
+            format_time(each.first_expiry.astimezone(facts.zone)),
         ),
     )
     return {
@@ -393,8 +393,8 @@ def _night(facts: ReportFacts, names: _Names) -> Mapping[str, object] | None:
         return None
     started = night.started_at.astimezone(facts.zone)
     return {
-        "started": format_moment(started),
-        "lasted": format_duration(night.ended_at - night.started_at) if night.ended_at else "",
+        "started": format_time(started),
+        "lasted": format_lapse(night.ended_at - night.started_at) if night.ended_at else "",
         "ending": ending(night.exit_code if night.ended_at else None),
         "tiles": _tiles(facts, night),
         "moved": _by_outcome(_("What the last night moved"), night.moved, names),
@@ -693,9 +693,9 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
             _(FITNESS[each.fitness]),
             format_count(each.count),
             format_decimal(each.per_30_days),
-            NO_NUMBER if each.median is None else format_duration(each.median),
-            NO_NUMBER if each.nine_in_ten is None else format_duration(each.nine_in_ten),
-            format_duration(each.window),
+            NO_NUMBER if each.median is None else format_lapse(each.median),
+            NO_NUMBER if each.nine_in_ten is None else format_lapse(each.nine_in_ten),
+            format_lapse(each.window),
             format_share(each.within_window, each.count),
         ),
     )
@@ -716,7 +716,7 @@ def _times(platform: AdPlatform, rows: Sequence[StageTiming]) -> Figure | None:
     if not spans:
         return None
     name = _(PLATFORMS[platform])
-    text = "; ".join(f"{span.name}: {format_duration(span.median)}" for span in spans)
+    text = "; ".join(f"{span.name}: {format_lapse(span.median)}" for span in spans)
     own = _grid(
         _("Days from a click on an ad of {platform} to each stage", platform=name),
         (
@@ -726,7 +726,7 @@ def _times(platform: AdPlatform, rows: Sequence[StageTiming]) -> Figure | None:
             Column(_("Window"), True),
         ),
         spans,
-        lambda span: (span.name, *map(format_duration, (span.median, span.nine_in_ten, span.window))),
+        lambda span: (span.name, *map(format_lapse, (span.median, span.nine_in_ten, span.window))),
     )
     title = _("Days from the click, {platform}", platform=name)
     return Figure(title, text, charts.draw(charts.times_to_stages(spans)), own)
@@ -806,7 +806,7 @@ def _platforms(facts: ReportFacts) -> Grid | None:
             each.theirs,
             NO_NUMBER if each.ours is None else each.ours,
             _("▲ differs") if each.differs else _("the same") if each.ours == each.theirs else NO_NUMBER,
-            format_moment(each.read_at.astimezone(facts.zone)),
+            format_time(each.read_at.astimezone(facts.zone)),
         ),
         flag=lambda each: each.differs,
     )

@@ -136,9 +136,9 @@ def test_expiry_notice_states_number_date_and_cause():
     waiting = {GOOGLE: [NOW + days * DAY for days in (1, 2, 3, 9)]}
     told = found(stopped={GOOGLE: REVOKED}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
-    assert "3 conversions at google_ads expire by 2026-09-13 unless this is fixed" in told
-    assert "the first at 2026-09-11 05:30" in told
-    assert "1 more wait there" in told
+    assert "3 conversions at google_ads expire by Sun 13 Sep 2026 unless this is fixed" in told
+    assert "the first at Fri 11 Sep 2026 05:30" in told
+    assert "1 more waits there" in told
     assert "token revoked" in told
 
 
@@ -182,7 +182,8 @@ def test_rejection_notice_names_codes_and_up_to_five_leads():
 
     assert "for lead L-0, L-1, L-2, L-3, L-4, …" in told[IncidentKind.REJECTED, GOOGLE].text
     assert (
-        "7 of 7 conversions settled tonight were rejected (INVALID_GCLID)" in told[IncidentKind.REJECTED, GOOGLE].text
+        "7 of 7 conversions settled tonight were rejected. The codes: INVALID_GCLID."
+        in told[IncidentKind.REJECTED, GOOGLE].text
     )
 
 
@@ -247,7 +248,7 @@ def test_corrections_have_notices_of_their_own():
     } == titles
     assert "2 corrections were sent to google_ads, and the answer was lost" in texts[IncidentKind.IN_DOUBT]
     assert "1 correction was sent to google_ads, but the platform will not say" in texts[IncidentKind.UNCONFIRMED]
-    assert "5 of 10 corrections settled tonight were rejected (TOO_MANY).\n" in texts[IncidentKind.REJECTED]
+    assert "5 of 10 corrections settled tonight were rejected. The codes: TOO_MANY.\n" in texts[IncidentKind.REJECTED]
     assert "for lead L-1." in texts[IncidentKind.REJECTED]
 
 
@@ -340,7 +341,7 @@ def test_api_version_end_is_announced_sixty_days_ahead(ends_on, is_told):
 
 
 @pytest.mark.parametrize(
-    ("is_estimate", "words"), [(True, "no day is named yet"), (False, "ends 2026-10-01: https://")]
+    ("is_estimate", "words"), [(True, "no day is named yet"), (False, "ends Thu 1 Oct 2026: https://")]
 )
 def test_estimated_end_date_is_marked_as_an_estimate(is_estimate, words):
     """Nothing is presented as known that is not."""

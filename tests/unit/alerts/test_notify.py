@@ -242,7 +242,7 @@ def test_undelivered_notice_of_a_cleared_incident_says_it_is_over(told):
     told.night()
     ((_, text),) = told.inbox.messages
 
-    assert "Found on 2026-09-10; it is over by now." in text
+    assert "Found on Thu 10 Sep 2026; it is over by now." in text
 
 
 def test_new_address_gets_no_notice_that_another_already_has(told):
@@ -272,7 +272,7 @@ def test_expiry_at_a_stopped_destination_is_notified_with_its_date(told):
     told.night()
 
     assert (False, True) == (before, "google_ads: 1 conversion will expire" in told.inbox.titles)
-    assert "expires by 2026-11-09" in told.inbox.messages[-1][1]
+    assert "expires at Mon 9 Nov 2026" in told.inbox.messages[-1][1]
 
 
 def test_night_numbers_add_up_all_runs_of_a_date(told):
@@ -300,7 +300,7 @@ def test_expected_rejections_are_not_counted(told):
 
     assert (2, 5, 8) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
     assert IncidentKind.REJECTED in {one.cause.kind for one in told.standing}
-    assert "rejected (BAD)" in told.inbox.messages[0][1]
+    assert "rejected. The codes: BAD." in told.inbox.messages[0][1]
 
 
 def test_lost_answer_is_notified_and_clears_with_the_replay(told):
@@ -348,10 +348,13 @@ def test_rejected_corrections_have_a_notice_of_their_own(told):
     assert (2, 5, 7) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
     assert {GOOGLE: "M", CORRECTIONS: "L"} == {place: one[0] for one, _, place, _ in summary.rejected}
     assert [
-        ("google_ads rejects 71 % of what it settles", "5 of 7 conversions settled tonight were rejected (BAD)."),
+        (
+            "google_ads rejects 71 % of what it settles",
+            "5 of 7 conversions settled tonight were rejected. The codes: BAD.",
+        ),
         (
             "google_ads rejects 50 % of the corrections it settles",
-            "5 of 10 corrections settled tonight were rejected (TOO_MANY_ADJUSTMENTS).",
+            "5 of 10 corrections settled tonight were rejected. The codes: TOO_MANY_ADJUSTMENTS.",
         ),
     ] == list(zip(told.inbox.titles, [text.partition("\n")[0] for _, text in told.inbox.messages], strict=True))
     assert "for lead M-0, M-1, M-2, M-3, M-4." in told.inbox.messages[0][1]

@@ -78,7 +78,7 @@ def test_state_table_fits_the_terminal_width(width):
 
     assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
-    for shown in ("1,200", "1,234,567.50 EUR", "no usable click id", "click not found", "visit"):
+    for shown in ("1,200", "€1,234,567.50", "no usable click id", "click not found", "visit"):
         assert shown in text
 
 
@@ -94,9 +94,9 @@ def test_codes_with_the_same_words_share_a_row():
     codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
     twice = [StateCount("sale", "google_ads", DeliveryState.REJECTED, code, 2, Decimal(120)) for code in codes]
     text = _printed(120, lambda console: print_states(console, ACCOUNT, twice))
-    row = next(line for line in text.splitlines() if "240.00 EUR" in line)
+    row = next(line for line in text.splitlines() if "€240.00" in line)
 
-    assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
+    assert ["rejected", "4", "€240.00", "click", "id", "not", "readable"] == row.split()[2:]
 
 
 def test_names_the_destination_even_if_there_is_only_one():
@@ -174,7 +174,7 @@ def test_preview_counts_held_back_conversions_per_reason():
 
     assert ["no", "usable", "click", "id", "37"] in [row[:5] for row in rows]
     assert ["consent", "not", "asked", "4"] in [row[:4] for row in rows]
-    assert "2 conversions left as is: it cannot be decided yet" in text
+    assert "2 conversions left as is: they cannot be decided yet" in text
 
 
 def test_preview_reasons_add_up_to_its_numbers():
@@ -359,7 +359,7 @@ def test_duration_shows_seconds_only_when_short(seconds, said):
 def test_times_use_the_account_zone_and_amounts_their_currency():
     """Nobody has to know UTC, and a zero amount is left blank."""
     assert "Tue 1 Sep 2026 05:30" == day_and_time(NOW, ACCOUNT.zone)
-    assert "12,500.00 EUR" == money(Decimal(12500), "EUR")
+    assert "€12,500.00" == money(Decimal(12500), "EUR")
     assert "" == money(Decimal(0), "EUR")
 
 
@@ -433,4 +433,4 @@ def test_unsent_conversions_with_one_reason_share_an_explanation():
     assert "Vente signée → google_ads, quote → meta: nothing to send" in text
     assert "sale (funnel) → meta: nothing to send" in text
     assert text.index("visit → google_ads") < text.index("Vente signée → google_ads")
-    assert "email, first name kept for meta" in text
+    assert "e-mail, first name kept for meta" in text

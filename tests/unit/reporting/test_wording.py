@@ -195,5 +195,5 @@ def test_stop_lines_name_the_stopped_action():
     assert [
         "reading stopped: NO_ACCESS: not yours",
         "google_ads corrections/5 stopped: NO_ACCESS: not yours",
-        "meta (before: 7 by x) stopped: QUOTA; it asks for 1:00:00",
+        "meta (before: 7 by x) stopped: QUOTA; it asks for 1 h 0 min",
     ] == stop_lines(refused, stopped)

@@ -1,0 +1,149 @@
+"""A night, its status, its explanations and its notices speak the language of the settings, whole."""
+
+import gettext
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from connectors import language
+from tests.e2e.support.receiver import receiving
+from tests.e2e.support.typed import type_in
+
+BEFORE = timedelta(hours=20)
+DATE = re.compile(r"\w+\.? \d{1,2} \w+\.? \d{4}")
+COMMAND = re.compile(r"`oplead-sync [^`]*`")
+KEY = re.compile(r"[0-9a-f]{8}[0-9a-f-]{28,}")
+VALUES = {
+    *("maison", "test", "Europe", "Paris"),  # the account
+    *("sale", "appointment", "google_ads", "meta", "consent_unknown", "no_click_id", "withheld"),
+    *("Gagné", "Rendez", "vous", "Perdu", "Nouveau", "Inconnu"),
+    *("gclid", "fbclid", "by", "data_manager", "amount", "L"),
+}
+"""Words that are names, ids and codes; whatever else is outside the brackets was not translated."""
+
+
+class _Pseudo(gettext.NullTranslations):
+    """Puts each message between brackets."""
+
+    def gettext(self, message):
+        return f"⟦{message}⟧"
+
+    def ngettext(self, one, several, count):
+        return f"⟦{one if count == 1 else several}⟧"
+
+
+def outside_brackets(text):
+    """What is left of a text without what was translated."""
+    while (less := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = less
+    return text
+
+
+def untranslated(text):
+    """Words outside the brackets that are no values."""
+    left = KEY.sub("", COMMAND.sub("", DATE.sub("", outside_brackets(text))))
+    return {word for word in re.findall(r"[^\W\d]\w+", left) if word not in VALUES and not word.isupper()}
+
+
+@pytest.fixture
+def pseudo(monkeypatch):
+    """French for a moment is English in brackets."""
+    catalogue = language._catalogue
+    monkeypatch.setattr(
+        language,
+        "_catalogue",
+        lambda chosen: _Pseudo() if chosen is language.Language.FRENCH else catalogue(chosen),
+    )
+
+
+@pytest.fixture
+def receiver():
+    """The address that gets this company's notices."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def french(company, receiver):
+    """A company that speaks French, with a lead for each of several states."""
+    company.environ |= {"NOTIFY_URL": f"json://{receiver.address}/hook"}
+    company.settings |= {"language": "fr", "notify": ["${NOTIFY_URL}"]}
+    company.conversion("appointment").pop("implied_by")
+    at = company.START - BEFORE
+    company.serve(
+        *(company.lead(number, ("Gagné", at)) for number in range(1, 4)),
+        company.lead(4, ("Gagné", at), leadData={"consent": "oui"}),
+        company.lead(5, ("Gagné", at), leadData={"consent": "OK tél", "externalID": "gclid=x5"}),
+        company.lead(6, ("Rendez-vous", at), ("Perdu", at + timedelta(hours=1))),
+        company.lead(7, ("Inconnu", at)),
+    )
+    return company
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_a_night_says_nothing_outside_the_catalogue(french):
+    """Only names, ids, numbers and times stand outside the brackets."""
+    said = {
+        words: type_in(french, *words, width=1000).out
+        for words in (
+            ("run",),
+            ("status",),
+            ("status", "--reason", "withheld"),
+            *(("explain", f"L-{number}") for number in range(1, 8)),
+            ("run", "--dry-run"),
+        )
+    }
+
+    assert {words: set() for words in said} == {words: untranslated(text) for words, text in said.items()}
+    assert all("⟦" in text for text in said.values())
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_what_stops_is_told_in_the_language_of_the_settings(french, receiver):
+    """A notice is, even if the run that finds its cause answers a program, in English."""
+    french.environ["OPLEAD_TOKEN"] = "revoked"
+    told = type_in(french, "run", "--json")
+    titles = [title for title, _ in receiver.taken]
+
+    assert 3 == told.code
+    assert ["maison-test: ⟦Oplead cannot be read⟧"] == titles
+    assert ["Oplead cannot be read"] == [each["title"] for each in json.loads(told.out)["notices"]]
+    assert "⟦" not in told.out + told.err
+    assert "⟦Oplead cannot be read⟧" in type_in(french, "run", width=1000).out
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_json_and_logs_stay_english(french):
+    """A program must not care what people speak; not even a text stored by an earlier night is for it."""
+    ran = type_in(french, "run", "--json")
+    stood, told = type_in(french, "status", "--json"), type_in(french, "explain", "L-5", "--json")
+    failed = type_in(french, "run", "--first-run")
+
+    assert 1 == ran.code
+    assert "⟦" not in ran.out + stood.out + told.out
+    assert "⟦" not in ran.err + failed.err
+    assert "this account has its state already" in failed.err
+    assert "consent unclear" in told.out
+    assert "a human is needed" in ran.err
+
+
+@pytest.mark.parametrize("words", [("run",), ("status",), ("explain", "L-5"), ("explain", "L-1")])
+def test_french_fits_a_narrow_terminal(french, words):
+    """No line is wider than 80 columns but commands, which are never broken."""
+    ran = type_in(french, "run", width=80)
+    text = ran.out if words == ("run",) else type_in(french, *words, width=80).out
+    lines = [line for line in text.splitlines() if "oplead-sync" not in line]
+
+    assert [] == [line for line in lines if len(line) > 80]
+    assert "é" in text
+
+
+def test_a_settings_file_says_what_is_wrong_with_it(french):
+    """Its language is known before it is valid, and a language that is none is refused."""
+    french.settings["language"] = "de"
+    told = type_in(french, "status")
+
+    assert 2 == told.code
+    assert "language: write one of en, fr" in told.err
