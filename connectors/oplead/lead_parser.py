@@ -31,6 +31,9 @@ _LONGEST_HISTORY = 1_000  # status changes; each is processed for every stage of
 _LARGEST_LEAD = 1024 * 1024  # characters of JSON
 _DEEPEST = 100  # levels; Python itself fails at a few hundred
 _CONTAINERS = (dict, list)
+_CANONICAL = json.JSONEncoder(
+    default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
+)
 _ENTRY = PathReader((*_ENTRY_LABEL, *_ENTRY_TIME))
 
 
@@ -45,7 +48,7 @@ def digest_of(item: Mapping[str, object]) -> str:
         UnreadableLeadError: it is nested too deeply or too large.
     """
     try:
-        canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        canonical = _CANONICAL.encode(item)
     except RecursionError:
         raise UnreadableLeadError("it is nested too deeply") from None
     if canonical.count("{") + canonical.count("[") >= _DEEPEST:

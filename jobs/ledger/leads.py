@@ -69,6 +69,23 @@ _OF_LEADS = bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
 _DIGESTS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.digest)).where(_OF_LEADS, col(LeadRow.deleted_at).is_(None))
 _CREATED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(_OF_LEADS)
 
+_PLANNED = (
+    update(bulk.table_of(LeadRow))
+    .where(_OF_LEADS)
+    .values(
+        to_plan=False,
+        fresh=False,
+        to_correct=or_(
+            col(LeadRow.to_correct),
+            exists().where(
+                col(Delivery.account) == col(LeadRow.account),
+                col(Delivery.lead) == col(LeadRow.id),
+                # No bare column, or SQLite searches everything accepted instead of the lead's few deliveries.
+                col(Delivery.state).concat("") == DeliveryState.ACCEPTED,
+            ),
+        ),
+    )
+)
 _MERGED_INTO = (
     update(bulk.table_of(LeadRow))
     .where(col(LeadRow.account) == bindparam("of_account"), col(LeadRow.id) == bindparam("of_lead"))
@@ -213,8 +230,8 @@ def leads_to_plan(session: Session, account: str, *, limit: int, after: LeadId |
 
 
 def mark_planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Mark leads as planned and due for a correction check."""
-    _update(session, account, ids, to_plan=False, fresh=False, to_correct=True)
+    """Mark leads as planned and, if they have accepted conversions, due for a correction check."""
+    bulk.change_rows(session, _PLANNED, account, ids)
 
 
 def leads_to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:

@@ -10,11 +10,12 @@ from sqlmodel import select
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, requests
 from jobs.ledger.schema import Delivery, LeadRow
+from jobs.plan.planner import plan
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from jobs.rules.reasons import Reason
 from tests import fakes, suite
-from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook, stops
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, read, route, rulebook, stops
 from tests.fakes import LIMITS, NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -433,6 +434,18 @@ def test_unchanged_lead_is_not_marked_for_correction(sold):
     nights(account, 2)
 
     assert [False] == [row.to_correct for row in account.rows(LeadRow)]
+
+
+def test_planned_leads_are_checked_only_if_a_conversion_was_accepted(sold):
+    """The facts and deliveries of all others, most leads of a first night, need not be loaded for it."""
+    account = sold()
+    account.put(lead("L-2"), changed(lead(), updated_at=account.clock.now()))
+    with account.hold() as ledger:
+        run = account.run(ledger)
+        read(run)
+        plan(run)
+
+    assert {"L-1": True, "L-2": False} == {row.id: row.to_correct for row in account.rows(LeadRow)}
 
 
 def test_renamed_conversion_keeps_its_corrections(sold):
