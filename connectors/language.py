@@ -35,6 +35,11 @@ def current_language() -> Language:
     return _chosen.get() or _terminal_language()
 
 
+def chosen_language() -> Language | None:
+    """Return the language chosen by `speaking`, if any."""
+    return _chosen.get()
+
+
 @contextmanager
 def speaking(language: Language | None) -> Iterator[None]:
     """Address people in this language, or in the terminal's if None; threads need a copy of the context."""

@@ -103,6 +103,12 @@ def answering(account: AccountFile, *, json_wanted: bool) -> AbstractContextMana
     return speaking(Language.ENGLISH if json_wanted else account.language)
 
 
+def common_language(accounts: Iterable[AccountFile]) -> Language | None:
+    """Return the accounts' language for what is said of all of them; None, for the terminal's, if they differ."""
+    languages = {account.language for account in accounts}
+    return languages.pop() if len(languages) == 1 else None
+
+
 def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
     """Load one file as `open_accounts` does."""
     return open_accounts([file], environ, secrets=secrets)[0]

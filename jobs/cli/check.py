@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.errors import Misconfigured
-from connectors.language import _
+from connectors.language import Language, _, speaking
 from connectors.records import CheckFinding, CheckVerdict
-from jobs.cli.accounts import account_state_path, open_accounts, presentation_of_account
+from jobs.cli.accounts import (
+    AccountFile,
+    account_state_path,
+    answering,
+    common_language,
+    open_accounts,
+    presentation_of_account,
+)
 from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.plain_reads import read_starts
@@ -122,27 +129,34 @@ class RunnableFileCheck:
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
     """Print each file's problems, or its notes, assumptions and findings, and return the worst exit code."""
-    checked_files = []
-    for opened in open_accounts(files):
-        try:
-            valid = opened.valid_settings
-        except UsageError as error:
-            problems = str(error).splitlines()
-            checked_files.append(CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems)))
-            if json_wanted:
-                print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
-            else:
-                say(*problems)
-            continue
-        checked = check_account(opened.file, valid, live=live)
-        checked_files.append(checked.summary)
-        if json_wanted:
-            _print_json(checked)
-        else:
-            _print(checked, verbose=verbose)
-    if not json_wanted:
-        print_checked_files(results_console(), checked_files)
+    with speaking(Language.ENGLISH if json_wanted else None):
+        accounts = open_accounts(files)
+        checked_files = []
+        for opened in accounts:
+            with answering(opened, json_wanted=json_wanted):
+                checked_files.append(_check_file(opened, live=live, json_wanted=json_wanted, verbose=verbose))
+        if not json_wanted:
+            with speaking(common_language(accounts)):
+                print_checked_files(results_console(), checked_files)
     return worst_exit_code(one.exit_code for one in checked_files)
+
+
+def _check_file(opened: AccountFile, *, live: bool, json_wanted: bool, verbose: bool) -> CheckedFile:
+    try:
+        valid = opened.valid_settings
+    except UsageError as error:
+        problems = str(error).splitlines()
+        if json_wanted:
+            print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
+        else:
+            say(*problems)
+        return CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems))
+    checked = check_account(opened.file, valid, live=live)
+    if json_wanted:
+        _print_json(checked)
+    else:
+        _print(checked, verbose=verbose)
+    return checked.summary
 
 
 def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableFileCheck:

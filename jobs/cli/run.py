@@ -12,6 +12,7 @@ from connectors.language import N_, _, in_english, speaking
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
+    common_language,
     find_settings_files,
     open_accounts,
     presentation_of_account,
@@ -59,9 +60,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             elif json_wanted and in_english(one.why) != STOPPED:
                 print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
-            # Accounts may differ in their language, but a table has one.
-            languages = {account.language for account in accounts}
-            with speaking(languages.pop() if len(languages) == 1 else None):
+            with speaking(common_language(accounts)):
                 print_accounts(results_console(), ended)
     if stop.number is not None and any(one.exit_code == signal_exit_code(stop.number) for one in ended):
         return report(failure_of(StoppedBySignal(stop.number)))

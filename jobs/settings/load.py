@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from connectors.language import N_, Language, _, speaking
+from connectors.language import N_, Language, _, chosen_language, speaking
 from jobs.settings.document import (
     KeyPath,
     ParsedSettingsFile,
@@ -75,8 +75,9 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
         secrets: whether to resolve secrets; commands that only read the state work without them.
     """
     document = read_file(path)
-    # What is wrong with the file is said in its language, too.
-    with speaking(language := _language(document.tree)):
+    language = _language(document.tree)
+    # What is wrong with the file is said in its language, too, unless one is spoken already, as English for programs.
+    with speaking(chosen_language() or language):
         return _load(path, document, environ, language, secrets=secrets)
 
 

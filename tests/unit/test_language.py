@@ -22,6 +22,7 @@ from connectors.language import (
     format_day,
     format_decimal,
     format_duration,
+    format_lapse,
     format_money,
     format_round_money,
     format_share,

@@ -31,6 +31,7 @@ from jobs.reporting.page.facts import (
     Standing,
 )
 from jobs.reporting.page.lead_counts import LeadCounts
+from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE
 from jobs.reporting.page.tasks import tasks
 from jobs.rules.delivery_state import DeliveryState
@@ -84,7 +85,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         agencies=counts.agencies(),
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
-        platforms=(),
+        platforms=platform_figures(session, account, now, book.zone),
     )
 
 
