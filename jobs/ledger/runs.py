@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import IO
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, bindparam
 from sqlmodel import Session, col, func, select
 
 from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
+from jobs.ledger.bulk import table_of
 from jobs.ledger.database import create_state, open_engine
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
 from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
@@ -209,6 +210,11 @@ class LeaseLostError(LedgerError):
     exit_code = Exit.HELD
 
 
+_LEASES = table_of(Lease)
+_EPOCH = select(_LEASES.c.epoch).where(_LEASES.c.account == bindparam("of_account"))
+"""Asked in each transaction, so past the unit of work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """An account's state, held by one run for writing."""
@@ -233,8 +239,7 @@ class Ledger:
             LedgerError: the state cannot be written.
         """
         with explaining_errors(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            lease = session.get(Lease, self.account)
-            if lease is None or lease.epoch != self.epoch:
+            if session.connection().scalar(_EPOCH, {"of_account": self.account}) != self.epoch:
                 raise LeaseLostError(
                     _("{path}: another run has taken this account over; this one stops", path=self.path)
                 )

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from jobs.cli.app import app
 from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
-from jobs.settings.load import _models
+from jobs.settings.load import models_in
 from jobs.settings.schema import Settings
 from tests.e2e.support.typed import documented
 
@@ -42,7 +42,7 @@ def keys():
         model = waiting.pop()
         for name, field in model.model_fields.items():
             seen.add(name)
-            waiting += [below for below in _models(field.annotation) if below is not model]
+            waiting += [below for below in models_in(field.annotation) if below is not model]
     return seen
 
 
