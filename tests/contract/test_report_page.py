@@ -25,6 +25,9 @@ CUT_OFF = """() => [...document.querySelectorAll(".scroll")]
     .filter(each => each.scrollWidth > each.clientWidth + 1)
     .map(each => `${each.ariaLabel} ${each.scrollWidth} ${each.clientWidth}`)"""
 
+NEVER_CUT = """() => [...document.querySelectorAll("tr, figure, .tasks li, .tiles")]
+    .every(each => getComputedStyle(each).breakInside === "avoid")"""
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -121,6 +124,7 @@ def test_a_page_prints_on_a4(name, language, browser, pages):
     with shown as page:
         page.emulate_media(media="print", color_scheme="dark")
         assert [] == page.evaluate(CUT_OFF)
+        assert page.evaluate(NEVER_CUT)
         assert [] == page.evaluate(TOO_WIDE)
         assert "rgb(255, 255, 255)" == page.evaluate("getComputedStyle(document.body).backgroundColor")
         printed = page.pdf(prefer_css_page_size=True)

@@ -136,14 +136,14 @@ class IndexRow:
 
 def index_row(facts: ReportFacts, page: str) -> IndexRow:
     """Return an account's line of the index."""
-    sales = _from_ads(facts.headline.sales)
+    sales = _total(facts.headline.sales)
     return IndexRow(
         facts.account,
         page,
         facts.level,
         len(facts.tasks),
-        sum(each.count for each in sales),
-        sum((each.value for each in sales), Decimal(0)),
+        sales.count,
+        sales.value,
         facts.currency,
         facts.now.astimezone(facts.zone),
     )
@@ -151,7 +151,7 @@ def index_row(facts: ReportFacts, page: str) -> IndexRow:
 
 def render(facts: ReportFacts) -> str:
     """Return an account's page in the current language."""
-    names = _Names(facts)
+    names = facts.conversion_names
     return (
         _environment()
         .get_template("page.html.j2")
@@ -209,16 +209,6 @@ def _pieces(text: str) -> Sequence[tuple[str, bool]]:
     pieces = text.split("`")
     closed = len(pieces) % 2 == 1
     return [(piece, n % 2 == 1) for n, piece in enumerate(pieces)] if closed else [(text, False)]
-
-
-class _Names:
-    """Whatever the settings call something."""
-
-    def __init__(self, facts: ReportFacts) -> None:
-        self._conversions = facts.conversion_names
-
-    def conversion(self, name: str) -> str:
-        return self._conversions.get(name, name)
 
 
 def _shown(rows: Sequence[_Row]) -> Sequence[_Row]:
@@ -387,7 +377,7 @@ def _capital(text: str) -> str:
 # ── tonight ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _night(facts: ReportFacts, names: _Names) -> Mapping[str, object] | None:
+def _night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
     night = facts.last_night
     if night is None:
         return None
@@ -420,7 +410,7 @@ def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
     return tiles
 
 
-def _by_outcome(caption: str, standings: Iterable[Standing], names: _Names) -> Grid:
+def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str, str]) -> Grid:
     rows: dict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
     matched: dict[tuple[str, str], int] = defaultdict(int)
     for each in standings:
@@ -436,7 +426,7 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: _Names) -> G
         numbers = [format_count(rows[key][outcome]) for outcome in shown]
         if matched:
             numbers.append(format_count(matched[key]) if key in matched else _("not told"))
-        return (names.conversion(key[0]), key[1], *numbers)
+        return (names.get(key[0], key[0]), key[1], *numbers)
 
     biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
     return _grid(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
@@ -496,14 +486,14 @@ class _Trend:
         return charts.Bar(first, total[Outcome.ACCEPTED], total[Outcome.RECEIVED], sum(total[one] for one in _LOST))
 
 
-def _trend(facts: ReportFacts, names: _Names) -> Mapping[str, object] | None:
+def _trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
     if not facts.trend:
         return None
     nights: dict[tuple[str, str], dict[date, Counter[Outcome]]] = defaultdict(lambda: defaultdict(Counter))
     for each in facts.trend:
         nights[each.conversion, each.destination][each.night][each.outcome] += each.count
     last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
-    trends = [_Trend(names.conversion(key[0]), key[1], found) for key, found in nights.items()]
+    trends = [_Trend(names.get(key[0], key[0]), key[1], found) for key, found in nights.items()]
     trends.sort(key=lambda trend: -trend.total(date.min, last).total())
     return {
         "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],
