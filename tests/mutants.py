@@ -671,8 +671,8 @@ FAULTS = (
     Fault(
         "a click after the change did not lead to it",
         "jobs/rules/eligibility.py",
-        "if click.kind in kinds and click.clicked_at <= at]",
-        "if click.kind in kinds]",
+        "click.value.startswith(ERASED) == erased and click.clicked_at <= at]",
+        "click.value.startswith(ERASED) == erased]",
         "tests/unit/rules/test_routing.py",
     ),
     Fault(

@@ -86,9 +86,13 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
 def _lost(accounts: Sequence[AccountFile], index: int, why: str) -> NightResult:
     """Return the result of an account whose process died or which raised what it never should."""
     account = accounts[index]
-    with structlog.contextvars.bound_contextvars(config=str(account.file), account=account.name):
-        message = (
-            f"the run did not end by itself: {why}. What was committed is safe, and the next run goes on from here"
+    with (
+        structlog.contextvars.bound_contextvars(config=str(account.file), account=account.name),
+        speaking(account.language),
+    ):
+        message = _(
+            "the run did not end by itself: {why}. What was committed is safe, and the next run goes on from here",
+            why=why,
         )
         failure = Failure(message, Exit.BUG)
         report(failure)

@@ -35,6 +35,7 @@ RESPONSIBLE: Mapping[Reason, Responsible | None] = {
     Reason.NO_IDENTIFIER: Responsible.WEBSITE,
     Reason.VALUE_MISSING: Responsible.OPLEAD_USERS,
     Reason.VALUE_NEVER_SEEN: Responsible.MARKETING,
+    Reason.VALUE_NOT_ESTIMATED: Responsible.MARKETING,
     Reason.VALUE_UNREADABLE: Responsible.OPLEAD_USERS,
     Reason.TIME: Responsible.OPLEAD_USERS,
     Reason.TO_BE_READ_AGAIN: Responsible.OPERATOR,
