@@ -56,11 +56,11 @@ def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[d
         yield {"of_account": account, "of_leads": json.dumps(part)}
 
 
-def rows_by_lead(rows: Iterable[Row[Any]]) -> Mapping[str, list[list[Any]]]:
-    """Group the other columns of rows by their first, the lead, keeping their order."""
-    found: defaultdict[str, list[list[Any]]] = defaultdict(list)
-    for lead, *columns in map(tuple, rows):
-        found[lead].append(columns)
+def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Sequence[Any]]]:
+    """Group rows by their first column, the lead, keeping their order."""
+    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(row)
     return found
 
 
