@@ -50,6 +50,7 @@ def _leads(session: Session, account: str) -> Iterator[LeadPast]:
         sqlalchemy.select(
             *(col(LeadRow.id), col(LeadRow.created_at), col(LeadRow.facts), CAMPAIGN.label("campaign")),
             *(col(change.label), col(change.at), col(change.date_only), col(change.origin), col(change.seen_at)),
+            col(change.after),
         )
         .join_from(
             LeadRow,
@@ -67,7 +68,7 @@ def _leads(session: Session, account: str) -> Iterator[LeadPast]:
         yield LeadPast(
             created_at=first.created_at,
             changes=tuple(
-                StatusEntered(row.label, row.at, row.date_only, StatusTimeOrigin(row.origin), row.seen_at)
+                StatusEntered(row.label, row.at, row.date_only, StatusTimeOrigin(row.origin), row.seen_at, row.after)
                 for row in of_lead
                 if row.label is not None
             ),

@@ -9,6 +9,8 @@ from jobs.rules.expected_value import LeadHistory
 from jobs.rules.model import Amount, Cohort, SaleTerms, StatusEntered, StatusTimeOrigin, UnreadableAmount
 
 _DAY = timedelta(days=1)
+_VAGUE = timedelta(days=7)
+"""A status without a date is known too vaguely if the lead was not seen for longer than this before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,9 @@ class LeadPast:
 def stage_history(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadHistory | None:
     """Return what became of a lead since it first entered the cohort's stage.
 
-    None if it did not, if nothing tells when, or if it had been won before. A sale that was taken back is none; one
-    whose time nothing tells was there when it was first seen.
+    None if it did not, if nothing tells when, or if it had been won before. None, too, if nothing tells what became of
+    it for a long time after: whether it was won or not then must not decide if it counts. A sale that was taken back
+    is none.
     """
     if not all(lead.where.get(path) in values for path, values in cohort.where.items()):
         return None
@@ -36,10 +39,10 @@ def stage_history(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadHistor
     entered = None if (first := next(entries, None)) is None else first.at
     if cohort.on_creation:
         entered = lead.created_at
-    elif first is None or first.origin is StatusTimeOrigin.BASELINE:
+    if entered is None or any(_is_vague(change) for change in changes if change.at >= entered):
         return None
     won = _standing_sale(changes, sale)
-    if entered is None or (won is not None and _latest(won) < entered):
+    if won is not None and _latest(won) < entered:
         return None
     # A mere day is its midnight, which may lie before the entry of the same day.
     won_at = None if won is None else max(won.at, entered)
@@ -48,6 +51,11 @@ def stage_history(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadHistor
 
 def _dated(changes: Iterable[StatusEntered]) -> Iterable[StatusEntered]:
     return (change for change in changes if change.origin is not StatusTimeOrigin.RELABEL)
+
+
+def _is_vague(change: StatusEntered) -> bool:
+    is_undated = change.origin is StatusTimeOrigin.BASELINE
+    return is_undated and (change.after is None or change.at - change.after > _VAGUE)
 
 
 def _latest(change: StatusEntered) -> datetime:

@@ -8,10 +8,12 @@ import pytest
 
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import ExpectedValue
+from jobs.plan.expected_values import update_estimates
 from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, Undo
 from jobs.run_context import RunReadingScope
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
+from tests.steps import counted_steps
 
 DAY = timedelta(days=1)
 VISIT = Cohort(frozenset({"rdv"}))
@@ -230,3 +232,47 @@ def test_test_leads_and_renamed_statuses_are_understood(experienced):
 
     [estimate] = estimates(experienced)
     assert (160, 40) == (estimate.leads, estimate.won)
+
+
+def test_leads_that_nobody_watched_do_not_count(experienced):
+    """First seen months after their creation, with a status that nothing dates: won or not, they tell nothing."""
+    for number, label in enumerate(["RDV", "Gagné", "Perdu"] * 20):
+        experienced.put(
+            lead(f"U-{number}", created_at=NIGHT - 200 * DAY, updated_at=None, label=label, history=(), click_ids=())
+        )
+
+    experienced.night()
+
+    [estimate] = estimates(experienced)
+    assert (161, 40) == (estimate.leads, estimate.won)
+
+
+def test_a_renamed_conversion_keeps_its_estimates(experienced):
+    """No night estimates them anew because of its name."""
+    experienced.night()
+    book = experienced.book
+    visit, sale = book.routes
+    experienced.book = replace(book, routes=(replace(visit, conversion="rdv"), sale), was={"rdv": "visit"})
+    experienced.clock.time += DAY
+    experienced.night()
+
+    assert ["rdv"] == [each.conversion for each in estimates(experienced)]
+
+
+def test_steps_of_an_estimate_grow_linearly(experienced):
+    """Twice the leads cost twice the steps of the database."""
+
+    def steps():
+        with counted_steps() as made, experienced.hold() as ledger:
+            run = experienced.run(ledger)
+            before = made.count
+            update_estimates(run)
+            return made.count - before
+
+    experienced.prepare()
+    once = steps()
+    experienced.put(*(replace(each, id=f"X-{each.id}") for each in past()))
+    experienced.prepare()
+    experienced.clock.time += 8 * DAY
+
+    assert 1.5 < steps() / once < 2.5

@@ -32,7 +32,9 @@ def became(entered, won=None, amount=1000):
     return LeadHistory(CREATED + entered * DAY, won_at, None if won is None else amount)
 
 
-BASELINE = {"origin": StatusTimeOrigin.BASELINE}
+def unseen(day, label, since):
+    """An undated change, first seen after the lead had not been seen since a day."""
+    return on(day, label, origin=StatusTimeOrigin.BASELINE, after=CREATED + since * DAY)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +50,12 @@ BASELINE = {"origin": StatusTimeOrigin.BASELINE}
         ((on(2, "rdv"), on(9, "gagne"), on(12, "gagne")), became(2, 9)),
         ((on(2, "rdv"), on(4, "rdv"), on(9, "gagne")), became(2, 9)),
         ((on(1, "gagne"), on(2, "rdv")), None),
-        ((on(2, "rdv", **BASELINE), on(9, "gagne")), None),
-        ((on(2, "rdv"), on(9, "gagne", **BASELINE)), became(2, 9)),
+        ((unseen(2, "rdv", 1), on(9, "gagne")), became(2, 9)),
+        ((unseen(20, "rdv", 1), on(29, "gagne")), None),
+        ((on(2, "rdv"), unseen(9, "gagne", 8)), became(2, 9)),
+        ((on(2, "rdv"), unseen(90, "gagne", 2)), None),
+        ((on(2, "rdv"), unseen(90, "perdu", 2)), None),
+        ((unseen(90, "nouveau", 2), on(92, "rdv")), became(92)),
         ((on(2, "rdv", origin=StatusTimeOrigin.RELABEL),), None),
         ((on(2.5, "rdv"), on(2, "gagne", date_only=True)), became(2.5, 2.5)),
         ((on(3.5, "rdv"), on(2, "gagne", date_only=True)), None),
@@ -61,11 +67,13 @@ def test_the_first_entry_and_the_sale_that_stands_count(changes, history):
 
 
 def test_every_lead_enters_created_when_it_is_created():
-    """It needs no status change."""
+    """It needs no status change; what became of a lead first seen long after is unknown, whether it was won or not."""
     created = Cohort(frozenset(), on_creation=True)
 
     assert became(0) == stage_history(past(), created, SALE)
     assert became(0, 3) == stage_history(past(on(3, "gagne")), created, SALE)
+    assert became(0, 1) == stage_history(past(unseen(1, "gagne", 0)), created, SALE)
+    assert [None, None] == [stage_history(past(unseen(90, one, 0)), created, SALE) for one in ("gagne", "nouveau")]
 
 
 @pytest.mark.parametrize(("where", "counts"), [({"channel": "web"}, True), ({"channel": "<text>"}, False), ({}, False)])
