@@ -258,9 +258,13 @@ def created_between(
     return {LeadId(row.id) for row in rows if since <= row.created_at < before}
 
 
+_LEASES = bulk.table_of(Lease)
+_RECORD_READING = update(_LEASES).where(_LEASES.c.account == bindparam("of_account")).values(read_at=bindparam("at"))
+
+
 def record_reading(session: Session, account: str, *, at: datetime) -> None:
     """Record when leads were last read."""
-    session.get_one(Lease, account).read_at = at
+    session.connection().execute(_RECORD_READING, {"of_account": account, "at": at})
 
 
 def last_read(session: Session, account: str) -> datetime | None:
@@ -387,8 +391,9 @@ _HASH_KINDS = {kind: kind for kind in IdentifierKind}
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = list(bulk.select_rows(session, _FACTS, account, ids))
+    stored = [row.id for row in rows]
     changes, clicks, hashes = (
-        bulk.rows_by_lead(bulk.select_rows(session, each, account, ids)) for each in (_CHANGES, _CLICKS, _HASHES)
+        bulk.rows_by_lead(bulk.select_rows(session, each, account, stored)) for each in (_CHANGES, _CLICKS, _HASHES)
     )
     found = {}
     for row in rows:

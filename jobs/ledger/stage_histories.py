@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
 from jobs.ledger.leads import stored_amount
@@ -17,9 +16,6 @@ from jobs.ledger.starts import current_label_names
 from jobs.rules.expected_value import LeadHistory, StageValue
 from jobs.rules.model import Cohort, SaleTerms, StatusEntered, StatusTimeOrigin
 from jobs.rules.stage_history import LeadPast, stage_history
-
-CAMPAIGN: ColumnElement[Any] = sqlalchemy.null()
-"""The column with a lead's campaign, once leads have one."""
 
 
 def stage_histories(
@@ -48,7 +44,7 @@ def _leads(session: Session, account: str) -> Iterator[LeadPast]:
     change = StatusChange
     rows = session.connection().execute(
         sqlalchemy.select(
-            *(col(LeadRow.id), col(LeadRow.created_at), col(LeadRow.facts), CAMPAIGN.label("campaign")),
+            *(col(LeadRow.id), col(LeadRow.created_at), col(LeadRow.facts), col(LeadRow.utm_campaign)),
             *(col(change.label), col(change.at), col(change.date_only), col(change.origin), col(change.seen_at)),
             col(change.after),
         )
@@ -74,7 +70,7 @@ def _leads(session: Session, account: str) -> Iterator[LeadPast]:
             ),
             where=kept["where"],
             amounts={path: stored_amount(text) for path, text in kept["amounts"].items()},
-            campaign=first.campaign or None,
+            campaign=first.utm_campaign or None,
         )
 
 

@@ -53,7 +53,7 @@ def test_counted_statement_is_shown_beside_our_count():
     """With its action and day, and what is still open on both sides."""
     found = shown(StatementSubject.UPLOAD_SUMMARY, "Vente signée", 1200, replace(SPAN, undecided=3), OwnCount(1204, 1))
 
-    assert "Vente signée (987654321): sent on Sep 20, 2026 and counted" == found.name
+    assert "Vente signée (987654321): sent on Sun 20 Sep 2026 and counted" == found.name
     assert ("1,200 and 3 undecided", "1,204 and 1 undecided", True) == (found.theirs, found.ours, found.differs)
     assert ("google_ads", NIGHT) == (found.destination, found.read_at)
 
@@ -62,7 +62,7 @@ def test_longer_span_is_shown_by_its_first_and_last_day():
     """An event whose name is its action is named once."""
     span = replace(SPAN, action="Purchase", until=TWENTIETH + 7 * DAY, is_shared=True)
 
-    assert "Purchase: sent from Sep 20, 2026 to Sep 26, 2026 and counted" == (
+    assert "Purchase: sent from Sun 20 Sep 2026 to Sat 26 Sep 2026 and counted" == (
         shown(StatementSubject.EVENT_COUNT, "Purchase", 3, span, OwnCount(3, 0)).name
     )
 
