@@ -50,7 +50,7 @@ class Approval:
         sys.stdout.flush()
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
-            ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
+            ready, _writable, _failed = select.select([sys.stdin], [], [], _LOOK_EVERY)
             cancel_token()
             if ready:
                 return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}

@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel, col
 from connectors.records import LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
-from jobs.rules.extraction import StorableLead, text_to_show
+from jobs.rules.extraction import StorableLead
 from jobs.rules.model import Amount, UnreadableAmount
 
 _Values = dict[str, Any]
@@ -79,9 +79,9 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "ad_user_data": reading.ad_user_data,
         "ad_personalization": reading.ad_personalization,
         "click_id_problem": lead.click_id_problem,
-        "utm_source": text_to_show(lead.utm.source),
-        "utm_medium": text_to_show(lead.utm.medium),
-        "utm_campaign": text_to_show(lead.utm.campaign),
+        "utm_source": reading.utm.source,
+        "utm_medium": reading.utm.medium,
+        "utm_campaign": reading.utm.campaign,
         "facts": json.dumps(kept, sort_keys=True, ensure_ascii=False),
         "amount_paths": json.dumps(sorted(amounts), ensure_ascii=False),
         "fresh": True,

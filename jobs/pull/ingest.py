@@ -13,7 +13,15 @@ from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
 from jobs.ledger import excluded_leads, lead_writes, leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import StorableLead, amounts, consent_answer, new_click_ids, text_to_show, where_path_values
+from jobs.rules.extraction import (
+    StorableLead,
+    amounts,
+    consent_answer,
+    new_click_ids,
+    text_to_show,
+    utm_to_show,
+    where_path_values,
+)
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
@@ -220,6 +228,7 @@ def _make_storable_lead(
         ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},
+        utm=utm_to_show(lead),
         excluded=excluded,
         reported_by=text_to_show(lead.fields.get(wanted.report_by)) if wanted.report_by else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead
+from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
 from connectors.text import strip_control_characters, tidy
 from jobs.rules.model import (
     Amount,
@@ -220,6 +220,8 @@ class StorableLead:
     changes: Sequence[StatusEntered]
     click_ids: Sequence[KnownClickId]
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+    utm: Utm
+    """As reports show it."""
     excluded: bool = False
     """Whether the settings classify it as a test lead."""
     reported_by: str | None = None
@@ -256,6 +258,26 @@ def text_to_show(raw: object) -> str | None:
     if raw is None:
         return None
     return strip_control_characters(str(raw)).strip()[:_LONGEST_SHOWN].rstrip() or None
+
+
+def utm_to_show(lead: Lead) -> Utm:
+    """Return the UTM fields as reports show them; one with contact data, as some websites make them, by its shape."""
+    shown = (text_to_show(text) for text in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
+    return Utm(*(f"<{describe_text_shape(text)}>" if text and _shows(lead.contact, text) else text for text in shown))
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+_FEWEST_DIGITS = 9
+"""Of a phone number without its country code."""
+
+
+def _shows(contact: Contact, text: str) -> bool:
+    """Whether a text holds an e-mail address, or this contact's phone number or full name."""
+    digits, words = re.sub(r"\D", "", text), set(_WORD.findall(normalise_text(text)))
+    phones = (re.sub(r"\D", "", phone)[-_FEWEST_DIGITS:] for phone in contact.phones)
+    names = [set(_WORD.findall(normalise_text(part or ""))) for part in (contact.first_name, contact.last_name)]
+    has_phone = any(phone in digits for phone in phones if len(phone) == _FEWEST_DIGITS)
+    return "@" in text or has_phone or (all(names) and set.union(*names) <= words)
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:

@@ -202,7 +202,9 @@ print("asked about:", *command.commands)
     )
 
     assert (0, "") == (result.returncode, result.stderr.strip())
-    assert "asked about: run schedule init check probe backfill retry status explain sandbox demo" in result.stdout
+    assert (
+        "asked about: run schedule init check probe backfill retry status report explain sandbox demo" in result.stdout
+    )
     assert "--validate-only" in result.stdout
 
 

@@ -46,7 +46,7 @@ def test_what_is_suggested_is_what_is_sent(experienced):
         verdict["estimate"]["leads"],
     )
     assert float(value) == values_of(experienced)[verdict["key"]]
-    assert "value from the estimate of Sep 10, 2026: 40 of 161 leads were won" in " ".join(text.split())
+    assert "value from the estimate of Thu 10 Sep 2026: 40 of 161 leads were won" in " ".join(text.split())
     sale = experienced.command("explain", "L-2")[1]
     assert "value from the lead's own amount" in " ".join(sale.split())
 

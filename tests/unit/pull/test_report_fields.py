@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.records import Utm
+from connectors.records import Contact, Utm
 from jobs.ledger.schema import LeadRow
 from tests.builders import changed, lead
 
@@ -20,6 +20,30 @@ def test_utm_fields_are_kept_with_the_lead(account):
     account.prepare()
 
     assert [("bing", None, None), (None, None, None)] == utm(account)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("lea.petit@example.com", "<text, 21 characters>"),
+        ("relance someone@example.com", "<text, 27 characters>"),
+        ("tel-06 12 34 56 78", "<text, 18 characters>"),
+        ("33612345678", None),
+        ("PETIT Léa", "<text, 9 characters>"),
+        ("Petit prix", "Petit prix"),
+        ("12345678901", "12345678901"),
+    ],
+)
+def test_contact_data_in_a_utm_field_is_not_kept(account, text, kept):
+    """Some websites write it into the addresses of their links."""
+    contact = Contact(
+        emails=("lea.petit@example.com",), phones=("06 12 34 56 78",), first_name="Léa", last_name="Petit"
+    )
+    account.put(lead("L-1", contact=contact, utm=Utm(None, None, text)))
+    account.prepare()
+
+    ((_, _, stored),) = utm(account)
+    assert stored.startswith("<") if kept is None else stored == kept
 
 
 def utm(account):
