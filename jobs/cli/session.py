@@ -1,7 +1,7 @@
 """Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from connectors.errors import ConnectorError
 from connectors.language import Language, _, speaking
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
+from jobs.alerts.weekly import Summary, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
@@ -200,6 +201,7 @@ def do_night(
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
             write_report(ledger, book, settings, now=done.ended_at)
+            send_weekly_summary(ledger, book, settings, night=night, now=done.ended_at)
         codes.append(done.summary.exit_code)
         return done
 
@@ -317,6 +319,31 @@ def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: dat
         _log.warning("the report could not be written", folder=str(settings.report.folder), why=error.strerror)
     except Exception:  # noqa: BLE001
         _log.warning("the report could not be written", exc_info=True)
+
+
+def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, night: date, now: datetime) -> None:
+    """Send the summary of the week to each address that has not taken it, if one is due after this night.
+
+    Never raises, so that a failed summary does not change the night's outcome.
+    """
+    if settings.notify_weekly is None:
+        return
+    try:
+        from jobs.cli.weekly import making_summary  # noqa: PLC0415 - only for those who want it
+
+        due = day_due(settings.notify_weekly, night)
+        with ExitStack() as until_sent:
+
+            def summary() -> Summary:
+                with ledger.read_transaction() as session:
+                    return until_sent.enter_context(making_summary(session, settings, book, due, now=now))
+
+            for address in send_summary(ledger, notice_recipients(settings), due, summary):
+                _log.warning(
+                    _("the summary of the week was not taken, and is tried again after the next night"), address=address
+                )
+    except Exception:  # noqa: BLE001
+        _log.warning(_("the summary of the week could not be sent"), exc_info=True)
 
 
 @contextmanager
