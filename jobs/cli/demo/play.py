@@ -125,9 +125,9 @@ class _DemoRun:
         folder = keep or Path(tempfile.mkdtemp(prefix="oplead-sync-report-"))
         with open_view(self.settings) as view:
             book = compile_rules_only(self.settings)
-            page = write_usual_page(view.session, self.settings, book, folder, now=view.now)
+            brief = write_usual_page(view.session, self.settings, book, folder, now=view.now)
         self.console.print("\n[bold]What the ads brought in[/bold], as `oplead-sync report` shows it to marketing")
-        say(f"  {page}")
+        say(f"  {brief.page}")
 
     def _play(self, played: int) -> None:
         sandbox = self.stage.sandbox

@@ -3,10 +3,17 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
 
 from connectors.language import _, _n, format_count, format_day, format_round_money, format_share
+from jobs.reporting.console import AccountPresentation, facts_grid
 from jobs.reporting.page.facts import (
     AdPlatform,
+    CountedSales,
+    Headline,
+    Level,
     Recoverable,
     ReportFacts,
     Sales,
@@ -41,16 +48,43 @@ def total_from_ads(sales: Iterable[Sales]) -> Total:
     )
 
 
-def change_since_before(facts: ReportFacts) -> str:
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """The page's numbers about sales, and the length of its period."""
+
+    headline: Headline
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the end of a run and `status` say of the page."""
+
+    tasks: tuple[Task, ...]
+    recoverable: tuple[Recoverable, ...]
+    currency: str
+    sold: Sold | None = None
+    """None where no page was written: counting sales takes a look at every change of status."""
+    page: Path | None = None
+    """Where the page is, if there is one."""
+
+
+def brief_of_page(facts: ReportFacts, page: Path) -> Brief:
+    """Return what there is to say of a page that was just written."""
+    sold = Sold(facts.headline, facts.period.days)
+    return Brief(facts.tasks, facts.headline.recoverable, facts.currency, sold, page)
+
+
+def change_since_before(sold: Sold, currency: str) -> str:
     """Return how the sales compare with those of the period before; empty where there are none in either."""
-    now, before = total_from_ads(facts.headline.sales), total_from_ads(facts.headline.sales_before)
+    now, before = total_from_ads(sold.headline.sales), total_from_ads(sold.headline.sales_before)
     if not now.count and not before.count:
         return ""
     then = _n("{count} sale", "{count} sales", before.count)
     if not before.count:
-        return _("None in the {days} days before", days=format_count(facts.period.days))
+        return _("None in the {days} days before", days=format_count(sold.days))
     difference = now.count - before.count
-    values = {"then": then, "value": format_round_money(before.value, facts.currency)}
+    values = {"then": then, "value": format_round_money(before.value, currency)}
     share = format_share(abs(difference), before.count)
     if difference > 0:
         return _("▲ {share} more than before ({then}, {value})", share=share, **values)
@@ -66,23 +100,30 @@ def verdict(tasks: Sequence[Task]) -> str:
     return f"{_(LEVELS[worst_level(tasks)])} {todo}"
 
 
-def three_numbers(facts: ReportFacts) -> Iterator[tuple[str, str]]:
-    """Yield the name of each of the page's three numbers, and what it is."""
-    sales, change = total_from_ads(facts.headline.sales), change_since_before(facts)
-    worth = f"{format_count(sales.count)} ({format_round_money(sales.value, facts.currency)})"
-    yield _("Signed sales from ads"), f"{worth} · {change}" if change else worth
-    known, accepted = (
-        sum(each.sales for each in facts.headline.counted),
-        sum(each.accepted for each in facts.headline.counted),
-    )
-    told = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(known))
-    share = f"{format_share(accepted, known)} · {told}" if known else _("There is no sale from an ad to count yet.")
-    yield _("Counted by the platforms"), share
-    yield _("Can still be saved"), can_be_saved(facts.headline.recoverable, facts.currency)
+def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
+    """Yield the name of each of the page's three numbers, and what it is; only the last where no page was written."""
+    if brief.sold is not None:
+        sales, change = total_from_ads(brief.sold.headline.sales), change_since_before(brief.sold, brief.currency)
+        worth = _(
+            "{count} ({value}) in {days} days",
+            count=format_count(sales.count),
+            value=format_round_money(sales.value, brief.currency),
+            days=format_count(brief.sold.days),
+        )
+        yield _("Signed sales from ads"), f"{worth} · {change}" if change else worth
+        yield _("Counted by the platforms"), _counted(brief.sold.headline.counted)
+    yield _("Can still be saved"), _can_be_saved(brief.recoverable, brief.currency)
 
 
-def can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:
-    """Return what expires soon unless its cause is mended: how much, and how many conversions."""
+def _counted(counted: Sequence[CountedSales]) -> str:
+    sales, accepted = sum(each.sales for each in counted), sum(each.accepted for each in counted)
+    if not sales:
+        return _("There is no sale from an ad to count yet.")
+    told = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))
+    return f"{format_share(accepted, sales)} · {told}"
+
+
+def _can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:
     count = sum(each.count for each in recoverable)
     if not count:
         return _("nothing, and nothing is about to be lost")
@@ -96,7 +137,8 @@ def weekly_notice(facts: ReportFacts) -> Notice:
     last, tasks = format_day(facts.period.last), facts.tasks
     lines = [verdict(tasks), ""]
     lines.append(_("From {first} to {last}:", first=format_day(facts.period.first), last=last))
-    lines += (f"{name}: {number}" for name, number in three_numbers(facts))
+    brief = Brief(tasks, facts.headline.recoverable, facts.currency, Sold(facts.headline, facts.period.days))
+    lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers_in_brief(brief))
     if tasks:
         lines += ["", _("What needs doing:")]
         lines += (
@@ -106,3 +148,17 @@ def weekly_notice(facts: ReportFacts) -> Notice:
     if more > 0:
         lines.append(_n("… and {count} more", "… and {count} more", more))
     return Notice(_("the week to {day}", day=last), "\n".join(lines))
+
+
+_STYLES = {Level.GREEN: "bold green", Level.AMBER: "bold yellow", Level.RED: "bold red"}
+
+
+def print_brief(console: Console, account: AccountPresentation, brief: Brief) -> None:
+    """Print the page's first line, its numbers, and where it is or how to write it."""
+    console.print(verdict(brief.tasks), style=_STYLES[worst_level(brief.tasks)], markup=False)
+    console.print(facts_grid(list(numbers_in_brief(brief))))
+    if brief.page is None:
+        text = _("Sales, campaigns and what needs doing: `{command}`", command=account.command("report"))
+    else:
+        text = _("Sales, campaigns and what needs doing: {page}", page=brief.page)
+    console.print(text, markup=False, soft_wrap=True)

@@ -30,7 +30,7 @@ from connectors.language import (
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.page import charts
-from jobs.reporting.page.brief import change_since_before, total_from_ads
+from jobs.reporting.page.brief import Sold, change_since_before, total_from_ads
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     TIMING_DAYS,
@@ -275,7 +275,7 @@ def _sales(facts: ReportFacts) -> Mapping[str, object]:
             count=format_count(now.count - now.matured),
             value=money(now.value - now.matured_value),
         ),
-        "change": change_since_before(facts),
+        "change": change_since_before(Sold(facts.headline, facts.period.days), facts.currency),
         "days": MATURES_AFTER.days,
         "grid": grid,
     }
