@@ -112,7 +112,7 @@ def _night(
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
-        with show_progress(settings.account, alone=alone) as watch:
+        with show_progress(alone=alone) as watch:
             if options.inbox_only:
                 night = process_webhook_inbox(settings, watch=watch, stop=stop)
             else:
