@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from connectors.records import (
@@ -187,8 +188,8 @@ class StatementReader(Protocol):
 class Notifies(Protocol):
     """Sends notices to one address; never raises and never waits longer than ten seconds."""
 
-    def send(self, title: str, text: str) -> bool:
-        """Send one message and return whether it was accepted."""
+    def send(self, title: str, text: str, *, urgent: bool = True, page: Path | None = None) -> bool:
+        """Send one message, with a page attached if given, and return whether it was accepted."""
 
 
 class DeadMansSwitchPinger(Protocol):

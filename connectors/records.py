@@ -600,3 +600,25 @@ def utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs a zone")
     return moment.astimezone(UTC)
+
+
+# ── notices ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class NoticeOutcome(StrEnum):
+    """What became of a message, as far as its service tells."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    """There was no connection; for a mailbox, or its login was refused."""
+    NO_ANSWER = "no_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeResult:
+    """What became of one message."""
+
+    outcome: NoticeOutcome
+    status: int | None = None
+    """The HTTP status of a refusal, where there is one."""

@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "conversions": "[{ id: sale, stage: won, google_ads: { conversion_action: 987654321 } }]",
         "notify": '["${NOTIFY_URL}"]',
         "notify_when": "{ rejected_above: 10 % }",
+        "notify_weekly": "monday",
         "metrics": "/var/lib/node_exporter/oplead-durand.prom",
         "ping": "${PING_URL}",
         "retention": "leave it out",

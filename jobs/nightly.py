@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlmodel import Session
 
@@ -13,7 +14,7 @@ from connectors.records import DestinationId
 from jobs.alerts.review import review_run, unknown_labels
 from jobs.alerts.statements import read_platform_statements
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
-from jobs.deliver.sender import SendingOptions, deliver, send_corrections
+from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
 from jobs.exit_codes import CommandError
 from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
@@ -54,14 +55,14 @@ def run_night(
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
     is_night = reading is RunReadingScope.EVERYTHING
-    with run.deps.watch(NightStep.DELIVER, summary):
-        sending = SendingOptions(
-            run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
-        )
-        summary.delivered = deliver(sending)
+    sending = SendingOptions(
+        run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
+    )
+    with run.deps.watch(NightStep.DELIVER, summary, total=partial(count_due, sending)):
+        deliver(sending, summary.delivered)
         silent = summary.delivered.silent
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
-        summary.corrected = send_corrections(replace(sending, stopped=stopped), silent=silent)
+        send_corrections(replace(sending, stopped=stopped), summary.corrected, silent=silent)
     ask_for_outcomes(run, summary)
     erase_unusable_personal_data(run)
     _await_outcomes(run, summary, until=run.now() + wait)
@@ -88,7 +89,7 @@ def validate(run: RunContext) -> RunSummary:
     run, decided_at = _plan(run, summary)
     due = {row.id for row in _unsent(run) if is_due(row, decided_at)}
     with run.deps.watch(NightStep.VALIDATE, summary):
-        summary.delivered = deliver(SendingOptions(run, decided_at))
+        deliver(SendingOptions(run, decided_at), summary.delivered)
     for row in _unsent(run):
         if row.id in due and (stop := _blocking_stop_scope(run.book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1

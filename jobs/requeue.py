@@ -4,9 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from connectors.records import LeadId
-from jobs.deliver.sender import SendingOptions, deliver
+from jobs.deliver.sender import SendingOptions, count_due, deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
@@ -36,8 +37,9 @@ AGE_LIMITS = (7, 30, 60, 90)
 def send_requeued(run: RunContext, summary: RunSummary) -> None:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     run = with_missing_value_guard(run)
-    with run.deps.watch(NightStep.DELIVER, summary):
-        summary.delivered = deliver(SendingOptions(run, run.now(), approved_only=True))
+    sending = SendingOptions(run, run.now(), approved_only=True)
+    with run.deps.watch(NightStep.DELIVER, summary, total=partial(count_due, sending)):
+        deliver(sending, summary.delivered)
     ask_for_outcomes(run, summary)
     erase_unusable_personal_data(run)
     with run.ledger.read_transaction() as session:

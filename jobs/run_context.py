@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.http import CancelToken
 from connectors.language import N_
@@ -28,11 +28,21 @@ class NightStep(StrEnum):
     WAIT = N_("waiting for outcomes")
 
 
-Watch = Callable[[NightStep, Any], AbstractContextManager[object]]
-"""Given a step and the run's summary, returns a context that is active during the step, to show progress."""
+class Watch(Protocol):
+    """Shows the progress of a night's steps."""
+
+    def __call__(
+        self, step: NightStep, summary: Any, *, total: Callable[[], int] | None = None
+    ) -> AbstractContextManager[object]:
+        """Return a context that is active during a step; `summary` is the run's, `total` finds how much is to do."""
 
 
-def no_progress_display(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
+def no_progress_display(
+    step: NightStep,  # noqa: ARG001
+    summary: Any,  # noqa: ARG001
+    *,
+    total: Callable[[], int] | None = None,  # noqa: ARG001
+) -> AbstractContextManager[object]:
     """A watch that shows nothing."""
     return nullcontext()
 

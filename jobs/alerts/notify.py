@@ -38,6 +38,8 @@ class Recipient:
     place: str
     """Its path in the settings, for messages."""
     by: Notifies
+    is_mailbox: bool = False
+    """Whether it can hold a file to be opened later."""
 
 
 Recipients = Mapping[str, Recipient]

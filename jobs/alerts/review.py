@@ -106,11 +106,6 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     yield from damaged_ids(queries.latest_click_ids(session, account))
 
 
-def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
-    """Return the anomalies on record now, one message per cause."""
-    return [each.message for each in current_anomalies(session, book, run=run, now=now)]
-
-
 def current_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Anomaly]:
     """Return the anomalies on record now, one per cause."""
     book = withhold_missing_amounts(session, book)

@@ -449,6 +449,24 @@ def report(
     return write_reports(config, ReportOptions(first, last, out, csv, opens=opens, json_wanted=json))
 
 
+@command(app, "Exit codes: 0 each address took it; 1 one did not; 2 wrong usage, settings or state; 70 a bug.")
+def notify(
+    config: Configs,
+    *,
+    test: Annotated[bool, typer.Option("--test", help="Send each address the summary of the last seven days.")] = False,
+) -> int:
+    """Try the addresses for notices.
+
+    Sends one message to each address under `notify`, and says what happened; the report's page is attached where the
+    address is a mailbox. Without a state, the message only says that it arrives.
+    """
+    from jobs.cli.notify import try_addresses  # noqa: PLC0415
+
+    if not test:
+        raise typer.BadParameter("nights send notices by themselves; to try the addresses, add --test")
+    return try_addresses(config)
+
+
 @command(app)
 def explain(
     lead: Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")],

@@ -200,7 +200,7 @@ class RetryRejected(_ApprovedSend):
         if not self.approval.ask_approval(_("Send {named} again?", named=named), self.deps.cancel_token):
             self.say(_(_UNSENT))
             return Exit.DONE
-        with show_progress(self.settings.account) as watch:
+        with show_progress() as watch:
             with watch(NightStep.PULL, summary):
                 requeued = requeue.requeue_rejected(run, chosen, summary)
             requeue.send_requeued(self.run_context(ledger, watch), summary)
@@ -301,7 +301,7 @@ class Backfill(_ApprovedSend):
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
-        with show_progress(self.settings.account) as watch:
+        with show_progress() as watch:
             requeue.send_requeued(self.run_context(ledger, watch), summary)
         return self.report_sent(self._document(preview), summary, ledger, approved=question is not None)
 
@@ -313,7 +313,7 @@ class Backfill(_ApprovedSend):
             plan(with_missing_value_guard(run))
             summary.pulled.complete = True
             return summary
-        with show_progress(self.settings.account) as watch, watch(NightStep.PULL, summary):
+        with show_progress() as watch, watch(NightStep.PULL, summary):
             requeue.read_requested(run, self.request, summary)
         self.console.print(facts_grid([("read", leads_read_sentence(summary))]))
         self.console.print()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from connectors.language import N_, _, format_amount
 from connectors.records import LeadId
-from jobs.alerts.review import standing_anomalies, unknown_labels
+from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
@@ -25,6 +26,8 @@ from jobs.reporting.lead_report import (
     StatusEntryReport,
     print_explanation,
 )
+from jobs.reporting.page.gather import gather_brief
+from jobs.reporting.page.writing import page_name
 from jobs.reporting.sentences import explain_state, reason_or_state_code, state_and_reason_names
 from jobs.reporting.status_report import (
     DeliveryList,
@@ -63,7 +66,7 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
     account = settings.account
     with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
         session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
-        anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
+        anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at) if run else []
         status = StatusReport(
             account=account,
             now=view.now,
@@ -72,7 +75,7 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
             awaited=queries.awaited_outcomes(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
-            anomalies=tuple(anomalies or ()),
+            anomalies=tuple(each.message for each in anomalies),
             webhooks=inbox.count_waiting_events(after=leads.last_read_inbox_event(session, account, inbox.identity())),
             renamed=tuple(
                 DetectedRename(
@@ -84,11 +87,24 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
                 if row.after not in book.meanings
             ),
         )
-    if json_wanted:
+        brief = (
+            None
+            if json_wanted
+            else gather_brief(session, book, currency=settings.currency, now=view.now, anomalies=anomalies)
+        )
+    if brief is None:
         print_json(status)
     else:
-        print_status(results_console(), presentation_of_account(settings, file), status)
+        brief = replace(brief, page=_page_of_nights(settings))
+        print_status(results_console(), presentation_of_account(settings, file), status, brief)
     return Exit.DONE
+
+
+def _page_of_nights(settings: Settings) -> Path | None:
+    """Return the page that nights write, if there is one."""
+    folder = settings.report.folder
+    page = None if folder is None else folder / page_name(settings.account)
+    return page if page is not None and page.exists() else None
 
 
 def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:

@@ -2,19 +2,20 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from connectors.language import _, _n
+from connectors.language import N_, Plural, _, _n
 from connectors.ports import Clock
 from jobs.cancellation import StopSignal
+from jobs.reporting.progress_bars import WorkProgress
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 from jobs.wiring.account import Look, open_clock
@@ -23,7 +24,7 @@ _log = structlog.stdlib.get_logger()
 
 
 @contextmanager
-def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
+def show_progress(*, alone: bool = True) -> Iterator[Watch]:
     """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
@@ -31,33 +32,41 @@ def show_progress(account: str, *, alone: bool = True) -> Iterator[Watch]:
     if not (alone and sys.stderr.isatty()):
         yield _log_step_duration
         return
-    name, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
-    columns = (SpinnerColumn(finished_text="✓"), name, BarColumn(bar_width=20), done, TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        @contextmanager
-        def bar(step: NightStep, summary: RunSummary) -> Iterator[None]:
-            # The total is unknown until the step ends, so the bar pulses.
-            shown = _LeadCount(summary) if step is NightStep.PULL else ""
-            task = progress.add_task(f"{account}: {_(step.value)}", total=None, done=shown)
-            yield
-            progress.update(task, total=1, completed=1)
-
-        yield bar
+    with WorkProgress() as progress:
+        yield watch_at_a_terminal(progress)
 
 
-@dataclass(frozen=True, slots=True)
-class _LeadCount:
-    """How many leads have been read so far, as text."""
+def watch_at_a_terminal(progress: WorkProgress) -> Watch:
+    """Return a watch that shows each step as a line of its own."""
 
-    summary: RunSummary
+    @contextmanager
+    def watch(step: NightStep, summary: RunSummary, *, total: Callable[[], int] | None = None) -> Iterator[None]:
+        count, unit = _COUNTS.get(step, _NOTHING)
+        end = progress.begin(_(step.value), partial(count, summary), unit, total and total())
+        yield
+        end()
 
-    def __str__(self) -> str:
-        return _n("{count} lead", "{count} leads", self.summary.pulled.seen)
+    return watch
+
+
+_NOTHING: tuple[Callable[[RunSummary], int], Plural | None] = lambda _summary: 0, None
+_SENT = lambda summary: summary.delivered.sent + summary.corrected.sent, N_("{count} sent", "{count} sent")
+_COUNTS: Mapping[NightStep, tuple[Callable[[RunSummary], int], Plural | None]] = {
+    NightStep.PULL: (lambda summary: summary.pulled.seen, N_("{count} lead", "{count} leads")),
+    NightStep.RESOLVE: (lambda summary: summary.resolved.asked, N_("{count} request", "{count} requests")),
+    NightStep.DELIVER: _SENT,
+    NightStep.VALIDATE: _SENT,
+}
+"""What each step has done so far, and what to call it."""
 
 
 @contextmanager
-def _log_step_duration(step: NightStep, _summary: RunSummary) -> Iterator[None]:
+def _log_step_duration(
+    step: NightStep,
+    summary: RunSummary,  # noqa: ARG001
+    *,
+    total: Callable[[], int] | None = None,  # noqa: ARG001
+) -> Iterator[None]:
     began = time.monotonic()
     _log.info("step began", step=step.value)
     yield

@@ -15,6 +15,7 @@ from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import print_json, results_console
+from jobs.reporting.page.brief import Brief, brief_of_page
 from jobs.reporting.page.facts import ReportFacts
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.period import choose_period
@@ -68,14 +69,15 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     return worst_exit_code(codes)
 
 
-def write_usual_page(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Path:
-    """Write the page of the usual period to a folder, and return its path.
+def write_usual_page(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Brief:
+    """Write the page of the usual period to a folder, and return what it says first.
 
     Raises:
         OSError: it cannot be written.
     """
     period = choose_period(None, None, today=now.astimezone(settings.zone).date())
-    return write_page(gather(session, settings, book, period, now), folder)
+    facts = gather(session, settings, book, period, now)
+    return brief_of_page(facts, write_page(facts, folder))
 
 
 def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:

@@ -26,11 +26,15 @@ from jobs.cli.session import (
     process_webhook_inbox,
     try_night,
 )
+from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit
 from jobs.processes import run_in_parallel
 from jobs.reporting.console import AccountPresentation, print_json, results_console
+from jobs.reporting.page.brief import Brief
+from jobs.reporting.page.gather import gather_brief
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
-from jobs.settings import ValidSettings
+from jobs.settings import Settings, ValidSettings
+from jobs.wiring.account import compile_rules_only
 from jobs.wiring.night import load_connectors
 
 STOPPED = N_("stopped")
@@ -48,7 +52,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             redaction.redact_secrets(account.secrets)
         alone = len(accounts) == 1
         options = replace(options, others=frozenset(account.name for account in accounts))
-        tasks = [partial(_account, account, options, stop, alone=alone) for account in accounts]
+        tasks = [partial(_account, each, options, stop, alone=alone, in_brief=not json_wanted) for each in accounts]
         ended: list[NightResult] = []
         if not alone:
             # Once, and not again in each process.
@@ -67,14 +71,16 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     return worst_exit_code(one.exit_code for one in ended)
 
 
-def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
+def _account(
+    account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool, in_brief: bool
+) -> NightResult:
     """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound), speaking(account.language):
         try:
             valid = account.valid_settings
             stop.raise_if_stop_requested()
-            return _night(account.file, valid, options, stop, alone=alone)
+            return _night(account.file, valid, options, stop, alone=alone, in_brief=in_brief)
         except StoppedBySignal as signal:
             return NightResult(account.name, failure_of(signal).exit_code, why=_(STOPPED))
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
@@ -99,12 +105,14 @@ def _lost(accounts: Sequence[AccountFile], index: int, why: str) -> NightResult:
     return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
-def _night(file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSignal, *, alone: bool) -> NightResult:
+def _night(
+    file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSignal, *, alone: bool, in_brief: bool
+) -> NightResult:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
-        with show_progress(settings.account, alone=alone) as watch:
+        with show_progress(alone=alone) as watch:
             if options.inbox_only:
                 night = process_webhook_inbox(settings, watch=watch, stop=stop)
             else:
@@ -112,7 +120,20 @@ def _night(file: Path, loaded: ValidSettings, options: RunOptions, stop: StopSig
                 night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
+        if in_brief and night.mode is Mode.RUN and night.brief is None:
+            night = replace(night, brief=_brief(settings, night))
     return NightResult(settings.account, night.summary.exit_code, night, presentation_of_account(settings, file))
+
+
+def _brief(settings: Settings, night: Night) -> Brief | None:
+    """Return what there is to say first; None if that fails, so that the night's result stands."""
+    try:
+        with open_state_read_only(settings) as session:
+            book = compile_rules_only(settings)
+            return gather_brief(session, book, currency=settings.currency, now=night.ended_at)
+    except Exception:  # noqa: BLE001
+        _log.warning(_("what needs doing could not be counted"), exc_info=True)
+        return None
 
 
 def print_one_night(night: Night, account: AccountPresentation, *, json_wanted: bool) -> None:

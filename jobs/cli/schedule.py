@@ -226,7 +226,7 @@ class _ServedAccount:
         settings = self.account.settings
         with self._bind_context():
             try:
-                with show_progress(settings.account, alone=False) as watch:
+                with show_progress(alone=False) as watch:
                     night = do(watch)
                 if night is None:
                     return TaskOutcome()

@@ -1,7 +1,7 @@
 """Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from connectors.errors import ConnectorError
 from connectors.language import Language, _, speaking
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
+from jobs.alerts.weekly import Summary, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
@@ -33,6 +34,7 @@ from jobs.ledger.runs import (
 from jobs.ledger.state_file import LedgerError, NoStateError, has_state
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
+from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
@@ -199,7 +201,8 @@ def do_night(
             summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
-            write_report(ledger, book, settings, now=done.ended_at)
+            done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
+            send_weekly_summary(ledger, book, settings, night=night, now=done.ended_at)
         codes.append(done.summary.exit_code)
         return done
 
@@ -301,22 +304,48 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     return night
 
 
-def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: datetime) -> None:
-    """Write the page about a night that is over, if the settings name its folder.
+def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: datetime) -> Brief | None:
+    """Write the page about a night that is over, if the settings name its folder, and return what it says first.
 
     Never raises, so that a failed page does not change the night's outcome.
     """
     if settings.report.folder is None:
-        return
+        return None
     try:
         from jobs.cli.report import write_usual_page  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
-            write_usual_page(session, settings, book, settings.report.folder, now=now)
+            return write_usual_page(session, settings, book, settings.report.folder, now=now)
     except OSError as error:
         _log.warning("the report could not be written", folder=str(settings.report.folder), why=error.strerror)
     except Exception:  # noqa: BLE001
         _log.warning("the report could not be written", exc_info=True)
+    return None
+
+
+def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, night: date, now: datetime) -> None:
+    """Send the summary of the week to each address that has not taken it, if one is due after this night.
+
+    Never raises, so that a failed summary does not change the night's outcome.
+    """
+    if settings.notify_weekly is None:
+        return
+    try:
+        from jobs.cli.weekly import making_summary  # noqa: PLC0415 - only for those who want it
+
+        due = day_due(settings.notify_weekly, night)
+        with ExitStack() as until_sent:
+
+            def summary() -> Summary:
+                with ledger.read_transaction() as session:
+                    return until_sent.enter_context(making_summary(session, settings, book, due, now=now))
+
+            for address in send_summary(ledger, notice_recipients(settings), due, summary):
+                _log.warning(
+                    _("the summary of the week was not taken, and is tried again after the next night"), address=address
+                )
+    except Exception:  # noqa: BLE001
+        _log.warning(_("the summary of the week could not be sent"), exc_info=True)
 
 
 @contextmanager

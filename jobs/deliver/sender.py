@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import product
 from typing import assert_never
 
 from sqlmodel import Session
@@ -74,9 +75,29 @@ class SendingOptions:
     """Whether to send only what a human approved in this run."""
 
 
-def deliver(sending: SendingOptions) -> SendingResult:
-    """Send every due conversion, those in doubt first; a stop affects only its own destination."""
-    done = SendingResult()
+def count_due(sending: SendingOptions) -> int:
+    """Return how many first sends of conversions and corrections are due where nothing is stopped or held."""
+    run, total = sending.run, 0
+    account, approved_in = run.ledger.account, run.ledger.run if sending.approved_only else None
+    with run.ledger.read_transaction() as session:
+        for destination, corrections in product(run.deps.sinks, (False, True)):
+            scope = DestinationScope(destination, corrections)
+            if DestinationScope(destination) in sending.stopped or scope in sending.held:
+                continue
+            ids = None if corrections else {route.conversion for route in run.book.routes_to(destination)}
+            due = DueFilter(
+                account=account, destination=destination, now=sending.due_by, conversions=ids, approved_in=approved_in
+            )
+            total += outbox.count_due(session, due)
+    return total
+
+
+def deliver(sending: SendingOptions, done: SendingResult | None = None) -> SendingResult:
+    """Send every due conversion, those in doubt first; a stop affects only its own destination.
+
+    `done` counts what was sent as it goes; by default, a new one.
+    """
+    done = SendingResult() if done is None else done
     for destination, sink in sending.run.deps.sinks.items():
         scope = DestinationScope(destination)
         if scope not in sending.stopped:
@@ -84,12 +105,15 @@ def deliver(sending: SendingOptions) -> SendingResult:
     return done
 
 
-def send_corrections(sending: SendingOptions, *, silent: Collection[DestinationScope] = ()) -> SendingResult:
+def send_corrections(
+    sending: SendingOptions, done: SendingResult | None = None, *, silent: Collection[DestinationScope] = ()
+) -> SendingResult:
     """Send every due correction, those in doubt first.
 
-    For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
+    For a `silent` scope, which answered no conversion, a single correction shows whether it answers now. `done` counts
+    as in `deliver`.
     """
-    done = SendingResult()
+    done = SendingResult() if done is None else done
     for destination, sink in sending.run.deps.sinks.items():
         if DestinationScope(destination) not in sending.stopped and isinstance(sink, AdjustmentSink):
             scope = DestinationScope(destination, corrections=True)

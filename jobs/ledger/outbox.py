@@ -485,6 +485,11 @@ def due_targets(session: Session, due: DueFilter) -> list[Target]:
     return sorted(Target(*(part or "" for part in row)) for row in rows)
 
 
+def count_due(session: Session, due: DueFilter) -> int:
+    """Count what is due, whether or not it is subject to the volume guard."""
+    return session.exec(select(func.count()).where(*due.conditions())).one()
+
+
 def count_volume_guarded(session: Session, due: DueFilter) -> int:
     """Count what is due and subject to the volume guard."""
     return session.exec(select(func.count()).where(*due.conditions(), due.is_volume_guarded())).one()

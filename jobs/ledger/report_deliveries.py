@@ -92,8 +92,12 @@ _UNMARKED = (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER)
 """Reasons that someone can mend only where they have a detail: an id that is there but cannot be told."""
 
 
-def held_conversions(session: Session, account: str, reasons: Collection[Reason]) -> Iterator[Row[Any]]:
+def held_conversions(
+    session: Session, account: str, reasons: Collection[Reason], *, expiring: Span | None = None
+) -> Iterator[Row[Any]]:
     """Yield the conversions held for one of these reasons, the latest leads' first: each with its lead's facts.
+
+    With `expiring`, those that expire at another time may be left out.
 
     The columns are lead, conversion, destination, reason, detail, expires_at, facts and has_click. What is held for
     want of a click id is left out where the lead has none at all: nothing brings one back.
@@ -111,6 +115,7 @@ def held_conversions(session: Session, account: str, reasons: Collection[Reason]
             of_kind(corrections=False),
             col(Delivery.reason).in_(reasons),
             or_(col(Delivery.reason).not_in(_UNMARKED), col(Delivery.detail).is_not(None)),
+            sqlalchemy.true() if expiring is None else col(Delivery.expires_at).between(*expiring),
         )
         .order_by(col(LeadRow.created_at).desc(), col(Delivery.id)),
         execution_options=STREAMED,

@@ -561,6 +561,16 @@ class IncidentRow(AccountRow, table=True):
     """JSON: the marks of the addresses still owed the notice."""
 
 
+class WeeklySummary(AccountRow, table=True):
+    """The last week whose summary an address has taken."""
+
+    __tablename__ = "weekly_summary"
+    address: str = Field(primary_key=True)
+    """Its mark, which does not reveal it."""
+    week: date
+    """The day on which that summary was due."""
+
+
 class StatementRow(AccountRow, table=True):
     """One thing that a platform said, when it was last asked, about what it had received."""
 

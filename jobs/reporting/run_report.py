@@ -24,6 +24,7 @@ from jobs.reporting.console import (
     print_section,
     table,
 )
+from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.sentences import (
     explain_state,
     incident_notice,
@@ -125,6 +126,8 @@ class Night:
     mode: Mode = Mode.RUN
     notices: tuple[OpenIncident, ...] = ()
     """The open incidents. Each is sent as a notice once, but listed here as long as it lasts."""
+    brief: Brief | None = None
+    """What the report's page says first; None where nobody reads it."""
 
 
 def print_night(console: Console, account: AccountPresentation, night: Night) -> None:
@@ -157,6 +160,9 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         for one in night.notices
     ]
     print_section(console, _("[bold]Notices[/bold]"), notices)
+    if night.brief is not None:
+        console.print()
+        print_brief(console, account, night.brief)
 
 
 def _nothing_moved_sentence(night: Night) -> str:

@@ -23,6 +23,7 @@ from jobs.reporting.console import (
     print_section,
     table,
 )
+from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
 from jobs.reporting.wording import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -181,10 +182,15 @@ _ENDED = {
 }
 
 
-def print_status(console: Console, account: AccountPresentation, status: StatusReport) -> None:
-    """Print the status."""
+def print_status(
+    console: Console, account: AccountPresentation, status: StatusReport, brief: Brief | None = None
+) -> None:
+    """Print the status, below what the report's page says first."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
+    if brief is not None:
+        print_brief(console, account, brief)
+        console.print()
     lines = [(_("last run"), _run(account, status.run)), (_("next"), _next_actions_text(account, status))]
     if status.awaited.requests:
         lines.append((_("awaited"), _awaited(account, status.awaited)))

@@ -366,6 +366,11 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
         )
 
 
+def _a_weekly_summary_goes_somewhere(tree: Tree) -> Found:
+    if value_at(tree, ("notify_weekly",)) is not None and not value_at(tree, ("notify",)):
+        yield ("notify_weekly",), _("nobody would get the summary: add an address to notify, or take this out")
+
+
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
     for path, text in texts_with_paths(tree):
@@ -395,6 +400,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _oplead_is_complete,
     _check_extra_parameters,
     _a_schedule_is_daily_or_cron,
+    _a_weekly_summary_goes_somewhere,
     _references_stand_where_they_are_read,
 )
 

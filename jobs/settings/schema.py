@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -281,6 +282,18 @@ NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
 PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
 MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
 Percentage = Annotated[str, PatternConstraint(r"[0-9]{1,2} ?%", N_("write a percentage below 100, as 5 %"))]
+
+
+class Weekday(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
 
 
 class NotifyWhen(Strict):
@@ -564,6 +577,8 @@ class Settings(Strict):
     """References to addresses that get a message when a human is needed, such as [${NOTIFY_URL}]."""
     notify_when: NotifyWhen = NotifyWhen()
     """The thresholds for those messages."""
+    notify_weekly: Weekday | None = None
+    """The day whose first night sends those addresses the summary of the seven days before, such as monday."""
     metrics: MetricsFile | None = None
     """A metrics file for Prometheus' node exporter, such as /var/lib/node_exporter/oplead.prom."""
     ping: PingAddress | None = None

@@ -3,14 +3,14 @@
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector, StatementReader
-from connectors.records import DestinationId
+from connectors.records import DestinationId, NoticeResult
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -182,13 +182,38 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
 
 def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
-    from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
+    from connectors.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(f"notify.{position}", AppriseNotifier(url))
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(
+            f"notify.{position}", AppriseNotifier(url), is_mailbox=is_mailbox(url)
+        )
         for position, url in enumerate(urls)
     }
+
+
+def notice_trials(settings: Settings) -> "list[NoticeTrial]":
+    """Return the addresses for notices, in the order of the settings, to be tried one at a time."""
+    from connectors.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
+
+    urls = [each.get_secret_value() for each in settings.notify]
+    return [
+        NoticeTrial(f"notify.{position}", service_name(url), AppriseNotifier(url).try_to_send, is_mailbox(url))
+        for position, url in enumerate(urls)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTrial:
+    """An address to try."""
+
+    place: str
+    """Its path in the settings."""
+    service: str
+    send: Callable[..., NoticeResult]
+    """Send a title and a text, with a `page` or None, and return what happened."""
+    is_mailbox: bool
 
 
 _FINGERPRINT_DIGITS = 12

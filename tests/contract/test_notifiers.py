@@ -3,14 +3,18 @@
 import json
 import logging
 import socket
+import socketserver
 from contextlib import closing
+from email import message_from_bytes, policy
+from threading import Thread
 
 import pytest
 from werkzeug import Response
 
 from connectors import notifiers
 from connectors.http import run_with_timeout
-from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_address
+from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_address, is_mailbox, service_name
+from connectors.records import NoticeOutcome, NoticeResult
 
 HUNG = 0.3  # seconds
 
@@ -106,6 +110,87 @@ def test_is_address_accepts_what_apprise_can_send_to(url, is_one):
 def test_send_returns_false_for_an_invalid_address():
     """Checked settings rule this case out."""
     assert not AppriseNotifier("nonsense").send("t", "x")
+
+
+# ── what happened ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [(200, NoticeResult(NoticeOutcome.ACCEPTED)), (401, NoticeResult(NoticeOutcome.REFUSED, 401))],
+)
+def test_a_trial_tells_an_http_status(httpserver, status, result):
+    """The message is no warning."""
+    httpserver.expect_request("/hook").respond_with_data("no", status=status)
+
+    assert result == AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").try_to_send("t", "x")
+    assert "info" == json.loads(httpserver.log[0][0].data)["type"]
+
+
+@pytest.mark.parametrize("service", ["json", "mailto"])
+def test_a_trial_tells_that_nothing_listens(closed, service, caplog):
+    """The reason comes from what apprise logs, which is shown nowhere: it may hold the address."""
+    caplog.set_level(logging.DEBUG)
+    result = AppriseNotifier(f"{service}://user:s3cret@{closed}/?from=a@example.com&to=b@example.com").try_to_send(
+        "t", "x"
+    )
+
+    assert NoticeResult(NoticeOutcome.UNREACHABLE) == result
+    assert not [record for record in caplog.records if record.name == "apprise"]
+
+
+def test_a_trial_tells_that_no_answer_came(silent, monkeypatch):
+    """It waits as long as a night does."""
+    monkeypatch.setattr(notifiers, "LONGEST", HUNG)
+
+    assert NoticeResult(NoticeOutcome.NO_ANSWER) == AppriseNotifier(f"json://{silent}/hook").try_to_send("t", "x")
+
+
+def test_the_name_of_a_service_reveals_nothing_of_the_address():
+    """Most addresses hold a password or a token."""
+    assert "E-Mail" == service_name("mailtos://user:s3cret@example.com?to=ops@example.com")
+
+
+@pytest.mark.parametrize(
+    ("url", "holds_files"), [("mailto://u:p@x.example", True), ("MAILTOS://u:p@x.example", True), ("json://x", False)]
+)
+def test_a_mailbox_is_told_by_its_address(url, holds_files):
+    """A channel would show a page as text, or refuse it."""
+    assert holds_files == is_mailbox(url)
+
+
+class Mailbox(socketserver.StreamRequestHandler):
+    """A mail server that accepts everything."""
+
+    def handle(self):
+        """Speak as much SMTP as one mail takes."""
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(self.rfile.readline, b".\r\n")
+                self.server.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
+            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+            if verb == b"QUIT":
+                return
+
+
+def test_a_mailbox_gets_the_page_as_a_file(tmp_path):
+    """It opens as it was written, in any browser."""
+    page = tmp_path / "maison-durand-report.html"
+    page.write_text("<!DOCTYPE html>\n<p>12 500 € é</p>\n", encoding="utf-8")
+    with socketserver.TCPServer(("127.0.0.1", 0), Mailbox) as server:
+        server.mails = []
+        Thread(target=server.handle_request, daemon=True).start()
+        address = f"mailto://127.0.0.1:{server.server_address[1]}?from=a@example.com&to=b@example.com"
+        assert AppriseNotifier(address).send("the week", "line 1\nline é", urgent=False, page=page)
+    (mail,) = server.mails
+    (file,) = mail.iter_attachments()
+
+    assert "the week" == mail["Subject"]
+    assert ("maison-durand-report.html", "text/html") == (file.get_filename(), file.get_content_type())
+    assert page.read_bytes() == file.get_payload(decode=True)
 
 
 # ── the dead man's switch ────────────────────────────────────────────────────────────────────────

@@ -987,6 +987,10 @@ def test_demo_is_repeatable_and_its_books_agree(tmp_path):
     until = "What to type next"
     assert first.stdout.partition(until)[0] == second.stdout.partition(until)[0]
     assert (kept / "pipeline.yaml").exists()
+    pages = [Path(each.stdout.splitlines()[-1].strip()) for each in (first, second)]
+    assert kept / "maison-demo-report.html" == pages[1]
+    assert ["maison-demo" in page.read_text(encoding="utf-8") for page in pages] == [True, True]
+    shutil.rmtree(pages[0].parent)
     _assert_told(third, 2, "holds a demonstration already")
 
 

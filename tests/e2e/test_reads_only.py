@@ -17,7 +17,7 @@ from tests.e2e.support.typed import type_in
 
 PATIENCE = 60
 ROOT = Path(__file__).parents[2]
-WITHOUT_OPLEAD = {"status", "explain", "report", "values", "sandbox", "demo"}
+WITHOUT_OPLEAD = {"status", "explain", "report", "values", "notify", "sandbox", "demo"}
 """Commands that only read the state, or play against a sandbox of their own by the same code."""
 WRITES = {"oplead"}
 

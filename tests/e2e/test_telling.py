@@ -1,17 +1,12 @@
 """Notices from the installed command: once per cause, again when it returns, and never with personal data."""
 
 import json
-import re
-import shlex
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.language import format_time
+from connectors.language import format_day, format_time
 from tests.e2e.support.receiver import receiving
 
 DAY = timedelta(days=1)
@@ -59,14 +54,34 @@ def samples(company):
     return {name: float(value) for name, _, value in lines}
 
 
-def test_documented_apprise_command_reaches_the_address(receiver):
-    """The command is installed beside ours, and works before any run."""
-    page = Path(__file__).parents[2] / "docs" / "operations.md"
-    (typed,) = re.findall(r"^\.venv/bin/(apprise .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    name, *arguments = shlex.split(typed.replace("$NOTIFY_URL", f"json://{receiver.address}/hook-t0ken"))
-    subprocess.run([Path(sys.executable).with_name(name), *arguments], check=True, timeout=60, capture_output=True)
+def test_each_address_can_be_tried_before_any_night(told, receiver):
+    """The output names no address; what is refused is told, and so is the exit code."""
+    code, output, log = told.command("notify", "--test")
+    receiver.is_up = False
+    refused, other, other_log = told.command("notify", "--test")
 
-    assert [("oplead-sync", "It arrives.")] == receiver.taken
+    assert (0, 1) == (code, refused)
+    assert "notify.0 (JSON): taken" in output
+    assert "notify.0 (JSON): refused (HTTP 503)" in other
+    assert "t0ken" not in output + log + other + other_log
+    assert 1 == len(receiver.titles)
+
+
+def test_the_first_night_of_the_day_sends_the_summary_of_the_week(told, receiver):
+    """A second night does not, and one that was not taken goes out with the next night."""
+    told.settings |= {"language": "en", "notify_weekly": told.START.astimezone(PARIS).strftime("%A").lower()}
+    told.serve()
+    receiver.is_up = False
+    night(told, 0)
+    receiver.is_up = True
+    night(told, 1)
+    night(told, 2)
+    night(told, 7)
+    last = [told.START.astimezone(PARIS).date() + number * DAY - DAY for number in (0, 7)]
+
+    assert [f"the week to {format_day(day)}" for day in last] == [
+        title for title in receiver.titles if title.startswith("the week")
+    ]
 
 
 def test_stopped_destination_is_notified_once_per_incident(told, receiver):

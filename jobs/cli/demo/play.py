@@ -18,16 +18,18 @@ from connectors.text import format_number, plural
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import print_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
+from jobs.cli.report import write_usual_page
 from jobs.cli.session import RunOptions, do_night
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
-from jobs.reporting.console import facts_grid, results_console
+from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
 from jobs.timetable import daily
+from jobs.wiring.account import compile_rules_only
 
 _LIST, _META_EVENTS = "/v1/leads", "/v26.0/"
 _UPLOAD = {
@@ -65,6 +67,7 @@ def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_tr
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
         books_agree = print_audit(show.console, stage, show.settings, kept=keep is not None)
+        show.write_page(keep)
     return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
 
@@ -116,6 +119,15 @@ class _DemoRun:
         sent = "nothing, as it should be" if requests == 0 else f"{plural(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
         return requests == 0
+
+    def write_page(self, keep: Path | None) -> None:
+        """Write the report's page beside what is kept, else to a folder that outlives the demonstration, and say so."""
+        folder = keep or Path(tempfile.mkdtemp(prefix="oplead-sync-report-"))
+        with open_view(self.settings) as view:
+            book = compile_rules_only(self.settings)
+            brief = write_usual_page(view.session, self.settings, book, folder, now=view.now)
+        self.console.print("\n[bold]What the ads brought in[/bold], as `oplead-sync report` shows it to marketing")
+        say(f"  {brief.page}")
 
     def _play(self, played: int) -> None:
         sandbox = self.stage.sandbox

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connectors.crm import PreviewsWrites, WritePreview
 from connectors.text import format_number, plural
@@ -31,6 +29,7 @@ from jobs.oplead_commands.importing.import_report import (
 )
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
 from jobs.reporting.console import facts_grid, print_json, results_console, say
+from jobs.reporting.progress_bars import WorkProgress
 from jobs.wiring.texts import click_ids_in
 
 _log = structlog.stdlib.get_logger()
@@ -196,13 +195,14 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
 
         yield log
         return
-    columns = (TextColumn("importing"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
+    settled_so_far = 0
     # Drawn only as it moves: the waits for Oplead's rate are shown in between.
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
-        task = bar.add_task("", total=total)
+    with WorkProgress(auto_refresh=False) as bar:
+        bar.begin("importing", lambda: settled_so_far, ("{count} lead", "{count} leads"), total)
 
         def advance() -> None:
-            bar.advance(task)
+            nonlocal settled_so_far
+            settled_so_far += 1
             bar.refresh()
 
         yield advance

@@ -3,7 +3,7 @@
 `gather` fills these in from a ledger, `render` shows them, `tables` writes them for spreadsheets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -111,6 +111,12 @@ class Task:
     text: str
     since: datetime
     """When it was first found."""
+
+
+def worst_level(tasks: Iterable[Task]) -> Level:
+    """Return how urgent the worst task is."""
+    levels = {task.level for task in tasks}
+    return next((level for level in (Level.RED, Level.AMBER) if level in levels), Level.GREEN)
 
 
 # ── three numbers ────────────────────────────────────────────────────────────────────────────────
@@ -401,8 +407,7 @@ class ReportFacts:
     @property
     def level(self) -> Level:
         """How urgent the worst task is."""
-        levels = {task.level for task in self.tasks}
-        return next((level for level in (Level.RED, Level.AMBER) if level in levels), Level.GREEN)
+        return worst_level(self.tasks)
 
 
 TREND_NIGHTS = 90

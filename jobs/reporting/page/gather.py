@@ -11,6 +11,7 @@ from sqlmodel import Session
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
 from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
+from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import (
     EXPIRES_WITHIN,
@@ -36,7 +37,7 @@ from jobs.reporting.page.responsible import RESPONSIBLE
 from jobs.reporting.page.tasks import tasks
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import normalise_label
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Anomaly, Cause, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.settings.lint import CREATED
@@ -61,7 +62,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
     counts = _count_leads(session, rules)
-    held = _hold(session, rules)
+    held = _hold(session, book, now)
     return ReportFacts(
         account=account,
         now=now,
@@ -86,6 +87,26 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
         platforms=platform_figures(session, account, now, book.zone),
+    )
+
+
+def gather_brief(
+    session: Session, book: Rulebook, *, currency: str, now: datetime, anomalies: Sequence[Anomaly] | None = None
+) -> Brief:
+    """Return what of the page is cheap to say: sales, which take a look at every change of status, are left out.
+
+    Args:
+        session: reads the ledger.
+        book: the account's rules.
+        currency: the currency of all values.
+        now: the current time.
+        anomalies: those on record now, from a caller that knows them; None looks for them.
+    """
+    run = queries.last_run(session, book.account)
+    return Brief(
+        tasks(session, book, run=run, now=now, anomalies=anomalies),
+        _hold(session, book, now, expiring_only=True).recoverable(),
+        currency,
     )
 
 
@@ -226,12 +247,13 @@ class _Held:
         return tuple(sorted(found, key=lambda one: (-one.value, -one.count, one.reason)))
 
 
-def _hold(session: Session, rules: CountingRules) -> _Held:
-    held, until = _Held(), rules.now + EXPIRES_WITHIN
+def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: bool = False) -> _Held:
+    held, until = _Held(), now + EXPIRES_WITHIN
     mendable = [reason for reason, who in RESPONSIBLE.items() if who is not None]
-    for row in report_deliveries.held_conversions(session, rules.settings.account, mendable):
-        reason, value = Reason(row.reason), _worth(rules.book, row.conversion, row.destination, row.facts)
-        if row.expires_at is not None and rules.now <= row.expires_at <= until:
+    expiring = (now, until) if expiring_only else None
+    for row in report_deliveries.held_conversions(session, book.account, mendable, expiring=expiring):
+        reason, value = Reason(row.reason), _worth(book, row.conversion, row.destination, row.facts)
+        if row.expires_at is not None and now <= row.expires_at <= until:
             saved = held.expiring[reason]
             saved.count += 1
             saved.value += value

@@ -30,6 +30,7 @@ from connectors.language import (
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.page import charts
+from jobs.reporting.page.brief import Sold, change_since_before, total_from_ads
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     TIMING_DAYS,
@@ -136,7 +137,7 @@ class IndexRow:
 
 def index_row(facts: ReportFacts, page: str) -> IndexRow:
     """Return an account's line of the index."""
-    sales = _total(facts.headline.sales)
+    sales = total_from_ads(facts.headline.sales)
     return IndexRow(
         facts.account,
         page,
@@ -232,30 +233,8 @@ def _grid(
 # ── three numbers ────────────────────────────────────────────────────────────────────────────────
 
 
-def _from_ads(sales: Iterable[Sales]) -> list[Sales]:
-    return [each for each in sales if each.platform is not AdPlatform.NONE]
-
-
-@dataclass(frozen=True, slots=True)
-class _Total:
-    count: int
-    value: Decimal
-    matured: int
-    matured_value: Decimal
-
-
-def _total(sales: Iterable[Sales]) -> _Total:
-    found = _from_ads(sales)
-    return _Total(
-        sum(each.count for each in found),
-        sum((each.value for each in found), Decimal(0)),
-        sum(each.matured for each in found),
-        sum((each.matured_value for each in found), Decimal(0)),
-    )
-
-
 def _sales(facts: ReportFacts) -> Mapping[str, object]:
-    now, before = _total(facts.headline.sales), _total(facts.headline.sales_before)
+    now = total_from_ads(facts.headline.sales)
     earlier = {each.platform: each for each in facts.headline.sales_before}
     money = _money(facts)
     none_yet = Sales(AdPlatform.NONE, 0, Decimal(0), 0, Decimal(0))
@@ -296,26 +275,10 @@ def _sales(facts: ReportFacts) -> Mapping[str, object]:
             count=format_count(now.count - now.matured),
             value=money(now.value - now.matured_value),
         ),
-        "change": _change(now, before, facts),
+        "change": change_since_before(Sold(facts.headline, facts.period.days), facts.currency),
         "days": MATURES_AFTER.days,
         "grid": grid,
     }
-
-
-def _change(now: _Total, before: _Total, facts: ReportFacts) -> str:
-    if not now.count and not before.count:
-        return ""
-    then = _n("{count} sale", "{count} sales", before.count)
-    if not before.count:
-        return _("None in the {days} days before", days=format_count(facts.period.days))
-    difference = now.count - before.count
-    values = {"then": then, "value": format_round_money(before.value, facts.currency)}
-    share = format_share(abs(difference), before.count)
-    if difference > 0:
-        return _("▲ {share} more than before ({then}, {value})", share=share, **values)
-    if difference < 0:
-        return _("▼ {share} fewer than before ({then}, {value})", share=share, **values)
-    return _("= as many as before ({then}, {value})", **values)
 
 
 def _counted(facts: ReportFacts) -> Mapping[str, object]:

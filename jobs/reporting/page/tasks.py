@@ -1,6 +1,6 @@
 """What needs doing, the worst first: open incidents, and what `status` shows beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlmodel import Session
@@ -16,19 +16,37 @@ from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly
 from jobs.reporting.sentences import sentence
 from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.model import normalise_label
+from jobs.rules.reasons import Anomaly
 from jobs.settings.compile import Rulebook
 
 _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)
 _ENDED_WELL = (Exit.DONE, Exit.ATTENTION)
 
 
-def tasks(session: Session, book: Rulebook, *, run: Run | None, now: datetime) -> tuple[Task, ...]:
-    """Return what needs doing; `run` is the account's last one."""
-    found = [*_incidents(session, book, run), *_last_night(session, book), *_leads(session, book, now)]
+def tasks(
+    session: Session,
+    book: Rulebook,
+    *,
+    run: Run | None,
+    now: datetime,
+    anomalies: Sequence[Anomaly] | None = None,
+) -> tuple[Task, ...]:
+    """Return what needs doing.
+
+    Args:
+        session: reads the ledger.
+        book: the account's rules.
+        run: the account's last one.
+        now: the current time.
+        anomalies: those on record now, from a caller that knows them; None looks for them.
+    """
+    found = [*_incidents(session, book, run, anomalies), *_last_night(session, book), *_leads(session, book, now)]
     return tuple(sorted(found, key=lambda task: (_URGENCY.index(task.level), task.since, task.title)))
 
 
-def _incidents(session: Session, book: Rulebook, run: Run | None) -> Iterator[Task]:
+def _incidents(
+    session: Session, book: Rulebook, run: Run | None, anomalies: Sequence[Anomaly] | None
+) -> Iterator[Task]:
     known = set()
     for incident, row in recorded_incidents(session, book.account).items():
         if row.cleared_at is None:
@@ -37,7 +55,9 @@ def _incidents(session: Session, book: Rulebook, run: Run | None) -> Iterator[Ta
             yield Task(level_of_incident(incident.kind), who, row.title, row.text, row.first_seen_at)
     if run is None:
         return
-    for anomaly in current_anomalies(session, book, run=run.id or 0, now=run.started_at):
+    if anomalies is None:
+        anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at)
+    for anomaly in anomalies:
         if anomaly.cause not in known:
             text, title = sentence(anomaly.message), ANOMALY_TITLES[anomaly.message.id]
             yield Task(

@@ -1,5 +1,6 @@
 """Steps after a night cannot fail it, and the dead man's switch is pinged with its result."""
 
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from connectors.errors import Misconfigured
 from jobs.cli import session
 from jobs.ledger.runs import LeaseHeldError, NightDoneError
 from jobs.reporting.run_report import Night
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotifyWhen, Weekday
 from tests.fakes import NIGHT, FakeClock
 
 
@@ -81,6 +82,19 @@ def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
         codes.append(3)
 
     assert [] == logs
+
+
+def test_a_failing_summary_of_the_week_does_not_change_the_night(monkeypatch):
+    """It is logged as a warning, and without the setting nothing is tried."""
+    monkeypatch.setattr(session, "notice_recipients", lambda _: 1 / 0)
+    settings = SimpleNamespace(notify_weekly=None)
+    with capture_logs() as logs:
+        session.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+        assert [] == logs
+        settings.notify_weekly = Weekday.MONDAY
+        session.send_weekly_summary(None, None, settings, night=date(2026, 11, 23), now=NIGHT)
+
+    assert ["warning"] == [line["log_level"] for line in logs]
 
 
 def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_path):

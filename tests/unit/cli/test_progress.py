@@ -1,13 +1,18 @@
-"""A long wait is visible: a countdown at a terminal, one log line elsewhere."""
+"""Work and long waits are visible: bars and a countdown at a terminal, log lines elsewhere."""
 
 import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 from structlog.testing import capture_logs
 
+from connectors.language import Language, speaking
 from jobs.cli import progress
-from jobs.cli.progress import WaitShowingClock
+from jobs.cli.progress import WaitShowingClock, watch_at_a_terminal
+from jobs.reporting.progress_bars import WorkProgress
+from jobs.run_context import NightStep
+from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
@@ -70,3 +75,93 @@ def test_a_long_wait_counts_down_at_a_terminal(clock, said, monkeypatch):
 
     assert (NOW + timedelta(seconds=4.5), 5) == (clock.now(), clock.clock.slept)
     assert ([], True) == (said, "waiting" in terminal.getvalue())
+
+
+# ── steps ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Terminal:
+    """A terminal of 80 columns, and a clock that stands still between two steps."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        self.console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+        self.progress = WorkProgress(self.console, get_time=lambda: self.seconds, auto_refresh=False)
+        self.watch = watch_at_a_terminal(self.progress)
+
+    @property
+    def line(self):
+        """The step at work."""
+        return self.lines[-1]
+
+    @property
+    def lines(self):
+        """What is shown, without the spinner."""
+        with self.console.capture() as captured:
+            self.console.print(self.progress.get_renderable())
+        return [line[1:].strip() for line in captured.get().splitlines()]
+
+
+@pytest.fixture
+def terminal():
+    """A terminal that shows nothing yet."""
+    return Terminal()
+
+
+@pytest.fixture
+def summary():
+    """A night that has done nothing yet."""
+    return RunSummary("maison-durand", 1, NOW)
+
+
+def test_reading_shows_leads_and_their_rate(terminal, summary):
+    """How many there are is not known, so that nothing is said of the time left."""
+    with speaking(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
+        first = terminal.line
+        terminal.seconds, summary.pulled.seen = 90, 1800
+        then = terminal.line
+
+    assert first.split() == ["reading", "leads", "0", "leads", "·", "0", "s"]
+    assert then.split() == ["reading", "leads", "1,800", "leads", "·", "1,200/min", "·", "1", "min", "30", "s"]
+
+
+def test_sending_shows_the_time_left(terminal, summary):
+    """Conversions and corrections count as they go."""
+    with speaking(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 2000):
+        terminal.seconds, summary.delivered.sent, summary.corrected.sent = 60, 400, 100
+        line = terminal.line
+
+    assert line.endswith("500 of 2,000 · 500/min · 3 min 0 s left")
+    assert line.startswith("sending ━━")
+
+
+def test_a_total_that_is_passed_leaves_nothing_to_do(terminal, summary):
+    """What is sent again counts, too."""
+    with speaking(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 10):
+        terminal.seconds, summary.delivered.sent = 60, 12
+
+        assert terminal.line.endswith("12 of 12 · 12/min · 0 s left")
+
+
+def test_a_step_that_counts_nothing_shows_how_long_it_takes(terminal, summary):
+    """It ends with a mark."""
+    with speaking(Language.ENGLISH):
+        with terminal.watch(NightStep.PLAN, summary):
+            terminal.seconds = 5
+            assert "deciding" in terminal.line
+            assert terminal.line.endswith("5 s")
+        assert terminal.progress.finished
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("step", NightStep)
+def test_each_step_fits_a_terminal_of_80_columns(terminal, summary, language, step):
+    """Nothing is cut, however large the numbers."""
+    summary.pulled.seen = summary.delivered.sent = summary.resolved.asked = 1_234_567
+    total = (lambda: 9_999_999) if step is NightStep.DELIVER else None
+    with speaking(language), terminal.watch(step, summary, total=total):
+        terminal.seconds = 40_000
+
+        assert 1 == len(terminal.lines)
+        assert "…" not in terminal.line
+        assert 80 >= len(terminal.line) + 1

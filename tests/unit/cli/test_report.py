@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from jobs.cli import session
+from jobs.cli import run, session
 from jobs.cli.app import app
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import hold_lock
@@ -220,6 +220,38 @@ def test_a_night_writes_the_page_of_the_usual_period(tmp_path, night):
     session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
 
     assert "2026-10-29 2026-11-27" in (tmp_path / "pages" / "maison-durand-report.html").read_text()
+
+
+def test_a_night_that_writes_the_page_says_what_it_says(tmp_path, night):
+    """All three numbers, and where it is."""
+    brief = session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+
+    assert tmp_path / "pages" / "maison-durand-report.html" == brief.page.resolve()
+    assert 30 == brief.sold.days
+
+
+def test_status_begins_with_what_the_page_says(tmp_path, night):
+    """It names the page that nights write, and has no sales without it."""
+    typed = ["status", "--config", str(tmp_path / "config" / "pipeline.yaml")]
+    without = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
+    session.write_report(night.ledger, night.book, night.settings, now=on("11-28"))
+    named = CliRunner().invoke(app, typed, env={"LANG": "en_GB.UTF-8"}).stdout
+
+    assert "Nothing needs doing" in without.splitlines()[1]
+    assert "oplead-sync report --config" in without
+    assert "maison-durand-report.html" in named
+    assert "Signed sales" not in without + named
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_without_a_page_still_says_what_needs_doing(night, monkeypatch, fails):
+    """Where that fails, the night's result stands."""
+    if fails:
+        monkeypatch.setattr(run, "gather_brief", lambda *_, **__: 1 / 0)
+    with capture_logs() as logs:
+        brief = run._brief(night.settings, SimpleNamespace(ended_at=on("11-28")))
+
+    assert (brief is None, len(logs)) == (fails, int(fails))
 
 
 def test_without_a_folder_a_night_writes_no_page(tmp_path, night):

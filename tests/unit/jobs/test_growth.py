@@ -13,7 +13,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
-from jobs.alerts.review import standing_anomalies, unknown_labels
+from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.check import check_files
 from jobs.cli.inspect import explain_lead, show_leads, show_status
 from jobs.deliver.resolve import settle_received_requests
@@ -356,7 +356,7 @@ def _status(ledger, book, clock):
     with ledger.read_transaction() as session:
         queries.awaited_outcomes(session, ACCOUNT)
         unknown_labels(session, ACCOUNT, book.meanings)
-        standing_anomalies(session, book, run=ledger.run, now=clock.now())
+        current_anomalies(session, book, run=ledger.run, now=clock.now())
 
 
 def _night(account):

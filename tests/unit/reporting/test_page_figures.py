@@ -31,7 +31,7 @@ from jobs.reporting.page.facts import (
     Standing,
     Task,
 )
-from jobs.reporting.page.gather import gather
+from jobs.reporting.page.gather import gather, gather_brief
 from jobs.rules.reasons import PlatformCode, Reason
 from tests.reported import ACCEPTED, ACCOUNT, SENT, WrittenLedger, on, settings_from
 
@@ -323,3 +323,15 @@ def test_without_report_by_there_are_no_agencies(tmp_path, ledger):
         second = gather(session, *plain, PERIOD, NOW)
 
     assert replace(first, agencies=None, agency_field=None) == second
+
+
+def test_what_is_said_in_brief_is_what_the_page_says(account, ledger):
+    """It is found without counting sales, and what expires later is not even read."""
+    settings, book = account
+    ledger.write()
+    with ledger.read() as session:
+        page = gather(session, settings, book, PERIOD, NOW)
+        brief = gather_brief(session, book, currency="EUR", now=NOW)
+
+    assert brief.recoverable
+    assert (page.tasks, page.headline.recoverable, None) == (brief.tasks, brief.recoverable, brief.sold)

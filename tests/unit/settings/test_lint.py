@@ -135,6 +135,10 @@ def test_the_unmodified_configuration_is_valid(loaded):
             "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",
         ),
         (
+            {"notify_weekly": "monday"},
+            "notify_weekly: nobody would get the summary: add an address to notify, or take this out",
+        ),
+        (
             {"conversions": "[{ id: sale, stage: won }]"},
             "conversions.0: this conversion goes nowhere: give it google_ads, meta or both",
         ),

@@ -1,0 +1,164 @@
+"""The page in a few lines, for a message, the end of a run and `status`: is all well, and three numbers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+
+from connectors.language import _, _n, format_count, format_day, format_round_money, format_share
+from jobs.reporting.console import AccountPresentation, facts_grid
+from jobs.reporting.page.facts import (
+    AdPlatform,
+    CountedSales,
+    Headline,
+    Level,
+    Recoverable,
+    ReportFacts,
+    Sales,
+    Task,
+    worst_level,
+)
+from jobs.reporting.page.words import LEVELS, RESPONSIBLE, URGENCY
+from jobs.rules.incident import Notice
+
+MOST_TASKS = 5
+"""In a message; the page has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Sales from ads, of all platforms."""
+
+    count: int
+    value: Decimal
+    matured: int
+    matured_value: Decimal
+
+
+def total_from_ads(sales: Iterable[Sales]) -> Total:
+    """Add up the sales that came from ads."""
+    found = [each for each in sales if each.platform is not AdPlatform.NONE]
+    return Total(
+        sum(each.count for each in found),
+        sum((each.value for each in found), Decimal(0)),
+        sum(each.matured for each in found),
+        sum((each.matured_value for each in found), Decimal(0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """The page's numbers about sales, and the length of its period."""
+
+    headline: Headline
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the end of a run and `status` say of the page."""
+
+    tasks: tuple[Task, ...]
+    recoverable: tuple[Recoverable, ...]
+    currency: str
+    sold: Sold | None = None
+    """None where no page was written: counting sales takes a look at every change of status."""
+    page: Path | None = None
+    """Where the page is, if there is one."""
+
+
+def brief_of_page(facts: ReportFacts, page: Path) -> Brief:
+    """Return what there is to say of a page that was just written."""
+    sold = Sold(facts.headline, facts.period.days)
+    return Brief(facts.tasks, facts.headline.recoverable, facts.currency, sold, page)
+
+
+def change_since_before(sold: Sold, currency: str) -> str:
+    """Return how the sales compare with those of the period before; empty where there are none in either."""
+    now, before = total_from_ads(sold.headline.sales), total_from_ads(sold.headline.sales_before)
+    if not now.count and not before.count:
+        return ""
+    then = _n("{count} sale", "{count} sales", before.count)
+    if not before.count:
+        return _("None in the {days} days before", days=format_count(sold.days))
+    difference = now.count - before.count
+    values = {"then": then, "value": format_round_money(before.value, currency)}
+    share = format_share(abs(difference), before.count)
+    if difference > 0:
+        return _("▲ {share} more than before ({then}, {value})", share=share, **values)
+    if difference < 0:
+        return _("▼ {share} fewer than before ({then}, {value})", share=share, **values)
+    return _("= as many as before ({then}, {value})", **values)
+
+
+def verdict(tasks: Sequence[Task]) -> str:
+    """Return the page's first line: whether everything is all right, and how much needs doing."""
+    count = len(tasks)
+    todo = _n("{count} thing to do.", "{count} things to do.", count) if count else _("Nothing needs doing.")
+    return f"{_(LEVELS[worst_level(tasks)])} {todo}"
+
+
+def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
+    """Yield the name of each of the page's three numbers, and what it is; only the last where no page was written."""
+    if brief.sold is not None:
+        sales, change = total_from_ads(brief.sold.headline.sales), change_since_before(brief.sold, brief.currency)
+        worth = _(
+            "{count} ({value}) in {days} days",
+            count=format_count(sales.count),
+            value=format_round_money(sales.value, brief.currency),
+            days=format_count(brief.sold.days),
+        )
+        yield _("Signed sales from ads"), f"{worth} · {change}" if change else worth
+        yield _("Counted by the platforms"), _counted(brief.sold.headline.counted)
+    yield _("Can still be saved"), _can_be_saved(brief.recoverable, brief.currency)
+
+
+def _counted(counted: Sequence[CountedSales]) -> str:
+    sales, accepted = sum(each.sales for each in counted), sum(each.accepted for each in counted)
+    if not sales:
+        return _("There is no sale from an ad to count yet.")
+    told = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))
+    return f"{format_share(accepted, sales)} · {told}"
+
+
+def _can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:
+    count = sum(each.count for each in recoverable)
+    if not count:
+        return _("nothing, and nothing is about to be lost")
+    value = format_round_money(sum((each.value for each in recoverable), Decimal(0)), currency)
+    expire = _n("{count} conversion expires within seven days", "{count} conversions expire within seven days", count)
+    return f"{value} · {expire}"
+
+
+def weekly_notice(facts: ReportFacts) -> Notice:
+    """Return the summary of the facts' period, as a message."""
+    last, tasks = format_day(facts.period.last), facts.tasks
+    lines = [verdict(tasks), ""]
+    lines.append(_("From {first} to {last}:", first=format_day(facts.period.first), last=last))
+    brief = Brief(tasks, facts.headline.recoverable, facts.currency, Sold(facts.headline, facts.period.days))
+    lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers_in_brief(brief))
+    if tasks:
+        lines += ["", _("What needs doing:")]
+        lines += (
+            f"- {_(URGENCY[task.level])} · {_(RESPONSIBLE[task.who])} · {task.title}" for task in tasks[:MOST_TASKS]
+        )
+    more = len(tasks) - MOST_TASKS
+    if more > 0:
+        lines.append(_n("… and {count} more", "… and {count} more", more))
+    return Notice(_("the week to {day}", day=last), "\n".join(lines))
+
+
+_STYLES = {Level.GREEN: "bold green", Level.AMBER: "bold yellow", Level.RED: "bold red"}
+
+
+def print_brief(console: Console, account: AccountPresentation, brief: Brief) -> None:
+    """Print the page's first line, its numbers, and where it is or how to write it."""
+    console.print(verdict(brief.tasks), style=_STYLES[worst_level(brief.tasks)], markup=False)
+    console.print(facts_grid(list(numbers_in_brief(brief))))
+    if brief.page is None:
+        text = _("Sales, campaigns and what needs doing: `{command}`", command=account.command("report"))
+    else:
+        text = _("Sales, campaigns and what needs doing: {page}", page=brief.page)
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,94 @@
+"""The page in a few lines says what the page says, in the reader's language."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from connectors.language import Language, speaking
+from docs.demo_report import demo_facts
+from jobs.reporting.console import AccountPresentation
+from jobs.reporting.page.brief import MOST_TASKS, brief_of_page, numbers_in_brief, print_brief, verdict, weekly_notice
+from jobs.reporting.page.render import render
+from tests.report_facts import empty_facts
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("facts", [demo_facts, empty_facts])
+def test_the_summary_has_the_numbers_of_the_page(facts, language):
+    """Each stands on the page in the same form."""
+    with speaking(language):
+        page, numbers = render(facts()), dict(numbers_in_brief(brief_of_page(facts(), Path("page.html"))))
+
+    parts = [part for number in numbers.values() for part in re.split(r" · | \(.*", number) if part]
+    assert 3 == len(numbers)
+    assert [] == [part for part in parts[:-1] if part not in page]
+
+
+def test_the_summary_is_a_few_plain_sentences():
+    """Somebody who reads nothing else knows what to do."""
+    with speaking(Language.ENGLISH):
+        notice = weekly_notice(demo_facts())
+
+    assert "the week to Fri 27 Nov 2026" == notice.title
+    assert [
+        "Something is wrong. 2 things to do.",
+        "",
+        "From Thu 29 Oct 2026 to Fri 27 Nov 2026:",
+        "Signed sales from ads: 60 (€701,650) in 30 days · ▲ 15% more than before (52 sales, €605,300)",
+        "Counted by the platforms: 84% · 49 of 58 accepted",
+        "Can still be saved: €81,920 · 11 conversions expire within seven days",
+        "",
+        "What needs doing:",
+        "- Urgent · Oplead users · Conversions expire soon",
+        "- Soon · Marketing · A status that the settings do not know",
+    ] == notice.text.split("\n")
+
+
+def test_the_summary_names_the_worst_tasks_and_counts_the_others():
+    """A page has room for all."""
+    facts = demo_facts()
+    with speaking(Language.ENGLISH):
+        text = weekly_notice(replace(facts, tasks=facts.tasks[:1] * (MOST_TASKS + 2))).text
+
+    assert MOST_TASKS == text.count("Conversions expire soon")
+    assert text.endswith("… and 2 more")
+
+
+def test_all_is_well_without_tasks():
+    """It is the page's first line."""
+    with speaking(Language.FRENCH):
+        assert "Tout va bien. Il n’y a rien à faire." == verdict(())
+
+
+def shown(brief, language):
+    """What a terminal of 80 columns shows."""
+    account = AccountPresentation("maison-durand", demo_facts().zone, "EUR", {}, Path("config/pipeline.yaml"))
+    console = Console(file=io.StringIO(), width=80)
+    with speaking(language):
+        print_brief(console, account, brief)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_terminal_of_80_columns_shows_the_verdict_and_three_numbers(language):
+    """No line is longer, and the path stays whole."""
+    lines = shown(brief_of_page(demo_facts(), Path("/srv/pages/maison-durand-report.html")), language)
+
+    assert [] == [line for line in lines if len(line.rstrip()) > 80 and "/srv/" not in line]
+    assert 7 >= len(lines)
+    assert lines[-1].endswith("/srv/pages/maison-durand-report.html")
+
+
+def test_without_a_page_only_what_is_cheap_is_shown(tmp_path):
+    """Sales take a look at every change of status; the command that counts them is named."""
+    lines = shown(replace(brief_of_page(demo_facts(), tmp_path), sold=None, page=None), Language.ENGLISH)
+
+    assert [
+        "Something is wrong. 2 things to do.",
+        "  Can still be saved  €81,920 · 11 conversions expire within seven days",
+        "Sales, campaigns and what needs doing: `oplead-sync report --config config/pipeline.yaml`",
+    ] == [line.rstrip() for line in lines]
