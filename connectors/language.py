@@ -10,7 +10,7 @@ said in another language before it got there knows its English (`in_english`).
 import gettext
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
@@ -63,6 +63,10 @@ class _Translated(str):
 
     english: str
 
+    def __str__(self) -> str:
+        """Return it as it is: what an exception says knows its English too."""
+        return self
+
 
 def in_english(text: str) -> str:
     """Return what `_`, `_n` or a format said, in English; any other text as it is."""
@@ -81,8 +85,12 @@ def _with_english(say: Callable[[], str]) -> str:
 
 def _filled_in(text: str, values: Mapping[str, object]) -> str:
     if current_language() is Language.ENGLISH:
-        values = {name: in_english(value) if isinstance(value, str) else value for name, value in values.items()}
+        values = {name: _value_in_english(value) for name, value in values.items()}
     return text.format(**values)
+
+
+def _value_in_english(value: object) -> object:
+    return in_english(str(value)) if isinstance(value, str | Exception) else value
 
 
 def _(message: str, /, **values: object) -> str:
@@ -144,6 +152,18 @@ def format_count(count: int) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415 - as in `_catalogue`
 
     return _with_english(lambda: format_decimal(count, locale=current_language()))
+
+
+def format_list(texts: Sequence[str], *, either: bool = False) -> str:
+    """Format a list: `a, b, and c` in English, or `a, b, or c` if `either`."""
+    from babel import lists  # noqa: PLC0415
+
+    def say() -> str:
+        spoken = current_language()
+        said = map(in_english, texts) if spoken is Language.ENGLISH else texts
+        return lists.format_list([*said], style="or" if either else "standard", locale=spoken)
+
+    return _with_english(say)
 
 
 def format_number(number: float) -> str:

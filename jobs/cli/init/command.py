@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
-from connectors.language import N_, _, _n
+from connectors.language import N_, _, _n, in_english
 from connectors.survey import Survey
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
@@ -119,7 +119,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         return None
-    if survey.how[:1] and survey.how[0].startswith("Specification:"):
+    if survey.how[:1] and in_english(survey.how[0]).startswith("Specification:"):
         say(survey.how[0])
     say(
         _looked_at(survey, str(look.oplead.base_url).rstrip("/")),

@@ -307,7 +307,7 @@ def _change(now: _Total, before: _Total, facts: ReportFacts) -> str:
         return ""
     then = _n("{count} sale", "{count} sales", before.count)
     if not before.count:
-        return _("None in the {days} days before", days=format_count(facts.period.days))
+        return _n("None on the day before", "None in the {count} days before", facts.period.days)
     difference = now.count - before.count
     values = {"then": then, "value": format_round_money(before.value, facts.currency)}
     share = format_share(abs(difference), before.count)
