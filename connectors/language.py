@@ -10,6 +10,7 @@ said in another language before it got there knows its English (`in_english`).
 import gettext
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +18,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import overload
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 
 class Language(StrEnum):
@@ -132,17 +137,100 @@ def N_(message: str, several: str | None = None, /) -> str | Plural:  # noqa: N8
 def _catalogue(language: Language) -> gettext.NullTranslations:
     if language is Language.ENGLISH:
         return gettext.NullTranslations()
-    # Only other languages need these, which take a while to load.
-    from importlib import resources  # noqa: PLC0415
-
+    # Only other languages need it, and it takes a while to load.
     from babel.messages.mofile import write_mo  # noqa: PLC0415
-    from babel.messages.pofile import read_po  # noqa: PLC0415
 
     compiled = io.BytesIO()
-    with resources.files("connectors.locales").joinpath(f"{language}.po").open("rb") as catalogue:
-        write_mo(compiled, read_po(catalogue, locale=language))
+    write_mo(compiled, _messages(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+@cache
+def _messages(language: Language) -> "Catalog":
+    from importlib import resources  # noqa: PLC0415 - as in `_catalogue`
+
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
+    with resources.files("connectors.locales").joinpath(f"{language}.po").open("rb") as catalogue:
+        return read_po(catalogue, locale=language)
+
+
+# ── what was stored ──────────────────────────────────────────────────────────────────────────────
+
+_VALUE = re.compile(r"\{(\w+)[^{}]*\}")
+_FEWEST_LETTERS = 7
+"""In a message's own words: with fewer, as `{code}: {text}`, it would be found in texts that are none of its."""
+
+
+def translated(stored: str) -> str:
+    """Translate a text that was stored in English, with the messages in its values; what is no message's stays."""
+    language = current_language()
+    if language is Language.ENGLISH or not stored:
+        return stored
+    text = _(stored)
+    if text == stored:
+        text = next(_as_messages_say(stored, language), stored)
+    found = _Translated(text)
+    found.english = stored
+    return found
+
+
+def _filled_in_with(template: str, values: Mapping[str, str]) -> str:
+    return _VALUE.sub(lambda value: values[value[1]], template)
+
+
+def _as_messages_say(stored: str, language: Language) -> Iterator[str]:
+    for template in _templates(language):
+        values = template.values_in(stored)
+        if values is None:
+            continue
+        said = {name: translated(value) for name, value in values.items()}
+        count = values.get("count", "").replace(",", "")
+        if template.several is None:
+            yield _filled_in_with(_catalogue(language).gettext(template.one), said)
+        elif count.isdecimal():
+            said["count"] = format_count(int(count))
+            text = _catalogue(language).ngettext(template.one, template.several, int(count))
+            yield _filled_in_with(text, said)
+
+
+class _Template(NamedTuple):
+    """A message with values, or one of its two forms."""
+
+    one: str
+    several: str | None
+    text: str
+    own: tuple[str, ...]
+    """The text between the values."""
+
+    def values_in(self, stored: str) -> Mapping[str, str] | None:
+        """Return the values with which it says this; None if it never does."""
+        if not (stored.startswith(self.own[0]) and stored.endswith(self.own[-1])):
+            return None
+        match = _pattern(self.text).fullmatch(stored)
+        return match and match.groupdict()
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    names = _VALUE.findall(text)
+    own = (re.escape(words) for words in _VALUE.split(text)[::2])
+    return re.compile("".join(f"{words}(?P<{name}>.+)" if name else words for words, name in zip_longest(own, names)))
+
+
+@cache
+def _templates(language: Language) -> Sequence[_Template]:
+    """Return the messages with values; the one with the most words of its own comes first."""
+    found = []
+    for message in _messages(language):
+        one, several = (message.id, None) if isinstance(message.id, str) else message.id[:2]
+        for text in filter(None, (one, several)):
+            own, names = _VALUE.split(text)[::2], _VALUE.findall(text)
+            letters = sum(map(str.isalpha, "".join(own)))
+            if letters >= _FEWEST_LETTERS and names and len(names) == len({*names}):
+                found.append((letters, _Template(one, several, text, tuple(own))))
+    return [template for _letters, template in sorted(found, key=lambda each: -each[0])]
 
 
 def format_count(count: int) -> str:

@@ -23,6 +23,7 @@ from connectors.language import (
     format_decimal,
     format_duration,
     format_lapse,
+    format_list,
     format_money,
     format_round_money,
     format_share,
@@ -30,6 +31,7 @@ from connectors.language import (
     format_time,
     in_english,
     speaking,
+    translated,
 )
 from connectors.oplead import webhook_parser
 from connectors.oplead.probe.specification import documentation
@@ -274,6 +276,61 @@ def test_the_log_of_a_night_is_english():
 
     assert lines[0]["event"] == "a human is needed"
     assert lines[0]["why"].startswith("google_ads corrections/5: 1,269 corrections are due and one night may send 50")
+
+
+# ── what was stored ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ("it is nested too deeply", "il est imbriqué trop profondément"),
+        ("text, 1 character", "texte, 1 caractère"),
+        ("letters, 1,200 characters", f"lettres, 1{NARROW}200 caractères"),
+        ("labelled gclid, but an e-mail address", "étiqueté gclid, mais c’est une adresse e-mail"),
+        (
+            "no id that can be used (a list of 3): see oplead.fields.id",
+            f"pas d’identifiant utilisable (une liste de 3){WIDE}: voir oplead.fields.id",
+        ),
+        ("L-1: 5", "L-1: 5"),
+        ("", ""),
+    ],
+)
+def test_what_was_stored_in_english_is_translated_where_it_is_shown(stored, expected):
+    """The messages in it too; what is no message's stays, and all of it still knows its English."""
+    with speaking(Language.FRENCH):
+        shown = translated(stored)
+    with speaking(Language.ENGLISH):
+        assert translated(stored) == stored
+
+    assert shown == expected
+    assert in_english(shown) == stored
+
+
+def test_what_an_exception_says_knows_its_english():
+    """So a message keeps it on its way from where something failed to a log."""
+    with speaking(Language.FRENCH):
+        error = ValueError(_("it is nested too deeply"))
+        sentence = _("{error}: see oplead.fields.{setting}", error=error, setting="id")
+
+    assert in_english(str(error)) == "it is nested too deeply"
+    assert in_english(sentence) == "it is nested too deeply: see oplead.fields.id"
+
+
+@pytest.mark.parametrize(
+    ("texts", "either", "english", "french"),
+    [
+        (["a"], False, "a", "a"),
+        (["a", "b"], False, "a and b", "a et b"),
+        (["a", "b", "c"], False, "a, b, and c", "a, b et c"),
+        (["a", "b"], True, "a or b", "a ou b"),
+    ],
+)
+def test_lists_end_as_is_usual(texts, either, english, french):
+    """Formats are those of CLDR."""
+    for language, said in ((Language.ENGLISH, english), (Language.FRENCH, french)):
+        with speaking(language):
+            assert format_list(texts, either=either) == said
 
 
 # ── sentences in the code ────────────────────────────────────────────────────────────────────────
