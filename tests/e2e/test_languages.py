@@ -159,6 +159,19 @@ def test_every_command_answers_programs_in_english(french):
 
 
 @pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("words", [("check",), ("probe",), ("oplead", "leads", "list"), ("oplead", "settings", "show")])
+def test_programs_are_told_in_english_what_is_wrong_with_a_file(french, words):
+    """What is wrong is said before anything else is, and people read it in their language."""
+    french.environ["LC_ALL"] = "fr_FR.UTF-8"
+    french.settings["timezone"] = "Europe/Pari"
+    for_programs, for_people = type_in(french, *words, "--json"), type_in(french, *words, width=1000)
+
+    assert (2, 2) == (for_programs.code, for_people.code)
+    assert "⟦" not in for_programs.out + for_programs.err
+    assert "⟦" in for_people.out + for_people.err
+
+
+@pytest.mark.usefixtures("pseudo")
 @pytest.mark.parametrize("words", [("probe",), ("values", "suggest")])
 def test_other_commands_speak_the_language_of_the_settings(french, words):
     """As a night does, whatever the terminal's locale is."""
