@@ -10,14 +10,19 @@ said in another language before it got there knows its English (`in_english`).
 import gettext
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import overload
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 
 class Language(StrEnum):
@@ -63,6 +68,10 @@ class _Translated(str):
 
     english: str
 
+    def __str__(self) -> str:
+        """Return it as it is: what an exception says knows its English too."""
+        return self
+
 
 def in_english(text: str) -> str:
     """Return what `_`, `_n` or a format said, in English; any other text as it is."""
@@ -81,8 +90,12 @@ def _with_english(say: Callable[[], str]) -> str:
 
 def _filled_in(text: str, values: Mapping[str, object]) -> str:
     if current_language() is Language.ENGLISH:
-        values = {name: in_english(value) if isinstance(value, str) else value for name, value in values.items()}
+        values = {name: _value_in_english(value) for name, value in values.items()}
     return text.format(**values)
+
+
+def _value_in_english(value: object) -> object:
+    return in_english(str(value)) if isinstance(value, str | Exception) else value
 
 
 def _(message: str, /, **values: object) -> str:
@@ -124,17 +137,100 @@ def N_(message: str, several: str | None = None, /) -> str | Plural:  # noqa: N8
 def _catalogue(language: Language) -> gettext.NullTranslations:
     if language is Language.ENGLISH:
         return gettext.NullTranslations()
-    # Only other languages need these, which take a while to load.
-    from importlib import resources  # noqa: PLC0415
-
+    # Only other languages need it, and it takes a while to load.
     from babel.messages.mofile import write_mo  # noqa: PLC0415
-    from babel.messages.pofile import read_po  # noqa: PLC0415
 
     compiled = io.BytesIO()
-    with resources.files("connectors.locales").joinpath(f"{language}.po").open("rb") as catalogue:
-        write_mo(compiled, read_po(catalogue, locale=language))
+    write_mo(compiled, _messages(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+@cache
+def _messages(language: Language) -> "Catalog":
+    from importlib import resources  # noqa: PLC0415 - as in `_catalogue`
+
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
+    with resources.files("connectors.locales").joinpath(f"{language}.po").open("rb") as catalogue:
+        return read_po(catalogue, locale=language)
+
+
+# ── what was stored ──────────────────────────────────────────────────────────────────────────────
+
+_VALUE = re.compile(r"\{(\w+)[^{}]*\}")
+_FEWEST_LETTERS = 7
+"""In a message's own words: with fewer, as `{code}: {text}`, it would be found in texts that are none of its."""
+
+
+def translated(stored: str) -> str:
+    """Translate a text that was stored in English, with the messages in its values; what is no message's stays."""
+    language = current_language()
+    if language is Language.ENGLISH or not stored:
+        return stored
+    text = _(stored)
+    if text == stored:
+        text = next(_as_messages_say(stored, language), stored)
+    found = _Translated(text)
+    found.english = stored
+    return found
+
+
+def _filled_in_with(template: str, values: Mapping[str, str]) -> str:
+    return _VALUE.sub(lambda value: values[value[1]], template)
+
+
+def _as_messages_say(stored: str, language: Language) -> Iterator[str]:
+    for template in _templates(language):
+        values = template.values_in(stored)
+        if values is None:
+            continue
+        said = {name: translated(value) for name, value in values.items()}
+        count = values.get("count", "").replace(",", "")
+        if template.several is None:
+            yield _filled_in_with(_catalogue(language).gettext(template.one), said)
+        elif count.isdecimal():
+            said["count"] = format_count(int(count))
+            text = _catalogue(language).ngettext(template.one, template.several, int(count))
+            yield _filled_in_with(text, said)
+
+
+class _Template(NamedTuple):
+    """A message with values, or one of its two forms."""
+
+    one: str
+    several: str | None
+    text: str
+    own: tuple[str, ...]
+    """The text between the values."""
+
+    def values_in(self, stored: str) -> Mapping[str, str] | None:
+        """Return the values with which it says this; None if it never does."""
+        if not (stored.startswith(self.own[0]) and stored.endswith(self.own[-1])):
+            return None
+        match = _pattern(self.text).fullmatch(stored)
+        return match and match.groupdict()
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    names = _VALUE.findall(text)
+    own = (re.escape(words) for words in _VALUE.split(text)[::2])
+    return re.compile("".join(f"{words}(?P<{name}>.+)" if name else words for words, name in zip_longest(own, names)))
+
+
+@cache
+def _templates(language: Language) -> Sequence[_Template]:
+    """Return the messages with values; the one with the most words of its own comes first."""
+    found = []
+    for message in _messages(language):
+        one, several = (message.id, None) if isinstance(message.id, str) else message.id[:2]
+        for text in filter(None, (one, several)):
+            own, names = _VALUE.split(text)[::2], _VALUE.findall(text)
+            letters = sum(map(str.isalpha, "".join(own)))
+            if letters >= _FEWEST_LETTERS and names and len(names) == len({*names}):
+                found.append((letters, _Template(one, several, text, tuple(own))))
+    return [template for _letters, template in sorted(found, key=lambda each: -each[0])]
 
 
 def format_count(count: int) -> str:
@@ -144,6 +240,18 @@ def format_count(count: int) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415 - as in `_catalogue`
 
     return _with_english(lambda: format_decimal(count, locale=current_language()))
+
+
+def format_list(texts: Sequence[str], *, either: bool = False) -> str:
+    """Format a list: `a, b, and c` in English, or `a, b, or c` if `either`."""
+    from babel import lists  # noqa: PLC0415
+
+    def say() -> str:
+        spoken = current_language()
+        said = map(in_english, texts) if spoken is Language.ENGLISH else texts
+        return lists.format_list([*said], style="or" if either else "standard", locale=spoken)
+
+    return _with_english(say)
 
 
 def format_number(number: float) -> str:

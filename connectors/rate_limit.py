@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from connectors.errors import Transient
 from connectors.http import CancelToken
+from connectors.language import _
 from connectors.ports import Clock
 
 # Servers differ on whether the 60th second still counts; an extra millisecond avoids the question.
@@ -129,7 +130,9 @@ class SharedRequestHistory:
                 return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise Transient(f"another process holds {self._path.name}, by which we share a pace") from None
+                    raise Transient(
+                        _("another process holds {name}, by which we share a pace", name=self._path.name)
+                    ) from None
             time.sleep(_LOCK_POLL)
 
     def _others(self, file: FileIO, now: datetime) -> dict[str, ProcessRequestHistory]:

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Generic, TypeVar
 
+from connectors.language import _
 from jobs.cancellation import SIGNALS, run_in_threads
 
 T = TypeVar("T")
@@ -166,15 +167,16 @@ def _results_in_order(workers: Sequence[_Worker], lost: Callable[[int, str], T],
             following += 1
     # Those that are missing were taken by a process that died before it could say so, or by none.
     for index in range(following, tasks):
-        yield ended[index] if index in ended else lost(index, "the processes that run accounts have all ended")
+        yield ended[index] if index in ended else lost(index, _("the processes that run accounts have all ended"))
 
 
 def _how_it_ended(exit_code: int | None) -> str:
     if exit_code is None or exit_code >= 0:
-        return f"its process ended with {exit_code}"
+        return _("its process ended with {exit_code}", exit_code=exit_code)
     name = signal.Signals(-exit_code).name
-    why = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-    return f"its process was ended by {name}{why}"
+    if name == "SIGKILL":
+        return _("its process was ended by {name}, as the system does when memory runs out", name=name)
+    return _("its process was ended by {name}", name=name)
 
 
 def _discard_pending(queue: int) -> None:
@@ -230,7 +232,7 @@ def _run_and_pack(index: int, task: Callable[[], object]) -> bytes:
     try:
         return pickle.dumps(_Ended(index, task()))
     except BaseException as error:  # noqa: BLE001 - the other tasks go on
-        return pickle.dumps(_Raised(index, f"it raised {type(error).__name__}"))
+        return pickle.dumps(_Raised(index, _("it raised {name}", name=type(error).__name__)))
 
 
 def _end_with_parent(lifeline: int) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from connectors.language import _
+
 _MAX_AHEAD = 366 * 8 + 2
 """Days to search: one 29 February can be eight years from the next, and a date not found by then never comes."""
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,13 +70,13 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
     Raises:
         WrongCronError: it names no night, more than one a day, or days that programs interpret differently.
     """
-    minute, hour, day, _, weekday = expression.split()
+    minute, hour, day, _month, weekday = expression.split()
     if re.search("[0-9]", weekday):
-        raise WrongCronError("write days of the week by name, as mon-fri: programs disagree on their numbers")
+        raise WrongCronError(_("write days of the week by name, as mon-fri: programs disagree on their numbers"))
     if not (_ONE_NUMBER.fullmatch(minute) and _ONE_NUMBER.fullmatch(hour)):
-        raise WrongCronError('there is one night a day: write one minute and one hour, as "30 5 * * mon-fri"')
+        raise WrongCronError(_('there is one night a day: write one minute and one hour, as "30 5 * * mon-fri"'))
     if day != "*" and weekday != "*":
-        raise WrongCronError("write days of the month or days of the week, and * for the other")
+        raise WrongCronError(_("write days of the month or days of the week, and * for the other"))
     from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - few files write a cron expression
 
     try:
@@ -82,7 +84,7 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
         at = time(int(hour), int(minute))
     except ValueError:
         raise WrongCronError(
-            'one of the five parts is none: write minute, hour, day, month and weekday, as "30 5 * * mon-fri"'
+            _('one of the five parts is none: write minute, hour, day, month and weekday, as "30 5 * * mon-fri"')
         ) from None
     by_day = [field for field in fields if field.name in {"day", "month", "day_of_week"}]
 
@@ -91,7 +93,7 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
 
     table = Timetable(zone, at, expression, matches_cron_date)
     if table.next_night_after(_ANY_MOMENT) is None:
-        raise WrongCronError("no date is ever like this")
+        raise WrongCronError(_("no date is ever like this"))
     return table
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from connectors.language import _
 from connectors.records import (
     ApiVersion,
     ClickId,
@@ -186,16 +187,16 @@ def _faults(event: Fields) -> Iterator[Outcome]:
         or event.keys() != _EVENT
         or not (user.keys() <= _USER and custom.keys() <= _CUSTOM)
     ):
-        yield _bug("FIELDS", "a field is missing, or is one that is never sent")
+        yield _bug("FIELDS", _("a field is missing, or is one that is never sent"))
         return
     if not _matches(_NAME, event["event_name"]):
-        yield _bug("EVENT_NAME", "the event has no name")
+        yield _bug("EVENT_NAME", _("the event has no name"))
     if not _matches(_ID, event["event_id"]):
-        yield _bug("EVENT_ID", "the event's id is missing or too long")
+        yield _bug("EVENT_ID", _("the event's id is missing or too long"))
     if not _is_whole(event["event_time"], _SECONDS):
-        yield _bug("EVENT_TIME", "its time is not in whole seconds since 1970")
+        yield _bug("EVENT_TIME", _("its time is not in whole seconds since 1970"))
     if not _matches(_SOURCE, event["action_source"]):
-        yield _bug("ACTION_SOURCE", "its action_source is not one that a CRM can truly give")
+        yield _bug("ACTION_SOURCE", _("its action_source is not one that a CRM can truly give"))
     yield from _custom_faults(event, custom)
     yield from _user_faults(user)
 
@@ -203,25 +204,25 @@ def _faults(event: Fields) -> Iterator[Outcome]:
 def _custom_faults(event: Fields, custom: Fields) -> Iterator[Outcome]:
     marks = custom.keys() & _FUNNEL_DATA.keys()
     if marks and (marks != _FUNNEL_DATA.keys() or event["action_source"] != "system_generated"):
-        yield _bug("FUNNEL", "a funnel stage needs event_source, lead_event_source and system_generated")
+        yield _bug("FUNNEL", _("a funnel stage needs event_source, lead_event_source and system_generated"))
     value, currency = custom.get("value", 0), custom.get("currency")
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        yield _bad_data("VALUE", "its value is not a finite amount from 0 on")
+        yield _bad_data("VALUE", _("its value is not a finite amount from 0 on"))
     if not _matches(_CURRENCY, currency) and (currency is not None or "value" in custom):
-        yield _bug("CURRENCY", "its currency is missing or is not three capital letters")
+        yield _bug("CURRENCY", _("its currency is missing or is not three capital letters"))
     if event["event_name"] == "Purchase" and not {"value", "currency"} <= custom.keys():
-        yield _bad_data("PURCHASE", "a Purchase needs a value and a currency")
+        yield _bad_data("PURCHASE", _("a Purchase needs a value and a currency"))
 
 
 def _user_faults(user: Fields) -> Iterator[Outcome]:
     if "fbc" in user and not _matches(_FBC, user["fbc"]):
-        yield _bad_data("FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>")
+        yield _bad_data("FBC", _("its click id does not have the form fb.1.<milliseconds>.<fbclid>"))
     if "lead_id" in user and not _is_whole(user["lead_id"], _LEAD_IDS):
-        yield _bad_data("LEAD_ID", "its lead_id is not a number of 15 to 17 digits")
+        yield _bad_data("LEAD_ID", _("its lead_id is not a number of 15 to 17 digits"))
     if not all(_are_hashes(each) for name, each in user.items() if name in _HASHED):
-        yield _bug("HASH", "its contact data is not hashed by SHA-256")
+        yield _bug("HASH", _("its contact data is not hashed by SHA-256"))
     if "lead_id" not in user and "fbc" not in user and not _identifies(user):
-        yield _bad_data("IDENTIFIERS", "what is known of the person is too little for Meta")
+        yield _bad_data("IDENTIFIERS", _("what is known of the person is too little for Meta"))
 
 
 def _identifies(user: Fields) -> bool:

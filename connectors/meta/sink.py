@@ -14,6 +14,7 @@ import requests
 
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
+from connectors.language import N_, _, _n
 from connectors.meta import encode as encoder
 from connectors.meta import identity
 from connectors.meta.outcomes import receipt
@@ -66,7 +67,7 @@ class MetaOptions:
     """Calls end soon after it raises."""
 
 
-_CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation mode; checked on this machine only")
+_CHECKED = N_("Meta has no validation mode; checked on this machine only")
 
 
 class MetaSink:
@@ -91,7 +92,11 @@ class MetaSink:
         since Meta counts test events.
         """
         if not 0 < len(batch) <= encoder.META.batch:
-            size = Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request")
+            size = Outcome(
+                OutcomeClass.BUG,
+                "LOCAL_BATCH",
+                _n("{count} event in one request", "{count} events in one request", len(batch)),
+            )
             return Refused(size, unasked=True)
         try:
             texts = [event.body.decode() for event in batch]
@@ -101,7 +106,7 @@ class MetaSink:
         if refused := encoder.find_refusal(events):
             return refused
         if self._is_validating:
-            return RowOutcomes((_CHECKED,) * len(batch))
+            return RowOutcomes((Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", _(_CHECKED)),) * len(batch))
         try:
             response = self._graph.post_events(target.owner, texts)
         except OSError as error:
@@ -130,13 +135,13 @@ class Graph:
         """
         # They log URLs, and that of `debug_token` contains the token.
         silence_vendor_logging("urllib3.connection", "urllib3.connectionpool", below=logging.ERROR)
-        self._url = checked_address(options.graph_url, "Meta's Graph address")
+        self._url = checked_address(options.graph_url, _("Meta's Graph address"))
         for problem, secret in (
-            ("access token is empty, or has spaces or line breaks", options.access_token),
-            ("app secret has spaces or line breaks", options.app_secret or "-"),
+            (_("Meta's access token is empty, or has spaces or line breaks"), options.access_token),
+            (_("Meta's app secret has spaces or line breaks"), options.app_secret or "-"),
         ):
             if not _SECRET.fullmatch(secret):
-                raise Misconfigured(f"Meta's {problem}")
+                raise Misconfigured(problem)
         self._options = options
 
     def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from connectors.language import _
 from connectors.oplead.dates import read_moment_or_none
 from connectors.oplead.fields import is_empty, loosely_normalised_name, read_json, shape
 from connectors.oplead.options import BareRule, UnlabelledClickIdRules
@@ -165,7 +166,7 @@ def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Labe
 
 def _labelled_pairs_in_text(text: str) -> tuple[_LabelledText, ...]:
     """Return the labelled pairs in a text, percent-decoding nested URLs until some appear."""
-    for _ in range(3):
+    for _round in range(3):
         if found := tuple(_LABELLED.finditer(text)):
             return tuple(
                 _LabelledText(loosely_normalised_name(one["label"]), unquote(_value_unless_misquoted(one)))
@@ -196,7 +197,7 @@ def _classify_click_id(entry: _LabelledText, utm_source: str | None, rules: Unla
     if (own := _recognise_meta_click_id(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
-        return f"its name is not that of a click id, or it is nested too deeply ({shape(entry.text)})"
+        return _("its name is not that of a click id, or it is nested too deeply ({shape})", shape=shape(entry.text))
     if entry.label is not None:
         return _read_labelled_click_id(_LABELS[entry.label], entry.text)
     return _read_unlabelled_click_id(unquote(entry.text), utm_source, rules)
@@ -219,11 +220,11 @@ def _recognise_meta_click_id(entry: _LabelledText) -> ClickId | None:
 
 def _read_labelled_click_id(kind: ClickIdKind, text: str) -> ClickId | str:
     if kind in _OWN_FORM:
-        return f"labelled {kind}, but not in its form ({shape(text)})"
+        return _("labelled {kind}, but not in its form ({shape})", kind=kind, shape=shape(text))
     if reason := _no_click_id(text, allow_uuid=kind is ClickIdKind.LI_FAT_ID):
-        return f"labelled {kind}, but {reason}"
+        return _("labelled {kind}, but {reason}", kind=kind, reason=reason)
     if not _PLAUSIBLE.fullmatch(text):
-        return f"labelled {kind}, but no click id has this form ({shape(text)})"
+        return _("labelled {kind}, but no click id has this form ({shape})", kind=kind, shape=shape(text))
     return ClickId(kind, text)
 
 
@@ -234,27 +235,27 @@ def _read_unlabelled_click_id(text: str, utm_source: str | None, rules: Unlabell
     if reason := _no_click_id(text):
         return reason
     if not _PLAUSIBLE_BARE.fullmatch(text):
-        return f"no click id has this form ({shape(text)})"
+        return _("no click id has this form ({shape})", shape=shape(text))
     kind = _kind_by_utm(utm_source) if rules.bare == "by_utm" else _BARE_KINDS.get(rules.bare)
     if kind is None:
-        return f"a value without a label, of unknown kind ({shape(text)}): see click_ids.bare"
+        return _("a value without a label, of unknown kind ({shape}): see click_ids.bare", shape=shape(text))
     return ClickId(kind, text)
 
 
 def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
     """Return why a text is clearly not a click id, else None."""
     if "@" in text:
-        return "an e-mail address"
+        return _("an e-mail address")
     if _UUID.fullmatch(text) and not allow_uuid:
-        return "a UUID, somebody's own reference"
+        return _("a UUID, somebody's own reference")
     if text[:4].upper() == "CNL_":
-        return "an Oplead channel identifier"
+        return _("an Oplead channel identifier")
     if _METAS_START.match(text):
-        return "Meta's form under another's name, cut short, or with a time that cannot be"
+        return _("Meta's form under another's name, cut short, or with a time that cannot be")
     if text.casefold() in _PLACEHOLDERS or loosely_normalised_name(text) in _KNOWN:
-        return "a placeholder"
+        return _("a placeholder")
     if _NUMBER.fullmatch(text) or not any(character.isalpha() for character in text):
-        return f"a number or date ({shape(text)})"
+        return _("a number or date ({shape})", shape=shape(text))
     return None
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from connectors.language import _
 from connectors.oplead.fields import first_value_at_paths, is_empty, shape, text_of
 from connectors.oplead.options import SinceOptions
 from connectors.records import Moment
@@ -161,4 +162,4 @@ def _read_php(value: Mapping[str, object], zone: ZoneInfo) -> Moment | None:
 
 
 def _unreadable(value: object) -> ValueError:
-    return ValueError(f"no time that can be read ({shape(value)})")
+    return ValueError(_("no time that can be read ({shape})", shape=shape(value)))

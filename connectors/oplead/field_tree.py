@@ -9,10 +9,10 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from connectors.language import N_, _, _n
 from connectors.oplead.dates import read_moment_or_none
 from connectors.oplead.fields import is_empty, name_value_pairs, text_of
 from connectors.survey import SurveyedPath
-from connectors.text import plural
 
 
 def normalise(name: str) -> str:
@@ -218,34 +218,39 @@ def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
     kinds = Counter(value_kind(value, zone) for value in node.all_lead_values())
     texts = (value for value in node.all_lead_values() if isinstance(value, str) and value_kind(value, zone) == "text")
     lengths = sorted(map(len, texts)) or [0]
-    longest = plural(lengths[-1], "character")
-    text = f"text, {longest}" if lengths[0] == lengths[-1] else f"text, {lengths[0]} to {longest}"
-    return tuple(text if kind == "text" else kind for kind, _ in kinds.most_common(3)) or ("nothing",)
+    text = (
+        _n("text, {count} character", "text, {count} characters", lengths[-1])
+        if lengths[0] == lengths[-1]
+        else _n(
+            "text, {least} to {count} character", "text, {least} to {count} characters", lengths[-1], least=lengths[0]
+        )
+    )
+    return tuple(text if kind == "text" else _(kind) for kind, _count in kinds.most_common(3)) or (_("nothing"),)
 
 
 def value_kind(value: object, zone: ZoneInfo) -> str:
-    """Return the kind of a value in a few words that do not reveal it."""
+    """Return the kind of a value in a few words that do not reveal it; `_` translates them."""
     match value:
         case bool():
-            return "true or false"
+            return N_("true or false")
         case Decimal():
             moment = read_moment_or_none(value, zone)
-            return "date, in seconds or milliseconds" if moment and moment.at.year >= _EPOCHS_FROM else "number"
+            return N_("date, in seconds or milliseconds") if moment and moment.at.year >= _EPOCHS_FROM else N_("number")
         case list():
-            return "list"
+            return N_("list")
         case str():
             return _kind_of_text(value.strip(), zone)
         case _ if is_php_date(value):
-            return "date"
+            return N_("date")
         case _:
-            return "object" if isinstance(value, Mapping) else "nothing"
+            return N_("object") if isinstance(value, Mapping) else N_("nothing")
 
 
 def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _EMAIL.fullmatch(text):
-        return "e-mail address"
+        return N_("e-mail address")
     if is_date(text, zone) and not _NUMBER.fullmatch(text):
-        return "date"
+        return N_("date")
     if _PHONE.fullmatch(text):
-        return "phone number or other digits"
-    return "number" if _NUMBER.fullmatch(text) else "text"
+        return N_("phone number or other digits")
+    return N_("number") if _NUMBER.fullmatch(text) else "text"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from functools import lru_cache
 
-from connectors.text import plural
+from connectors.language import _, _n
 
 _LONGEST_NUMBER = 100  # characters; no amount or id is longer
 _MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of that
@@ -214,14 +214,14 @@ def is_empty(value: object) -> bool:
 def shape(value: object) -> str:
     """Describe a value without revealing it: `text, 18 characters`."""
     if isinstance(value, str):
-        return f"text, {plural(len(value), 'character')}"
+        return _n("text, {count} character", "text, {count} characters", len(value))
     if isinstance(value, Mapping):
-        return f"an object with {plural(len(value), 'name')}"
+        return _n("an object with {count} name", "an object with {count} names", len(value))
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return _n("a list of {count}", "a list of {count}", len(value))
     if isinstance(value, bool) or value is None:
-        return "nothing" if value is None else "true or false"
-    return f"a number, {plural(len(str(value)), 'character')}"
+        return _("nothing") if value is None else _("true or false")
+    return _n("a number, {count} character", "a number, {count} characters", len(str(value)))
 
 
 def name_value_pairs(entries: Sequence[object]) -> list[tuple[str, object]]:

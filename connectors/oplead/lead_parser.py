@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from connectors.contact import country_code_of, is_blank_country
+from connectors.language import _, _n, format_count
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.dates import earliest_instant_of, read_moment, read_moment_or_none
 from connectors.oplead.fields import PathReader, PathValues, first_value_at_paths, raw_values_at_path, shape, text_of
@@ -50,11 +51,17 @@ def digest_of(item: Mapping[str, object]) -> str:
     try:
         canonical = _CANONICAL.encode(item)
     except RecursionError:
-        raise UnreadableLeadError("it is nested too deeply") from None
+        raise UnreadableLeadError(_("it is nested too deeply")) from None
     if canonical.count("{") + canonical.count("[") >= _DEEPEST:
         _check_depth(item)
     if len(canonical) > _LARGEST_LEAD:
-        raise UnreadableLeadError(f"its JSON has {len(canonical)} characters, more than any lead's")
+        raise UnreadableLeadError(
+            _n(
+                "its JSON has {count} character, more than any lead's",
+                "its JSON has {count} characters, more than any lead's",
+                len(canonical),
+            )
+        )
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -79,10 +86,10 @@ class LeadParser:
         try:
             value = self._id.read(item).first(self.paths.id)
         except RecursionError:
-            raise UnreadableLeadError("it is nested too deeply") from None
+            raise UnreadableLeadError(_("it is nested too deeply")) from None
         lead_id = as_lead_id(value)
         if lead_id is None:
-            raise UnreadableLeadError(f"no id that can be used ({shape(value)}): see oplead.fields.id")
+            raise UnreadableLeadError(_("no id that can be used ({shape}): see oplead.fields.id", shape=shape(value)))
         return lead_id
 
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
@@ -112,7 +119,7 @@ class LeadParser:
         found = self._reader.read(item)
         created_at = self._moment(found, self.paths.created_at, "created_at")
         if created_at is None:
-            raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
+            raise UnreadableLeadError(_("no creation time: see oplead.fields.created_at"))
         updated_at = self._moment(found, self.paths.updated_at, "updated_at")
         label = clean_label(text_of(found.first(self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
@@ -157,7 +164,15 @@ class LeadParser:
         )
         entries = [StatusEntry(label, at) for label, at in read if label and at]
         if len(entries) > _LONGEST_HISTORY:
-            raise UnreadableLeadError(f"{path} has {len(entries)} status changes, more than {_LONGEST_HISTORY:,}")
+            raise UnreadableLeadError(
+                _n(
+                    "{path} has {count} status change, more than {most}",
+                    "{path} has {count} status changes, more than {most}",
+                    len(entries),
+                    path=path,
+                    most=format_count(_LONGEST_HISTORY),
+                )
+            )
         return entries
 
     def _history(self, found: PathValues, label: str | None) -> tuple[StatusEntry, ...]:
@@ -178,7 +193,7 @@ class LeadParser:
         try:
             return read_moment(found.first(paths), self._zone)
         except ValueError as error:
-            raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
+            raise UnreadableLeadError(_("{error}: see oplead.fields.{setting}", error=error, setting=setting)) from None
 
     def _click_ids(self, lead: PathValues, utm_source: str | None) -> tuple[tuple[ClickId, ...], str | None]:
         """Return every click id at the paths; a field named after one kind (`leadData.gclid`) acts as a label."""
@@ -221,7 +236,7 @@ def as_lead_id(value: object) -> LeadId | None:
 def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
     """Return a list entry, or raise UnreadableLeadError if it is not an object."""
     if not isinstance(entry, Mapping):
-        raise UnreadableLeadError(f"an entry of the list is no object ({shape(entry)}){hint}")
+        raise UnreadableLeadError(_("an entry of the list is no object ({shape}){hint}", shape=shape(entry), hint=hint))
     return entry
 
 
@@ -240,7 +255,7 @@ def lead_among(
 
 def _check_depth(item: Mapping[str, object]) -> None:
     level: list[Any] = [item]
-    for _ in range(1, _DEEPEST):
+    for _level in range(1, _DEEPEST):
         level = [
             value
             for one in level
@@ -249,7 +264,7 @@ def _check_depth(item: Mapping[str, object]) -> None:
         ]
         if not level:
             return
-    raise UnreadableLeadError("it is nested too deeply")
+    raise UnreadableLeadError(_("it is nested too deeply"))
 
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:

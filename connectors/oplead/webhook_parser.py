@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.language import Language, speaking
 from connectors.oplead.dates import read_moment_or_none
 from connectors.oplead.field_tree import common_lead_paths, normalise, summarise_lead_paths
 from connectors.oplead.fields import (
@@ -122,7 +123,9 @@ class WebhookParser:
         events = content if isinstance(content, list) else [content]
         if not 0 < len(events) <= MOST_EVENTS:
             raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
-        return [self._received(event, received_at) for event in events]
+        # Errors answer Oplead, and structures are compared: neither is for people.
+        with speaking(Language.ENGLISH):
+            return [self._received(event, received_at) for event in events]
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
         if not isinstance(content, Mapping) or not content:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import structlog
 from rich.console import Console
 
-from connectors.language import N_, _, _n
+from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, account_state_path, answering, open_account, presentation_of_account
@@ -196,7 +196,7 @@ class RetryRejected(_ApprovedSend):
             _n("{count} conversion", "{count} conversions", conversions) if conversions else "",
             _n("{count} correction", "{count} corrections", chosen.corrections) if chosen.corrections else "",
         )
-        named = _(" and ").join(filter(None, both))
+        named = format_list([*filter(None, both)])
         if not self.approval.ask_approval(_("Send {named} again?", named=named), self.deps.cancel_token):
             self.say(_(_UNSENT))
             return Exit.DONE
@@ -226,8 +226,12 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
     with ledger.read_transaction() as session:
         known = ledger_requeue.rejection_codes(session, ledger.account)
     if code is not None and code not in known:
-        what = _("nothing was rejected with it; the codes there are: {known}", known=", ".join(known))
-        raise UsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
+        what = (
+            _("nothing was rejected with it; the codes there are: {known}", known=", ".join(known))
+            if known
+            else _("nothing was rejected at all")
+        )
+        raise UsageError(f"--code {code}: {what}")
 
 
 # ── backfill ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from connectors.language import N_, _, format_amount
+from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.accounts import answering, open_account, presentation_of_account
@@ -237,7 +237,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),
         amounts={
-            path: _("unreadable ({shape})", shape=amount.shape)
+            path: _("unreadable ({shape})", shape=translated(amount.shape))
             if isinstance(amount, UnreadableAmount)
             else format_amount(amount)
             for path, amount in facts.amounts.items()

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, Language, _, _n, chosen_language, format_count, speaking
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.progress import open_wait_showing_clock
@@ -35,6 +35,13 @@ def probe(
     known: PartialSettings, *, file: Path | None, leads: int | None, spec: Path | None = None, json_wanted: bool
 ) -> int:
     """Survey Oplead, or its exported files, and print the report, including what the file names and no lead has."""
+    with speaking(Language.ENGLISH if json_wanted else chosen_language() or known.language):
+        return _probe(known, file=file, leads=leads, spec=spec, json_wanted=json_wanted)
+
+
+def _probe(
+    known: PartialSettings, *, file: Path | None, leads: int | None, spec: Path | None, json_wanted: bool
+) -> int:
     specification = read_specification(spec)
     look = known.settings
     named = paths_named_in(file) if file else frozenset()

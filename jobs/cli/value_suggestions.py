@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import open_account, presentation_of_account
+from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.stage_histories import stage_histories
@@ -17,7 +17,8 @@ from jobs.settings.compile import estimated_cohorts, sale_of, sale_terms
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     """Print what leads in each stage are worth, or how much is missing to tell."""
-    settings = open_account(file, secrets=False).settings
+    account = open_account(file, secrets=False)
+    settings = account.settings
     cohorts = estimated_cohorts(settings)
     with open_view(settings) as view:
         until = watched_until(view.session, settings.account, now=view.now)
@@ -43,7 +44,8 @@ def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     )
     if json_wanted:
         print_json(suggestions)
-    else:
+        return Exit.DONE
+    with answering(account, json_wanted=False):
         print_values(results_console(), presentation_of_account(settings, file), suggestions)
     return Exit.DONE
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from connectors.errors import Misconfigured, Transient
+from connectors.language import in_english
 from connectors.records import (
     DestinationId,
     ForgottenRequest,
@@ -134,7 +135,10 @@ class _Settling(Transaction):
 
     def _unconfirmed(self, request: Request, cause: Cause, detail: str | None = None) -> None:
         """Mark a request's rows unconfirmed: nothing counts as accepted without evidence."""
-        request.state, request.message = RequestState.UNRESOLVED, ": ".join(filter(None, (cause, detail)))
+        request.state, request.message = (
+            RequestState.UNRESOLVED,
+            ": ".join(filter(None, (cause, in_english(detail or "")))),
+        )
         self.done.unconfirmed.append(UnconfirmedRequest(request.destination, request.ticket, cause, detail))
         rows = settlements.sent_rows(self.session, stored_row_id(request))
         self.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, cause, detail))

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from sqlmodel import Session
 
+from connectors.language import in_english
 from connectors.records import (
     Lost,
     NotSent,
@@ -216,15 +217,15 @@ class ReceiptRecorder(Transaction):
                 return self._record_row_outcomes(request, intent, self.drop_what_is_too_late(rows, receipt.outcomes))
             case Refused():
                 request.state = RequestState.REFUSED
-                request.code, request.message = receipt.outcome.code, receipt.outcome.message
+                request.code, request.message = receipt.outcome.code, in_english(receipt.outcome.message)
                 self.done.warnings.update(receipt.warnings)
                 return self._refused(request, intent, rows, receipt)
             case NotSent():
-                request.state, request.message = RequestState.NOT_SENT, receipt.reason
+                request.state, request.message = RequestState.NOT_SENT, in_english(receipt.reason)
                 self._return_to_pending(rows, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
-                request.state, request.message = RequestState.LOST, receipt.reason
+                request.state, request.message = RequestState.LOST, in_english(receipt.reason)
                 return self._record_lost_answer(request, intent, rows, receipt)
         assert_never(receipt)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, update
 from sqlmodel import Session, SQLModel, col
 
+from connectors.language import in_english
 from connectors.records import LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
@@ -78,7 +79,7 @@ def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:
         "seen_at": seen_at,
         "ad_user_data": reading.ad_user_data,
         "ad_personalization": reading.ad_personalization,
-        "click_id_problem": lead.click_id_problem,
+        "click_id_problem": lead.click_id_problem and in_english(lead.click_id_problem),
         "utm_source": reading.utm.source,
         "utm_medium": reading.utm.medium,
         "utm_campaign": reading.utm.campaign,
@@ -100,8 +101,9 @@ def store_unreadable(
 ) -> None:
     """Record unreadable leads without changing their stored data."""
     rows = [
-        {"account": account, "id": one.id or f"without id: {one.reason}", "reason": one.reason, "seen_at": seen_at}
+        {"account": account, "id": one.id or f"without id: {reason}", "reason": reason, "seen_at": seen_at}
         for one in unreadable
+        for reason in [in_english(one.reason)]
     ]
     bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at"), rows)
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, 
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
+from connectors.language import in_english
 from connectors.records import DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.requests import may_have_reached_platform
@@ -123,7 +124,7 @@ def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict
     columns: dict[str, object] = {
         "state": to,
         "reason": cause if is_told else None,
-        "detail": detail if is_told else None,
+        "detail": in_english(detail) if detail and is_told else None,
     }
     if not is_ours:
         columns["code"] = cause
@@ -157,7 +158,7 @@ def _transition(ledger: Ledger, change: StateChange, now: datetime) -> dict[str,
         "from_state": change.before,
         "to_state": change.to,
         "reason": change.cause if is_ours else None,
-        "detail": change.detail,
+        "detail": change.detail and in_english(change.detail),
         "code": None if is_ours else change.cause,
     }
 

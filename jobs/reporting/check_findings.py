@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_count, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountPresentation, never_wrap_column, table
@@ -139,7 +139,8 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
             listed = value_in_words(
-                tuple(f"<{each}> {format_count(count)}" for each, count in shapes.most_common()), most=_NAMED
+                tuple(f"<{translated(each)}> {format_count(count)}" for each, count in shapes.most_common()),
+                most=_NAMED,
             )
             yield CheckFinding(
                 _("consent at {path}", path=asked.path),

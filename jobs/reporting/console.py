@@ -30,6 +30,7 @@ from connectors.language import (
     format_time,
     in_english,
     speaking,
+    translated,
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.sentences import sentence, value_in_words
@@ -124,8 +125,13 @@ def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
 
 def value_with_count(value: str, count: int) -> str:
     """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
-    shown = value if value.startswith("<") else f'"{value}"'
+    shown = shown_value(value) if value.startswith("<") else f'"{value}"'
     return f"{shown if value else _('no answer')} ×{format_count(count)}"
+
+
+def shown_value(value: str) -> str:
+    """Return a lead's value as it is, but the shape of a hidden text in the language that is spoken."""
+    return f"<{translated(value[1:-1])}>" if value.startswith("<") else value
 
 
 def duration(span: timedelta) -> str:

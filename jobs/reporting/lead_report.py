@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.language import N_, _, format_count, format_day, format_rate
+from connectors.language import N_, _, format_count, format_day, format_rate, translated
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.ledger.requests import RequestState
-from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
+from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
@@ -234,7 +234,7 @@ def _grouped(verdicts: Sequence[LeadConversionStanding]) -> list[list[LeadConver
 def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
     clicks = [_click(click, zone) for click in lead.click_ids] or [_("none")]
     if lead.click_id_problem:
-        clicks.append(_("found, and not usable: {problem}", problem=lead.click_id_problem))
+        clicks.append(_("found, and not usable: {problem}", problem=translated(lead.click_id_problem)))
     known = [
         (_("created"), day_and_time(lead.created_at, zone)),
         (_("status"), lead.label or _("none")),
@@ -244,7 +244,7 @@ def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]
         ("", _("personal ads: {answer}", answer=_consent(lead.ad_personalization, lead.consent_fields[1]))),
         *_lines_under_name(_("click id"), clicks),
         *lead.amounts.items(),
-        *lead.where.items(),
+        *((path, shown_value(value)) for path, value in lead.where.items()),
     ]
     kept = [
         _(
@@ -426,7 +426,7 @@ def _state_change_text(move: StateChange) -> str:
         return state
     cause = REASONS[move.cause].short if isinstance(move.cause, Reason) else move.cause
     text = _("{state}: {cause}", state=state, cause=cause)
-    return f"{text} ({move.detail})" if move.detail else text
+    return f"{text} ({translated(move.detail)})" if move.detail else text
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:

@@ -6,15 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
-from connectors.language import (
-    _,
-    _n,
-    format_count,
-    format_day,
-    format_duration,
-    format_number,
-    format_time,
-)
+from connectors.language import _, _n, format_count, format_day, format_duration, format_number, format_time, translated
 from jobs.reporting import wording
 from jobs.reporting.wording import REASONS, STATES, Part, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -66,7 +58,7 @@ def _reason_texts(state: DeliveryState, reason: Reason, detail: str | None) -> S
         words = StateAndReasonTexts(words.short, means, sent.todo)
     if not detail:
         return words
-    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=detail)
+    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=translated(detail))
     return StateAndReasonTexts(words.short, means, words.todo)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_count, translated
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import (
     AccountPresentation,
@@ -211,7 +211,10 @@ def print_status(
         bulleted(map(sentence, status.anomalies)),
     )
     # A lead without an id is on record under its reason.
-    unreadable = [(_("no id") if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
+    unreadable = [
+        (_("no id") if lead.endswith(reason) else lead, translated(reason))
+        for lead, reason in status.unreadable.items()
+    ]
     more = [("", _and_more(len(unreadable) - SHOWN))] if len(unreadable) > SHOWN else []
     heading = _n(
         "[bold]{count} lead could not be read[/bold]; correct it in Oplead",

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from connectors.language import N_
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, SinkLimits, Target
 
 AHEAD = timedelta(minutes=5)
@@ -333,7 +334,12 @@ def normalise_listed_label(text: str) -> str:
     return APPOINTMENT_SET if text.strip().casefold() == APPOINTMENT_SET else normalise_label(text)
 
 
+_DIGITS = N_("digits, {count} character", "digits, {count} characters")
+_LETTERS = N_("letters, {count} character", "letters, {count} characters")
+_TEXT = N_("text, {count} character", "text, {count} characters")
+
+
 def describe_text_shape(value: str) -> str:
-    """Describe a text without its content, e.g. `text, 18 characters`."""
-    kind = "digits" if value.isdecimal() else "letters" if value.isalpha() else "text"
-    return f"{kind}, {len(value)} character{'' if len(value) == 1 else 's'}"
+    """Describe a text without its content, e.g. `text, 18 characters`: in English, since it is stored and compared."""
+    one, several = _DIGITS if value.isdecimal() else _LETTERS if value.isalpha() else _TEXT
+    return (one if len(value) == 1 else several).format(count=len(value))

@@ -264,6 +264,8 @@ class PartialSettings:
     """The `.env` beside the settings file."""
     file: Path | None = None
     """The settings file, as the user named it; None if there is none."""
+    language: Language | None = None
+    """The language to address people in; None for the terminal's."""
 
 
 def load_partial(
@@ -274,13 +276,26 @@ def load_partial(
     `needed` are the optional keys that must be valid if the file has them.
     """
     document = read_file(path)
+    language = _language(document.tree)
+    with speaking(chosen_language() or language):
+        return _load_partial(path, document, environ, language, needed=needed)
+
+
+def _load_partial(
+    path: Path,
+    document: ParsedSettingsFile,
+    environ: Mapping[str, str],
+    language: Language | None,
+    *,
+    needed: Collection[str],
+) -> PartialSettings | InvalidSettings:
     tree, references = document.tree, ReferenceResolver(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in texts_with_paths(tree))
     keys = tree if isinstance(tree, dict) else {}
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
     if settings is None or findings:
-        return InvalidSettings(document.problems(findings, path), env_file)
+        return InvalidSettings(document.problems(findings, path), env_file, language)
     for name in _OPTIONAL:
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
@@ -295,6 +310,7 @@ def load_partial(
         state=state,
         env_file=env_file,
         file=path,
+        language=language,
     )
 
 

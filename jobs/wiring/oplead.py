@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
+from connectors.language import _
 from connectors.ports import Clock
 from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -117,7 +118,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
     form = None
     if write.via == "form":
         if write.form is None:
-            raise Misconfigured("oplead.write.via is form, and oplead.write.form is missing: its token and its form")
+            raise Misconfigured(_("oplead.write.via is form, and oplead.write.form is missing: its token and its form"))
         form = platform.FormImportOptions(
             token=write.form.token.get_secret_value(),
             form=write.form.form,

@@ -129,6 +129,67 @@ def test_json_and_logs_stay_english(french):
     assert "a human is needed" in ran.err
 
 
+JSON_COMMANDS = [
+    ("check",),
+    ("check", "--live"),
+    ("probe",),
+    ("values", "suggest"),
+    ("report",),
+    ("status",),
+    ("explain", "L-5"),
+    ("run", "--dry-run"),
+    ("oplead", "leads", "list"),
+    ("oplead", "leads", "get", "L-5"),
+    ("oplead", "leads", "create", "--last-name", "Petit", "--email", "petit@example.fr", "--dry-run"),
+    ("oplead", "status", "set", "L-5", "En cours", "--dry-run"),
+    ("oplead", "settings", "show"),
+    ("oplead", "webhooks", "list"),
+]
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_every_command_answers_programs_in_english(french):
+    """Neither the terminal's locale, nor the settings, nor what a French night has stored, changes that."""
+    french.environ["LC_ALL"] = "fr_FR.UTF-8"
+    type_in(french, "run")
+    said = {words: type_in(french, *words, "--json").out for words in JSON_COMMANDS}
+
+    assert {words: [] for words in said} == {words: re.findall("⟦[^⟧]*⟧", text) for words, text in said.items()}
+    assert [] == [words for words, text in said.items() if not text.strip() and words[0] != "oplead"]
+
+
+@pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("words", [("check",), ("probe",), ("oplead", "leads", "list"), ("oplead", "settings", "show")])
+def test_programs_are_told_in_english_what_is_wrong_with_a_file(french, words):
+    """What is wrong is said before anything else is, and people read it in their language."""
+    french.environ["LC_ALL"] = "fr_FR.UTF-8"
+    french.settings["timezone"] = "Europe/Pari"
+    for_programs, for_people = type_in(french, *words, "--json"), type_in(french, *words, width=1000)
+
+    assert (2, 2) == (for_programs.code, for_people.code)
+    assert "⟦" not in for_programs.out + for_programs.err
+    assert "⟦" in for_people.out + for_people.err
+
+
+@pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("words", [("probe",), ("values", "suggest")])
+def test_other_commands_speak_the_language_of_the_settings(french, words):
+    """As a night does, whatever the terminal's locale is."""
+    type_in(french, "run")
+
+    assert "⟦" in type_in(french, *words, width=1000).out
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_the_page_is_in_the_language_of_the_settings(french, tmp_path):
+    """Even where its numbers go to a program, in English."""
+    type_in(french, "run")
+    told = type_in(french, "report", "--json", "--out", str(tmp_path))
+
+    assert "⟦" not in told.out
+    assert "⟦" in (tmp_path / "maison-test-report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("words", [("run",), ("status",), ("explain", "L-5"), ("explain", "L-1")])
 def test_french_fits_a_narrow_terminal(french, words):
     """No line is wider than 80 columns but commands, which are never broken."""

@@ -23,6 +23,7 @@ from connectors.language import (
     format_decimal,
     format_duration,
     format_lapse,
+    format_list,
     format_money,
     format_round_money,
     format_share,
@@ -30,9 +31,13 @@ from connectors.language import (
     format_time,
     in_english,
     speaking,
+    translated,
 )
+from connectors.oplead import webhook_parser
+from connectors.oplead.probe.specification import documentation
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
 from jobs.cancellation import run_in_threads
+from jobs.cli.init.questions import PATH_PREFIX, STAGES
 from jobs.cli.session import log_night
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.console import json_line
@@ -40,6 +45,7 @@ from jobs.reporting.run_report import Night
 from jobs.reporting.wording import NOTHING
 from jobs.rules.reasons import DestinationScope
 from jobs.run_summary import RunSummary
+from jobs.settings import document
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -210,7 +216,7 @@ def test_french_is_set_as_in_print():
     """Apostrophes are curved, and no line breaks before a colon, a question mark or a closing quote."""
     outside_code = [re.sub(r"`[^`]*`", "", text) for text in _in_french()]
 
-    assert [] == [text for text in outside_code if re.search(r"'|[ \w»][;?!](?!\w)| [:»%]|« ", text)]
+    assert [] == [text for text in outside_code if re.search(r"'|[ \w»][;?!](?!\w)| [:»%](?!\w)|« ", text)]
 
 
 def test_nothing_to_do_is_said_in_one_way():
@@ -225,13 +231,17 @@ def test_nothing_to_do_is_said_in_one_way():
 
 
 def test_no_message_begins_or_ends_with_a_space():
-    """Sentences are whole: what is put together from pieces cannot be translated."""
+    """Sentences are whole: what is put together from pieces cannot be translated.
+
+    What follows a semicolon may be added to one, and the lines of a file that is written are indented.
+    """
     with (FOLDER / "fr.po").open("rb") as file:
         ids = [
             text for message in read_po(file) for text in ([message.id] if isinstance(message.id, str) else message.id)
         ]
 
-    assert [] == [text for text in [*ids, *_in_french()] if text != text.strip()]
+    lines = [text.removeprefix(f"{WIDE}; ") for text in [*ids, *_in_french()] if "\n" not in text]
+    assert [] == [text for text in lines if text != text.strip()]
 
 
 # ── what is for programs ─────────────────────────────────────────────────────────────────────────
@@ -268,27 +278,118 @@ def test_the_log_of_a_night_is_english():
     assert lines[0]["why"].startswith("google_ads corrections/5: 1,269 corrections are due and one night may send 50")
 
 
+# ── what was stored ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ("it is nested too deeply", "il est imbriqué trop profondément"),
+        ("text, 1 character", "texte, 1 caractère"),
+        ("letters, 1,200 characters", f"lettres, 1{NARROW}200 caractères"),
+        ("labelled gclid, but an e-mail address", "étiqueté gclid, mais c’est une adresse e-mail"),
+        (
+            "no id that can be used (a list of 3): see oplead.fields.id",
+            f"pas d’identifiant utilisable (une liste de 3){WIDE}: voir oplead.fields.id",
+        ),
+        ("L-1: 5", "L-1: 5"),
+        ("", ""),
+    ],
+)
+def test_what_was_stored_in_english_is_translated_where_it_is_shown(stored, expected):
+    """The messages in it too; what is no message's stays, and all of it still knows its English."""
+    with speaking(Language.FRENCH):
+        shown = translated(stored)
+    with speaking(Language.ENGLISH):
+        assert translated(stored) == stored
+
+    assert shown == expected
+    assert in_english(shown) == stored
+
+
+def test_what_an_exception_says_knows_its_english():
+    """So a message keeps it on its way from where something failed to a log."""
+    with speaking(Language.FRENCH):
+        error = ValueError(_("it is nested too deeply"))
+        sentence = _("{error}: see oplead.fields.{setting}", error=error, setting="id")
+
+    assert in_english(str(error)) == "it is nested too deeply"
+    assert in_english(sentence) == "it is nested too deeply: see oplead.fields.id"
+
+
+@pytest.mark.parametrize(
+    ("texts", "either", "english", "french"),
+    [
+        (["a"], False, "a", "a"),
+        (["a", "b"], False, "a and b", "a et b"),
+        (["a", "b", "c"], False, "a, b, and c", "a, b et c"),
+        (["a", "b"], True, "a or b", "a ou b"),
+    ],
+)
+def test_lists_end_as_is_usual(texts, either, english, french):
+    """Formats are those of CLDR."""
+    for language, said in ((Language.ENGLISH, english), (Language.FRENCH, french)):
+        with speaking(language):
+            assert format_list(texts, either=either) == said
+
+
 # ── sentences in the code ────────────────────────────────────────────────────────────────────────
 
 TRANSLATED = (
-    "jobs/alerts",
-    *(f"jobs/reporting/{name}.py" for name in ("backfill_report", "console", "lead_report", "run_report")),
-    *(f"jobs/reporting/{name}.py" for name in ("sentences", "status_report", "wording")),
-    *(f"jobs/cli/{name}.py" for name in ("inspect", "output", "run", "session", "state")),
+    *(f"jobs/{name}" for name in ("alerts", "deliver", "plan", "pull", "reporting", "rules", "settings", "wiring")),
+    *(f"jobs/{name}.py" for name in ("nightly", "processes", "requeue", "scheduler", "timetable")),
+    *(f"jobs/ledger/{name}.py" for name in ("database", "runs", "state_file")),
+    *(f"jobs/cli/{name}.py" for name in ("accounts", "approval", "approved_send", "check", "check_live", "inspect")),
+    *(f"jobs/cli/{name}.py" for name in ("output", "probe", "progress", "report", "run", "schedule", "session")),
+    *(f"jobs/cli/{name}.py" for name in ("state", "value_suggestions", "values")),
+    "jobs/cli/init",
+    *(f"connectors/{name}.py" for name in ("contact", "http", "one_call", "rate_limit", "sandbox_clock", "statements")),
+    *(f"connectors/{name}" for name in ("google_ads", "meta", "oplead/files", "oplead/probe", "oplead/survey")),
+    *(f"connectors/oplead/{name}.py" for name in ("answers", "click_ids", "client", "dates", "field_tree", "fields")),
+    *(f"connectors/oplead/{name}.py" for name in ("items", "lead_parser", "pagination", "source", "webhook_parser")),
 )
 """Files and folders in which every sentence for people is in the catalogues."""
 _MARKS = frozenset({"_", "_n", "N_"})
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 _COMMANDS = frozenset({"command", "command_line"})
+_FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
+_HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"RuntimeError", "TypeError", "ValueError", "AssertionError", "IllegalMoveError"})
+_NO_SENTENCE = re.compile(r"(SELECT|PRAGMA|DROP TABLE|POST|PUT|\.\w+ FROM) |bold red|<svg |indexof\(|\s+AED AFN")
 _SENTENCE = re.compile(r"[^\W\d_]{2,}[^\w{}]* [^\w{}]*[^\W\d_]{2,}")
 NO_SENTENCES = {
-    "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
-    "jobs/cli/output.py": {"then "},
-    "jobs/reporting/wording.py": {
-        "conversions since the last night",
-        "corrections since the last night",
+    "connectors/contact.py": {"not set", "not specified"},
+    "connectors/google_ads/platform.py": {f"Google Ads API v{version}" for version in (23, 24, 25, 26)},
+    "connectors/google_ads/preflight.py": {"Data Manager API", "Google Ads API"},
+    "connectors/http.py": {"gzip, deflate"},
+    "connectors/meta/encode.py": {"Graph API v26.0"},
+    "connectors/oplead/files/csv_table.py": {
+        *("unexpected end", "field limit", "source.encoding: cp1252", "source.encoding: utf-16"),
+        *("--encoding cp1252", "--encoding utf-16"),
     },
+    "connectors/oplead/probe/access.py": {"Authorization: Bearer TOKEN"},
+    "connectors/oplead/probe/specification/documentation.py": {documentation._ACCEPT["Accept"]},
+    "connectors/oplead/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},
+    "jobs/cli/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
+    "jobs/cli/init/questions.py": {
+        PATH_PREFIX,
+        *(
+            name
+            for stage in STAGES.values()
+            for name in (*stage.usual_labels, stage.conversion and stage.conversion.name)
+        ),
+    },
+    "jobs/cli/output.py": {"then "},
+    "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
+    "jobs/ledger/state_file.py": {"disk is full", "unable to open"},
+    "jobs/plan/volume_guard.py": {" since the last night"},
+    "jobs/reporting/page/charts.py": {"Liberation Sans"},
+    "jobs/reporting/values_report.py": {"  value: expected  # "},
+    "jobs/reporting/wording.py": {"conversions since the last night", "corrections since the last night"},
+    "jobs/scheduler.py": {"missed night", "night again"},
+    "jobs/settings/document.py": set(document._SENTENCES),
+    "jobs/settings/references.py": {"PRIVATE KEY"},
+    "jobs/settings/schema.py": {"Written by `make schema` from the settings' model; do not edit."},
 }
 """What looks like one and is for logs, or names a value."""
 
@@ -299,7 +400,11 @@ def _called(node: ast.Call) -> str:
 
 def _said_to_nobody(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
-        return _called(node) in _LOGS | _COMMANDS | _FOR_PROGRAMMERS
+        options = {each.arg: each.value for each in node.keywords}
+        only_help = isinstance(asked := options.get("is_asked"), ast.Constant) and asked.value is False
+        return only_help or _called(node) in _LOGS | _COMMANDS | _FOR_PROGRAMMERS | _FOR_PROGRAMS
+    if isinstance(node, ast.keyword):
+        return node.arg in _HELP
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)  # docstrings
 
 
@@ -308,10 +413,12 @@ def _sentences(node: ast.AST):
     if _said_to_nobody(node):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SENTENCE.search(node.value):
-        yield node
+        yield from () if _NO_SENTENCE.match(node.value) else (node,)
     is_marked = isinstance(node, ast.Call) and _called(node) in _MARKS
+    types = (getattr(node, "annotation", None), getattr(node, "returns", None))
     for below in node.keywords if is_marked else ast.iter_child_nodes(node):
-        yield from _sentences(below)
+        if below not in types:
+            yield from _sentences(below)
 
 
 def _unmarked(path: Path):

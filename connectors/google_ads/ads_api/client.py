@@ -33,6 +33,7 @@ from google.auth.credentials import Credentials
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
 from connectors.google_ads.auth import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
+from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, silence_vendor_logging
 
 VERSION = "v26"
@@ -179,7 +180,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
     try:
         run_with_timeout(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
     except TimeoutError:
-        raise NotConnectedError(f"no connection to the Google Ads API in {seconds:g} s") from None
+        raise NotConnectedError(_("no connection to the Google Ads API in {seconds:g} s", seconds=seconds)) from None
     finally:
         channel.unsubscribe(note)
 
@@ -187,7 +188,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
 def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) -> None:
     while (state := states.get()) is not grpc.ChannelConnectivity.READY:
         if state in (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN):
-            raise NotConnectedError("no connection to the Google Ads API", address)
+            raise NotConnectedError(_("no connection to the Google Ads API"), address)
 
 
 def _call_failed(error: GoogleAPICallError) -> CallFailedError:

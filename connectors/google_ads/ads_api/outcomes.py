@@ -11,6 +11,7 @@ from google.ads.googleads.v26.services.types import UploadClickConversionsRespon
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from connectors.google_ads.platform import SHORTEST_DEFERRAL
+from connectors.language import N_, _
 from connectors.records import Outcome, OutcomeClass
 
 
@@ -179,28 +180,36 @@ https://ads-developers.googleblog.com/2024/08/improvements-to-conversion-adjustm
 """
 
 WORDS: Mapping[str, str] = {
-    "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE": "the conversion action always uses "
-    "its own value: in Google Ads let it use a different value for each conversion",
-    "ACCESS_PROHIBITED": "this Cloud project may not use the Google Ads API",
-    "ACTION_NOT_PERMITTED_FOR_SUSPENDED_ACCOUNT": "the Google Ads account is suspended",
-    "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION": "this Cloud project may only use test accounts",
-    "CUSTOMER_DATA_POLICY_PROHIBITS_ENHANCED_CONVERSIONS": "this account may not send contact data: "
-    "write contact_data: none",
-    "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS": "accept the customer data terms in Google Ads",
-    "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": "this Cloud project may not upload by the Google Ads API: "
-    "write transport: data_manager",
-    "CUSTOMER_NOT_ENABLED": "the Google Ads account is not active",
-    "CUSTOMER_NOT_ENABLED_ENHANCED_CONVERSIONS_FOR_LEADS": "turn on enhanced conversions for leads in Google Ads",
-    "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED": "declare in Google Ads whether the campaigns are political",
-    "INVALID_CONVERSION_ACTION_TYPE": "the conversion action is not one for imports of clicks",
-    "INVALID_CUSTOMER_ID": "customer_id is no Google Ads account",
-    "INVALID_LOGIN_CUSTOMER_ID": "login_customer_id is no Google Ads account",
-    "NO_CONVERSION_ACTION_FOUND": "there is no such conversion action in this account",
-    "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID": "have the conversion action count every conversion: "
-    "one per click does not go with gbraid and wbraid",
-    "UNSUPPORTED": "Google Ads does not know this currency",
-    "UNSUPPORTED_VERSION": "this release speaks a version of the Google Ads API that has ended: install a newer one",
-    "USER_PERMISSION_DENIED": "the service account has no access to this Google Ads account",
+    "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE": N_(
+        "the conversion action always "
+        "uses its own value: in Google Ads let it use a different value "
+        "for each conversion"
+    ),
+    "ACCESS_PROHIBITED": N_("this Cloud project may not use the Google Ads API"),
+    "ACTION_NOT_PERMITTED_FOR_SUSPENDED_ACCOUNT": N_("the Google Ads account is suspended"),
+    "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION": N_("this Cloud project may only use test accounts"),
+    "CUSTOMER_DATA_POLICY_PROHIBITS_ENHANCED_CONVERSIONS": N_(
+        "this account may not send contact data: write contact_data: none"
+    ),
+    "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS": N_("accept the customer data terms in Google Ads"),
+    "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE": N_(
+        "this Cloud project may not upload by the Google Ads API: write transport: data_manager"
+    ),
+    "CUSTOMER_NOT_ENABLED": N_("the Google Ads account is not active"),
+    "CUSTOMER_NOT_ENABLED_ENHANCED_CONVERSIONS_FOR_LEADS": N_("turn on enhanced conversions for leads in Google Ads"),
+    "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED": N_("declare in Google Ads whether the campaigns are political"),
+    "INVALID_CONVERSION_ACTION_TYPE": N_("the conversion action is not one for imports of clicks"),
+    "INVALID_CUSTOMER_ID": N_("customer_id is no Google Ads account"),
+    "INVALID_LOGIN_CUSTOMER_ID": N_("login_customer_id is no Google Ads account"),
+    "NO_CONVERSION_ACTION_FOUND": N_("there is no such conversion action in this account"),
+    "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID": N_(
+        "have the conversion action count every conversion: one per click does not go with gbraid and wbraid"
+    ),
+    "UNSUPPORTED": N_("Google Ads does not know this currency"),
+    "UNSUPPORTED_VERSION": N_(
+        "this release speaks a version of the Google Ads API that has ended: install a newer one"
+    ),
+    "USER_PERMISSION_DENIED": N_("the service account has no access to this Google Ads account"),
 }
 """Human-readable messages by code; the API's own may quote what was sent."""
 
@@ -237,7 +246,7 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
     if kind is OutcomeClass.DEFER:
         least = TOO_FRESH.get(name, SHORTEST_DEFERRAL)
         retry_after = max(least, retry_after or least)
-    words, of_target, final_after = WORDS.get(name, ""), name in ACTION_CODES, FINAL_AFTER.get(name)
+    words, of_target, final_after = _(WORDS.get(name, "")), name in ACTION_CODES, FINAL_AFTER.get(name)
     return Outcome(kind, name, words, retry_after, of_target=of_target, final_after=final_after)
 
 

@@ -20,8 +20,9 @@ from pydantic import SecretStr
 from connectors.errors import Misconfigured
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
-from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, most_severe_outcome
+from connectors.google_ads.ads_api.outcomes import WORDS, AdsApiError, UploadAnswer, errors_in, most_severe_outcome
 from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
+from connectors.language import N_, _, _n
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -43,7 +44,6 @@ from connectors.records import (
     Target,
     utc,
 )
-from connectors.text import plural
 
 _MOST_IDENTIFIERS = platform.MOST_IDENTIFIERS["google_ads_api"]
 
@@ -118,9 +118,9 @@ def _add(batch: Sequence[EncodedEvent], rows: Any) -> None:
 
 _Type = ConversionAdjustmentTypeEnum.ConversionAdjustmentType
 _NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
-_NOT_OPEN = (
-    "this Cloud project may not correct conversions by the Google Ads API: take undo_via: google_ads_api out, "
-    "and correct these in Google Ads"
+_NOT_OPEN = N_(
+    "this Cloud project may not correct conversions by the Google Ads API: take undo_via: "
+    "google_ads_api out, and correct these in Google Ads"
 )
 
 
@@ -173,8 +173,9 @@ def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest
             rows = zip(outcomes, request.conversion_adjustments, strict=True)
             return RowOutcomes(tuple(_reclassify_retraction_error(outcome, row) for outcome, row in rows))
         case Refused(Outcome(code=code)) if code == _NOT_ALLOWLISTED:
-            _, _, named = receipt.outcome.message.partition(", request ")
-            message = ", request ".join(filter(None, (_NOT_OPEN, named)))
+            said = receipt.outcome.message
+            request_id = None if said == _(WORDS[code]) else said.rpartition(" ")[2]
+            message = _with_request(_(_NOT_OPEN), request_id)
             return replace(receipt, outcome=replace(receipt.outcome, message=message))
         case _:
             return receipt
@@ -187,9 +188,9 @@ def _reclassify_retraction_error(outcome: Outcome, row: ConversionAdjustment) ->
 
 
 _GATEWAY_REFUSALS = {
-    "PERMISSION_DENIED": "Google refuses this Cloud project: is the Google Ads API enabled in it?",
-    "UNAUTHENTICATED": "Google refuses the token",
-    "UNIMPLEMENTED": "no Google Ads API of this version answers there",
+    "PERMISSION_DENIED": N_("Google refuses this Cloud project: is the Google Ads API enabled in it?"),
+    "UNAUTHENTICATED": N_("Google refuses the token"),
+    "UNIMPLEMENTED": N_("no Google Ads API of this version answers there"),
 }
 """Refusals by the gateway, before a request reaches the API."""
 _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
@@ -238,7 +239,14 @@ class AdsApiSink:
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
-        raise Misconfigured(f"request {ticket} ({plural(rows, 'row')}): the Google Ads API gives no tickets")
+        raise Misconfigured(
+            _n(
+                "request {ticket} ({count} row): the Google Ads API gives no tickets",
+                "request {ticket} ({count} rows): the Google Ads API gives no tickets",
+                rows,
+                ticket=ticket,
+            )
+        )
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
@@ -268,14 +276,14 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
     is_partial = answer.partial_failure_error.code != 0  # the message is truthy even when unset
     errors = errors_in(answer) if is_partial else ()
     if is_partial and not errors:
-        return Lost("a partial failure that cannot be read")
+        return Lost(_("a partial failure that cannot be read"))
     by_row: dict[int, list[Outcome]] = {}
     for error in errors:
         if error.row is None or error.row >= sent:
             return _refusal(errors, sent)
         by_row.setdefault(error.row, []).append(error.outcome)
     if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
-        return Lost("an answer without a result for each row")
+        return Lost(_("an answer without a result for each row"))
     return RowOutcomes(tuple(most_severe_outcome(by_row[row]) if row in by_row else done for row in range(sent)))
 
 
@@ -289,13 +297,21 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
         refusal = _refusal(error.errors, sent)
         if refusal.outcome.code in _INTERNAL or error.status in platform.INCONCLUSIVE_STATUSES:
             return Lost(refusal.outcome.code)
-        # Google support needs the request id to find the request.
-        request = [f"request {error.request_id}"] if platform.REQUEST_ID.fullmatch(error.request_id or "") else []
-        message = ", ".join(filter(None, (refusal.outcome.message, *request)))
+        request_id = error.request_id if platform.REQUEST_ID.fullmatch(error.request_id or "") else None
+        message = _with_request(refusal.outcome.message, request_id)
         return replace(refusal, outcome=replace(refusal.outcome, message=message))
     if words := _GATEWAY_REFUSALS.get(error.status):
-        return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, words))
+        return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, _(words)))
     return Lost(error.status)
+
+
+def _with_request(words: str, request_id: str | None) -> str:
+    """Return a message with the request's id, by which Google support finds it."""
+    if not request_id:
+        return words
+    if not words:
+        return _("request {id}", id=request_id)
+    return _("{words}, request {id}", words=words, id=request_id)
 
 
 def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
+from connectors.language import N_, _
 from connectors.records import (
     Lost,
     Miscounted,
@@ -135,8 +136,11 @@ ACTION_REASONS = frozenset(
 """Reasons that fault the conversion action, so that the account's other actions can continue."""
 
 WORDS: Mapping[str, str] = {
-    "PROCESSING_ERROR_REASON_NO_CONSENT": "the advertiser has not consented to Google's core platform services: "
-    "whoever manages the Google Ads account gives that consent in its settings",
+    "PROCESSING_ERROR_REASON_NO_CONSENT": N_(
+        "the advertiser has not consented to Google's core platform services: "
+        "whoever manages the "
+        "Google Ads account gives that consent in its settings"
+    ),
 }
 """Human-readable messages by code; the API's own may quote what was sent."""
 
@@ -156,7 +160,7 @@ def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = 
     kind = CLASSES.get(code, OutcomeClass.UNKNOWN)
     if kind is OutcomeClass.DEFER:
         retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
-    return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in ACTION_REASONS)
+    return Outcome(kind, code, message or _(WORDS.get(code, "")), retry_after, of_target=code in ACTION_REASONS)
 
 
 def code_name(value: object, codes: type[IntEnum]) -> str | None:
@@ -339,7 +343,8 @@ def _text_of_expected_form(value: object, pattern: re.Pattern[str]) -> str | Non
 
 _UNSPECIFIED = "PROCESSING_ERROR_REASON_UNSPECIFIED"
 _STATUSES = {"SUCCESS": "SUCCESS", "PARTIAL_SUCCESS": "PARTIAL_SUCCESS", "FAILED": "FAILED", "FAILURE": "FAILED"}
-"""Final statuses: FAILED in the enum, FAILURE in https://developers.google.com/data-manager/api/devguides/diagnostics."""
+"""Final statuses: FAILED in the enum, FAILURE in "
+"https://developers.google.com/data-manager/api/devguides/diagnostics."""
 _REJECTED = (OutcomeClass.FIX_CONFIG, OutcomeClass.FIX_DATA, OutcomeClass.DROP, OutcomeClass.DROP_EXPECTED)
 """Classes that refuse a row or withhold it for a setting, most in need of a human first."""
 

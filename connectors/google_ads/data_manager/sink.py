@@ -33,6 +33,7 @@ from connectors.google_ads.auth import (
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
+from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
     UNREADABLE_EVENT,
@@ -215,9 +216,11 @@ class DataManagerSink:
                 ask = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
                 response = run_call(session, ask, timeout, cancel_token=self._options.cancel_token)
         except TokenRefusedError as error:
-            raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
+            raise Misconfigured(
+                _("Google refuses the key file of customer {customer}: {error}", customer=self._customer, error=error)
+            ) from None
         except requests.RequestException as error:
-            raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
+            raise Transient(_("a request's status could not be asked: {name}", name=type(error).__name__)) from error
         return self._read(response, rows)
 
     def _send(self, target: Target, batch: Sequence[EncodedEvent], token: SecretStr) -> Receipt:
@@ -230,12 +233,16 @@ class DataManagerSink:
         except GoogleAPICallError as error:
             refusal = read_error(error.response)
             status = error.response.status_code
-            return refusal.receipt(sent) if refusal else Lost(f"HTTP {status} without an error of the API's")
+            return (
+                refusal.receipt(sent)
+                if refusal
+                else Lost(_("HTTP {status} without an error of the API's", status=status))
+            )
         except OSError as error:
             return receipt_of(error, self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
-            return Lost("an answer that cannot be read")
+            return Lost(_("an answer that cannot be read"))
 
     def _ingest(self, target: Target, batch: Sequence[EncodedEvent], token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
@@ -253,9 +260,9 @@ class DataManagerSink:
         if not answer.request_id:
             if self._options.validate_only:  # the API issues no request id for these
                 return RowOutcomes((platform.VALIDATED,) * sent)
-            return Lost("an answer without a request id")
+            return Lost(_("an answer without a request id"))
         if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
-            return Lost("an answer whose request id is none")
+            return Lost(_("an answer whose request id is none"))
         message = dm.IngestEventsResponse.pb(answer)
         warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
         return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
@@ -265,21 +272,27 @@ class DataManagerSink:
             try:
                 return read_status(response.json(), rows)
             except (ValueError, RecursionError) as error:
-                raise Transient("a request's status cannot be read") from error
+                raise Transient(_("a request's status cannot be read")) from error
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             if not self._account.forget_token():
-                raise Transient("the token is no longer good")
-            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED")
+                raise Transient(_("the token is no longer good"))
+            raise Misconfigured(
+                _("Google refuses the token of customer {customer}: UNAUTHENTICATED", customer=self._customer)
+            )
         refusal = read_error(response)
         if refusal is None:
-            raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
+            raise Transient(
+                _("a request's status could not be asked: HTTP {status_code}", status_code=response.status_code)
+            )
         if not refusal.is_inconclusive:
             if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
                 return ForgottenRequest(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
-                raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
-        raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
+                raise Misconfigured(_("Google refuses customer {customer}: {why}", customer=self._customer, why=why))
+        raise Transient(
+            _("Google cannot give a request's status: {code}", code=refusal.code), retry_after=refusal.retry_after
+        )
 
 
 class _UnauthorizedError(Exception):

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.oplead.files.table import Row, StampedFile
 from connectors.records import LeadId
 
@@ -47,8 +48,13 @@ class RowIndex:
         (first, before) = self._database.execute("SELECT row, content FROM lead WHERE id = ?", (lead_id,)).fetchone()
         if before != content:
             raise Misconfigured(
-                f"{self._path}: rows {first} and {row.number} have the same id and differ, so nothing says which one "
-                "counts; export one row for each lead"
+                _(
+                    "{path}: rows {first} and {second} have the same id and differ, so nothing says which one counts; "
+                    "export one row for each lead",
+                    path=self._path,
+                    first=first,
+                    second=row.number,
+                )
             )
 
     def finish(self) -> None:

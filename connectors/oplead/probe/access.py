@@ -72,7 +72,7 @@ def find_access(
         finally:
             most = asker.left
         if status is None and is_first:
-            raise Transient("Oplead kept failing on the list of leads: try again later, or see oplead.base_url")
+            raise Transient(_("Oplead kept failing on the list of leads: try again later, or see oplead.base_url"))
         is_first = False
         if status in _ELSEWHERE:
             statuses.append(status)
@@ -81,8 +81,11 @@ def find_access(
             auth = next(styles_left, None)  # the platform rejects unknown parameters
         else:
             raise Misconfigured(
-                f"Oplead answered {status} to the bare list of leads: it may want parameters; see Oplead's "
-                "API page, and write them as oplead.extra_query or oplead.extra_headers"
+                _(
+                    "Oplead answered {status} to the bare list of leads: it may want parameters; see Oplead's API "
+                    "page, and write them as oplead.extra_query or oplead.extra_headers",
+                    status=status,
+                )
             )
     raise _no_list(options, prefixes, statuses) if prefix is None else _refused_token(styles, forbidden)
 
@@ -96,29 +99,45 @@ def _example(auth: AuthOptions) -> str:
         case "query":
             return f"?{auth.name}=TOKEN"
         case "none":
-            return "no token"
+            return _("no token")
 
 
 def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOptions]) -> Misconfigured:
     if forbidden:
         return KeyRefused(
-            f"Oplead knows the token but lets it read no leads (403, sent as {_example(forbidden[0])}): "
-            f"{_(PUT_THE_KEY)}; other keys see only some leads"
+            _(
+                "Oplead knows the token but lets it read no leads (403, sent as {example}): {advice}; other keys see "
+                "only some leads",
+                example=_example(forbidden[0]),
+                advice=_(PUT_THE_KEY),
+            )
         )
     return KeyRefused(
-        f"Oplead refuses the token however it is sent: {_(PUT_THE_KEY)} (gear, API, tab API Oplead), "
-        f"or, if Oplead names a way that was not tried, write it as oplead.auth. Tried: "
-        f"{', '.join(dict.fromkeys(map(_example, tried)))}"
+        _(
+            "Oplead refuses the token however it is sent: {advice} (gear, API, tab API Oplead), or, if Oplead names "
+            "a way that was not tried, write it as oplead.auth. Tried: {tried}",
+            advice=_(PUT_THE_KEY),
+            tried=", ".join(dict.fromkeys(map(_example, tried))),
+        )
     )
 
 
 def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence[int | None]) -> Misconfigured:
     places = ", ".join(prefix + options.leads_path for prefix in prefixes)
-    is_redirected = any(status in _REDIRECTS for status in statuses)
-    redirected = " (redirects are not followed: the token would go along)" if is_redirected else ""
+    if any(status in _REDIRECTS for status in statuses):
+        return Misconfigured(
+            _(
+                "no list of leads is found at {places} (redirects are not followed: the token would go along): write "
+                "its address as oplead.base_url, oplead.path_prefix and oplead.leads_path",
+                places=places,
+            )
+        )
     return Misconfigured(
-        f"no list of leads is found at {places}{redirected}: write its address as oplead.base_url, "
-        "oplead.path_prefix and oplead.leads_path"
+        _(
+            "no list of leads is found at {places}: write its address as oplead.base_url, oplead.path_prefix and "
+            "oplead.leads_path",
+            places=places,
+        )
     )
 
 
@@ -126,10 +145,14 @@ def access_notes(
     found: OpleadOptions, configured: OpleadOptions, specified: AuthOptions | None = None
 ) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
-    source = "as the settings say" if found.auth == configured.auth else "found by trying"
-    source = "as the specification says" if found.auth == specified else source
-    yield f"The token is sent as {_example(found.auth)} ({source})."
+    source = _("as the settings say") if found.auth == configured.auth else _("found by trying")
+    source = _("as the specification says") if found.auth == specified else source
+    yield _("The token is sent as {example} ({source}).", example=_example(found.auth), source=source)
     if found.auth.style == "query":
-        yield "A token in the address ends up in the logs of servers between here and Oplead: ask for a header."
+        yield _("A token in the address ends up in the logs of servers between here and Oplead: ask for a header.")
     if found.path_prefix != configured.path_prefix:
-        yield f"The list of leads is at {found.path_prefix}{found.leads_path}, not at {configured.path_prefix}."
+        yield _(
+            "The list of leads is at {found}, not at {configured}.",
+            found=found.path_prefix + found.leads_path,
+            configured=configured.path_prefix,
+        )

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from connectors.errors import Transient, UnknownHost
 from connectors.http import ATTEMPTS
+from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first_value_at_paths, text_of
@@ -89,7 +90,7 @@ class LeadList:
             try:
                 return known if target == self.asker.client.list_path else self.read(self.asker.ask(target))
             except OpleadRefused:
-                raise OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND) from None
+                raise OpleadRefused(_("a page is refused: see oplead.pagination"), _NOT_FOUND) from None
 
         walk = PageWalk(options, self.asker.client)
         return (page for page, _ in walk.pages(walk.start(), one_at_a_time(read)) if page is not None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from connectors.language import _
 from connectors.oplead.field_tree import normalise_path
 from connectors.oplead.options import OpleadOptions, PaginationOptions
 from connectors.oplead.probe.guided import options_as_specified, specified_places
@@ -42,8 +43,12 @@ def compare_suggested_settings(
             rests_on[name] = "trials"
         if said is not None and value is not None and said != value:
             contradictions.append(
-                f"oplead.{name}: the specification says {_format_setting(said)}, "
-                f"Oplead answers to {_format_setting(value)}."
+                _(
+                    "oplead.{name}: the specification says {said}, Oplead answers to {value}.",
+                    name=name,
+                    said=_format_setting(said),
+                    value=_format_setting(value),
+                )
             )
     places = (
         {match.field: match.path for match in specified_places(specification, usual).matches} if specification else {}
@@ -55,8 +60,14 @@ def compare_suggested_settings(
         elif match.path:
             rests_on[f"fields.{match.field}"] = "trials"
             if said_path:
-                there = f"the specification says {said_path}, Oplead has it at {match.path}"
-                contradictions.append(f"oplead.fields.{match.field}: {there}.")
+                contradictions.append(
+                    _(
+                        "oplead.fields.{field}: the specification says {said}, Oplead has it at {found}.",
+                        field=match.field,
+                        said=said_path,
+                        found=match.path,
+                    )
+                )
     return SettingsBasis(rests_on, tuple(contradictions))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Literal, Self
 
+from connectors.language import N_, _
 from connectors.oplead.dates import first_instant, since_query, write_moment
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
@@ -28,7 +29,7 @@ _OPPOSITES = (
 )
 _ENDS = {name: name.replace(begin, end) for name in _BEGINNINGS for begin, end in _OPPOSITES if begin in name}
 """The parameter for the end of a period, by the parameter for its start, if a platform requires both."""
-_FORMATS = {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}
+_FORMATS = {"iso": "ISO 8601", "date": N_("a day"), "epoch_s": N_("seconds"), "epoch_ms": N_("milliseconds")}
 _FEW = 0.2
 _DAY = timedelta(days=1)
 
@@ -72,13 +73,14 @@ class FilterSearch:
         options: OpleadOptions,
         ahead: datetime,
         *,
-        said_by: str = "the settings say",
+        is_specified: bool = False,
     ) -> None:
         """Send nothing yet; `dates` has the sampled leads' by mark, `ahead` is a future moment by the platform's clock.
 
-        `options` say where dates are in a lead, and may name a filter, as `said_by` tells.
+        `options` say where dates are in a lead, and may name a filter; `is_specified` if a
+        specification named it.
         """
-        self._said_by = said_by
+        self._is_specified = is_specified
         self._trials = trials
         self._dates = dates
         self._options = options
@@ -90,7 +92,12 @@ class FilterSearch:
     def find(self) -> FilterSearchResult:
         """Return the filter by change; never suggest one that may filter by creation."""
         if (configured := self._options.since_filter) is not None:
-            note = f"Changes: `{configured.param}` lists only what changed since a time, as {self._said_by}."
+            param = configured.param
+            note = (
+                _("Changes: `{param}` lists only what changed since a time, as the specification says.", param=param)
+                if self._is_specified
+                else _("Changes: `{param}` lists only what changed since a time, as the settings say.", param=param)
+            )
             return FilterSearchResult(configured, self._ahead, (note,))
         notes: list[str] = []
         try:
@@ -101,8 +108,8 @@ class FilterSearch:
                 if found.until_param is None:
                     notes.append(_describe_rejected_filter(found.param, meaning))
         except RequestLimitReached:
-            notes.append("Changes: not every usual filter could be tried within the request limit.")
-        none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
+            notes.append(_("Changes: not every usual filter could be tried within the request limit."))
+        none = _("Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself.")
         return FilterSearchResult(None, None, tuple(notes or [none]))
 
     def check(self, found: SinceOptions, paging: PaginationOptions) -> FilterSearchResult:
@@ -111,12 +118,20 @@ class FilterSearch:
         moment = self._split or self._ahead
         trial = self._trials.ask({**sized, **self._query(found, moment)})
         if trial.page is None or trial.effect in {ParameterEffect.SAME, ParameterEffect.WRONG}:
-            does = "refuses it" if trial.page is None else "ignores it"
-            note = f"Changes: `{found.param}` is specified to list only what changed since a time, but Oplead {does}."
+            refused = N_(
+                "Changes: `{param}` is specified to list only what changed since a time, but Oplead refuses it."
+            )
+            ignored = N_(
+                "Changes: `{param}` is specified to list only what changed since a time, but Oplead ignores it."
+            )
+            note = _(refused if trial.page is None else ignored, param=found.param)
             return FilterSearchResult(None, None, (note,))
         dates = self._dates_on(trial.page)
         if self._split and (self._is_by_creation(dates) or self._has_older(dates)):
-            note = f"Changes: `{found.param}` is specified to filter by change, but Oplead lists other leads with it."
+            note = _(
+                "Changes: `{param}` is specified to filter by change, but Oplead lists other leads with it.",
+                param=found.param,
+            )
             return FilterSearchResult(None, None, (note,))
         return FilterSearchResult(found, moment, (_describe_found_filter(found),))
 
@@ -217,16 +232,24 @@ def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
 
 
 def _describe_found_filter(one: SinceOptions) -> str:
-    form = _FORMATS[one.format]
+    form = _(_FORMATS[one.format])
     if one.until_param is None:
-        return f"Changes: `{one.param}` lists only what changed since a time ({form})."
-    return f"Changes: `{one.param}` and `{one.until_param}` list only what changed between two times ({form})."
+        return _("Changes: `{param}` lists only what changed since a time ({form}).", param=one.param, form=form)
+    return _(
+        "Changes: `{param}` and `{until}` list only what changed between two times ({form}).",
+        param=one.param,
+        until=one.until_param,
+        form=form,
+    )
 
 
 def _describe_rejected_filter(name: str, meaning: str) -> str:
     if meaning == "creation":
-        return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
-    return (
-        f"Changes: `{name}` filters the list, but these leads do not show whether by change or by creation; "
-        "if Oplead says by change, write it as oplead.since_filter"
+        return _(
+            "Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too.", name=name
+        )
+    return _(
+        "Changes: `{name}` filters the list, but these leads do not show whether by change or by creation; "
+        "if Oplead says by change, write it as oplead.since_filter",
+        name=name,
     )

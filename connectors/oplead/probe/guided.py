@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first_value_at_paths, text_of
@@ -94,10 +95,10 @@ class SpecificationGuidedProbe:
             return self._find(LimitedRequestSender(self.client, MOST_REQUESTS))
         except TokenRefused as refusal:
             raise ContradictedError(
-                f"Oplead refuses the token as it is specified to be sent ({refusal.status})"
+                _("Oplead refuses the token as it is specified to be sent ({status})", status=refusal.status)
             ) from None
         except RequestLimitReached:
-            raise ContradictedError("Oplead refuses what is specified") from None
+            raise ContradictedError(_("Oplead refuses what is specified")) from None
         except Misconfigured as error:
             raise ContradictedError(str(error)) from None
 
@@ -129,7 +130,7 @@ class SpecificationGuidedProbe:
             is_verified=True,
         )
         if options.since_filter is None:
-            note = (
+            note = _(
                 "Changes: no filter by change is specified, so a night reads the whole list and finds changes itself."
             )
             return replace(found, filtering=FilterSearchResult(None, None, (note,)))
@@ -147,10 +148,10 @@ class SpecificationGuidedProbe:
         page = self._second(listed, options, position) if position else None
         if position is None or page is None or not page.marks:
             if not self.specification.says_pages and search.may_have_more_pages:
-                raise ContradictedError("no pages are specified, and the list looks cut")
+                raise ContradictedError(_("no pages are specified, and the list looks cut"))
             return search.pagination_as_specified(options, len(front.items)), (front,)
         if filter_effect(front, page) is not ParameterEffect.OTHER:
-            raise ContradictedError("Oplead does not page its list as specified")
+            raise ContradictedError(_("Oplead does not page its list as specified"))
         is_end = walk.position_after(position, page.answer, page.marks) is None
         if options.size and len(front.items) < options.size:  # it serves shorter pages than it was asked for
             options = replace(options, size=None, size_param=None)
@@ -181,7 +182,9 @@ class SpecificationGuidedProbe:
             details = read_detail_pages(LimitedRequestSender(asker.client, most), chosen, ids, path)
             asker.left -= len(chosen)
             if chosen and not details:
-                raise ContradictedError(f"no lead is found at {path}, where its own page is specified to be")
+                raise ContradictedError(
+                    _("no lead is found at {path}, where its own page is specified to be", path=path)
+                )
         more = any(detail_page_adds_values(items[mark], lead) for mark, lead in details.items())
         is_more = bool(details) and (more or self.specification.has_more_in_details)
         return LeadSample(pages, items, path if details else None, details, is_more, None, None)

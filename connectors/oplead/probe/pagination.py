@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
+from connectors.language import _, _n, format_count
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.field_tree import last_path_part
 from connectors.oplead.options import PaginationOptions
@@ -13,7 +14,6 @@ from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.probe.asking import LeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next_page_path, stated_total
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect
-from connectors.text import plural
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
 _OFFSETS = ("offset", "skip", "start", "startIndex", "from", "first", "page[offset]")
@@ -58,9 +58,9 @@ class PaginationSearchResult:
 class PageSearch:
     """Finds the way from a list's first page to its second."""
 
-    def __init__(self, leads: LeadList, first: ListedPage, *, said_by: str = "the settings say") -> None:
-        self._said_by = said_by
-        """Whose pagination is configured, with its verb."""
+    def __init__(self, leads: LeadList, first: ListedPage, *, is_specified: bool = False) -> None:
+        self._is_specified = is_specified
+        """Whether the pagination that is configured is a specification's."""
         self._list = leads
         self._first = first
         self.trials = ParameterTester(leads, first)
@@ -91,7 +91,7 @@ class PageSearch:
                 or self._single_page_result(bare)
             )
         except RequestLimitReached:
-            return self._single_page_result(bare, reason=" (the request limit was reached first)")
+            return self._single_page_result(bare, ran_out=True)
 
     def _configured(self, options: PaginationOptions) -> PaginationSearchResult | None:
         """Return the configured pagination, unless the responses contradict it."""
@@ -101,12 +101,16 @@ class PageSearch:
         if effect is None:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
-            return self._pagination_result(options, f"all at once, as {self._said_by}", all_seen=True)
-        return (
-            self._pagination_result(options, f"as {self._said_by}")
-            if effect in {ParameterEffect.OTHER, ParameterEffect.EMPTY}
-            else None
-        )
+            how = (
+                _("Pages: all at once, as the specification says.")
+                if self._is_specified
+                else _("Pages: all at once, as the settings say.")
+            )
+            return self._pagination_result(options, how, all_seen=True)
+        if effect not in {ParameterEffect.OTHER, ParameterEffect.EMPTY}:
+            return None
+        said = _("Pages: as the specification says.") if self._is_specified else _("Pages: as the settings say.")
+        return self._pagination_result(options, said)
 
     def _effect_of_following(self, options: PaginationOptions) -> ParameterEffect | None:
         """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
@@ -123,7 +127,12 @@ class PageSearch:
     def pagination_as_specified(self, options: PaginationOptions, seen: int | None) -> PaginationSearchResult:
         """Return the pagination that a specification describes, which worked; `seen` counts the leads, if all were."""
         found = self._pagination_result(
-            options, f"as the specification says, with {plural(self._count, 'lead')} a page"
+            options,
+            _n(
+                "Pages: as the specification says, with {count} lead a page.",
+                "Pages: as the specification says, with {count} leads a page.",
+                self._count,
+            ),
         )
         stated = self._first.answer.totals.get(options.total_header or "", found.total)
         return replace(found, header=None, total=seen if stated is None else stated)
@@ -138,10 +147,11 @@ class PageSearch:
     def _pagination_from_first_page(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for options in self._descriptions(bare):
             if self._effect_of_following(options) is ParameterEffect.OTHER:
-                return self._with_longer_pages(options, "each page says where the next one is", described=True)
+                return self._with_longer_pages(options, _("each page says where the next one is"), described=True)
         is_all = False in self._hints if self._total is None else self._total <= self._count
         if is_all and self._reaches_position(bare, None):
-            return self._pagination_result(bare, f"the platform says that these are all ({self._count})", all_seen=True)
+            how = _("Pages: the platform says that these are all ({count}).", count=format_count(self._count))
+            return self._pagination_result(bare, how, all_seen=True)
         return None
 
     def _descriptions(self, bare: PaginationOptions) -> Iterator[PaginationOptions]:
@@ -174,13 +184,14 @@ class PageSearch:
             for start in (1, 0):
                 if self.trials.ask({name: str(start)}).effect is ParameterEffect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
-                    return self._with_longer_pages(options, f"`{name}` numbers the pages, the first is {start}")
+                    how = _("`{name}` numbers the pages, the first is {start}", name=name, start=start)
+                    return self._with_longer_pages(options, how)
         return None
 
     def _find_offset_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for name in self._parameters_that_advance((*self._names_in_next(), *_OFFSETS), str(self._count), by_one="1"):
             options = replace(bare, style="offset", offset_param=name)
-            return self._with_longer_pages(options, f"`{name}` says how many leads to pass over")
+            return self._with_longer_pages(options, _("`{name}` says how many leads to pass over", name=name))
         return None
 
     def _find_last_id_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
@@ -189,7 +200,7 @@ class PageSearch:
             return None
         for name in self._parameters_that_advance(_LAST_IDS, marks[-1], by_one=marks[0]):
             options = replace(bare, style="last_id", cursor_param=name)
-            return self._with_longer_pages(options, f"`{name}` takes the id of a page's last lead")
+            return self._with_longer_pages(options, _("`{name}` takes the id of a page's last lead", name=name))
         return None
 
     def _parameters_that_advance(self, names: Iterable[str], value: str, *, by_one: str | None = None) -> Iterator[str]:
@@ -227,12 +238,21 @@ class PageSearch:
                     cap = served if served % 5 == 0 else wanted  # the platform's cap if round, else what was requested
                     longer = replace(options, size_param=name, size=min(wanted, cap))
                     if self._can_follow_longer_pages(longer, page, described=described):
-                        how = f"{how}; `{name}` asks for longer pages ({plural(self._count, 'lead')} without it)"
-                        return self._pagination_result(longer, how, size=served)
+                        longer_pages = _n(
+                            "Pages: {how}; `{name}` asks for longer pages ({count} lead without it).",
+                            "Pages: {how}; `{name}` asks for longer pages ({count} leads without it).",
+                            self._count,
+                            how=how,
+                            name=name,
+                        )
+                        return self._pagination_result(longer, longer_pages, size=served)
                     break
         except RequestLimitReached:
             pass
-        return self._pagination_result(options, f"{how}, with {plural(self._count, 'lead')} a page")
+        usual = _n(
+            "Pages: {how}, with {count} lead a page.", "Pages: {how}, with {count} leads a page.", self._count, how=how
+        )
+        return self._pagination_result(options, usual)
 
     def _size_param(self) -> str | None:
         for trial in self.trials.try_each_parameter(_SIZES, str(_FEW)):
@@ -268,26 +288,41 @@ class PageSearch:
         self, options: PaginationOptions, how: str, *, size: int | None = None, all_seen: bool = False
     ) -> PaginationSearchResult:
         total = self._count if self._stated is None and all_seen else self._stated
-        return PaginationSearchResult(options, size or self._count, total, self._header, (f"Pages: {how}.",))
+        return PaginationSearchResult(options, size or self._count, total, self._header, (how,))
 
-    def _single_page_result(self, bare: PaginationOptions, reason: str = "") -> PaginationSearchResult:
+    def _single_page_result(self, bare: PaginationOptions, *, ran_out: bool = False) -> PaginationSearchResult:
         """Return the result without a second page: the first page is everything, or pagination is undecided."""
-        count, leads = self._count, plural(self._count, "lead")
+        count = self._count
         if self._total is not None and self._total > count:
-            there_are = f"there are {plural(self._total, 'lead')}, the first page holds {count}"
-            problem = f"{there_are}, and none of the usual parameters leads to the next page{reason}"
+            problem = _n(
+                "oplead.pagination.style: there is {count} lead, the first page holds {shown}, and none of the usual "
+                "parameters leads to the next page; Oplead's API page names its parameters",
+                "oplead.pagination.style: there are {count} leads, the first page holds {shown}, and none of the usual "
+                "parameters leads to the next page; Oplead's API page names its parameters",
+                self._total,
+                shown=format_count(count),
+            )
         elif self._first.answer.next_link is not None or True in self._hints:
-            problem = f"there are more than {leads}, and none of the usual parameters leads to the next page{reason}"
+            problem = _n(
+                "oplead.pagination.style: there is more than {count} lead, and none of the usual parameters leads to "
+                "the next page; Oplead's API page names its parameters",
+                "oplead.pagination.style: there are more than {count} leads, and none of the usual parameters leads to "
+                "the next page; Oplead's API page names its parameters",
+                count,
+            )
         elif count in _PAGE_SIZES:
-            problem = (
-                f"the list holds {leads}, a usual page length, and names no other page{reason}; if these are "
-                "all your leads, write style: none"
+            problem = _n(
+                "oplead.pagination.style: the list holds {count} lead, a usual page length, and names no other page; "
+                "if this is your only lead, write style: none; Oplead's API page names its parameters",
+                "oplead.pagination.style: the list holds {count} leads, a usual page length, and names no other page; "
+                "if these are all your leads, write style: none; Oplead's API page names its parameters",
+                count,
             )
         else:
-            return PaginationSearchResult(
-                bare, count, count, self._header, (f"Pages: all leads ({count}) came at once.",)
-            )
-        problem = f"oplead.pagination.style: {problem}; Oplead's API page names its parameters"
+            note = _("Pages: all leads ({count}) came at once.", count=format_count(count))
+            return PaginationSearchResult(bare, count, count, self._header, (note,))
+        if ran_out:
+            problem = _("{problem} (the request limit was reached first)", problem=problem)
         return PaginationSearchResult(bare, count, self._stated, self._header, (), (problem,))
 
 
@@ -319,9 +354,13 @@ def _with_header(
 ) -> PaginationSearchResult:
     name, total = header
     if not (_is_near(seen, total) if seen is not None else _last_page_matches_total(leads, paging, total)):
-        note = f"Pages: the header {name} says {total}, which is not how many leads there are; it is not read."
+        note = _(
+            "Pages: the header {name} says {total}, which is not how many leads there are; it is not read.",
+            name=name,
+            total=format_count(total),
+        )
         return replace(paging, how=(*paging.how, note))
-    note = f"Pages: the header {name} says how many leads there are, as was seen at the list's end."
+    note = _("Pages: the header {name} says how many leads there are, as was seen at the list's end.", name=name)
     options = replace(paging.options, total_header=name)
     return replace(paging, options=options, total=total, how=(*paging.how, note))
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
+from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import common_lead_paths
@@ -101,11 +102,13 @@ class OpleadProbe:
         try:
             specification = read_specification(found.specification, urlsplit(self.client.options.base_url).path)
         except NotASpecificationError as reason:
-            notes.how.append(f"{found.sentence[:-1]}, and not used, for {reason}.")
+            notes.how.append(_("Specification: found, and not used, for {reason}.", reason=reason))
             return None
         notes.how.append(found.sentence)
         if (host := specification.api.host) and host != self.client.host:
-            notes.how.append(f"The specification is of {host}; its paths are used on {self.client.host}.")
+            notes.how.append(
+                _("The specification is of {host}; its paths are used on {used}.", host=host, used=self.client.host)
+            )
         return specification
 
     def _survey_as_specified(self, specification: Specification, notes: Notes) -> Survey | None:
@@ -115,7 +118,12 @@ class OpleadProbe:
             try:
                 found = SpecificationGuidedProbe(specification, client).find()
             except ContradictedError as contradiction:
-                notes.how.append(f"The specification does not hold, so the rest was found by trying: {contradiction}.")
+                notes.how.append(
+                    _(
+                        "The specification does not hold, so the rest was found by trying: {contradiction}.",
+                        contradiction=contradiction,
+                    )
+                )
                 return None
             if found is None:
                 return None
@@ -149,36 +157,44 @@ class OpleadProbe:
         try:
             path, items = locate_lead_array(answer.body, options.pagination.items)
         except Misconfigured as error:
-            notes.undecided.append(f"oplead.pagination.items: {error}")
+            notes.undecided.append(_("oplead.pagination.items: {error}", error=error))
             return Survey(suggestion=suggestion_of(options))
         options = replace(options, pagination=replace(options.pagination, items=path))
         if not items:
             notes.undecided.append(
-                "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the client "
-                "admin's may see none"
+                _(
+                    "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the "
+                    "client admin's may see none"
+                )
             )
             return Survey(suggestion=suggestion_of(options))
         listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
-        said_by = self._setting_origin(options)
         return self._report(
-            _explore_platform(options, listed, listed.read(answer), leads, said_by), notes, specification
+            _explore_platform(
+                options, listed, listed.read(answer), leads, is_specified=self._rests_on_specification(options)
+            ),
+            notes,
+            specification,
         )
 
-    def _setting_origin(self, options: OpleadOptions) -> str:
-        """Return who says what is tried first: the specification, if it took the place of a default."""
+    def _rests_on_specification(self, options: OpleadOptions) -> bool:
+        """Whether a specification says what is tried first, in place of a default."""
         configured = self.client.options
         pairs = (
             (options.pagination.style, configured.pagination.style),
             (options.since_filter, configured.since_filter),
         )
-        return "the settings say" if all(one == other for one, other in pairs) else "the specification says"
+        return any(one != other for one, other in pairs)
 
     def _report(self, found: ProbeFindings, notes: Notes, specification: Specification | None) -> Survey:
         places, sample = found.places, found.sample
         read = ReadLeads.parse_surveyed_leads(list(sample.most_complete_leads.values()), found.options)
         notes.how.extend(found.paging.how)
         sought = places.undecided.items()
-        lacking = (f"oplead.fields.{name}: no field was found that holds {what}" for name, what in sought)
+        lacking = (
+            _("oplead.fields.{name}: no field was found that holds {what}", name=name, what=what)
+            for name, what in sought
+        )
         notes.undecided.extend((*found.paging.undecided, *lacking))
         if read.problem:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
@@ -187,7 +203,7 @@ class OpleadProbe:
         notes.suspicions.extend(read.suspicions(places))
         empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled and not node.is_listed]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
-            notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
+            notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
@@ -226,18 +242,18 @@ class OpleadProbe:
 
 
 def _explore_platform(
-    options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, said_by: str
+    options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, *, is_specified: bool
 ) -> ProbeFindings:
     """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
     now = listed.asker.client.clock.now()
     now = max(now, first.answer.served_at or now)
-    search = PageSearch(listed, first, said_by=said_by)
+    search = PageSearch(listed, first, is_specified=is_specified)
     paging = search.find()
     sample = take_sample(listed, first, paging, leads)
     places = locate_configured_fields(list(sample.most_complete_leads.values()), options)
     options = replace(options, fields=places.fields)
     dates = {mark: LeadDates.read_lead_dates(lead, options) for mark, lead in sample.all_read_leads.items()}
-    filtering = FilterSearch(search.trials, dates, options, now + AHEAD, said_by=said_by).find()
+    filtering = FilterSearch(search.trials, dates, options, now + AHEAD, is_specified=is_specified).find()
     paging = with_total(listed, paging, sample.counted)
     return ProbeFindings(options, now, paging, sample, places, filtering, tuple(dates.values()))
 
@@ -258,7 +274,7 @@ def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> 
     first, clock = answer.served_at, asker.client.clock
     if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
         return
-    for _ in range(_LOOKS):
+    for _look in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
         try:
             if asker.list({}).served_at != first:
@@ -266,8 +282,12 @@ def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> 
         except OpleadRefused:
             return
     raise Misconfigured(
-        f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
-        "there: give its clock's address, as --clock URL on the command line or as clock: URL in the settings file"
+        _(
+            "this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause "
+            "would never end there: give its clock's address, as --clock URL on the command line or as "
+            "clock: URL in the settings file",
+            first=first,
+        )
     )
 
 

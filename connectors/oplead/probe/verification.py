@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.oplead.options import OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import OpenClient
@@ -35,8 +36,10 @@ def verify_found_options(found: ProbeFindings, notes: Notes, open_client: OpenCl
         notes.undecided.extend([objection] if objection else [])
     if found.changes_need_detail_pages:
         notes.how.append(
-            "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
-            "leads that may still be sent."
+            _(
+                "Changes: the list has neither a status nor a time of change, so each night reads the own "
+                "pages of the leads that may still be sent."
+            )
         )
         return options, "details"
     notes.how.extend(filtering.how)
@@ -44,7 +47,12 @@ def verify_found_options(found: ProbeFindings, notes: Notes, open_client: OpenCl
         return options, "list"
     filtered = replace(options, since_filter=filtering.since_filter)
     if not is_verified and (objection := _objection_to_filter(filtered, filtering.split, sample.pages[0], open_client)):
-        notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
+        notes.how.append(
+            _(
+                "Changes: the filter did not hold when tried once more ({objection}), so it is left out.",
+                objection=objection,
+            )
+        )
         return options, "list"
     return filtered, "since"
 
@@ -56,20 +64,22 @@ def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
     if path is None:
         if are_lacking:
             notes.undecided.append(
-                "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found"
+                _("oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found")
             )
         return options
     options = replace(options, lead_path=path)
     if not found.sample.detail_pages_add:
-        notes.how.append("Details: a lead's own page holds no more than the list, so none needs to be read.")
+        notes.how.append(_("Details: a lead's own page holds no more than the list, so none needs to be read."))
         return replace(options, detail="never" if are_lacking else "auto")
     if are_lacking:
-        notes.how.append("Details: the list leaves out what holds click ids, so a changed lead's own page is read.")
+        notes.how.append(_("Details: the list leaves out what holds click ids, so a changed lead's own page is read."))
     elif missing := list(found.missing_in_list()):
-        notes.how.append(f"Details: only a lead's own page has {', '.join(missing[:6])}, so a changed one is read.")
+        notes.how.append(
+            _("Details: only a lead's own page has {paths}, so a changed one is read.", paths=", ".join(missing[:6]))
+        )
         return replace(options, detail="always")
     else:
-        notes.how.append("Details: a lead's own page holds more, but nothing that is needed.")
+        notes.how.append(_("Details: a lead's own page holds more, but nothing that is needed."))
     return replace(options, detail="auto")
 
 
@@ -87,9 +97,9 @@ def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client:
     if isinstance(pages, str):
         return pages
     if not all(map(_are_alike, sample.pages, pages)):
-        return "oplead.pagination: a second reading of the list gave other leads than the first"
+        return _("oplead.pagination: a second reading of the list gave other leads than the first")
     if len(pages) < min(_PAGES, len(sample.pages)):
-        return "oplead.pagination: the list ended sooner when read a second time"
+        return _("oplead.pagination: the list ended sooner when read a second time")
     return None
 
 
@@ -100,7 +110,7 @@ def _objection_to_filter(
     pages = _read_again(options, since, 1, open_client)
     if isinstance(pages, str):
         return pages
-    return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
+    return None if pages and not _are_alike(first, pages[0]) else _("the filter made no difference")
 
 
 def _read_again(
@@ -119,16 +129,20 @@ def _read_again(
 
 def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
     """Return why no lead can be read by its detail page; None if one can."""
-    reason = "no lead was asked for"
+    reason = _("no lead was asked for")
     try:
         for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
             if isinstance(lead, Lead):
                 return None
-            absent = "its own page is another lead's, see oplead.fields.id" if lead else f"lead {lead_id} is gone"
+            absent = (
+                _("its own page is another lead's, see oplead.fields.id")
+                if lead
+                else _("lead {lead_id} is gone", lead_id=lead_id)
+            )
             reason = lead.reason if isinstance(lead, UnreadableLead) else absent
     except Misconfigured as error:
         reason = str(error)
-    return f"oplead.lead_path: leads are not read by their own pages ({reason})"
+    return _("oplead.lead_path: leads are not read by their own pages ({reason})", reason=reason)
 
 
 def _are_alike(expected: ListedPage, page: LeadPage) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from connectors.language import _, format_count
 from connectors.oplead.fields import shape, values_at_path
 from connectors.oplead.survey.values import SHARED
 from connectors.records import ClickIdKind, Lead
@@ -49,21 +50,34 @@ def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], path
     count = lengths[length]
     if length in _ROUND and count >= (_MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * len(texts))):
         yield (
-            f"Click ids look cut short: {count} of {len(texts)} values are exactly {length} characters long and none "
-            "is longer. Make the field in your form or in Oplead longer; an id that is cut matches no click."
+            _(
+                "Click ids look cut short: {count} of {texts} values are exactly {length} characters long "
+                "and none is longer. Make the field in your form or in Oplead longer; an id that is cut "
+                "matches no click.",
+                count=format_count(count),
+                texts=format_count(len(texts)),
+                length=length,
+            )
         )
     ids = [one for lead in leads for one in lead.click_ids if one.kind in _SHORTEST]
     short = [one for one in ids if len(one.value) < _SHORTEST[one.kind]]
     if len(short) >= _MANY_CUT:
         yield (
-            f"{len(short)} of {len(ids)} click ids are shorter than any real one: they are cut, or somebody's test "
-            "values."
+            _(
+                "{short} of {ids} click ids are shorter than any real one: they are cut, or somebody's test values.",
+                short=format_count(len(short)),
+                ids=format_count(len(ids)),
+            )
         )
     texts = [one.value for one in ids if len(one.value) >= _LONG_ENOUGH_TO_JUDGE]
     judged = [text for text in texts if sum(map(str.isalpha, text)) >= _LETTERS_TO_JUDGE]
     lower = [text for text in judged if text == text.lower()]
     if len(lower) >= _MANY_LOWER:
         yield (
-            f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
-            "lower case. Google and Meta tell A from a, so none of these will match."
+            _(
+                "{lower} of {judged} click ids have no capital letter: something on the way writes them in "
+                "lower case. Google and Meta tell A from a, so none of these will match.",
+                lower=format_count(len(lower)),
+                judged=format_count(len(judged)),
+            )
         )

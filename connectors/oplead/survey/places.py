@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
+from connectors.language import N_, _
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.field_tree import (
     CONTACT,
@@ -38,10 +39,10 @@ _SELDOM = 0.1
 _ADDED = 3
 """Leads with click ids at a further path from which it counts; fewer may be strays."""
 _SOUGHT = {
-    "id": "a lead's id",
-    "created_at": "the time when a lead was created",
-    "status": "the status",
-    "click_id": "click ids",
+    "id": N_("a lead's id"),
+    "created_at": N_("the time when a lead was created"),
+    "status": N_("the status"),
+    "click_id": N_("click ids"),
 }
 
 
@@ -222,7 +223,6 @@ class _PlaceSearch:
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
 
     def _describe_sought_field(self, field: str) -> str:
-        hint = ""
         if field == "created_at":
             nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
             times = [
@@ -230,8 +230,10 @@ class _PlaceSearch:
                 for path, node in nodes
                 if all(is_date(value, self._options.zone) for value in node.all_lead_values())
             ]
-            hint = f" (there are times at {', '.join(times[:6])})" if times else ""
-        return f"{_SOUGHT[field]}{hint}"
+            if times:
+                paths = ", ".join(times[:6])
+                return _("the time when a lead was created (there are times at {paths})", paths=paths)
+        return _(_SOUGHT[field])
 
 
 def _parent(path: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
+from connectors.language import _, _n, format_count
 from connectors.oplead.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
 from connectors.oplead.fields import values_at_path
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
@@ -21,7 +22,6 @@ from connectors.oplead.survey.values import (
 )
 from connectors.records import Lead
 from connectors.survey import Survey
-from connectors.text import format_number, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,14 @@ class ReadLeads:
             return None
         commonest = max(sorted(set(self.unreadable)), key=self.unreadable.count)
         if not any(isinstance(lead, Mapping) for lead in self.leads):
-            commonest += ": see oplead.pagination.items"
-        share = f"{format_number(len(self.unreadable))} of {plural(len(self.leads), 'lead')}"
-        return f"{share} cannot be read, most for this: {commonest}"
+            commonest = _("{problem}: see oplead.pagination.items", problem=commonest)
+        return _n(
+            "{unreadable} of {count} lead cannot be read, most for this: {commonest}",
+            "{unreadable} of {count} leads cannot be read, most for this: {commonest}",
+            len(self.leads),
+            unreadable=format_count(len(self.unreadable)),
+            commonest=commonest,
+        )
 
     def suspicions(self, places: FieldLocations) -> Iterator[str]:
         """Yield a sentence for each sign that click ids or telephone numbers are damaged."""

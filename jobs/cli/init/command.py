@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused, WrongFile
-from connectors.language import N_, _, _n
+from connectors.language import N_, Language, _, _n, current_language, in_english
 from connectors.survey import Survey
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
@@ -119,7 +119,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     except ConnectorError as error:
         say(_("Oplead could not be read: {error}", error=error))
         return None
-    if survey.how[:1] and survey.how[0].startswith("Specification:"):
+    if survey.how[:1] and in_english(survey.how[0]).startswith("Specification:"):
         say(survey.how[0])
     say(
         _looked_at(survey, str(look.oplead.base_url).rstrip("/")),
@@ -258,6 +258,7 @@ _START = N_("""\
 # Secrets never stand here: write ${VARIABLE}, or file:/path/of/a/file.
 
 account: {account}   # stays the same for good: the ledger knows it
+language: {language}
 timezone: {timezone}
 currency: {currency}
 clock: {clock}   # a sandbox's: take it out before anything real is told
@@ -366,6 +367,8 @@ def environment_text(answers: Answers) -> str:
 
 def settings_text(answers: Answers) -> str:
     """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
+    spoken = current_language()
+    answers = {**answers, "language": None if spoken is Language.ENGLISH else spoken.value}
     parts = [_fill_template(_(_START), answers)]
     parts += [_fill_template(_(_LEFT_OUT), {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
     parts.append(_fill_template(_(_MIDDLE), answers))

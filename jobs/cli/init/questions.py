@@ -20,7 +20,7 @@ NONE = "-"
 PUBLIC_ADDRESS = "https://api.oplead.com"
 PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
 _FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
-_MASK = re.compile(r"<.*\d+ characters?>")
+_MASK = re.compile(r"<.*\d+\s\w+>")
 """The placeholder that `probe` shows for text that may be personal data."""
 
 

@@ -9,6 +9,7 @@ import structlog
 import typer
 
 from connectors.errors import Transient
+from connectors.language import chosen_language, speaking
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
@@ -52,6 +53,7 @@ def open_oplead(
         with (
             structlog.contextvars.bound_contextvars(account=look.account or file.stem),
             open_wait_showing_clock(look, stop) as clock,
+            speaking(chosen_language() or known.language),
         ):
             try:
                 yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)

@@ -82,7 +82,7 @@ def change_since_before(sold: Sold, currency: str) -> str:
         return ""
     then = _n("{count} sale", "{count} sales", before.count)
     if not before.count:
-        return _("None in the {days} days before", days=format_count(sold.days))
+        return _n("None on the day before", "None in the {count} days before", sold.days)
     difference = now.count - before.count
     values = {"then": then, "value": format_round_money(before.value, currency)}
     share = format_share(abs(difference), before.count)

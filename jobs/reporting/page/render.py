@@ -27,6 +27,7 @@ from connectors.language import (
     format_round_money,
     format_share,
     format_time,
+    translated,
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.page import charts
@@ -727,7 +728,7 @@ def _coverage(facts: ReportFacts) -> Mapping[str, object] | None:
 
     def name(row: CoverageRow) -> str:
         gap = _(GAPS[row.gap])
-        return _("{gap}: “{detail}”", gap=gap, detail=row.detail) if row.detail else gap
+        return _("{gap}: “{detail}”", gap=gap, detail=translated(row.detail)) if row.detail else gap
 
     grid = _grid(
         _("What keeps conversions of leads from ads from being sent; the most valuable first"),

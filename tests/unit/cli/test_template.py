@@ -98,6 +98,22 @@ def test_a_file_with_the_fewest_answers_is_valid(written, language):
     assert ["Sale"] == [conversion.meta.event for conversion in loaded.settings.conversions]
 
 
+@pytest.mark.parametrize(("language", "written_as"), [(Language.ENGLISH, None), (Language.FRENCH, Language.FRENCH)])
+def test_who_answers_in_french_is_answered_in_french(written, language, written_as):
+    """The file names the language; in English it leaves the choice to the terminal."""
+    with speaking(language):
+        loaded = written()
+
+    assert written_as is loaded.settings.language
+    assert ("language: fr" in settings_text_in(language)) is (written_as is not None)
+
+
+def settings_text_in(language):
+    """The file's text, written in this language."""
+    with speaking(language):
+        return settings_text(answers())
+
+
 def test_an_unknown_conversion_action_is_left_for_check_to_report(written):
     """Nothing is sent to a made-up action."""
     loaded = written(action={})

@@ -287,7 +287,7 @@ def test_rejects_a_history_of_more_than_a_thousand_status_changes(entries, read)
     if read:
         assert entries == len(parse(**item).history)
     else:
-        with pytest.raises(UnreadableLeadError, match=f"statusHistory has {entries} status changes"):
+        with pytest.raises(UnreadableLeadError, match=f"statusHistory has {entries:,} status changes"):
             parse(**item)
 
 

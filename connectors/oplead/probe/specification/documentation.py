@@ -11,11 +11,11 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from connectors.errors import Misconfigured, Transient, WrongFile
+from connectors.language import _, _n
 from connectors.oplead.answers import RawOpleadResponse, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import AuthOptions
 from connectors.oplead.probe.specification.loading import LARGEST, NotASpecificationError, Specified, specification_in
-from connectors.text import plural
 
 PAGE = "/documentation/index.html"
 """Where Oplead's guide says the documentation is."""
@@ -53,15 +53,21 @@ def find_specification(client: OpleadClient) -> SpecificationSearchResult:
         try:
             specification, place = search.find()
         except NotASpecificationError as reason:
-            return SpecificationSearchResult(None, f"Specification: none is used, for {reason}.", search.requests)
-        except TooLarge:
-            most = f"{LARGEST // 1024 // 1024} MB"
             return SpecificationSearchResult(
-                None, f"Specification: none is used, for it has more than {most}.", search.requests
+                None, _("Specification: none is used, for {reason}.", reason=reason), search.requests
+            )
+        except TooLarge:
+            most = LARGEST // 1024 // 1024
+            return SpecificationSearchResult(
+                None, _("Specification: none is used, for it has more than {most} MB.", most=most), search.requests
             )
         except (Misconfigured, Transient) as error:
-            return SpecificationSearchResult(None, f"Specification: none is used ({error}).", search.requests)
-    return SpecificationSearchResult(specification, f"Specification: read from {place}.", search.requests)
+            return SpecificationSearchResult(
+                None, _("Specification: none is used ({error}).", error=error), search.requests
+            )
+    return SpecificationSearchResult(
+        specification, _("Specification: read from {place}.", place=place), search.requests
+    )
 
 
 def parse_downloaded_specification(content: bytes) -> SpecificationSearchResult:
@@ -76,10 +82,12 @@ def parse_downloaded_specification(content: bytes) -> SpecificationSearchResult:
         raise WrongFile(f"--spec: {reason}") from None
     if specification is None:
         raise WrongFile(
-            "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
-            "usually a .json or .yaml"
+            _(
+                "--spec: this file holds no OpenAPI specification: download the file that the documentation "
+                "page loads, usually a .json or .yaml"
+            )
         )
-    return SpecificationSearchResult(specification, "Specification: read from the file given.")
+    return SpecificationSearchResult(specification, _("Specification: read from the file given."))
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ class _Search:
             if link is None:
                 raise NotASpecificationError(_no_link(document.content))
             target = self._same_host(link, target)
-        raise NotASpecificationError("its pages lead in a circle")
+        raise NotASpecificationError(_("its pages lead in a circle"))
 
     def _get(self, target: str) -> RawOpleadResponse:
         if self._wants_key:
@@ -123,7 +131,13 @@ class _Search:
 
     def _ask(self, client: OpleadClient, target: str) -> RawOpleadResponse:
         if self.requests >= MOST_REQUESTS:
-            raise NotASpecificationError(f"{plural(MOST_REQUESTS, 'request')} did not find it: see --spec")
+            raise NotASpecificationError(
+                _n(
+                    "{count} request did not find it: see --spec",
+                    "{count} requests did not find it: see --spec",
+                    MOST_REQUESTS,
+                )
+            )
         self.requests += 1
         return client.document(target, LARGEST)
 
@@ -133,9 +147,9 @@ class _Search:
             here, there = urlsplit(self.without.origin), urlsplit(urljoin(self.without.origin + page, link))
             is_same = _host(here) == _host(there)
         except ValueError:
-            raise NotASpecificationError("the address of the specification is invalid") from None
+            raise NotASpecificationError(_("the address of the specification is invalid")) from None
         if not is_same:
-            raise NotASpecificationError("what the page loads is on another host, which is not asked: see --spec")
+            raise NotASpecificationError(_("what the page loads is on another host, which is not asked: see --spec"))
         return "/" + there.path.lstrip("/") + (f"?{there.query}" if there.query else "")
 
 
@@ -147,11 +161,11 @@ def _require_success(document: RawOpleadResponse, target: str) -> None:
     place = target.partition("?")[0]
     match document.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            raise NotASpecificationError(f"{place} needs a login ({document.status})")
+            raise NotASpecificationError(_("{place} needs a login ({status})", place=place, status=document.status))
         case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
-            raise NotASpecificationError(f"there is nothing at {place}")
+            raise NotASpecificationError(_("there is nothing at {place}", place=place))
         case status if status != HTTPStatus.OK:
-            raise NotASpecificationError(f"the status of {place} is {status}")
+            raise NotASpecificationError(_("the status of {place} is {status}", place=place, status=status))
 
 
 # ── what a page names ────────────────────────────────────────────────────────────────────────────
@@ -203,5 +217,5 @@ def _viewer_script_address(text: str) -> str | None:
 
 def _no_link(content: bytes) -> str:
     if _PASSWORD.search(content[:_SEARCHED].decode("utf-8", "replace")):
-        return f"{PAGE} needs a login (it shows a login page)"
-    return f"no specification is named at {PAGE}"
+        return _("{page} needs a login (it shows a login page)", page=PAGE)
+    return _("no specification is named at {page}", page=PAGE)

@@ -8,6 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
+from connectors.language import _
+
 LARGEST = 8 * 1024 * 1024  # bytes
 LARGEST_YAML = 1024 * 1024  # bytes; YAML is read slowly
 DEEPEST = 100
@@ -31,7 +33,7 @@ def specification_in(content: bytes) -> Specified | None:
         NotASpecificationError: it is broken, too large or too deep, or refers to another document.
     """
     if len(content) > LARGEST:
-        raise NotASpecificationError(f"the specification has more than {LARGEST // 1024 // 1024} MB")
+        raise NotASpecificationError(_("the specification has more than {most} MB", most=LARGEST // 1024 // 1024))
     text = content.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"{"):
         document = _from_json(text.decode("utf-8", "replace"))
@@ -49,7 +51,7 @@ def _from_json(text: str) -> object:
     try:
         return json.JSONDecoder().decode(text)
     except (ValueError, RecursionError):
-        raise NotASpecificationError("the specification is no valid JSON") from None
+        raise NotASpecificationError(_("the specification is no valid JSON")) from None
 
 
 def _inline(text: str) -> object:
@@ -66,12 +68,14 @@ def _inline(text: str) -> object:
 
 def _from_yaml(content: bytes) -> object:
     if len(content) > LARGEST_YAML:
-        raise NotASpecificationError(f"the specification has more than {LARGEST_YAML // 1024 // 1024} MB of YAML")
+        raise NotASpecificationError(
+            _("the specification has more than {most} MB of YAML", most=LARGEST_YAML // 1024 // 1024)
+        )
     try:
         _require_few_values(content)
         return YAML(typ="safe", pure=True).load(content)
     except (YAMLError, ValueError, RecursionError):
-        raise NotASpecificationError("the specification is no valid YAML") from None
+        raise NotASpecificationError(_("the specification is no valid YAML")) from None
 
 
 def _require_few_values(content: bytes) -> None:
@@ -83,7 +87,7 @@ def _require_few_values(content: bytes) -> None:
         match event:
             case AliasEvent():
                 if event.anchor not in sizes:
-                    raise NotASpecificationError("the specification holds itself")
+                    raise NotASpecificationError(_("the specification holds itself"))
                 count += sizes[event.anchor]
             case CollectionStartEvent():
                 open_ones.append((event.anchor, count))
@@ -95,7 +99,7 @@ def _require_few_values(content: bytes) -> None:
                 count += 1
                 sizes |= {event.anchor: 1} if event.anchor else {}
         if count > MOST_VALUES or len(open_ones) > DEEPEST:
-            raise NotASpecificationError("the specification is too large or too deep")
+            raise NotASpecificationError(_("the specification is too large or too deep"))
 
 
 def _require_bounded(document: object) -> None:
@@ -105,11 +109,11 @@ def _require_bounded(document: object) -> None:
         value, depth = waiting.pop()
         count += 1
         if count > MOST_VALUES or depth > DEEPEST:
-            raise NotASpecificationError("the specification is too large or too deep")
+            raise NotASpecificationError(_("the specification is too large or too deep"))
         if isinstance(value, Mapping):
             reference = value.get("$ref")
             if isinstance(reference, str) and not reference.startswith("#"):
-                raise NotASpecificationError("the specification refers to another document, which is not read")
+                raise NotASpecificationError(_("the specification refers to another document, which is not read"))
             waiting += [(inner, depth + 1) for inner in value.values()]
         elif isinstance(value, list):
             waiting += [(inner, depth + 1) for inner in value]

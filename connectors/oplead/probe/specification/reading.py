@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors.errors import Misconfigured
+from connectors.language import _
 from connectors.oplead.answers import TOTAL_HEADERS
 from connectors.oplead.field_tree import normalise
 from connectors.oplead.lead_parser import candidate_lead_objects
@@ -87,7 +88,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
     api = replace(api, operations=tuple(_operations_below_base_path(api.operations, base_path.rstrip("/"))))
     operation = _list_of_leads(api)
     if operation is None:
-        raise NotASpecificationError("it describes no list of leads")
+        raise NotASpecificationError(_("it describes no list of leads"))
     prefix = operation.path.rpartition("/")[0]
     detail = _own_page(api, prefix)
     paths = LeadPaths(prefix, operation.path.removeprefix(prefix), None)
