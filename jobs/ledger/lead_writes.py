@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, update
 from sqlmodel import Session, SQLModel, col
 
+from connectors.language import in_english
 from connectors.records import LeadId, UnreadableLead
 from jobs.ledger import bulk, status_labels
 from jobs.ledger.schema import ClickIdRow, ContactHash, LeadRow, StatusChange, UnreadableLeadRow
@@ -98,9 +99,15 @@ def _amount_text(amount: Amount) -> str:
 def store_unreadable(
     session: Session, account: str, unreadable: Sequence[UnreadableLead], *, seen_at: datetime
 ) -> None:
-    """Record unreadable leads without changing their stored data."""
+    """Record unreadable leads without changing their stored data; those without an id are told apart by the reason."""
     rows = [
-        {"account": account, "id": one.id or f"without id: {one.reason}", "reason": one.reason, "seen_at": seen_at}
+        {
+            "account": account,
+            # One row whatever language the reason is given in.
+            "id": one.id or f"without id: {in_english(one.reason)}",
+            "reason": one.reason,
+            "seen_at": seen_at,
+        }
         for one in unreadable
     ]
     bulk.write_rows(session, bulk.upsert_into(UnreadableLeadRow, "reason", "seen_at"), rows)
