@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -219,7 +220,9 @@ def _work(
                 send(pickle.dumps(_Began(index)))
                 send(_run_and_pack(index, tasks[index]))
 
-    helpers = [threading.Thread(target=take_tasks, name="account") for _ in range(threads - 1)]
+    # Threads begin without the context that a fork copies.
+    contexts = [copy_context() for _ in range(threads - 1)]
+    helpers = [threading.Thread(target=each.run, args=(take_tasks,), name="account") for each in contexts]
     for each in helpers:
         each.start()
     take_tasks()

@@ -99,7 +99,7 @@ def _amount_text(amount: Amount) -> str:
 def store_unreadable(
     session: Session, account: str, unreadable: Sequence[UnreadableLead], *, seen_at: datetime
 ) -> None:
-    """Record unreadable leads without changing their stored data."""
+    """Record unreadable leads without changing their stored data; those without an id are told apart by the reason."""
     rows = [
         {"account": account, "id": one.id or f"without id: {reason}", "reason": reason, "seen_at": seen_at}
         for one in unreadable

@@ -60,6 +60,21 @@ show([ended([task] * 8, 4), os.getpid()])
     assert parent not in pids
 
 
+def test_each_task_has_the_callers_context():
+    """It tells what language to speak, whichever thread of whichever process a task runs on."""
+    languages = shown("""
+from connectors.language import Language, chosen_language, speaking
+together = forking.Barrier(4)
+def task():
+    together.wait(30)
+    return chosen_language()
+with speaking(Language.FRENCH):
+    show(ended([task] * 4, 4))
+""")
+
+    assert ["fr"] * 4 == languages
+
+
 def test_there_are_no_more_processes_than_tasks_at_once():
     """`--at-once 1` is one account after the other."""
     pids, parent = shown("show([ended([os.getpid] * 3, 1), os.getpid()])")

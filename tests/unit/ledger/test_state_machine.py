@@ -22,7 +22,8 @@ from jobs.run_context import Deps, NightStep, RunContext
 from tests import fakes, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
-BATCH = 2
+BATCH = st.sampled_from([1, 2, 2, 5, 50])
+"""Rows per request: what is written of many at once must be what is written of each alone."""
 LABELS = {"Nouveau": None, "RDV": "appointment", "Gagné": "sale", "Perdu": None}
 STEPS = {
     "answer lost, taken": fakes.lost_after,
@@ -138,10 +139,16 @@ class Nights(RuleBasedStateMachine):
         self.crash_at = None
         self.delays = 0
 
-    @initialize(asynchronous=st.booleans(), idempotent=st.booleans(), names_rows=st.booleans(), bad=st.integers(0, 4))
-    def platform(self, asynchronous, idempotent, names_rows, bad):
+    @initialize(
+        asynchronous=st.booleans(),
+        idempotent=st.booleans(),
+        names_rows=st.booleans(),
+        bad=st.integers(0, 4),
+        batch=BATCH,
+    )
+    def platform(self, asynchronous, idempotent, names_rows, bad, batch):
         """Set up either of Google's interfaces or Meta's, and three leads to send."""
-        limits = replace(fakes.LIMITS, batch=BATCH)
+        limits = replace(fakes.LIMITS, batch=batch)
         self.sink = fakes.FakeSink(limits=limits, asynchronous=asynchronous, idempotent=idempotent)
         self.sink.names_rows = names_rows
         self.sink.verdict = self.verdict

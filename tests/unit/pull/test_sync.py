@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from connectors import language
 from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
@@ -189,6 +190,17 @@ def test_unreadable_lead_is_recorded_until_it_can_be_read(account):
     assert (2, 2) == (done.seen, len(done.unreadable))
     assert {"L-3", "without id: no id"} == before
     assert {"without id: no id"} == {row.id for row in account.rows(UnreadableLeadRow)}
+
+
+def test_entry_without_an_id_is_recorded_once_whatever_the_language(account):
+    """A night is told in the terminal's language, which cron may not set; the count of them would grow."""
+    for each in language.Language:
+        with language.speaking(each):
+            problem = language._("row {number}: {problem}", number=7, problem="no id")
+            account.source.unreadable = (UnreadableLead(None, problem),)
+            pull(account)
+
+    assert ["without id: row 7: no id"] == [row.id for row in account.rows(UnreadableLeadRow)]
 
 
 def test_time_budget_ends_a_pull_after_a_page(account):
