@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
-from connectors.language import _, _n
-from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts
+from connectors.language import _, _n, speaking
+from jobs.cli.accounts import AccountFile, answering, common_language, find_settings_files, open_accounts
 from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
@@ -55,14 +55,14 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     codes, written = [Exit.DONE], list[_Written]()
     for account in accounts:
         try:
-            facts = _gather(account, options)
-            page = _write(account, facts, options, alone=len(accounts) == 1)
+            page = _report(account, options, alone=len(accounts) == 1)
         except Exception as error:  # noqa: BLE001 - the other accounts' reports must not depend on this one's
             with structlog.contextvars.bound_contextvars(config=str(account.file)):
                 codes.append(Exit(report(failure_of(error))))
         else:
-            written += [] if page is None else [_Written(facts, page)]
-    index = _write_index(written)
+            written += [] if page is None else [page]
+    with speaking(common_language(accounts)):
+        index = _write_index(written)
     if options.opens:
         _open([each.page for each in written] if index is None else [index])
     return worst_exit_code(codes)
@@ -88,12 +88,25 @@ def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
         return gather(view.session, settings, compile_rules_only(settings), period, view.now)
 
 
-def _write(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, alone: bool) -> Path | None:
-    """Write what is wanted, say where it is, and return the page's path, if there is one."""
-    from jobs.reporting.page.tables import as_json, write_csv  # noqa: PLC0415 - only a page needs no tables
+def _report(account: AccountFile, options: ReportOptions, *, alone: bool) -> _Written | None:
+    """Write what is wanted of an account, say where it is, and return its page, if there is one."""
+    if options.json_wanted:
+        from jobs.reporting.page.tables import as_json  # noqa: PLC0415 - only a page needs no tables
 
+        with answering(account, json_wanted=True):
+            print_json(as_json(_gather(account, options)))
+        if options.out is None and options.csv is None:
+            return None
+    with answering(account, json_wanted=False):
+        facts = _gather(account, options)
+        return _write_files(account, facts, options, alone=alone)
+
+
+def _write_files(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, alone: bool) -> _Written | None:
     say = results_console().out
     if options.csv is not None:
+        from jobs.reporting.page.tables import write_csv  # noqa: PLC0415 - as above
+
         folder = options.csv if alone else options.csv / facts.account
         files = write_csv(facts, folder)
         if not options.json_wanted:
@@ -105,14 +118,12 @@ def _write(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, 
                 folder=folder,
             )
             say(text)
-    if options.json_wanted:
-        print_json(as_json(facts))
     if options.json_wanted and options.out is None:
         return None
     page = write_page(facts, options.out or account.settings.report.folder or Path())
     if not options.json_wanted:
         say(_("{account}: the report is in {page}", account=facts.account, page=page))
-    return page
+    return _Written(facts, page)
 
 
 def _write_index(written: Sequence[_Written]) -> Path | None:

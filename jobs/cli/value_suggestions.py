@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import open_account, presentation_of_account
+from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.stage_histories import stage_histories
@@ -12,12 +12,18 @@ from jobs.plan.expected_values import LOOKS_BACK, watched_until
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
+from jobs.settings import Settings
 from jobs.settings.compile import estimated_cohorts, sale_of, sale_terms
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     """Print what leads in each stage are worth, or how much is missing to tell."""
-    settings = open_account(file, secrets=False).settings
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _suggest(account.settings, file, since=since, json_wanted=json_wanted)
+
+
+def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
     cohorts = estimated_cohorts(settings)
     with open_view(settings) as view:
         until = watched_until(view.session, settings.account, now=view.now)

@@ -151,12 +151,23 @@ class LeadCounts:
             if entry is None or not _is_dated(entry, row.created_at):
                 return
             at, end = entry.at, _latest(entry)
-        if self._before[0] <= at < self._created[1] and not self._is_undone(row.label):
+        if self._before[0] <= at < self._created[1] and not self._is_undone(lead):
             sales = self.sales_before if at < self._before[1] else self.sales
             sales.append(Sale(row.id, at, last_ad_click(clicks, end)[0], rules.amount(row.facts)))
 
-    def _is_undone(self, label: str | None) -> bool:
-        return label is not None and self._stage_of.get(label) in self.rules.sale.undo_when
+    def _is_undone(self, lead: ReportedLead) -> bool:
+        """Whether the sale was taken back and not restored since; a stage that does neither changes nothing."""
+        sold, undoing = self.rules.sale_stages, self.rules.sale.undo_when
+        now = self._stage_of.get(lead.row.label)
+        if not undoing or now in sold or now in undoing:
+            return now in undoing
+        moves = [
+            (change.at, stage)
+            for change in lead.changes
+            if (stage := self._stage_of.get(change.label)) in sold or stage in undoing
+            if change.origin != StatusTimeOrigin.RELABEL
+        ]
+        return bool(moves) and max(moves, key=lambda move: move[0])[1] in undoing
 
     def _time(self, stage: str, entry: Row[Any], click: AdClick) -> None:
         platform, clicked_at = click
@@ -183,7 +194,7 @@ class LeadCounts:
         rules, row = self.rules, lead.row
         reached = {stage for change in lead.changes if (stage := self._stage_of.get(change.label))}
         is_sold = rules.sale.stage == CREATED or not reached.isdisjoint(rules.sale_stages)
-        is_won = is_sold and not self._is_undone(row.label)
+        is_won = is_sold and not self._is_undone(lead)
         amount = rules.amount(row.facts) if is_won else None
         campaign = self._campaigns[lead.campaign]
         campaign.leads += 1

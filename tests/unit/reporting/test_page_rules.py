@@ -99,8 +99,18 @@ def test_only_the_first_entry_counts(sold):
 
 
 def test_a_sale_undone_now_does_not_count_and_one_that_stands_again_does(sold):
-    """What counts is the status that the lead has now."""
+    """Won, lost and won again, it stands."""
     assert {GOOGLE: 1} == sold((WON, "11-05"), ("perdu", "11-08"), (WON, "11-09"), clicks=["gclid"])
+
+
+def test_a_lost_sale_that_is_worked_on_again_is_none(sold):
+    """Only winning it again makes it one."""
+    assert {} == sold((WON, "11-05"), ("perdu", "11-08"), ("nouveau", "11-09"), clicks=["gclid"])
+
+
+def test_a_sale_stands_in_a_status_of_no_stage(sold):
+    """Work on the roof begins after it is sold."""
+    assert {GOOGLE: 1} == sold(("perdu", "11-03"), (WON, "11-05"), ("nouveau", "11-09"), clicks=["gclid"])
 
 
 @pytest.mark.parametrize(("created", "counts"), [("11-09", True), ("09-01", False)])
@@ -381,7 +391,7 @@ def invented(path, seed):
             by=pick.choice(("Lyon", "Nantes", None)),
         )  # fmt: skip
         won = [datetime.fromisoformat(f"2026-{day}").replace(tzinfo=UTC) for label, day in statuses if label == WON]
-        is_lost = bool(statuses) and statuses[-1][0] == "perdu"
+        is_lost = [label for label, _ in statuses if label in (WON, "perdu")][-1:] == ["perdu"]
         if won and not is_lost and PERIOD.first <= min(won).astimezone(builders.PARIS).date() <= PERIOD.last:
             sales[{"gclid": GOOGLE, "fbclid": META, "msclkid": OTHER, None: NONE}[kind]] += 1
         if won:
