@@ -40,6 +40,7 @@ from jobs.rules.model import StatusTimeOrigin
 from jobs.settings.lint import CREATED
 
 _DAY = 86_400
+_QUARTER = 900
 _DATED_WITHIN = 2 * _DAY
 """A status that a lead had at first sight, without a date, is dated well enough by a reading this soon after."""
 _HALF, _NINE_IN_TEN = Fraction(1, 2), Fraction(9, 10)
@@ -94,6 +95,7 @@ class LeadCounts:
     sales_before: list[Sale] = field(default_factory=list)
     _campaigns: defaultdict[tuple[str, str, str], _Campaign] = field(default_factory=lambda: defaultdict(_Campaign))
     _weeks: defaultdict[tuple[str, date], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    _mondays: dict[int, date] = field(default_factory=dict)
     _timings: defaultdict[tuple[str, AdPlatform], _Timing] = field(default_factory=lambda: defaultdict(_Timing))
     _agencies: defaultdict[str, _Agency] = field(default_factory=lambda: defaultdict(_Agency))
 
@@ -196,17 +198,25 @@ class LeadCounts:
         is_sold = rules.sale.stage == CREATED or not reached.isdisjoint(rules.sale_stages)
         is_won = is_sold and not self._is_undone(lead)
         amount = rules.amount(row.facts) if is_won else None
-        campaign = self._campaigns[lead.campaign]
+        name = lead.campaign
+        campaign = self._campaigns[name]
         campaign.leads += 1
         campaign.reached.update(reached)
         campaign.won += is_won
         campaign.value += amount or 0
-        created = datetime.fromtimestamp(row.created_at, rules.book.zone).date()
-        week = self._weeks[lead.campaign[0], created - timedelta(days=created.weekday())]
+        week = self._weeks[name[0], self._monday_of(row.created_at // _QUARTER)]
         week[0] += 1
         week[1] += bool(clicks)
         if rules.settings.report.by is not None:
             self._count_at_agency(lead, is_unpriced=is_won and amount is None)
+
+    def _monday_of(self, quarter: int) -> date:
+        """Return the Monday of the week of a quarter of an hour since 1970; no zone's day begins within one."""
+        if (known := self._mondays.get(quarter)) is not None:
+            return known
+        day = datetime.fromtimestamp(quarter * _QUARTER, self.rules.book.zone).date()
+        monday = self._mondays[quarter] = day - timedelta(days=day.weekday())
+        return monday
 
     def _count_at_agency(self, lead: ReportedLead, *, is_unpriced: bool) -> None:
         agency = self._agencies[amounts_and_agency(lead.row.facts)[1] or ""]

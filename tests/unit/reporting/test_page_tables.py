@@ -2,6 +2,7 @@
 
 import csv
 import json
+import stat
 from dataclasses import replace
 from decimal import Decimal
 
@@ -25,6 +26,17 @@ def test_each_table_is_a_file_with_every_row(tmp_path):
 
     assert [f"{table.name}.csv" for table in TABLES] == [file.name for file in files]
     assert 5001 == len(read(tmp_path / "new" / "campaigns.csv"))
+
+
+def test_the_files_are_for_their_owner_and_each_is_replaced_at_once(tmp_path):
+    """As the page is: they name leads and agencies. Permissions that somebody set stay."""
+    first, *others = write_csv(demo_facts(), tmp_path)
+    first.chmod(0o640)
+    write_csv(demo_facts(), tmp_path)
+
+    assert 0o640 == stat.S_IMODE(first.stat().st_mode)
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in others}
+    assert {first, *others} == set(tmp_path.iterdir())
 
 
 def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
