@@ -12,7 +12,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import queries
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
-from jobs.ledger.schema import StatusRename
+from jobs.ledger.schema import ExpectedValue, StatusRename
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
@@ -366,6 +366,25 @@ def test_what_happened_before_the_first_run_was_told_in_time(ledger, account):
     (won,) = (row for row in ledger.gather(*account, PERIOD, NOW).timing if (row.stage, row.platform) == ("won", META))
 
     assert (5, 5) == (won.count, won.within_window)
+
+
+@pytest.mark.parametrize(("estimated", "worth"), [(True, "312.50"), (False, "90")])
+def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledger, estimated, worth):
+    """Without one, what stands in for it."""
+    expected = SETTINGS.replace("value: 60", "value: { expected: true, otherwise: 90 }")
+    settings, book = settings_from(tmp_path, expected)
+    rule = book.route("rdv", "google_ads").expected_value
+    if estimated:
+        plain = {"low": "1", "high": "9", "rate": 0.5, "mean": "9", "leads": 9, "won": 5, "horizon_days": 9}
+        times = dict.fromkeys(("first", "until", "computed_at"), on("11-01"))
+        mine = {"account": ACCOUNT, "conversion": "rdv", "basis": rule.basis, "value": worth}
+        ledger.rows.append(ExpectedValue(**mine, **plain, **times))
+    ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
+    unasked = {"reason": Reason.CONSENT_MISSING, "expires_at": on("12-02")}
+    ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **unasked)
+    facts = ledger.gather(settings, book, PERIOD, NOW)
+
+    assert [Decimal(worth)] * 2 == [facts.headline.recoverable[0].value, facts.coverage[0].value]
 
 
 # ── any ledger ───────────────────────────────────────────────────────────────────────────────────
