@@ -84,7 +84,7 @@ def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
         try:
             period = choose_period(options.first, options.last, today=view.now.astimezone(settings.zone).date())
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(error.args[0]) from None
         return gather(view.session, settings, compile_rules_only(settings), period, view.now)
 
 
@@ -141,4 +141,4 @@ def _open(pages: Iterable[Path]) -> None:
 
     for page in pages:
         if not webbrowser.open(page.resolve().as_uri()):
-            structlog.stdlib.get_logger().warning("no browser could be started", page=os.fspath(page))
+            structlog.stdlib.get_logger().warning(_("no browser could be started"), page=os.fspath(page))

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from connectors.language import _
 from jobs.reporting.page.facts import Period
 
 USUAL_DAYS = 30
@@ -18,12 +19,13 @@ def choose_period(first: date | None, last: date | None, *, today: date) -> Peri
     if last is None:
         last = yesterday if first is None else max(first, yesterday)
     if last > today:
-        which = "the last day" if first is None or first <= today else "the first day"
-        raise ValueError(f"{which} is still to come: today is {today.isoformat()} in the account's zone")
+        if first is None or first <= today:
+            raise ValueError(_("the last day is still to come: today is {today} in the account's zone", today=today))
+        raise ValueError(_("the first day is still to come: today is {today} in the account's zone", today=today))
     if first is None:
         first = max(EARLIEST, last - timedelta(days=USUAL_DAYS - 1))
     if first < EARLIEST:
-        raise ValueError(f"the first day is before {EARLIEST.isoformat()}")
+        raise ValueError(_("the first day is before {earliest}", earliest=EARLIEST))
     if first > last:
-        raise ValueError("the first day is after the last one")
+        raise ValueError(_("the first day is after the last one"))
     return Period(first, last)
