@@ -216,7 +216,9 @@ def _type(schema: Mapping[str, Any]) -> str:
         case {"type": "object", "additionalProperties": values}:
             return f"map to {_type(values)}"
         case {"format": form}:
-            return {"date-time": "time", "decimal": "amount"}[form] + (" or null" if "null" in schema["type"] else "")
+            return {"date-time": "time", "date": "day", "decimal": "amount"}[form] + (
+                " or null" if "null" in schema["type"] else ""
+            )
         case {"type": list(kinds)}:
             return " or ".join(kinds)
     return str(schema["type"])

@@ -56,14 +56,12 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     codes, written = [Exit.DONE], list[_Written]()
     for account in accounts:
         try:
-            with answering(account, json_wanted=options.json_wanted):
-                facts = _gather(account, options)
-                page = _write(account, facts, options, alone=len(accounts) == 1)
+            page = _report(account, options, alone=len(accounts) == 1)
         except Exception as error:  # noqa: BLE001 - the other accounts' reports must not depend on this one's
             with structlog.contextvars.bound_contextvars(config=str(account.file)):
                 codes.append(Exit(report(failure_of(error))))
         else:
-            written += [] if page is None else [_Written(facts, page)]
+            written += [] if page is None else [page]
     with speaking(common_language(accounts)):
         index = _write_index(written)
     if options.opens:
@@ -88,19 +86,31 @@ def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
         try:
             period = choose_period(options.first, options.last, today=view.now.astimezone(settings.zone).date())
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(error.args[0]) from None
         return gather(view.session, settings, compile_rules_only(settings), period, view.now)
 
 
-def _write(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, alone: bool) -> Path | None:
-    """Write what is wanted, say where it is, and return the page's path, if there is one."""
-    from jobs.reporting.page.tables import as_json, write_csv  # noqa: PLC0415 - only a page needs no tables
+def _report(account: AccountFile, options: ReportOptions, *, alone: bool) -> _Written | None:
+    """Write what is wanted of an account, say where it is, and return its page, if there is one."""
+    if options.json_wanted:
+        from jobs.reporting.page.tables import as_json  # noqa: PLC0415 - only a page needs no tables
 
+        with answering(account, json_wanted=True):
+            print_json(as_json(_gather(account, options)))
+        if options.out is None and options.csv is None:
+            return None
+    with answering(account, json_wanted=False):
+        facts = _gather(account, options)
+        return _write_files(account, facts, options, alone=alone)
+
+
+def _write_files(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, alone: bool) -> _Written | None:
     say = results_console().out
     if options.csv is not None:
+        from jobs.reporting.page.tables import write_csv  # noqa: PLC0415 - as above
+
         folder = options.csv if alone else options.csv / facts.account
-        with speaking(account.language):
-            files = write_csv(facts, folder)
+        files = write_csv(facts, folder)
         if not options.json_wanted:
             text = _n(
                 "{account}: {count} file for spreadsheets is in {folder}",
@@ -110,15 +120,12 @@ def _write(account: AccountFile, facts: ReportFacts, options: ReportOptions, *, 
                 folder=folder,
             )
             say(text)
-    if options.json_wanted:
-        print_json(as_json(facts))
     if options.json_wanted and options.out is None:
         return None
-    with speaking(account.language):
-        page = write_page(facts, options.out or account.settings.report.folder or Path())
+    page = write_page(facts, options.out or account.settings.report.folder or Path())
     if not options.json_wanted:
         say(_("{account}: the report is in {page}", account=facts.account, page=page))
-    return page
+    return _Written(facts, page)
 
 
 def _write_index(written: Sequence[_Written]) -> Path | None:
@@ -136,4 +143,4 @@ def _open(pages: Iterable[Path]) -> None:
 
     for page in pages:
         if not webbrowser.open(page.resolve().as_uri()):
-            structlog.stdlib.get_logger().warning("no browser could be started", page=os.fspath(page))
+            structlog.stdlib.get_logger().warning(_("no browser could be started"), page=os.fspath(page))

@@ -317,9 +317,9 @@ def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: dat
         with ledger.read_transaction() as session:
             return write_usual_page(session, settings, book, settings.report.folder, now=now)
     except OSError as error:
-        _log.warning("the report could not be written", folder=str(settings.report.folder), why=error.strerror)
+        _log.warning(_("the report could not be written"), folder=str(settings.report.folder), why=error.strerror)
     except Exception:  # noqa: BLE001
-        _log.warning("the report could not be written", exc_info=True)
+        _log.warning(_("the report could not be written"), exc_info=True)
     return None
 
 

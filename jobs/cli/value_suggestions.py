@@ -12,13 +12,18 @@ from jobs.plan.expected_values import LOOKS_BACK, watched_until
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
+from jobs.settings import Settings
 from jobs.settings.compile import estimated_cohorts, sale_of, sale_terms
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     """Print what leads in each stage are worth, or how much is missing to tell."""
     account = open_account(file, secrets=False)
-    settings = account.settings
+    with answering(account, json_wanted=json_wanted):
+        return _suggest(account.settings, file, since=since, json_wanted=json_wanted)
+
+
+def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
     cohorts = estimated_cohorts(settings)
     with open_view(settings) as view:
         until = watched_until(view.session, settings.account, now=view.now)
@@ -45,8 +50,7 @@ def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     if json_wanted:
         print_json(suggestions)
         return Exit.DONE
-    with answering(account, json_wanted=False):
-        print_values(results_console(), presentation_of_account(settings, file), suggestions)
+    print_values(results_console(), presentation_of_account(settings, file), suggestions)
     return Exit.DONE
 
 

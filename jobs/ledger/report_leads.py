@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -109,6 +110,7 @@ def _ids(
     return session.connection().execute(union(made, entered)).scalars().all()
 
 
+@lru_cache(maxsize=4096)  # most leads have no amount, and then the same facts as many others
 def amounts_and_agency(facts: str) -> tuple[Mapping[str, Decimal], str | None]:
     """Return a lead's amounts by path, without those that cannot be read, and its value at `report.by`."""
     kept = json.loads(facts)

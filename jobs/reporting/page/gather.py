@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
+from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.counting_rules import CountingRules
@@ -57,7 +58,7 @@ _WITH_DETAIL = (Gap.UNREADABLE_AMOUNT, Gap.AMBIGUOUS_CLICK_ID)
 
 def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
     """Return everything the page of a period says."""
-    account = settings.account
+    account, book = settings.account, with_latest_estimates(session, book)
     renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
@@ -137,8 +138,12 @@ def _count_leads(session: Session, rules: CountingRules) -> LeadCounts:
 def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Decimal:
     """Return what a conversion is worth by its lead's facts: one that was never to be sent has no value on record."""
     route = book.route(conversion, destination)
-    if route is None or route.field_value is None:
-        return Decimal() if route is None else route.fixed_value or Decimal()
+    if route is None:
+        return Decimal()
+    if route.expected_value is not None:
+        return route.expected_value.value or route.expected_value.otherwise or Decimal()
+    if route.field_value is None:
+        return route.fixed_value or Decimal()
     return report_leads.amounts_and_agency(facts)[0].get(route.field_value.path, Decimal())
 
 

@@ -40,6 +40,7 @@ from jobs.rules.model import StatusTimeOrigin
 from jobs.settings.lint import CREATED
 
 _DAY = 86_400
+_QUARTER = 900
 _DATED_WITHIN = 2 * _DAY
 """A status that a lead had at first sight, without a date, is dated well enough by a reading this soon after."""
 _HALF, _NINE_IN_TEN = Fraction(1, 2), Fraction(9, 10)
@@ -94,6 +95,7 @@ class LeadCounts:
     sales_before: list[Sale] = field(default_factory=list)
     _campaigns: defaultdict[tuple[str, str, str], _Campaign] = field(default_factory=lambda: defaultdict(_Campaign))
     _weeks: defaultdict[tuple[str, date], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    _mondays: dict[int, date] = field(default_factory=dict)
     _timings: defaultdict[tuple[str, AdPlatform], _Timing] = field(default_factory=lambda: defaultdict(_Timing))
     _agencies: defaultdict[str, _Agency] = field(default_factory=lambda: defaultdict(_Agency))
 
@@ -151,12 +153,23 @@ class LeadCounts:
             if entry is None or not _is_dated(entry, row.created_at):
                 return
             at, end = entry.at, _latest(entry)
-        if self._before[0] <= at < self._created[1] and not self._is_undone(row.label):
+        if self._before[0] <= at < self._created[1] and not self._is_undone(lead):
             sales = self.sales_before if at < self._before[1] else self.sales
             sales.append(Sale(row.id, at, last_ad_click(clicks, end)[0], rules.amount(row.facts)))
 
-    def _is_undone(self, label: str | None) -> bool:
-        return label is not None and self._stage_of.get(label) in self.rules.sale.undo_when
+    def _is_undone(self, lead: ReportedLead) -> bool:
+        """Whether the sale was taken back and not restored since; a stage that does neither changes nothing."""
+        sold, undoing = self.rules.sale_stages, self.rules.sale.undo_when
+        now = self._stage_of.get(lead.row.label)
+        if not undoing or now in sold or now in undoing:
+            return now in undoing
+        moves = [
+            (change.at, stage)
+            for change in lead.changes
+            if (stage := self._stage_of.get(change.label)) in sold or stage in undoing
+            if change.origin != StatusTimeOrigin.RELABEL
+        ]
+        return bool(moves) and max(moves, key=lambda move: move[0])[1] in undoing
 
     def _time(self, stage: str, entry: Row[Any], click: AdClick) -> None:
         platform, clicked_at = click
@@ -183,19 +196,27 @@ class LeadCounts:
         rules, row = self.rules, lead.row
         reached = {stage for change in lead.changes if (stage := self._stage_of.get(change.label))}
         is_sold = rules.sale.stage == CREATED or not reached.isdisjoint(rules.sale_stages)
-        is_won = is_sold and not self._is_undone(row.label)
+        is_won = is_sold and not self._is_undone(lead)
         amount = rules.amount(row.facts) if is_won else None
-        campaign = self._campaigns[lead.campaign]
+        name = lead.campaign
+        campaign = self._campaigns[name]
         campaign.leads += 1
         campaign.reached.update(reached)
         campaign.won += is_won
         campaign.value += amount or 0
-        created = datetime.fromtimestamp(row.created_at, rules.book.zone).date()
-        week = self._weeks[lead.campaign[0], created - timedelta(days=created.weekday())]
+        week = self._weeks[name[0], self._monday_of(row.created_at // _QUARTER)]
         week[0] += 1
         week[1] += bool(clicks)
         if rules.settings.report.by is not None:
             self._count_at_agency(lead, is_unpriced=is_won and amount is None)
+
+    def _monday_of(self, quarter: int) -> date:
+        """Return the Monday of the week of a quarter of an hour since 1970; no zone's day begins within one."""
+        if (known := self._mondays.get(quarter)) is not None:
+            return known
+        day = datetime.fromtimestamp(quarter * _QUARTER, self.rules.book.zone).date()
+        monday = self._mondays[quarter] = day - timedelta(days=day.weekday())
+        return monday
 
     def _count_at_agency(self, lead: ReportedLead, *, is_unpriced: bool) -> None:
         agency = self._agencies[amounts_and_agency(lead.row.facts)[1] or ""]

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from connectors.language import N_, _
+from connectors.language import _
 from jobs.reporting.page.facts import Period
 
 USUAL_DAYS = 30
@@ -19,13 +19,13 @@ def choose_period(first: date | None, last: date | None, *, today: date) -> Peri
     if last is None:
         last = yesterday if first is None else max(first, yesterday)
     if last > today:
-        last_only = N_("the last day is still to come: today is {today} in the account's zone")
-        both = N_("the first day is still to come: today is {today} in the account's zone")
-        raise ValueError(_(last_only if first is None or first <= today else both, today=today.isoformat()))
+        if first is None or first <= today:
+            raise ValueError(_("the last day is still to come: today is {today} in the account's zone", today=today))
+        raise ValueError(_("the first day is still to come: today is {today} in the account's zone", today=today))
     if first is None:
         first = max(EARLIEST, last - timedelta(days=USUAL_DAYS - 1))
     if first < EARLIEST:
-        raise ValueError(_("the first day is before {earliest}", earliest=EARLIEST.isoformat()))
+        raise ValueError(_("the first day is before {earliest}", earliest=EARLIEST))
     if first > last:
         raise ValueError(_("the first day is after the last one"))
     return Period(first, last)

@@ -15,6 +15,7 @@ from connectors.language import N_
 from connectors.text import strip_control_characters
 from jobs.reporting.page.facts import Outcome, Period, ReportFacts, Sales, Standing
 from jobs.reporting.page.words import explain_outcome
+from jobs.reporting.page.writing import replacing
 
 Value = str | int | Decimal | bool | date | datetime | timedelta | tuple[str, ...] | Mapping[str, int] | None
 """What a cell may hold: a list of ids and a count for each stage, too."""
@@ -344,13 +345,12 @@ https://owasp.org/www-community/attacks/CSV_Injection
 
 
 def write_csv(facts: ReportFacts, folder: Path) -> list[Path]:
-    """Write each table to a file of its own in a folder, and return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write each table to a file of its own in a folder, made where missing, and return the files."""
     return [_write(table, facts, folder / f"{table.name}.csv") for table in TABLES]
 
 
 def _write(table: Table, facts: ReportFacts, path: Path) -> Path:
-    with path.open("w", encoding=_ENCODING, newline="") as file:
+    with replacing(path, encoding=_ENCODING, newline="") as file:
         writer = csv.writer(file, delimiter=_SEPARATOR)
         writer.writerow(_text(name) for name in _heads(table, facts))
         for row in table.rows(facts):

@@ -59,7 +59,7 @@ def _incidents(
         anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at)
     for anomaly in anomalies:
         if anomaly.cause not in known:
-            text, title = sentence(anomaly.message), ANOMALY_TITLES[anomaly.message.id]
+            text, title = sentence(anomaly.message), _(ANOMALY_TITLES[anomaly.message.id])
             yield Task(
                 Level.AMBER,
                 who_mends_anomaly(anomaly.cause),

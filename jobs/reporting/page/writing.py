@@ -3,8 +3,10 @@
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from jobs.reporting.page.facts import ReportFacts
 
@@ -26,7 +28,18 @@ def write_page(facts: ReportFacts, folder: Path) -> Path:
 
 
 def write_text_at_once(text: str, path: Path) -> Path:
-    """Replace a file, keeping its permissions, or make one that only its owner can read, and return its path.
+    """Replace a file as `replacing` does, and return its path."""
+    with replacing(path) as file:
+        file.write(text)
+    return path
+
+
+@contextmanager
+def replacing(path: Path, *, encoding: str = "utf-8", newline: str | None = None) -> Iterator[TextIO]:
+    """Yield a file that takes the place of another once it is whole.
+
+    It keeps the other's permissions; if there is none, only its owner can read it. If the block raises, all stays as
+    it was.
 
     Raises:
         OSError: it cannot be written.
@@ -34,12 +47,11 @@ def write_text_at_once(text: str, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "w", encoding=encoding, newline=newline) as file:
+            yield file
             with suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
         Path(draft).replace(path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
-    return path

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from connectors.language import current_language
 from jobs.cli import run, session
 from jobs.cli.app import app
 from jobs.ledger.database import open_engine
@@ -128,6 +129,24 @@ def test_json_prints_the_numbers_alone(tmp_path, monkeypatch):
     assert [] == list(tmp_path.glob("*.html"))
     assert {"account": "maison-durand"} == json.loads(type_in("--config", file, "--json", "--out", tmp_path).stdout)
     assert (tmp_path / "maison-durand-report.html").exists()
+
+
+def test_the_page_speaks_the_settings_language_and_json_english(tmp_path, monkeypatch, page):
+    """Whatever the terminal speaks."""
+    monkeypatch.setenv("LC_ALL", "C")
+    page.render = lambda _: current_language()
+    page.render_index = lambda _: current_language()
+    monkeypatch.setattr(
+        sys.modules["jobs.reporting.page.tables"], "as_json", lambda _: {"language": current_language()}
+    )
+    files = [make(tmp_path / "one"), make(tmp_path / "other", "volets-martin")]
+    for file in files:
+        file.write_text(f"{file.read_text()}language: fr\n")
+    done = type_in("--config", files[0], "--config", files[1], "--out", tmp_path / "out", "--json")
+
+    assert [{"language": "en"}] * 2 == [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["fr"] * 3 == [path.read_text() for path in (tmp_path / "out").iterdir()]
+    assert "le rapport est dans" in " ".join(type_in("--config", files[0], "--out", tmp_path).output.split())
 
 
 def test_open_shows_the_page_in_a_browser(tmp_path, monkeypatch):

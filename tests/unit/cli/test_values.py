@@ -87,6 +87,13 @@ def lines(text):
     return " ".join(text.split())
 
 
+def test_the_settings_choose_the_language(suggest, settings):
+    """Whatever the terminal speaks."""
+    settings.write_text(f"{SETTINGS}language: fr\n")
+
+    assert "Vente moyenne" in suggest(leads=400)
+
+
 def test_it_shows_a_value_how_it_was_reckoned_and_what_to_write(suggest):
     """A table, three sentences, and the line to paste."""
     text = suggest(leads=400)

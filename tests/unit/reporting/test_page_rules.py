@@ -12,7 +12,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import queries
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
-from jobs.ledger.schema import StatusRename
+from jobs.ledger.schema import ExpectedValue, StatusRename
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
@@ -99,8 +99,18 @@ def test_only_the_first_entry_counts(sold):
 
 
 def test_a_sale_undone_now_does_not_count_and_one_that_stands_again_does(sold):
-    """What counts is the status that the lead has now."""
+    """Won, lost and won again, it stands."""
     assert {GOOGLE: 1} == sold((WON, "11-05"), ("perdu", "11-08"), (WON, "11-09"), clicks=["gclid"])
+
+
+def test_a_lost_sale_that_is_worked_on_again_is_none(sold):
+    """Only winning it again makes it one."""
+    assert {} == sold((WON, "11-05"), ("perdu", "11-08"), ("nouveau", "11-09"), clicks=["gclid"])
+
+
+def test_a_sale_stands_in_a_status_of_no_stage(sold):
+    """Work on the roof begins after it is sold."""
+    assert {GOOGLE: 1} == sold(("perdu", "11-03"), (WON, "11-05"), ("nouveau", "11-09"), clicks=["gclid"])
 
 
 @pytest.mark.parametrize(("created", "counts"), [("11-09", True), ("09-01", False)])
@@ -358,6 +368,25 @@ def test_what_happened_before_the_first_run_was_told_in_time(ledger, account):
     assert (5, 5) == (won.count, won.within_window)
 
 
+@pytest.mark.parametrize(("estimated", "worth"), [(True, "312.50"), (False, "90")])
+def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledger, estimated, worth):
+    """Without one, what stands in for it."""
+    expected = SETTINGS.replace("value: 60", "value: { expected: true, otherwise: 90 }")
+    settings, book = settings_from(tmp_path, expected)
+    rule = book.route("rdv", "google_ads").expected_value
+    if estimated:
+        plain = {"low": "1", "high": "9", "rate": 0.5, "mean": "9", "leads": 9, "won": 5, "horizon_days": 9}
+        times = dict.fromkeys(("first", "until", "computed_at"), on("11-01"))
+        mine = {"account": ACCOUNT, "conversion": "rdv", "basis": rule.basis, "value": worth}
+        ledger.rows.append(ExpectedValue(**mine, **plain, **times))
+    ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
+    unasked = {"reason": Reason.CONSENT_MISSING, "expires_at": on("12-02")}
+    ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **unasked)
+    facts = ledger.gather(settings, book, PERIOD, NOW)
+
+    assert [Decimal(worth)] * 2 == [facts.headline.recoverable[0].value, facts.coverage[0].value]
+
+
 # ── any ledger ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -381,7 +410,7 @@ def invented(path, seed):
             by=pick.choice(("Lyon", "Nantes", None)),
         )  # fmt: skip
         won = [datetime.fromisoformat(f"2026-{day}").replace(tzinfo=UTC) for label, day in statuses if label == WON]
-        is_lost = bool(statuses) and statuses[-1][0] == "perdu"
+        is_lost = [label for label, _ in statuses if label in (WON, "perdu")][-1:] == ["perdu"]
         if won and not is_lost and PERIOD.first <= min(won).astimezone(builders.PARIS).date() <= PERIOD.last:
             sales[{"gclid": GOOGLE, "fbclid": META, "msclkid": OTHER, None: NONE}[kind]] += 1
         if won:

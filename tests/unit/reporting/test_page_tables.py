@@ -2,6 +2,7 @@
 
 import csv
 import json
+import stat
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from connectors.language import Language, speaking
 from docs.demo_report import demo_facts
 from jobs.reporting.page.tables import TABLES, as_json, write_csv
+from tests.e2e.support.typed import documented
 from tests.report_facts import ALL, FORMULA, hostile_facts, many_leads
 
 
@@ -25,6 +27,17 @@ def test_each_table_is_a_file_with_every_row(tmp_path):
 
     assert [f"{table.name}.csv" for table in TABLES] == [file.name for file in files]
     assert 5001 == len(read(tmp_path / "new" / "campaigns.csv"))
+
+
+def test_the_files_are_for_their_owner_and_each_is_replaced_at_once(tmp_path):
+    """As the page is: they name leads and agencies. Permissions that somebody set stay."""
+    first, *others = write_csv(demo_facts(), tmp_path)
+    first.chmod(0o640)
+    write_csv(demo_facts(), tmp_path)
+
+    assert 0o640 == stat.S_IMODE(first.stat().st_mode)
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in others}
+    assert {first, *others} == set(tmp_path.iterdir())
 
 
 def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
@@ -73,10 +86,10 @@ def test_numbers_stay_numbers_below_zero(tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_json_has_the_same_tables_in_stable_words(name):
-    """Keys are those of the documentation in any language; everything is plain JSON."""
+    """Keys are those of the published schema in any language; everything is plain JSON."""
     facts = ALL[name]()
     with speaking(Language.FRENCH):
-        written = json.loads(json.dumps(as_json(facts), allow_nan=False))
+        written = documented(json.dumps(as_json(facts), allow_nan=False))
 
     for table in TABLES:
         for row in written[table.name]:
