@@ -26,7 +26,7 @@ NEVER_ONE = {
     "jobs/reporting/values_report.py: leads": "an estimate takes many",
     "jobs/reporting/values_report.py: days": "a horizon is a month or more",
     "jobs/reporting/page/render.py: days": "the spans of a page are constants",
-    "jobs/cli/inspect.py: characters": "the length of a click id",
+    "jobs/cli/explain.py: characters": "the length of a click id",
     "jobs/settings/document.py: characters": "the length of a secret",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
     "connectors/oplead/pagination.py: pages": "a list of thousands",
