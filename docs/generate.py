@@ -25,6 +25,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
 from jobs.rules.reasons import Reason
 from jobs.settings import oplead_schema, schema
+from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
 
@@ -71,18 +72,18 @@ def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
     inherits = model is not DestinationSettings and issubclass(model, DestinationSettings)
     for key, field in model.model_fields.items():
         if not (inherits and key in DestinationSettings.model_fields):
-            place = (model.__name__, key)
+            place, meaning = (model.__name__, key), meaning_of(model, key) or ""
             default = DEFAULTS.get(place) or _default(field)
             if model is FieldSettings:
                 default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key)) or "none"
-            yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[model.__name__][key]}`"
+            yield f"`{key}`", default, f"{meaning}{_choices(field, meaning)}", f"`{EXAMPLES[model.__name__][key]}`"
 
 
-def _choices(field: FieldInfo) -> str:
-    """The words a key may have, unless its description names them all."""
+def _choices(field: FieldInfo, meaning: str) -> str:
+    """The words a key may have, unless its meaning names them all."""
     literals = [one for one in (field.annotation, *get_args(field.annotation)) if get_origin(one) is Literal]
     words = [f"`{word}`" for one in literals for word in get_args(one)]
-    if not words or all(word in (field.description or "") for word in words):
+    if not words or all(word in meaning for word in words):
         return ""
     return f" One of {', '.join(words)}."
 

@@ -478,7 +478,7 @@ def explain(
 
     Everything known about it, and for each conversion its state, the reason and what to do.
     """
-    from jobs.cli.inspect import explain_lead  # noqa: PLC0415
+    from jobs.cli.explain import explain_lead  # noqa: PLC0415
 
     return explain_lead(lead, config, json_wanted=json)
 

@@ -70,6 +70,9 @@ class LedgerRow(SQLModel):
     A column that is not named stays unset: null in a new row, and left alone by `Session.merge`.
     """
 
+    # Its validators would only take time to build.
+    model_config = {"defer_build": True}
+
     def __init__(self, **columns: Any) -> None:
         if unknown := columns.keys() - type(self).model_fields.keys():
             raise TypeError(f"no columns of {type(self).__name__}: {', '.join(sorted(unknown))}")

@@ -22,6 +22,7 @@ from jobs.settings.document import (
     texts_with_paths,
     value_at,
 )
+from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
 from jobs.settings.schema import EXPECTED, Settings
@@ -296,7 +297,7 @@ def _leads_come_from_somewhere(tree: Tree) -> Found:
 
 
 def _missing(section: type[Strict], key: str) -> str:
-    return _("this key is missing: {what}", what=_(str(section.model_fields[key].description)))
+    return _("this key is missing: {what}", what=_(str(meaning_of(section, key))))
 
 
 def _check_source_section(tree: Tree) -> Found:

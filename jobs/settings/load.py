@@ -12,7 +12,6 @@ from typing import TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from connectors.language import N_, Language, _, chosen_language, speaking
@@ -29,6 +28,7 @@ from jobs.settings.document import (
     value_at,
 )
 from jobs.settings.lint import inconsistency_findings, lint_warnings
+from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
@@ -160,13 +160,13 @@ def _validation_findings(error: ValidationError, document: ParsedSettingsFile) -
         path = _path_in_file(location, document)
         if details["type"] == "missing":
             key = str(location[-1])
-            field = _fields(location).get(key)
-            what = field.description if field else None
+            section = _keys(location).get(key)
+            what = meaning_of(section, key) if section else None
             message = _("this key is missing: {what}", what=_(what)) if what else _("this key is missing")
             yield SettingsFinding((*path, key), message, document.marks[path])
         elif details["type"] == "extra_forbidden":
             name = str(location[-1])
-            hint = did_you_mean(_SYNONYMS.get(name, name), _fields(location))
+            hint = did_you_mean(_SYNONYMS.get(name, name), _keys(location))
             yield SettingsFinding(path, _("there is no such key here{hint}", hint=hint))
         elif (value := value_at(document.tree, path)) is None:
             yield SettingsFinding(path, _("this key has no value: write one, or take the key out"))
@@ -195,8 +195,8 @@ def _path_in_file(location: Location, document: ParsedSettingsFile) -> KeyPath:
     return path
 
 
-def _fields(location: Location) -> dict[str, FieldInfo]:
-    """Return the model's fields at the level of a location's last step."""
+def _keys(location: Location) -> dict[str, type[BaseModel]]:
+    """Return the keys at the level of a location's last step, each with the model that has it."""
     models: list[type[BaseModel]] = [Settings]
     for part in location[:-1]:
         below = [
@@ -206,7 +206,7 @@ def _fields(location: Location) -> dict[str, FieldInfo]:
             for found in models_in(model.model_fields[part].annotation)
         ]
         models = below or models
-    return {name: field for model in models for name, field in model.model_fields.items()}
+    return {key: model for model in models for key in model.model_fields}
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -6,6 +6,7 @@ from typing import Any
 from connectors.language import _
 from connectors.survey import Survey
 from jobs.settings.document import Tree, Written
+from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import SubscriptionSettings, WebhookFields, WriteSettings
 from jobs.settings.types import Strict
 
@@ -29,9 +30,9 @@ def assumed_settings(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, 
     return tuple(
         f"{section}.{name}"
         for section, model in _SECTIONS.items()
-        for name, one in model.model_fields.items()
+        for name in model.model_fields
         if name not in known[section]
-        if section in _WHOLLY_ASSUMED or (one.description or "").rstrip().endswith("assumed.")
+        if section in _WHOLLY_ASSUMED or (meaning_of(model, name) or "").rstrip().endswith("assumed.")
     )
 
 

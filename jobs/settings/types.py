@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from connectors.language import N_, _
+from jobs.settings.meanings import meaning_of
 from jobs.settings.references import ReferenceResolver
 
 CURRENCIES = frozenset(
@@ -216,9 +217,17 @@ class Strict(BaseModel):
         frozen=True,
         coerce_numbers_to_str=True,
         validate_default=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # pydantic's own `use_attribute_docstrings` reads the sources whenever a model is loaded.
+        written = handler(schema)
+        for key, shown in handler.resolve_ref_schema(written).get("properties", {}).items():
+            if meaning := meaning_of(cls, key):
+                shown["description"] = meaning
+        return written
 
 
 _SQLITE = "sqlite:///"

@@ -12,7 +12,7 @@ from rich.console import Console
 from connectors.text import format_number
 from jobs.cli.accounts import presentation_of_account
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
-from jobs.cli.inspect import explain
+from jobs.cli.explain import explain
 from jobs.cli.state import StateView, open_view
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Delivery, LeadRow

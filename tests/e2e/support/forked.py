@@ -28,6 +28,7 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 LOADED = (
     "jobs.cli",
     "jobs.cli.check_live",
+    "jobs.cli.explain",
     "jobs.cli.inspect",
     "jobs.cli.run",
     "jobs.cli.schedule",

@@ -15,7 +15,8 @@ from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.check import check_files
-from jobs.cli.inspect import explain_lead, show_leads, show_status
+from jobs.cli.explain import explain_lead
+from jobs.cli.inspect import show_leads, show_status
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import leads as leads_on_record
