@@ -11,7 +11,7 @@ from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow
-from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
+from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.lead_report import (
     AdjustmentReport,
@@ -138,7 +138,7 @@ def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Lead
             # A route that no run has seen yet would start with the next run.
             start = begun.get((route.conversion, route.destination), CountingStarts(view.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
-            decision = judge(route, lead, start, None, now=view.now)
+            decision = judge(route, lead, start, new_delivery(route, lead.id), now=view.now)
             yield _report_current_verdict(
                 route, NoSuchConversion(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision
             )

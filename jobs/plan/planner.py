@@ -246,8 +246,7 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                cause = _store_decision(delivery, route, decision, state)
-                changes.moves.append(Move(delivery, state, *cause))
+                changes.moves.append(apply_decision(delivery, route=route, decision=decision, state=state))
             if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
@@ -372,18 +371,15 @@ def was_sent(
 
 
 def judge(
-    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: DeliveryRecord | None, *, now: datetime
+    route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: DeliveryRecord, *, now: datetime
 ) -> Decision | NoSuchConversion:
-    """Decide one route for the current delivery, or for a new one if there is none."""
+    """Decide one route for the current delivery, or for a new one."""
     if lead.deleted:
         return NoSuchConversion(Reason.LEAD_DELETED)
     if lead.stale:
         return NoSuchConversion(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
         return NoSuchConversion(Reason.EXCLUDED)
-    if delivery is None or delivery.id is None:
-        new = delivery or new_delivery(route, lead.id)
-        return decide(route, lead, start, DeliveryKey(new.key), now=now, entered_after=new.entered_after)
     return decide(
         route,
         lead,
@@ -423,19 +419,9 @@ def apply_decision(
     delivery: DeliveryRecord, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
 ) -> Move:
     """Store what the decision determined about a delivery, and return its move to `state`."""
-    return Move(delivery, state, *_store_decision(delivery, route, decision, state))
-
-
-def _store_decision(
-    delivery: DeliveryRecord,
-    route: ConversionRoute,
-    decision: Decision | NoSuchConversion,
-    state: DeliveryState,
-) -> tuple[Reason, str | None]:
-    """Store what the decision determined about a delivery, and return why it moves to `state`."""
     if state is DeliveryState.UNCONFIRMED:
         # The row keeps describing what was sent.
-        return Reason.CONSENT_WITHDRAWN, None
+        return Move(delivery, state, Reason.CONSENT_WITHDRAWN)
     delivery.not_before = None
     if isinstance(decision, Decision):
         # A cancelled delivery that comes back keeps counting only its later entry.
@@ -459,7 +445,7 @@ def _store_decision(
         delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
-    return reason, detail
+    return Move(delivery, state, reason, detail)
 
 
 def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:
