@@ -12,7 +12,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import queries
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
-from jobs.ledger.schema import ExpectedValue, StatusRename
+from jobs.ledger.schema import Delivery, ExpectedValue, StatusRename
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
@@ -385,6 +385,33 @@ def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledg
     facts = ledger.gather(settings, book, PERIOD, NOW)
 
     assert [Decimal(worth)] * 2 == [facts.headline.recoverable[0].value, facts.coverage[0].value]
+
+
+def test_accounts_in_one_ledger_count_apart(tmp_path, ledger, account):
+    """Even where they have leads with the same id."""
+    other = WrittenLedger(tmp_path / "maison-durand.db", _ids=ledger._ids)
+    other.run(2, on("10-02"))
+    for made in (ledger, other):
+        made.lead("L-1", "11-02", (WON, "11-05"), clicks=["gclid"], amount="100", by="Lyon")
+    other.lead("L-2", "11-02", (WON, "11-05"), clicks=["gclid"], amount="100", by="Lyon")
+    unasked = {"reason": Reason.CONSENT_MISSING, "expires_at": on("12-01")}
+    other.conversion("L-1", "sale", "google_ads", [(2, *SENT)], value="999.00")
+    other.conversion("L-2", "sale", "google_ads", [(2, "withheld")], **unasked)
+    for row in other.rows:
+        row.account = "volets-martin"
+    ledger.conversion("L-1", "sale", "google_ads", [(1, *ACCEPTED)], value="100.00")
+    for row in other.rows:
+        if isinstance(row, Delivery):
+            row.key = f"other {row.key}"
+    ledger.rows += other.rows
+    facts = ledger.gather(*account, PERIOD, NOW)
+
+    assert CountedSales(GOOGLE, 1, 1, 1, 1) == facts.headline.counted[0]
+    assert ((), ()) == (facts.headline.recoverable, facts.coverage)
+    assert 1 == sum(row.leads for row in facts.funnel.campaigns) == sum(row.leads for row in facts.agencies)
+    assert 1 == facts.last_night.run
+    for each in (facts.last_night.standing, facts.last_night.moved, facts.trend):
+        assert 100 == sum(one.value for one in each)
 
 
 # ── any ledger ───────────────────────────────────────────────────────────────────────────────────
