@@ -15,6 +15,7 @@ from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow
 from jobs.plan.planner import judge, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
+from jobs.reporting.details import say_detail
 from jobs.reporting.lead_report import (
     AdjustmentReport,
     EstimateReport,
@@ -221,7 +222,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),
         amounts={
-            path: _("unreadable ({shape})", shape=amount.shape)
+            path: _("unreadable ({shape})", shape=say_detail(amount.shape))
             if isinstance(amount, UnreadableAmount)
             else format_amount(amount)
             for path, amount in facts.amounts.items()

@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
-from connectors.language import _, _n
-from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts
+from connectors.language import _, _n, speaking
+from jobs.cli.accounts import AccountFile, answering, common_language, find_settings_files, open_accounts
 from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
@@ -55,14 +55,16 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     codes, written = [Exit.DONE], list[_Written]()
     for account in accounts:
         try:
-            facts = _gather(account, options)
-            page = _write(account, facts, options, alone=len(accounts) == 1)
+            with answering(account, json_wanted=options.json_wanted and options.out is None):
+                facts = _gather(account, options)
+                page = _write(account, facts, options, alone=len(accounts) == 1)
         except Exception as error:  # noqa: BLE001 - the other accounts' reports must not depend on this one's
             with structlog.contextvars.bound_contextvars(config=str(account.file)):
                 codes.append(Exit(report(failure_of(error))))
         else:
             written += [] if page is None else [_Written(facts, page)]
-    index = _write_index(written)
+    with speaking(common_language(accounts)):
+        index = _write_index(written)
     if options.opens:
         _open([each.page for each in written] if index is None else [index])
     return worst_exit_code(codes)

@@ -15,6 +15,7 @@ from connectors.language import N_, _, format_count, format_day, format_rate
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, table
+from jobs.reporting.details import say_detail
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
@@ -426,7 +427,7 @@ def _state_change_text(move: StateChange) -> str:
         return state
     cause = REASONS[move.cause].short if isinstance(move.cause, Reason) else move.cause
     text = _("{state}: {cause}", state=state, cause=cause)
-    return f"{text} ({move.detail})" if move.detail else text
+    return f"{text} ({say_detail(move.detail)})" if move.detail else text
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:

@@ -16,6 +16,7 @@ from connectors.language import (
     format_time,
 )
 from jobs.reporting import wording
+from jobs.reporting.details import say_detail
 from jobs.reporting.wording import REASONS, STATES, Part, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, Notice
@@ -66,7 +67,7 @@ def _reason_texts(state: DeliveryState, reason: Reason, detail: str | None) -> S
         words = StateAndReasonTexts(words.short, means, sent.todo)
     if not detail:
         return words
-    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=detail)
+    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=say_detail(detail))
     return StateAndReasonTexts(words.short, means, words.todo)
 
 

@@ -23,6 +23,7 @@ from jobs.reporting.console import (
     print_section,
     table,
 )
+from jobs.reporting.details import say_detail
 from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
 from jobs.reporting.wording import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -205,7 +206,10 @@ def print_status(console: Console, account: AccountPresentation, status: StatusR
         bulleted(map(sentence, status.anomalies)),
     )
     # A lead without an id is on record under its reason.
-    unreadable = [(_("no id") if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
+    unreadable = [
+        (_("no id") if lead.endswith(reason) else lead, say_detail(reason))
+        for lead, reason in status.unreadable.items()
+    ]
     more = [("", _and_more(len(unreadable) - SHOWN))] if len(unreadable) > SHOWN else []
     heading = _n(
         "[bold]{count} lead could not be read[/bold]; correct it in Oplead",

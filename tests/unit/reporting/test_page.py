@@ -254,7 +254,7 @@ def test_the_page_speaks_french():
         "Trois chiffres",
         "701\u202f650\xa0€",
         "84\u202f%",
-        "Du 29 oct. 2026 au 27 nov. 2026 (30 jours), au 28 nov. 2026, 06:00",
+        "Du jeu. 29 oct. 2026 au ven. 27 nov. 2026 (30 jours), au sam. 28 nov. 2026 06:00",
     ):
         assert text in shown.texts
 
