@@ -56,7 +56,15 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
         for destination, finding in every:
             if finding.verdict is verdict and (verbose or not _passed_without_advice(finding)):
                 advice = f"\n→ {finding.advice}" if finding.advice else ""
-                text = f"{destination}: {finding.subject}: {finding.found}{advice}"
+                text = (
+                    _(
+                        "{destination}: {subject}: {found}",
+                        destination=destination,
+                        subject=finding.subject,
+                        found=finding.found,
+                    )
+                    + advice
+                )
                 made.add_row(f"  [{style}]{_(_VERDICTS[verdict])}[/]", escape(text))
     well = Counter(destination for destination, finding in every if _passed_without_advice(finding))
     if well and not verbose:

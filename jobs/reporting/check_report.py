@@ -66,19 +66,20 @@ class CheckedFile:
             return text
         names = ", ".join(self.unchecked)
         if self.is_live:
-            return text + "; " + _("not checked: {names} (could not be reached)", names=names)
-        return text + "; " + _("not checked: {names} (--live asks them)", names=names)
+            return _("{checked}; not checked: {names} (could not be reached)", checked=text, names=names)
+        return _("{checked}; not checked: {names} (--live asks them)", checked=text, names=names)
 
 
 def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> None:
     """Print each file's conclusion, and the totals if there are several."""
     lines = [""]
     for one in concluded:
-        lines += [f"{one.file}: {one.checked_items_text}"] if one.checked else []
-        lines.append(f"{one.file}: {one.conclusion_word} ({one.conclusion_reason})")
+        lines += [_("{name}: {text}", name=one.file, text=one.checked_items_text)] if one.checked else []
+        ended = _("{word} ({reason})", word=one.conclusion_word, reason=one.conclusion_reason)
+        lines.append(_("{name}: {text}", name=one.file, text=ended))
     if len(concluded) > 1:
-        ended = Counter(one.exit_code for one in concluded)
-        shown = ", ".join(f"{ended[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ended[code])
+        ends = Counter(one.exit_code for one in concluded)
+        shown = ", ".join(f"{ends[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ended[code])
         lines.append(_("{count} files: {conclusions}", count=len(concluded), conclusions=shown))
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
@@ -89,7 +90,16 @@ def correction_sentences(settings: Settings, book: Rulebook) -> Iterator[str]:
     for conversion in settings.conversions:
         routes = [route for route in book.routes if route.conversion == conversion.id]
         corrected = [(one, [*_amount(one), *_undoing(one, conversion.undo_when)]) for one in routes]
-        shown = [f"{conversion.id} → {one.destination}: {'; '.join(texts)}" for one, texts in corrected if texts]
+        shown = [
+            _(
+                "{conversion} → {destination}: {text}",
+                conversion=conversion.id,
+                destination=one.destination,
+                text=" · ".join(texts),
+            )
+            for one, texts in corrected
+            if texts
+        ]
         yield from shown
         if not shown:
             untouched.append(conversion.id)

@@ -39,6 +39,17 @@ def test_a_night_writes_the_page_and_the_command_writes_it_again(reported):
     assert first.count("<section") == page.read_text(encoding="utf-8").count("<section")
 
 
+def test_the_page_speaks_the_language_of_its_account(reported):
+    """Not that of the terminal where it is written, which is English here."""
+    reported.settings["language"] = "fr"
+    reported.command("run")
+    page_of(reported).unlink()
+    _, out, _ = reported.command("report")
+
+    assert "le rapport est dans" in out.replace("\n", " ")
+    assert '<html lang="fr">' in page_of(reported).read_text(encoding="utf-8")
+
+
 def test_the_page_names_no_lead_by_anything_personal(reported):
     """Not by contact data nor by a click id, on the page or in the files beside it."""
     reported.command("run")

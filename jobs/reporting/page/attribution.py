@@ -1,5 +1,6 @@
 """Whose ad a lead came from, and what each platform needs to bid on a stage."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -71,6 +72,17 @@ _IN_TIME = Fraction(9, 10)
 """A stage comes early enough if at least this share of it comes within the window."""
 
 
+def names_of_actions(settings: Settings) -> dict[str, str]:
+    """Return the names of the conversions that go to each Google action or Meta event."""
+    names = defaultdict[str, list[str]](list)
+    for one in settings.conversions:
+        if one.google_ads is not None:
+            names[str(one.google_ads.conversion_action.id)].append(one.name or one.id)
+        if one.meta is not None:
+            names[one.meta.event].append(one.name or one.id)
+    return {action: ", ".join(its) for action, its in names.items()}
+
+
 def window_of_stage(settings: Settings, platform: AdPlatform, stage: str) -> timedelta:
     """Return within what time a platform takes a stage: after the click for Google, after the event for Meta."""
     if platform is AdPlatform.META:
@@ -81,6 +93,11 @@ def window_of_stage(settings: Settings, platform: AdPlatform, stage: str) -> tim
         if conversion.google_ads and stage in (conversion.stage, *conversion.implied_by)
     ]
     return min((timedelta(days=each) for each in days if each is not None), default=CLICK_WINDOW)
+
+
+def window_runs_from_click(platform: AdPlatform) -> bool:
+    """Return whether a platform's window begins with the click, rather than when a stage is reached."""
+    return platform is AdPlatform.GOOGLE
 
 
 def time_within_window(platform: AdPlatform, *, since_click: int, until_told: int) -> int:

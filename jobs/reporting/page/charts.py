@@ -192,19 +192,25 @@ class Span:
     name: str
     median: timedelta
     nine_in_ten: timedelta
-    window: timedelta
+    window: timedelta | None
+    """None if it does not run from the click."""
 
 
 def times_to_stages(spans: Sequence[Span]) -> Spec:
     """A dot at each stage's median, a line to where nine in ten are there, and a mark at the end of the window."""
     day = timedelta(days=1)
     values = [
-        {"name": span.name, "median": span.median / day, "most": span.nine_in_ten / day, "window": span.window / day}
+        {"name": span.name, "median": span.median / day, "most": span.nine_in_ten / day}
+        | ({} if span.window is None else {"window": span.window / day})
         for span in spans
     ]
     y = {"field": "name", **_NAMES}
     axis = {"tickCount": 4, "labelExpr": "format(datum.value, '~r')"}
     x = {"field": "median", "type": "quantitative", "axis": axis, "scale": {"domainMin": 0}}
+    end_of_window = {
+        "mark": {"type": "tick", "color": LOST, "thickness": 3, "size": 20, "opacity": 1},
+        "encoding": {"y": y, "x": {"field": "window", "type": "quantitative"}},
+    }
     layers = [
         {
             "mark": {"type": "rule", "color": SOFT, "strokeWidth": 7, "strokeCap": "round"},
@@ -214,9 +220,6 @@ def times_to_stages(spans: Sequence[Span]) -> Spec:
             "mark": {"type": "point", "filled": True, "color": STRONG, "size": 90, "opacity": 1},
             "encoding": {"y": y, "x": x},
         },
-        {
-            "mark": {"type": "tick", "color": LOST, "thickness": 3, "size": 20, "opacity": 1},
-            "encoding": {"y": y, "x": {"field": "window", "type": "quantitative"}},
-        },
+        *([end_of_window] if any(span.window is not None for span in spans) else []),
     ]
     return _chart(36 * len(spans) + 34, values, layer=layers)

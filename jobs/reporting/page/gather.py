@@ -11,7 +11,8 @@ from sqlmodel import Session
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
 from jobs.plan.expected_values import with_latest_estimates
-from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
+from jobs.reporting.details import without_shape
+from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import (
@@ -87,7 +88,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         agencies=counts.agencies(),
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
-        platforms=platform_figures(session, account, now, book.zone),
+        platforms=platform_figures(session, account, now, book.zone, names_of_actions(settings)),
     )
 
 
@@ -265,7 +266,7 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
             saved.first_expiry = min(row.expires_at, saved.first_expiry or row.expires_at)
         gap = _GAPS.get(reason)
         if gap is not None and (row.has_click or gap is Gap.AMBIGUOUS_CLICK_ID):
-            missed = held.gaps[gap, row.detail or "" if gap in _WITH_DETAIL else ""]
+            missed = held.gaps[gap, without_shape(row.detail or "") if gap in _WITH_DETAIL else ""]
             missed.leads[row.lead] = None
             missed.conversions += 1
             missed.value += value
@@ -281,9 +282,11 @@ def _coverage(session: Session, rules: CountingRules, held: _Held) -> Iterator[C
         if label.with_click_id:
             leads = report_leads.leads_with_label(session, account, normalise_label(label.label), limit=SHOWN_IDS)
             yield CoverageRow(Gap.UNKNOWN_STATUS, label.label, label.with_click_id, 0, Decimal(), tuple(leads))
+    unreadable = defaultdict[str, list[str]](list)
     for problem, unread in report_leads.unreadable_leads(session, account).items():
-        shown = tuple(lead for lead, _ in unread[:SHOWN_IDS])
-        yield CoverageRow(Gap.UNREADABLE_LEAD, problem, len(unread), 0, Decimal(), shown)
+        unreadable[without_shape(problem)] += [lead for lead, _ in unread]
+    for problem, leads in unreadable.items():
+        yield CoverageRow(Gap.UNREADABLE_LEAD, problem, len(leads), 0, Decimal(), tuple(leads[:SHOWN_IDS]))
 
 
 def _cost(row: CoverageRow) -> tuple[Decimal, int, int, Sequence[str]]:

@@ -1,38 +1,58 @@
 """What the platforms say beside our own numbers, and where the two should agree and do not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from connectors.language import _, format_count, format_day
+from connectors.language import N_, _, format_count, format_day
 from connectors.records import CountedRows, PlatformStatement, StatementSubject
 from jobs.ledger.statements import OwnCount, Stated, count_rows, statements_since
 from jobs.reporting.page.facts import PlatformFigure
 
 SHOWN_FOR = timedelta(days=7)
 """How long a reading is shown: an older one says nothing of what was sent lately."""
+_MATCH_KEYS = {
+    "em": N_("e-mail"),
+    "ph": N_("phone"),
+    "fn": N_("first name"),
+    "ln": N_("last name"),
+    "ct": N_("city"),
+    "zp": N_("postcode"),
+    "country": N_("country"),
+}
+"""What Meta's short names mean; fbc, fbp and lead_id are called so everywhere."""
 _A_DAY_AT_MOST = timedelta(hours=25)
 
 
-def platform_figures(session: Session, account: str, now: datetime, zone: ZoneInfo) -> tuple[PlatformFigure, ...]:
-    """Return what the platforms said when they were last asked, by destination, beside what the ledger holds."""
-    return tuple(_figures(session, account, now, zone))
+def platform_figures(
+    session: Session, account: str, now: datetime, zone: ZoneInfo, names: Mapping[str, str]
+) -> tuple[PlatformFigure, ...]:
+    """Return what the platforms said when they were last asked, by destination, beside what the ledger holds.
+
+    `names` are the names of the conversions, by the action or event that they are there.
+    """
+    return tuple(_figures(session, account, now, zone, names))
 
 
-def _figures(session: Session, account: str, now: datetime, zone: ZoneInfo) -> Iterator[PlatformFigure]:
+def _figures(
+    session: Session, account: str, now: datetime, zone: ZoneInfo, names: Mapping[str, str]
+) -> Iterator[PlatformFigure]:
     for stated in statements_since(session, account, now - SHOWN_FOR):
         counts = stated.statement.counts
         own = None if counts is None else count_rows(session, account, stated.destination, counts)
-        yield figure(stated, own, zone)
+        yield figure(stated, own, zone, names)
 
 
-def figure(stated: Stated, own: OwnCount | None, zone: ZoneInfo) -> PlatformFigure:
+def figure(
+    stated: Stated, own: OwnCount | None, zone: ZoneInfo, names: Mapping[str, str] = MappingProxyType({})
+) -> PlatformFigure:
     """Return a statement as a figure; `own` is our count of what it counts, None if it counts nothing of ours."""
     said = stated.statement
-    name = _name(said, zone)
+    name = _name(said, zone, names)
     if own is None or said.counts is None or not isinstance(said.value, int):
         return PlatformFigure(stated.destination, name, _(str(said.value)), None, differs=False, read_at=stated.read_at)
     return PlatformFigure(
@@ -61,9 +81,9 @@ def _count(decided: int, undecided: int) -> str:
     return _("{decided} and {undecided} undecided", decided=format_count(decided), undecided=format_count(undecided))
 
 
-def _name(said: PlatformStatement, zone: ZoneInfo) -> str:
+def _name(said: PlatformStatement, zone: ZoneInfo, names: Mapping[str, str]) -> str:
     if said.counts is not None:
-        return _counted_name(said, said.counts, zone)
+        return _counted_name(said, said.counts, zone, names)
     match said.subject:
         case StatementSubject.UPLOAD_SUMMARY:
             if said.name == "status":
@@ -76,14 +96,14 @@ def _name(said: PlatformStatement, zone: ZoneInfo) -> str:
         case StatementSubject.EVENT_MATCH_QUALITY:
             return _("match quality of {event}, out of 10", event=said.name) if said.name else _("match quality")
         case StatementSubject.MATCH_KEYS:
-            return _("events with the match key {key}", key=said.name) if said.name else _("match keys")
+            return _("events with the match key {key}", key=_match_key(said.name)) if said.name else _("match keys")
         case _:
             assert_never(said.subject)
 
 
-def _counted_name(said: PlatformStatement, counts: CountedRows, zone: ZoneInfo) -> str:
-    action = said.name if said.name in ("", counts.action) else f"{said.name} ({counts.action})"
-    action = action or counts.action
+def _counted_name(said: PlatformStatement, counts: CountedRows, zone: ZoneInfo, names: Mapping[str, str]) -> str:
+    named = names.get(counts.action, "") if said.name in ("", counts.action) else said.name
+    action = f"{named} ({counts.action})" if named else counts.action
     first, last = _days(counts, zone)
     if first == last:
         return _("{action}: sent on {day} and counted", action=action, day=format_day(first))
@@ -102,3 +122,7 @@ def _days(counts: CountedRows, zone: ZoneInfo) -> tuple[date, date]:
         day = (counts.since + length / 2).astimezone(zone).date()
         return day, day
     return counts.since.astimezone(zone).date(), (counts.until - timedelta(microseconds=1)).astimezone(zone).date()
+
+
+def _match_key(key: str) -> str:
+    return _(_MATCH_KEYS[key]) if key in _MATCH_KEYS else key

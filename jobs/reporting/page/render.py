@@ -31,6 +31,7 @@ from connectors.language import (
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.page import charts
+from jobs.reporting.page.attribution import window_runs_from_click
 from jobs.reporting.page.brief import Sold, change_since_before, total_from_ads
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
@@ -319,7 +320,7 @@ def _recoverable(facts: ReportFacts) -> Mapping[str, object]:
             _capital(explain_outcome(Outcome.HELD, each.reason).short),
             _(RESPONSIBLE[each.who]),
             format_count(each.count),
-            _money(facts)(each.value),
+            _known_money(facts)(each.value),
             format_time(each.first_expiry.astimezone(facts.zone)),
         ),
     )
@@ -332,6 +333,11 @@ def _recoverable(facts: ReportFacts) -> Mapping[str, object]:
 
 def _money(facts: ReportFacts) -> Callable[[Decimal], str]:
     return lambda amount: format_round_money(amount, facts.currency)
+
+
+def _known_money(facts: ReportFacts) -> Callable[[Decimal], str]:
+    """Format money where nothing means that nobody knows: what was held has no value on record yet."""
+    return lambda amount: _money(facts)(amount) if amount else NO_NUMBER
 
 
 def _capital(text: str) -> str:
@@ -390,10 +396,16 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
         numbers = [format_count(rows[key][outcome]) for outcome in shown]
         if matched:
             numbers.append(format_count(matched[key]) if key in matched else _("not told"))
-        return (names.get(key[0], key[0]), key[1], *numbers)
+        return (_conversion(names, key[0]), key[1], *numbers)
 
     biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
     return _grid(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
+
+
+def _conversion(names: Mapping[str, str], conversion: str) -> str:
+    """Return a conversion's name; a stage of Meta's funnel has the one that Meta knows."""
+    kind, of_a_kind, name = conversion.partition(":")
+    return f"{name} ({kind})" if of_a_kind else names.get(conversion, conversion)
 
 
 _NEEDS_NO_REASON = frozenset({Outcome.ACCEPTED, Outcome.SENT, Outcome.RECEIVED, Outcome.NOT_SENT})
@@ -418,7 +430,7 @@ def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
             Explained(_capital(key[1]), f"{key[2]} {key[3]}"),
             _(OUTCOMES[key[0]]),
             format_count(count[key]),
-            _money(facts)(value[key]),
+            _known_money(facts)(value[key]),
         ),
     )
 
@@ -457,7 +469,7 @@ def _trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object]
     for each in facts.trend:
         nights[each.conversion, each.destination][each.night][each.outcome] += each.count
     last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
-    trends = [_Trend(names.get(key[0], key[0]), key[1], found) for key, found in nights.items()]
+    trends = [_Trend(_conversion(names, key[0]), key[1], found) for key, found in nights.items()]
     trends.sort(key=lambda trend: -trend.total(date.min, last).total())
     return {
         "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],
@@ -662,8 +674,9 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
 
 
 def _times(platform: AdPlatform, rows: Sequence[StageTiming]) -> Figure | None:
+    from_click = window_runs_from_click(platform)
     spans = [
-        charts.Span(each.stage, each.median, each.nine_in_ten, each.window)
+        charts.Span(each.stage, each.median, each.nine_in_ten, each.window if from_click else None)
         for each in rows
         if each.median is not None and each.nine_in_ten is not None
     ]
@@ -677,10 +690,9 @@ def _times(platform: AdPlatform, rows: Sequence[StageTiming]) -> Figure | None:
             Column(_("Stage")),
             Column(_("Half within"), True),
             Column(_("Nine in ten within"), True),
-            Column(_("Window"), True),
         ),
         spans,
-        lambda span: (span.name, *map(format_lapse, (span.median, span.nine_in_ten, span.window))),
+        lambda span: (span.name, *map(format_lapse, (span.median, span.nine_in_ten))),
     )
     title = _("Days from the click, {platform}", platform=name)
     return Figure(title, text, charts.draw(charts.times_to_stages(spans)), own)
@@ -734,7 +746,7 @@ def _coverage(facts: ReportFacts) -> Mapping[str, object] | None:
         _("What keeps conversions of leads from ads from being sent; the most valuable first"),
         (Column(_("Gap")), Column(_("Leads"), True), Column(_("Conversions"), True), Column(_("Value"), True)),
         rows,
-        lambda row: (name(row), format_count(row.leads), format_count(row.conversions), _money(facts)(row.value)),
+        lambda row: (name(row), format_count(row.leads), format_count(row.conversions), _known_money(facts)(row.value)),
     )
     listed = [(name(row), row.lead_ids, max(row.leads - len(row.lead_ids), 0)) for row in _shown(rows) if row.lead_ids]
     return {"grid": grid, "leads": listed}
@@ -748,8 +760,8 @@ def _platforms(facts: ReportFacts) -> Grid | None:
         (
             Column(_("What")),
             Column(_("Destination")),
-            Column(_("Theirs"), True),
-            Column(_("Ours"), True),
+            Column(_("Theirs")),
+            Column(_("Ours")),
             Column(_("Compared")),
             Column(_("Read")),
         ),

@@ -262,7 +262,7 @@ def test_the_coverage(facts):
     """A lead without any click id is no gap; one whose id cannot be told is."""
     assert (
         CoverageRow(Gap.CONSENT_MISSING, "", 1, 1, Decimal(3000), ("L06",)),
-        CoverageRow(Gap.AMBIGUOUS_CLICK_ID, "text, 10 characters", 1, 1, Decimal(60), ("L10",)),
+        CoverageRow(Gap.AMBIGUOUS_CLICK_ID, "", 1, 1, Decimal(60), ("L10",)),
         CoverageRow(Gap.MISSING_AMOUNT, "", 1, 1, Decimal(0), ("L05",)),
         CoverageRow(Gap.UNKNOWN_STATUS, "Mystère", 1, 0, Decimal(0), ("L12",)),
         CoverageRow(Gap.UNREADABLE_LEAD, "no creation date", 1, 0, Decimal(0), ("X-9",)),

@@ -100,9 +100,9 @@ def test_figures_come_from_the_ledger(account):
     now = account.clock.now()
     with account.hold() as ledger, ledger.write_transaction() as session:
         replace_statements(session, ACCOUNT, GOOGLE, said, now=now)
-        found = platform_figures(session, ACCOUNT, now, PARIS)
-        none = platform_figures(session, "another", now, PARIS)
-        late = platform_figures(session, ACCOUNT, now + 8 * DAY, PARIS)
+        found = platform_figures(session, ACCOUNT, now, PARIS, {})
+        none = platform_figures(session, "another", now, PARIS, {})
+        late = platform_figures(session, ACCOUNT, now + 8 * DAY, PARIS, {})
 
     assert [("1", "2", True), ("2", None, False)] == [(each.theirs, each.ours, each.differs) for each in found]
     assert ((), ()) == (none, late)

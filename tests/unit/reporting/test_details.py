@@ -1,0 +1,26 @@
+"""What was found behind a reason, told as one gap however many leads have it."""
+
+import pytest
+
+from connectors.language import Language, speaking, translated
+from jobs.reporting.details import without_shape
+
+
+@pytest.mark.parametrize(
+    ("detail", "plain", "french"),
+    [
+        ("text, 9 characters", "", ""),
+        (
+            "no id that can be used (nothing): see oplead.fields.id",
+            "no id that can be used: see oplead.fields.id",
+            "aucun identifiant utilisable\xa0: voir oplead.fields.id",
+        ),
+        ("an e-mail address", "an e-mail address", "une adresse e-mail"),
+        ("what a platform said", "what a platform said", "what a platform said"),
+    ],
+)
+def test_the_length_of_a_value_makes_no_gap_of_its_own(detail, plain, french):
+    """Eight leads with eight unlabelled click ids are one gap, in any language."""
+    assert plain == without_shape(detail)
+    with speaking(Language.FRENCH):
+        assert french == translated(plain)
