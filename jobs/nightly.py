@@ -290,8 +290,7 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
             starts.rename_conversion(session, book.account, old=old, new=new)
     _refuse_renamed(session, book, unknown)
     overruled = status_labels.void_overruled_renames(session, book.account, book.meanings)
-    for route in book.routes:
-        starts.record_counting_start(session, book.account, route, now=now)
+    starts.record_counting_starts(session, book.account, book.routes, now=now)
     _adopt_digests(session, book, anew=overruled)
 
 

@@ -52,7 +52,8 @@ class Some:
     """Leads whose conversion stands alike; each night of some has its share of them."""
 
     leads: int
-    state: DeliveryState = DeliveryState.ACCEPTED
+    state: DeliveryState | None = DeliveryState.ACCEPTED
+    """None for leads without a delivery."""
     conversion: str = "sale"
     named: str = "old"
     """What their ids begin with."""
@@ -155,6 +156,8 @@ class _Writing:
         if some.marked:
             mark = {"conversion": some.conversion, "destination": GOOGLE, "dedup_key": sha(f"gclid:{gclid}"), "at": won}
             rows[DedupKey].append(mine | mark)
+        if some.state is None:
+            return
         rows[Delivery].append(_delivery(delivery, lead, some, created, won))
         self._moves(delivery, ago, rows)
         if some.state is DeliveryState.ACCEPTED:

@@ -56,7 +56,7 @@ def review_run(
     """
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
-    unknown = _unknown(session, ledger.account, book.meanings.keys())
+    unknown = _unknown(session, ledger.account, book.meanings.keys(), found)
     tonight = [row for row in found if row.run == ledger.run]
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
@@ -118,7 +118,8 @@ def _deduplicate_anomalies(found: Iterable[Anomaly]) -> list[Anomaly]:
 
 def unknown_labels(session: Session, account: str, known: Collection[str]) -> list[LabelCount]:
     """Return labels that leads have now and no setting names, except names replaced by a rename."""
-    return _respell_label_counts(session, account, _unknown(session, account, known))
+    found = status_labels.renames_found(session, account)
+    return _respell_label_counts(session, account, _unknown(session, account, known, found))
 
 
 def _respell_label_counts(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> list[LabelCount]:
@@ -128,10 +129,11 @@ def _respell_label_counts(session: Session, account: str, found: Iterable[tuple[
     ]
 
 
-def _unknown(session: Session, account: str, known: Collection[str]) -> list[tuple[str, int, int]]:
+def _unknown(
+    session: Session, account: str, known: Collection[str], renames: Iterable[StatusRename]
+) -> list[tuple[str, int, int]]:
     """Return the same labels, normalised."""
-    old = {row.before for row in status_labels.renames_found(session, account)}
-    return leads.count_labels(session, account, but={*known, *old})
+    return leads.count_labels(session, account, but={*known, *(row.before for row in renames)})
 
 
 def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:

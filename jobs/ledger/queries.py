@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, islice
+from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Integer, case, cast, false, func, null
+from sqlalchemy import Integer, Select, bindparam, case, cast, false, func, null, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -405,13 +406,19 @@ def newest_have_click_ids(session: Session, account: str, *, since: datetime) ->
 
 def latest_click_ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
     """Return the latest click ids of each kind that have not been erased, newest first."""
-    found = []
-    for kind in ClickIdKind:
-        rows = session.exec(
-            select(ClickIdRow.value)
-            .where(ClickIdRow.account == account, ClickIdRow.kind == kind, WHOLE)
-            .order_by(col(ClickIdRow.clicked_at).desc())
-            .limit(LATEST)
-        )
-        found += [(kind, value) for value in rows]
-    return found
+    rows = session.connection().execute(_LATEST_OF_EACH_KIND, {"account": account}).all()
+    return [(ClickIdKind(kind), value) for kind, value, _ in sorted(rows, key=lambda row: row[2], reverse=True)]
+
+
+def _latest_of(kind: ClickIdKind) -> Select[Any]:
+    latest = (
+        select(ClickIdRow.kind, ClickIdRow.value, ClickIdRow.clicked_at)
+        .where(ClickIdRow.account == bindparam("account"), ClickIdRow.kind == kind, WHOLE)
+        .order_by(col(ClickIdRow.clicked_at).desc())
+        .limit(LATEST)
+        .subquery()
+    )
+    return sqlalchemy.select(latest)
+
+
+_LATEST_OF_EACH_KIND = union_all(*map(_latest_of, ClickIdKind))

@@ -22,28 +22,33 @@ def load_starts(session: Session, account: str) -> dict[tuple[str, str], Countin
     return {place: CountingStarts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
-def record_counting_start(session: Session, account: str, route: ConversionRoute, *, now: datetime) -> None:
-    """Store a route's start, and one for each label added to its stage.
+def record_counting_starts(session: Session, account: str, routes: Sequence[ConversionRoute], *, now: datetime) -> None:
+    """Store each route's start, and one for each label added to its stage.
 
     A start from the settings applies to every label and may change; one taken from the first run never changes. A
     renamed status keeps the start it had under its old name.
     """
-    key = (account, route.conversion, route.destination)
-    names = {} if session.get(Start, (*key, "")) is None else current_label_names(session, account)
-    before = {new: start.since for old, new in names.items() if (start := session.get(Start, (*key, old))) is not None}
-    for label in ("", *sorted(route.labels)):
-        start = session.get(Start, (*key, label)) or Start(
-            account=account,
-            conversion=route.conversion,
-            destination=route.destination,
-            label=label,
-            target=_conversion_target_text(route),
-            since=before.get(label, now),
-        )
-        if not label:
-            start.target = _conversion_target_text(route)
-        start.since = route.since or start.since
-        session.add(start)
+    names = current_label_names(session, account)
+    rows = session.exec(select(Start).where(Start.account == account)).all()
+    on_record = {(row.conversion, row.destination, row.label): row for row in rows}
+    for route in routes:
+        key = (route.conversion, route.destination)
+        # A route that no run has seen yet has no start under an old name either.
+        old_names = names.items() if (*key, "") in on_record else ()
+        before = {new: start.since for old, new in old_names if (start := on_record.get((*key, old))) is not None}
+        for label in ("", *sorted(route.labels)):
+            on_record[*key, label] = start = on_record.get((*key, label)) or Start(
+                account=account,
+                conversion=route.conversion,
+                destination=route.destination,
+                label=label,
+                target=_conversion_target_text(route),
+                since=before.get(label, now),
+            )
+            if not label:
+                start.target = _conversion_target_text(route)
+            start.since = route.since or start.since
+            session.add(start)
 
 
 def delete_starts(session: Session, account: str, *, since: datetime) -> None:

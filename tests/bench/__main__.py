@@ -21,6 +21,7 @@ from tests.bench.nights import Reading, Sending
 from tests.bench.pace import Pace
 from tests.bench.program import ROOT, Program, checked_out, platforms
 from tests.bench.receiving import Receiving
+from tests.bench.reports import Reports
 from tests.bench.starting import Starting
 from tests.bench.table import Results, printed, write_pages
 
@@ -29,6 +30,7 @@ GROUPS = {
     "reading": Reading,
     "sending": Sending,
     "ledgers": Ledgers,
+    "reports": Reports,
     "pace": Pace,
     "fleet": Fleet,
     "receiving": Receiving,
@@ -46,6 +48,8 @@ class Size:
     """Conversions sent by each interface."""
     ledgers: tuple[int, ...]
     """Leads on record."""
+    reported: int
+    """Leads on record that a report is about."""
     minutes: int
     """How long a slow list is read; a time-lapse runs `lapse` times as fast."""
     lapse: int
@@ -55,9 +59,9 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(1, 30, 20, (100,), 2, 60, 2, 20, 300),
-    "quick": Size(3, 5_000, 8_000, (10_000, 50_000), 3, 8, 4, 500, 5_000),
-    "full": Size(5, 20_000, 20_000, (10_000, 100_000, 1_000_000), 5, 5, 50, 500, 20_000),
+    "tiny": Size(1, 30, 20, (100,), 100, 2, 60, 2, 20, 300),
+    "quick": Size(3, 5_000, 8_000, (10_000, 50_000), 50_000, 3, 8, 4, 500, 5_000),
+    "full": Size(5, 20_000, 20_000, (10_000, 100_000, 1_000_000), 1_000_000, 5, 5, 50, 500, 20_000),
 }
 
 

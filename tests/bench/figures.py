@@ -88,6 +88,16 @@ FIGURES = {
     "idle": Figure("idle night, largest ledger", "nuit sans changement, plus grand registre", "s", 2, digits=2),
     "status": Figure("`status` on it", "`status` sur ce registre", "s", 1, digits=2),
     "explain": Figure("`explain` on it", "`explain` sur ce registre", "s", 0.5, digits=2),
+    "report": Figure(
+        "`report` on a ledger, 30 % of whose leads have a delivery",
+        "`report` sur un registre dont 30 % des leads ont un envoi",
+        "s",
+        10,
+        digits=1,
+    ),
+    "report memory": Figure("memory of the whole command", "mémoire de la commande entière", "MB", 300),
+    "values": Figure("`values suggest` on it", "`values suggest` sur ce registre", "s", digits=1),
+    "values memory": Figure("memory of the whole command", "mémoire de la commande entière", "MB"),
     "pace": Figure(
         "list read at 1.5 s an answer: share of the rate",
         "liste lue à 1,5 s la réponse : part du débit",

@@ -1,4 +1,4 @@
-"""Writes a large ledger: large.py FILE LEADS, in the folder of the revision that is to read it."""
+"""Writes a large ledger: large.py FILE LEADS [SHARE], in the folder of the revision that is to read it."""
 
 import sys
 from datetime import UTC, datetime
@@ -12,13 +12,15 @@ SKIPPED, WITHHELD = 0.21, 0.09
 """Shares of the leads; all others are accepted. What is withheld is recent, and keeps its hashed contact data."""
 
 
-def write(path, leads):
-    """Write a ledger with this many leads of 400 nights, the last of which was yesterday's."""
+def write(path, leads, share=1.0):
+    """Write a ledger with this many leads of 400 nights, the last of which was yesterday's; a share has deliveries."""
     create_state(path)
     engine = open_engine(path, for_writing=True)
     past = Past(engine, now=datetime.now(UTC))
-    skipped, withheld = int(leads * SKIPPED), int(leads * WITHHELD)
-    past.add(Some(leads - skipped - withheld, named="accepted"))
+    reported = int(leads * share)
+    skipped, withheld = int(reported * SKIPPED), int(reported * WITHHELD)
+    past.add(Some(reported - skipped - withheld, named="accepted"))
+    past.add(Some(leads - reported, None, named="other"))
     past.add(Some(skipped, DeliveryState.SKIPPED, named="skipped", reason="before_since"))
     past.add(
         Some(
@@ -34,4 +36,4 @@ def write(path, leads):
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), int(sys.argv[2]))
+    write(Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))
