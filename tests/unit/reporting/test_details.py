@@ -13,7 +13,7 @@ from jobs.reporting.details import without_shape
         (
             "no id that can be used (nothing): see oplead.fields.id",
             "no id that can be used: see oplead.fields.id",
-            "aucun identifiant utilisable\xa0: voir oplead.fields.id",
+            "identifiant inutilisable\xa0: voir oplead.fields.id",
         ),
         ("an e-mail address", "an e-mail address", "une adresse e-mail"),
         ("what a platform said", "what a platform said", "what a platform said"),
