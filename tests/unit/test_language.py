@@ -355,7 +355,9 @@ _COMMANDS = frozenset({"command", "command_line"})
 _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"RuntimeError", "TypeError", "ValueError", "AssertionError", "IllegalMoveError"})
-_NO_SENTENCE = re.compile(r"(SELECT|PRAGMA|DROP TABLE|POST|PUT|\.\w+ FROM) |bold red|<svg |indexof\(|\s+AED AFN")
+_NO_SENTENCE = re.compile(
+    r"(SELECT|PRAGMA|DROP TABLE|POST|PUT|\.\w+ FROM) |bold (red|yellow|green)|<svg |indexof\(|\s+AED AFN"
+)
 _SENTENCE = re.compile(r"[^\W\d_]{2,}[^\w{}]* [^\w{}]*[^\W\d_]{2,}")
 NO_SENTENCES = {
     "connectors/contact.py": {"not set", "not specified"},

@@ -25,6 +25,7 @@ NEVER_ONE = {
     "jobs/reporting/lead_report.py: leads": "an estimate takes many",
     "jobs/reporting/values_report.py: leads": "an estimate takes many",
     "jobs/reporting/values_report.py: days": "a horizon is a month or more",
+    "jobs/reporting/page/brief.py: days": "the spans of a page are constants",
     "jobs/cli/explain.py: characters": "the length of a click id",
     "jobs/settings/document.py: characters": "the length of a secret",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",

@@ -238,7 +238,7 @@ class Nights(RuleBasedStateMachine):
         finally:
             event.remove(engine, "commit", on_commit)
 
-    def _watch(self, step, _summary):
+    def _watch(self, step, _summary, **_more):
         if step is NightStep.DELIVER:
             self._check_hashes()
         return nullcontext()
