@@ -36,6 +36,7 @@ from jobs.rules.reasons import PlatformCode, Reason
 
 NOW = datetime(2026, 11, 28, 5, 0, tzinfo=UTC)
 NONE = PlatformCode("")
+NO_VALUE = Decimal()
 NAMES = {"appointment": "Rendez-vous pris", "quote": "Devis remis", "sale": "Vente signée"}
 VALUES = {"appointment": 60, "quote": 250, "sale": 11_900}
 
@@ -127,28 +128,28 @@ def _last_night() -> LastNight:
         Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 11, Decimal(660), 9),
         Standing("quote", "meta", Outcome.ACCEPTED, NONE, 4, Decimal(1000), 4),
         Standing("sale", "meta", Outcome.ACCEPTED, NONE, 1, Decimal(12_400), 1),
-        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, Decimal(0)),
+        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, NO_VALUE),
         Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)),
         Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
     )
     standing = (
         Standing("appointment", "google_ads", Outcome.ACCEPTED, NONE, 1243, Decimal(74_580)),
         Standing("appointment", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
-        Standing("appointment", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 412, Decimal(24_720)),
-        Standing("appointment", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 38, Decimal(2280)),
+        Standing("appointment", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 412, NO_VALUE, worth=Decimal(24_720)),
+        Standing("appointment", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 38, NO_VALUE, worth=Decimal(2280)),
         Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)),
         Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
         Standing("quote", "google_ads", Outcome.ACCEPTED, NONE, 522, Decimal(130_500)),
         Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
         Standing("quote", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 14, Decimal(3500)),
         Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
-        Standing("sale", "google_ads", Outcome.HELD, Reason.VALUE_MISSING, 4, Decimal(47_600)),
+        Standing("sale", "google_ads", Outcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)),
         Standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(71_400)),
         Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
-        Standing("appointment", "meta", Outcome.HELD, Reason.CONSENT_REFUSED, 21, Decimal(1260)),
+        Standing("appointment", "meta", Outcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)),
         Standing("quote", "meta", Outcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
         Standing("sale", "meta", Outcome.ACCEPTED, NONE, 47, Decimal(559_300), 44),
-        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 2, Decimal(23_800)),
+        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 2, NO_VALUE, worth=Decimal(23_800)),
         Standing("sale", "meta", Outcome.IN_DOUBT, Reason.NO_OUTCOME, 1, Decimal(11_900)),
     )
     return LastNight(214, _ago(minutes=30), _ago(minutes=26, seconds=12), 1, moved, standing)

@@ -93,7 +93,7 @@ def settle_rows(
     """
     if not rows:
         return
-    for before in {DeliveryState(row.state) for row in rows} - {to.state}:
+    for before in sorted({DeliveryState(row.state) for row in rows} - {to.state}):
         check_move(before, to.state)
         leaving = [row.id for row in rows if row.state == before]
         record_transitions(session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now)

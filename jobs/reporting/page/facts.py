@@ -193,6 +193,8 @@ class Standing:
     value: Decimal
     matched: int | None = None
     """How many of them the platform says it matched with an ad or a person; None where it does not say."""
+    worth: Decimal | None = None
+    """What those held would be worth, by their leads: they have no value on record. None for all others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Gather what one account's page says from its ledger, without changing anything."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from sqlmodel import Session
 
@@ -56,6 +57,9 @@ _GAPS = {
 _WITH_DETAIL = (Gap.UNREADABLE_AMOUNT, Gap.AMBIGUOUS_CLICK_ID)
 """Gaps whose reason has a detail that tells leads apart."""
 
+HeldPlace = tuple[str, str, Cause]
+"""A conversion, its destination, and why it is held."""
+
 
 def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
     """Return everything the page of a period says."""
@@ -81,7 +85,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
             counted=_counted_sales(session, rules, counts),
             recoverable=held.recoverable(),
         ),
-        last_night=_last_night(session, account, now),
+        last_night=_last_night(session, account, now, held.worth),
         trend=tuple(_trend(session, rules)),
         funnel=counts.funnel(),
         timing=counts.timing([each for each in SENT_TO if each in platforms_of_destinations(settings).values()]),
@@ -172,7 +176,7 @@ def _counted_sales(session: Session, rules: CountingRules, counts: LeadCounts) -
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _last_night(session: Session, account: str, now: datetime) -> LastNight | None:
+def _last_night(session: Session, account: str, now: datetime, worth: Mapping[HeldPlace, Decimal]) -> LastNight | None:
     run = report_deliveries.last_night(session, account)
     if run is None or run.id is None:
         return None
@@ -184,11 +188,12 @@ def _last_night(session: Session, account: str, now: datetime) -> LastNight | No
         (one.conversion, one.destination, one.state, one.reason, one.count, one.value)
         for one in queries.count_by_state_and_reason(session, account, now=now)
     )
-    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, _fold(moved), _fold(standing))
+    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, _fold(moved), _fold(standing, worth))
 
 
 def _fold(
     counts: Iterator[tuple[str, str, DeliveryState, Cause, int, Decimal]],
+    worth: Mapping[HeldPlace, Decimal] = MappingProxyType({}),
 ) -> tuple[Standing, ...]:
     """Add up what has the same outcome for the same reason."""
     found: dict[tuple[str, str, Outcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
@@ -196,8 +201,13 @@ def _fold(
         found[conversion, destination, OUTCOMES[state], cause].append((count, value))
     order = list(Outcome)
     standing = [
-        Standing(*place, sum(count for count, _ in each), sum((value for _, value in each), Decimal()))
-        for place, each in found.items()
+        Standing(
+            *(conversion, destination, outcome, cause),
+            sum(count for count, _ in each),
+            sum((value for _, value in each), Decimal()),
+            worth=worth.get((conversion, destination, cause)) if outcome is Outcome.HELD else None,
+        )
+        for (conversion, destination, outcome, cause), each in found.items()
     ]
     standing.sort(key=lambda one: (one.conversion, one.destination, order.index(one.outcome), -one.count, one.cause))
     return tuple(standing)
@@ -242,6 +252,7 @@ class _Held:
 
     expiring: defaultdict[Reason, _Saved] = field(default_factory=lambda: defaultdict(_Saved))
     gaps: defaultdict[tuple[Gap, str], _Missed] = field(default_factory=lambda: defaultdict(_Missed))
+    worth: defaultdict[HeldPlace, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def recoverable(self) -> tuple[Recoverable, ...]:
         """Return what expires soon, the most valuable first."""
@@ -259,6 +270,7 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
     expiring = (now, until) if expiring_only else None
     for row in report_deliveries.held_conversions(session, book.account, mendable, expiring=expiring):
         reason, value = Reason(row.reason), _worth(book, row.conversion, row.destination, row.facts)
+        held.worth[row.conversion, row.destination, reason] += value
         if row.expires_at is not None and now <= row.expires_at <= until:
             saved = held.expiring[reason]
             saved.count += 1

@@ -421,7 +421,7 @@ def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
             words = explain_outcome(each.outcome, each.cause)
             key = (each.outcome, words.short, words.means, words.todo)
             count[key] += each.count
-            value[key] += each.value
+            value[key] += each.value if each.worth is None else each.worth
     return _grid(
         _("Why conversions did not get through, and what that costs"),
         (Column(_("Reason")), Column(_("Where they stand")), Column(_("Conversions"), True), Column(_("Value"), True)),

@@ -84,6 +84,7 @@ def _standings(rows: Callable[[ReportFacts], Iterable[Standing]], name: str, mea
         ),
         _COUNT,
         _VALUE,
+        _plain("worth", N_("What those held would be worth: they have no value yet; empty for all others.")),
         _plain(
             "matched", N_("How many the platform says it matched with an ad or a person; empty where it does not say.")
         ),

@@ -159,9 +159,9 @@ def test_the_headline(facts):
     assert expected == facts.headline
 
 
-def standing(*place, value):
+def standing(*place, value, worth=None):
     """Conversions that stand alike."""
-    return Standing(*place, Decimal(value))
+    return Standing(*place, Decimal(value), worth=worth)
 
 
 def test_the_last_night(facts):
@@ -174,15 +174,15 @@ def test_the_last_night(facts):
         standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
     )
     now = (
-        standing("rdv", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
+        standing("rdv", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0, worth=Decimal(60)),
         standing("rdv", "google_ads", Outcome.ACCEPTED, NOTHING, 2, value=120),
         standing("rdv", "meta", Outcome.ACCEPTED, NOTHING, 1, value=60),
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0),
+        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
         standing("sale", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
         standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
         standing("sale", "google_ads", Outcome.ACCEPTED, NOTHING, 3, value=21000),
         standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0),
+        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
         standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
         standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
     )
