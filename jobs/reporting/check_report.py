@@ -79,7 +79,7 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
         lines.append(_("{name}: {text}", name=one.file, text=ended))
     if len(concluded) > 1:
         ends = Counter(one.exit_code for one in concluded)
-        shown = ", ".join(f"{ends[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ended[code])
+        shown = ", ".join(f"{ends[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ends[code])
         lines.append(_("{count} files: {conclusions}", count=len(concluded), conclusions=shown))
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 

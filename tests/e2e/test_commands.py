@@ -202,9 +202,8 @@ print("asked about:", *command.commands)
     )
 
     assert (0, "") == (result.returncode, result.stderr.strip())
-    assert (
-        "asked about: run schedule init check probe backfill retry status report explain sandbox demo" in result.stdout
-    )
+    commands = "run schedule init check probe backfill retry status report notify explain sandbox demo"
+    assert f"asked about: {commands}" in result.stdout
     assert "--validate-only" in result.stdout
 
 

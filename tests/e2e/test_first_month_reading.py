@@ -138,6 +138,6 @@ def test_merged_lead_is_cancelled_in_favour_of_the_other(month, pull):
 
     assert [QUIET] * 4 == said
     assert "cancelled" == month.company.states()["L-1", "sale"]
-    assert "it shows lead L-2 instead" in " ".join(type_in(month.company, "explain", "L-1").out.split())
+    assert "Oplead shows lead L-2 instead" in " ".join(type_in(month.company, "explain", "L-1").out.split())
     assert expected("sale", {2: sold[2]}) == month.arrivals()
     month.true_books()

@@ -26,7 +26,7 @@ def figures(company):
     engine = open_engine(company.state, for_writing=False)
     account = company.settings["account"]
     with Session(engine) as session:
-        found = platform_figures(session, account, company.clock.now(), ZoneInfo("Europe/Paris"))
+        found = platform_figures(session, account, company.clock.now(), ZoneInfo("Europe/Paris"), {})
     engine.dispose()
     return [each for each in found if each.ours is not None]
 

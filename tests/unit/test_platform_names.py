@@ -19,7 +19,6 @@ ALLOWED = {
     "cli/output.py",
     "oplead_commands/importing/columns.py",
     "oplead_commands/creation/value_names.py",
-    "reporting/details.py",
     "reporting/page/attribution.py",
     "reporting/page/facts.py",
     "reporting/page/tables.py",

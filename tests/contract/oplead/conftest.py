@@ -141,7 +141,7 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
             OpleadOptions(**given),
             clock=clock,
             pacer=Pacer(clock, per_minute),
-            timeout=httpx.Timeout(0.3),
+            timeout=httpx.Timeout(0.6),  # a busy machine answers late
             jitter=lambda: 1.0,
             clocks_within=clocks_within,
         )
