@@ -145,9 +145,11 @@ class WrittenLedger:
     def read(self):
         """Read it as `status` does."""
         engine = open_engine(self.path, for_writing=False)
-        with open_snapshot(engine, self.path) as session:
-            yield session
-        engine.dispose()
+        try:
+            with open_snapshot(engine, self.path) as session:
+                yield session
+        finally:
+            engine.dispose()
 
     def gather(self, settings, book, period, now):
         """What the page says of it."""
