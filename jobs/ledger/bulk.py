@@ -12,7 +12,18 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import BindParameter, ColumnElement, Executable, Row, Select, Table, TableValuedAlias, bindparam, func
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    Table,
+    TableValuedAlias,
+    bindparam,
+    func,
+)
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, SQLModel
@@ -39,17 +50,18 @@ def select_rows(
 ) -> Iterator[Row[Any]]:
     """Yield the rows that a statement finds of these leads, in its order for each lead."""
     connection = session.connection()
-    for part in _parts(session, account, leads):
+    for part in parts(session, account, leads):
         yield from connection.execute(statement, part | values).all()
 
 
 def change_rows(session: Session, statement: Executable, account: str, leads: Collection[str], **values: object) -> int:
     """Update or delete rows of these leads and return their number; `values` are set, besides the statement's own."""
     connection = session.connection()
-    return sum(connection.execute(statement, part | values).rowcount for part in _parts(session, account, leads))
+    return sum(connection.execute(statement, part | values).rowcount for part in parts(session, account, leads))
 
 
-def _parts(session: Session, account: str, leads: Collection[str]) -> Iterator[dict[str, object]]:
+def parts(session: Session, account: str, leads: Collection[str]) -> Iterator[dict[str, object]]:
+    """Yield what `belongs_to` is to match, for as many of these leads at once as memory allows."""
     session.flush()
     rest = iter(leads)
     while part := list(islice(rest, AT_ONCE)):
@@ -115,7 +127,7 @@ def changing_records(
     """
     table = table_of(model)
     names = table.columns.keys()
-    rows = session.connection().execute(sqlalchemy.select(table).where(table.c.id.in_(_select_listed(json.dumps(ids)))))
+    rows = session.connection().execute(sqlalchemy.select(table).where(has_id_among(table.c.id, ids)))
     read = {row.id: row for row in rows.all()}
     found: dict[int, Record] = {}
     for number in ids:
@@ -133,7 +145,7 @@ def changing_records(
             write_rows(session, sqlalchemy.update(table).where(table.c.id == bindparam("of_id")), each_change)
 
 
-def has_id_among(column: Mapped[int] | Mapped[int | None], ids: Sequence[int]) -> ColumnElement[bool]:
+def has_id_among(column: Mapped[int] | Mapped[int | None] | Column[int], ids: Sequence[int]) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""
     return column.in_(_select_listed(json.dumps(ids)))
 

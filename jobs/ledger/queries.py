@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Integer, Select, bindparam, case, cast, false, func, null, union_all
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, cast, false, func, null, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -61,7 +61,12 @@ class ClickIdShare:
 
 
 NEAR_IDS = 5
-_CENTS = Decimal("0.01")
+CENTS = Decimal("0.01")
+
+
+def sum_of_cents() -> ColumnElement[int]:
+    """Sum the values of deliveries, which are text with two decimals, exactly."""
+    return func.coalesce(func.sum(cast(func.replace(Delivery.value, ".", ""), Integer)), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +146,7 @@ def count_by_state_and_reason(
     due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
     is_waiting = (due_at > now).label("is_waiting")
     place = (col(Delivery.state), col(Delivery.conversion), col(Delivery.destination), *WHY, col(Delivery.held_for))
-    # Values are text with two decimals; summing them as integer cents is exact.
-    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
+    cents = sum_of_cents()
     is_pending = col(Delivery.state) == DeliveryState.PENDING
     # Pending deliveries apart: the others, of years, are counted in the order of an index that has no times.
     pending = sqlalchemy.select(*place, is_waiting, func.count(), cents, func.min(due_at)).where(
@@ -159,13 +163,13 @@ def count_by_state_and_reason(
     counts: Counter[_Alike] = Counter()
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
     first: dict[_Alike, datetime] = {}
-    for state, conversion, destination, reason, code, twice, held_for, waits, count, sum_of_cents, opens_at in rows:
+    for state, conversion, destination, reason, code, twice, held_for, waits, count, worth_cents, opens_at in rows:
         cause = cause_from_columns(state, reason, code, may_count_twice=twice)
         if state == DeliveryState.PENDING and reason != Reason.EXCESS_VOLUME and not waits:
             cause = Reason.DUE
         key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
         counts[key] += count
-        worth[key] += (sum_of_cents or 0) * _CENTS
+        worth[key] += worth_cents * CENTS
         if waits:
             first[key] = min(opens_at, first.get(key, opens_at))
     return sort_state_counts(

@@ -1,31 +1,23 @@
 """Queries for the page: conversions by night, after a run, held, sent and lost."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Integer, Row, and_, cast, exists, func, or_
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_
 from sqlmodel import Session, col, select
 
 from jobs.ledger import bulk
+from jobs.ledger.leads import has_related_row
 from jobs.ledger.outbox import WITH_REASON, cause_from_columns
+from jobs.ledger.queries import CENTS, StateCount, sum_of_cents
 from jobs.ledger.report_leads import Span
 from jobs.ledger.runs import NIGHTLY, RESOLVING
 from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, of_kind
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, Reason
-
-_CENTS = Decimal("0.01")
-
-
-def _sum_in_cents() -> ColumnElement[int]:
-    """Sum the values, which are text with two decimals, exactly."""
-    return func.coalesce(func.sum(cast(func.replace(col(Delivery.value), ".", ""), Integer)), 0)
-
+from jobs.rules.reasons import Reason
 
 # ── runs and nights ──────────────────────────────────────────────────────────────────────────────
 
@@ -55,26 +47,14 @@ def runs_by_night(session: Session, account: str, zone: ZoneInfo, *, first: date
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionCount:
-    """Conversions that are alike."""
-
-    conversion: str
-    destination: str
-    state: DeliveryState
-    cause: Cause
-    count: int
-    value: Decimal
-
-
-def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[ConversionCount]:
+def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[StateCount]:
     """Yield where the conversions that runs moved stood at the end of the last one."""
     mine = col(Transition.run).in_(runs)
     last = select(func.max(Transition.id)).where(mine).group_by(col(Transition.delivery))
     place = (col(Delivery.conversion), col(Delivery.destination), col(Transition.to_state))
     why = (col(Transition.reason), col(Transition.code), col(Delivery.may_count_twice))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *why, func.count(), _sum_in_cents())
+        sqlalchemy.select(*place, *why, func.count(), sum_of_cents())
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(col(Transition.id).in_(last), of_kind(corrections=False))
         .group_by(*place, *why)
@@ -82,7 +62,7 @@ def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[Co
     for conversion, destination, state, reason, code, twice, count, cents in rows:
         known = reason if state in WITH_REASON else None
         cause = cause_from_columns(state, known, code, may_count_twice=twice)
-        yield ConversionCount(conversion, destination, DeliveryState(state), cause, count, cents * _CENTS)
+        yield StateCount(conversion, destination, DeliveryState(state), cause, count, cents * CENTS)
 
 
 # ── conversions with their leads ─────────────────────────────────────────────────────────────────
@@ -102,11 +82,15 @@ def held_conversions(
     The columns are lead, conversion, destination, reason, detail, expires_at, facts and has_click. What is held for
     want of a click id is left out where the lead has none at all: nothing brings one back.
     """
-    has_click = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(Delivery.lead))
     rows: Iterable[Row[Any]] = session.connection().execute(
         sqlalchemy.select(
             *(col(Delivery.lead), col(Delivery.conversion), col(Delivery.destination), col(Delivery.reason)),
-            *(col(Delivery.detail), col(Delivery.expires_at), col(LeadRow.facts), has_click.label("has_click")),
+            *(
+                col(Delivery.detail),
+                col(Delivery.expires_at),
+                col(LeadRow.facts),
+                has_related_row(ClickIdRow, account).label("has_click"),
+            ),
         )
         .join(LeadRow, _of_its_lead())
         .where(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import sqlalchemy
@@ -17,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, SQLModel, col, select
 
 from jobs.ledger import bulk
+from jobs.ledger.leads import has_related_row
 from jobs.ledger.schema import ClickIdRow, LeadRow, Run, StatusChange, StatusLabel, UnreadableLeadRow
 
 Span = tuple[datetime, datetime]
@@ -85,9 +85,8 @@ def reported_leads(
     Their other statuses are there only if they are wanted as a `whole`.
     """
     connection, statements = session.connection(), (_LEADS, _CHANGES if whole else _CHANGES_INTO, _CLICKS)
-    wanted = iter(_ids(session, account, created, changed, labels))
-    while part := list(islice(wanted, bulk.AT_ONCE)):
-        named = {"of_account": account, "of_leads": json.dumps(part), "labels": list(labels)}
+    for part in bulk.parts(session, account, _ids(session, account, created, changed, labels)):
+        named = part | {"labels": list(labels)}
         leads, changes, clicks = (connection.execute(each, named).all() for each in statements)
         changes_of, clicks_of = bulk.rows_by_lead(changes), bulk.rows_by_lead(clicks)
         for row in leads:
@@ -131,8 +130,8 @@ def label_first_seen(session: Session, account: str) -> dict[str, datetime]:
 
 def leads_with_label(session: Session, account: str, label: str, *, limit: int) -> list[str]:
     """Return the latest leads with a click id that have this label now."""
-    has_click = sqlalchemy.exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
-    wanted = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label, has_click)
+    is_wanted = (LeadRow.account == account, LeadRow.label == label, has_related_row(ClickIdRow, account))
+    wanted = select(LeadRow.id).where(*is_wanted)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc(), col(LeadRow.id)).limit(limit)))
 
 

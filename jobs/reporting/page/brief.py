@@ -69,8 +69,8 @@ class Brief:
     """Where the page is, if there is one."""
 
 
-def brief_of_page(facts: ReportFacts, page: Path) -> Brief:
-    """Return what there is to say of a page that was just written."""
+def brief_of_page(facts: ReportFacts, page: Path | None = None) -> Brief:
+    """Return what there is to say of a page, which was just written if it has a place."""
     sold = Sold(facts.headline, facts.period.days)
     return Brief(facts.tasks, facts.headline.recoverable, facts.currency, sold, page)
 
@@ -137,8 +137,8 @@ def weekly_notice(facts: ReportFacts) -> Notice:
     last, tasks = format_day(facts.period.last), facts.tasks
     lines = [verdict(tasks), ""]
     lines.append(_("From {first} to {last}:", first=format_day(facts.period.first), last=last))
-    brief = Brief(tasks, facts.headline.recoverable, facts.currency, Sold(facts.headline, facts.period.days))
-    lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers_in_brief(brief))
+    numbers = numbers_in_brief(brief_of_page(facts))
+    lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers)
     if tasks:
         lines += ["", _("What needs doing:")]
         lines += (

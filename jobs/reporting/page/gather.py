@@ -1,16 +1,16 @@
 """Gather what one account's page says from its ledger, without changing anything."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import MappingProxyType
 
 from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
+from jobs.ledger.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.details import without_shape
 from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
@@ -38,7 +38,6 @@ from jobs.reporting.page.lead_counts import LeadCounts
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE
 from jobs.reporting.page.tasks import tasks
-from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
 from jobs.settings import Settings
@@ -180,25 +179,16 @@ def _last_night(session: Session, account: str, now: datetime, worth: Mapping[He
     run = report_deliveries.last_night(session, account)
     if run is None or run.id is None:
         return None
-    moved = (
-        (one.conversion, one.destination, one.state, one.cause, one.count, one.value)
-        for one in report_deliveries.conversions_after_runs(session, [run.id])
-    )
-    standing = (
-        (one.conversion, one.destination, one.state, one.reason, one.count, one.value)
-        for one in queries.count_by_state_and_reason(session, account, now=now)
-    )
-    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, _fold(moved), _fold(standing, worth))
+    moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), {})
+    standing = _fold(queries.count_by_state_and_reason(session, account, now=now), worth)
+    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing)
 
 
-def _fold(
-    counts: Iterator[tuple[str, str, DeliveryState, Cause, int, Decimal]],
-    worth: Mapping[HeldPlace, Decimal] = MappingProxyType({}),
-) -> tuple[Standing, ...]:
+def _fold(counts: Iterable[StateCount], worth: Mapping[HeldPlace, Decimal]) -> tuple[Standing, ...]:
     """Add up what has the same outcome for the same reason."""
     found: dict[tuple[str, str, Outcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
-    for conversion, destination, state, cause, count, value in counts:
-        found[conversion, destination, OUTCOMES[state], cause].append((count, value))
+    for one in counts:
+        found[one.conversion, one.destination, OUTCOMES[one.state], one.reason].append((one.count, one.value))
     order = list(Outcome)
     standing = [
         Standing(

@@ -336,7 +336,7 @@ def _money(facts: ReportFacts) -> Callable[[Decimal], str]:
 
 
 def _known_money(facts: ReportFacts) -> Callable[[Decimal], str]:
-    """Format money where nothing means that nobody knows: what was held has no value on record yet."""
+    """Format money where nothing means that nobody knows."""
     return lambda amount: _money(facts)(amount) if amount else NO_NUMBER
 
 
