@@ -598,6 +598,77 @@ class StatementRow(AccountRow, table=True):
     is_shared: bool | None = None
 
 
+# ── what left ────────────────────────────────────────────────────────────────────────────────────
+
+
+class RetentionMark(AccountRow, table=True):
+    """How far leads have left the ledger because nothing had happened to them for long; it only moves forward."""
+
+    __tablename__ = "retention_mark"
+    before: datetime
+    """Of the leads created before then, those unknown may have left: they are never read in."""
+    since: datetime
+    """When leads first left."""
+    leads: int
+    """How many left until now."""
+
+
+class MonthlyRow(AccountRow):
+    """What leads that left came to in a month of the account's zone."""
+
+    month: date = Field(primary_key=True)
+    """Its first day."""
+
+
+class MonthlyCampaign(MonthlyRow, table=True):
+    """The leads created in a month that came from one campaign, as `CampaignRow` counts them."""
+
+    __tablename__ = "monthly_campaign"
+    source: str = Field(primary_key=True)
+    medium: str = Field(primary_key=True)
+    campaign: str = Field(primary_key=True)
+    leads: int = 0
+    won: int = 0
+    value: str = "0"
+    reached: str = "{}"
+    """JSON: how many ever reached each stage, by the name that it had when they left."""
+
+
+class MonthlyClickIds(MonthlyRow, table=True):
+    """The leads created in a month, by their week, as `ClickIdWeek` counts them."""
+
+    __tablename__ = "monthly_click_ids"
+    source: str = Field(primary_key=True)
+    week: date = Field(primary_key=True)
+    leads: int = 0
+    with_click_id: int = 0
+
+
+class MonthlySales(MonthlyRow, table=True):
+    """A month's signed sales of leads from one platform's ads, and how many of them the platform knows of."""
+
+    __tablename__ = "monthly_sales"
+    platform: str = Field(primary_key=True)
+    count: int = 0
+    value: str = "0"
+    sent: int = 0
+    received: int = 0
+    accepted: int = 0
+
+
+class MonthlyConversions(MonthlyRow, table=True):
+    """Conversions that happened in a month and stood alike, for the same reason, when their leads left."""
+
+    __tablename__ = "monthly_conversions"
+    conversion: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    state: str = Field(primary_key=True)
+    reason: str = Field(primary_key=True)
+    """One of our own reasons, or the platform's code."""
+    count: int = 0
+    value: str = "0"
+
+
 def is_correction() -> ColumnElement[bool]:
     """Match deliveries that are corrections; false, so first in order, for conversions."""
     return col(Delivery.original).is_not(None)

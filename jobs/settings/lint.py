@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -26,7 +27,7 @@ from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
 from jobs.settings.schema import EXPECTED, Settings
-from jobs.settings.types import Strict
+from jobs.settings.types import Span, Strict, parse_age, parse_as_type
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""
@@ -372,6 +373,45 @@ def _a_weekly_summary_goes_somewhere(tree: Tree) -> Found:
         yield ("notify_weekly",), _("nobody would get the summary: add an address to notify, or take this out")
 
 
+LONGEST_WINDOWS = {"google_ads": timedelta(days=90), "meta": timedelta(days=365)}
+"""How long after its click, or its lead's creation, each platform may still take a conversion."""
+MEASURED = timedelta(days=180)
+"""What alerts and the report compare with: no less is kept of anything."""
+
+
+def _nothing_is_erased_too_soon(tree: Tree) -> Found:
+    for path, text in texts_at(tree, "retention.leads", "retention.runs", "retention.history"):
+        age, needed = parse_age(text), _needed_age(tree) if path[-1] == "leads" else MEASURED
+        if age is not None and age < needed:
+            if needed == MEASURED:
+                message = _("write {days} d or more: the report and the alerts look back as far", days=needed.days)
+            else:
+                message = _(
+                    "write {days} d or more: until then a lead's conversion may still be sent, or another is compared "
+                    "with it",
+                    days=needed.days,
+                )
+            yield path, message
+
+
+def _needed_age(tree: Tree) -> timedelta:
+    """Return how long after its last conversion a lead may still matter to what is sent."""
+    windows = [window for platform, window in LONGEST_WINDOWS.items() if value_at(tree, (platform,)) is not None]
+    once = [
+        _within(conversion)
+        for _path, conversion in find(tree, "conversions.*")
+        if text_at(conversion, "count_once_per") in ("click", "person")
+    ]
+    return max(MEASURED, max(windows, default=timedelta()) + max(once, default=timedelta()))
+
+
+def _within(conversion: Tree) -> timedelta:
+    try:
+        return parse_as_type(Span, text_at(conversion, "within") or "30 d")
+    except ValueError:
+        return timedelta()
+
+
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
     for path, text in texts_with_paths(tree):
@@ -402,6 +442,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _check_extra_parameters,
     _a_schedule_is_daily_or_cron,
     _a_weekly_summary_goes_somewhere,
+    _nothing_is_erased_too_soon,
     _references_stand_where_they_are_read,
 )
 
@@ -484,8 +525,6 @@ def _unknown(message: str, name: str, known: list[str]) -> str:
 
 # ── warnings ─────────────────────────────────────────────────────────────────────────────────────
 
-PENDING = {"retention": N_("nothing is erased by age")}
-"""Keys not acted on yet, with what happens meanwhile."""
 _STANDARD_EVENTS = (
     *("AddPaymentInfo", "AddToCart", "AddToWishlist", "CompleteRegistration", "Contact", "CustomizeProduct"),
     *("Donate", "FindLocation", "InitiateCheckout", "Lead", "Purchase", "Schedule", "Search", "StartTrial"),
@@ -503,10 +542,7 @@ _TICKS = frozenset({"yes", "no", "on", "off"})
 
 
 def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
-    """Yield a warning for each key that does nothing yet and each likely slip."""
-    for key, meanwhile in PENDING.items():
-        if value_at(tree, (key,)) is not None:
-            yield SettingsFinding((key,), _("not acted on yet: {meanwhile}", meanwhile=_(meanwhile)))
+    """Yield a warning for each likely slip."""
     for path, conversion in find(tree, "conversions.*"):
         if _is_expected(conversion) and value_at(conversion, ("value", "otherwise")) is None:
             yield SettingsFinding((*path, "value"), _(_WAITS_FOR_AN_ESTIMATE))

@@ -30,6 +30,7 @@ from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, Webh
 from jobs.settings.references import Address, ReferenceResolver, is_local
 from jobs.settings.types import (
     ActionId,
+    Age,
     Currency,
     CustomerId,
     Digits,
@@ -526,6 +527,19 @@ class ValuesSettings(Strict):
     """How often a night estimates them anew; `never` keeps the first estimate."""
 
 
+class RetentionSettings(Strict):
+    """How long things are kept; each night ends by erasing what is older."""
+
+    leads: Age = timedelta(days=426)  # 14 months
+    """How long after the last change of a lead it is erased, with all that is known of it."""
+    click_ids: Literal["window"] = "window"
+    """Click ids are erased as soon as their platform's window has closed: nothing else can be chosen."""
+    runs: Age = timedelta(days=730)
+    """How long runs and requests are kept that nothing refers to any more."""
+    history: Age = timedelta(days=730)
+    """How long problems that are over, estimates that others replaced and old statements of platforms are kept."""
+
+
 class Settings(Strict):
     """One account: an Oplead platform with the destinations its leads go to."""
 
@@ -583,8 +597,8 @@ class Settings(Strict):
     """A metrics file for Prometheus' node exporter, such as /var/lib/node_exporter/oplead.prom."""
     ping: PingAddress | None = None
     """A reference to a dead man's switch, requested after every night, such as ${PING_URL}."""
-    retention: dict[str, object] | None = None
-    """How long things are kept; not acted on yet."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long things are kept."""
     report: ReportSettings = ReportSettings()
     """What the report shows, and where it is written."""
 

@@ -41,6 +41,8 @@ CURRENCIES = frozenset(
 _SPAN = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(d|h|min|m|s)\s*")
 _UNIT = {"d": "days", "h": "hours", "min": "minutes", "m": "minutes", "s": "seconds"}
 MAX_SPAN = timedelta(days=3650)
+_AGE = re.compile(r"\s*([0-9]{1,4})\s*(d|months?|y)\s*")
+_DAYS_OF = {"d": 1, "month": 365 / 12, "months": 365 / 12, "y": 365}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,32 @@ def _parse_duration(value: object) -> object:
 
 Span = Annotated[timedelta, BeforeValidator(_parse_duration, json_schema_input_type=str)]
 """A duration such as `3 d`, at most ten years."""
+
+
+def _parse_age(value: object) -> object:
+    """Parse an age such as `14 months`, `2 y` or `400 d`."""
+    if isinstance(value, timedelta):
+        return value
+    match = _AGE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(_("write a length of time as 14 months, 2 y or 400 d"))
+    age = timedelta(days=round(int(match[1]) * _DAYS_OF[match[2]]))
+    if age > MAX_SPAN:
+        raise ValueError(_("this is longer than ten years; write a shorter time"))
+    return age
+
+
+Age = Annotated[timedelta, BeforeValidator(_parse_age, json_schema_input_type=str)]
+"""How old something may become, such as `14 months`: a year has 365 days, and twelve months are one; at most ten."""
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Return the age that a text says; None if it says none."""
+    try:
+        age = _parse_age(text)
+    except ValueError:
+        return None
+    return age if isinstance(age, timedelta) else None
 
 
 def accept_numeric_id(value: object) -> object:
