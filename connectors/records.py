@@ -1,6 +1,6 @@
 """Frozen records that cross the ports; no I/O and no third-party imports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -125,6 +125,8 @@ class ListedLead:
     id: LeadId
     digest: str
     """Changes whenever its entry in the list does."""
+    created_at: Callable[[], datetime | None] = field(default=lambda: None, compare=False, repr=False)
+    """Reads when it was created as far as the list says; aware UTC. Few entries are asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

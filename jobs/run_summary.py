@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
+from jobs.ledger.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
@@ -90,6 +91,8 @@ class RunSummary:
     """Lead, conversion, destination (or its corrections) and platform code of each unexpected rejection."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight and in an earlier run."""
+    erased: ErasedByAge = field(default_factory=ErasedByAge)
+    """What was erased because it had grown old."""
     reading: RunReadingScope = RunReadingScope.EVERYTHING
     """What the run read."""
     only_validated: bool = False
@@ -139,6 +142,7 @@ class RunSummary:
             *_count_message(MessageId.IN_DOUBT_ASKS, asked),
             *self.pulled.attention,
             *self.review.attention,
+            *([Message(MessageId.NOT_ERASED)] if self.erased.failed else []),
         ]
 
     @property

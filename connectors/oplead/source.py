@@ -208,7 +208,8 @@ class OpleadSource:
         try:
             entry = object_in_list(item, hint)
             lead_id = self._parser.read_id(entry) if lacks_id(mark) else LeadId(mark)
-            return _ListEntry(entry, ListedLead(lead_id, digest_of(entry)))
+            created_at = partial(first_instant, entry, self._parser.paths.created_at, self._options.zone)
+            return _ListEntry(entry, ListedLead(lead_id, digest_of(entry), created_at))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
 

@@ -9,7 +9,7 @@ from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import leads, queries, status_labels
+from jobs.ledger import leads, queries, retention, status_labels
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.page.gather import gather_brief
 from jobs.reporting.page.writing import page_name
@@ -60,6 +60,7 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
                 for row in status_labels.renames_found(session, account)
                 if row.after not in book.meanings
             ),
+            left=retention.leads_left(session, account),
         )
         brief = (
             None

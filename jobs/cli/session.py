@@ -22,6 +22,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
 from jobs.ledger.database import remove_stale_copies, temporary_copy
 from jobs.ledger.plain_reads import NeighbouringLedger, neighbouring_ledgers
+from jobs.ledger.retention import ErasedByAge
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -34,6 +35,7 @@ from jobs.ledger.runs import (
 from jobs.ledger.state_file import LedgerError, NoStateError, has_state
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
+from jobs.privacy.retention import erase_by_age
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
@@ -198,7 +200,9 @@ def do_night(
             ) as ledger,
         ):
             night_deps = _night_deps(deps, options, watch)
-            summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
+            run = RunContext(ledger, book, night_deps)
+            summary = run_night(run, wait=options.wait)
+            erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
             done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
@@ -274,6 +278,18 @@ def _record_run_end(ledger: Ledger, summary: RunSummary, clock: Clock, night: da
     with ledger.read_transaction() as session:
         moved = queries.count_by_state_and_reason(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved)
+
+
+def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
+    """Erase what has grown old, as a night's last step, and add that to its summary.
+
+    Never raises, so that the night's outcome is recorded and told.
+    """
+    try:
+        summary.erased = erase_by_age(run, settings, summary)
+    except Exception:  # noqa: BLE001
+        summary.erased = ErasedByAge(failed=True)
+        _log.warning(_("what has grown old could not be erased"), exc_info=True)
 
 
 # ── after a night ────────────────────────────────────────────────────────────────────────────────

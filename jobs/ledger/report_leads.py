@@ -84,8 +84,16 @@ def reported_leads(
 
     Their other statuses are there only if they are wanted as a `whole`.
     """
+    ids = _ids(session, account, created, changed, labels)
+    yield from leads_as_reported(session, account, ids, labels=labels, whole=whole)
+
+
+def leads_as_reported(
+    session: Session, account: str, ids: Collection[str], *, labels: Collection[str], whole: bool
+) -> Iterator[ReportedLead]:
+    """Yield those of these leads that the page counts, as `reported_leads` does."""
     connection, statements = session.connection(), (_LEADS, _CHANGES if whole else _CHANGES_INTO, _CLICKS)
-    for part in bulk.parts(session, account, _ids(session, account, created, changed, labels)):
+    for part in bulk.parts(session, account, ids):
         named = part | {"labels": list(labels)}
         leads, changes, clicks = (connection.execute(each, named).all() for each in statements)
         changes_of, clicks_of = bulk.rows_by_lead(changes), bulk.rows_by_lead(clicks)

@@ -37,6 +37,8 @@ CONVERSION = sqlalchemy.text("original IS NULL")
 """Matches deliveries that are conversions, not corrections."""
 CORRECTION = sqlalchemy.text("original IS NOT NULL")
 """Matches corrections, which are few."""
+DOUBTFUL = sqlalchemy.text("in_doubt_request IS NOT NULL")
+"""Matches deliveries whose answer was lost, which are few."""
 APPROVED = sqlalchemy.text("approved_in IS NOT NULL")
 """Matches deliveries that a human approved, which are few."""
 IS_ONE_KIND = "(original IS NULL) = (kind = 'conversion') AND (original IS NULL) = (number = 0)"
@@ -466,6 +468,8 @@ class Delivery(DeliveryRecord, table=True):
         Index(None, "account", "original", sqlite_where=CORRECTION),
         # By it, SQLite finds what refers to a delivery that is erased.
         Index(None, "original", sqlite_where=CORRECTION),
+        # And here, what refers to a request.
+        Index(None, "in_doubt_request", sqlite_where=DOUBTFUL),
     )
 
 
@@ -541,7 +545,12 @@ class DedupKey(AccountRow, table=True):
 class Request(LedgerRow, table=True):
     """One wire call to a sink."""
 
-    __table_args__ = (Index(None, "account", "state"), Index(None, "account", "destination", "sent_at"))
+    __table_args__ = (
+        Index(None, "account", "state"),
+        Index(None, "account", "destination", "sent_at"),
+        # By it, SQLite finds what refers to a run that is erased.
+        Index(None, "run"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     account: str
     run: int = Field(foreign_key="run.id")
@@ -618,7 +627,7 @@ class RetentionMark(AccountRow, table=True):
     before: datetime
     """Of the leads created before then, those unknown may have left: they are never read in."""
     since: datetime
-    """When leads first left."""
+    """When the first may have left."""
     leads: int
     """How many left until now."""
 

@@ -11,7 +11,7 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
-from jobs.ledger import excluded_leads, lead_writes, leads
+from jobs.ledger import excluded_leads, lead_writes, leads, retention
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
@@ -84,6 +84,8 @@ class PullResult:
     """Test leads among those seen, including those on record from before they were excluded."""
     deleted: int = 0
     """Leads whose deletion was first believed tonight."""
+    too_old: int = 0
+    """Leads not on record that were created so long ago that they may have left: they are not read in."""
     back: int = 0
     """Leads considered deleted that exist again."""
     no_detail_pages: bool = False
@@ -159,6 +161,11 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
     known = leads.load_lead_facts(session, account, ids)
+    too_old = leads_too_old(session, account, [lead for lead in latest.values() if lead.id not in known])
+    done.too_old += len(too_old)
+    # Some lists show no times: by its digest, such a lead need not be read again.
+    left_out = {lead: latest.pop(lead).digest for lead in too_old}
+    ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.events_of(ids, to=when.heard)
     readings = [
@@ -168,11 +175,12 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ]
     lead_writes.forget_unreadable(session, account, ids)
     lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
-    left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
+    left_out |= {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     excluded_leads.remember(session, account, left_out, read_at=when.served)
     excluded_leads.forget(session, account, latest.keys() - left_out.keys())
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
-    lead_writes.store_unreadable(session, account, page.unreadable, seen_at=when.served)
+    unreadable = _without_old(session, account, page.unreadable)
+    lead_writes.store_unreadable(session, account, unreadable, seen_at=when.served)
     if ids or page.unchanged:
         leads.record_reading(session, account, at=when.served)
     if latest:
@@ -182,6 +190,20 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
+
+
+def leads_too_old(session: Session, account: str, unknown: Sequence[Lead]) -> list[LeadId]:
+    """Return which of these leads, all of them unknown, may have left: taken for new, they would be sent again."""
+    before = retention.left_before(session, account) if unknown else None
+    return [] if before is None else [lead.id for lead in unknown if lead.created_at < before]
+
+
+def _without_old(session: Session, account: str, unreadable: Sequence[UnreadableLead]) -> list[UnreadableLead]:
+    """Return these leads without those not on record that may have left."""
+    before = retention.left_before(session, account) if unreadable else None
+    old = {one.id for one in unreadable if before and one.id and one.created_at and one.created_at < before}
+    gone = old.difference(leads.stored_leads(session, account, {LeadId(lead) for lead in old if lead})) if old else old
+    return [one for one in unreadable if one.id not in gone]
 
 
 def _make_storable_lead(

@@ -12,7 +12,7 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import excluded_leads, leads, requeue, status_labels
+from jobs.ledger import excluded_leads, leads, requeue, retention, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
@@ -95,6 +95,11 @@ def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | No
 class _ListReading(DetailFetch, ABC):
     """One reading, from the first list page to the leads read by their own pages."""
 
+    listed: dict[LeadId, ListedLead] = field(default_factory=dict, kw_only=True)
+    """The current page's entries by lead."""
+    too_old: set[LeadId] = field(default_factory=set, kw_only=True)
+    """Those of them that are not on record and may have left."""
+
     @property
     def reads_by_details(self) -> bool:
         """Whether leads are read by their own pages."""
@@ -125,7 +130,8 @@ class _ListReading(DetailFetch, ABC):
         return self.run.deps.inbox.latest_event_id() or 0
 
     def _find_unchanged(self, listed: Sequence[ListedLead]) -> Collection[ListedLead]:
-        """Return which entries of a list page are unchanged; all of them if leads are read by their own pages."""
+        """Return which entries of a list page need not be read in full; all if leads are read by their own pages."""
+        self.listed, self.too_old = {one.id: one for one in listed}, set()
         if self.reads_by_details:
             return listed
         account = self.run.ledger.account
@@ -133,7 +139,18 @@ class _ListReading(DetailFetch, ABC):
             stored = leads.unchanged_leads(session, account, listed)
             others = [one for one in listed if one not in stored]
             excluded = excluded_leads.unchanged(session, account, others)
-            return stored - self._must_be_reread(session, stored) | excluded
+            self.too_old = self._find_too_old(session, [one.id for one in others if one not in excluded])
+            left_out = excluded.union(one for one in others if one.id in self.too_old)
+            return stored - self._must_be_reread(session, stored) | left_out
+
+    def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
+        """Return which of these entries are not on record and, as far as the list says, may have left."""
+        account = self.run.ledger.account
+        before = retention.left_before(session, account) if listed else None
+        if before is None:
+            return set()
+        old = {lead for lead in listed if (created := self.listed[lead].created_at()) is not None and created < before}
+        return old - leads.stored_leads(session, account, old) if old else old
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
         """Return which leads to read in full although they are unchanged."""
@@ -160,10 +177,14 @@ class _ListReading(DetailFetch, ABC):
             with self.run.ledger.read_transaction() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
                 new = leads.leads_not_stored(session, self.run.ledger.account, listed)
+                self.too_old = self._find_too_old(session, new)
+            new = [lead for lead in new if lead not in self.too_old]
             asked = self.read(new)
             self._check_own_pages(asked)
             if len(asked.ids) < len(new):
                 return False
+        kept_page = replace(kept_page, unchanged=tuple(one for one in kept_page.unchanged if one not in self.too_old))
+        self.done.too_old += len(self.too_old)
         with self.run.ledger.write_transaction() as session:
             self._save_page_cursor(session, page)
             when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
@@ -202,8 +223,6 @@ class _RangeReading(_ListReading):
 class _NightReading(_ListReading):
     """A night's reading, which also detects deleted leads and renamed statuses."""
 
-    listed: dict[LeadId, ListedLead] = field(default_factory=dict)
-    """The current page's entries by lead, in `DETAILS` mode."""
     events: NewEvents = field(default_factory=NewEvents)
     began: datetime | None = None
     """When this pull began, once the list was read to its end."""
@@ -251,16 +270,14 @@ class _NightReading(_ListReading):
             self.done.webhooks.stopped = str(error)
 
     def _find_unchanged(self, listed: Sequence[ListedLead]) -> Collection[ListedLead]:
-        if self.reads_by_details:
-            self.listed = {one.id: one for one in listed}
         quiet = [one for one in listed if one.id not in self.events.unread or self.reads_by_details]
         return super(_NightReading, self)._find_unchanged(quiet)
 
     def _save_page_cursor(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
         self.events.mark_leads_read(page)
-        excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
-        self.listed.clear()
+        if self.reads_by_details:
+            excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
         place = leads.get_cursor(session, account)
         place.pull_started_at = place.pull_started_at or self.started
         place.resume = page.resume

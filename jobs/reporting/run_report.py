@@ -214,6 +214,13 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
         lines.append((_("warned"), ", ".join(f"{code} × {format_count(count)}" for code, count in warnings)))
+    if summary.erased.leads:
+        erased = _n(
+            "{count} lead to which nothing has happened for long (see `retention`)",
+            "{count} leads to which nothing has happened for long (see `retention`)",
+            summary.erased.leads,
+        )
+        lines.append((_("erased"), erased))
     return lines
 
 
@@ -259,14 +266,14 @@ def _read(summary: RunSummary) -> str:
     read = _n("{count} lead", "{count} leads", pulled.seen)
     read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
     text = [read, _n("{count} new or changed", "{count} new or changed", pulled.changed)]
-    if pulled.detail_pages:
-        text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
-    if pulled.deleted:
-        text.append(_n("{count} gone", "{count} gone", pulled.deleted))
-    if pulled.back:
-        text.append(_n("{count} there again", "{count} there again", pulled.back))
-    if pulled.excluded:
-        text.append(_n("{count} test lead left out", "{count} test leads left out", pulled.excluded))
+    counts = (
+        (pulled.detail_pages, _n("{count} read one by one", "{count} read one by one", pulled.detail_pages)),
+        (pulled.deleted, _n("{count} gone", "{count} gone", pulled.deleted)),
+        (pulled.back, _n("{count} there again", "{count} there again", pulled.back)),
+        (pulled.excluded, _n("{count} test lead left out", "{count} test leads left out", pulled.excluded)),
+        (pulled.too_old, _n("{count} too old to be new", "{count} too old to be new", pulled.too_old)),
+    )
+    text += [said for count, said in counts if count]
     remarks = [", ".join(text)]
     if pulled.missing:
         remarks.append(

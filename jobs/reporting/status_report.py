@@ -13,6 +13,7 @@ from rich.table import Table
 
 from connectors.language import N_, _, _n, format_count, translated
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
+from jobs.ledger.retention import LeadsLeft
 from jobs.reporting.console import (
     AccountPresentation,
     bulleted,
@@ -171,6 +172,8 @@ class StatusReport:
     """Events that no run has taken up yet; None without an inbox that can be read."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses renamed in Oplead whose new names no setting has."""
+    left: LeadsLeft | None = None
+    """What has left the ledger, and is not counted above; None if nothing has."""
 
 
 _ENDED = {
@@ -205,6 +208,9 @@ def print_status(
         print_states(console, account, status.tallies)
     else:
         console.print(_("No lead has reached a conversion's stage yet."))
+    if status.left is not None:
+        console.print()
+        console.print(_left(account, status.left), markup=False)
     print_section(
         console,
         _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
@@ -249,6 +255,19 @@ def print_status(
             )
             for label, leads, with_click in status.unknown_labels
         ),
+    )
+
+
+def _left(account: AccountPresentation, left: LeadsLeft) -> str:
+    """Say why the counts have shrunk."""
+    leads = _n("{count} lead has left", "{count} leads have left", left.leads)
+    conversions = _n("{count} conversion", "{count} conversions", left.conversions)
+    return _(
+        "{leads} since {since}, as nothing had happened to them for long (see `retention`): with {conversions}, which "
+        "are not counted above; the report counts them by month.",
+        leads=leads,
+        since=left.since.astimezone(account.zone).date(),
+        conversions=conversions,
     )
 
 

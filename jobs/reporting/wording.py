@@ -716,6 +716,14 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             )
         ),
     ),
+    MessageId.NOT_ERASED: (
+        Part(
+            N_(
+                "what is older than `retention` allows could not be erased: the log says why; the next night tries "
+                "again"
+            )
+        ),
+    ),
     MessageId.UNREADABLE: (
         Part(
             N_(

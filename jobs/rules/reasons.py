@@ -176,6 +176,7 @@ class MessageId(StrEnum):
     REPORTED_UNREAD = auto()
     INBOX_DAMAGED = auto()
     UNKNOWN_WEBHOOKS = auto()
+    NOT_ERASED = auto()
 
 
 @dataclass(frozen=True, slots=True)

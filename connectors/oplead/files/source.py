@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from connectors.errors import Misconfigured
@@ -252,7 +253,8 @@ class FileSource:
         try:
             item = opened.columns.lead(row.cells)
             lead_id = self._parser.read_id(item)
-            return _RowLead(row.number, item, ListedLead(lead_id, digest_of(item)))
+            created_at = partial(first_instant, item, self._options.fields.created_at, self._options.zone)
+            return _RowLead(row.number, item, ListedLead(lead_id, digest_of(item), created_at))
         except DamagedIdError:
             return UnreadableLead(None, _("row {number}: {problem}", number=row.number, problem=_(_DAMAGED_ID)))
         except UnreadableLeadError as error:

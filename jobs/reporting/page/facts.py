@@ -405,6 +405,8 @@ class ReportFacts:
     agency_field: str | None
     coverage: tuple[CoverageRow, ...]
     platforms: tuple[PlatformFigure, ...]
+    whole_months_before: date | None = None
+    """Of the days before then, the period counts whole months only: leads have left; None if it begins later."""
 
     @property
     def level(self) -> Level:

@@ -13,15 +13,16 @@ from jobs.ledger import queries, report_deliveries, report_leads, status_labels
 from jobs.ledger.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.details import without_shape
+from jobs.reporting.page.archive import archived_period
 from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
+from jobs.reporting.page.counted_sales import count_sales_sent
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import (
     EXPIRES_WITHIN,
     OUTCOMES,
     SHOWN_IDS,
     TREND_NIGHTS,
-    CountedSales,
     CoverageRow,
     Gap,
     Headline,
@@ -67,6 +68,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
     counts = _count_leads(session, rules)
+    archived = archived_period(session, account, period)
     held = _hold(session, book, now)
     return ReportFacts(
         account=account,
@@ -79,19 +81,20 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         consent_assumed_because=settings.consent.because,
         tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
         headline=Headline(
-            sales=counts.sales_by_platform(counts.sales),
-            sales_before=counts.sales_by_platform(counts.sales_before),
-            counted=_counted_sales(session, rules, counts),
+            sales=archived.sales(counts.sales_by_platform(counts.sales), archived.now),
+            sales_before=archived.sales(counts.sales_by_platform(counts.sales_before), archived.before),
+            counted=archived.known(count_sales_sent(session, rules, counts.sales)),
             recoverable=held.recoverable(),
         ),
         last_night=_last_night(session, account, now, held.worth),
         trend=tuple(_trend(session, rules)),
-        funnel=counts.funnel(),
+        funnel=archived.funnel(counts.funnel()),
         timing=counts.timing([each for each in SENT_TO if each in platforms_of_destinations(settings).values()]),
         agencies=counts.agencies(),
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
         platforms=platform_figures(session, account, now, book.zone, names_of_actions(settings)),
+        whole_months_before=archived.whole_months_before(period, book.zone),
     )
 
 
@@ -149,27 +152,6 @@ def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Dec
     if route.field_value is None:
         return route.fixed_value or Decimal()
     return report_leads.amounts_and_agency(facts)[0].get(route.field_value.path, Decimal())
-
-
-def _counted_sales(session: Session, rules: CountingRules, counts: LeadCounts) -> tuple[CountedSales, ...]:
-    sale, platforms = rules.sale, platforms_of_destinations(rules.settings)
-    conversions = {sale.id} | {
-        route.conversion for route in rules.book.routes if route.only_with and route.stage == sale.stage
-    }
-    came_from = {one.lead: one.platform for one in counts.sales if one.platform in SENT_TO}
-    # A lead counts once, however many destinations of the platform have it.
-    got: dict[str, set[str]] = {"sent": set(), "received": set(), "accepted": set()}
-    for row in report_deliveries.conversion_progress(session, rules.settings.account, list(came_from)):
-        if row.conversion in conversions and platforms.get(row.destination) is came_from[row.lead]:
-            for step, leads in got.items():
-                if getattr(row, step):
-                    leads.add(row.lead)
-    return tuple(
-        CountedSales(platform, len(mine), *(len(mine & leads) for leads in got.values()))
-        for platform in SENT_TO
-        if platform in platforms.values()
-        for mine in ({lead for lead, its in came_from.items() if its is platform},)
-    )
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────

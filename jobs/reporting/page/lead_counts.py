@@ -1,7 +1,8 @@
 """Count leads for the page in one pass: signed sales, campaigns, times to a stage, agencies."""
 
+import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -257,9 +258,8 @@ class LeadCounts:
             CampaignRow(*name, it.leads, tuple(it.reached[stage] for stage in stages), it.won, it.value)
             for name, it in self._campaigns.items()
         ]
-        campaigns.sort(key=lambda row: (-row.value, -row.won, -row.leads, row.source, row.medium, row.campaign))
         weeks = (ClickIdWeek(*place, *counts) for place, counts in sorted(self._weeks.items()))
-        return Funnel(stages, tuple(campaigns), tuple(weeks))
+        return Funnel(stages, sort_campaigns(campaigns), tuple(weeks))
 
     def timing(self, platforms: Sequence[AdPlatform]) -> tuple[StageTiming, ...]:
         """Return how long each stage takes on each of these platforms."""
@@ -301,6 +301,12 @@ class LeadCounts:
             yield _agency_row(name, agency)
         if others.leads:
             yield _agency_row("", others)
+
+
+def sort_campaigns(campaigns: Iterable[CampaignRow]) -> tuple[CampaignRow, ...]:
+    """Return campaigns, the most valuable first."""
+    place = operator.attrgetter("source", "medium", "campaign")
+    return tuple(sorted(campaigns, key=lambda row: (-row.value, -row.won, -row.leads, *place(row))))
 
 
 def _agency_row(name: str, agency: _Agency) -> AgencyRow:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes as types
 
-revision, down_revision = "0007", "0005"
+revision, down_revision = "0007", "0006"
 branch_labels = depends_on = None
 
 TEXT, TIME = types.AutoString(), types.UTCDateTime()
@@ -12,7 +12,14 @@ PLACE = ("source", "medium", "campaign")
 
 
 def upgrade():
-    """Create the tables."""
+    """Create the tables, and the indexes that erasing runs and requests needs."""
+    op.create_index("ix_request_run", "request", ["run"])
+    op.create_index(
+        "ix_delivery_in_doubt_request",
+        "delivery",
+        ["in_doubt_request"],
+        sqlite_where=sa.text("in_doubt_request IS NOT NULL"),
+    )
     op.create_table(
         "retention_mark",
         sa.Column("account", TEXT, nullable=False),

@@ -1,0 +1,102 @@
+"""Erases what has grown old, as the last step of a night; what leads came to is counted by month first."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from connectors.records import LeadId
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger import monthly, retention
+from jobs.ledger.erasure import erase_leads
+from jobs.ledger.retention import ErasedByAge
+from jobs.reporting.page.archive import count_by_month
+from jobs.run_context import RunContext
+from jobs.run_summary import RunSummary
+from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
+
+AT_ONCE = 500
+"""Leads, or runs and requests, per transaction."""
+BUDGET = timedelta(minutes=10)
+"""How long a night may take for it; the next one goes on."""
+
+
+def erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> ErasedByAge:
+    """Erase what is older than the settings keep it; return what was erased.
+
+    Leads leave only after a night that has read all there was to read: one that has not may have missed a change. A
+    request to stop ends it early, as its time limit does: each transaction is whole, and the next night goes on.
+    """
+    sweep = _Sweep(run, settings, now := run.now(), until=now + BUDGET)
+    kept = settings.retention
+    try:
+        if summary.pulled.complete and summary.source_stopped is None:
+            sweep.erase_leads(now - max(kept.leads, age_needed_to_send(run.book)))
+        sweep.erase_runs(now - kept.runs)
+        with run.ledger.write_transaction() as session:
+            retention.erase_history(session, run.ledger.account, before=now - kept.history)
+    except StoppedBySignal:
+        sweep.done.is_whole = False
+    return sweep.done
+
+
+def age_needed_to_send(book: Rulebook) -> timedelta:
+    """Return how long after its last conversion a lead may still matter to what is sent.
+
+    That is until its own windows have closed, and those of any other lead whose click or person counts once with its.
+    """
+    needed = timedelta()
+    for route in book.routes:
+        windows = [route.longest_sending_delay, *(each.within for each in route.limits.corrects.values())]
+        once = route.once.within if route.once is not None else timedelta()
+        needed = max(needed, max(windows, default=timedelta()) + once)
+    return needed
+
+
+@dataclass(slots=True)
+class _Sweep:
+    run: RunContext
+    settings: Settings
+    now: datetime
+    until: datetime
+    done: ErasedByAge = field(default_factory=ErasedByAge)
+
+    def _goes_on(self) -> bool:
+        """Whether there is time for another transaction."""
+        self.run.deps.cancel_token()
+        self.done.is_whole = self.run.now() <= self.until
+        return self.done.is_whole
+
+    def erase_leads(self, before: datetime) -> None:
+        """Have the leads leave to which nothing has happened since then."""
+        ledger, last = self.run.ledger, None
+        while self._goes_on():
+            with ledger.read_transaction() as session:
+                some = retention.old_leads(
+                    session, ledger.account, before=before, now=self.now, after=last, limit=AT_ONCE
+                )
+            if not some:
+                return
+            last = some[-1]
+            self._erase([lead for _, lead in some], before)
+
+    def _erase(self, leads: list[LeadId], before: datetime) -> None:
+        ledger = self.run.ledger
+        with ledger.write_transaction() as session:
+            # With them, so that no lead that left is ever taken for a new one.
+            retention.move_mark(session, ledger.account, before, now=self.now)
+            rows = count_by_month(session, self.settings, self.run.book, leads, now=self.now)
+            monthly.add_months(session, list(rows))
+            erase_leads(session, ledger.account, leads)
+            retention.count_left(session, ledger.account, len(leads))
+        self.done.leads += len(leads)
+        self.done.before = before
+
+    def erase_runs(self, before: datetime) -> None:
+        """Erase the runs and requests from before then that nothing refers to any more."""
+        ledger = self.run.ledger
+        while self._goes_on():
+            with ledger.write_transaction() as session:
+                erased = retention.erase_old_runs(session, ledger.account, before=before, limit=AT_ONCE)
+            self.done.runs += erased
+            if erased < AT_ONCE:
+                return
