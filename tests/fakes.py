@@ -123,6 +123,8 @@ class FakeSource:
         """Leads that no page shows."""
         self.entry = lambda lead: lead.digest
         """The digest of a lead's entry in the list."""
+        self.dates_entries = True
+        """Whether a lead's entry in the list says when it was created."""
         self.allowed = None
         """How many requests a night may make; None for any number."""
         self.made = 0
@@ -159,8 +161,11 @@ class FakeSource:
             shown = [self.leads.get(lead.id, lead) for lead in wanted[number * self.page :][: self.page]]
             yield self._page(shown, find_known, number, last=number == pages[-1])
 
+    def _listed(self, lead):
+        return ListedLead(lead.id, self.entry(lead), lambda: lead.created_at if self.dates_entries else None)
+
     def _page(self, leads, find_known, number, *, last):
-        known = {one.id for one in find_known([ListedLead(lead.id, self.entry(lead)) for lead in leads])}
+        known = {one.id for one in find_known([self._listed(lead) for lead in leads])}
         fresh = tuple(replace(lead, digest=self.entry(lead)) for lead in leads if lead.id not in known)
         self.read_whole += [lead.id for lead in fresh]
         return LeadPage(

@@ -30,7 +30,9 @@ def erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> Er
     kept = settings.retention
     try:
         if summary.pulled.complete and summary.source_stopped is None:
-            sweep.erase_leads(now - max(kept.leads, age_needed_to_send(run.book)))
+            sweep.erase_leads(before := now - max(kept.leads, age_needed_to_send(run.book)))
+            with run.ledger.write_transaction() as session:
+                retention.erase_unseen(session, run.ledger.account, before=before)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             retention.erase_history(session, run.ledger.account, before=now - kept.history)

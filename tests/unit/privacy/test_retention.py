@@ -1,0 +1,395 @@
+"""Leads to which nothing has happened for long leave; what they came to stays, and they never count twice."""
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+
+import pytest
+from sqlalchemy import update
+
+from connectors.errors import Transient
+from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger import retention
+from jobs.ledger.schema import (
+    Delivery,
+    ExcludedTestLead,
+    ExpectedValue,
+    IncidentRow,
+    LeadRow,
+    MonthlyCampaign,
+    MonthlyConversions,
+    MonthlySales,
+    Request,
+    RetentionMark,
+    Run,
+    StatementRow,
+    StatusChange,
+    Transition,
+    UnreadableLeadRow,
+)
+from jobs.privacy import retention as erasing
+from jobs.run_context import SyncMode
+from jobs.wiring.account import compile_rules_only
+from tests.builders import ACCOUNT, changed, lead
+from tests.fakes import NIGHT, Crash
+
+DAY = timedelta(days=1)
+LONG = timedelta(days=430)
+"""A little longer than leads are kept."""
+
+
+def sold(name, created=NIGHT, *, amount=Decimal(1000), **over):
+    """A lead that is won five days after its creation."""
+    won = created + 5 * DAY
+    history = (StatusEntry("Nouveau", Moment(created)), StatusEntry("Gagné", Moment(won)))
+    plain = {"created_at": created, "updated_at": won, "history": history, "utm": Utm("google", "cpc", "spring")}
+    return lead(name, **plain | {"fields": {"consent": "oui", "amount": amount}} | over)
+
+
+def later(account, span):
+    """Let time pass."""
+    account.clock.time += span
+
+
+def sent_and_gone(account):
+    """Have a lead sold, sent and accepted, and then leave."""
+    account.night()
+    later(account, 6 * DAY)
+    account.put(sold("L-1"))
+    account.night()
+    later(account, DAY)
+    account.night()
+    assert {"L-1": "accepted"} == account.states
+    later(account, LONG)
+    return account.night()
+
+
+def test_a_lead_leaves_once_nothing_has_happened_to_it_for_long(account):
+    """With it goes all that is known of it; how many left is on record."""
+    summary = sent_and_gone(account)
+
+    assert 1 == summary.erased.leads
+    assert [] == [row for table in (LeadRow, Delivery, StatusChange, Transition) for row in account.rows(table)]
+    (mark,) = account.rows(RetentionMark)
+    assert (1, account.clock.now() - timedelta(days=426)) == (mark.leads, mark.before)
+
+
+def test_a_lead_that_left_and_then_changes_is_not_sent_again(account):
+    """The ledger no longer knows its key, so it must not take the lead for new, however it is read."""
+    sent_and_gone(account)
+    again = changed(sold("L-1"), updated_at=account.clock.now(), fields={"consent": "oui", "amount": Decimal(7000)})
+    account.put(again)
+    later(account, DAY)
+    summary = account.night()
+    later(account, DAY)
+    account.night()
+
+    assert (1, 0) == (summary.pulled.too_old, len(account.rows(LeadRow)))
+    assert 1 == len(account.sink.calls)
+
+
+@pytest.mark.parametrize("style", SyncMode)
+@pytest.mark.parametrize("dates_entries", [True, False])
+def test_no_way_of_reading_brings_a_lead_back(account, style, dates_entries):
+    """Nor is it read in full where the list says when it was created."""
+    sent_and_gone(account)
+    account.sync_window = account.sync_window.__class__(style, timedelta(days=3), timedelta(hours=4))
+    account.source.dates_entries = dates_entries
+    account.source.read_whole.clear()
+    account.put(changed(sold("L-1"), updated_at=account.clock.now()))
+    for _ in range(3):
+        later(account, DAY)
+        account.night()
+
+    assert ([], 1) == (account.rows(LeadRow), len(account.sink.calls))
+    read = len(account.source.read_whole) + len(account.source.asked)
+    assert read == 0 if dates_entries else read <= 1
+
+
+def test_a_lead_on_record_is_read_however_old_it_is(account):
+    """It was kept because something happened to it; whatever happens next counts."""
+    old = sold("L-0", label="Nouveau", history=(StatusEntry("Nouveau", Moment(NIGHT)),), updated_at=NIGHT)
+    account.put(old)
+    account.night()
+    later(account, timedelta(days=400))
+    account.put(changed(old, updated_at=account.clock.now()))
+    account.put(sold("L-1"))
+    account.night()
+    later(account, timedelta(days=40))
+    account.night()
+    assert ["L-0"] == [row.id for row in account.rows(LeadRow)]
+    account.put(changed(old, updated_at=account.clock.now(), label="Gagné"))
+    account.night()
+
+    assert "gagne" in {row.label for row in account.rows(StatusChange)}
+
+
+def old_leads(account, **columns):
+    """The leads that would leave, if every delivery had these columns."""
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        session.exec(update(Delivery).values(**columns))
+        now = account.clock.now()
+        old = retention.old_leads(session, ledger.account, before=now - LONG / 2, now=now, after=None, limit=9)
+    return [name for _, name in old]
+
+
+def test_what_is_still_to_be_sent_or_answered_keeps_its_lead(account):
+    """It may still need what is known of it; so does what is held, until its window closes."""
+    account.put(sold("L-1"))
+    later(account, 6 * DAY)
+    account.night()
+    later(account, LONG)
+    now = account.clock.now()
+
+    for state in ("pending", "in_flight", "submitted", "in_doubt"):
+        assert [] == old_leads(account, state=state)
+    assert [] == old_leads(account, state="withheld", expires_at=now + DAY)
+    for state in ("accepted", "rejected", "expired", "cancelled", "unconfirmed", "skipped"):
+        assert ["L-1"] == old_leads(account, state=state)
+    assert ["L-1"] == old_leads(account, state="withheld", expires_at=now - DAY)
+    assert [] == old_leads(account, at=now - DAY)
+
+
+def test_nothing_leaves_after_a_night_that_did_not_read_everything(account):
+    """What changed in Oplead may not have been read yet."""
+    account.put(sold("L-1"))
+    account.night()
+    later(account, LONG)
+    account.source.page = 1
+    account.put(sold("L-2", account.clock.now()))
+    account.source.fails[1] = Transient("no answer")
+    summary = account.night()
+
+    assert (0, 1) == (summary.erased.leads, len(account.rows(LeadRow)))
+    later(account, DAY)
+    assert 1 == account.night().erased.leads
+
+
+def test_the_mark_never_moves_back(account, keeping):
+    """Whoever keeps leads for longer from now on does not get back those that left: they would be sent again."""
+    sent_and_gone(account)
+    keeping(account, "retention: { leads: 3 y }")
+    (before,) = account.rows(RetentionMark)
+    account.put(changed(sold("L-1"), updated_at=account.clock.now()))
+    later(account, DAY)
+    account.night()
+    (after,) = account.rows(RetentionMark)
+
+    assert (before.before, []) == (after.before, account.rows(LeadRow))
+    assert 1 == len(account.sink.calls)
+
+
+def test_the_windows_of_platforms_come_before_the_settings(account):
+    """A lead stays as long as it or another one whose click counts once with its may be sent."""
+    (sale,) = account.settings.conversions
+    once = sale.model_copy(update={"count_once_per": "click", "within": 400 * DAY})
+    book = compile_rules_only(account.settings.model_copy(update={"conversions": (once,)}))
+
+    assert [90 * DAY, 490 * DAY] == [erasing.age_needed_to_send(each) for each in (account.book, book)]
+
+
+def test_an_unreadable_lead_that_may_have_left_is_not_reported(account):
+    """Nobody can do anything about it, and it would be there every night."""
+    sent_and_gone(account)
+    account.source.unreadable = (
+        UnreadableLead("L-1", "no status", NIGHT),
+        UnreadableLead("L-2", "no status", account.clock.now()),
+    )
+    account.night()
+
+    assert ["L-2"] == [row.id for row in account.rows(UnreadableLeadRow)]
+
+
+# ── killed, stopped, out of time ─────────────────────────────────────────────────────────────────
+
+
+def old_account(account, monkeypatch):
+    """Have seven leads that are about to leave, two at a time."""
+    monkeypatch.setattr(erasing, "AT_ONCE", 2)
+    account.night()
+    account.put(*(sold(f"L-{number}") for number in range(7)))
+    later(account, 6 * DAY)
+    account.night()
+    later(account, DAY)
+    account.night()
+    later(account, LONG)
+    return account.night(erases=False)
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("step", ["count_by_month", "erase_leads"])
+def test_a_sweep_that_dies_in_the_middle_ends_the_same_when_repeated(account, monkeypatch, at, step):
+    """Each batch is counted and erased in one transaction, so that no lead is counted twice or lost."""
+    summary = old_account(account, monkeypatch)
+    original, calls = getattr(erasing, step), count()
+
+    def dying(*args, **more):
+        result = original(*args, **more)
+        result = list(result) if result is not None else None
+        if next(calls) == at:
+            raise Crash
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing, step, dying)
+        with pytest.raises(Crash):
+            account.sweep(summary)
+    left = 7 - len(account.rows(LeadRow))
+    account.sweep(summary)
+
+    assert 2 * at == left
+    (campaign,) = account.rows(MonthlyCampaign)
+    assert (7, 7, Decimal(7000), {"won": 7}) == (
+        campaign.leads,
+        campaign.won,
+        Decimal(campaign.value),
+        json.loads(campaign.reached),
+    )
+    (sales,) = account.rows(MonthlySales)
+    assert ("google", 7, 7, 7, 7) == (sales.platform, sales.count, sales.sent, sales.received, sales.accepted)
+    assert [("accepted", 7)] == [(row.state, row.count) for row in account.rows(MonthlyConversions)]
+    (mark,) = account.rows(RetentionMark)
+    assert ([], 7) == (account.rows(LeadRow), mark.leads)
+
+
+def test_a_sweep_out_of_time_goes_on_in_the_next_night(account, monkeypatch):
+    """Each night has little time for it."""
+    summary = old_account(account, monkeypatch)
+    monkeypatch.setattr(erasing, "BUDGET", timedelta(minutes=1))
+    original = erasing.erase_leads
+
+    def slowly(*args):
+        later(account, timedelta(minutes=1))
+        original(*args)
+
+    monkeypatch.setattr(erasing, "erase_leads", slowly)
+    nights = [account.sweep(summary) for _ in range(3)]
+
+    assert [(4, False), (3, False), (0, True)] == [(done.leads, done.is_whole) for done in nights]
+
+
+def test_a_request_to_stop_ends_a_sweep_between_two_transactions(account, monkeypatch):
+    """The night is over and stands."""
+    summary = old_account(account, monkeypatch)
+    asked = count()
+
+    def stop():
+        if next(asked) == 2:
+            raise StoppedBySignal(15)
+
+    run = account.run
+    account.run = lambda ledger: run(ledger, cancel_token=stop)
+
+    assert (4, False) == ((done := account.sweep(summary)).leads, done.is_whole)
+
+
+# ── everything else that grows old ───────────────────────────────────────────────────────────────
+
+
+def test_runs_and_requests_go_once_nothing_refers_to_them(account):
+    """The first run stays, since which changes were told; and the last request, by which a copy is recognised."""
+    sent_and_gone(account)
+    later(account, timedelta(days=800))
+    account.put(sold("L-2", account.clock.now() - 6 * DAY))
+    account.night()
+    numbers = [row.id for row in account.rows(Run)]
+    later(account, timedelta(days=1))
+    account.night()
+
+    assert [1] == [number for number in numbers if number < 5]
+    (request,) = account.rows(Request)
+    assert account.clock.now() - request.sent_at <= timedelta(days=1)
+
+
+def test_a_request_that_a_kept_delivery_was_in_stays(account):
+    """`explain` shows it."""
+    account.night()
+    later(account, 6 * DAY)
+    account.put(sold("L-1"))
+    account.night()
+    for _ in range(3):
+        later(account, timedelta(days=400))
+        account.put(changed(sold("L-1"), updated_at=account.clock.now()))
+        account.night()
+
+    assert 1 == len(account.rows(Request))
+    assert 2 <= len(account.rows(Run))
+
+
+def test_what_is_over_goes_and_what_still_holds_stays(account):
+    """Problems that were solved, estimates that others replaced, what platforms said long ago."""
+    account.put(sold("L-1"))
+    account.night()
+    now = account.clock.now()
+    old, fresh = now - timedelta(days=800), now - timedelta(days=10)
+
+    def estimate(number, at):
+        figures = {"value": "1", "low": "1", "high": "1", "rate": 0.5, "mean": "2", "leads": 9, "won": 3}
+        times = {"horizon_days": 9, "first": at, "until": at, "computed_at": at}
+        return ExpectedValue(id=number, account=ACCOUNT, conversion="sale", basis="b", **figures | times)
+
+    def problem(cause, cleared):
+        return IncidentRow(account=ACCOUNT, cause=cause, title="", text="", first_seen_at=old, cleared_at=cleared)
+
+    def said(position, at):
+        return StatementRow(
+            account=ACCOUNT, destination="google_ads", position=position, subject="s", name="", value="", read_at=at
+        )
+
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        session.add_all([estimate(1, old), estimate(2, old), estimate(3, old), estimate(4, fresh)])
+        session.add_all([problem("solved", old), problem("open", None), problem("lately", fresh)])
+        session.add_all([said(0, old), said(1, fresh)])
+        session.add(ExcludedTestLead(account=ACCOUNT, id="T-1", digest="d", read_at=old))
+        session.exec(update(Delivery).values(estimate=2))
+    account.night()
+
+    assert [2, 4] == [row.id for row in account.rows(ExpectedValue)]
+    assert ["lately", "open"] == [row.cause for row in account.rows(IncidentRow)]
+    assert [1] == [row.position for row in account.rows(StatementRow)]
+    assert [] == account.rows(ExcludedTestLead)
+
+
+# ── what the report says of them ─────────────────────────────────────────────────────────────────
+
+
+def sums(facts):
+    """What a page adds up."""
+    return facts.headline.sales, facts.headline.sales_before, facts.headline.counted, facts.funnel
+
+
+def test_a_page_says_the_same_before_and_after_its_leads_left(account):
+    """Whole months are counted as they were, those of the period before as well."""
+    spread = {
+        "L-1": sold("L-1"),
+        "L-2": sold("L-2", NIGHT + 20 * DAY, amount=Decimal("99.90")),
+        "L-3": sold("L-3", NIGHT + 40 * DAY, utm=Utm()),
+        "L-4": sold("L-4", NIGHT + 50 * DAY, label="Nouveau", history=()),
+        "L-5": sold("L-5", NIGHT + 50 * DAY, click_ids=()),
+    }
+    for _ in range(12):
+        account.put(*(one for one in spread.values() if one.updated_at <= account.clock.now() + DAY))
+        account.night()
+        later(account, 6 * DAY)
+    first, last = date(2026, 10, 1), date(2026, 11, 30)
+    before = sums(account.report(first, last))
+    later(account, LONG)
+    account.night()
+
+    assert [] == account.rows(LeadRow)
+    assert before == sums(account.report(first, last))
+    assert sum(row.leads for row in before[3].campaigns) >= 3
+
+
+def test_a_page_names_the_day_before_which_only_whole_months_are_counted(account):
+    """A month of which only a part is in the period is left out: of that part nothing is known."""
+    sent_and_gone(account)
+    whole = account.report(date(2026, 9, 1), date(2026, 9, 30))
+    part = account.report(date(2026, 9, 2), date(2026, 9, 30))
+    lately = account.report(account.clock.now().date() - 3 * DAY, account.clock.now().date())
+
+    day = (account.clock.now() - timedelta(days=426)).date()
+    assert (day, day, None) == (whole.whole_months_before, part.whole_months_before, lately.whole_months_before)
+    assert ([1], []) == ([row.leads for row in whole.funnel.campaigns], [row.leads for row in part.funnel.campaigns])
