@@ -22,7 +22,7 @@ from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
 from jobs.cli.session import expect_state, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import queries
+from jobs.ledger import queries, retention
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
@@ -285,6 +285,7 @@ class Backfill(_ApprovedSend):
 
     def preview_and_send(self, ledger: Ledger) -> int:
         """Read, preview, ask and send."""
+        self._expect_leads_on_record(ledger)
         summary = self._read(ledger)
         if not summary.pulled.complete:
             return self._report_incomplete_reading(summary)
@@ -308,6 +309,23 @@ class Backfill(_ApprovedSend):
         with show_progress() as watch:
             requeue.send_requeued(self.run_context(ledger, watch), summary)
         return self.report_sent(self._document(preview), summary, ledger, approved=question is not None)
+
+    def _expect_leads_on_record(self, ledger: Ledger) -> None:
+        """Refuse a period that reaches back to leads that have left: what was sent of them is no longer known.
+
+        Raises:
+            UsageError: it does; the message names the first day that may be asked for.
+        """
+        with ledger.read_transaction() as session:
+            before = retention.left_before(session, ledger.account)
+        if self.request is not None and before is not None and self.request.start < before:
+            raise UsageError(
+                _(
+                    "--from must be {day} or later: leads to which nothing had happened for long have left (see "
+                    "`retention`), so what was sent of them is no longer known; and no platform takes what is so old",
+                    day=before.astimezone(self.settings.zone).date() + timedelta(days=1),
+                )
+            )
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""

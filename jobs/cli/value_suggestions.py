@@ -8,7 +8,7 @@ from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.stage_histories import stage_histories
-from jobs.plan.expected_values import LOOKS_BACK, watched_until
+from jobs.plan.expected_values import LOOKS_BACK, known_since, watched_until
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
@@ -28,6 +28,7 @@ def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted:
     with open_view(settings) as view:
         until = watched_until(view.session, settings.account, now=view.now)
         start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
+        start = known_since(view.session, settings.account, start)
         found = stage_histories(
             view.session, settings.account, list(cohorts.values()), sale_terms(settings), since=start
         )

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from jobs.ledger import leads
+from jobs.ledger import leads, retention
 from jobs.ledger.schema import ExpectedValue
 from jobs.ledger.stage_histories import latest_estimates, record_estimate, stage_histories
 from jobs.rules.expected_value import StageValue, estimate
@@ -58,12 +58,19 @@ def update_estimates(run: RunContext) -> None:
         # All have the same sale.
         sale = next(iter(due.values())).sale
         cohorts = [rule.cohort for rule in due.values()]
-        found = stage_histories(session, account, cohorts, sale, since=until - LOOKS_BACK)
+        found = stage_histories(
+            session, account, cohorts, sale, since=known_since(session, account, until - LOOKS_BACK)
+        )
     with run.ledger.write_transaction() as session:
         for (conversion, rule), histories in zip(due.items(), found, strict=True):
             value = estimate(histories, until=until)
             if isinstance(value, StageValue) and value.expected.value > 0:
                 record_estimate(session, account, conversion, rule.basis, value, now=now)
+
+
+def known_since(session: Session, account: str, since: datetime) -> datetime:
+    """Return the time, `since` or later, from which all leads are on record: of older ones, those that got on are."""
+    return max(since, retention.left_before(session, account) or since)
 
 
 def watched_until(session: Session, account: str, *, now: datetime) -> datetime:

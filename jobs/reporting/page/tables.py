@@ -299,6 +299,7 @@ def as_json(facts: ReportFacts) -> dict[str, Any]:
         "last_day": facts.period.last.isoformat(),
         "level": facts.level.value,
         "consent_assumed_because": facts.consent_assumed_because,
+        "whole_months_before": None if facts.whole_months_before is None else facts.whole_months_before.isoformat(),
         **{
             table.name: [
                 {column.name: _json(column.read(row, facts)) for column in table.columns} for row in table.rows(facts)

@@ -1,0 +1,90 @@
+"""Ten years of nights: once leads begin to leave, nothing grows any more, and every report still adds up."""
+
+import gc
+import tracemalloc
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from connectors.records import Moment, StatusEntry, Utm
+from jobs.ledger.schema import LeadRow, Request, RetentionMark, Run
+from tests.builders import lead
+from tests.fakes import NIGHT
+from tests.steps import counted_steps
+
+EVERY = timedelta(days=6)
+"""How much time passes from one night to the next, each with as many leads as a whole week has."""
+YEARS = 10
+CAMPAIGNS = (Utm("google", "cpc", "spring"), Utm("facebook", "paid", "forms"), Utm())
+
+
+def leads_of_night(number, created):
+    """Three leads: one is won and paid for, one is won without a click, one stays as it is."""
+    for each in range(3):
+        history = [StatusEntry("Nouveau", Moment(created))]
+        won = created + timedelta(days=4)
+        if each < 2:
+            history.append(StatusEntry("Gagné", Moment(won)))
+        plain = {"created_at": created, "updated_at": won, "history": tuple(history), "utm": CAMPAIGNS[each]}
+        plain |= {"label": history[-1].label, "fields": {"consent": "oui", "amount": Decimal(100 + number % 7)}}
+        yield lead(f"L-{number:04}-{each}", **plain | ({} if each == 0 else {"click_ids": ()}))
+
+
+def sums(facts):
+    """What a page adds up."""
+    return facts.headline.sales, facts.headline.counted, facts.funnel
+
+
+class Decade:
+    """What was measured, year by year."""
+
+    def __init__(self, account):
+        self.account = account
+        self.sizes, self.steps, self.memory, self.rows, self.third_year = [], [], [], [], None
+
+    def live(self):
+        """Let ten years pass."""
+        account, number = self.account, 0
+        for year in range(YEARS):
+            until = NIGHT + timedelta(days=365 * (year + 1))
+            while account.clock.now() + EVERY < until:
+                account.clock.time += EVERY
+                account.put(*leads_of_night(number, account.clock.now() - timedelta(days=5)))
+                account.night()
+                number += 1
+            self._measure()
+            if year == 3:
+                self.third_year = sums(account.report(date(2029, 1, 1), date(2029, 12, 31)))
+
+    def _measure(self):
+        account = self.account
+        # Oplead deletes nobody: leads that left are listed to the end.
+        account.clock.time += EVERY
+        gc.collect()
+        tracemalloc.start()
+        with counted_steps() as steps:
+            account.night()
+        self.memory.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        self.steps.append(steps.count)
+        self.sizes.append(account.path.stat().st_size)
+        self.rows.append({table.__name__: len(account.rows(table)) for table in (LeadRow, Run, Request)})
+
+
+@pytest.mark.exhaustive
+def test_ten_years_of_nights_are_flat_and_add_up(account):
+    """The third year's report says the same in the fourth and in the tenth; no size, step or byte is added."""
+    decade = Decade(account)
+    decade.live()
+    in_the_end = sums(account.report(date(2029, 1, 1), date(2029, 12, 31)))
+    figures = f"{decade.sizes=} {decade.steps=} {decade.memory=} {decade.rows=}"
+
+    assert decade.third_year == in_the_end, figures
+    assert sum(row.leads for row in in_the_end[2].campaigns) == 3 * 61
+    (mark,) = account.rows(RetentionMark)
+    assert mark.leads > 3 * 60 * 8
+    assert all(each <= 1.1 * decade.sizes[2] for each in decade.sizes[3:]), figures
+    assert all(len(rows) and rows["LeadRow"] <= 1.1 * decade.rows[2]["LeadRow"] for rows in decade.rows[3:]), figures
+    assert all(each <= 1.25 * decade.memory[2] for each in decade.memory[3:]), figures
+    print(figures)
