@@ -9,7 +9,7 @@ from connectors.records import LeadId
 from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import leads, outbox, queries, starts, status_labels
+from jobs.ledger import leads, outbox, queries, retention, starts, status_labels
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow
 from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
@@ -245,6 +245,15 @@ def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
                 reason=row.reason,
             )
     near = queries.similar_lead_ids(view.session, settings.account, lead_id)
+    before = retention.left_before(view.session, settings.account)
+    if not near and before is not None:
+        return _(
+            "no lead {lead} is on record for {account}; it may have left, if it was created before {day} and nothing "
+            "happened to it for long (see `retention`)",
+            lead=lead_id,
+            account=settings.account,
+            day=before.astimezone(settings.zone).date(),
+        )
     if not near:
         return _("no lead {lead} has been read for {account}", lead=lead_id, account=settings.account)
     return _(

@@ -156,7 +156,7 @@ def test_nothing_leaves_after_a_night_that_did_not_read_everything(account):
     """What changed in Oplead may not have been read yet."""
     account.put(sold("L-1"))
     account.night()
-    later(account, LONG)
+    later(account, LONG + 6 * DAY)
     account.source.page = 1
     account.put(sold("L-2", account.clock.now()))
     account.source.fails[1] = Transient("no answer")
