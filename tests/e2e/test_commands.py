@@ -279,8 +279,8 @@ def test_wrong_usage_exits_with_2(arguments):
 
 
 def test_check_lists_assumptions_for_a_valid_file(account):
-    """It also notes keys that have no effect yet."""
-    account.edit("currency: EUR", "currency: EUR\nretention: { days: 30 }")
+    """It also notes likely slips."""
+    account.edit("currency: EUR", "currency: EUR\nretention: { leads: 2 y }")
     result = account("check")
 
     assert 0 == result.returncode
