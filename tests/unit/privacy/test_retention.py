@@ -4,6 +4,7 @@ import json
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -11,7 +12,11 @@ from sqlalchemy import update
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
 from jobs.cancellation import StoppedBySignal
+from jobs.cli import session as commands
+from jobs.cli.approved_send import Backfill
+from jobs.exit_codes import UsageError
 from jobs.ledger import retention
+from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import (
     Delivery,
     ExcludedTestLead,
@@ -29,10 +34,11 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
 )
+from jobs.plan.expected_values import known_since
 from jobs.privacy import retention as erasing
 from jobs.run_context import SyncMode
 from jobs.wiring.account import compile_rules_only
-from tests.builders import ACCOUNT, changed, lead
+from tests.builders import ACCOUNT, attention, changed, lead
 from tests.fakes import NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -172,6 +178,9 @@ def test_the_mark_never_moves_back(account, keeping):
     sent_and_gone(account)
     keeping(account, "retention: { leads: 3 y }")
     (before,) = account.rows(RetentionMark)
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        now = account.clock.now()
+        retention.move_mark(session, ledger.account, now - timedelta(days=3 * 365), now=now)
     account.put(changed(sold("L-1"), updated_at=account.clock.now()))
     later(account, DAY)
     account.night()
@@ -188,6 +197,10 @@ def test_the_windows_of_platforms_come_before_the_settings(account):
     book = compile_rules_only(account.settings.model_copy(update={"conversions": (once,)}))
 
     assert [90 * DAY, 490 * DAY] == [erasing.age_needed_to_send(each) for each in (account.book, book)]
+    account.book = book
+    assert 0 == sent_and_gone(account).erased.leads
+    later(account, timedelta(days=490) - LONG)
+    assert 1 == account.night().erased.leads
 
 
 def test_an_unreadable_lead_that_may_have_left_is_not_reported(account):
@@ -200,6 +213,42 @@ def test_an_unreadable_lead_that_may_have_left_is_not_reported(account):
     account.night()
 
     assert ["L-2"] == [row.id for row in account.rows(UnreadableLeadRow)]
+
+
+def test_estimates_look_back_no_further_than_all_leads_are_on_record(account):
+    """Of those that entered a stage before, only those that got on are left: the share won would seem higher."""
+    sent_and_gone(account)
+    now = account.clock.now()
+    with account.hold() as ledger, ledger.read_transaction() as session:
+        found = [known_since(session, ledger.account, now - age * DAY) for age in (730, 100)]
+
+    assert [now - 426 * DAY, now - 100 * DAY] == found
+
+
+def test_a_backfill_that_reaches_back_to_leads_that_left_is_refused(account):
+    """What was sent of them is no longer known."""
+    sent_and_gone(account)
+    before = account.clock.now() - 426 * DAY
+    first = (before + DAY).date()
+
+    def asked(start):
+        return SimpleNamespace(request=BackfillRequest(start, start + DAY), settings=account.settings)
+
+    with account.hold() as ledger:
+        Backfill._expect_leads_on_record(asked(before + DAY), ledger)
+        with pytest.raises(UsageError, match=f"--from must be {first} or later: leads to which nothing had happened"):
+            Backfill._expect_leads_on_record(asked(before - DAY), ledger)
+
+
+def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
+    """It says so, and the next one tries again."""
+    account.put(sold("L-1"))
+    monkeypatch.setattr(commands, "erase_by_age", lambda *_: 1 / 0)
+    summary = account.night(erases=False)
+    commands.erase_old(None, account.settings, summary)
+
+    assert (True, 1) == (summary.erased.failed, summary.exit_code)
+    assert any("could not be erased" in text for text in attention(summary))
 
 
 # ── killed, stopped, out of time ─────────────────────────────────────────────────────────────────

@@ -6,10 +6,10 @@ import pytest
 
 from connectors.google_ads import platform as google_ads
 from connectors.meta import encode as meta
+from jobs.reporting.page.facts import TIMING_DAYS, TREND_NIGHTS
 from jobs.settings import ValidSettings
 from jobs.settings.lint import LONGEST_WINDOWS, MEASURED
 from jobs.settings.schema import RetentionSettings
-from jobs.reporting.page.facts import TIMING_DAYS, TREND_NIGHTS
 
 META = "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }"
 BOTH = "[{ id: sale, stage: won, google_ads: { conversion_action: 12 }, meta: { event: Lead }%s }]"
