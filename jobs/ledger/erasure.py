@@ -34,12 +34,12 @@ _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 def _statements() -> tuple[Delete, ...]:
     """Return the statements that erase all rows of leads: each before those of the rows that it refers to."""
-    of_deliveries = [(Attempt, col(Attempt.delivery)), (Transition, col(Transition.delivery))]
     deliveries = sqlalchemy.delete(bulk.table_of(Delivery)).where(
         bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
     )
     return (
-        *(sqlalchemy.delete(bulk.table_of(each)).where(by.in_(_THEIR_DELIVERIES)) for each, by in of_deliveries),
+        sqlalchemy.delete(bulk.table_of(Attempt)).where(col(Attempt.delivery).in_(_THEIR_DELIVERIES)),
+        sqlalchemy.delete(bulk.table_of(Transition)).where(col(Transition.delivery).in_(_THEIR_DELIVERIES)),
         deliveries.where(is_correction()),
         deliveries,
         *(
