@@ -6,7 +6,7 @@ from pathlib import Path
 
 from connectors.clock import MachineClock
 from connectors.ports import Clock
-from connectors.records import DestinationId
+from connectors.records import Contact, DestinationId, Identifier
 from jobs.cancellation import StopSignal
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
@@ -47,6 +47,14 @@ def compile_rules_only(settings: Settings) -> Rulebook:
             **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
         },
     )
+
+
+def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
+    """Return what each platform's rules make of contact data, hashed; no platform is asked."""
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
+    from connectors.meta import identity as meta_identity  # noqa: PLC0415
+
+    return frozenset(google_ads.identify(contact)).union(meta_identity.identify(contact))
 
 
 def inbox_of(settings: Settings) -> InboxReader:
