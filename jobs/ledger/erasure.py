@@ -81,6 +81,12 @@ def forgotten_among(session: Session, account: str, ids: Collection[str]) -> dic
     return {LeadId(row.id): row.forgotten_on for row in bulk.select_rows(session, _FORGOTTEN, account, ids)}
 
 
+def all_forgotten(session: Session, account: str) -> list[LeadId]:
+    """Return every lead that was forgotten."""
+    rows = sqlalchemy.select(col(ForgottenLead.id)).where(col(ForgottenLead.account) == account)
+    return [LeadId(each) for each in session.connection().scalars(rows)]
+
+
 def remember_forgotten(session: Session, account: str, ids: Collection[LeadId], *, on: date) -> None:
     """Record that these leads were forgotten, so that they are not read in again; the first date stays."""
     rows = [{"account": account, "id": lead, "forgotten_on": on} for lead in ids]

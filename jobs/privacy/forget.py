@@ -27,6 +27,7 @@ class ToldDelivery:
     kind: str
     key: str
     """By which the platform knows the conversion."""
+    transport: str | None
     state: DeliveryState
     """Where it stands before its lead is forgotten."""
     sent_at: datetime | None
@@ -67,6 +68,7 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
                 each.destination,
                 each.kind,
                 each.key,
+                each.transport,
                 DeliveryState(each.state),
                 sent_at.get(stored_row_id(each)),
             ),

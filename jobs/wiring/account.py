@@ -59,10 +59,17 @@ def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
 
 def inbox_of(settings: Settings) -> InboxReader:
     """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    return InboxReader(inbox_file(settings) if settings.webhooks is not None else None)
+
+
+def inbox_file(settings: Settings) -> Path | None:
+    """Return where the account's webhooks arrive, or would arrive if the settings named any; None without a state."""
     folder = pace_folder(settings)
-    if settings.webhooks is None or folder is None:
-        return InboxReader()
-    return InboxReader(settings.webhooks.webhook_inbox_path(settings.account, folder))
+    if folder is None:
+        return None
+    if settings.webhooks is None:
+        return folder / f"{settings.account}.inbox.db"
+    return settings.webhooks.webhook_inbox_path(settings.account, folder)
 
 
 def pace_folder(settings: Settings) -> Path | None:

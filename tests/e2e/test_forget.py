@@ -1,0 +1,134 @@
+"""Somebody is forgotten: nothing of them is left in any file, they do not come back, and a kill changes neither."""
+
+import io
+import signal
+import sys
+from datetime import timedelta
+
+import pytest
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
+from jobs.oplead_commands.creation.identity import recognition_mark_of
+from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
+from jobs.webhooks.inbox import Inbox
+from jobs.wiring.account import identifiers_of_person
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+EMAIL = "Jeanne.Oubliee+devis@Exemple-Prive.fr"
+PHONE = "06 99 00 47 11"
+CONTACT = Contact(emails=(EMAIL,), phones=(PHONE,))
+KILLED = -signal.SIGKILL
+REFERENCE = "reference of the lead to forget"
+LABEL = "rendez-vous demandé par webhook"
+
+
+@pytest.fixture
+def company(company):
+    """A company with a lead of everything: one conversion sent, one held back, webhooks, a creation, and a page."""
+    company.settings["report"] = {"folder": "reports"}
+    yesterday = company.START - DAY
+    company.serve(
+        company.lead(1, ("Gagné", yesterday), amount="à voir", contact={"email": EMAIL, "phone": PHONE}),
+        company.lead(2, ("Gagné", yesterday)),
+    )
+    company.night()
+    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
+    inbox.close()
+    with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
+        ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
+        mark = recognition_mark_of(ids, CONTACT, outbox.salt)
+        outbox.begin(LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now())
+        outbox.confirm(REFERENCE, "L-1")
+    assert 0 == type_in(company, "report").code
+    return company
+
+
+def event(company, lead, kind=EventKind.STATUS_CHANGE):
+    """Return a webhook about a lead as it was received."""
+    now = company.clock.now()
+    told = WebhookEvent(kind, LeadId(lead), LABEL if lead == "L-1" else "Gagné", Moment(now), None, "")
+    return ReceivedEvent(told, now, f"{lead} {kind}", is_unique=True)
+
+
+def contents(company):
+    """Return the bytes of every file beside the state, and of the reports."""
+    return {
+        file.name: file.read_bytes() for file in company.state.parent.rglob("*") if file.is_file() and is_ours(file)
+    }
+
+
+def is_ours(file):
+    """Whether the program wrote a file."""
+    return file.suffix not in (".yaml", ".json")
+
+
+def traces(company):
+    """Return where something of the forgotten lead stands, its id in the ledger apart: the tombstone has it."""
+    secrets = [company.gclid(1), EMAIL, EMAIL.lower(), LABEL, REFERENCE]
+    secrets += [each.sha256 for each in identifiers_of_person(CONTACT)]
+    found = {(name, text) for name, data in contents(company).items() for text in secrets if text.encode() in data}
+    named = {(name, "L-1") for name, data in contents(company).items() if b"L-1" in data and not_ledger(name)}
+    return found | named
+
+
+def not_ledger(name):
+    """Whether a file is none of the ledger's."""
+    return not name.startswith("state.db")
+
+
+def ledger_rows(company):
+    """Return every row of the ledger's tables about leads."""
+    return {
+        name: company.rows_of(name)
+        for name in ("lead", "delivery", "attempt", "click_id", "contact_hash", "status_change", "forgotten_lead")
+    }
+
+
+def test_nothing_is_left_of_a_forgotten_person(company, monkeypatch):
+    """Found by an address from stdin; the other lead's outcome arrives, and the lead is not read in again."""
+    assert traces(company)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{EMAIL}\n"))
+
+    done = company.command("forget", "--phone", PHONE, "--dry-run")
+    assert (0, True) == (done[0], "would be forgotten" in done[1]), done
+    assert traces(company)
+
+    code, out, err = company.command("forget", "--phone", PHONE)
+    assert (0, set()) == (code, traces(company)), (out, err)
+    assert PHONE not in out + err
+    assert "Already sent" in out
+    assert "cancelled for good" in out
+
+    company.clock.advance(company.clock.now() + DAY)
+    summary = company.later()
+
+    assert 1 == summary.pulled.forgotten
+    assert {"L-2"} == {lead for lead, _ in company.states()}
+    assert {"accepted"} == set(company.states().values())
+    assert set() == traces(company)
+
+
+@pytest.mark.parametrize(
+    ("point", "whom"),
+    [
+        ("forget: in the ledger's commit", ("--lead", "L-1")),
+        ("forget: ledger committed", ("--email", EMAIL)),
+        ("forget: events erased", ("--lead", "L-1")),
+        ("forget: creations erased", ("--email", EMAIL)),
+        ("forget: a file rewritten", ("--lead", "L-1")),
+        ("forget: page to be written", ("--email", EMAIL)),
+    ],
+)
+def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
+    """What the ledger had is gone with the tombstone; the next command does the rest, even if it finds nobody."""
+    assert KILLED == company.killed(point, command=("forget", *whom))
+
+    code, out, err = company.command("forget", *whom)
+
+    assert set() == traces(company), (out, err)
+    assert [("maison-test", "L-1", "2026-09-10")] == company.rows_of("forgotten_lead")
+    assert {"L-2"} == {row[1] for row in company.rows_of("lead")}
+    assert code in (0, 1), err
