@@ -515,6 +515,24 @@ def forget(
     return forget_person(Wanted(lead, email, phone), config, dry_run=dry_run, json_wanted=json)
 
 
+@command(app, "Exit codes: 0 written; 2 nothing is held, or wrong usage, settings or state; 70 a bug.")
+def export_person(
+    config: Config,
+    *,
+    lead: Annotated[str, typer.Option(metavar="ID", help="Oplead's id of the lead.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, for its owner only, instead of to stdout.")
+    ] = None,
+) -> int:
+    """Write all that is held on a lead, as JSON.
+
+    For somebody who asks what is held on them; what Oplead and the platforms hold is theirs to say.
+    """
+    from jobs.cli.export_person import export_person as export  # noqa: PLC0415
+
+    return export(lead, config, out)
+
+
 @command(app)
 def sandbox(
     *,

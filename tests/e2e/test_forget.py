@@ -132,3 +132,55 @@ def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
     assert [("maison-test", "L-1", "2026-09-10")] == company.rows_of("forgotten_lead")
     assert {"L-2"} == {row[1] for row in company.rows_of("lead")}
     assert code in (0, 1), err
+
+
+def test_what_is_held_on_a_person_is_exported(company, tmp_path):
+    """Everything of the lead and nothing of another; the file is its owner's only."""
+    out = tmp_path / "person.json"
+    out.touch(mode=0o644)
+    done = type_in(company, "export-person", "--lead", "L-1")
+    assert 0 == type_in(company, "export-person", "--lead", "L-1", "--out", str(out)).code
+    (person,) = done.objects
+
+    assert (0o600, done.out) == (out.stat().st_mode & 0o777, out.read_text())
+    assert [company.gclid(1)] == [each["value"] for each in person["click_ids"]]
+    assert {each.sha256 for each in identifiers_of_person(CONTACT)} >= {
+        each["sha256"] for each in person["contact_hashes"]
+    }
+    appointment, sale = person["deliveries"]
+    assert ["pending", "in_flight", "submitted"] == [each["to_state"] for each in appointment["transitions"]]
+    assert ["received"] == [each["state"] for each in appointment["attempts"]]
+    assert "adIdentifiers.gclid" in appointment["fields_sent"]
+    assert ("withheld", []) == (sale["state"], sale["attempts"])
+    assert [LABEL, LABEL] == [each["label"] for each in person["webhook_events"]]
+    assert ["created"] == [each["state"] for each in person["created_from_here"]]
+    assert "L-2" not in done.out
+    assert company.gclid(2) not in done.out
+
+
+def test_explain_and_export_say_only_that_a_lead_was_forgotten(company):
+    """And when; forgetting it again says so too."""
+    (done,) = type_in(company, "forget", "--lead", "L-1", "--json").objects
+    again = type_in(company, "forget", "--lead", "L-1")
+    (explained,) = type_in(company, "explain", "L-1", "--json").objects
+    (person,) = type_in(company, "export-person", "--lead", "L-1").objects
+
+    assert ["submitted"] == [each["state"] for each in done["leads"][0]["sent"]]
+    assert ["withheld"] == [each["state"] for each in done["leads"][0]["cancelled"]]
+    assert (2, 1, []) == (done["events"], done["creations"], done["unfinished"])
+    assert {"account": "maison-test", "lead": "L-1", "forgotten_on": "2026-09-10"} == explained
+    assert "was forgotten on" in again.lines
+    assert 0 == again.code
+    assert {"account", "id", "forgotten_on"} == {name for name, held in person.items() if held}
+    assert "was forgotten on Thu 10 Sep 2026" in type_in(company, "explain", "L-1").lines
+
+
+def test_person_who_cannot_be_matched_is_said_to_be_looked_up(company):
+    """Nothing is guessed, and what was given is not repeated."""
+    done = type_in(company, "forget", "--email", "nobody@example.org")
+
+    assert 1 == done.code
+    assert "nothing is held that could be matched" in done.lines
+    assert "nobody" not in done.out + done.err
+    assert 2 == type_in(company, "forget", "--email", "not an address").code
+    assert 2 == type_in(company, "forget").code
