@@ -4,16 +4,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-_BUSY_SECONDS = 5.0
+_PATIENCE = 5.0  # seconds
 
 
-def compact(path: Path) -> bool:
+def compact(path: Path, *, patience: float = _PATIENCE) -> bool:
     """Rewrite a file, empty its journal, and return whether that succeeded: a reader at work keeps the journal.
 
     Raises:
         sqlite3.Error: the file cannot be written.
     """
-    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=patience, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("VACUUM")
         (is_busy, _pages, _moved) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -67,7 +67,7 @@ def is_ours(file):
 
 def traces(company):
     """Return where something of the forgotten lead stands, its id in the ledger apart: the tombstone has it."""
-    secrets = [company.gclid(1), EMAIL, EMAIL.lower(), LABEL, REFERENCE]
+    secrets = [company.gclid(1), EMAIL, EMAIL.lower(), PHONE, LABEL, REFERENCE]
     secrets += [each.sha256 for each in identifiers_of_person(CONTACT)]
     found = {(name, text) for name, data in contents(company).items() for text in secrets if text.encode() in data}
     named = {(name, "L-1") for name, data in contents(company).items() if b"L-1" in data and not_ledger(name)}
