@@ -261,7 +261,7 @@ class _Aftermath:
         try:
             write_usual_page(session, self.settings, compile_rules_only(self.settings), folder, now=self.now)
         except OSError as error:
-            self.unfinished.append(_("{path}: {problem}", path=page, problem=error.strerror or type(error).__name__))
+            self.unfinished.append(f"{page}: {error.strerror or type(error).__name__}")
 
 
 def _report(

@@ -7,7 +7,7 @@ from datetime import date
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import N_, _, _n, format_day, format_list
+from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
 from jobs.privacy.forget import HeldOnLead, ToldDelivery
 from jobs.reporting.console import AccountPresentation, bulleted, day_and_time, print_section, table
@@ -109,8 +109,12 @@ def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
     if lead.forgotten_on is not None:
         return forgotten_sentence(lead.lead, lead.forgotten_on)
     if not lead.is_known:
-        held = _("Lead {lead}: nothing was held on it; check the id.", lead=lead.lead)
-        return held if is_rehearsed else f"{held} {_('From now on it is not read in.')}"
+        if is_rehearsed:
+            return _("Lead {lead}: nothing is held on it; check the id.", lead=lead.lead)
+        return _(
+            "Lead {lead}: nothing was held on it; check the id. From now on it is not read in.",
+            lead=lead.lead,
+        )
     if is_rehearsed:
         return _("Lead {lead} would be forgotten.", lead=lead.lead)
     return _("Lead {lead} is forgotten, and is not read in again.", lead=lead.lead)
@@ -138,15 +142,13 @@ def _print_deliveries(
         )
         for each in deliveries
     ]
-    columns = (_("Destination"), _("Conversion"), _("Sent"), _("State"), _("Key"))
+    columns = (_("Destination"), _("Conversion"), _("Last sent"), _("State"), _("Key"))
     console.print(table(*columns, rows=rows))
 
 
-def nothing_found_sentence(ids: Sequence[str] = ()) -> str:
+def nothing_found_sentence() -> str:
     """Return that nothing held can be matched with what was given, which is not repeated."""
-    if ids:
-        return _("nothing was held on {leads}; check the id", leads=format_list(list(ids)))
     return _(
-        "nothing is held that could be matched with it: hashes are kept only while a delivery may use them. Look the "
+        "Nothing is held that could be matched with it: hashes are kept only while a delivery may use them. Look the "
         "person up in Oplead, and forget each lead by its id: --lead ID"
     )

@@ -180,7 +180,7 @@ def test_person_who_cannot_be_matched_is_said_to_be_looked_up(company):
     done = type_in(company, "forget", "--email", "nobody@example.org")
 
     assert 1 == done.code
-    assert "nothing is held that could be matched" in done.lines
+    assert "Nothing is held that could be matched" in done.lines
     assert "nobody" not in done.out + done.err
     assert 2 == type_in(company, "forget", "--email", "not an address").code
     assert 2 == type_in(company, "forget").code
