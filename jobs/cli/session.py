@@ -36,6 +36,7 @@ from jobs.ledger.state_file import LedgerError, NoStateError, has_state
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.retention import erase_by_age
+from jobs.reporting.page.archive import counting_by_month
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
@@ -286,7 +287,8 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
     Never raises, so that the night's outcome is recorded and told.
     """
     try:
-        summary.erased = erase_by_age(run, settings, summary)
+        count = counting_by_month(settings, run.book, run.now())
+        summary.erased = erase_by_age(run, settings.retention, summary, count)
     except Exception:  # noqa: BLE001
         summary.erased = ErasedByAge(failed=True)
         _log.warning(_("what has grown old could not be erased"), exc_info=True)

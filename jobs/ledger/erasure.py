@@ -34,12 +34,12 @@ _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 def _statements() -> tuple[Delete, ...]:
     """Return the statements that erase all rows of leads: each before those of the rows that it refers to."""
-    of_deliveries = [(Attempt, col(Attempt.delivery)), (Transition, col(Transition.delivery))]
     deliveries = sqlalchemy.delete(bulk.table_of(Delivery)).where(
         bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
     )
     return (
-        *(sqlalchemy.delete(bulk.table_of(each)).where(by.in_(_THEIR_DELIVERIES)) for each, by in of_deliveries),
+        sqlalchemy.delete(bulk.table_of(Attempt)).where(col(Attempt.delivery).in_(_THEIR_DELIVERIES)),
+        sqlalchemy.delete(bulk.table_of(Transition)).where(col(Transition.delivery).in_(_THEIR_DELIVERIES)),
         deliveries.where(is_correction()),
         deliveries,
         *(
@@ -79,6 +79,12 @@ _REMEMBER = bulk.insert_into(ForgottenLead).on_conflict_do_nothing()
 def forgotten_among(session: Session, account: str, ids: Collection[str]) -> dict[LeadId, date]:
     """Return which of these leads were forgotten, and when."""
     return {LeadId(row.id): row.forgotten_on for row in bulk.select_rows(session, _FORGOTTEN, account, ids)}
+
+
+def all_forgotten(session: Session, account: str) -> list[LeadId]:
+    """Return every lead that was forgotten."""
+    rows = sqlalchemy.select(col(ForgottenLead.id)).where(col(ForgottenLead.account) == account)
+    return [LeadId(each) for each in session.connection().scalars(rows)]
 
 
 def remember_forgotten(session: Session, account: str, ids: Collection[LeadId], *, on: date) -> None:

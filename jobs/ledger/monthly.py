@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,6 +26,8 @@ from jobs.ledger.schema import (
     of_kind,
 )
 
+CountByMonth = Callable[[Session, Collection[LeadId]], Iterable[MonthlyRow]]
+"""Counts leads that are about to be erased by month, as the report does."""
 _ADDED_UP = frozenset({"leads", "won", "value", "reached", "with_click_id", "count", "sent", "received", "accepted"})
 """The columns that are added up; the others tell rows apart."""
 

@@ -1,1 +1,1 @@
-"""What is kept of people, and for how long."""
+"""What is held on people: finds, exports and erases it, when they ask or when it has grown old."""

@@ -7,12 +7,12 @@ from connectors.records import LeadId
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import monthly, retention
 from jobs.ledger.erasure import erase_leads
+from jobs.ledger.monthly import CountByMonth
 from jobs.ledger.retention import ErasedByAge
-from jobs.reporting.page.archive import count_by_month
 from jobs.run_context import RunContext
 from jobs.run_summary import RunSummary
-from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
+from jobs.settings.schema import RetentionSettings
 
 AT_ONCE = 500
 """Leads, or runs and requests, per transaction."""
@@ -20,14 +20,15 @@ BUDGET = timedelta(minutes=10)
 """How long a night may take for it; the next one goes on."""
 
 
-def erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> ErasedByAge:
-    """Erase what is older than the settings keep it; return what was erased.
+def erase_by_age(
+    run: RunContext, kept: RetentionSettings, summary: RunSummary, count_by_month: CountByMonth
+) -> ErasedByAge:
+    """Erase what is older than it is kept; return what was erased.
 
     Leads leave only after a night that has read all there was to read: one that has not may have missed a change. A
     request to stop ends it early, as its time limit does: each transaction is whole, and the next night goes on.
     """
-    sweep = _Sweep(run, settings, now := run.now(), until=now + BUDGET)
-    kept = settings.retention
+    sweep = _Sweep(run, count_by_month, now := run.now(), until=now + BUDGET)
     try:
         if summary.pulled.complete and summary.source_stopped is None:
             sweep.erase_leads(before := now - max(kept.leads, age_needed_to_send(run.book)))
@@ -57,7 +58,7 @@ def age_needed_to_send(book: Rulebook) -> timedelta:
 @dataclass(slots=True)
 class _Sweep:
     run: RunContext
-    settings: Settings
+    count_by_month: CountByMonth
     now: datetime
     until: datetime
     done: ErasedByAge = field(default_factory=ErasedByAge)
@@ -86,8 +87,7 @@ class _Sweep:
         with ledger.write_transaction() as session:
             # With them, so that no lead that left is ever taken for a new one.
             retention.move_mark(session, ledger.account, before, now=self.now)
-            rows = count_by_month(session, self.settings, self.run.book, leads, now=self.now)
-            monthly.add_months(session, list(rows))
+            monthly.add_months(session, list(self.count_by_month(session, leads)))
             erase_leads(session, ledger.account, leads)
             retention.count_left(session, ledger.account, len(leads))
         self.done.leads += len(leads)

@@ -13,10 +13,11 @@ from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import excluded_leads, leads, requeue, retention, status_labels
+from jobs.ledger.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store
+from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store, without_forgotten
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
@@ -139,8 +140,11 @@ class _ListReading(DetailFetch, ABC):
             stored = leads.unchanged_leads(session, account, listed)
             others = [one for one in listed if one not in stored]
             excluded = excluded_leads.unchanged(session, account, others)
-            self.too_old = self._find_too_old(session, [one.id for one in others if one not in excluded])
-            left_out = excluded.union(one for one in others if one.id in self.too_old)
+            # A forgotten lead's details are not even asked for.
+            forgotten = forgotten_among(session, account, [one.id for one in others])
+            left_out = excluded.union(one for one in others if one.id in forgotten)
+            self.too_old = self._find_too_old(session, [one.id for one in others if one not in left_out])
+            left_out |= {one for one in others if one.id in self.too_old}
             return stored - self._must_be_reread(session, stored) | left_out
 
     def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
@@ -176,7 +180,9 @@ class _ListReading(DetailFetch, ABC):
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
             with self.run.ledger.read_transaction() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
-                new = leads.leads_not_stored(session, self.run.ledger.account, listed)
+                account = self.run.ledger.account
+                shown = without_forgotten(session, account, replace(page, unchanged=tuple(listed)), self.done)
+                new = leads.leads_not_stored(session, account, shown.unchanged)
                 self.too_old = self._find_too_old(session, new)
             new = [lead for lead in new if lead not in self.too_old]
             asked = self.read(new)

@@ -1,6 +1,6 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from connectors.language import N_, Language, Plural, _, _n, format_count, forma
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.queries import StateCount
-from jobs.pull.ingest import WebhooksTaken
+from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import (
     AccountPresentation,
     bulleted,
@@ -266,14 +266,13 @@ def _read(summary: RunSummary) -> str:
     read = _n("{count} lead", "{count} leads", pulled.seen)
     read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
     text = [read, _n("{count} new or changed", "{count} new or changed", pulled.changed)]
-    counts = (
-        (pulled.detail_pages, _n("{count} read one by one", "{count} read one by one", pulled.detail_pages)),
-        (pulled.deleted, _n("{count} gone", "{count} gone", pulled.deleted)),
-        (pulled.back, _n("{count} there again", "{count} there again", pulled.back)),
-        (pulled.excluded, _n("{count} test lead left out", "{count} test leads left out", pulled.excluded)),
-        (pulled.too_old, _n("{count} too old to be new", "{count} too old to be new", pulled.too_old)),
-    )
-    text += [said for count, said in counts if count]
+    if pulled.detail_pages:
+        text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
+    if pulled.deleted:
+        text.append(_n("{count} gone", "{count} gone", pulled.deleted))
+    if pulled.back:
+        text.append(_n("{count} there again", "{count} there again", pulled.back))
+    text += _left_out(pulled)
     remarks = [", ".join(text)]
     if pulled.missing:
         remarks.append(
@@ -294,8 +293,20 @@ def _read(summary: RunSummary) -> str:
     return "; ".join(remarks)
 
 
+def _left_out(pulled: PullResult) -> Iterator[str]:
+    if pulled.forgotten:
+        yield _n("{count} forgotten lead not read in", "{count} forgotten leads not read in", pulled.forgotten)
+    if pulled.excluded:
+        yield _n("{count} test lead left out", "{count} test leads left out", pulled.excluded)
+    if pulled.too_old:
+        yield _n("{count} too old to be new", "{count} too old to be new", pulled.too_old)
+
+
 def _webhooks(taken: WebhooksTaken) -> str:
     text = _n("{count} lead with news", "{count} leads with news", taken.leads) if taken.leads else _("no news")
+    if taken.forgotten:
+        unread = _n("{count} forgotten lead not read", "{count} forgotten leads not read", taken.forgotten)
+        text = f"{text}, {unread}"
     if taken.left:
         left = _n("{count} left for the next run", "{count} left for the next run", taken.left)
         text = f"{text}, {left}"

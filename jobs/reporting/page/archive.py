@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.ledger import monthly, report_leads, retention, status_labels
-from jobs.ledger.monthly import Archive, as_text, counts_by_name, month_of
+from jobs.ledger.monthly import Archive, CountByMonth, as_text, counts_by_name, month_of
 from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyRow, MonthlySales
 from jobs.reporting.page.counted_sales import count_sales_sent
 from jobs.reporting.page.counting_rules import CountingRules
@@ -24,7 +24,12 @@ from jobs.settings.compile import Rulebook
 # ── leads that leave ─────────────────────────────────────────────────────────────────────────────
 
 
-def count_by_month(
+def counting_by_month(settings: Settings, book: Rulebook, now: datetime) -> CountByMonth:
+    """Return what counts leads that are about to be erased."""
+    return lambda session, leads: _count_by_month(session, settings, book, leads, now=now)
+
+
+def _count_by_month(
     session: Session, settings: Settings, book: Rulebook, leads: Collection[LeadId], *, now: datetime
 ) -> Iterator[MonthlyRow]:
     """Yield what these leads come to, by the month of their creation, and of their sales and other conversions."""

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.nightly import run_night
 from jobs.privacy.retention import erase_by_age
+from jobs.reporting.page import archive
 from jobs.reporting.page.facts import Period
 from jobs.reporting.page.gather import gather
 from jobs.settings import load
@@ -47,17 +48,23 @@ def account(account, keeping):
             run = account.run(ledger)
             summary = run_night(run)
             if erases:
-                summary.erased = erase_by_age(run, account.settings, summary)
+                summary.erased = erase_by_age(run, account.settings.retention, summary, counting(run))
             return summary
 
     def sweep(summary):
         with account.hold() as ledger:
-            return erase_by_age(account.run(ledger), account.settings, summary)
+            run = account.run(ledger)
+            return erase_by_age(run, account.settings.retention, summary, counting(run))
+
+    def counting(run):
+        count = archive.counting_by_month(account.settings, run.book, run.now())
+        return lambda *args: account.count(count, *args)
 
     def report(first, last):
         with account.hold() as ledger, ledger.read_transaction() as session:
             return gather(session, account.settings, account.book, Period(first, last), account.clock.now())
 
+    account.count = lambda count, *args: count(*args)
     account.night, account.sweep, account.report = night, sweep, report
     keeping(account)
     return account

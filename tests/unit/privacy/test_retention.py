@@ -268,21 +268,22 @@ def old_account(account, monkeypatch):
 
 
 @pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("step", ["count_by_month", "erase_leads"])
+@pytest.mark.parametrize("step", ["count", "erase_leads"])
 def test_a_sweep_that_dies_in_the_middle_ends_the_same_when_repeated(account, monkeypatch, at, step):
     """Each batch is counted and erased in one transaction, so that no lead is counted twice or lost."""
     summary = old_account(account, monkeypatch)
-    original, calls = getattr(erasing, step), count()
+    owner = account if step == "count" else erasing
+    original, calls = getattr(owner, step), count()
 
-    def dying(*args, **more):
-        result = original(*args, **more)
-        result = list(result) if result is not None else None
+    def dying(*args):
+        result = original(*args)
+        result = None if result is None else list(result)
         if next(calls) == at:
             raise Crash
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(erasing, step, dying)
+        patch.setattr(owner, step, dying)
         with pytest.raises(Crash):
             account.sweep(summary)
     left = 7 - len(account.rows(LeadRow))
