@@ -977,8 +977,8 @@ FAULTS = (
     Fault(
         "a lead that left and then changes is not taken for new",
         "jobs/pull/ingest.py",
-        "[] if before is None else [lead.id for lead in unknown if lead.created_at < before]",
-        "[]",
+        "too_old = retention.may_have_left(session, account, unknown)",
+        "too_old = set()",
         "tests/unit/privacy/test_retention.py::test_a_lead_that_left_and_then_changes_is_not_sent_again "
         "tests/unit/privacy/test_retention.py::test_no_way_of_reading_brings_a_lead_back",
     ),
@@ -991,8 +991,8 @@ FAULTS = (
     ),
     Fault(
         "a lead on record is read however old it is",
-        "jobs/pull/sync.py",
-        "return old - leads.stored_leads(session, account, old) if old else old",
+        "jobs/ledger/retention.py",
+        "return old.difference(row.id for row in bulk.select_rows(session, _ON_RECORD, account, old))",
         "return old",
         "tests/unit/privacy/test_retention.py::test_a_lead_on_record_is_read_however_old_it_is",
     ),

@@ -184,7 +184,8 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
     known = leads.load_lead_facts(session, account, ids)
-    too_old = leads_too_old(session, account, [lead for lead in latest.values() if lead.id not in known])
+    unknown = {lead.id: lead.created_at for lead in latest.values() if lead.id not in known}
+    too_old = retention.may_have_left(session, account, unknown)
     done.too_old += len(too_old)
     # Some lists show no times: by its digest, such a lead need not be read again.
     left_out = {lead: latest.pop(lead).digest for lead in too_old}
@@ -202,7 +203,9 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     excluded_leads.remember(session, account, left_out, read_at=when.served)
     excluded_leads.forget(session, account, latest.keys() - left_out.keys())
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
-    unreadable = _without_old(session, account, page.unreadable)
+    created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id}
+    gone = retention.may_have_left(session, account, created)
+    unreadable = [one for one in page.unreadable if one.id not in gone]
     lead_writes.store_unreadable(session, account, unreadable, seen_at=when.served)
     if ids or page.unchanged:
         leads.record_reading(session, account, at=when.served)
@@ -213,20 +216,6 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
-
-
-def leads_too_old(session: Session, account: str, unknown: Sequence[Lead]) -> list[LeadId]:
-    """Return which of these leads, all of them unknown, may have left: taken for new, they would be sent again."""
-    before = retention.left_before(session, account) if unknown else None
-    return [] if before is None else [lead.id for lead in unknown if lead.created_at < before]
-
-
-def _without_old(session: Session, account: str, unreadable: Sequence[UnreadableLead]) -> list[UnreadableLead]:
-    """Return these leads without those not on record that may have left."""
-    before = retention.left_before(session, account) if unreadable else None
-    old = {one.id for one in unreadable if before and one.id and one.created_at and one.created_at < before}
-    gone = old.difference(leads.stored_leads(session, account, {LeadId(lead) for lead in old if lead})) if old else old
-    return [one for one in unreadable if one.id not in gone]
 
 
 def _make_storable_lead(

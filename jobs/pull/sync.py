@@ -149,12 +149,10 @@ class _ListReading(DetailFetch, ABC):
 
     def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
         """Return which of these entries are not on record and, as far as the list says, may have left."""
-        account = self.run.ledger.account
-        before = retention.left_before(session, account) if listed else None
-        if before is None:
+        if retention.left_before(session, self.run.ledger.account) is None:
             return set()
-        old = {lead for lead in listed if (created := self.listed[lead].created_at()) is not None and created < before}
-        return old - leads.stored_leads(session, account, old) if old else old
+        created = {lead: self.listed[lead].created_at() for lead in listed}
+        return retention.may_have_left(session, self.run.ledger.account, created)
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
         """Return which leads to read in full although they are unchanged."""
