@@ -985,7 +985,7 @@ FAULTS = (
     Fault(
         "a lead that left is not even read where the list says when it was created",
         "jobs/pull/sync.py",
-        "self.too_old = self._find_too_old(session, [one.id for one in others if one not in excluded])",
+        "self.too_old = self._find_too_old(session, [one.id for one in others if one not in left_out])",
         "self.too_old = set()",
         "tests/unit/privacy/test_retention.py::test_no_way_of_reading_brings_a_lead_back",
     ),
