@@ -282,7 +282,7 @@ def test_wrong_usage_exits_with_2(arguments):
 
 def test_check_lists_assumptions_for_a_valid_file(account):
     """It also notes likely slips."""
-    account.edit("currency: EUR", "currency: EUR\nretention: { leads: 2 y }")
+    account.edit("leadData.consent, granted: [oui]", "leadData.consent, granted: [oui, 'yes']")
     result = account("check")
 
     assert 0 == result.returncode
