@@ -1,4 +1,4 @@
-"""Excluded test leads: each is recognised by its digest, with no personal data."""
+"""Leads left out, as they are test leads or too old: each is recognised by its digest, with no personal data."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -11,8 +11,9 @@ from jobs.ledger import bulk
 from jobs.ledger.schema import ExcludedTestLead
 
 _OF_LEADS = bulk.belongs_to(col(ExcludedTestLead.account), col(ExcludedTestLead.id))
+_TOO_OLD = col(ExcludedTestLead.too_old)
 _DIGESTS = select(col(ExcludedTestLead.id), col(ExcludedTestLead.digest), col(ExcludedTestLead.read_at)).where(
-    _OF_LEADS
+    _OF_LEADS, bindparam("too_old") == _TOO_OLD
 )
 _FORGET = delete(bulk.table_of(ExcludedTestLead)).where(_OF_LEADS)
 _RENEW = (
@@ -26,9 +27,12 @@ _RENEW = (
 )
 
 
-def remember(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
-    """Record which leads were excluded, with the digests that identify them as unchanged."""
-    rows = [{"account": account, "id": lead, "digest": digest, "read_at": read_at} for lead, digest in digests.items()]
+def remember(
+    session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime, too_old: bool = False
+) -> None:
+    """Record which leads were left out, with the digests that identify them as unchanged."""
+    read = {"account": account, "read_at": read_at, "too_old": too_old}
+    rows = [read | {"id": lead, "digest": digest} for lead, digest in digests.items()]
     bulk.write_rows(session, bulk.upsert_into(ExcludedTestLead), rows)
 
 
@@ -44,9 +48,15 @@ def unchanged(
     session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime | None = None
 ) -> set[ListedLead]:
     """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
-    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])
+    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=False)
     kept = {ListedLead(row.id, row.digest) for row in rows if read_since is None or row.read_at > read_since}
     return kept.intersection(listed)
+
+
+def unchanged_too_old(session: Session, account: str, listed: Collection[ListedLead]) -> set[LeadId]:
+    """Return which of these leads were left out as too old, with the same digest."""
+    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=True)
+    return {one.id for one in {ListedLead(row.id, row.digest) for row in rows}.intersection(listed)}
 
 
 def forget(session: Session, account: str, ids: Collection[LeadId]) -> None:

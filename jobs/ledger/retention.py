@@ -102,16 +102,16 @@ def count_left(session: Session, account: str, leads: int) -> None:
 _ON_RECORD = sqlalchemy.select(col(LeadRow.id)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
 
 
-def may_have_left(session: Session, account: str, created: Mapping[LeadId, datetime | None]) -> set[LeadId]:
+def may_have_left(session: Session, account: str, created: Mapping[LeadId, datetime]) -> set[LeadId]:
     """Return which of these leads are not on record and so old that they may have left.
 
     Taken for new, they would be judged to enter their stages again, and be sent a second time: nothing tells what was
-    sent of them. One whose creation is not known is not among them.
+    sent of them.
     """
     before = left_before(session, account) if created else None
     if before is None:
         return set()
-    old = {lead for lead, at in created.items() if at is not None and at < before}
+    old = {lead for lead, at in created.items() if at < before}
     return old.difference(row.id for row in bulk.select_rows(session, _ON_RECORD, account, old))
 
 

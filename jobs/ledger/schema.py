@@ -249,13 +249,15 @@ class LeadRow(AccountRow, table=True):
 
 
 class ExcludedTestLead(AccountRow, table=True):
-    """An excluded test lead: enough to recognise it as unchanged, with no personal data."""
+    """A lead left out, mostly a test lead: enough to recognise it as unchanged, with no personal data."""
 
     __tablename__ = "excluded_lead"
     id: str = Field(primary_key=True)
     digest: str
     """The digest of its list entry."""
     read_at: datetime
+    too_old: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
+    """Whether it is no test lead, but one that may have left; its list entry does not say when it was created."""
 
 
 class ForgottenLead(AccountRow, table=True):

@@ -189,6 +189,7 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.too_old += len(too_old)
     # Some lists show no times: by its digest, such a lead need not be read again.
     left_out = {lead: latest.pop(lead).digest for lead in too_old}
+    excluded_leads.remember(session, account, left_out, read_at=when.served, too_old=True)
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.events_of(ids, to=when.heard)
@@ -199,11 +200,11 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ]
     lead_writes.forget_unreadable(session, account, ids)
     lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
-    left_out |= {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
+    left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     excluded_leads.remember(session, account, left_out, read_at=when.served)
     excluded_leads.forget(session, account, latest.keys() - left_out.keys())
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
-    created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id}
+    created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
     gone = retention.may_have_left(session, account, created)
     unreadable = [one for one in page.unreadable if one.id not in gone]
     lead_writes.store_unreadable(session, account, unreadable, seen_at=when.served)

@@ -148,11 +148,14 @@ class _ListReading(DetailFetch, ABC):
             return stored - self._must_be_reread(session, stored) | left_out
 
     def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
-        """Return which of these entries are not on record and, as far as the list says, may have left."""
+        """Return which of these entries are not on record and may have left, as the list or an earlier look says."""
         if retention.left_before(session, self.run.ledger.account) is None:
             return set()
-        created = {lead: self.listed[lead].created_at() for lead in listed}
-        return retention.may_have_left(session, self.run.ledger.account, created)
+        account, entries = self.run.ledger.account, [self.listed[lead] for lead in listed]
+        dated = {one.id: at for one in entries if (at := one.created_at()) is not None}
+        undated = [one for one in entries if one.id not in dated]
+        left_out = excluded_leads.unchanged_too_old(session, account, undated)
+        return retention.may_have_left(session, account, dated) | left_out
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
         """Return which leads to read in full although they are unchanged."""

@@ -20,6 +20,8 @@ def upgrade():
         ["in_doubt_request"],
         sqlite_where=sa.text("in_doubt_request IS NOT NULL"),
     )
+    with op.batch_alter_table("excluded_lead") as batch:
+        batch.add_column(sa.Column("too_old", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "retention_mark",
         sa.Column("account", TEXT, nullable=False),
