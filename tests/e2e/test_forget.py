@@ -134,6 +134,18 @@ def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
     assert code in (0, 1), err
 
 
+def test_killed_command_is_finished_although_the_person_is_not_found_again(company):
+    """The hashes are gone with the ledger's rows, so only the tombstone says whose events are left."""
+    company.state.with_name("maison-test.oplead.db").unlink()
+    assert KILLED == company.killed("forget: ledger committed", command=("forget", "--email", EMAIL))
+    left = {name for name, _ in traces(company)}
+    code, out, _ = company.command("forget", "--email", EMAIL)
+
+    assert "maison-test.inbox.db" in {name.removesuffix("-wal") for name in left}
+    assert (1, set()) == (code, traces(company))
+    assert "Nothing is held that could be matched" in out
+
+
 def test_what_is_held_on_a_person_is_exported(company, tmp_path):
     """Everything of the lead and nothing of another; the file is its owner's only."""
     out = tmp_path / "person.json"
