@@ -36,6 +36,8 @@ from jobs.ledger.schema import (
 )
 from jobs.plan.expected_values import known_since
 from jobs.privacy import retention as erasing
+from jobs.privacy.forget import forget_leads
+from jobs.reporting.page import archive
 from jobs.run_context import SyncMode
 from jobs.wiring.account import compile_rules_only
 from tests.builders import ACCOUNT, attention, changed, lead
@@ -431,6 +433,26 @@ def test_a_page_says_the_same_before_and_after_its_leads_left(account):
     assert [] == account.rows(LeadRow)
     assert before == sums(account.report(first, last))
     assert sum(row.leads for row in before[3].campaigns) >= 3
+
+
+def test_a_forgotten_lead_stays_in_the_sums(account):
+    """Nobody can be told from them, and a report of the past must not change."""
+    account.night()
+    later(account, 6 * DAY)
+    account.put(sold("L-1"), sold("L-2", amount=Decimal(300)))
+    account.night()
+    later(account, DAY)
+    account.night()
+    before = sums(account.report(date(2026, 9, 1), date(2026, 9, 30)))
+    now = account.clock.now()
+    with account.hold("forget") as ledger:
+        count_by_month = archive.counting_by_month(account.settings, account.book, now)
+        forget_leads(ledger, ["L-1"], now=now, today=now.date(), count_by_month=count_by_month)
+        forget_leads(ledger, ["L-1"], now=now, today=now.date(), count_by_month=count_by_month)
+    later(account, timedelta(days=20))
+
+    assert ["L-2"] == [row.id for row in account.rows(LeadRow)]
+    assert before[2:] == sums(account.report(date(2026, 9, 1), date(2026, 9, 30)))[2:]
 
 
 def test_a_page_names_the_day_before_which_only_whole_months_are_counted(account):
