@@ -1,5 +1,6 @@
 """Consent as evidence: which answer was read from where and when, and what was sent on it."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,17 +18,25 @@ from jobs.rules.model import ConsentAnswer, LeadFacts
 _ANSWER = bulk.table_of(ConsentAnswerRow)
 _SAME = ("answer", "field", "value")
 """The columns of which one differs in a new answer."""
-_READ = ("account", "lead", "signal", *_SAME, "read_at")
-_GIVEN = {name: bindparam(name, type_=_ANSWER.c[name].type) for name in _READ}
+_READ = ("lead", "signal", *_SAME)
+"""The columns of a new answer, in the order of their JSON list."""
+_listed = bulk.listed(bindparam("answers"))
+_NEW = sqlalchemy.select(
+    *(_listed.c.value.op("->>")(sqlalchemy.literal_column(str(place))).label(name) for place, name in enumerate(_READ))
+).subquery()
 _IS_AS_BEFORE = (
-    sqlalchemy.select(and_(*(_ANSWER.c[name].is_not_distinct_from(_GIVEN[name]) for name in _SAME)))
-    .where(*(_ANSWER.c[name] == _GIVEN[name] for name in ("account", "lead", "signal")))
+    sqlalchemy.select(and_(*(_ANSWER.c[name].is_not_distinct_from(_NEW.c[name]) for name in _SAME)))
+    .where(_ANSWER.c.account == bindparam("of_account"))
+    .where(*(_ANSWER.c[name] == _NEW.c[name] for name in ("lead", "signal")))
     .order_by(_ANSWER.c.id.desc())
     .limit(1)
     .scalar_subquery()
 )
 _RECORD = bulk.insert_into(ConsentAnswerRow).from_select(
-    _READ, sqlalchemy.select(*_GIVEN.values()).where(_IS_AS_BEFORE.is_not(sqlalchemy.true()))
+    ["account", "read_at", *_READ],
+    sqlalchemy.select(
+        bindparam("of_account", type_=_ANSWER.c.account.type), bindparam("at", type_=_ANSWER.c.read_at.type), *_NEW.c
+    ).where(_IS_AS_BEFORE.is_not(sqlalchemy.true())),
 )
 _LATEST = (
     sqlalchemy.select(_ANSWER.c.lead, _ANSWER.c.signal, func.max(_ANSWER.c.id).label("number"))
@@ -52,12 +61,11 @@ def record_answers(
     `known` are the facts stored before. A signal that the settings name no field for is only recorded where they used
     to name one.
     """
-    rows = [
-        bulk.columns_of(answer, account=account, lead=reading.lead.id, read_at=read_at)
-        for reading in readings
-        for answer in _evidence(reading, known.get(reading.lead.id))
+    answers = [
+        (reading.lead.id, *answer) for reading in readings for answer in _evidence(reading, known.get(reading.lead.id))
     ]
-    bulk.write_rows(session, _RECORD, rows)
+    if answers:
+        session.connection().execute(_RECORD, {"of_account": account, "at": read_at, "answers": json.dumps(answers)})
 
 
 def _evidence(reading: StorableLead, before: LeadFacts | None) -> Iterator[ConsentReading]:

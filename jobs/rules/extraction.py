@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
 from connectors.text import strip_control_characters, tidy
@@ -208,8 +209,7 @@ class RequiredLeadData:
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentReading:
+class ConsentReading(NamedTuple):
     """What one reading of a lead shows of one consent signal."""
 
     signal: ConsentSignalName
