@@ -95,8 +95,8 @@ FAULTS = (
     Fault(
         "no hash of a forgotten person is left",
         "jobs/ledger/erasure.py",
-        "_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, StatusChange, LabelMove)",
-        "_BY_LEAD = (DedupKey, ClickIdRow, StatusChange, LabelMove)",
+        "_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)",
+        "_BY_LEAD = (DedupKey, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)",
         "tests/unit/ledger/test_erasure.py",
     ),
     Fault(
@@ -154,6 +154,42 @@ FAULTS = (
         "            out.chmod(0o600)",
         "            pass",
         "tests/e2e/test_forget.py",
+    ),
+    # ── consent ──────────────────────────────────────────────────────────────────────────────────
+    Fault(
+        "a consent answer stays on record as it was first read until it changes",
+        "jobs/ledger/consents.py",
+        ".where(_IS_AS_BEFORE.is_not(sqlalchemy.true()))",
+        "",
+        "tests/unit/ledger/test_consents.py",
+    ),
+    Fault(
+        "a consent answer that changes is recorded",
+        "jobs/ledger/consents.py",
+        "for name in _SAME)",
+        'for name in ("field",))',
+        "tests/unit/ledger/test_consents.py",
+    ),
+    Fault(
+        "a replay rests on the consent that its bytes were frozen on",
+        "jobs/deliver/preparation.py",
+        " and move.row.state != DeliveryState.IN_DOUBT",
+        "",
+        "tests/unit/ledger/test_consents.py",
+    ),
+    Fault(
+        "an assumed consent keeps the reason that it was sent on",
+        "jobs/ledger/consents.py",
+        "if last is None or last.because != because:",
+        "if last is None:",
+        "tests/unit/ledger/test_consents.py",
+    ),
+    Fault(
+        "a consent answer that the settings do not list is kept by its shape only",
+        "jobs/rules/extraction.py",
+        'field.path, f"<{describe_text_shape(raw)}>")',
+        "field.path, raw)",
+        "tests/unit/ledger/test_consents.py",
     ),
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
     Fault(

@@ -10,9 +10,10 @@ from connectors.records import LeadId
 from jobs.cli.accounts import answering, open_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import leads, outbox, queries, retention, starts, status_labels
+from jobs.ledger import consents, leads, outbox, queries, retention, starts, status_labels
+from jobs.ledger.consents import ConsentEvidence
 from jobs.ledger.erasure import forgotten_among
-from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow
+from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow, stored_row_id
 from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.forget_report import forgotten_sentence
@@ -104,6 +105,8 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
         return status_labels.oplead_spelling(view.session, settings.account, label, else_as=in_settings.get(label))
 
     facts = leads.load_lead_facts(view.session, settings.account, [lead])[lead]
+    evidence = consents.consent_evidence(view.session, settings.account, lead)
+    book = withhold_missing_amounts(view.session, compile_rules_only(settings))
     return Explanation(
         account=settings.account,
         lead=row.id,
@@ -120,6 +123,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             settings.consent.ad_user_data.field,
             settings.consent.ad_personalization.field if settings.consent.ad_personalization else "",
         ),
+        consent_answers=evidence.answers,
         click_ids=tuple(_click(click) for click in facts.click_ids),
         click_id_problem=facts.click_id_problem,
         where=dict(facts.where),
@@ -137,17 +141,19 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
             StatusEntryReport(label_in_oplead_spelling(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
-        verdicts=tuple(_verdicts(view, withhold_missing_amounts(view.session, compile_rules_only(settings)), facts)),
+        verdicts=tuple(_verdicts(view, book, facts, evidence)),
     )
 
 
-def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[LeadConversionStanding]:
+def _verdicts(
+    view: StateView, book: Rulebook, lead: LeadFacts, evidence: ConsentEvidence
+) -> Iterator[LeadConversionStanding]:
     known = outbox.deliveries_of_leads(view.session, book.account, [lead.id])
     existing = known.conversions.get(lead.id, [])
     begun = starts.load_starts(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _report_recorded_delivery(view, row, known.corrections_of(row))
+        yield _report_recorded_delivery(view, row, known.corrections_of(row), evidence)
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route that no run has seen yet would start with the next run.
@@ -159,7 +165,7 @@ def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Lead
             )
 
 
-def _recorded_standing_fields(view: StateView, row: Delivery) -> dict[str, Any]:
+def _recorded_standing_fields(view: StateView, row: Delivery, evidence: ConsentEvidence) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
     state, reason = DeliveryState(row.state), queries.current_reason(row, view.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
@@ -178,15 +184,16 @@ def _recorded_standing_fields(view: StateView, row: Delivery) -> dict[str, Any]:
             for move in queries.state_history(view.session, row)
         ),
         "requests": tuple(queries.requests_containing(view.session, row)),
+        "sent_on": evidence.sent_on.get(stored_row_id(row)),
     }
 
 
 def _report_recorded_delivery(
-    view: StateView, row: Delivery, corrections: Sequence[Delivery]
+    view: StateView, row: Delivery, corrections: Sequence[Delivery], evidence: ConsentEvidence
 ) -> LeadConversionStanding:
     """Build the report of a recorded delivery and its corrections."""
     return LeadConversionStanding(
-        **_recorded_standing_fields(view, row),
+        **_recorded_standing_fields(view, row, evidence),
         conversion=row.conversion,
         destination=row.destination,
         happened_at=row.at,
@@ -202,7 +209,7 @@ def _report_recorded_delivery(
         else None,
         corrections=tuple(
             AdjustmentReport(
-                **_recorded_standing_fields(view, each),
+                **_recorded_standing_fields(view, each, evidence),
                 kind=each.kind,
                 cause=each.cause or "",
                 at=each.known_time,

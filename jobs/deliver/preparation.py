@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, LeadId, Target
 from jobs.deliver.transactions import Transaction
-from jobs.ledger import bulk, leads, outbox, requests
+from jobs.ledger import bulk, consents, leads, outbox, requests
 from jobs.ledger.outbox import Move
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConversionRoute, LeadFacts
+from jobs.rules.model import ConsentAnswer, ConsentSignalName, ConversionRoute, LeadFacts
 from jobs.rules.reasons import Reason
 
 
@@ -43,6 +43,7 @@ class PreCallTransaction(Transaction, ABC):
         with bulk.changing_records(self.session, Delivery, DeliveryRecord, batch) as rows:
             facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
             moves = [move for move in self.decide_again(rows, facts) if move is not None]
+            self._refer_to_consent([move.row for move in moves if is_frozen_now(move)], facts)
             outbox.move_all(self.session, self.ledger, moves, now=self.now)
         ready = []
         for move in moves:
@@ -54,9 +55,32 @@ class PreCallTransaction(Transaction, ABC):
             return None
         return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
+    def _refer_to_consent(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> None:
+        """Note in each row the consent answers in force now that its bytes are frozen, which replays repeat.
+
+        By their ids, not by the time: several may be read within a second, and Oplead's clock isn't ours.
+        """
+        answers = consents.latest_answers(self.session, self.ledger.account, {row.lead for row in rows})
+        for row in rows:
+            row.user_data_answer = answers.get((row.lead, ConsentSignalName.AD_USER_DATA))
+            row.personalization_answer = answers.get((row.lead, ConsentSignalName.AD_PERSONALIZATION))
+            row.assumed_consent = self._assumption(row, facts[LeadId(row.lead)])
+
+    def _assumption(self, row: DeliveryRecord, lead: LeadFacts) -> int | None:
+        """Return by what a missing answer counts as yes, if one does."""
+        route = self.routes[row.conversion]
+        if not route.assume_consent or ConsentAnswer.MISSING not in (lead.ad_user_data, lead.ad_personalization):
+            return None
+        return consents.assumed(self.session, self.ledger.account, route.assumed_because, now=self.now)
+
     @abstractmethod
     def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
         """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
+
+
+def is_frozen_now(move: Move) -> bool:
+    """Return whether a move freezes its row's bytes, rather than replay what was frozen before."""
+    return move.to is DeliveryState.IN_FLIGHT and move.row.state != DeliveryState.IN_DOUBT
 
 
 def send(row: DeliveryRecord) -> Move:

@@ -12,6 +12,7 @@ from jobs.ledger import bulk
 from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
+    ConsentAnswerRow,
     ContactHash,
     DedupKey,
     Delivery,
@@ -28,7 +29,7 @@ from jobs.ledger.schema import (
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(
     bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
 )
-_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, StatusChange, LabelMove)
+_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 

@@ -364,6 +364,37 @@ class ContactHash(AccountRow, table=True):
     sha256: str = Field(primary_key=True)
 
 
+class ConsentAnswerRow(LedgerRow, table=True):
+    """A lead's answer to one consent question, from when it was first read until the next row; append-only."""
+
+    __tablename__ = "consent_answer"
+    __table_args__ = (_of_lead(), Index(None, "account", "lead", "signal"))
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    lead: str
+    signal: str
+    """A `ConsentSignalName` value."""
+    answer: str
+    """A `ConsentAnswer` value."""
+    field: str
+    """The path that it was read from; empty once the settings name none."""
+    value: str | None = None
+    """As Oplead shows it if the settings list it, otherwise `<shape>`; None if there is none."""
+    read_at: datetime
+    """When it was first read, by the source's clock."""
+
+
+class AssumedConsent(LedgerRow, table=True):
+    """Why missing answers were taken as yes, from the first delivery sent on it until the next row; append-only."""
+
+    __tablename__ = "assumed_consent"
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    because: str | None = None
+    """As the settings had it; None if they gave no reason."""
+    since: datetime
+
+
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -421,6 +452,11 @@ class DeliveryRecord(LedgerRow):
     """The estimate that is its value, if it is one."""
     click_id_kind: str | None = None
     click_estimated: bool | None = None
+    user_data_answer: int | None = None
+    """The `ConsentAnswerRow` that was in force when its bytes were last frozen, as the next."""
+    personalization_answer: int | None = None
+    assumed_consent: int | None = None
+    """The `AssumedConsent` by which a missing answer was taken as yes then, if one was."""
     event: bytes | None = None
     """The encoded event, kept only while in flight, submitted or in doubt."""
     event_sha256: str | None = None
@@ -700,7 +736,7 @@ def of_kind(*, corrections: bool) -> ColumnElement[bool]:
     return is_correction() if corrections else col(Delivery.original).is_(None)
 
 
-def stored_row_id(row: DeliveryRecord | Request | Run) -> int:
+def stored_row_id(row: DeliveryRecord | Request | Run | AssumedConsent) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")

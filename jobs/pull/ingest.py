@@ -11,19 +11,19 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
-from jobs.ledger import excluded_leads, lead_writes, leads, retention
+from jobs.ledger import consents, excluded_leads, lead_writes, leads, retention
 from jobs.ledger.erasure import forgotten_among
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
     amounts,
-    consent_answer,
     new_click_ids,
+    read_consent,
     text_to_show,
     utm_to_show,
     where_path_values,
 )
-from jobs.rules.model import LeadFacts, normalise_label
+from jobs.rules.model import ConsentSignalName, LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
 from jobs.rules.webhook_history import webhook_history
@@ -200,6 +200,7 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ]
     lead_writes.forget_unreadable(session, account, ids)
     lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
+    consents.record_answers(session, account, readings, known, read_at=when.served)
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
     excluded_leads.remember(session, account, left_out, read_at=when.served)
     excluded_leads.forget(session, account, latest.keys() - left_out.keys())
@@ -229,8 +230,8 @@ def _make_storable_lead(
     excluded: bool,
 ) -> StorableLead:
     wanted, zone = run.book.extraction, run.book.zone
-    user_data = consent_answer(wanted.ad_user_data, lead)
-    personalization = consent_answer(wanted.ad_personalization, lead)
+    user_data = read_consent(ConsentSignalName.AD_USER_DATA, wanted.ad_user_data, lead)
+    personalization = read_consent(ConsentSignalName.AD_PERSONALIZATION, wanted.ad_personalization, lead)
     changes, clicks = (known.changes, known.click_ids) if known else ((), ())
     # A new click id counts from the last observation, or from the lead's creation if none could be read before.
     read_before = known if known and not known.stale and known.click_id_problem is None else None
@@ -240,7 +241,7 @@ def _make_storable_lead(
     hashed_for = {
         route.destination
         for route in run.book.routes
-        if not excluded and may_keep_contact(route, user_data, personalization, [*clicks, *new_clicks])
+        if not excluded and may_keep_contact(route, user_data.answer, personalization.answer, [*clicks, *new_clicks])
     }
     return StorableLead(
         lead=lead,

@@ -12,13 +12,14 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.language import N_, _, format_count, format_day, format_rate, translated
+from jobs.ledger.consents import ConsentBasis, RecordedAnswer
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
 from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConsentAnswer, ValueOrigin
+from jobs.rules.model import ConsentAnswer, ConsentSignalName, ValueOrigin
 from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
@@ -36,6 +37,10 @@ CONSENTS: Mapping[str, str] = {
     "missing": N_("no answer"),
     "unknown": N_("an answer the settings do not list"),
     "not_asked": N_("not asked: the settings name no field"),
+}
+_SIGNALS: Mapping[ConsentSignalName, str] = {
+    ConsentSignalName.AD_USER_DATA: N_("use of its data: {answer}"),
+    ConsentSignalName.AD_PERSONALIZATION: N_("personal ads: {answer}"),
 }
 CAUSES: Mapping[str, str] = {
     "undone": N_("the lead went to a stage that takes it back on {time}"),
@@ -123,6 +128,8 @@ class StandingReport:
     closes_at: datetime | None = None
     history: tuple[StateChange, ...] = ()
     requests: tuple[RequestOfDelivery, ...] = ()
+    sent_on: ConsentBasis | None = None
+    """The consent that it was last sent on; None if it never was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +201,8 @@ class Explanation:
     ad_personalization: str
     consent_fields: tuple[str, str]
     """Paths of the two answers in Oplead; empty if the settings name no field."""
+    consent_answers: tuple[RecordedAnswer, ...]
+    """Every answer read so far, in order; each held until the next of its signal."""
     click_ids: tuple[SeenClickId, ...]
     click_id_problem: str | None
     where: Mapping[str, str]
@@ -242,6 +251,7 @@ def _lead_fact_lines(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]
         *_missing_lead_line(lead, zone),
         (_("consent"), _("use of its data: {answer}", answer=_consent(lead.ad_user_data, lead.consent_fields[0]))),
         ("", _("personal ads: {answer}", answer=_consent(lead.ad_personalization, lead.consent_fields[1]))),
+        *_lines_under_name(_("answers read"), [_answer_line(each, zone) for each in lead.consent_answers]),
         *_lines_under_name(_("click id"), clicks),
         *lead.amounts.items(),
         *((path, shown_value(value)) for path, value in lead.where.items()),
@@ -284,6 +294,25 @@ def _consent(answer: str, field: str) -> str:
     if answer != ConsentAnswer.UNKNOWN:
         return words
     return _("{answer}: read {field} of this lead in Oplead", answer=words, field=field)
+
+
+def _answer_line(answer: RecordedAnswer, zone: ZoneInfo) -> str:
+    """Return an answer, where it was read, and since when it was there."""
+    about = _(_SIGNALS[ConsentSignalName(answer.signal)], answer=_(CONSENTS[answer.answer]))
+    value = "" if answer.value is None else f": {shown_value(answer.value)}"
+    return f"{day_and_time(answer.read_at, zone)}  {about}" + (f" ({answer.field}{value})" if answer.field else "")
+
+
+def _consent_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Return the consent that a delivery was last sent on; nothing if it never was."""
+    if report.sent_on is None:
+        return []
+    lines = [_answer_line(each, zone) for each in report.sent_on.answers]
+    if assumed := report.sent_on.assumed:
+        since = day_and_time(assumed.since, zone)
+        why = assumed.because or _("the settings give no reason")
+        lines.append(_("no answer taken as yes since {time}: {why}", time=since, why=why))
+    return _lines_under_name(_("sent on"), lines)
 
 
 def _click(click: SeenClickId, zone: ZoneInfo) -> str:
@@ -340,6 +369,7 @@ def _print_correction(console: Console, correction: AdjustmentReport, zone: Zone
     details = [
         (_("by"), correction.by),
         *_sending_window_lines(correction, zone),
+        *_consent_lines(correction, zone),
         *_delivery_history_lines(correction, zone),
     ]
     _print_indented(console, texts, details, indent=2)
@@ -374,7 +404,8 @@ def _details(verdict: LeadConversionStanding, zone: ZoneInfo) -> list[tuple[str,
         (_("sent to"), verdict.target),
         (_("key"), verdict.key),
     ]
-    return [(name, text) for name, text in details if text is not None] + _delivery_history_lines(verdict, zone)
+    stated = [(name, text) for name, text in details if text is not None]
+    return stated + _consent_lines(verdict, zone) + _delivery_history_lines(verdict, zone)
 
 
 def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str | None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
 from connectors.text import strip_control_characters, tidy
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
+    ConsentSignalName,
     ConversionRoute,
     KnownClickId,
     LeadFacts,
@@ -207,14 +209,25 @@ class RequiredLeadData:
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
+class ConsentReading(NamedTuple):
+    """What one reading of a lead shows of one consent signal."""
+
+    signal: ConsentSignalName
+    answer: ConsentAnswer
+    field: str
+    """The path of the field; empty if the settings name none."""
+    value: str | None
+    """The answer as Oplead shows it if the settings list it, otherwise `<shape>`; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class StorableLead:
     """A lead read by a pull, reduced to what may be stored."""
 
     lead: Lead
     label: str | None
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
+    ad_user_data: ConsentReading
+    ad_personalization: ConsentReading
     where: Mapping[str, str]
     amounts: Mapping[str, Amount]
     changes: Sequence[StatusEntered]
@@ -228,16 +241,24 @@ class StorableLead:
     """The tidied value at `report.by`."""
 
 
-def consent_answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
-    """Return the lead's answer to one consent question."""
+def read_consent(signal: ConsentSignalName, field: ConsentField | None, lead: Lead) -> ConsentReading:
+    """Return the lead's answer to one consent question, and what it was read from."""
     if field is None:
-        return ConsentAnswer.NOT_ASKED
-    value = normalise_text(str(lead.fields.get(field.path, "")))
+        return ConsentReading(signal, ConsentAnswer.NOT_ASKED, "", None)
+    raw = str(lead.fields.get(field.path, ""))
+    value = normalise_text(raw)
     if not value:
-        return ConsentAnswer.MISSING
+        return ConsentReading(signal, ConsentAnswer.MISSING, field.path, None)
     if value in field.refused:
-        return ConsentAnswer.REFUSED
-    return ConsentAnswer.GRANTED if value in field.granted else ConsentAnswer.UNKNOWN
+        return ConsentReading(signal, ConsentAnswer.REFUSED, field.path, text_to_show(raw))
+    if value in field.granted:
+        return ConsentReading(signal, ConsentAnswer.GRANTED, field.path, text_to_show(raw))
+    return ConsentReading(signal, ConsentAnswer.UNKNOWN, field.path, f"<{describe_text_shape(raw)}>")
+
+
+def consent_answer(field: ConsentField, lead: Lead) -> ConsentAnswer:
+    """Return the lead's answer to the question of a field."""
+    return read_consent(ConsentSignalName.AD_USER_DATA, field, lead).answer
 
 
 def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:

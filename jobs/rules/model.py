@@ -75,6 +75,13 @@ class ConsentAnswer(StrEnum):
     """The settings name no field for this signal."""
 
 
+class ConsentSignalName(StrEnum):
+    """A use of a lead's data that it is asked about."""
+
+    AD_USER_DATA = "ad_user_data"
+    AD_PERSONALIZATION = "ad_personalization"
+
+
 @dataclass(frozen=True, slots=True)
 class UnreadableAmount:
     """Text that couldn't be parsed as an amount; only its shape is kept."""
@@ -254,6 +261,8 @@ class ConversionRoute:
     """None never retracts it."""
     expected_value: ExpectedValueRule | None = None
     """How its value is estimated; None if it is fixed, read from a field, or not sent."""
+    assumed_because: str | None = None
+    """Why the settings say that a missing answer may be taken as yes; None if they don't say."""
 
     @property
     def conversion_destination_pair(self) -> tuple[str, DestinationId]:

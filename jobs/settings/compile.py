@@ -330,6 +330,7 @@ def _route(
         contact_only=destination.audience == "all",
         attach_contact=destination.contact_data == "attach",
         assume_consent=settings.consent.missing == "assume_granted",
+        assumed_because=settings.consent.because,
     )
 
 

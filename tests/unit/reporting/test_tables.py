@@ -414,6 +414,7 @@ def test_unsent_conversions_with_one_reason_share_an_explanation():
         ad_user_data="granted",
         ad_personalization="granted",
         consent_fields=("leadData.consent", ""),
+        consent_answers=(),
         click_ids=(),
         click_id_problem=None,
         where={},
