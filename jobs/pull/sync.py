@@ -149,7 +149,7 @@ class _ListReading(DetailFetch, ABC):
 
     def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
         """Return which of these entries are not on record and may have left, as the list or an earlier look says."""
-        if retention.left_before(session, self.run.ledger.account) is None:
+        if not listed or retention.left_before(session, self.run.ledger.account) is None:
             return set()
         account, entries = self.run.ledger.account, [self.listed[lead] for lead in listed]
         dated = {one.id: at for one in entries if (at := one.created_at()) is not None}

@@ -18,6 +18,7 @@ from jobs.exit_codes import UsageError
 from jobs.ledger import retention
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import (
+    Attempt,
     Delivery,
     ExcludedTestLead,
     ExpectedValue,
@@ -344,6 +345,8 @@ def test_runs_and_requests_go_once_nothing_refers_to_them(account):
     """The first run stays, since which changes were told; and the last request, by which a copy is recognised."""
     sent_and_gone(account)
     later(account, timedelta(days=800))
+    account.night()
+    assert 1 == len(account.rows(Request))
     account.put(sold("L-2", account.clock.now() - 6 * DAY))
     account.night()
     numbers = [row.id for row in account.rows(Run)]
@@ -363,11 +366,13 @@ def test_a_request_that_a_kept_delivery_was_in_stays(account):
     account.night()
     for _ in range(3):
         later(account, timedelta(days=400))
-        account.put(changed(sold("L-1"), updated_at=account.clock.now()))
+        now = account.clock.now()
+        account.put(changed(sold("L-1"), updated_at=now), sold(f"L-{now:%Y%m%d}", now - 6 * DAY))
         account.night()
 
-    assert 1 == len(account.rows(Request))
-    assert 2 <= len(account.rows(Run))
+    assert 4 == len(account.rows(Request))
+    (first,) = [row for row in account.rows(Delivery) if row.lead == "L-1"]
+    assert {1} == {row.request for row in account.rows(Attempt) if row.delivery == first.id}
 
 
 def test_what_is_over_goes_and_what_still_holds_stays(account):

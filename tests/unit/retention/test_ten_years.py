@@ -33,7 +33,8 @@ EVERY = timedelta(days=14)
 YEARS = 10
 KEPT = (LeadRow, StatusChange, ClickIdRow, Delivery, Transition, Attempt, Request, Run)
 SUMS = (MonthlyCampaign, MonthlyClickIds, MonthlySales, MonthlyConversions)
-BYTES_OF_A_SUM = 100
+BYTES_OF_A_SUM = 150
+"""With its part of an index."""
 STEPS_OF_ONE_LISTED = 40
 """SQLite's steps to find that a listed lead is not on record."""
 CAMPAIGNS = (Utm("google", "cpc", "spring"), Utm("facebook", "paid", "forms"), Utm())
