@@ -3,22 +3,25 @@
 Each week another lead of the same person is won, so that every kind of failure meets bytes about them.
 """
 
+import io
 import json
 import logging
 import tempfile
 import traceback
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from datetime import timedelta
 from functools import partial
 from urllib.parse import quote
 
 import httpx
 import pytest
+import structlog
 
 from connectors import oplead
 from connectors.google_ads import auth
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import TOKENS
+from jobs.cli.output import start_logging
 from tests.e2e.support.company import fbclid, gclid
 from tests.e2e.support.leaks import Planted, email_forms, normal_forms, phone_forms
 from tests.e2e.support.traffic import INGEST, UPLOAD
@@ -196,43 +199,31 @@ conversions.judge = broken
 # ── what is written ────────────────────────────────────────────────────────────────────────────────
 
 
-class Ears(logging.Handler):
-    """Keeps everything in each log record, except what logging itself measures."""
-
-    _MEASURED = frozenset({"created", "relativeCreated", "msecs", "process", "thread"})
-
-    def __init__(self):
-        super().__init__(logging.DEBUG)
-        self.heard = []
-
-    def emit(self, record):
-        """Keep one record."""
-        held = [repr(value) for name, value in vars(record).items() if name not in self._MEASURED]
-        raised = traceback.format_exception(*record.exc_info) if record.exc_info and record.exc_info[0] else []
-        self.heard.append("\n".join([record.getMessage(), *held, *raised]))
-
-
 @contextmanager
 def hearing_everything():
-    """Hear every logger at DEBUG, those too that pass nothing on."""
-    ears, before = Ears(), {}
-    loggers = [logging.getLogger(), *filter(lambda one: isinstance(one, logging.Logger), _named_loggers())]
-    for logger in loggers:
-        before[logger] = (logger.level, logger.handlers, logger.propagate)
-        logger.handlers, logger.propagate = [ears], False
-        logger.setLevel(logging.DEBUG)
-    try:
-        yield ears
-    finally:
-        for logger, (level, handlers, propagates) in before.items():
-            logger.handlers, logger.propagate = handlers, propagates
-            logger.setLevel(level)
+    """Hear what the program logs with every logger at DEBUG, as it has set them up itself."""
+    root = logging.getLogger()
+    before = {logger: (logger.level, logger.handlers, logger.propagate) for logger in [root, *_loggers()]}
+    heard = io.StringIO()
+    with redirect_stderr(heard):
+        start_logging(as_json=True)
+        for logger in (root, *_loggers()):
+            logger.setLevel(logging.DEBUG)
+        root.debug("heard")
+        try:
+            yield heard
+        finally:
+            for logger, (level, handlers, propagates) in before.items():
+                logger.handlers, logger.propagate = handlers, propagates
+                logger.setLevel(level)
+            structlog.reset_defaults()
 
 
-def _named_loggers():
+def _loggers():
+    """Return every logger but the root, those of libraries that are not loaded yet included."""
     for name in ("google", "google.ads", "grpc", "httpx", "httpcore", "urllib3", "apprise", "facebook_business"):
         logging.getLogger(name)
-    return list(logging.Logger.manager.loggerDict.values())
+    return [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
 
 
 class PlantedYear:
@@ -262,8 +253,8 @@ class PlantedYear:
         company.use_meta()
         google = company.settings["google_ads"]
         company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
-        company.conversion("sale")["undo_when"] = ["lost"]
-        company.settings["report"] = {"folder": "pages", "by": "channel"}
+        company.conversion("sale") |= {"undo_when": ["lost"], "where": {"channel": ["Site web"]}}
+        company.settings["report"] = {"folder": "pages", "by": "agency"}
         company.settings["metrics"] = "oplead.prom"
         company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(self.receiver.inbox)}
         company.sandbox.google_ads.set_switch("ads_api_echo", value=True)
@@ -309,7 +300,7 @@ class PlantedYear:
         url = f"http://127.0.0.1:{self.receiver.port}/hooks/"
         for where, body in (
             (SECRET, json.dumps({"event": "lead.status_changed", "lead": lead}).encode()),
-            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": {LAST: SAID, EMAIL: lead}}).encode()),
+            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}}).encode()),
             (SECRET, f'{{"lead": "{SAID}'.encode()),
             (SECRET, json.dumps([SAID]).encode("utf-16")),
             (quote(LAST), json.dumps(lead).encode()),
@@ -321,7 +312,7 @@ class PlantedYear:
 
     def _night(self, when, *, later=None, impatient=False):
         self.company.read_settings()  # a mistake in this test must not pass for a failing run
-        with hearing_everything() as ears:
+        with hearing_everything() as heard:
             try:
                 with impatience() if impatient else nullcontext():
                     done = self.company.later(later) if later else self.company.night()
@@ -329,8 +320,8 @@ class PlantedYear:
             except Exception as error:  # noqa: BLE001 - its message is what this checks
                 said = "".join(traceback.format_exception(error)) + repr(vars(error))
                 self._search(when, "the exception", said.encode())
-        assert ears.heard
-        self._search(when, "the log", "\n".join(ears.heard).encode())
+        assert "heard" in heard.getvalue()
+        self._search(when, "the log", heard.getvalue().encode())
         self.search_files(when)
 
     # ── commands ───────────────────────────────────────────────────────────────────────────────────
