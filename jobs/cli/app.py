@@ -483,6 +483,56 @@ def explain(
     return explain_lead(lead, config, json_wanted=json)
 
 
+@command(
+    app,
+    """
+    Exit codes: 0 forgotten; 1 nothing held could be matched, or something is not finished; 2 wrong usage, settings or
+    state; 70 a bug; 75 another command holds the account.
+    """,
+)
+def forget(
+    config: Config,
+    *,
+    lead: Annotated[str | None, typer.Option(metavar="ID", help="Oplead's id of a lead.")] = None,
+    email: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The person's e-mail address; `-` reads it from stdin.")
+    ] = None,
+    phone: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="The person's phone number; `-` reads it from stdin.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Forget a person: erase what is held, and never read the lead in again.
+
+    Lists what the platforms were already sent, and what remains elsewhere. An address or a number is found only by
+    hashes still held, and is neither stored nor logged.
+    """
+    from jobs.cli.forget import Wanted, forget_person  # noqa: PLC0415
+
+    if sum(each is not None for each in (lead, email, phone)) != 1:
+        raise typer.BadParameter("write one of --lead ID, --email ADDRESS and --phone NUMBER")
+    return forget_person(Wanted(lead, email, phone), config, dry_run=dry_run, json_wanted=json)
+
+
+@command(app, "Exit codes: 0 written; 2 nothing is held, or wrong usage, settings or state; 70 a bug.")
+def export_person(
+    config: Config,
+    *,
+    lead: Annotated[str, typer.Option(metavar="ID", help="Oplead's id of the lead.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, for its owner only, instead of to stdout.")
+    ] = None,
+) -> int:
+    """Write all that is held on a lead, as JSON.
+
+    For somebody who asks what is held on them; what Oplead and the platforms hold is theirs to say.
+    """
+    from jobs.cli.export_person import export_person as export  # noqa: PLC0415
+
+    return export(lead, config, out)
+
+
 @command(app)
 def sandbox(
     *,

@@ -1,6 +1,7 @@
 """`explain`: shows what is known about one lead, and the verdict on each of its conversions."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import consents, leads, outbox, queries, starts, status_labels
 from jobs.ledger.consents import ConsentEvidence
+from jobs.ledger.erasure import forgotten_among
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow, stored_row_id
 from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.console import print_json, results_console
+from jobs.reporting.forget_report import forgotten_sentence
 from jobs.reporting.lead_report import (
     AdjustmentReport,
     EstimateReport,
@@ -72,12 +75,24 @@ def _explain_lead(settings: Settings, file: Path, lead_id: str, *, json_wanted: 
     with open_view(settings) as view:
         row = view.session.get(LeadRow, (settings.account, lead_id))
         if row is None:
-            raise UsageError(_not_found(settings, view, lead_id))
+            forgotten = forgotten_among(view.session, settings.account, [lead_id])
+            if not forgotten:
+                raise UsageError(_not_found(settings, view, lead_id))
+            return _explain_forgotten(settings, LeadId(lead_id), forgotten[LeadId(lead_id)], json_wanted=json_wanted)
         explanation = explain(settings, view, row)
     if json_wanted:
         print_json(explanation)
     else:
         print_explanation(results_console(), presentation_of_account(settings, file), explanation)
+    return Exit.DONE
+
+
+def _explain_forgotten(settings: Settings, lead: LeadId, on: date, *, json_wanted: bool) -> int:
+    """Say only that a lead was forgotten, and when."""
+    if json_wanted:
+        print_json({"account": settings.account, "lead": lead, "forgotten_on": on})
+    else:
+        results_console().print(forgotten_sentence(lead, on), markup=False, soft_wrap=True)
     return Exit.DONE
 
 

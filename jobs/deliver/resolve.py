@@ -124,8 +124,11 @@ class _Settling(Transaction):
 
     def _settle_outcomes(self, request: Request, outcomes: Sequence[Outcome]) -> None:
         request.state = RequestState.SETTLED
-        rows = settlements.sent_rows(self.session, stored_row_id(request))
-        answers = self.drop_what_is_too_late(rows, outcomes)
+        number = stored_row_id(request)
+        rows = settlements.sent_rows(self.session, number)
+        # The platform still answers for rows that were erased since.
+        of_rows = [outcomes[place] for place in settlements.positions(self.session, number)]
+        answers = self.drop_what_is_too_late(rows, of_rows)
         self.settle(request, answers, asynchronous=True)
         for row, outcome in answers:
             if outcome.kind in STOPPING:

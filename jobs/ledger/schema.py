@@ -256,6 +256,14 @@ class ExcludedTestLead(AccountRow, table=True):
     read_at: datetime
 
 
+class ForgottenLead(AccountRow, table=True):
+    """A lead that somebody asked to forget: nothing else is kept of it, and it is not read in again."""
+
+    __tablename__ = "forgotten_lead"
+    id: str = Field(primary_key=True)
+    forgotten_on: date
+
+
 class UnreadableLeadRow(AccountRow, table=True):
     """A lead that could not be read when last seen, and why."""
 
@@ -492,6 +500,8 @@ class Delivery(DeliveryRecord, table=True):
         Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
         Index(None, "approved_in", sqlite_where=APPROVED),
         Index(None, "account", "original", sqlite_where=CORRECTION),
+        # By it, SQLite finds what refers to a delivery that is erased.
+        Index(None, "original", sqlite_where=CORRECTION),
     )
 
 

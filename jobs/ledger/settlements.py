@@ -58,6 +58,12 @@ def sent_rows(session: Session, request: int) -> list[SentRow]:
     return _rows(session, sent.where(col(Attempt.request) == request).order_by(col(Attempt.position)))
 
 
+def positions(session: Session, request: int) -> list[int]:
+    """Return the places in a request of the rows still on record, in the order of `sent_rows`."""
+    places = sqlalchemy.select(col(Attempt.position)).where(col(Attempt.request) == request)
+    return list(session.connection().scalars(places.order_by(col(Attempt.position))))
+
+
 def rows_in_doubt_before(session: Session, account: str, before: datetime) -> list[SentRow]:
     """Return the deliveries in doubt since before a time, conversions first."""
     doubtful = sqlalchemy.select(*_KNOWN).where(*_in_doubt(account), col(Delivery.in_doubt_since) < before)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import date
 
-from sqlmodel import Session, select
+import sqlalchemy
+from sqlmodel import Session, col, select
 
 from jobs.ledger.schema import WeeklySummary
 
@@ -13,6 +14,12 @@ def addresses_without(session: Session, account: str, week: date, addresses: Ite
     taken = select(WeeklySummary.address).where(WeeklySummary.account == account, WeeklySummary.week >= week)
     have_it = set(session.exec(taken))
     return [address for address in addresses if address not in have_it]
+
+
+def taken_summaries(session: Session, account: str) -> list[date]:
+    """Return, for each address that takes summaries, the day on which the last one was due."""
+    weeks = sqlalchemy.select(col(WeeklySummary.week)).where(col(WeeklySummary.account) == account)
+    return list(session.connection().scalars(weeks))
 
 
 def record_taken(session: Session, account: str, week: date, address: str) -> None:

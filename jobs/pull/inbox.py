@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from connectors.records import LeadId, LeadPage
 from jobs.ledger import leads, outbox, queries, status_labels
+from jobs.ledger.erasure import forgotten_among
 from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader
@@ -42,12 +43,15 @@ class NewEvents:
             return cls()
         with run.ledger.read_transaction() as session:
             place = leads.last_read_inbox_event(session, run.ledger.account, inbox.identity())
-        place = place if place <= to else 0
-        taken = place if taken is None else taken
-        after = taken if taken <= to else 0
-        unread = dict.fromkeys(inbox.leads_with_events(after=after, to=to))
+            place = place if place <= to else 0
+            taken = place if taken is None else taken
+            after = taken if taken <= to else 0
+            reported = inbox.leads_with_events(after=after, to=to)
+            forgotten = forgotten_among(session, run.ledger.account, reported)
+        done.webhooks.forgotten = len(forgotten)
+        unread = dict.fromkeys(lead for lead in reported if lead not in forgotten)
         # A night's second reading counts no lead again: the place on record moves only as the night ends.
-        done.webhooks.leads = len(inbox.leads_with_events(after=place, to=to))
+        done.webhooks.leads = len(set(inbox.leads_with_events(after=place, to=to)) - forgotten.keys())
         return cls(after, to, unread)
 
     def mark_leads_read(self, page: LeadPage) -> None:

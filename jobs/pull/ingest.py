@@ -12,6 +12,7 @@ from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
 from jobs.ledger import consents, excluded_leads, lead_writes, leads
+from jobs.ledger.erasure import forgotten_among
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,
@@ -43,6 +44,8 @@ class WebhooksTaken:
     """The identity of that inbox."""
     leads: int = 0
     """Leads with new events."""
+    forgotten: int = 0
+    """Leads with new events that somebody asked to forget: they are not read."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
     unknown: dict[str, int] = field(default_factory=dict)
@@ -84,6 +87,8 @@ class PullResult:
     """Test leads among those seen, including those on record from before they were excluded."""
     deleted: int = 0
     """Leads whose deletion was first believed tonight."""
+    forgotten: int = 0
+    """Leads that somebody asked to forget, so they were not read in."""
     back: int = 0
     """Leads considered deleted that exist again."""
     no_detail_pages: bool = False
@@ -133,6 +138,20 @@ class PullResult:
         self.missing = page.missing
 
 
+def without_forgotten(session: Session, account: str, page: LeadPage, done: PullResult) -> LeadPage:
+    """Return a page without the leads that somebody asked to forget, which are counted in `done`."""
+    forgotten = forgotten_among(session, account, [*_ids(page), *(one.id for one in page.unreadable if one.id)])
+    if not forgotten:
+        return page
+    done.forgotten += len(forgotten)
+    return replace(
+        page,
+        leads=tuple(lead for lead in page.leads if lead.id not in forgotten),
+        unchanged=tuple(lead for lead in page.unchanged if lead not in forgotten),
+        unreadable=tuple(one for one in page.unreadable if one.id not in forgotten),
+    )
+
+
 def _ids(page: LeadPage | None) -> set[LeadId]:
     """The ids of a page's readable leads."""
     return set() if page is None else {*(lead.id for lead in page.leads), *page.unchanged}
@@ -153,8 +172,12 @@ class ReadTimes:
 
 
 def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: PullResult) -> None:
-    """Store what the rules need from a page, counted in `done`; for a test lead never on record, only its digest."""
+    """Store what the rules need from a page, counted in `done`; for a test lead never on record, only its digest.
+
+    Nothing of a forgotten lead is stored, or even hashed.
+    """
     account = run.ledger.account
+    page = without_forgotten(session, account, page, done)
     # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
@@ -352,5 +375,6 @@ class DetailFetch:
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
         others = {lead: one.id for lead, one in found if isinstance(one, SubstituteLead)}
-        on_record = leads.stored_leads(session, self.run.ledger.account, {*others, *others.values()})
+        account, named = self.run.ledger.account, {*others, *others.values()}
+        on_record = leads.stored_leads(session, account, named) | forgotten_among(session, account, named).keys()
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

@@ -13,10 +13,11 @@ from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import excluded_leads, leads, requeue, status_labels
+from jobs.ledger.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store
+from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store, without_forgotten
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
@@ -133,7 +134,10 @@ class _ListReading(DetailFetch, ABC):
             stored = leads.unchanged_leads(session, account, listed)
             others = [one for one in listed if one not in stored]
             excluded = excluded_leads.unchanged(session, account, others)
-            return stored - self._must_be_reread(session, stored) | excluded
+            # A forgotten lead's details are not even asked for.
+            forgotten = forgotten_among(session, account, [one.id for one in others])
+            left_out = excluded.union(one for one in others if one.id in forgotten)
+            return stored - self._must_be_reread(session, stored) | left_out
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
         """Return which leads to read in full although they are unchanged."""
@@ -159,7 +163,9 @@ class _ListReading(DetailFetch, ABC):
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
             with self.run.ledger.read_transaction() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
-                new = leads.leads_not_stored(session, self.run.ledger.account, listed)
+                account = self.run.ledger.account
+                shown = without_forgotten(session, account, replace(page, unchanged=tuple(listed)), self.done)
+                new = leads.leads_not_stored(session, account, shown.unchanged)
             asked = self.read(new)
             self._check_own_pages(asked)
             if len(asked.ids) < len(new):

@@ -1,6 +1,6 @@
 """Reports what one run did, as text and as JSON; several accounts take a line each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from connectors.language import N_, Language, Plural, _, _n, format_count, forma
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.queries import StateCount
-from jobs.pull.ingest import WebhooksTaken
+from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import (
     AccountPresentation,
     bulleted,
@@ -265,8 +265,7 @@ def _read(summary: RunSummary) -> str:
         text.append(_n("{count} gone", "{count} gone", pulled.deleted))
     if pulled.back:
         text.append(_n("{count} there again", "{count} there again", pulled.back))
-    if pulled.excluded:
-        text.append(_n("{count} test lead left out", "{count} test leads left out", pulled.excluded))
+    text += _left_out(pulled)
     remarks = [", ".join(text)]
     if pulled.missing:
         remarks.append(
@@ -287,8 +286,18 @@ def _read(summary: RunSummary) -> str:
     return "; ".join(remarks)
 
 
+def _left_out(pulled: PullResult) -> Iterator[str]:
+    if pulled.forgotten:
+        yield _n("{count} forgotten lead not read in", "{count} forgotten leads not read in", pulled.forgotten)
+    if pulled.excluded:
+        yield _n("{count} test lead left out", "{count} test leads left out", pulled.excluded)
+
+
 def _webhooks(taken: WebhooksTaken) -> str:
     text = _n("{count} lead with news", "{count} leads with news", taken.leads) if taken.leads else _("no news")
+    if taken.forgotten:
+        unread = _n("{count} forgotten lead not read", "{count} forgotten leads not read", taken.forgotten)
+        text = f"{text}, {unread}"
     if taken.left:
         left = _n("{count} left for the next run", "{count} left for the next run", taken.left)
         text = f"{text}, {left}"

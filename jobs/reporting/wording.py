@@ -291,6 +291,11 @@ REASONS: Mapping[Reason, StateAndReasonTexts] = _Translated(
             N_("The lead withdrew its consent before the conversion was sent."),
             N_("Nothing to do: it must not be sent."),
         ),
+        Reason.FORGOTTEN: StateAndReasonTexts(
+            N_("forgotten"),
+            N_("Its person asked to be forgotten: nothing more is sent, and no answer is asked for."),
+            N_("Nothing to do."),
+        ),
         # ── its outcome stays unknown ────────────────────────────────────────────────────────────────
         Reason.NO_ANSWER: StateAndReasonTexts(
             N_("no answer"), N_("No answer came, however often it was sent."), _LOOK_IT_UP

@@ -45,10 +45,14 @@ MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     # A refusal that blames a row is final only once something sent with it has passed; until then the row is unchanged.
     _S.PENDING: frozenset({_S.IN_FLIGHT, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.REJECTED, _S.SKIPPED}),
     _S.WITHHELD: frozenset({_S.PENDING, _S.EXPIRED, _S.CANCELLED, _S.SKIPPED}),
-    _S.IN_FLIGHT: frozenset({_S.SUBMITTED, _S.ACCEPTED, _S.REJECTED, _S.EXPIRED, _S.PENDING, _S.IN_DOUBT}),
+    # Only a forgotten lead's delivery goes from in flight to unconfirmed: nobody will ask for its answer.
+    _S.IN_FLIGHT: frozenset(
+        {_S.SUBMITTED, _S.ACCEPTED, _S.REJECTED, _S.EXPIRED, _S.PENDING, _S.IN_DOUBT, _S.UNCONFIRMED}
+    ),
     _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REJECTED, _S.PENDING, _S.EXPIRED, _S.UNCONFIRMED}),
     _S.IN_DOUBT: frozenset({_S.IN_FLIGHT, _S.UNCONFIRMED, _S.REJECTED}),
     _S.REJECTED: frozenset({_S.PENDING, _S.SKIPPED}),
+    # That of a forgotten lead is erased in the transaction that cancels it, so it never comes back.
     _S.CANCELLED: frozenset({_S.PENDING, _S.SKIPPED}),
     _S.ACCEPTED: frozenset(),
     _S.EXPIRED: frozenset(),
@@ -73,6 +77,13 @@ COUNTING = frozenset({_S.PENDING, *FROZEN, _S.ACCEPTED, _S.UNCONFIRMED})
 
 class IllegalMoveError(Exception):
     """A transition not in the table: always a bug, never caused by data."""
+
+
+def state_once_forgotten(current: DeliveryState) -> DeliveryState:
+    """Return the final state of a delivery whose lead is forgotten; what has an answer, or was never due, keeps its."""
+    if current in OPEN:
+        return DeliveryState.CANCELLED
+    return DeliveryState.UNCONFIRMED if current in FROZEN else current
 
 
 def check_move(current: DeliveryState | None, to: DeliveryState) -> None:

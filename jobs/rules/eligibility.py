@@ -168,9 +168,14 @@ def dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> frozens
             return frozenset(_click_dedup_keys(route, lead, at))
         case DedupScope.PERSON:
             own = (each for each in lead.identifiers.get(route.destination, ()) if each.kind in _A_PERSONS_OWN)
-            return frozenset(_hash(each.kind, each.sha256) for each in own)
+            return frozenset(map(person_dedup_key, own))
         case None:
             return frozenset()
+
+
+def person_dedup_key(own: Identifier) -> str:
+    """Return the deduplication key that an e-mail address or a phone number of a person makes."""
+    return _hash(own.kind, own.sha256)
 
 
 def _click_dedup_keys(route: ConversionRoute, lead: LeadFacts, at: datetime) -> Iterator[str]:

@@ -65,6 +65,8 @@ class Reason(StrEnum):
     WINDOW_CLOSED = "window_closed"
     LEAD_DELETED = "lead_deleted"
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    FORGOTTEN = "forgotten"
+    """Its person asked to be forgotten."""
     NO_ANSWER = "no_answer"
     """No replay was answered."""
     REPLAY_COUNTS_TWICE = "replay_counts_twice"

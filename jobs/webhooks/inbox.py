@@ -52,6 +52,11 @@ DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 100)
 AND received_at < :before AND id < (SELECT max(id) FROM event)
 AND EXISTS (SELECT 1 FROM event WHERE received_at BETWEEN :before AND :yesterday)
 """
+_BLANK_LATEST = """
+UPDATE event SET lead = NULL, label = NULL, at = NULL, appointment_at = NULL, structure = '', digest = '', is_unique = 0
+WHERE lead IN ({marks}) AND id = (SELECT max(id) FROM event)
+"""
+_ERASE = "DELETE FROM event WHERE lead IN ({marks})"
 KEPT = timedelta(days=400)
 """How long an event is kept: longer than any click counts, so that what no run has read by then is too late."""
 _DAY = timedelta(days=1)
@@ -137,6 +142,26 @@ class Inbox:
                 self._connection.execute("ROLLBACK")
             raise
         return new
+
+    def erase(self, leads: Collection[LeadId]) -> int:
+        """Erase all events of these leads, and return how many there were.
+
+        The latest event of all stays without saying whose it is, since readers go on from its id.
+        """
+        erased = 0
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            rest = iter(leads)
+            while part := list(islice(rest, _AT_ONCE)):
+                marks = ", ".join("?" * len(part))
+                for statement in (_BLANK_LATEST, _ERASE):
+                    erased += self._connection.execute(statement.format(marks=marks), part).rowcount
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return erased
 
     def _refuse_if_replaced(self) -> None:
         if _identity(self._path) != self._file:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from connectors.clock import MachineClock
 from connectors.ports import Clock
-from connectors.records import DestinationId
+from connectors.records import Contact, DestinationId, Identifier
 from jobs.cancellation import StopSignal
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
@@ -49,12 +49,27 @@ def compile_rules_only(settings: Settings) -> Rulebook:
     )
 
 
+def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
+    """Return what each platform's rules make of contact data, hashed; no platform is asked."""
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
+    from connectors.meta import identity as meta_identity  # noqa: PLC0415
+
+    return frozenset(google_ads.identify(contact)).union(meta_identity.identify(contact))
+
+
 def inbox_of(settings: Settings) -> InboxReader:
     """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    return InboxReader(inbox_file(settings) if settings.webhooks is not None else None)
+
+
+def inbox_file(settings: Settings) -> Path | None:
+    """Return where the account's webhooks arrive, or would arrive if the settings named any; None without a state."""
     folder = pace_folder(settings)
-    if settings.webhooks is None or folder is None:
-        return InboxReader()
-    return InboxReader(settings.webhooks.webhook_inbox_path(settings.account, folder))
+    if folder is None:
+        return None
+    if settings.webhooks is None:
+        return folder / f"{settings.account}.inbox.db"
+    return settings.webhooks.webhook_inbox_path(settings.account, folder)
 
 
 def pace_folder(settings: Settings) -> Path | None:

@@ -93,6 +93,11 @@ def test_a_night_says_nothing_outside_the_catalogue(french):
             ("status", "--reason", "withheld"),
             *(("explain", f"L-{number}") for number in range(1, 8)),
             ("run", "--dry-run"),
+            ("forget", "--lead", "L-1", "--dry-run"),
+            ("forget", "--lead", "L-5"),
+            ("explain", "L-5"),
+            ("forget", "--lead", "L-99"),
+            ("forget", "--email", "nobody@example.org"),
         )
     }
 
@@ -138,6 +143,7 @@ JSON_COMMANDS = [
     ("status",),
     ("explain", "L-5"),
     ("run", "--dry-run"),
+    ("forget", "--lead", "L-5", "--dry-run"),
     ("oplead", "leads", "list"),
     ("oplead", "leads", "get", "L-5"),
     ("oplead", "leads", "create", "--last-name", "Petit", "--email", "petit@example.fr", "--dry-run"),

@@ -220,6 +220,20 @@ class Outbox:
         """Return the created leads whose treatment Oplead reports, oldest first."""
         return self._select("WHERE has_provider_url AND state = ? ORDER BY sent_at, key", (CreationState.CREATED,))
 
+    def keys_of_person(self, hashes: Collection[str]) -> dict[str, LeadId | None]:
+        """Return the keys of the leads whose mark has one of these hashes, each with its id in Oplead, if known."""
+        marked = self._select("WHERE mark IS NOT NULL", ())
+        return {one.key: one.lead for one in marked if one.mark and not one.mark.hashes.isdisjoint(hashes)}
+
+    def records_of(self, leads: Collection[LeadId]) -> list[LeadCreationRecord]:
+        """Return what is on record of the creation of these leads."""
+        wanted = set(leads)
+        return [one for one in self._select("WHERE lead IS NOT NULL", ()) if one.lead in wanted]
+
+    def erase(self, keys: Collection[str]) -> None:
+        """Erase these leads, whatever their state: created again from the same file, each would be a new one."""
+        self._connection.executemany("DELETE FROM creation WHERE key = ?", [(key,) for key in keys])
+
     def _change(self, statement: str, values: Sequence[str | int | None]) -> None:
         if self._connection.execute(statement, values).rowcount != 1:
             raise RuntimeError("no lead on record may change like this")

@@ -50,6 +50,7 @@ RESPONSIBLE: Mapping[Reason, Responsible | None] = {
     Reason.WINDOW_CLOSED: None,
     Reason.LEAD_DELETED: None,
     Reason.CONSENT_WITHDRAWN: None,
+    Reason.FORGOTTEN: None,
     Reason.NO_ANSWER: None,
     Reason.REPLAY_COUNTS_TWICE: None,
     Reason.TOO_OLD_TO_REPLAY: None,

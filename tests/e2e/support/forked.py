@@ -29,6 +29,7 @@ LOADED = (
     "jobs.cli",
     "jobs.cli.check_live",
     "jobs.cli.explain",
+    "jobs.cli.forget",
     "jobs.cli.inspect",
     "jobs.cli.run",
     "jobs.cli.schedule",

@@ -16,10 +16,11 @@ from connectors.records import (
     StillPending,
 )
 from jobs.deliver.resolve import UnconfirmedRequest
+from jobs.ledger.erasure import erase_leads
 from jobs.ledger.schema import Attempt, Request
 from jobs.rules.reasons import Reason
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
+from tests.builders import ACCOUNT, CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, FakeSink
 
 DAY = timedelta(days=1)
@@ -74,6 +75,47 @@ def test_each_outcome_class_leads_to_its_delivery_state(account, kind, state):
     assert {"L-1": state, "L-2": "accepted"} == account.states
     assert ["CODE", "OK"] == [row.code for row in account.rows(Attempt)]
     assert ["settled"] == account.requests
+
+
+def erase(account, name):
+    """Erase a lead while an answer about its row is awaited."""
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        erase_leads(session, ACCOUNT, [name])
+
+
+@pytest.mark.parametrize("gone", ["L-1", "L-2", "L-3"])
+def test_outcomes_reach_the_right_rows_once_one_is_erased(account, gone):
+    """The platform still answers for all the rows that it was sent."""
+    submitted(account, 3)
+    erase(account, gone)
+    kinds = (OutcomeClass.DONE, OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED)
+    saying(account, RowOutcomes(tuple(Outcome(kind, "CODE") for kind in kinds)))
+    told = {"L-1": "accepted", "L-2": "rejected", "L-3": "expired"}
+
+    assert {lead: state for lead, state in told.items() if lead != gone} == account.states
+    assert ["settled"] == account.requests
+
+
+def test_refusals_without_indices_stay_unconfirmed_once_a_row_is_erased(account):
+    """Which rows were refused is as unknown as before: perhaps the erased one, perhaps not."""
+    submitted(account, 3)
+    erase(account, "L-2")
+    saying(account, PartlyRefused(1, 3, ("CODE",)))
+
+    assert {"L-1": "unconfirmed", "L-3": "unconfirmed"} == account.states
+    assert {"partly_refused"} == set(account.reasons.values())
+
+
+def test_platform_is_asked_about_as_many_rows_as_it_was_sent(account):
+    """Its counts include the erased row: with one row fewer they would not add up."""
+    submitted(account, 3)
+    erase(account, "L-2")
+    asked, resolve = [], account.sink.resolve
+    account.sink.resolve = lambda ticket, **sent: asked.append(sent["rows"]) or resolve(ticket, **sent)
+    account.resolve()
+
+    assert [3] == asked
+    assert {"L-1": "accepted", "L-3": "accepted"} == account.states
 
 
 def test_settled_request_is_not_resolved_again(account):

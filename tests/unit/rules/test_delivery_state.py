@@ -14,16 +14,17 @@ from jobs.rules.delivery_state import (
     IllegalMoveError,
     check_move,
     state_after_answer,
+    state_once_forgotten,
 )
 
 # Written out by hand. `skipped` is left only when a start is moved back or by a backfill, and a delivery returns to it
 # when its conversion went out by other means; an answer to an in_flight row may be "too old"; a suspect row waits
-# unchanged and is rejected once another row has passed.
+# unchanged and is rejected once another row has passed. Only a forgotten lead's row is unconfirmed from in_flight.
 LEGAL = {
     "skipped": {"pending", "withheld", "expired"},
     "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped"},
     "withheld": {"pending", "expired", "cancelled", "skipped"},
-    "in_flight": {"submitted", "accepted", "rejected", "expired", "pending", "in_doubt"},
+    "in_flight": {"submitted", "accepted", "rejected", "expired", "pending", "in_doubt", "unconfirmed"},
     "submitted": {"accepted", "rejected", "pending", "expired", "unconfirmed"},
     "in_doubt": {"in_flight", "unconfirmed", "rejected"},
     "rejected": {"pending", "skipped"},
@@ -72,6 +73,15 @@ def test_illegal_move_error_names_both_states():
 def test_final_states_have_no_moves():
     """Accepted, expired and unconfirmed deliveries never change again."""
     assert {"accepted", "expired", "unconfirmed"} == {state for state in DeliveryState if not MOVES[state]}
+
+
+def test_forgotten_lead_leaves_nothing_under_way():
+    """What was never sent is cancelled, what may have arrived is unconfirmed, and what has an answer keeps it."""
+    ends = {state.value: state_once_forgotten(state).value for state in DeliveryState}
+    changed = {"pending": "cancelled", "withheld": "cancelled"} | dict.fromkeys(FROZEN, "unconfirmed")
+
+    assert changed == {state: end for state, end in ends.items() if state != end}
+    assert all(goes(DeliveryState(state), DeliveryState(end)) for state, end in changed.items())
 
 
 def test_frozen_and_open_states_are_disjoint():

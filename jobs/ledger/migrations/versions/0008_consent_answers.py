@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes as types
 
-revision, down_revision = "0008", "0005"
+revision, down_revision = "0008", "0006"
 branch_labels = depends_on = None
 
 TEXT, TIME = types.AutoString(), types.UTCDateTime()

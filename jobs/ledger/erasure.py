@@ -1,0 +1,94 @@
+"""Erase every row about a lead, and remember of forgotten ones only that they were and when."""
+
+from collections.abc import Collection
+from datetime import date
+
+import sqlalchemy
+from sqlalchemy import Delete
+from sqlmodel import Session, col
+
+from connectors.records import LeadId
+from jobs.ledger import bulk
+from jobs.ledger.schema import (
+    Attempt,
+    ClickIdRow,
+    ConsentAnswerRow,
+    ContactHash,
+    DedupKey,
+    Delivery,
+    ExcludedTestLead,
+    ForgottenLead,
+    LabelMove,
+    LeadRow,
+    StatusChange,
+    Transition,
+    UnreadableLeadRow,
+    is_correction,
+)
+
+_THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(
+    bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
+)
+_BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
+_BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
+
+
+def _statements() -> tuple[Delete, ...]:
+    """Return the statements that erase all rows of leads: each before those of the rows that it refers to."""
+    deliveries = sqlalchemy.delete(bulk.table_of(Delivery)).where(
+        bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
+    )
+    return (
+        sqlalchemy.delete(bulk.table_of(Attempt)).where(col(Attempt.delivery).in_(_THEIR_DELIVERIES)),
+        sqlalchemy.delete(bulk.table_of(Transition)).where(col(Transition.delivery).in_(_THEIR_DELIVERIES)),
+        deliveries.where(is_correction()),
+        deliveries,
+        *(
+            sqlalchemy.delete(bulk.table_of(each)).where(bulk.belongs_to(col(each.account), col(each.lead)))
+            for each in _BY_LEAD
+        ),
+        *(
+            sqlalchemy.delete(bulk.table_of(each)).where(bulk.belongs_to(col(each.account), col(each.id)))
+            for each in _BY_ID
+        ),
+    )
+
+
+STATEMENTS = _statements()
+"""What `erase_leads` runs, in order."""
+
+
+def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Erase every row about these leads; requests keep the number of rows they were sent with.
+
+    Whoever calls it has settled what is on its way: an erased delivery is not sent, and nobody asks about it.
+    """
+    for statement in STATEMENTS:
+        bulk.change_rows(session, statement, account, ids)
+    # What the session has read of them is gone.
+    session.expire_all()
+
+
+# ── tombstones ───────────────────────────────────────────────────────────────────────────────────
+
+_FORGOTTEN = sqlalchemy.select(col(ForgottenLead.id), col(ForgottenLead.forgotten_on)).where(
+    bulk.belongs_to(col(ForgottenLead.account), col(ForgottenLead.id))
+)
+_REMEMBER = bulk.insert_into(ForgottenLead).on_conflict_do_nothing()
+
+
+def forgotten_among(session: Session, account: str, ids: Collection[str]) -> dict[LeadId, date]:
+    """Return which of these leads were forgotten, and when."""
+    return {LeadId(row.id): row.forgotten_on for row in bulk.select_rows(session, _FORGOTTEN, account, ids)}
+
+
+def all_forgotten(session: Session, account: str) -> list[LeadId]:
+    """Return every lead that was forgotten."""
+    rows = sqlalchemy.select(col(ForgottenLead.id)).where(col(ForgottenLead.account) == account)
+    return [LeadId(each) for each in session.connection().scalars(rows)]
+
+
+def remember_forgotten(session: Session, account: str, ids: Collection[LeadId], *, on: date) -> None:
+    """Record that these leads were forgotten, so that they are not read in again; the first date stays."""
+    rows = [{"account": account, "id": lead, "forgotten_on": on} for lead in ids]
+    bulk.write_rows(session, _REMEMBER, rows)

@@ -1,0 +1,155 @@
+"""Forgets leads in the ledger: what is on its way ends, every row goes, and a tombstone keeps them from coming back."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import exists, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger import bulk, erasure, outbox, requests
+from jobs.ledger.outbox import Move
+from jobs.ledger.requests import RequestState
+from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import Attempt, Delivery, ExcludedTestLead, LeadRow, Request, UnreadableLeadRow, stored_row_id
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, state_once_forgotten
+from jobs.rules.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ToldDelivery:
+    """A delivery that is cancelled, or that a platform has or may have."""
+
+    conversion: str
+    destination: str
+    kind: str
+    key: str
+    """By which the platform knows the conversion."""
+    transport: str | None
+    state: DeliveryState
+    """Where it stands before its lead is forgotten."""
+    sent_at: datetime | None
+    """When it was last sent; None if it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOnLead:
+    """What the ledger holds on a lead, or held until it was forgotten."""
+
+    lead: LeadId
+    is_known: bool
+    """Whether there is any row about it."""
+    forgotten_on: date | None
+    """When it was forgotten; None if it was not."""
+    created_at: datetime | None
+    sent: tuple[ToldDelivery, ...]
+    cancelled: tuple[ToldDelivery, ...]
+    """Those still open, which never go out once the lead is forgotten."""
+
+
+def held_on_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[HeldOnLead]:
+    """Return what the ledger holds on each of these leads, in their order."""
+    forgotten = erasure.forgotten_among(session, account, ids)
+    return [_held(session, account, lead, forgotten.get(lead)) for lead in ids]
+
+
+def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | None) -> HeldOnLead:
+    row = session.get(LeadRow, (account, lead))
+    others = (session.get(table, (account, lead)) for table in (ExcludedTestLead, UnreadableLeadRow))
+    rows = _deliveries(session, account, [lead])
+    sent_at = requests.last_send_times(session, list(map(stored_row_id, rows)))
+    told = [
+        (
+            each,
+            ToldDelivery(
+                each.conversion,
+                each.destination,
+                each.kind,
+                each.key,
+                each.transport,
+                DeliveryState(each.state),
+                sent_at.get(stored_row_id(each)),
+            ),
+        )
+        for each in rows
+    ]
+    return HeldOnLead(
+        lead,
+        is_known=row is not None or any(others),
+        forgotten_on=forgotten_on,
+        created_at=None if row is None else row.created_at,
+        sent=tuple(one for _, one in told if one.sent_at is not None or one.state not in _NEVER_SENT),
+        cancelled=tuple(one for _, one in told if one.state in OPEN),
+    )
+
+
+_NEVER_SENT = OPEN | {DeliveryState.SKIPPED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.REJECTED}
+"""States that say nothing of whether a platform has it."""
+
+
+def _deliveries(session: Session, account: str, ids: Collection[LeadId]) -> list[Delivery]:
+    """Return every delivery of these leads, a correction after its conversion."""
+    wanted = select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids))
+    return list(session.exec(wanted.order_by(col(Delivery.id))))
+
+
+def forget_leads(ledger: Ledger, ids: Collection[LeadId], *, now: datetime, today: date) -> list[HeldOnLead]:
+    """Forget leads in one transaction, and return what was held on each; those forgotten earlier stay as they are."""
+    with ledger.write_transaction() as session:
+        held = held_on_leads(session, ledger.account, ids)
+        _end_what_is_under_way(session, ledger, ids, now=now)
+        # Whatever outlives the rows, as counts do, takes them in here: once they are erased, nobody can count them.
+        erasure.erase_leads(session, ledger.account, ids)
+        erasure.remember_forgotten(session, ledger.account, ids, on=today)
+        _ask_no_more_about_empty_requests(session, ledger.account)
+    return held
+
+
+def _end_what_is_under_way(session: Session, ledger: Ledger, ids: Collection[LeadId], *, now: datetime) -> None:
+    for each in _duplicates_of_sent(session, ledger.account, ids):
+        outbox.mark_sent_elsewhere(session, ledger, each, now=now)
+    moves = [
+        Move(each, end, Reason.FORGOTTEN)
+        for each in _deliveries(session, ledger.account, ids)
+        if (end := state_once_forgotten(DeliveryState(each.state))) != each.state
+    ]
+    outbox.move_all(session, ledger, moves, now=now)
+    session.flush()
+
+
+_SENT = FROZEN | {DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED}
+"""States in which a platform has it, or may have it."""
+
+
+def _duplicates_of_sent(session: Session, account: str, ids: Collection[LeadId]) -> list[Delivery]:
+    """Return other leads' conversions that were held back because one of these leads' counts instead.
+
+    Once that is erased, nothing else shows that it was sent: they would go out, and the platform would count twice.
+    """
+    sent = aliased(Delivery)
+    counts = exists().where(
+        col(sent.account) == account,
+        col(sent.lead) == col(Delivery.detail),
+        col(sent.conversion) == col(Delivery.conversion),
+        col(sent.destination) == col(Delivery.destination),
+        col(sent.original).is_(None),
+        col(sent.state).in_(_SENT),
+    )
+    held_back = (
+        Delivery.account == account,
+        Delivery.state == DeliveryState.WITHHELD,
+        Delivery.reason == Reason.COUNTED_ALREADY,
+        col(Delivery.detail).in_(ids),
+        col(Delivery.lead).not_in(ids),
+    )
+    return list(session.exec(select(Delivery).where(*held_back, counts).order_by(col(Delivery.id))))
+
+
+def _ask_no_more_about_empty_requests(session: Session, account: str) -> None:
+    """Await no outcome of requests whose rows are all erased: it would be about nobody on record."""
+    has_rows = exists().where(col(Attempt.request) == col(Request.id))
+    awaited = (col(Request.account) == account, col(Request.state) == RequestState.RECEIVED, ~has_rows)
+    ended = {"state": RequestState.UNRESOLVED, "message": Reason.FORGOTTEN}
+    session.connection().execute(update(bulk.table_of(Request)).where(*awaited).values(ended))

@@ -1,0 +1,154 @@
+"""Reports what was forgotten, what platforms were already sent, and what remains elsewhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rich.console import Console
+from rich.markup import escape
+
+from connectors.language import N_, _, _n, format_day
+from connectors.records import AdjustmentKind
+from jobs.privacy.forget import HeldOnLead, ToldDelivery
+from jobs.reporting.console import AccountPresentation, bulleted, day_and_time, print_section, table
+from jobs.reporting.wording import STATES
+from jobs.rules.model import ConversionRoute
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReaders:
+    """Who has taken weekly summaries, which may show a lead among others, and name its id."""
+
+    addresses: int
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReport:
+    """What forgetting came to, or would."""
+
+    account: str
+    is_rehearsed: bool
+    leads: tuple[HeldOnLead, ...]
+    """As they were before."""
+    events: int
+    """Webhook events about forgotten leads."""
+    creations: int
+    """Leads on record as created from here."""
+    offers: Mapping[str, str]
+    """By destination, what its platform offers for erasing what it was sent."""
+    readers: SummaryReaders | None
+    """None if no weekly summary was ever taken."""
+    unfinished: tuple[str, ...] = ()
+    """What could not be rewritten; forgetting once more finishes it."""
+
+    @property
+    def was_found(self) -> bool:
+        """Whether anything was held, or is known to be forgotten."""
+        held = any(lead.is_known or lead.sent or lead.cancelled or lead.forgotten_on for lead in self.leads)
+        return held or bool(self.creations)
+
+
+_ASK = N_("ask the platform to erase it, and cite the key")
+_OFFERS = {
+    AdjustmentKind.RETRACTION: N_("a retraction takes a conversion out of the counts and erases nothing; {ask}"),
+    AdjustmentKind.RESTATEMENT: N_("a value can be set to 0, the count stays, and nothing is erased; {ask}"),
+    None: N_("nothing that was sent can be taken back; {ask}"),
+}
+
+
+def erasure_offered(route: ConversionRoute | None, transport: str | None) -> str:
+    """Return what a destination's platform offers for erasing what it was sent; None where the settings lost it.
+
+    No interface that this program knows erases what a platform has received.
+    """
+    support = None if route is None else route.limits.corrects.get(transport or route.target.transport)
+    kinds = frozenset[AdjustmentKind]() if support is None else support.kinds
+    best = next((kind for kind in (AdjustmentKind.RETRACTION, AdjustmentKind.RESTATEMENT) if kind in kinds), None)
+    return _(_OFFERS[best], ask=_(_ASK))
+
+
+def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
+    """Yield, in sentences, what this program cannot reach."""
+    yield _("Oplead still has the lead: delete it there too")
+    if report.readers is not None:
+        yield _n(
+            "weekly summaries went to {count} address, the last on {day}; their pages may name the lead's id",
+            "weekly summaries went to {count} addresses, the last on {day}; their pages may name the lead's id",
+            report.readers.addresses,
+            day=format_day(report.readers.last),
+        )
+    yield _("copies of the state, reports and CSV files written elsewhere, and the files that leads came from")
+
+
+def print_forget_report(console: Console, account: AccountPresentation, report: ForgetReport) -> None:
+    """Print what was forgotten lead by lead, what platforms have, and what remains."""
+    if report.is_rehearsed:
+        console.print(_("[bold]Rehearsal: nothing was changed[/bold]"))
+    for lead in report.leads:
+        console.print(escape(_lead_sentence(lead, is_rehearsed=report.is_rehearsed)), soft_wrap=True)
+        _print_deliveries(console, account, _("Already sent"), lead.sent)
+        _print_deliveries(console, account, _("Never sent, and cancelled for good"), lead.cancelled)
+    for count, text in (
+        (report.events, _n("{count} webhook event", "{count} webhook events", report.events)),
+        (report.creations, _n("{count} lead created from here", "{count} leads created from here", report.creations)),
+    ):
+        if count:
+            console.print(
+                _("Would be erased: {what}", what=text) if report.is_rehearsed else _("Erased: {what}", what=text)
+            )
+    if report.creations:
+        console.print(_("Importing the same file again would create the lead in Oplead again."), soft_wrap=True)
+    offers = [(destination, offer) for destination, offer in sorted(report.offers.items())]
+    print_section(console, _("What the platforms offer for what they were sent"), offers)
+    print_section(console, _("What remains elsewhere"), bulleted(remaining_elsewhere(report)))
+    print_section(console, _("Not finished: forget once more"), bulleted(report.unfinished))
+
+
+def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
+    if lead.forgotten_on is not None:
+        return forgotten_sentence(lead.lead, lead.forgotten_on)
+    if not lead.is_known:
+        if is_rehearsed:
+            return _("Lead {lead}: nothing is held on it; check the id.", lead=lead.lead)
+        return _(
+            "Lead {lead}: nothing was held on it; check the id. From now on it is not read in.",
+            lead=lead.lead,
+        )
+    if is_rehearsed:
+        return _("Lead {lead} would be forgotten.", lead=lead.lead)
+    return _("Lead {lead} is forgotten, and is not read in again.", lead=lead.lead)
+
+
+def forgotten_sentence(lead: str, on: date) -> str:
+    """Return that a lead was forgotten, and when."""
+    return _("Lead {lead} was forgotten on {day}; nothing else is kept of it.", lead=lead, day=format_day(on))
+
+
+def _print_deliveries(
+    console: Console, account: AccountPresentation, title: str, deliveries: Sequence[ToldDelivery]
+) -> None:
+    if not deliveries:
+        return
+    console.print()
+    console.print(title)
+    rows = [
+        (
+            escape(each.destination),
+            escape(account.conversion(each.conversion)),
+            "" if each.sent_at is None else day_and_time(each.sent_at, account.zone),
+            STATES[each.state].short,
+            each.key,
+        )
+        for each in deliveries
+    ]
+    columns = (_("Destination"), _("Conversion"), _("Last sent"), _("State"), _("Key"))
+    console.print(table(*columns, rows=rows))
+
+
+def nothing_found_sentence() -> str:
+    """Return that nothing held can be matched with what was given, which is not repeated."""
+    return _(
+        "Nothing is held that could be matched with it: hashes are kept only while a delivery may use them. Look the "
+        "person up in Oplead, and forget each lead by its id: --lead ID"
+    )

@@ -1,0 +1,198 @@
+"""Somebody is forgotten: nothing of them is left in any file, they do not come back, and a kill changes neither."""
+
+import io
+import signal
+import sys
+from datetime import timedelta
+
+import pytest
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
+from jobs.oplead_commands.creation.identity import recognition_mark_of
+from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
+from jobs.webhooks.inbox import Inbox
+from jobs.wiring.account import identifiers_of_person
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+EMAIL = "Jeanne.Oubliee+devis@Exemple-Prive.fr"
+PHONE = "06 99 00 47 11"
+CONTACT = Contact(emails=(EMAIL,), phones=(PHONE,))
+KILLED = -signal.SIGKILL
+REFERENCE = "reference of the lead to forget"
+LABEL = "rendez-vous demandé par webhook"
+
+
+@pytest.fixture
+def company(company):
+    """A company with a lead of everything: one conversion sent, one held back, webhooks, a creation, and a page."""
+    company.settings["report"] = {"folder": "reports"}
+    yesterday = company.START - DAY
+    company.serve(
+        company.lead(1, ("Gagné", yesterday), amount="à voir", contact={"email": EMAIL, "phone": PHONE}),
+        company.lead(2, ("Gagné", yesterday)),
+    )
+    company.night()
+    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
+    inbox.close()
+    with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
+        ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
+        mark = recognition_mark_of(ids, CONTACT, outbox.salt)
+        outbox.begin(LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now())
+        outbox.confirm(REFERENCE, "L-1")
+    assert 0 == type_in(company, "report").code
+    return company
+
+
+def event(company, lead, kind=EventKind.STATUS_CHANGE):
+    """Return a webhook about a lead as it was received."""
+    now = company.clock.now()
+    told = WebhookEvent(kind, LeadId(lead), LABEL if lead == "L-1" else "Gagné", Moment(now), None, "")
+    return ReceivedEvent(told, now, f"{lead} {kind}", is_unique=True)
+
+
+def contents(company):
+    """Return the bytes of every file beside the state, and of the reports."""
+    return {
+        file.name: file.read_bytes() for file in company.state.parent.rglob("*") if file.is_file() and is_ours(file)
+    }
+
+
+def is_ours(file):
+    """Whether the program wrote a file."""
+    return file.suffix not in (".yaml", ".json")
+
+
+def traces(company):
+    """Return where something of the forgotten lead stands, its id in the ledger apart: the tombstone has it."""
+    secrets = [company.gclid(1), EMAIL, EMAIL.lower(), PHONE, LABEL, REFERENCE]
+    secrets += [each.sha256 for each in identifiers_of_person(CONTACT)]
+    found = {(name, text) for name, data in contents(company).items() for text in secrets if text.encode() in data}
+    named = {(name, "L-1") for name, data in contents(company).items() if b"L-1" in data and not_ledger(name)}
+    return found | named
+
+
+def not_ledger(name):
+    """Whether a file is none of the ledger's."""
+    return not name.startswith("state.db")
+
+
+def ledger_rows(company):
+    """Return every row of the ledger's tables about leads."""
+    return {
+        name: company.rows_of(name)
+        for name in ("lead", "delivery", "attempt", "click_id", "contact_hash", "status_change", "forgotten_lead")
+    }
+
+
+def test_nothing_is_left_of_a_forgotten_person(company, monkeypatch):
+    """Found by an address from stdin; the other lead's outcome arrives, and the lead is not read in again."""
+    assert traces(company)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{EMAIL}\n"))
+
+    done = company.command("forget", "--phone", PHONE, "--dry-run")
+    assert (0, True) == (done[0], "would be forgotten" in done[1]), done
+    assert traces(company)
+
+    code, out, err = company.command("forget", "--phone", PHONE)
+    assert (0, set()) == (code, traces(company)), (out, err)
+    assert PHONE not in out + err
+    assert "Already sent" in out
+    assert "cancelled for good" in out
+
+    company.clock.advance(company.clock.now() + DAY)
+    summary = company.later()
+
+    assert 1 == summary.pulled.forgotten
+    assert {"L-2"} == {lead for lead, _ in company.states()}
+    assert {"accepted"} == set(company.states().values())
+    assert set() == traces(company)
+
+
+@pytest.mark.parametrize(
+    ("point", "whom"),
+    [
+        ("forget: in the ledger's commit", ("--lead", "L-1")),
+        ("forget: ledger committed", ("--email", EMAIL)),
+        ("forget: events erased", ("--lead", "L-1")),
+        ("forget: creations erased", ("--email", EMAIL)),
+        ("forget: a file rewritten", ("--lead", "L-1")),
+        ("forget: page to be written", ("--email", EMAIL)),
+    ],
+)
+def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
+    """What the ledger had is gone with the tombstone; the next command does the rest, even if it finds nobody."""
+    assert KILLED == company.killed(point, command=("forget", *whom))
+
+    code, out, err = company.command("forget", *whom)
+
+    assert set() == traces(company), (out, err)
+    assert [("maison-test", "L-1", "2026-09-10")] == company.rows_of("forgotten_lead")
+    assert {"L-2"} == {row[1] for row in company.rows_of("lead")}
+    assert code in (0, 1), err
+
+
+def test_killed_command_is_finished_although_the_person_is_not_found_again(company):
+    """The hashes are gone with the ledger's rows, so only the tombstone says whose events are left."""
+    company.state.with_name("maison-test.oplead.db").unlink()
+    assert KILLED == company.killed("forget: ledger committed", command=("forget", "--email", EMAIL))
+    left = {name for name, _ in traces(company)}
+    code, out, _ = company.command("forget", "--email", EMAIL)
+
+    assert "maison-test.inbox.db" in {name.removesuffix("-wal") for name in left}
+    assert (1, set()) == (code, traces(company))
+    assert "Nothing is held that could be matched" in out
+
+
+def test_what_is_held_on_a_person_is_exported(company, tmp_path):
+    """Everything of the lead and nothing of another; the file is its owner's only."""
+    out = tmp_path / "person.json"
+    out.touch(mode=0o644)
+    done = type_in(company, "export-person", "--lead", "L-1")
+    assert 0 == type_in(company, "export-person", "--lead", "L-1", "--out", str(out)).code
+    (person,) = done.objects
+
+    assert (0o600, done.out) == (out.stat().st_mode & 0o777, out.read_text())
+    assert [company.gclid(1)] == [each["value"] for each in person["click_ids"]]
+    assert {each.sha256 for each in identifiers_of_person(CONTACT)} >= {
+        each["sha256"] for each in person["contact_hashes"]
+    }
+    appointment, sale = person["deliveries"]
+    assert ["pending", "in_flight", "submitted"] == [each["to_state"] for each in appointment["transitions"]]
+    assert ["received"] == [each["state"] for each in appointment["attempts"]]
+    assert "adIdentifiers.gclid" in appointment["fields_sent"]
+    assert ("withheld", []) == (sale["state"], sale["attempts"])
+    assert [LABEL, LABEL] == [each["label"] for each in person["webhook_events"]]
+    assert ["created"] == [each["state"] for each in person["created_from_here"]]
+    assert "L-2" not in done.out
+    assert company.gclid(2) not in done.out
+
+
+def test_explain_and_export_say_only_that_a_lead_was_forgotten(company):
+    """And when; forgetting it again says so too."""
+    (done,) = type_in(company, "forget", "--lead", "L-1", "--json").objects
+    again = type_in(company, "forget", "--lead", "L-1")
+    (explained,) = type_in(company, "explain", "L-1", "--json").objects
+    (person,) = type_in(company, "export-person", "--lead", "L-1").objects
+
+    assert ["submitted"] == [each["state"] for each in done["leads"][0]["sent"]]
+    assert ["withheld"] == [each["state"] for each in done["leads"][0]["cancelled"]]
+    assert (2, 1, []) == (done["events"], done["creations"], done["unfinished"])
+    assert {"account": "maison-test", "lead": "L-1", "forgotten_on": "2026-09-10"} == explained
+    assert "was forgotten on" in again.lines
+    assert 0 == again.code
+    assert {"account", "id", "forgotten_on"} == {name for name, held in person.items() if held}
+    assert "was forgotten on Thu 10 Sep 2026" in type_in(company, "explain", "L-1").lines
+
+
+def test_person_who_cannot_be_matched_is_said_to_be_looked_up(company):
+    """Nothing is guessed, and what was given is not repeated."""
+    done = type_in(company, "forget", "--email", "nobody@example.org")
+
+    assert 1 == done.code
+    assert "Nothing is held that could be matched" in done.lines
+    assert "nobody" not in done.out + done.err
+    assert 2 == type_in(company, "forget", "--email", "not an address").code
+    assert 2 == type_in(company, "forget").code
