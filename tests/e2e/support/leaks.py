@@ -88,7 +88,36 @@ class Planted:
         return {name: _spellings(text) for name, text in self.words.items()}
 
     @cached_property
-    def normal_forms(text):
+    def _hashes(self):
+        return {name: [hashlib.sha256(text.encode()).digest() for text in texts] for name, texts in self.hashed.items()}
+
+    def found_in(self, data):
+        """Return the names of what is in some bytes; of hashes, with `hash of` before it."""
+        found = set()
+        for view in views(data):
+            low = view.lower()
+            found |= {name for name, forms in self._words.items() if any(form in low for form in forms)}
+            digits = low.translate(None, _BETWEEN_DIGITS) if self.numbers else b""
+            found |= {name for name, number in self.numbers.items() if number.encode() in digits}
+            found |= {name for name, code in self.codes.items() if _alone(code, low)}
+            # Views undo every way to write bytes as text.
+            found |= {f"hash of {name}" for name, each in self._hashes.items() if any(one in view for one in each)}
+        return found
+
+
+def _alone(code, low):
+    return code.encode() in low and re.search(rf"(?<![0-9a-z]){code}(?![0-9a-z])".encode(), low) is not None
+
+
+def _spellings(text):
+    """Return the lower-case byte forms of a text."""
+    composed, apart = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    forms = [form for each in (composed, apart, plain) for form in (each.lower(), each.upper(), each)]
+    return {form.encode(how, "ignore").lower() for form, how in product(forms, ("utf-8", "latin-1"))}
+
+
+def normal_forms(text):
     """Return a text as platforms normalise it before hashing: trimmed, in lower case, without accents or separators."""
     low = text.strip().lower()
     plain = "".join(each for each in unicodedata.normalize("NFD", low) if not unicodedata.combining(each))

@@ -199,19 +199,36 @@ conversions.judge = broken
 # ── what is written ────────────────────────────────────────────────────────────────────────────────
 
 
+class Ears(logging.Handler):
+    """A handler that somebody adds: it keeps everything of each record, except what logging itself measures."""
+
+    _MEASURED = frozenset({"created", "relativeCreated", "msecs", "process", "thread"})
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.heard = []
+
+    def emit(self, record):
+        """Keep one record."""
+        held = [repr(value) for name, value in vars(record).items() if name not in self._MEASURED]
+        raised = traceback.format_exception(*record.exc_info) if record.exc_info and record.exc_info[0] else []
+        self.heard.append("\n".join([record.getMessage(), *held, *raised]))
+
+
 @contextmanager
 def hearing_everything():
-    """Hear what the program logs with every logger at DEBUG, as it has set them up itself."""
-    root = logging.getLogger()
+    """Hear every logger at DEBUG, as the program has set them up, in what it writes itself and in a handler added."""
+    root, ears, written = logging.getLogger(), Ears(), io.StringIO()
     before = {logger: (logger.level, logger.handlers, logger.propagate) for logger in [root, *_loggers()]}
-    heard = io.StringIO()
-    with redirect_stderr(heard):
+    with redirect_stderr(written):
         start_logging(as_json=True)
+        for handler in root.handlers:
+            handler.filters.clear()
+        root.addHandler(ears)
         for logger in (root, *_loggers()):
             logger.setLevel(logging.DEBUG)
-        root.debug("heard")
         try:
-            yield heard
+            yield lambda: written.getvalue() + "\n".join(ears.heard)
         finally:
             for logger, (level, handlers, propagates) in before.items():
                 logger.handlers, logger.propagate = handlers, propagates
@@ -231,12 +248,12 @@ class PlantedYear:
 
     Attributes:
         leaks: where something was found that must not be there: (when, where, what).
-        scanned: how many different contents were searched.
+        logged: how many characters of logs were searched.
     """
 
     def __init__(self, company, receiver, patch):
         self.company, self.receiver, self._patch = company, receiver, patch
-        self.leaks, self._seen, self._refusals, self._broken = set(), set(), [], 0
+        self.leaks, self.logged, self._seen, self._refusals, self._broken = set(), 0, set(), [], 0
         folder = company.directory / "run" / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         patch.setattr(tempfile, "tempdir", str(folder))
@@ -253,7 +270,8 @@ class PlantedYear:
         company.use_meta()
         google = company.settings["google_ads"]
         company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
-        company.conversion("sale") |= {"undo_when": ["lost"], "where": {"channel": ["Site web"]}}
+        sale = company.conversion("sale")
+        sale |= {"undo_when": ["lost"], "where": {"channel": ["Site web"]}}
         company.settings["report"] = {"folder": "pages", "by": "agency"}
         company.settings["metrics"] = "oplead.prom"
         company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(self.receiver.inbox)}
@@ -278,6 +296,14 @@ class PlantedYear:
         self._refusals = []
         self._night(f"after week {number}", later=12 * HOUR)
 
+    def quiet(self):
+        """Let every window close, with nothing new and nothing failing."""
+        begun = self.company.clock.now()
+        for days in (2, 4, 8, 60, 120, 240, 370, 380):
+            self.company.clock.advance(begun + days * DAY)
+            self._night(f"{days} quiet days later")
+            self._night(f"{days} quiet days later, outcomes", later=12 * HOUR)
+
     def _happens(self, number):
         company, now = self.company, self.company.clock.now()
         name, created = number + 1, now - 3 * DAY
@@ -298,9 +324,10 @@ class PlantedYear:
     def _webhook(self, name, label):
         lead = person(self.company, name, (label, self.company.clock.now()))
         url = f"http://127.0.0.1:{self.receiver.port}/hooks/"
+        strange = {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}
         for where, body in (
             (SECRET, json.dumps({"event": "lead.status_changed", "lead": lead}).encode()),
-            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}}).encode()),
+            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": strange}).encode()),
             (SECRET, f'{{"lead": "{SAID}'.encode()),
             (SECRET, json.dumps([SAID]).encode("utf-16")),
             (quote(LAST), json.dumps(lead).encode()),
@@ -320,8 +347,8 @@ class PlantedYear:
             except Exception as error:  # noqa: BLE001 - its message is what this checks
                 said = "".join(traceback.format_exception(error)) + repr(vars(error))
                 self._search(when, "the exception", said.encode())
-        assert "heard" in heard.getvalue()
-        self._search(when, "the log", heard.getvalue().encode())
+        self.logged += len(heard())
+        self._search(when, "the log", heard().encode())
         self.search_files(when)
 
     # ── commands ───────────────────────────────────────────────────────────────────────────────────
