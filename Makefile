@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench format schema messages script docs picture install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench licences sizes sbom format schema messages script docs picture install develop shed lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -34,12 +34,13 @@ CHAOS_KILLS ?= 220
 chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS (70 take three minutes), over nights in which everything fails
 	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
 
-check: develop ## format, lint, types, import contracts, dependencies, links of the documentation; changes no file
+check: develop ## format, lint, types, import contracts, dependencies and their licences, links of the documentation; changes no file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python tests/supply.py licences >/dev/null
 	$(SITE) --builder dummy . build/site
 
 SITE = $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees -c docs
@@ -52,6 +53,17 @@ BASE ?=
 BENCH ?=
 bench: develop ## how fast all this is here; SIZE=full takes long, BASE=REVISION compares, BENCH="--only sending" for some
 	$(BIN)/python -m tests.bench --size $(SIZE) $(if $(BASE),--base $(BASE)) $(BENCH)
+
+licences: develop ## list what is installed, with its licence
+	@$(BIN)/python tests/supply.py licences
+
+sizes: develop ## list what is installed, with its size
+	@$(BIN)/python tests/supply.py sizes
+
+SBOM ?= build/sbom.json
+sbom: develop ## write what an installation is made of as CycloneDX, to build/sbom.json or SBOM=FILE
+	@$(BIN)/python tests/supply.py sbom $(SBOM)
+	@echo "The bill of materials is at $(SBOM)"
 
 format: develop ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .
@@ -83,11 +95,23 @@ develop: $(VENV)/developing ## put the tools of `test` and `check` beside it
 # pip compiles what it installs, whatever PYTHONDONTWRITEBYTECODE says: SDKs load in a third of the time.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
+# What wheels bring that nothing here loads, a third of them: other versions of the Google Ads API, telephone numbers'
+# places and networks, names of countries and formats in other languages, examples and tests.
+API := $(shell sed -n 's/^VERSION = "\(v[0-9]*\)"$$/\1/p' connectors/google_ads/ads_api/client.py)
+shed:
+	test -n '$(API)'
+	cd $(VENV)/lib/python*/site-packages && \
+	find google/ads/googleads -maxdepth 1 -name 'v[0-9]*' ! -name '$(API)' -exec rm -r {} + && \
+	find babel/locale-data -name '*.dat' ! -name 'root.dat' ! -name 'en*.dat' ! -name 'fr*.dat' -delete && \
+	find phonenumbers/geodata -name 'data*' -delete && \
+	rm -rf phonenumbers/carrierdata pycountry/locales pycountry/tests examples facebook_business/test
+
 $(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("oplead-sync needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
 	$(PIP) --no-build-isolation --editable .
+	@$(MAKE) --no-print-directory --silent shed
 	$(BIN)/python -m compileall -q jobs connectors
 	touch $@
 

@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/: keys of the settings and of JSON output, states, reasons, codes, notifications.
+"""Writes the generated parts of docs/: settings, JSON output, states, reasons, codes, notifications, data sent.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the text around it is written by hand.
 `make docs` runs this; `--check` writes nothing and exits with 1 if a page is out of date.
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
+import data_sent
 from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
@@ -30,7 +31,16 @@ from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
 
 DOCS = Path(__file__).parent
-PAGES = ("settings.md", "reasons.md", "json.md", "report.md", "fr/rapport.md", "fr/motifs.md")
+PAGES = (
+    "settings.md",
+    "reasons.md",
+    "json.md",
+    "report.md",
+    "data-sent.md",
+    "fr/rapport.md",
+    "fr/motifs.md",
+    "fr/donnees-transmises.md",
+)
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
@@ -241,6 +251,14 @@ def _report(name: str) -> Part:
 _REPORT = {"en": ("name", "meaning"), "fr": ("nom", "sens")}
 
 
+# ── what platforms receive ───────────────────────────────────────────────────────────────────────
+
+
+def _sent(message: str) -> Part:
+    language = current_language()
+    return [getattr(column, language) for column in data_sent.HEADER], data_sent.rows(message, language)
+
+
 _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
     {
         "keys": _keys,
@@ -251,6 +269,7 @@ _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
         "anomalies": _anomalies,
         "output": _output,
         "report": _report,
+        "sent": _sent,
     }
 )
 

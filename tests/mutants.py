@@ -1145,6 +1145,48 @@ FAULTS = (
         "if False:",
         "tests/unit/settings/test_retention.py",
     ),
+    Fault(
+        "no word of a library's log record reaches a handler",
+        "jobs/privacy/redaction.py",
+        "as_is = is_own(record.name) or _shape_in(record) is not None",
+        "as_is = True",
+        "tests/contract/privacy/test_redaction.py",
+    ),
+    Fault(
+        "an exception that nothing catches is shown by its type and places alone",
+        "jobs/privacy/redaction.py",
+        "sys.excepthook = _show_uncaught",
+        "pass",
+        "tests/contract/privacy/test_redaction.py",
+    ),
+    Fault(
+        "gRPC does not write metadata to stderr, whatever the environment asks for",
+        "jobs/privacy/redaction.py",
+        'os.environ.pop("GRPC_TRACE", None)',
+        'os.environ["GRPC_VERBOSITY"] = "DEBUG"; return',
+        "tests/contract/privacy/test_redaction.py",
+    ),
+    Fault(
+        "every field that a platform receives is on the customer's list",
+        "connectors/meta/encode.py",
+        '"event_id": event.key,',
+        '"event_id": event.key, "external_id": event.key,',
+        "tests/unit/test_data_sent.py",
+    ),
+    Fault(
+        "a licence that nobody agreed to is refused",
+        "tests/supply.py",
+        'yield package, licence or "unknown", licence is not None and is_allowed(package, licence)',
+        'yield package, licence or "unknown", True',
+        "tests/unit/test_supply.py",
+    ),
+    Fault(
+        "an installation keeps the version of the Google Ads API that is called",
+        "Makefile",
+        "! -name '$(API)' -exec",
+        "-exec",
+        "tests/unit/test_install.py",
+    ),
 )
 
 

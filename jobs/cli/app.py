@@ -37,6 +37,7 @@ from jobs.cli.options import (
     command,
     day,
 )
+from jobs.privacy.redaction import redact_interpreter
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -104,6 +105,7 @@ def main() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)
+    redact_interpreter()
     results = _FileIgnoringWriteErrors(_STDOUT, "w", closefd=False)
     sys.stdout = results.as_text(sys.stdout)
     sys.stderr = _FileIgnoringWriteErrors(_STDERR, "w", closefd=False).as_text(sys.stderr)

@@ -1,14 +1,11 @@
 """The output of a command: its logs, its exit code, and a sentence for each failure."""
 
 import logging
-import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -18,9 +15,16 @@ from structlog.typing import EventDict, Processor
 
 from connectors.errors import ConnectorError
 from connectors.language import _, in_english
-from connectors.text import strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
+from jobs.privacy.redaction import (
+    Redaction,
+    describe_shape,
+    is_own,
+    redact_libraries,
+    traceback_locations,
+    without_exception_data,
+)
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
 
@@ -82,26 +86,8 @@ def _as_said(error: CommandError) -> str:
     return said if isinstance(said, str) else str(error)
 
 
-def traceback_locations(error: BaseException) -> tuple[str, ...]:
-    """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = tuple(f"{_relative_source_path(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return own if cause is None else (*traceback_locations(cause), f"then {type(error).__name__} at", *own)
-
-
-def _relative_source_path(file: str) -> str:
-    """Return a file's path relative to `site-packages` or the project."""
-    known = re.search(r"/site-packages/(.*)", file) or re.search(r".*/((jobs|connectors)/.*)", file)
-    return known[1] if known else Path(file).name
-
-
 # ── results and logs ───────────────────────────────────────────────────────────────────────────────
 
-_HIDDEN = "[secret]"
-_SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
-_LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
-"""Libraries that log addresses, headers or bodies below WARNING."""
 _SHOWN_TO_PEOPLE = "jobs.cli.accounts"
 """The logger that reports where secrets were found, which is shown at a terminal too."""
 
@@ -111,34 +97,6 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-class Redaction:
-    """A structlog processor that removes known secrets and control characters from an event's texts."""
-
-    def __init__(self) -> None:
-        self._secrets: frozenset[str] = frozenset()
-
-    def redact_secrets(self, secrets: Iterable[str]) -> None:
-        """Redact these secrets from now on."""
-        # Rebound, never mutated: another thread may be iterating over the set.
-        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-
-    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
-        """Return the redacted event; line breaks are kept."""
-        return {key: self._clean(value) for key, value in event.items()}
-
-    def _clean(self, value: object) -> object:
-        match value:
-            case str():
-                for secret in self._secrets:
-                    value = value.replace(secret, _HIDDEN)
-                return strip_control_characters(value, keep="\n")
-            case dict():
-                return {key: self._clean(each) for key, each in value.items()}
-            case list() | tuple():
-                return [self._clean(each) for each in value]
-        return value
-
-
 class _Stderr(logging.StreamHandler[TextIO]):
     """Writes to the current `sys.stderr`, which a progress bar replaces while it is drawn."""
 
@@ -146,13 +104,22 @@ class _Stderr(logging.StreamHandler[TextIO]):
         self.stream = sys.stderr
         super().emit(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say where a record could not be written; logging itself would print its arguments."""
+        error = type(sys.exception()).__name__
+        said = _("a log record of {logger} could not be written: {error}", logger=record.name, error=error)
+        sys.stderr.write(f"{said}\n")
+
 
 def start_logging(*, as_json: bool) -> Redaction:
     """Send all log records, including the libraries', to stderr without secrets.
 
+    Of what libraries say, only the shape is shown, and only from WARNING up.
+
     Args:
         as_json: write one JSON object a line from INFO up; otherwise sentences for a person from WARNING up.
     """
+    redact_libraries()
     redaction = Redaction()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -169,12 +136,15 @@ def start_logging(*, as_json: bool) -> Redaction:
     )
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _sentence
     handler = _Stderr()
+    # Below WARNING libraries say much, and none of their words remain.
+    handler.addFilter(lambda record: is_own(record.name) or record.levelno >= logging.WARNING)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                describe_shape,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _without_exception_data,
+                without_exception_data,
                 *([_in_english] if as_json else []),
                 redaction,
                 _order_log_keys,
@@ -186,18 +156,7 @@ def start_logging(*, as_json: bool) -> Redaction:
     root.handlers = [handler]
     root.setLevel(logging.INFO if as_json else logging.WARNING)
     logging.getLogger(_SHOWN_TO_PEOPLE).setLevel(logging.INFO)
-    for name in _LOUD_LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
     return redaction
-
-
-def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Reduce an exception to its type and code locations: its message and variables may hold personal data."""
-    info = event.pop("exc_info", None)
-    error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
-    if isinstance(error, BaseException):
-        event["error"], event["trace"] = type(error).__name__, list(traceback_locations(error))
-    return event
 
 
 def _in_english(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -25,7 +25,7 @@ from jobs.cli.accounts import (
     open_accounts,
     presentation_of_account,
 )
-from jobs.cli.output import Redaction, failure_of, report, signals_and_logging, worst_exit_code
+from jobs.cli.output import failure_of, report, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.run import print_one_night
 from jobs.cli.session import RunOptions, do_night, expect_state, log_night, work_between_nights
@@ -33,6 +33,7 @@ from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.state_file import LedgerError, has_state
+from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
 from jobs.reporting.console import day_and_time, say
 from jobs.reporting.run_report import Night

@@ -24,7 +24,7 @@ _ESCAPE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}")
 _HEX = re.compile(rb"[0-9a-fA-F]{12,}")
 _STREAM = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
-_BETWEEN_DIGITS = re.compile(rb"[\s.()/_+-]")
+_BETWEEN_DIGITS = b" \t\r\n.()/_+-"
 
 
 # ── what is written in some bytes ──────────────────────────────────────────────────────────────────
@@ -37,11 +37,12 @@ def views(data, depth=0):
     plain = html.unescape(unquote_to_bytes(escaped).decode("latin-1")).encode("latin-1", "ignore")
     if plain != data:
         yield plain
-    if b"\0" in data:  # UTF-16 and UTF-32 become Latin-1
-        yield data.replace(b"\0", b"")
+    wide = data.replace(b"\0", b"")  # UTF-16 and UTF-32 become Latin-1
+    if wide != data:
+        yield wide
     if b"=" in data:
         yield quopri.decodestring(data)
-    inside = b"\n".join(_inside(data))
+    inside = b"\n".join([*_inside(data), *(_inside(wide) if wide != data else ())])
     if inside and depth < DEEPEST:
         yield from views(inside, depth + 1)
 
@@ -80,7 +81,7 @@ class Planted:
     codes: dict = field(default_factory=dict)
     """Short numbers, found where they stand alone."""
     hashed: dict = field(default_factory=dict)
-    """Every spelling of a text of which no hash may be found."""
+    """Every spelling of a text of which no SHA-256 may be found."""
 
     @cached_property
     def _words(self):
@@ -88,7 +89,7 @@ class Planted:
 
     @cached_property
     def _hashes(self):
-        return {name: [each for text in texts for each in _hashes(text)] for name, texts in self.hashed.items()}
+        return {name: [hashlib.sha256(text.encode()).digest() for text in texts] for name, texts in self.hashed.items()}
 
     def found_in(self, data):
         """Return the names of what is in some bytes; of hashes, with `hash of` before it."""
@@ -96,9 +97,10 @@ class Planted:
         for view in views(data):
             low = view.lower()
             found |= {name for name, forms in self._words.items() if any(form in low for form in forms)}
-            digits = _BETWEEN_DIGITS.sub(b"", low) if self.numbers else b""
+            digits = low.translate(None, _BETWEEN_DIGITS) if self.numbers else b""
             found |= {name for name, number in self.numbers.items() if number.encode() in digits}
             found |= {name for name, code in self.codes.items() if _alone(code, low)}
+            # Views undo every way to write bytes as text.
             found |= {f"hash of {name}" for name, each in self._hashes.items() if any(one in view for one in each)}
         return found
 
@@ -113,15 +115,6 @@ def _spellings(text):
     plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
     forms = [form for each in (composed, apart, plain) for form in (each.lower(), each.upper(), each)]
     return {form.encode(how, "ignore").lower() for form, how in product(forms, ("utf-8", "latin-1"))}
-
-
-def _hashes(text):
-    """Yield the digests of a text, as bytes and in hex: views undo any other way to write them."""
-    for algorithm in (hashlib.sha256, hashlib.sha1, hashlib.md5):
-        digest = algorithm(text.encode(), usedforsecurity=False)
-        yield digest.digest()
-        yield digest.hexdigest().encode()
-        yield digest.hexdigest().upper().encode()
 
 
 def normal_forms(text):

@@ -3,22 +3,25 @@
 Each week another lead of the same person is won, so that every kind of failure meets bytes about them.
 """
 
+import io
 import json
 import logging
 import tempfile
 import traceback
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from datetime import timedelta
 from functools import partial
 from urllib.parse import quote
 
 import httpx
 import pytest
+import structlog
 
 from connectors import oplead
 from connectors.google_ads import auth
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import TOKENS
+from jobs.cli.output import start_logging
 from tests.e2e.support.company import fbclid, gclid
 from tests.e2e.support.leaks import Planted, email_forms, normal_forms, phone_forms
 from tests.e2e.support.traffic import INGEST, UPLOAD
@@ -197,7 +200,7 @@ conversions.judge = broken
 
 
 class Ears(logging.Handler):
-    """Keeps everything in each log record, except what logging itself measures."""
+    """A handler that somebody adds: it keeps everything of each record, except what logging itself measures."""
 
     _MEASURED = frozenset({"created", "relativeCreated", "msecs", "process", "thread"})
 
@@ -214,25 +217,30 @@ class Ears(logging.Handler):
 
 @contextmanager
 def hearing_everything():
-    """Hear every logger at DEBUG, those too that pass nothing on."""
-    ears, before = Ears(), {}
-    loggers = [logging.getLogger(), *filter(lambda one: isinstance(one, logging.Logger), _named_loggers())]
-    for logger in loggers:
-        before[logger] = (logger.level, logger.handlers, logger.propagate)
-        logger.handlers, logger.propagate = [ears], False
-        logger.setLevel(logging.DEBUG)
-    try:
-        yield ears
-    finally:
-        for logger, (level, handlers, propagates) in before.items():
-            logger.handlers, logger.propagate = handlers, propagates
-            logger.setLevel(level)
+    """Hear every logger at DEBUG, as the program has set them up, in what it writes itself and in a handler added."""
+    root, ears, written = logging.getLogger(), Ears(), io.StringIO()
+    before = {logger: (logger.level, logger.handlers, logger.propagate) for logger in [root, *_loggers()]}
+    with redirect_stderr(written):
+        start_logging(as_json=True)
+        for handler in root.handlers:
+            handler.filters.clear()
+        root.addHandler(ears)
+        for logger in (root, *_loggers()):
+            logger.setLevel(logging.DEBUG)
+        try:
+            yield lambda: written.getvalue() + "\n".join(ears.heard)
+        finally:
+            for logger, (level, handlers, propagates) in before.items():
+                logger.handlers, logger.propagate = handlers, propagates
+                logger.setLevel(level)
+            structlog.reset_defaults()
 
 
-def _named_loggers():
+def _loggers():
+    """Return every logger but the root, those of libraries that are not loaded yet included."""
     for name in ("google", "google.ads", "grpc", "httpx", "httpcore", "urllib3", "apprise", "facebook_business"):
         logging.getLogger(name)
-    return list(logging.Logger.manager.loggerDict.values())
+    return [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
 
 
 class PlantedYear:
@@ -240,12 +248,12 @@ class PlantedYear:
 
     Attributes:
         leaks: where something was found that must not be there: (when, where, what).
-        scanned: how many different contents were searched.
+        logged: how many characters of logs were searched.
     """
 
     def __init__(self, company, receiver, patch):
         self.company, self.receiver, self._patch = company, receiver, patch
-        self.leaks, self._seen, self._refusals, self._broken = set(), set(), [], 0
+        self.leaks, self.logged, self._seen, self._refusals, self._broken = set(), 0, set(), [], 0
         folder = company.directory / "run" / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         patch.setattr(tempfile, "tempdir", str(folder))
@@ -262,8 +270,9 @@ class PlantedYear:
         company.use_meta()
         google = company.settings["google_ads"]
         company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
-        company.conversion("sale")["undo_when"] = ["lost"]
-        company.settings["report"] = {"folder": "pages", "by": "channel"}
+        sale = company.conversion("sale")
+        sale |= {"undo_when": ["lost"], "where": {"channel": ["Site web"]}}
+        company.settings["report"] = {"folder": "pages", "by": "agency"}
         company.settings["metrics"] = "oplead.prom"
         company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(self.receiver.inbox)}
         company.sandbox.google_ads.set_switch("ads_api_echo", value=True)
@@ -287,6 +296,14 @@ class PlantedYear:
         self._refusals = []
         self._night(f"after week {number}", later=12 * HOUR)
 
+    def quiet(self):
+        """Let every window close, with nothing new and nothing failing."""
+        begun = self.company.clock.now()
+        for days in (2, 4, 8, 60, 120, 240, 370, 380):
+            self.company.clock.advance(begun + days * DAY)
+            self._night(f"{days} quiet days later")
+            self._night(f"{days} quiet days later, outcomes", later=12 * HOUR)
+
     def _happens(self, number):
         company, now = self.company, self.company.clock.now()
         name, created = number + 1, now - 3 * DAY
@@ -307,9 +324,10 @@ class PlantedYear:
     def _webhook(self, name, label):
         lead = person(self.company, name, (label, self.company.clock.now()))
         url = f"http://127.0.0.1:{self.receiver.port}/hooks/"
+        strange = {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}
         for where, body in (
             (SECRET, json.dumps({"event": "lead.status_changed", "lead": lead}).encode()),
-            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": {LAST: SAID, EMAIL: lead}}).encode()),
+            (SECRET, json.dumps({"event": f"lead.{LAST}", "data": strange}).encode()),
             (SECRET, f'{{"lead": "{SAID}'.encode()),
             (SECRET, json.dumps([SAID]).encode("utf-16")),
             (quote(LAST), json.dumps(lead).encode()),
@@ -321,7 +339,7 @@ class PlantedYear:
 
     def _night(self, when, *, later=None, impatient=False):
         self.company.read_settings()  # a mistake in this test must not pass for a failing run
-        with hearing_everything() as ears:
+        with hearing_everything() as heard:
             try:
                 with impatience() if impatient else nullcontext():
                     done = self.company.later(later) if later else self.company.night()
@@ -329,8 +347,8 @@ class PlantedYear:
             except Exception as error:  # noqa: BLE001 - its message is what this checks
                 said = "".join(traceback.format_exception(error)) + repr(vars(error))
                 self._search(when, "the exception", said.encode())
-        assert ears.heard
-        self._search(when, "the log", "\n".join(ears.heard).encode())
+        self.logged += len(heard())
+        self._search(when, "the log", heard().encode())
         self.search_files(when)
 
     # ── commands ───────────────────────────────────────────────────────────────────────────────────

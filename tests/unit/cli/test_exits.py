@@ -78,7 +78,8 @@ def _own_logging():
 def test_secrets_never_reach_a_log_line(capsys):
     """Known secrets are blanked in the program's own events and in those of libraries, wherever they stand."""
     start_logging(as_json=True).redact_secrets(["s3cr3t-token"])
-    structlog.stdlib.get_logger().info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
+    log = structlog.stdlib.get_logger("jobs.cli.run")
+    log.info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
     logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
     said = capsys.readouterr().err
 
@@ -114,6 +115,8 @@ def test_a_logged_exception_shows_its_type_and_no_data(capsys):
 def test_a_failure_is_logged_as_plain_text_at_a_terminal(capsys):
     """The sentence comes first, and its trace below."""
     start_logging(as_json=False)
-    structlog.stdlib.get_logger().error("the state is damaged", trace=["jobs/pull/sync.py:3 in pull"], exit_code=70)
+    structlog.stdlib.get_logger("jobs.cli.run").error(
+        "the state is damaged", trace=["jobs/pull/sync.py:3 in pull"], exit_code=70
+    )
 
     assert "the state is damaged\n  jobs/pull/sync.py:3 in pull\n" == capsys.readouterr().err

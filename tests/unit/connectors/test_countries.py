@@ -1,13 +1,27 @@
 """Countries as forms, exports and people spell them."""
 
+import importlib.util
+from pathlib import Path
+
 import phonenumbers
 import pytest
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 from connectors.contact import COUNTRIES, HOME, country_code_of, is_blank_country
 
 MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
 """To French exports: not available, and the overseas departments."""
+
+
+def _names_of_countries():
+    """The phone library's names, without the package around them: an installation sheds its data of places."""
+    file = Path(phonenumbers.__file__).parent / "geodata" / "locale.py"
+    spec = importlib.util.spec_from_file_location("phonenumbers.geodata.locale", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.LOCALE_DATA
+
+
+LOCALE_DATA = _names_of_countries()
 
 
 @pytest.mark.parametrize(
