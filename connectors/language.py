@@ -11,7 +11,7 @@ import gettext
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
@@ -240,6 +240,12 @@ def format_count(count: int) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415 - as in `_catalogue`
 
     return _with_english(lambda: format_decimal(count, locale=current_language()))
+
+
+def in_lines(texts: Iterable[str]) -> str:
+    """Put each text on a line of its own."""
+    said = [*texts]
+    return _with_english(lambda: "\n".join(map(in_english, said) if current_language() is Language.ENGLISH else said))
 
 
 def format_list(texts: Sequence[str], *, either: bool = False) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 from typer.core import TyperGroup
 
+from connectors.language import _
 from jobs.cli import values
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
@@ -112,7 +113,8 @@ def main() -> None:
     finally:
         sys.stdout.flush()
         if results.lost not in (None, errno.EPIPE):
-            sys.stderr.write(f"the results could not be written: {os.strerror(results.lost or 0)}\n")
+            why = os.strerror(results.lost or 0)
+            sys.stderr.write(_("the results could not be written: {why}", why=why) + "\n")
         sys.stderr.flush()
 
 
@@ -166,13 +168,13 @@ def run(
 
     waits = _parse_wait_option(wait)
     if dry_run and validate_only:
-        raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
+        raise typer.BadParameter(_("choose one: --dry-run asks no platform, --validate-only does"))
     if (dry_run or validate_only) and waits:
-        raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
+        raise typer.BadParameter(_("nothing is sent, so there is nothing to wait for"), param_hint="--wait")
     if (dry_run or validate_only) and first_run:
-        raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
+        raise typer.BadParameter(_("nothing is kept, so no state is made"), param_hint="--first-run")
     if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
-        raise typer.BadParameter("this is no whole night: use it alone", param_hint="--inbox")
+        raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
     options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
@@ -251,7 +253,7 @@ def _option_of(question: Question) -> inspect.Parameter:
 
 
 def _with_options_for_questions(command: Callable[..., int]) -> inspect.Signature:
-    *own, _ = inspect.signature(command).parameters.values()
+    *own, _options = inspect.signature(command).parameters.values()
     return inspect.Signature([*own, *map(_option_of, QUESTIONS)])
 
 
@@ -310,7 +312,7 @@ def probe(
 
     if config is not None and any(option is not None for option in (base_url, path_prefix, token_file, clock)):
         raise typer.BadParameter(
-            "a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock"
+            _("a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock")
         )
 
     known = (
@@ -355,11 +357,11 @@ def backfill(
     from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
-        raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
+        raise typer.BadParameter(_("write --from DAY and --to DAY, or --already-sent FILE, or all of them"))
     if first is not None and last is not None and first > last:
-        raise typer.BadParameter("--from is after --to")
+        raise typer.BadParameter(_("--from is after --to"))
     if assume_time and first is None:
-        raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
+        raise typer.BadParameter(_("write --from DAY and --to DAY with it"), param_hint="--assume-time")
     chosen = partial(
         Backfill,
         days=None if first is None or last is None else (first, last),
@@ -443,9 +445,9 @@ def report(
     from jobs.cli.report import ReportOptions, write_reports  # noqa: PLC0415
 
     if first is not None and last is not None and first > last:
-        raise typer.BadParameter("--from is after --to")
+        raise typer.BadParameter(_("--from is after --to"))
     if opens and json and out is None:
-        raise typer.BadParameter("--json writes no page to open: write --out DIR too", param_hint="--open")
+        raise typer.BadParameter(_("--json writes no page to open: write --out DIR too"), param_hint="--open")
     return write_reports(config, ReportOptions(first, last, out, csv, opens=opens, json_wanted=json))
 
 
@@ -463,7 +465,7 @@ def notify(
     from jobs.cli.notify import try_addresses  # noqa: PLC0415
 
     if not test:
-        raise typer.BadParameter("nights send notices by themselves; to try the addresses, add --test")
+        raise typer.BadParameter(_("nights send notices by themselves; to try the addresses, add --test"))
     return try_addresses(config)
 
 
@@ -511,7 +513,7 @@ def sandbox(
     if rules:
         return print_rules()
     if out is None:
-        raise typer.BadParameter("write where the sandbox is kept: --out DIR", param_hint="--out")
+        raise typer.BadParameter(_("write where the sandbox is kept: --out DIR"), param_hint="--out")
     try:
         cast = build_invented_leads_spec(seed, leads, shape)
     except ValueError as error:

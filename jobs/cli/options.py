@@ -50,7 +50,9 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("write a day as 2026-09-01") from None
+        from connectors.language import _  # noqa: PLC0415
+
+        raise typer.BadParameter(_("write a day as 2026-09-01")) from None
 
 
 def command(

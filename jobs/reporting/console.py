@@ -51,6 +51,11 @@ class _PlainConsole(Console):
             yield piece if piece.control else Segment(strip_control_characters(piece.text, keep="\n"), piece.style)
 
 
+def print_title(text: str) -> None:
+    """Print what follows is about, after an empty line."""
+    results_console().print(f"\n{text}", style="bold", markup=False)
+
+
 def results_console() -> Console:
     """Return the console for results: stdout, which receives nothing else."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH

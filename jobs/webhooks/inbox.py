@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.language import _
 from connectors.records import LeadId, Moment
 
 _SCHEMA = """
@@ -140,7 +141,8 @@ class Inbox:
 
     def _refuse_if_replaced(self) -> None:
         if _identity(self._path) != self._file:
-            raise OSError(f"{self._path} was replaced by another file; start the receiver again")
+            said = _("{path} was replaced by another file; start the receiver again", path=self._path)
+            raise OSError(said)
 
     # ── the readers' side ──
 
