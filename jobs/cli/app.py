@@ -5,17 +5,17 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from connectors.language import _
+from connectors.language import Language, _, chosen_language, speaking
 from jobs.cli import values
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
@@ -38,6 +38,7 @@ from jobs.cli.options import (
     command,
     day,
 )
+from jobs.cli.usage_errors import usage_errors_in_words
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -46,15 +47,23 @@ _STDOUT, _STDERR = 1, 2
 
 
 class _Commands(TyperGroup):
-    """All commands; what is wrong with an option is said without the validator's own words."""
+    """All commands; what is wrong with how one was typed is said in the reader's language."""
+
+    def main(self, args: Sequence[str] | None = None, *options: Any, **more: Any) -> Any:
+        """Run what was typed; a program is answered in English, whatever the terminal or the settings speak."""
+        typed = sys.argv[1:] if args is None else args
+        with speaking(Language.ENGLISH if "--json" in typed else chosen_language()):
+            return super().main(args, *options, **more)
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options before the command."""
+        with usage_errors_in_words():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command that was typed."""
-        try:
+        with usage_errors_in_words():
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
-            raise
 
 
 app = typer.Typer(

@@ -435,7 +435,7 @@ BAD_FILES = {
     "an archive that is no document": ("devis.docx", None, "its content does not"),
     "another type": ("devis.txt", b"hello", "Oplead takes pdf"),
     "nothing in it": ("devis.pdf", b"", "it is empty"),
-    "too large": ("devis.pdf", b"%PDF-1.7\n" + bytes(20_000_001), "more than 20.0 MB"),
+    "too large": ("devis.pdf", b"%PDF-1.7\n" + bytes(20_000_001), "more than 20 MB"),
 }
 
 

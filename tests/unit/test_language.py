@@ -379,7 +379,6 @@ NO_SENTENCES = {
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message},  # a bug, and one word for a check
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
     "jobs/cli/accounts.py": {"settings read from a file always name their state"},
-    "jobs/cli/app.py": {"Value error, "},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},
     "jobs/cli/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
@@ -395,6 +394,7 @@ NO_SENTENCES = {
     "jobs/cli/session.py": {"night ended", "webhooks taken up", "outcomes asked for"},
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},
     "jobs/cli/options.py": {options._FILES, options._FIRST_RUN},
+    "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},
     "jobs/ledger/lead_writes.py": {"without id: "},
     "jobs/ledger/state_file.py": {"disk is full", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),
