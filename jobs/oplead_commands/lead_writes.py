@@ -81,7 +81,7 @@ def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord 
     if one.is_created:
         return WriteAccepted(one.lead)
     if one.content != wanted.new.content:
-        reason = _("the answer to it was lost when it had other data; those of now were not sent")
+        reason = _("its answer was lost when it had other data: those of now were not sent")
     else:
         reason = _("its answer was lost")
     if creating.unreadable:

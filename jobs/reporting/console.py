@@ -34,7 +34,7 @@ from connectors.language import (
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.sentences import sentence, value_in_words
-from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
 _ANY_WIDTH = 100_000

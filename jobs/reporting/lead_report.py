@@ -15,7 +15,7 @@ from connectors.language import N_, _, format_count, format_day, format_rate, tr
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
+from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ValueOrigin

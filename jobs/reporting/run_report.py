@@ -34,7 +34,7 @@ from jobs.reporting.sentences import (
     stop_sentence,
 )
 from jobs.reporting.status_report import print_states
-from jobs.reporting.wording import STATES
+from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident
 from jobs.rules.reasons import Cause, Reason
@@ -195,8 +195,8 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
         shared = ", ".join(
             f"{name} × {format_count(count)}" for name, count in sorted(summary.planned.same_click.items())
         )
-        told = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
-        lines.append((_("same click"), told))
+        counted = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
+        lines.append((_("same click"), counted))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:

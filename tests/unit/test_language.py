@@ -47,7 +47,7 @@ from jobs.oplead_commands.importing import columns
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.console import json_line
 from jobs.reporting.run_report import Night
-from jobs.reporting.wording import NOTHING
+from jobs.reporting.wording.reasons import NOTHING
 from jobs.rules.reasons import DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings import document
@@ -403,7 +403,7 @@ NO_SENTENCES = {
     "jobs/plan/volume_guard.py": {" since the last night"},
     "jobs/reporting/page/charts.py": {"Liberation Sans"},
     "jobs/reporting/values_report.py": {"  value: expected  # "},
-    "jobs/reporting/wording.py": {"conversions since the last night", "corrections since the last night"},
+    "jobs/reporting/wording/messages.py": {"conversions since the last night", "corrections since the last night"},
     "jobs/scheduler.py": {"missed night", "night again"},
     "jobs/settings/document.py": set(document._SENTENCES),
     "jobs/settings/types.py": {"Value error, "},

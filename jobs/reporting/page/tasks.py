@@ -14,7 +14,7 @@ from jobs.ledger.schema import Run
 from jobs.reporting.page.facts import Level, Responsible, Task
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
 from jobs.reporting.sentences import sentence
-from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly
 from jobs.settings.compile import Rulebook
