@@ -777,6 +777,20 @@ FAULTS = (
     ),
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(
+        "each address gets the summary of the week once",
+        "jobs/alerts/weekly.py",
+        "record_taken(session, ledger.account, due, mark)",
+        "pass",
+        "tests/unit/alerts/test_weekly.py",
+    ),
+    Fault(
+        "wrong usage is said in the reader's language",
+        "jobs/cli/usage_errors.py",
+        "return translated(whole)",
+        "return whole",
+        "tests/unit/cli/test_usage_errors.py",
+    ),
+    Fault(
         "a destination that stops ends the night with 3",
         "jobs/run_summary.py",
         "if self.source_stopped or self.stopped:",

@@ -465,6 +465,7 @@ def notify(
     config: Configs,
     *,
     test: Annotated[bool, typer.Option("--test", help="Send each address the summary of the last seven days.")] = False,
+    json: Json = False,
 ) -> int:
     """Try the addresses for notices.
 
@@ -475,7 +476,7 @@ def notify(
 
     if not test:
         raise typer.BadParameter(_("nights send notices by themselves; to try the addresses, add --test"))
-    return try_addresses(config)
+    return try_addresses(config, json_wanted=json)
 
 
 @command(app)

@@ -146,7 +146,7 @@ def _appointment(
         at = max(when.started, lead.created_at)
         if lead.updated_at is not None and (when.read_alike or lead.created_at) < lead.updated_at <= when.ended:
             at = lead.updated_at
-        at = min(at, shown.at) if shown else at
+        at = min(at, was_seen.at) if was_seen else at
         after = min(at, when.read_alike or lead.created_at)
         origin = StatusTimeOrigin.BASELINE if when.read_alike is None else StatusTimeOrigin.BOUNDED
         yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
