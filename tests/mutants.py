@@ -784,6 +784,13 @@ FAULTS = (
         "tests/unit/alerts/test_weekly.py",
     ),
     Fault(
+        "what is stored of an incident is in no language",
+        "jobs/ledger/stored_values.py",
+        "            return in_english(value)",
+        "            return value",
+        "tests/unit/ledger/test_stored_values.py",
+    ),
+    Fault(
         "wrong usage is said in the reader's language",
         "jobs/cli/usage_errors.py",
         "return translated(whole)",

@@ -205,9 +205,10 @@ def incident_notice(incident: Incident) -> Notice:
     return Notice(_fill(texts.title, values), _fill(texts.text, values))
 
 
-def notice_text(row: "IncidentRow", zone: ZoneInfo) -> str:
-    """Return a notice's text; if the incident is over by now, also when it was found."""
+def recorded_notice(incident: Incident, row: "IncidentRow", zone: ZoneInfo) -> Notice:
+    """Return the notice of an incident on record; if it is over by now, also when it was found."""
+    notice = incident_notice(incident)
     if row.cleared_at is None:
-        return row.text
+        return notice
     day = row.first_seen_at.astimezone(zone).date()
-    return "\n".join((row.text, _("Found on {day}; it is over by now.", day=format_day(day))))
+    return Notice(notice.title, f"{notice.text}\n{_('Found on {day}; it is over by now.', day=format_day(day))}")
