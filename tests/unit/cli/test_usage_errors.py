@@ -11,7 +11,7 @@ WRONG = {
     "run -c x --at-once 0": "Valeur incorrecte pour '--at-once'\xa0: 1 au moins",
     "run -c x --at-once abc": "Valeur incorrecte pour '--at-once'\xa0: écrivez un nombre entier",
     "run -c x --dry-run --validate-only": "Valeur incorrecte\xa0: choisissez\xa0: --dry-run n’interroge aucune "
-    "plateforme, --validate-only si",
+    "plateforme, au contraire de --validate-only",
     "run --dry-run=3 -c x": "L’option '--dry-run' ne prend pas de valeur.",
     "report -c": "L’option '-c' demande une valeur.",
     "check --nope": "Option inconnue\xa0: --nope",

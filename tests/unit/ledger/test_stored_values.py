@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, in_english, speaking
 from connectors.records import DestinationId
 from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, Stop, StopKind
@@ -53,9 +53,11 @@ def test_a_value_comes_back_as_it_was(name):
 def test_texts_are_stored_in_english():
     """Whoever shows them may speak another language."""
     with speaking(Language.FRENCH):
-        stored = values_to_json({"why": Stop(StopKind.REFUSED, (_("it is nested too deeply"),))})
+        why = _("it is nested too deeply")
+        stored = json.loads(values_to_json({"why": why, "stop": Stop(StopKind.REFUSED, (why,))}))
 
-    assert {"why": {"stop": ["refused", ["it is nested too deeply"], None, 0]}} == json.loads(stored)
+    assert {"why": in_english(why), "stop": {"stop": ["refused", [in_english(why)], None, 0]}} == stored
+    assert why != in_english(why)
 
 
 def test_a_kind_that_no_message_has_is_refused():
