@@ -42,13 +42,29 @@ PLAIN_WIDTH = 120
 """Width in columns when there is no terminal."""
 
 
+_GLUE = str.maketrans({"\xa0": "\ue000", "\u202f": "\ue001"})
+_UNGLUE = str.maketrans({"\ue000": "\xa0", "\ue001": "\u202f"})
+"""Characters in place of no-break spaces while lines are wrapped: rich breaks at any space."""
+
+
 class _PlainConsole(Console):
-    """A console that strips control characters from text, such as those in platforms' messages, but emits its own."""
+    """A console that never breaks a line at a no-break space, and strips control characters from text.
+
+    These may be in platforms' messages; its own are emitted.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text to wrap."""
+        return super().render_str(text.translate(_GLUE), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the output's segments."""
         for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(strip_control_characters(piece.text, keep="\n"), piece.style)
+            if piece.control:
+                yield piece
+            else:
+                text = strip_control_characters(piece.text.translate(_UNGLUE), keep="\n")
+                yield Segment(text, piece.style)
 
 
 def print_title(text: str) -> None:

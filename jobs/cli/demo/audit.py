@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 
 from connectors.language import N_, Plural, _, _n
 from jobs.cli.accounts import presentation_of_account
@@ -256,7 +258,7 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
         said = _n(*_IN_WORDS[finding], count, why=why)
-        console.print(f"  {said}", style=style, markup=False, soft_wrap=True)
+        console.print(Padding(escape(said), (0, 0, 0, 2)), style=style)
     if has_no_differences(comparison):
         console.print(_("The books agree."), style="bold green")
     else:

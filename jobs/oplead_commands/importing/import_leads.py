@@ -218,7 +218,7 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     settled_so_far = 0
     # Drawn only as it moves: the waits for Oplead's rate are shown in between.
     with WorkProgress(auto_refresh=False) as bar:
-        bar.begin(_("importing"), lambda: settled_so_far, N_("{count} lead", "{count} leads"), total)
+        bar.begin(_("importing"), lambda: settled_so_far, N_("{count} lead", "{count} leads"), lambda: total)
 
         def advance() -> None:
             nonlocal settled_so_far
