@@ -351,11 +351,11 @@ def format_time(at: datetime) -> str:
     return _with_english(lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language()))
 
 
-def format_short_day(day: date) -> str:
-    """Format a day without its year: `Nov 28` in English."""
+def format_short_day(day: date, *, of_week: bool = False) -> str:
+    """Format a day without its year: `Nov 28` in English, or `Sat, Nov 28` if `of_week`."""
     from babel.dates import format_skeleton  # noqa: PLC0415
 
-    return _with_english(lambda: format_skeleton("MMMd", day, locale=current_language()))
+    return _with_english(lambda: format_skeleton("MMMEd" if of_week else "MMMd", day, locale=current_language()))
 
 
 def format_duration(span: timedelta) -> str:

@@ -166,6 +166,24 @@ def say(*lines: str) -> None:
         results_console().print(each, markup=False, soft_wrap=True)
 
 
+def say_below(*lines: str) -> None:
+    """Print each line indented: wrapped at a terminal; elsewhere whole, for whoever searches it."""
+    console = results_console()
+    for each in lines:
+        if not console.is_terminal:
+            say(f"  {each}")
+            continue
+        text = console.render_str(each, markup=False, highlight=False)
+        first, *rest = text.wrap(console, console.width - _HANGING)
+        for indent, line in ((2, first), *((_HANGING, line) for line in rest)):
+            line.rstrip()
+            console.print(Text.assemble(" " * indent, line), soft_wrap=True)
+
+
+_HANGING = 4
+"""Columns before the lines that follow the first."""
+
+
 def print_json(document: object) -> None:
     """Print results to stdout as JSON on one line."""
     results_console().out(json_line(document), highlight=False)

@@ -116,7 +116,7 @@ def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        (Language.ENGLISH, ["€12,501", "1,234.6", "57%", "–", "Nov 28"]),
+        (Language.ENGLISH, ["€12,501", "1,234.6", "57%", "–", "Nov 28", "Sat, Nov 28"]),
         (
             Language.FRENCH,
             [
@@ -125,6 +125,7 @@ def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
                 f"57{NARROW}%",
                 "–",
                 "28 nov.",
+                "sam. 28 nov.",
             ],
         ),
     ],
@@ -138,6 +139,7 @@ def test_pages_round(chosen, expected):
             format_share(57, 100),
             format_share(0, 0),
             format_short_day(date(2026, 11, 28)),
+            format_short_day(date(2026, 11, 28), of_week=True),
         ]
 
 

@@ -45,19 +45,18 @@ _LONGEST = 60
 """The maximum number of nights."""
 _WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
-_HEADINGS = (
-    N_("read"),
-    N_("changed"),
-    N_("sent"),
-    N_("accepted"),
-    N_("rejected"),
-    N_("expired"),
-    N_("held back"),
-    N_("exit"),
-)
-_COLUMNS = dict(zip(_HEADINGS, (6, 11, 9, 10, 9, 9, 10, 6), strict=True))
+_COLUMNS = {
+    N_("read"): 6,
+    N_("changed"): 9,
+    N_("sent"): 8,
+    N_("accepted"): 10,
+    N_("rejected"): 9,
+    N_("expired"): 9,
+    N_("held back"): 10,
+    N_("exit"): 5,
+}
 """Headings and widths; with the night's date they fill 80 columns."""
-_NIGHT_WIDTH = 10
+_NIGHT_WIDTH = 14
 
 
 def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_transport: str) -> int:
@@ -281,4 +280,4 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
     )
     cells = zip(counts, _COLUMNS.values(), strict=True)
     counted = "".join(f"{format_count(count):>{width}}" for count, width in cells)
-    return f"{format_short_day(at):<{_NIGHT_WIDTH}}{counted}"
+    return f"{format_short_day(at, of_week=True):<{_NIGHT_WIDTH}}{counted}"
