@@ -190,7 +190,7 @@ def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tupl
         at = entry.at.at
         yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
     yield _("UTM"), " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
-    yield _("click ids"), ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
+    yield _("kinds of click ids"), ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
     if contact:
         for name, value in _contact_values(lead).items():
             if value:

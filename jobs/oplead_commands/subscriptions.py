@@ -122,7 +122,7 @@ def show(context: OpleadContext) -> int:
         [one.id, one.event, masked_address(one.url), _(_OURS[_is_own_address(one.url, webhooks)])]
         for one in found.entries
     ]
-    print_rows((_("Subscription"), _("Event"), _("Address"), _("Ours")), rows)
+    print_rows((_("Subscription"), _("Event"), _("Address"), _("Of ours")), rows)
     say(_n("{count} subscription", "{count} subscriptions", len(found.entries)))
     return code
 
