@@ -11,7 +11,7 @@ import gettext
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
@@ -242,6 +242,12 @@ def format_count(count: int) -> str:
     return _with_english(lambda: format_decimal(count, locale=current_language()))
 
 
+def in_lines(texts: Iterable[str]) -> str:
+    """Put each text on a line of its own."""
+    said = [*texts]
+    return _with_english(lambda: "\n".join(map(in_english, said) if current_language() is Language.ENGLISH else said))
+
+
 def format_list(texts: Sequence[str], *, either: bool = False) -> str:
     """Format a list: `a, b, and c` in English, or `a, b, or c` if `either`."""
     from babel import lists  # noqa: PLC0415
@@ -345,11 +351,11 @@ def format_time(at: datetime) -> str:
     return _with_english(lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language()))
 
 
-def format_short_day(day: date) -> str:
-    """Format a day without its year: `Nov 28` in English."""
+def format_short_day(day: date, *, of_week: bool = False) -> str:
+    """Format a day without its year: `Nov 28` in English, or `Sat, Nov 28` if `of_week`."""
     from babel.dates import format_skeleton  # noqa: PLC0415
 
-    return _with_english(lambda: format_skeleton("MMMd", day, locale=current_language()))
+    return _with_english(lambda: format_skeleton("MMMEd" if of_week else "MMMd", day, locale=current_language()))
 
 
 def format_duration(span: timedelta) -> str:

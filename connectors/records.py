@@ -171,6 +171,8 @@ class LeadPage:
     """Whether the list is known to have shifted during the read, so leads may have been skipped."""
     missing: int = 0
     """How many leads the source counts but did not list; known on the last page."""
+    total: int | None = None
+    """How many leads this reading lists in all, where the source says so from its start."""
     ahead: int = 0
     """At most how many earlier pages were still to be handed on when it was requested."""
 

@@ -20,8 +20,11 @@ from pydantic.fields import FieldInfo
 
 from connectors.language import Language, _, _n, current_language, format_count, speaking
 from connectors.oplead.options import CANDIDATES
-from jobs.reporting import wording
 from jobs.reporting.page.tables import TABLES
+from jobs.reporting.wording.incidents import INCIDENTS
+from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, NEW_LINE, Part
+from jobs.reporting.wording.platform_codes import PLATFORM_CODES, SETTINGS_CODES
+from jobs.reporting.wording.reasons import REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
 from jobs.rules.reasons import Reason
@@ -70,10 +73,10 @@ def _row(cells: Sequence[str]) -> str:
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
-Part = tuple[Sequence[str], Iterator[Sequence[str]]]
+DocumentTable = tuple[Sequence[str], Iterator[Sequence[str]]]
 
 
-def _keys(name: str) -> Part:
+def _keys(name: str) -> DocumentTable:
     model = getattr(schema, name, None) or getattr(oplead_schema, name)
     return ("key", "default", "meaning", "example"), _keys_of(model)
 
@@ -140,24 +143,24 @@ def _header(first: str) -> Sequence[str]:
     return (first if language is Language.ENGLISH else _FIRST_COLUMNS[first], *_HEADERS[language])
 
 
-def _states(_about: str) -> Part:
-    return _header("state"), ((f"`{state}`", *_columns(wording.STATES[state])) for state in DeliveryState)
+def _states(_about: str) -> DocumentTable:
+    return _header("state"), ((f"`{state}`", *_columns(STATES[state])) for state in DeliveryState)
 
 
-def _reasons(codes: str) -> Part:
+def _reasons(codes: str) -> DocumentTable:
     """All reasons, or those named."""
-    chosen = map(Reason, codes.split()) if codes else wording.REASONS
-    return _header("reason"), ((f"`{code}`", *_columns(wording.REASONS[code])) for code in chosen)
+    chosen = map(Reason, codes.split()) if codes else REASONS
+    return _header("reason"), ((f"`{code}`", *_columns(REASONS[code])) for code in chosen)
 
 
-def _codes(_about: str) -> Part:
-    rows = {**wording.PLATFORM_CODES, **{(code,): words for code, words in wording.SETTINGS_CODES.items()}}
+def _codes(_about: str) -> DocumentTable:
+    rows = {**PLATFORM_CODES, **{(code,): words for code, words in SETTINGS_CODES.items()}}
     return _header("code"), (
         (", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items()
     )
 
 
-def _columns(words: wording.StateAndReasonTexts) -> tuple[str, str, str]:
+def _columns(words: StateAndReasonTexts) -> tuple[str, str, str]:
     return words.short, words.means, words.todo or _SEE_REASON[current_language()]
 
 
@@ -172,12 +175,12 @@ class _Placeholders(dict[str, object]):
         return "N" if name in _NUMBERS else _SHOWN.get(name, "…")
 
 
-def _show(parts: Sequence[wording.Part]) -> str:
+def _show(parts: Sequence[Part]) -> str:
     """A text with placeholders for its values, in the plural; what may be left out is."""
-    return " ".join(_show_part(part) for part in parts if not part.given and part != wording.NEW_LINE)
+    return " ".join(_show_part(part) for part in parts if not part.given and part != NEW_LINE)
 
 
-def _show_part(part: wording.Part) -> str:
+def _show_part(part: Part) -> str:
     if isinstance(part.message, str):
         return _(part.message).format_map(_Placeholders())
     names = {name for message in part.message for name in re.findall(r"{(\w+)}", message)} - {"count"}
@@ -185,18 +188,18 @@ def _show_part(part: wording.Part) -> str:
     return text.replace(format_count(_MANY), "N")
 
 
-def _notifications(_about: str) -> Part:
+def _notifications(_about: str) -> DocumentTable:
     rows = (
         (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text))
-        for kind, notice in wording.INCIDENTS.items()
+        for kind, notice in INCIDENTS.items()
         if kind is not IncidentKind.ANOMALY
     )
     return ("notification", "when", "what it says"), rows
 
 
-def _anomalies(_about: str) -> Part:
+def _anomalies(_about: str) -> DocumentTable:
     return ("notification", "what it says"), (
-        (f"*{_(title)}*", _show(wording.MESSAGES[message])) for message, title in wording.ANOMALY_TITLES.items()
+        (f"*{_(title)}*", _show(MESSAGES[message])) for message, title in ANOMALY_TITLES.items()
     )
 
 
@@ -205,7 +208,7 @@ def _anomalies(_about: str) -> Part:
 _OUTPUT = json.loads((DOCS / "output.schema.json").read_text(encoding="utf-8"))["$defs"]
 
 
-def _output(name: str) -> Part:
+def _output(name: str) -> DocumentTable:
     record = _OUTPUT[name]
     return ("key", "type", "meaning"), (
         (f"`{key}`" if key in record["required"] else f"`{key}` (optional)", _type(schema), schema["description"])
@@ -238,7 +241,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 # ── the report's files ───────────────────────────────────────────────────────────────────────────
 
 
-def _report(name: str) -> Part:
+def _report(name: str) -> DocumentTable:
     """The columns of a table, or all tables, in the language of the page."""
     language, _space, table = name.partition(" ")
     with speaking(Language(language)):
@@ -254,12 +257,12 @@ _REPORT = {"en": ("name", "meaning"), "fr": ("nom", "sens")}
 # ── what platforms receive ───────────────────────────────────────────────────────────────────────
 
 
-def _sent(message: str) -> Part:
+def _sent(message: str) -> DocumentTable:
     language = current_language()
     return [getattr(column, language) for column in data_sent.HEADER], data_sent.rows(message, language)
 
 
-_PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
+_PARTS: Mapping[str, Callable[[str], DocumentTable]] = MappingProxyType(
     {
         "keys": _keys,
         "states": _states,

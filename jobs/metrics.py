@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.language import _
 from jobs.ledger import incidents, outbox
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import Ledger
@@ -128,7 +129,8 @@ def _permissions_of(path: Path) -> os.stat_result | None:
     try:
         with path.open("rb") as file:
             if file.read(len(_FILE_START)) not in (_FILE_START, b""):
-                raise FileExistsError(errno.EEXIST, "it holds something else, and was left as it is", str(path))
+                why = _("it holds something else, and was left as it is")
+                raise FileExistsError(errno.EEXIST, why, str(path))
             return os.fstat(file.fileno())
     except FileNotFoundError:
         return None

@@ -891,6 +891,34 @@ FAULTS = (
     ),
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(
+        "each address gets the summary of the week once",
+        "jobs/alerts/weekly.py",
+        "record_taken(session, ledger.account, due, mark)",
+        "pass",
+        "tests/unit/alerts/test_weekly.py",
+    ),
+    Fault(
+        "what is stored of an incident is in no language",
+        "jobs/ledger/stored_values.py",
+        "            return in_english(value)",
+        "            return value",
+        "tests/unit/ledger/test_stored_values.py",
+    ),
+    Fault(
+        "a reading that begins in the middle does not say how long the rest takes",
+        "connectors/oplead/pagination.py",
+        "is_part = self._is_resumed or self.changes",
+        "is_part = self.changes",
+        "tests/contract/oplead/test_pages.py",
+    ),
+    Fault(
+        "wrong usage is said in the reader's language",
+        "jobs/cli/usage_errors.py",
+        "return translated(whole)",
+        "return whole",
+        "tests/unit/cli/test_usage_errors.py",
+    ),
+    Fault(
         "a destination that stops ends the night with 3",
         "jobs/run_summary.py",
         "if self.source_stopped or self.stopped:",

@@ -123,6 +123,12 @@ class PageWalk:
     _is_resumed: bool = field(default=False, init=False)
 
     @property
+    def stated_total(self) -> int | None:
+        """How many leads the whole walk lists, as the latest page says; None if none says so of this walk."""
+        is_part = self._is_resumed or self.changes
+        return None if is_part or not self._totals else self._totals[-1]
+
+    @property
     def missing_lead_count(self) -> int:
         """How many of the leads counted by the platform were not listed, once the end is reached.
 

@@ -96,7 +96,11 @@ class OpleadSource:
                 items, marks = (listed.items, listed.marks) if listed else ((), ())
                 served_at = listed.answer.served_at if listed else None
                 page = replace(
-                    self._page(items, find_known, marks), served_at=served_at, moved=walk.moved, ahead=walk.ahead
+                    self._page(items, find_known, marks),
+                    served_at=served_at,
+                    moved=walk.moved,
+                    total=walk.stated_total,
+                    ahead=walk.ahead,
                 )
                 if following is None:
                     yield replace(page, missing=walk.missing_lead_count)

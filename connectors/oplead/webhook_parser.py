@@ -211,10 +211,10 @@ class WebhookParser:
     def _status(self, event: _Event, named: EventKind | None) -> tuple[str | None, Moment | None]:
         """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
         own, own_at = self._leads.current_status(event.lead)
-        told = event.first(self._paths.status)
-        if told is None and own is None and named is EventKind.STATUS_CHANGE:
-            told = event.first(self._leads.paths.status)
-        label = clean_label(text_of(told)) or own
+        status = event.first(self._paths.status)
+        if status is None and own is None and named is EventKind.STATUS_CHANGE:
+            status = event.first(self._leads.paths.status)
+        label = clean_label(text_of(status)) or own
         return label, own_at if own in {label, None} else None
 
     def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
@@ -279,8 +279,8 @@ def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:
 def _digest(event_id: str, read: WebhookEvent) -> str:
     """Return a digest of an event's id and content, not of when it was sent, which differs between deliveries."""
     appointment = read.appointment_at and read.appointment_at.at.isoformat()
-    told = json.dumps([event_id, read.lead, read.kind, read.label, appointment])
-    return hashlib.sha256(told.encode()).hexdigest()
+    content = json.dumps([event_id, read.lead, read.kind, read.label, appointment])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:

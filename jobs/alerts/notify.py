@@ -21,7 +21,7 @@ from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, outbox, queries, runs
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
-from jobs.rules.incident import Incident, IncidentId, Notice
+from jobs.rules.incident import Incident, Notice
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
@@ -50,13 +50,10 @@ Recipients = Mapping[str, Recipient]
 class OpenIncident:
     """An incident that is open tonight."""
 
-    cause: IncidentId
-    title: str
-    text: str
+    incident: Incident
+    """As it was last found."""
     since: datetime
     is_new: bool
-    incident: Incident | None = None
-    """What was found tonight; None if there is no evidence either way, so that what was said before stands."""
 
 
 def update_incidents(
@@ -66,7 +63,6 @@ def update_incidents(
     summary: RunSummary,
     when: NotifyWhen,
     *,
-    words: Callable[[Incident], Notice],
     now: datetime,
 ) -> tuple[OpenIncident, ...]:
     """Open and clear incidents according to what tonight did; return those now open.
@@ -77,7 +73,6 @@ def update_incidents(
         sinks: the account's destinations.
         summary: what tonight did.
         when: the thresholds at which incidents open.
-        words: renders an incident as a notice.
         now: the current time.
     """
     with ledger.write_transaction() as session:
@@ -87,7 +82,7 @@ def update_incidents(
         new = {
             each
             for each, incident in found.items()
-            if incidents.record_incident(session, ledger.account, each, on_record.get(each), words(incident), now=now)
+            if incidents.record_incident(session, ledger.account, incident, on_record.get(each), now=now)
         }
         for each, row in on_record.items():
             if each not in found and row.cleared_at is None and is_incident_over(each, facts, when):
@@ -95,14 +90,14 @@ def update_incidents(
                 session.add(row)
         session.flush()
         return tuple(
-            OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new, found.get(cause))
+            OpenIncident(incidents.incident_of(row), row.first_seen_at, cause in new)
             for cause, row in incidents.recorded_incidents(session, ledger.account).items()
             if row.cleared_at is None
         )
 
 
 def send_undelivered_notices(
-    ledger: Ledger, recipients: Recipients, *, text_of: Callable[[IncidentRow], str], now: datetime
+    ledger: Ledger, recipients: Recipients, *, notice_of: Callable[[Incident, IncidentRow], Notice], now: datetime
 ) -> list[tuple[str, str]]:
     """Send each recipient its undelivered notices; return the place and title of those to retry on later runs.
 
@@ -114,13 +109,14 @@ def send_undelivered_notices(
     for mark, recipient in recipients.items():
         is_up = True
         for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
+            notice = notice_of(incidents.incident_of(row), row)
             title, text = (
-                strip_control_characters(f"{ledger.account}: {row.title}"),
-                strip_control_characters(text_of(row), keep="\n"),
+                strip_control_characters(f"{ledger.account}: {notice.title}"),
+                strip_control_characters(notice.text, keep="\n"),
             )
             is_up = is_up and recipient.by.send(title, text)
             if not is_up:
-                failed.append((recipient.place, row.title))
+                failed.append((recipient.place, notice.title))
                 continue
             with ledger.write_transaction() as session:
                 incidents.mark_notice_accepted(session, ledger.account, row.cause, mark, now=now)

@@ -5,16 +5,17 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 from typer.core import TyperGroup
 
+from connectors.language import Language, _, chosen_language, speaking
 from jobs.cli import values
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
@@ -37,6 +38,7 @@ from jobs.cli.options import (
     command,
     day,
 )
+from jobs.cli.usage_errors import usage_errors_in_words
 from jobs.privacy.redaction import redact_interpreter
 
 if TYPE_CHECKING:
@@ -46,15 +48,23 @@ _STDOUT, _STDERR = 1, 2
 
 
 class _Commands(TyperGroup):
-    """All commands; what is wrong with an option is said without the validator's own words."""
+    """All commands; what is wrong with how one was typed is said in the reader's language."""
+
+    def main(self, args: Sequence[str] | None = None, *options: Any, **more: Any) -> Any:
+        """Run what was typed; a program is answered in English, whatever the terminal or the settings speak."""
+        typed = sys.argv[1:] if args is None else args
+        with speaking(Language.ENGLISH if "--json" in typed else chosen_language()):
+            return super().main(args, *options, **more)
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options before the command."""
+        with usage_errors_in_words():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command that was typed."""
-        try:
+        with usage_errors_in_words():
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
-            raise
 
 
 app = typer.Typer(
@@ -114,7 +124,8 @@ def main() -> None:
     finally:
         sys.stdout.flush()
         if results.lost not in (None, errno.EPIPE):
-            sys.stderr.write(f"the results could not be written: {os.strerror(results.lost or 0)}\n")
+            why = os.strerror(results.lost or 0)
+            sys.stderr.write(_("the results could not be written: {why}", why=why) + "\n")
         sys.stderr.flush()
 
 
@@ -168,13 +179,13 @@ def run(
 
     waits = _parse_wait_option(wait)
     if dry_run and validate_only:
-        raise typer.BadParameter("choose one: --dry-run asks no platform, --validate-only does")
+        raise typer.BadParameter(_("choose one: --dry-run asks no platform, --validate-only does"))
     if (dry_run or validate_only) and waits:
-        raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
+        raise typer.BadParameter(_("nothing is sent, so there is nothing to wait for"), param_hint="--wait")
     if (dry_run or validate_only) and first_run:
-        raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
+        raise typer.BadParameter(_("nothing is kept, so no state is made"), param_hint="--first-run")
     if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
-        raise typer.BadParameter("this is no whole night: use it alone", param_hint="--inbox")
+        raise typer.BadParameter(_("this is no whole night: use it alone"), param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
     options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
@@ -253,7 +264,7 @@ def _option_of(question: Question) -> inspect.Parameter:
 
 
 def _with_options_for_questions(command: Callable[..., int]) -> inspect.Signature:
-    *own, _ = inspect.signature(command).parameters.values()
+    *own, _options = inspect.signature(command).parameters.values()
     return inspect.Signature([*own, *map(_option_of, QUESTIONS)])
 
 
@@ -312,7 +323,7 @@ def probe(
 
     if config is not None and any(option is not None for option in (base_url, path_prefix, token_file, clock)):
         raise typer.BadParameter(
-            "a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock"
+            _("a file says all this: write either --config, or --base-url, --path-prefix, --token-file and --clock")
         )
 
     known = (
@@ -357,11 +368,11 @@ def backfill(
     from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
-        raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
+        raise typer.BadParameter(_("write --from DAY and --to DAY, or --already-sent FILE, or all of them"))
     if first is not None and last is not None and first > last:
-        raise typer.BadParameter("--from is after --to")
+        raise typer.BadParameter(_("--from is after --to"))
     if assume_time and first is None:
-        raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
+        raise typer.BadParameter(_("write --from DAY and --to DAY with it"), param_hint="--assume-time")
     chosen = partial(
         Backfill,
         days=None if first is None or last is None else (first, last),
@@ -445,9 +456,9 @@ def report(
     from jobs.cli.report import ReportOptions, write_reports  # noqa: PLC0415
 
     if first is not None and last is not None and first > last:
-        raise typer.BadParameter("--from is after --to")
+        raise typer.BadParameter(_("--from is after --to"))
     if opens and json and out is None:
-        raise typer.BadParameter("--json writes no page to open: write --out DIR too", param_hint="--open")
+        raise typer.BadParameter(_("--json writes no page to open: write --out DIR too"), param_hint="--open")
     return write_reports(config, ReportOptions(first, last, out, csv, opens=opens, json_wanted=json))
 
 
@@ -456,6 +467,7 @@ def notify(
     config: Configs,
     *,
     test: Annotated[bool, typer.Option("--test", help="Send each address the summary of the last seven days.")] = False,
+    json: Json = False,
 ) -> int:
     """Try the addresses for notices.
 
@@ -465,8 +477,8 @@ def notify(
     from jobs.cli.notify import try_addresses  # noqa: PLC0415
 
     if not test:
-        raise typer.BadParameter("nights send notices by themselves; to try the addresses, add --test")
-    return try_addresses(config)
+        raise typer.BadParameter(_("nights send notices by themselves; to try the addresses, add --test"))
+    return try_addresses(config, json_wanted=json)
 
 
 @command(app)
@@ -563,7 +575,7 @@ def sandbox(
     if rules:
         return print_rules()
     if out is None:
-        raise typer.BadParameter("write where the sandbox is kept: --out DIR", param_hint="--out")
+        raise typer.BadParameter(_("write where the sandbox is kept: --out DIR"), param_hint="--out")
     try:
         cast = build_invented_leads_spec(seed, leads, shape)
     except ValueError as error:

@@ -337,7 +337,7 @@ class Backfill(_ApprovedSend):
             return summary
         with show_progress() as watch, watch(NightStep.PULL, summary):
             requeue.read_requested(run, self.request, summary)
-        self.console.print(facts_grid([("read", leads_read_sentence(summary))]))
+        self.console.print(facts_grid([(_("read"), leads_read_sentence(summary))]))
         self.console.print()
         return summary
 

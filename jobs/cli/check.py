@@ -23,7 +23,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.plain_reads import read_starts
 from jobs.ledger.state_file import LedgerError
 from jobs.reporting.check_report import CheckedFile, correction_sentences, print_checked_files
-from jobs.reporting.console import day_and_time, print_json, results_console, say
+from jobs.reporting.console import day_and_time, print_json, results_console, say, say_below
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
@@ -180,15 +180,11 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
 def _print(checked: RunnableFileCheck, *, verbose: bool) -> None:
     account = presentation_of_account(checked.settings, checked.file)
     say(_("{file}: account {name}, no mistakes in the file", file=checked.file, name=account.name))
-    say(
-        *("  " + _("note: {text}", text=each) for each in checked.notes),
-        *("  " + _("assumed: {text}", text=each) for each in checked.assumptions()),
-    )
-    say(
-        *(
-            "  " + _("corrected: {text}", text=each)
-            for each in correction_sentences(checked.settings, compile_rules_only(checked.settings))
-        )
+    corrections = correction_sentences(checked.settings, compile_rules_only(checked.settings))
+    say_below(
+        *(_("note: {text}", text=each) for each in checked.notes),
+        *(_("assumed: {text}", text=each) for each in checked.assumptions()),
+        *(_("corrected: {text}", text=each) for each in corrections),
     )
     if checked.platforms is not None:
         from jobs.cli.check_live import print_live_check  # noqa: PLC0415 - a night's code

@@ -28,7 +28,7 @@ from jobs.reporting.lead_report import (
     print_explanation,
 )
 from jobs.reporting.sentences import explain_state
-from jobs.reporting.wording import REASONS, STATES
+from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED

@@ -22,7 +22,7 @@ from jobs.reporting.status_report import (
     print_delivery_list,
     print_status,
 )
-from jobs.reporting.wording import REASONS, STATES
+from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings

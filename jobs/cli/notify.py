@@ -15,25 +15,26 @@ from jobs.cli.state import open_view
 from jobs.cli.weekly import making_summary
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.state_file import has_state
-from jobs.reporting.console import results_console
+from jobs.reporting.console import print_json, results_console
 from jobs.rules.incident import Notice
 from jobs.settings import Settings
 from jobs.wiring.account import compile_rules_only
 from jobs.wiring.night import NoticeTrial, notice_trials
 
 
-def try_addresses(paths: Sequence[Path]) -> int:
+def try_addresses(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Send each account's addresses a message, print a line for each, and return the worst exit code."""
-    return worst_exit_code(map(_test_account, open_accounts(find_settings_files(paths))))
+    accounts = open_accounts(find_settings_files(paths))
+    return worst_exit_code(_test_account(account, json_wanted=json_wanted) for account in accounts)
 
 
-def _test_account(account: AccountFile) -> int:
+def _test_account(account: AccountFile, *, json_wanted: bool) -> int:
     with speaking(account.language):
         try:
             settings = account.settings
             trials = _trials(settings)
             with _message(settings) as summary:
-                taken = [_try(settings.account, trial, summary) for trial in trials]
+                taken = [_try(settings.account, trial, summary, json_wanted=json_wanted) for trial in trials]
         except Exception as error:  # noqa: BLE001 - the other accounts' addresses must not depend on this one's
             return report(failure_of(error))
     return Exit.DONE if all(taken) else Exit.ATTENTION
@@ -46,11 +47,16 @@ def _trials(settings: Settings) -> list[NoticeTrial]:
     return trials
 
 
-def _try(account: str, trial: NoticeTrial, summary: Summary) -> bool:
+def _try(account: str, trial: NoticeTrial, summary: Summary, *, json_wanted: bool) -> bool:
     """Send a message to one address and print what happened; return whether it was accepted."""
     began = monotonic()
     attempt = trial.send(*subject_and_text(account, summary.notice), page=summary.page() if trial.is_mailbox else None)
-    seconds = max(1, round(monotonic() - began))
+    took = monotonic() - began
+    if json_wanted:
+        tried = {"account": account, "place": trial.place, "service": trial.service}
+        print_json({**tried, "outcome": attempt.outcome, "http_status": attempt.status, "seconds": round(took, 1)})
+        return attempt.outcome is NoticeOutcome.ACCEPTED
+    seconds = max(1, round(took))
     happened: dict[NoticeOutcome, str] = {
         NoticeOutcome.ACCEPTED: _n("taken within {count} second", "taken within {count} seconds", seconds),
         NoticeOutcome.REFUSED: _("refused")

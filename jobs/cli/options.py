@@ -50,7 +50,9 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("write a day as 2026-09-01") from None
+        from connectors.language import _  # noqa: PLC0415
+
+        raise typer.BadParameter(_("write a day as 2026-09-01")) from None
 
 
 def command(
@@ -62,13 +64,9 @@ def command(
         @app.command(name, epilog=epilog)
         @wraps(function)
         def run(*args: P.args, **options: P.kwargs) -> None:
-            from connectors.language import Language, chosen_language, speaking  # noqa: PLC0415
             from jobs.cli.output import run_guarded  # noqa: PLC0415
 
-            # A program is answered in English, whatever the terminal or the settings speak.
-            with speaking(Language.ENGLISH if options.get("json") else chosen_language()):
-                code = run_guarded(partial(function, *args, **options))
-            raise typer.Exit(code)
+            raise typer.Exit(run_guarded(partial(function, *args, **options)))
 
         return function
 

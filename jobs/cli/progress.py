@@ -42,7 +42,9 @@ def watch_at_a_terminal(progress: WorkProgress) -> Watch:
     @contextmanager
     def watch(step: NightStep, summary: RunSummary, *, total: Callable[[], int] | None = None) -> Iterator[None]:
         count, unit = _COUNTS.get(step, _NOTHING)
-        end = progress.begin(_(step.value), partial(count, summary), unit, total and total())
+        known = total and total()
+        whole = partial(_listed, summary) if step is NightStep.PULL else lambda: known
+        end = progress.begin(_(step.value), partial(count, summary), unit, whole)
         yield
         end()
 
@@ -58,6 +60,11 @@ _COUNTS: Mapping[NightStep, tuple[Callable[[RunSummary], int], Plural | None]] =
     NightStep.VALIDATE: _SENT,
 }
 """What each step has done so far, and what to call it."""
+
+
+def _listed(summary: RunSummary) -> int | None:
+    """Return how many leads a pull lists in all, once a page has said so."""
+    return summary.pulled.total
 
 
 @contextmanager

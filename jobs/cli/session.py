@@ -39,7 +39,7 @@ from jobs.privacy.retention import erase_by_age
 from jobs.reporting.page.archive import counting_by_month
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.run_report import Mode, Night
-from jobs.reporting.sentences import incident_notice, notice_text, sentence, stop_sentence
+from jobs.reporting.sentences import recorded_notice, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progress_display
 from jobs.run_summary import RunSummary
@@ -304,10 +304,10 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     """
     try:
         now, when = deps.clock.now(), settings.notify_when
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_notice, now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, now=now)
         night = replace(night, notices=standing)
-        text_of = partial(notice_text, zone=book.zone)
-        for address, title in send_undelivered_notices(ledger, notice_recipients(settings), text_of=text_of, now=now):
+        notice_of, recipients = partial(recorded_notice, zone=book.zone), notice_recipients(settings)
+        for address, title in send_undelivered_notices(ledger, recipients, notice_of=notice_of, now=now):
             _log.warning(_("a notice was not taken, and is tried again by the next run"), address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning(_("nobody could be notified of the incidents"), exc_info=True)

@@ -41,7 +41,7 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 def belongs_to(account: Mapped[str], lead: Mapped[str]) -> ColumnElement[bool]:
-    """Match rows of the leads that `select_rows` or `change_rows` is given."""
+    """Match rows of the leads that `select_rows`, `change_rows` or `parts` is given, or of what else names rows."""
     return (account == bindparam("of_account")) & lead.in_(_select_listed(bindparam("of_leads")))
 
 
@@ -60,7 +60,7 @@ def change_rows(session: Session, statement: Executable, account: str, leads: Co
     return sum(connection.execute(statement, part | values).rowcount for part in parts(session, account, leads))
 
 
-def parts(session: Session, account: str, leads: Collection[str]) -> Iterator[dict[str, object]]:
+def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict[str, object]]:
     """Yield what `belongs_to` is to match, for as many of these leads at once as memory allows."""
     session.flush()
     rest = iter(leads)

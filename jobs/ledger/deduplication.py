@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from itertools import islice
 
 import sqlalchemy
 from sqlalchemy import and_, bindparam, delete, exists, not_, or_, true
@@ -20,9 +19,6 @@ from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, of_kind
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import ConversionRoute
-
-_AT_ONCE = 500
-"""Deduplication keys per statement."""
 
 
 class DuplicatePrecedence(IntEnum):
@@ -95,16 +91,15 @@ def stored_dedup_candidates(
         .join(Delivery, _match_dedup_key_delivery())
         .join(LeadRow, and_(col(LeadRow.account) == col(DedupKey.account), col(LeadRow.id) == col(DedupKey.lead)))
         .where(
-            DedupKey.account == account,
+            bulk.belongs_to(col(DedupKey.account), col(DedupKey.dedup_key)),
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
-            col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
             # A lead waiting for a possible status rename to be settled isn't judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waits_for_rename(col(LeadRow.id), account)),
         )
     )
-    while some := tuple(islice(dedup_keys, _AT_ONCE)):
-        rows = session.exec(wanted, params={"some": some})
+    for part in bulk.parts(session, account, dedup_keys):
+        rows = session.exec(wanted, params=part)
         yield from (
             DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), duplicate_precedence(of))
             for row, of in rows

@@ -17,8 +17,9 @@ from sqlmodel import Session, col, select
 from connectors.records import DestinationId, OutcomeClass
 from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Attempt, Delivery, IncidentRow, Run, Transition, is_correction, of_kind
+from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.incident import IncidentId, Notice
+from jobs.rules.incident import Incident, IncidentId
 from jobs.rules.reasons import DestinationScope
 
 _ID = TypeAdapter(IncidentId)
@@ -171,13 +172,19 @@ def recorded_incidents(session: Session, account: str) -> dict[IncidentId, Incid
     return {_ID.validate_json(row.cause): row for row in rows}
 
 
+def incident_of(row: IncidentRow) -> Incident:
+    """Return a recorded incident, as it was last found."""
+    return Incident(_ID.validate_json(row.cause), values_from_json(row.details))
+
+
 def record_incident(
-    session: Session, account: str, cause: IncidentId, row: IncidentRow | None, notice: Notice, *, now: datetime
+    session: Session, account: str, incident: Incident, row: IncidentRow | None, *, now: datetime
 ) -> bool:
     """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
     opens = row is None or row.cleared_at is not None
-    row = row or IncidentRow(account=account, cause=_ID.dump_json(cause).decode(), title="", text="", first_seen_at=now)
-    row.title, row.text = notice.title, notice.text
+    cause = _ID.dump_json(incident.id).decode()
+    row = row or IncidentRow(account=account, cause=cause, details="", first_seen_at=now)
+    row.details = values_to_json(incident.values)
     if opens:
         row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
     session.add(row)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import sqlalchemy
@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
-from jobs.ledger import outbox
+from jobs.ledger import bulk, outbox
 from jobs.ledger.leads import has_related_row, load_lead_facts
 from jobs.ledger.outbox import WHY, cause_from_columns, current_cause
 from jobs.ledger.requests import RequestState, attempts_of_delivery
@@ -255,24 +255,22 @@ def recorded_lead_statuses(session: Session, account: str, leads: Collection[Lea
     labels = session.exec(select(StatusLabel.label, StatusLabel.written).where(StatusLabel.account == account))
     written = {label: spelled for label, spelled in labels if spelled}
     found: dict[LeadId, LeadStanding] = {}
-    wanted = iter(leads)
-    while part := list(islice(wanted, _AT_ONCE)):
-        rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(part))).all()
+    of_leads = select(LeadRow).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+    theirs = bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead))
+    changes = select(StatusChange).where(theirs).order_by(col(StatusChange.at))
+    for part in bulk.parts(session, account, leads):
+        rows = session.exec(of_leads, params=part).all()
         on_record = {row.id: row.label for row in rows if row.label is not None}
         found |= {
             LeadId(row.id): LeadStanding(written.get(row.label, row.label), row.seen_at, date_only=False)
             for row in rows
             if row.label is not None
         }
-        changes = select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(part))
-        for change in session.exec(changes.order_by(col(StatusChange.at))):
+        for change in session.exec(changes, params=part):
             if on_record.get(change.lead) == change.label:
                 lead = LeadId(change.lead)
                 found[lead] = LeadStanding(found[lead].label, change.at, change.date_only)
     return found
-
-
-_AT_ONCE = 500  # leads per query
 
 
 def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:

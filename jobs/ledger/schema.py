@@ -611,8 +611,8 @@ class IncidentRow(AccountRow, table=True):
 
     __tablename__ = "incident"
     cause: str = Field(primary_key=True)
-    title: str
-    text: str
+    details: str
+    """JSON: what is known of it, to word it in the language in which it is shown (`stored_values`)."""
     first_seen_at: datetime
     notified_at: datetime | None = None
     """When the first address accepted the notice."""

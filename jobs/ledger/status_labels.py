@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import sqlalchemy
@@ -31,8 +30,6 @@ from jobs.rules.status_changes import (
     renamed_entries,
 )
 
-_AT_ONCE = 500
-"""Leads per statement."""
 Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
@@ -399,12 +396,10 @@ def _entries(
 ) -> dict[str, list[StatusChange]]:
     """Return these leads' entries into either label, in the order they were found."""
     found: dict[str, list[StatusChange]] = {}
-    entries = select(StatusChange).where(
-        StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after))
-    )
-    theirs = iter(leads)
-    while some := tuple(islice(theirs, _AT_ONCE)):
-        for row in session.exec(entries.where(col(StatusChange.lead).in_(some)).order_by(col(StatusChange.id))):
+    theirs = bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead))
+    entries = select(StatusChange).where(theirs, col(StatusChange.label).in_((move.before, move.after)))
+    for part in bulk.parts(session, account, leads):
+        for row in session.exec(entries.order_by(col(StatusChange.id)), params=part):
             found.setdefault(row.lead, []).append(row)
     return found
 

@@ -16,6 +16,7 @@ from connectors.crm import (
     WriteRefused,
 )
 from connectors.http import CancelToken
+from connectors.language import _
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, NotSent
 from jobs.exit_codes import UsageError
@@ -80,7 +81,7 @@ class OpleadContext:
     def retry_until_write_arrives(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""
         wait = _FIRST_WAIT
-        for _ in range(ATTEMPTS - 1):
+        for _attempt in range(ATTEMPTS - 1):
             match receipt := write():
                 case NotSent(is_unknown_host=False):
                     self.clock.sleep_until(self.clock.now() + wait)
@@ -101,5 +102,5 @@ def named_lead(text: str) -> LeadId:
     """
     lead_id = lead_id_in(text)
     if lead_id is None:
-        raise UsageError("LEAD: write the lead's id as Oplead shows it: at most 200 printable characters")
+        raise UsageError(_("LEAD: write the lead's id as Oplead shows it: at most 200 printable characters"))
     return lead_id

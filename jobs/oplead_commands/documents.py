@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipFile
 import puremagic
 
 from connectors.crm import LeadDocument, WriteAccepted
-from connectors.text import plural
+from connectors.language import _, _n, format_list, format_number, in_lines
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
@@ -47,22 +47,27 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
         if json:
             print_json({"rehearsed": True, "lead": named, "documents": list(map(_document_description, documents))})
         else:
-            say("Nothing was sent.")
+            say(_("Nothing was sent."))
         return Exit.DONE
-    if not context.ask_write_approval(f"Add {plural(len(documents), 'document')} to lead {named}?"):
-        say("Nothing was sent.")
+    question = _n(
+        "Add {count} document to lead {lead}?", "Add {count} documents to lead {lead}?", len(documents), lead=named
+    )
+    if not context.ask_write_approval(question):
+        say(_("Nothing was sent."))
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
             receipt = context.retry_until_write_arrives(partial(writer.attach, named, document))
-        look = f"Look at lead {named} in Oplead before you send it again: a second copy would stay."
+        look = _("Look at lead {lead} in Oplead before you send it again: a second copy would stay.", lead=named)
         if json:
             print_json({**_document_description(document), **write_outcome_for_json(receipt)})
         else:
-            say(f"{document.name}: {write_outcome_sentence(receipt, 'added', key=ADMIN, look=look)}")
+            outcome = write_outcome_sentence(receipt, _("added"), key=ADMIN, look=look)
+            say(_("{name}: {text}", name=document.name, text=outcome))
         if not isinstance(receipt, WriteAccepted):
             if left := len(documents) - number:
-                sys.stderr.write(f"{plural(left, 'document')} after it not sent.\n")
+                unsent = _n("{count} document after it not sent.", "{count} documents after it not sent.", left)
+                sys.stderr.write(f"{unsent}\n")
             return exit_of(receipt)
     return Exit.DONE
 
@@ -79,27 +84,33 @@ def documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list[Lead
             documents.append(_document(file, largest_mb * _MB))
         except (ValueError, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            problems.append(f"{file}: {why}")
+            problems.append(_("{file}: {why}", file=file, why=why))
     if len({one.path.resolve() for one in documents}) < len(documents):
-        problems.append("a file is named twice")
+        problems.append(_("a file is named twice"))
     if problems:
-        raise UsageError("\n".join([*problems, "Nothing was sent."]))
+        raise UsageError(in_lines([*problems, _("Nothing was sent.")]))
     return documents
 
 
 def _document(file: Path, largest: int) -> LeadDocument:
     extension = file.suffix.removeprefix(".").casefold()
     if extension not in MEDIA_TYPES:
-        raise ValueError(f"Oplead takes {', '.join(MEDIA_TYPES)}")
+        raise ValueError(_("Oplead takes {types}", types=format_list([*MEDIA_TYPES])))
     if not file.is_file():
-        raise ValueError("there is no such file")
+        raise ValueError(_("there is no such file"))
     size = file.stat().st_size
     if size == 0:
-        raise ValueError("it is empty")
+        raise ValueError(_("it is empty"))
     if size > largest:
-        raise ValueError(f"it has {_size(size)}, more than {_size(largest)} (oplead.write.largest_document_mb)")
+        raise ValueError(
+            _(
+                "it has {size}, more than {largest} (oplead.write.largest_document_mb)",
+                size=_size(size),
+                largest=_size(largest),
+            )
+        )
     if not _content_matches_extension(extension, file):
-        raise ValueError(f"its name says {extension}, and its content does not")
+        raise ValueError(_("its name says {extension}, and its content does not", extension=extension))
     return LeadDocument(file, file.name, MEDIA_TYPES[extension], size)
 
 
@@ -124,7 +135,9 @@ def _content_matches_extension(extension: str, file: Path) -> bool:
 
 
 def _size(size: int) -> str:
-    return f"{size / _MB:.1f} MB" if size >= _MB else f"{max(1, size // 1024)} kB"
+    if size >= _MB:
+        return _("{size} MB", size=format_number(round(size / _MB, 1)))
+    return _("{size} kB", size=max(1, size // 1024))
 
 
 def _document_description(document: LeadDocument) -> Mapping[str, object]:

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from connectors.language import N_, _, _n, format_count
 from connectors.records import LeadId
-from connectors.text import format_number, plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import open_engine
 from jobs.ledger.queries import recorded_lead_statuses
@@ -21,8 +21,9 @@ from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox
 from jobs.reporting.console import day_and_time, print_json, print_rows, say
 from jobs.webhooks.inbox import Inbox
 
-_NOTHING = "nothing heard yet"
-_NAMELESS = "its id is not known"
+_NOTHING = N_("nothing heard yet")
+_NAMELESS = N_("its id is not known")
+_HEARD_BY = {"webhook": N_("webhook"), "night": N_("night")}
 _TITLES = ("lead", "created_at", "status", "since", "heard_by")
 
 
@@ -39,7 +40,7 @@ class LatestFeedback:
 def feedback(context: OpleadContext, file: Path | None) -> int:
     """Show each lead, or write it to a new CSV file."""
     if file is not None and file.exists():
-        raise UsageError(f"{file}: it exists already; name another file, or remove it")
+        raise UsageError(_("{file}: it exists already; name another file, or remove it", file=file))
     look = context.known.settings
     with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
         created = outbox.created_leads_with_feedback() if outbox else []
@@ -58,10 +59,17 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     if created and file is None:
         _print(created, heard, zone)
     silent = sum(one.lead not in heard for one in created)
-    say(f"{plural(len(created), 'lead')} created with provider.url; {_NOTHING} of {format_number(silent)}.")
+    say(
+        _n(
+            "{count} lead created with provider.url; nothing heard yet of {silent}.",
+            "{count} leads created with provider.url; nothing heard yet of {silent}.",
+            len(created),
+            silent=format_count(silent),
+        )
+    )
     if silent and not _inbox_file(context).exists():
         serve = context.command("webhooks serve")
-        say(f"No receiver has run here: start `{serve}` where provider.url leads.")
+        say(_("No receiver has run here: start `{command}` where provider.url leads.", command=serve))
     return Exit.DONE
 
 
@@ -143,9 +151,9 @@ def _print(created: Sequence[LeadCreationRecord], heard: Mapping[LeadId, LatestF
     rows = []
     for one in created:
         known = heard.get(one.lead) if one.lead else None
-        said = (known.status, _time(known.since, zone), known.by) if known else (_NOTHING, "", "")
-        rows.append([one.lead or _NAMELESS, _time(one.sent_at, zone), *said])
-    print_rows(("Lead", "Created", "Status", "Since", "Heard by"), rows)
+        said = (known.status, _time(known.since, zone), _(_HEARD_BY[known.by])) if known else (_(_NOTHING), "", "")
+        rows.append([one.lead or _(_NAMELESS), _time(one.sent_at, zone), *said])
+    print_rows((_("Lead"), _("Created"), _("Status"), _("Since"), _("Heard by")), rows)
 
 
 def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:

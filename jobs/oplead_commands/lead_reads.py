@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import TextIO
 
+from connectors.language import N_, _, _n
 from connectors.ports import LeadSource
 from connectors.records import Lead, SubstituteLead, UnreadableLead
-from connectors.text import plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results_console, say
@@ -26,6 +26,17 @@ from jobs.wiring.texts import click_id_text
 _NOTHING = "-"
 _CONTACT = ("email", "phone", "first_name", "last_name", "postcode", "city", "country")
 _OTHERS = ("other_emails", "other_phones")
+_CONTACT_NAMES = {
+    "email": N_("e-mail"),
+    "phone": N_("phone"),
+    "first_name": N_("first name"),
+    "last_name": N_("last name"),
+    "postcode": N_("postcode"),
+    "city": N_("city"),
+    "country": N_("country"),
+    "other_emails": N_("other e-mails"),
+    "other_phones": N_("other phones"),
+}
 _UTM = ("utm_source", "utm_medium", "utm_campaign")
 COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id", "provider_name", "provider_url")
 """An export's columns, before those of custom fields."""
@@ -37,7 +48,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     """Print one lead."""
     named = named_lead(lead_id)
     with context.source() as source:
-        _, found = next(iter(source.fetch_each([named])))
+        _id, found = next(iter(source.fetch_each([named])))
     match found:
         case Lead():
             if context.approval.json:
@@ -46,11 +57,11 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
                 results_console().print(facts_grid(tuple(_rows(context, found, contact=contact))))
             return Exit.DONE
         case SubstituteLead(id=other):
-            problem = f"Oplead answers with another lead, {other}: this one was probably merged into it."
+            problem = _("Oplead answers with another lead, {lead}: this one was probably merged into it.", lead=other)
         case UnreadableLead(reason=reason):
-            problem = f"This lead cannot be read: {reason}."
+            problem = _("This lead cannot be read: {reason}.", reason=reason)
         case None:
-            problem = f"Oplead has no lead {named}, or this key may not see it."
+            problem = _("Oplead has no lead {lead}, or this key may not see it.", lead=named)
     if context.approval.json:
         print_json({"lead": named, "problem": problem})
     else:
@@ -79,8 +90,16 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
             print_json(lead_for_json(lead, contact=contact))
     else:
         _print_list(context, leads, contact=contact)
-        more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
-        say(f"{plural(len(leads), 'lead')}{more}")
+        if len(leads) == limit:
+            more = _n(
+                "{count} lead, the limit: write --limit {more} to see more",
+                "{count} leads, the limit: write --limit {more} to see more",
+                limit,
+                more=10 * limit,
+            )
+            say(more)
+        else:
+            say(_n("{count} lead", "{count} leads", len(leads)))
     code = report_unreadable_leads(unreadable)
     return code if every.gap is None else _report_incomplete_list(every.gap)
 
@@ -102,24 +121,34 @@ class LeadListReading:
                 has_moved, missing, resume = has_moved or page.moved, missing + page.missing, page.resume
                 yield from page.leads
         if resume is not None:
-            self.gap = "oplead.max_requests was reached before the end of the list: raise it, or read fewer by --since"
+            self.gap = _(
+                "oplead.max_requests was reached before the end of the list: raise it, or read fewer by --since"
+            )
         elif has_moved:
-            self.gap = "the list changed while it was read, so leads may have been skipped: start again"
+            self.gap = _("the list changed while it was read, so leads may have been skipped: start again")
         elif missing:
-            self.gap = f"Oplead counts {plural(missing, 'more lead')} than it lists: start again, or ask Oplead why"
+            self.gap = _n(
+                "Oplead counts {count} more lead than it lists: start again, or ask Oplead why",
+                "Oplead counts {count} more leads than it lists: start again, or ask Oplead why",
+                missing,
+            )
 
 
 def _report_incomplete_list(gap: str) -> int:
-    sys.stderr.write(f"not every lead was read: {gap}\n")
+    sys.stderr.write(_("not every lead was read: {gap}", gap=gap) + "\n")
     return Exit.ATTENTION
 
 
 def report_unreadable_leads(unreadable: Sequence[UnreadableLead]) -> int:
     """Say on stderr which leads could not be read, and return the exit code."""
     for one in unreadable[:_SHOWN]:
-        sys.stderr.write(f"lead {one.id or 'without an id'} cannot be read: {one.reason}\n")
+        about = {"lead": one.id, "reason": one.reason}
+        said = (
+            N_("lead {lead} cannot be read: {reason}") if one.id else N_("lead without an id cannot be read: {reason}")
+        )
+        sys.stderr.write(_(said, **about) + "\n")
     if len(unreadable) > _SHOWN:
-        sys.stderr.write(f"and {plural(len(unreadable) - _SHOWN, 'more', 'more')}\n")
+        sys.stderr.write(_n("and {count} more", "and {count} more", len(unreadable) - _SHOWN) + "\n")
     return Exit.ATTENTION if unreadable else Exit.DONE
 
 
@@ -152,25 +181,27 @@ def click_id_kinds_of(lead: Lead) -> list[str]:
 
 def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tuple[str, str]]:
     zone = context.known.settings.zone
-    yield "lead", lead.id
-    yield "created", day_and_time(lead.created_at, zone)
+    yield _("lead"), lead.id
+    yield _("created"), day_and_time(lead.created_at, zone)
     if lead.updated_at:
-        yield "updated", day_and_time(lead.updated_at, zone)
-    yield "status", lead.label or _NOTHING
+        yield _("updated"), day_and_time(lead.updated_at, zone)
+    yield _("status"), lead.label or _NOTHING
     for entry in lead.history:
         at = entry.at.at
         yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
-    yield "UTM", " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
-    yield "click ids", ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
+    yield _("UTM"), " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
+    yield _("kinds of click ids"), ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
     if contact:
         for name, value in _contact_values(lead).items():
             if value:
-                yield name, value
+                yield _(_CONTACT_NAMES[name]), value
 
 
 def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool) -> None:
     zone = context.known.settings.zone
-    columns = ["Lead", "Created", "Status", "Source", "Click ids", *(["Name", "E-mail", "Phone"] if contact else [])]
+    columns = [_("Lead"), _("Created"), _("Status"), _("Source"), _("Click ids")]
+    if contact:
+        columns += [_("Name"), _("E-mail"), _("Phone")]
     rows = []
     for lead in leads:
         who = _contact_values(lead)
@@ -227,17 +258,26 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     code = report_unreadable_leads(every.unreadable)
     if every.gap is not None:
         if str(file) != "-":
-            say(f"{file}: not written.")
+            say(_("{file}: not written.", file=file))
         return _report_incomplete_list(every.gap)
     if str(file) != "-":
-        say(f"{file}: {plural(count, 'lead')}, with contact data: only you may read it.")
+        say(
+            _n(
+                "{file}: {count} lead, with contact data: only you may read it.",
+                "{file}: {count} leads, with contact data: only you may read it.",
+                count,
+                file=file,
+            )
+        )
     return code
 
 
 def _format_of(file: Path, form: str | None) -> str:
     name = form or file.suffix.removeprefix(".").casefold()
     if name not in {"csv", "jsonl"}:
-        raise UsageError(f"{file}: name it .csv or .jsonl; for stdout write --format csv or --format jsonl")
+        raise UsageError(
+            _("{file}: name it .csv or .jsonl; for stdout write --format csv or --format jsonl", file=file)
+        )
     return name
 
 
@@ -251,11 +291,11 @@ def _open_part_file(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO
     if str(file) == "-":
         yield sys.stdout
         return
-    exists = UsageError(f"{file}: it exists already; name another file, or remove it")
+    exists = UsageError(_("{file}: it exists already; name another file, or remove it", file=file))
     if file.exists():
         raise exists
     if not file.parent.is_dir():
-        raise UsageError(f"{file}: its folder does not exist")
+        raise UsageError(_("{file}: its folder does not exist", file=file))
     handle, name = mkstemp(dir=file.parent, prefix=f".{file.name[:50]}.", suffix=".part")
     part = Path(name)
     try:

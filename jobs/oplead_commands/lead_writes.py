@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
+from connectors.language import N_, _
 from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
@@ -12,7 +13,7 @@ from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hol
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, print_json, results_console, say
 
-_PLACES = (
+_PLACES = N_(
     "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "
     "oplead.write.fields."
 )
@@ -31,7 +32,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         again: whether to send it although it was created before, or is in doubt and has been looked for.
     """
     if reference is not None and not (reference := reference.strip()):
-        raise UsageError("--reference: write a value, or leave it out")
+        raise UsageError(_("--reference: write a value, or leave it out"))
     lead = with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_agreed(context, lead, None):
@@ -54,11 +55,12 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         return _report_created_before(context, one, wanted)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
     listing = context.command(f"leads list --since {today} --contact")
-    look = (
-        f"Look for it: `{listing}` shows the leads of today. The same "
-        "command without --again looks again and never sends it twice; if it is not there, add --again."
+    look = _(
+        "Look for it: `{command}` shows the leads of today. The same command without --again looks again and never "
+        "sends it twice; if it is not there, add --again.",
+        command=listing,
     )
-    return _report(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
+    return _report(context, _receipt(creating, wanted, one), _("Lead created"), ANY_KEY, look)
 
 
 def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
@@ -75,25 +77,29 @@ def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord 
     if creating.stop is not None or key in creating.refusals:
         return creating.stop or creating.refusals[key]
     if one is None:
-        return NotSent("every answer was lost, and it is not in Oplead")
+        return NotSent(_("every answer was lost, and it is not in Oplead"))
     if one.is_created:
         return WriteAccepted(one.lead)
-    earlier = ", which had other data: those of now were not sent" if one.content != wanted.new.content else ""
-    unreadable = f"; leads cannot be looked up: {creating.unreadable}" if creating.unreadable else ""
-    return Lost(f"its answer was lost{earlier}{unreadable}")
+    if one.content != wanted.new.content:
+        reason = _("its answer was lost when it had other data: those of now were not sent")
+    else:
+        reason = _("its answer was lost")
+    if creating.unreadable:
+        reason = _("{reason}; leads cannot be looked up: {why}", reason=reason, why=creating.unreadable)
+    return Lost(reason)
 
 
 def _report_created_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
-    named = f" {one.lead}" if one.lead else ""
-    which = f" as{named}" if named else ""
-    said = "nothing was written"
-    if one.content != wanted.new.content:
-        said = "it has other data, and those of now were not sent"
-    look = f"To change it, use `{context.command(f'leads update{named}')}`; to create it once more, add --again."
+    command = context.command(f"leads update {one.lead}" if one.lead else "leads update")
+    look = _("To change it, use `{command}`; to create it once more, add --again.", command=command)
     if context.approval.json:
         print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:
-        say(f"Created before{which}: {said}. {look}")
+        created = _("Created before as {lead}", lead=one.lead) if one.lead else _("Created before")
+        said = N_("{created}: nothing was written. {look}")
+        if one.content != wanted.new.content:
+            said = N_("{created}: it has other data, and those of now were not sent. {look}")
+        say(_(said, created=created, look=look))
     return Exit.ATTENTION
 
 
@@ -104,8 +110,11 @@ def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
         return Exit.DONE
     with context.writer() as writer:
         receipt = writer.update(named, lead)
-    look = f"Compare with `{context.command(f'leads get {named}')}`; writing the same values again does no harm."
-    return _report(context, receipt, "Lead changed", ADMIN, look)
+    look = _(
+        "Compare with `{command}`; writing the same values again does no harm.",
+        command=context.command(f"leads get {named}"),
+    )
+    return _report(context, receipt, _("Lead changed"), ADMIN, look)
 
 
 def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None) -> bool:
@@ -114,7 +123,7 @@ def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None
         try:
             preview = writer.preview(lead, lead_id)
         except ValueError as error:
-            raise UsageError(f"this lead cannot be written: {error}") from None
+            raise UsageError(_("this lead cannot be written: {error}", error=error)) from None
     dry_run, json = context.approval.dry_run, context.approval.json
     if dry_run and json:
         print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
@@ -122,8 +131,8 @@ def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None
     if not json:
         say(preview.request)
         results_console().print(facts_grid(tuple(preview.values.items())))
-    if dry_run or not context.ask_write_approval("Write this to Oplead?"):
-        say("Nothing was written.")
+    if dry_run or not context.ask_write_approval(_("Write this to Oplead?")):
+        say(_("Nothing was written."))
         return False
     return True
 
@@ -135,5 +144,5 @@ def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, 
     else:
         say(write_outcome_sentence(receipt, done, key=key, look=look))
         if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteRefusalReason.DATA:
-            say(_PLACES)
+            say(_(_PLACES))
     return exit_of(receipt)

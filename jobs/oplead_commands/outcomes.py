@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import assert_never
+from typing import Literal, assert_never
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
+from connectors.language import N_, _
 from connectors.records import Lost, NotSent
 from jobs.exit_codes import Exit
 
-ADMIN = "the client admin's key, or a user's"
-ANY_KEY = "the client admin's key, a user's or a supplier's"
+ADMIN = N_("the client admin's key, or a user's")
+ANY_KEY = N_("the client admin's key, a user's or a supplier's")
 
 
 def exit_of(receipt: WriteReceipt) -> Exit:
@@ -26,13 +27,20 @@ def exit_of(receipt: WriteReceipt) -> Exit:
     assert_never(receipt)
 
 
-def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: str, about: str = "lead") -> str:
+_NONE_SUCH = {
+    "lead": N_("Oplead has no such lead, or this key may not see it{status}."),
+    "subscription": N_("Oplead has no such subscription, or this key may not see it{status}."),
+}
+About = Literal["lead", "subscription"]
+
+
+def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: str, about: About = "lead") -> str:
     """Return what became of a write and what to do.
 
     Args:
         receipt: what became of it.
         done: what is true if Oplead took it, as `lead created`.
-        key: which keys may do it.
+        key: which keys may do it, a message.
         look: what to do before it is sent again, if nobody knows whether it was done.
         about: what the request named.
     """
@@ -40,32 +48,37 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
         case WriteAccepted(id=None):
             return f"{done}."
         case WriteAccepted(id=new):
-            return f"{done}: {new}."
+            return _("{done}: {id}.", done=done, id=new)
         case WriteRefused():
             return _refusal(receipt, key, about)
         case NotSent(reason=reason):
-            return f"Nothing was written: {reason}. Try again later."
+            return _("Nothing was written: {reason}. Try again later.", reason=reason)
         case Lost(reason=reason):
-            return f"Nobody knows whether it was written: {reason}. {look}"
+            return _("Nobody knows whether it was written: {reason}. {look}", reason=reason, look=look)
     assert_never(receipt)
 
 
-def _refusal(refused: WriteRefused, key: str, about: str) -> str:
+def _refusal(refused: WriteRefused, key: str, about: About) -> str:
     status = f" ({refused.status})" if refused.status else ""
-    said = f": {refused.reason}" if refused.reason else ""
+    said = _("{status}: {reason}", status=status, reason=refused.reason) if refused.reason else status
     match refused.fault:
         case WriteRefusalReason.ACCESS if refused.status == HTTPStatus.UNAUTHORIZED:
-            return f"Oplead does not know this key{status}: see oplead.token and oplead.auth, or oplead.write.form."
+            return _(
+                "Oplead does not know this key{status}: see oplead.token and oplead.auth, or oplead.write.form.",
+                status=status,
+            )
         case WriteRefusalReason.ACCESS:
-            return f"This key may not do it{status}{said}. It takes {key}: see oplead.token."
+            return _("This key may not do it{said}. It takes {key}: see oplead.token.", said=said, key=_(key))
         case WriteRefusalReason.PATH:
-            return f"Oplead has no such path or verb{status}{said}: see oplead.write, and oplead.path_prefix."
+            return _("Oplead has no such path or verb{said}: see oplead.write, and oplead.path_prefix.", said=said)
         case WriteRefusalReason.MISSING:
-            return f"Oplead has no such {about}, or this key may not see it{status}."
+            return _(_NONE_SUCH[about], status=status)
         case WriteRefusalReason.PACE:
-            return f"Too many requests{status}: nothing was written. Try again in some minutes."
+            return _("Too many requests{status}: nothing was written. Try again in some minutes.", status=status)
         case WriteRefusalReason.DATA:
-            return f"Refused{status}{said or ', without a reason that can be shown'}. Nothing was written."
+            if refused.reason:
+                return _("Refused{said}. Nothing was written.", said=said)
+            return _("Refused{status}, without a reason that can be shown. Nothing was written.", status=status)
     assert_never(refused.fault)
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
@@ -113,20 +114,23 @@ def _inbox(one: WebhookAccount) -> Inbox:
     try:
         return Inbox.open_for_writing(one.inbox)
     except (sqlite3.Error, OSError) as error:
-        raise Misconfigured(f"webhooks.inbox: {one.inbox} cannot be written ({error})") from None
+        raise Misconfigured(
+            _("webhooks.inbox: {file} cannot be written ({error})", file=one.inbox, error=error)
+        ) from None
 
 
 def _listener(shared: WebhookSettings) -> socket.socket:
-    host, _, port = shared.listen.rpartition(":")
+    host, _colon, port = shared.listen.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=shared.connections)
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            why = f"{shared.listen} is in use already: is another receiver running?"
-            raise Misconfigured(f"webhooks.listen: {why}") from None
-        raise Misconfigured(f"webhooks.listen: cannot listen at {shared.listen} ({error})") from None
+            said = N_("webhooks.listen: {address} is in use already: is another receiver running?")
+        else:
+            said = N_("webhooks.listen: cannot listen at {address} ({error})")
+        raise Misconfigured(_(said, address=shared.listen, error=error)) from None
 
 
 def _address_of(listener: socket.socket) -> str:

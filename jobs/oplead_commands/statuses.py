@@ -8,9 +8,9 @@ from pathlib import Path
 
 from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
+from connectors.language import _, _n, format_count, format_list, in_lines
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost
-from connectors.text import plural
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
@@ -35,9 +35,14 @@ def official_status_spelling(text: str, *, force: bool) -> str:
     """
     known = _BY_NORMAL.get(normalise_label(text))
     if known is None and not force:
-        raise ValueError(f"an integration may set {', '.join(SETTABLE)}; for another write --force")
+        raise ValueError(
+            _(
+                "an integration may set {statuses}; for another write --force",
+                statuses=format_list(SETTABLE, either=True),
+            )
+        )
     if not text.strip() or not text.isprintable():
-        raise ValueError("write a status, as Oplead spells it")
+        raise ValueError(_("write a status, as Oplead spells it"))
     return known or text.strip()
 
 
@@ -47,17 +52,21 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
     try:
         label = official_status_spelling(text, force=force)
     except ValueError as error:
-        raise UsageError(f"STATUS: {error}") from None
-    question = f"Set the status of lead {named} to {label}?"
-    if not _is_agreed(context, f"lead {named}: status {label}", {label: 1}, question):
+        raise UsageError(_("STATUS: {error}", error=error)) from None
+    question = _("Set the status of lead {lead} to {label}?", lead=named, label=label)
+    if not _is_agreed(context, _("lead {lead}: status {label}", lead=named, label=label), {label: 1}, question):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
         receipt = set_and_confirm_status(context, writer, source, named, label)
-    look = f"Look at it: `{context.command(f'leads get {named}')}`; setting the same status again does no harm."
+    look = _(
+        "Look at it: `{command}`; setting the same status again does no harm.",
+        command=context.command(f"leads get {named}"),
+    )
     if context.approval.json:
         print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
     else:
-        say(write_outcome_sentence(receipt, f"Lead {named} is {label} now", key=ADMIN, look=look))
+        done = _("Lead {lead} is {label} now", lead=named, label=label)
+        say(write_outcome_sentence(receipt, done, key=ADMIN, look=look))
     return exit_of(receipt)
 
 
@@ -65,9 +74,13 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
     """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
     wanted = read_file(file, force=force)
     tally = Counter(wanted.values())
-    shown = ", ".join(f"{label} ×{count}" for label, count in tally.items())
-    question = f"Set {plural(len(wanted), 'status', 'statuses')}?"
-    if not _is_agreed(context, f"{plural(len(wanted), 'lead')}: {shown}", tally, question):
+    shown = _n(
+        "{count} lead: {labels}",
+        "{count} leads: {labels}",
+        len(wanted),
+        labels=", ".join(f"{label} ×{format_count(count)}" for label, count in tally.items()),
+    )
+    if not _is_agreed(context, shown, tally, _n("Set {count} status?", "Set {count} statuses?", len(wanted))):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -83,16 +96,23 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
             if context.approval.json:
                 print_json({"lead": lead_id, "label": label, **write_outcome_for_json(receipt)})
             elif not isinstance(receipt, WriteAccepted):
-                look = f"Look at it: `{context.command(f'leads get {lead_id}')}`."
-                problems.append(f"{lead_id}: {write_outcome_sentence(receipt, '', key=ADMIN, look=look)}")
+                look = _("Look at it: `{command}`.", command=context.command(f"leads get {lead_id}"))
+                outcome = write_outcome_sentence(receipt, "", key=ADMIN, look=look)
+                problems.append(_("{name}: {text}", name=lead_id, text=outcome))
             if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
                 break
     if not context.approval.json:
         say(*_first(problems))
-        say(f"{plural(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
+        done = codes.count(Exit.DONE)
+        say(_n("{count} status set of {all}.", "{count} statuses set of {all}.", done, all=format_count(len(wanted))))
         if left:
-            said = ", ".join(_first(list(left)))
-            say(f"Left: {said}. Run a file with only these lines; the others are settled, and may have moved on since.")
+            say(
+                _(
+                    "Left: {leads}. Run a file with only these lines; the others are settled, and may have moved on "
+                    "since.",
+                    leads=", ".join(_first(list(left))),
+                )
+            )
     return codes[-1] if codes[-1] in _ENDS else Exit.ATTENTION if any(codes) else Exit.DONE
 
 
@@ -108,7 +128,7 @@ def set_and_confirm_status(
     """Set a status; after a lost answer read the lead, and set it again only if nobody has changed it since."""
     before = _label_now(source, lead_id)
     receipt = context.retry_until_write_arrives(partial(writer.set_status, lead_id, label))
-    for _ in range(ATTEMPTS - 1):
+    for _attempt in range(ATTEMPTS - 1):
         if not isinstance(receipt, Lost):
             break
         has = _label_now(source, lead_id)
@@ -139,7 +159,7 @@ def _is_agreed(context: OpleadContext, shown: str, labels: Mapping[str, int], qu
         say(shown)
     if dry_run or not context.ask_write_approval(question):
         if not json:
-            say("Nothing was written.")
+            say(_("Nothing was written."))
         return False
     return True
 
@@ -164,17 +184,17 @@ def read_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
             try:
                 lead_id, label = _row(row[id_column], row[status_column], wanted, force=force)
             except ValueError as error:
-                problems.append(f"{file}:{rows.line_num}: {error}")
+                problems.append(_("{file}:{line}: {error}", file=file, line=rows.line_num, error=error))
             else:
                 wanted[lead_id] = label
     except _NoColumnError as error:
-        problems.append(f"{file}:1: {error}")
+        problems.append(_("{file}:{line}: {error}", file=file, line=1, error=error))
     except csv.Error as error:
-        problems.append(f"{file}:{rows.line_num + 1}: {error}")
+        problems.append(_("{file}:{line}: {error}", file=file, line=rows.line_num + 1, error=error))
     if not wanted and not problems:
-        problems.append(f"{file}: it names no lead")
+        problems.append(_("{file}: it names no lead", file=file))
     if problems:
-        raise UsageError("\n".join([*_first(problems), "Nothing was written."]))
+        raise UsageError(in_lines([*_first(problems), _("Nothing was written.")]))
     return wanted
 
 
@@ -185,12 +205,12 @@ class _NoColumnError(Exception):
 def _lines_of(file: Path) -> list[str]:
     try:
         if file.stat().st_size > _LARGEST_FILE:
-            raise UsageError(f"{file}: at most {_LARGEST_FILE // 1024**2} MB at once")
+            raise UsageError(_("{file}: at most {size} MB at once", file=file, size=_LARGEST_FILE // 1024**2))
         return file.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise UsageError(f"{file}: there is no such file") from None
+        raise UsageError(_("{file}: there is no such file", file=file)) from None
     except UnicodeDecodeError:
-        raise UsageError(f"{file}: save it as UTF-8") from None
+        raise UsageError(_("{file}: save it as UTF-8", file=file)) from None
 
 
 def _columns(names: Iterable[str]) -> tuple[str, str]:
@@ -198,20 +218,20 @@ def _columns(names: Iterable[str]) -> tuple[str, str]:
     id_column = next((by_name[name] for name in _ID_COLUMNS if name in by_name), None)
     status_column = next((by_name[name] for name in _STATUS_COLUMNS if name in by_name), None)
     if id_column is None or status_column is None:
-        raise _NoColumnError("the first line must name the columns id and status")
+        raise _NoColumnError(_("the first line must name the columns id and status"))
     return id_column, status_column
 
 
 def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], *, force: bool) -> tuple[LeadId, str]:
     known_as = lead_id_in(lead_id or "")
     if known_as is None:
-        raise ValueError("the lead's id is missing or cannot be used")
+        raise ValueError(_("the lead's id is missing or cannot be used"))
     label = official_status_spelling(status or "", force=force)
     if wanted.get(known_as, label) != label:
-        raise ValueError(f"lead {known_as} has two statuses")
+        raise ValueError(_("lead {lead} has two statuses", lead=known_as))
     return known_as, label
 
 
 def _first(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"and {plural(more, 'more', 'more')}"] if more > 0 else [])]
+    return [*lines[:_SHOWN], *([_n("and {count} more", "and {count} more", more)] if more > 0 else [])]

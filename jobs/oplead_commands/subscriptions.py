@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from connectors.crm import CrmListEntries, EventKind, LeadWriter, PlatformLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
+from connectors.language import N_, _, _n
 from connectors.records import Lost
-from connectors.text import masked_address, plural
+from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
@@ -18,7 +19,8 @@ from jobs.settings.oplead_schema import WebhookSettings
 
 HOOKS = "/hooks"
 """Where the receiver takes webhooks."""
-_NOT_ALL = "there may be more subscriptions than were read: "
+_NOT_ALL = N_("there may be more subscriptions than were read: {gap}")
+_OURS = {"yes": N_("yes"), "old secret": N_("old secret"), "": ""}
 
 
 def webhook_address(webhooks: WebhookSettings | None) -> str:
@@ -28,7 +30,9 @@ def webhook_address(webhooks: WebhookSettings | None) -> str:
         UsageError: the settings do not name the receiver's public address.
     """
     if webhooks is None or webhooks.public_url is None:
-        raise UsageError("webhooks.public_url is missing: the address Oplead calls, as https://hooks.maison-durand.fr")
+        raise UsageError(
+            _("webhooks.public_url is missing: the address Oplead calls, as https://hooks.maison-durand.fr")
+        )
     secret = quote(webhooks.secret.get_secret_value(), safe="")
     return _receiver(webhooks) if webhooks.secret_header else f"{_receiver(webhooks)}/{secret}"
 
@@ -57,28 +61,47 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
         missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
         if old := [one.id for one in there.entries if _is_own_address(one.url, webhooks) == "old secret"]:
             end = context.command("webhooks remove ID")
-            sys.stderr.write(f"With an old secret: {', '.join(old)}. What these report is refused; end each: `{end}`\n")
+            refused = _(
+                "With an old secret: {ids}. What these report is refused; end each: `{command}`",
+                ids=", ".join(old),
+                command=end,
+            )
+            sys.stderr.write(f"{refused}\n")
         if missing and there.gap:
-            raise Misconfigured(f"{_NOT_ALL}{there.gap}. To subscribe without looking, write --force")
+            raise Misconfigured(
+                _(
+                    "there may be more subscriptions than were read: {gap}. To subscribe without looking, write "
+                    "--force",
+                    gap=there.gap,
+                )
+            )
         json = context.approval.json
         for kind in kinds:
             if kind not in missing:
-                _tell(context, kind, f"{kind.value}: subscribed already", {"outcome": "already"})
+                _report_event(context, kind, _("{event}: subscribed already", event=kind.value), {"outcome": "already"})
         if missing and not json:
-            say(*(f"{kind.value}: report {writer.event_name(kind)} to {masked_address(url)}" for kind in missing))
+            to = masked_address(url)
+            say(
+                *(
+                    _("{event}: report {name} to {address}", event=kind.value, name=writer.event_name(kind), address=to)
+                    for kind in missing
+                )
+            )
         if context.approval.dry_run:
             _report_rehearsal(context, missing)
             return Exit.DONE
-        if missing and not context.ask_write_approval(f"Subscribe to {plural(len(missing), 'event')}?"):
-            say("Nothing was written.")
+        question = _n("Subscribe to {count} event?", "Subscribe to {count} events?", len(missing))
+        if missing and not context.ask_write_approval(question):
+            say(_("Nothing was written."))
             return Exit.DONE
         for kind in missing:
             receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
             if isinstance(receipt, Lost) and not force and _is_found(writer, writer.event_name(kind), url):
                 receipt = WriteAccepted()
-            look = f"See `{context.command('webhooks list')}` before you subscribe again."
-            told = write_outcome_sentence(receipt, "subscribed", key=ANY_KEY, look=look)
-            _tell(context, kind, f"{kind.value}: {told}", write_outcome_for_json(receipt))
+            look = _("See `{command}` before you subscribe again.", command=context.command("webhooks list"))
+            outcome = write_outcome_sentence(receipt, _("subscribed"), key=ANY_KEY, look=look)
+            outcome = _("{name}: {text}", name=kind.value, text=outcome)
+            _report_event(context, kind, outcome, write_outcome_for_json(receipt))
             codes.append(exit_of(receipt))
     return max(codes, default=Exit.DONE)
 
@@ -95,9 +118,12 @@ def show(context: OpleadContext) -> int:
             whose = {"ours": ours != "", "old_secret": ours == "old secret"}
             print_json({"subscription": one.id, "event": one.event, "address": masked_address(one.url), **whose})
         return code
-    rows = [[one.id, one.event, masked_address(one.url), _is_own_address(one.url, webhooks)] for one in found.entries]
-    print_rows(("Subscription", "Event", "Address", "Ours"), rows)
-    say(plural(len(found.entries), "subscription"))
+    rows = [
+        [one.id, one.event, masked_address(one.url), _(_OURS[_is_own_address(one.url, webhooks)])]
+        for one in found.entries
+    ]
+    print_rows((_("Subscription"), _("Event"), _("Address"), _("Of ours")), rows)
+    say(_n("{count} subscription", "{count} subscriptions", len(found.entries)))
     return code
 
 
@@ -113,16 +139,23 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             code = _report_missing_subscriptions(found)
             ids = [one.id for one in found.entries if _is_own_address(one.url, webhooks)]
         elif not ids:
-            raise UsageError(f"name a subscription, as `{context.command('webhooks list')}` shows it, or write --all")
+            raise UsageError(
+                _(
+                    "name a subscription, as `{command}` shows it, or write --all",
+                    command=context.command("webhooks list"),
+                )
+            )
         if json and context.approval.dry_run:
             print_json({"rehearsed": True, "subscriptions": list(ids)})
         elif not json:
-            say(*(f"end subscription {each}" for each in ids) if ids else ["There is no subscription of ours."])
+            ends = (_("end subscription {id}", id=each) for each in ids)
+            say(*ends if ids else [_("There is no subscription of ours.")])
         if not ids:
             return code
-        if context.approval.dry_run or not context.ask_write_approval(f"End {plural(len(ids), 'subscription')}?"):
+        question = _n("End {count} subscription?", "End {count} subscriptions?", len(ids))
+        if context.approval.dry_run or not context.ask_write_approval(question):
             if not json:
-                say("Nothing was written.")
+                say(_("Nothing was written."))
             return code
         return max(code, *(_end_subscription(context, writer, each) for each in ids))
 
@@ -132,9 +165,9 @@ def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_i
     if context.approval.json:
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
-        look = "Ending it again does no harm."
-        told = write_outcome_sentence(receipt, "ended", key=ANY_KEY, look=look, about="subscription")
-        say(f"{subscription_id}: {told}")
+        look = _("Ending it again does no harm.")
+        outcome = write_outcome_sentence(receipt, _("ended"), key=ANY_KEY, look=look, about="subscription")
+        say(_("{name}: {text}", name=subscription_id, text=outcome))
     return exit_of(receipt)
 
 
@@ -142,14 +175,14 @@ def _fetch_listed_subscriptions(lists: PlatformLists) -> CrmListEntries[Subscrip
     try:
         return lists.subscriptions()
     except Misconfigured as error:
-        raise Misconfigured(f"the subscriptions cannot be listed: {error}") from None
+        raise Misconfigured(_("the subscriptions cannot be listed: {error}", error=error)) from None
 
 
 def _report_missing_subscriptions(found: CrmListEntries[Subscription]) -> Exit:
     """Say on stderr why subscriptions may be missing, and return the exit code."""
     if found.gap is None:
         return Exit.DONE
-    sys.stderr.write(f"{_NOT_ALL}{found.gap}\n")
+    sys.stderr.write(_(_NOT_ALL, gap=found.gap) + "\n")
     return Exit.ATTENTION
 
 
@@ -165,7 +198,7 @@ def _is_found(lists: PlatformLists, event: str, url: str) -> bool:
         return False
 
 
-def _tell(context: OpleadContext, kind: EventKind, text: str, document: Mapping[str, object]) -> None:
+def _report_event(context: OpleadContext, kind: EventKind, text: str, document: Mapping[str, object]) -> None:
     if context.approval.json:
         print_json({"event": kind, **document})
     else:
@@ -176,4 +209,4 @@ def _report_rehearsal(context: OpleadContext, missing: Sequence[EventKind]) -> N
     if context.approval.json:
         print_json({"rehearsed": True, "events": missing})
     else:
-        say("Nothing was written.")
+        say(_("Nothing was written."))

@@ -22,6 +22,6 @@ def open_export(run: RunContext) -> None:
         last = exports.last_export(session, ledger.account)
         until = exports.leads_last_read_at(session, ledger.account)
     export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
-    check_clock_plausible(ledger, run.now(), told=export.newest)
+    check_clock_plausible(ledger, run.now(), newest=export.newest)
     with ledger.write_transaction() as session:
         exports.record_export(session, ledger.account, export)

@@ -103,6 +103,8 @@ class PullResult:
     """False if the time budget ended the pull early; the next one resumes there."""
     moved: bool = False
     """Whether the list shifted while it was read; the next full read finds any leads skipped."""
+    total: int | None = None
+    """How many leads the list has in all, where the source says so."""
     missing: int = 0
     """How many more leads Oplead reports than it listed."""
     undated: bool = False
@@ -122,6 +124,7 @@ class PullResult:
     def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
         """Count a list page, without what the previous page showed: a list may repeat its last page."""
         self.pages += 1
+        self.total = page.total
         self.undated |= page.served_at is None
         ids = _ids(page)
         new = ids - _ids(before)

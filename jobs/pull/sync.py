@@ -425,15 +425,15 @@ _UNCONFIRMED_FOR = timedelta(days=14)
 """How long to trust our clock while the source can't be asked: a quiet account may see no lead for a week."""
 
 
-def check_clock_plausible(ledger: Ledger, now: datetime, *, told: datetime | None = None) -> None:
-    """Check an unconfirmed time against the last reading of leads, and the latest time that leads themselves tell.
+def check_clock_plausible(ledger: Ledger, now: datetime, *, newest: datetime | None = None) -> None:
+    """Check an unconfirmed time against the last reading of leads, and the newest time that leads themselves show.
 
     Raises:
         WrongClock: it is before that reading, or long after both.
     """
     with ledger.read_transaction() as session:
         last = leads.last_read(session, ledger.account)
-    if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, told or last) + _UNCONFIRMED_FOR:
+    if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, newest or last) + _UNCONFIRMED_FOR:
         raise WrongClock(
             _(
                 "this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d "

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 
 from rich.console import Console
 
@@ -81,11 +82,15 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
     """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
         numbers = tuple(map(_, _COLUMNS))
-        made = table(_("Conversion"), _("Destination"), _("Days since"), *numbers, numbers=numbers)
-        for group in preview.groups:
-            counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
-            shown = (format_count(count) if count else "" for count in counts)
-            made.add_row(account.conversion(group.conversion), group.destination, group.age, *shown)
+        made = table(_("Conversion"), _("Days since"), *numbers, numbers=numbers)
+        for (conversion, destination), found in groupby(preview.groups, lambda one: (one.conversion, one.destination)):
+            made.add_section()
+            ages = list(found)
+            names = [account.conversion(conversion), f"→ {destination}"]
+            shown = [*names, *[""] * len(ages)] if len(ages) > 1 else ["\n".join(names)]
+            for name, group in zip(shown, ages, strict=False):
+                counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
+                made.add_row(name, group.age, *(format_count(count) if count else "" for count in counts))
         console.print(made)
         reasons = counted_reasons_table(preview.tallies)
         if reasons.row_count:
@@ -96,7 +101,7 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
     print_section(console, "", bulleted(_remarks(account, preview)))
 
 
-_COLUMNS = (N_("Would be sent"), N_("Waits"), N_("Held back"), N_("Too late"), N_("Left as is"))
+_COLUMNS = (N_("To send"), N_("Waits"), N_("Held back"), N_("Expired"), N_("Left as is"))
 
 
 def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:

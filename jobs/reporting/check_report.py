@@ -81,7 +81,7 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
         ends = Counter(one.exit_code for one in concluded)
         shown = ", ".join(f"{ends[code]} {_(word)}" for code, word in reversed(_WORDS.items()) if ends[code])
         lines.append(_("{count} files: {conclusions}", count=len(concluded), conclusions=shown))
-    console.print("\n".join(lines), markup=False, soft_wrap=True)
+    console.print("\n".join(lines), markup=False, soft_wrap=not console.is_terminal)
 
 
 def correction_sentences(settings: Settings, book: Rulebook) -> Iterator[str]:

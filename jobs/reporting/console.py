@@ -34,7 +34,7 @@ from connectors.language import (
 )
 from connectors.text import strip_control_characters
 from jobs.reporting.sentences import sentence, value_in_words
-from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
 _ANY_WIDTH = 100_000
@@ -42,13 +42,34 @@ PLAIN_WIDTH = 120
 """Width in columns when there is no terminal."""
 
 
+_GLUE = str.maketrans({"\xa0": "\ue000", "\u202f": "\ue001"})
+_UNGLUE = str.maketrans({"\ue000": "\xa0", "\ue001": "\u202f"})
+"""Characters in place of no-break spaces while lines are wrapped: rich breaks at any space."""
+
+
 class _PlainConsole(Console):
-    """A console that strips control characters from text, such as those in platforms' messages, but emits its own."""
+    """A console that never breaks a line at a no-break space, and strips control characters from text.
+
+    These may be in platforms' messages; its own are emitted.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text to wrap."""
+        return super().render_str(text.translate(_GLUE), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the output's segments."""
         for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(strip_control_characters(piece.text, keep="\n"), piece.style)
+            if piece.control:
+                yield piece
+            else:
+                text = strip_control_characters(piece.text.translate(_UNGLUE), keep="\n")
+                yield Segment(text, piece.style)
+
+
+def print_title(text: str) -> None:
+    """Print what follows is about, after an empty line."""
+    results_console().print(f"\n{text}", style="bold", markup=False)
 
 
 def results_console() -> Console:
@@ -143,6 +164,24 @@ def say(*lines: str) -> None:
     """Print each line to stdout as is, without markup or wrapping."""
     for each in lines:
         results_console().print(each, markup=False, soft_wrap=True)
+
+
+def say_below(*lines: str) -> None:
+    """Print each line indented: wrapped at a terminal; elsewhere whole, for whoever searches it."""
+    console = results_console()
+    for each in lines:
+        if not console.is_terminal:
+            say(f"  {each}")
+            continue
+        text = console.render_str(each, markup=False, highlight=False)
+        first, *rest = text.wrap(console, console.width - _HANGING)
+        for indent, line in ((2, first), *((_HANGING, line) for line in rest)):
+            line.rstrip()
+            console.print(Text.assemble(" " * indent, line), soft_wrap=True)
+
+
+_HANGING = 4
+"""Columns before the lines that follow the first."""
 
 
 def print_json(document: object) -> None:

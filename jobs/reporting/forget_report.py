@@ -11,7 +11,7 @@ from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
 from jobs.privacy.forget import HeldOnLead, ToldDelivery
 from jobs.reporting.console import AccountPresentation, bulleted, day_and_time, print_section, table
-from jobs.reporting.wording import STATES
+from jobs.reporting.wording.reasons import STATES
 from jobs.rules.model import ConversionRoute
 
 

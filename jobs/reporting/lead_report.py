@@ -16,7 +16,7 @@ from jobs.ledger.consents import ConsentBasis, RecordedAnswer
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.ledger.requests import RequestState
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
+from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ConsentSignalName, ValueOrigin

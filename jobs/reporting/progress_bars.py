@@ -43,7 +43,7 @@ class _Bar(ProgressColumn):
     """A bar where the total is known."""
 
     def render(self, task: Task) -> ProgressBar | Text:
-        whole: int | None = task.fields["whole"]
+        whole = _whole(task)
         return ProgressBar(total=whole, completed=min(_done(task), whole), width=_BAR) if whole else Text()
 
 
@@ -51,12 +51,17 @@ class _Work(ProgressColumn):
     """What `work_in_words` says."""
 
     def render(self, task: Task) -> Text:
-        return Text(work_in_words(_done(task), task.fields["unit"], task.fields["whole"], task.elapsed or 0.0))
+        return Text(work_in_words(_done(task), task.fields["unit"], _whole(task), task.elapsed or 0.0))
 
 
 def _done(task: Task) -> int:
     count: Callable[[], int] = task.fields["count"]
     return count()
+
+
+def _whole(task: Task) -> int | None:
+    whole: Callable[[], int | None] = task.fields["whole"]
+    return whole()
 
 
 class WorkProgress(Progress):
@@ -72,8 +77,13 @@ class WorkProgress(Progress):
         )
         super().__init__(*columns, console=console or Console(stderr=True), transient=True, **options)
 
-    def begin(self, name: str, count: Callable[[], int], unit: Plural | None, total: int | None) -> Callable[[], None]:
-        """Show a step that has done `count()` so far, and return what ends it."""
+    def begin(
+        self, name: str, count: Callable[[], int], unit: Plural | None, total: Callable[[], int | None]
+    ) -> Callable[[], None]:
+        """Show a step that has done `count()` of `total()` so far, and return what ends it.
+
+        The total may be known only after a while, or never.
+        """
         task = self.add_task(name, total=None, count=count, unit=unit, whole=total)
 
         def end() -> None:

@@ -34,9 +34,8 @@ from jobs.reporting.sentences import (
     stop_sentence,
 )
 from jobs.reporting.status_report import print_states
-from jobs.reporting.wording import STATES
+from jobs.reporting.wording.reasons import STATES
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.incident import Incident
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
@@ -155,7 +154,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
     notices = [
         (
             _("new") if one.is_new else _("since {day}", day=format_day(one.since.astimezone(account.zone).date())),
-            one.title,
+            incident_notice(one.incident).title,
         )
         for one in night.notices
     ]
@@ -195,8 +194,8 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
         shared = ", ".join(
             f"{name} × {format_count(count)}" for name, count in sorted(summary.planned.same_click.items())
         )
-        told = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
-        lines.append((_("same click"), told))
+        counted = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
+        lines.append((_("same click"), counted))
     if night.mode is not Mode.RUN:
         return lines
     if summary.recovered:
@@ -241,14 +240,11 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
 
 
 def _notice_json(one: OpenIncident) -> dict[str, object]:
-    """Return a notice in English, unless only the words of an earlier night are known."""
-    record = fields_as_dict(one)
-    incident = record.pop("incident")
-    if isinstance(incident, Incident):
-        with speaking(Language.ENGLISH):
-            notice = incident_notice(incident)
-        record |= {"title": notice.title, "text": notice.text}
-    return record
+    """Return a notice in English."""
+    with speaking(Language.ENGLISH):
+        notice = incident_notice(one.incident)
+    said = {"title": notice.title, "text": notice.text}
+    return {"cause": one.incident.id, **said, "since": one.since, "is_new": one.is_new}
 
 
 def count_moved(summary: RunSummary, state: DeliveryState) -> int:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.language import _, _n, format_count, format_day, format_duration, format_number, format_time, translated
-from jobs.reporting import wording
-from jobs.reporting.wording import REASONS, STATES, Part, StateAndReasonTexts
+from jobs.reporting.wording.incidents import INCIDENTS
+from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, Part
+from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_CODES, SETTINGS_CODES
+from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, Notice
 from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
@@ -16,7 +18,7 @@ from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
 if TYPE_CHECKING:
     from jobs.ledger.schema import IncidentRow
 
-_BY_CODE = {code: codes for codes in wording.PLATFORM_CODES for code in codes}
+_BY_CODE = {code: codes for codes in PLATFORM_CODES for code in codes}
 
 
 def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
@@ -25,7 +27,7 @@ def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason
     What expired also goes by what it was held for.
     """
     words = explain_state(state, reason)
-    names = {state, STATES[state].short, reason, reason.removeprefix(wording.DATA_MANAGER), words.short}
+    names = {state, STATES[state].short, reason, reason.removeprefix(DATA_MANAGER), words.short}
     if held_for is not None:
         names |= {held_for, REASONS[held_for].short}
     return frozenset(name.casefold() for name in names if name)
@@ -33,7 +35,7 @@ def state_and_reason_names(state: DeliveryState, reason: Cause, held_for: Reason
 
 def reason_or_state_code(state: DeliveryState, reason: Cause) -> str:
     """Return the shortest name that identifies both: the reason's code, or the state if there is no reason."""
-    return reason.removeprefix(wording.DATA_MANAGER) or state
+    return reason.removeprefix(DATA_MANAGER) or state
 
 
 def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None) -> StateAndReasonTexts:
@@ -43,10 +45,10 @@ def explain_state(state: DeliveryState, reason: Cause, detail: str | None = None
     if not reason:
         return STATES[state]
     if state is DeliveryState.PENDING:
-        if reason in wording.SETTINGS_CODES:
-            return wording.SETTINGS_CODES[reason]
+        if reason in SETTINGS_CODES:
+            return SETTINGS_CODES[reason]
         means = _("The last attempt did not get through ({code}).", code=reason)
-        return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, means, _(wording.NOTHING))
+        return StateAndReasonTexts(REASONS[Reason.NOT_SENT].short, means, _(NOTHING))
     return _platform_reason_texts(state, reason)
 
 
@@ -70,19 +72,19 @@ def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason
 
 
 def _platform_reason_texts(state: DeliveryState, code: str) -> StateAndReasonTexts:
-    if code.startswith(wording.LOCAL):
-        short = code.removeprefix(wording.LOCAL).replace("_", " ").lower()
+    if code.startswith(LOCAL):
+        short = code.removeprefix(LOCAL).replace("_", " ").lower()
         return StateAndReasonTexts(
             _("not fit to send: {code}", code=short),
             _("It was not sent: the platform is known to refuse such an event, and others with it."),
             _("Correct the lead in Oplead; it goes out with the next run."),
         )
-    known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(wording.DATA_MANAGER))
+    known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(DATA_MANAGER))
     if known is not None:
-        return wording.PLATFORM_CODES[known]
+        return PLATFORM_CODES[known]
     todo = STATES[state].todo or _("Look the code up in the platform's documentation; `explain` shows the lead.")
     means = _("{meaning} It says: {code}.", meaning=STATES[state].means, code=code)
-    return StateAndReasonTexts(code.removeprefix(wording.DATA_MANAGER), means, todo)
+    return StateAndReasonTexts(code.removeprefix(DATA_MANAGER), means, todo)
 
 
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
@@ -169,13 +171,13 @@ def _say(part: Part, values: Mapping[str, object], shown: Mapping[str, str]) -> 
 
 def sentence(message: Message) -> str:
     """Return a message in words; it starts in lowercase, as after a name."""
-    return _fill(wording.MESSAGES[message.id], message.values)
+    return _fill(MESSAGES[message.id], message.values)
 
 
 def stop_sentence(stop: Stop) -> str:
     """Return why nothing more is read or sent."""
     values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
-    return _fill((Part(wording.STOPS[stop.kind]),), values)
+    return _fill((Part(STOPS[stop.kind]),), values)
 
 
 def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) -> list[str]:
@@ -196,16 +198,17 @@ def incident_notice(incident: Incident) -> Notice:
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
         text = sentence(anomaly)
-        values |= {"title": _(wording.ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
+        values |= {"title": _(ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, DestinationScope):
         values |= {"where": about.destination, "corrections": about.corrections}
-    texts = wording.INCIDENTS[incident.id.kind]
+    texts = INCIDENTS[incident.id.kind]
     return Notice(_fill(texts.title, values), _fill(texts.text, values))
 
 
-def notice_text(row: "IncidentRow", zone: ZoneInfo) -> str:
-    """Return a notice's text; if the incident is over by now, also when it was found."""
+def recorded_notice(incident: Incident, row: "IncidentRow", zone: ZoneInfo) -> Notice:
+    """Return the notice of an incident on record; if it is over by now, also when it was found."""
+    notice = incident_notice(incident)
     if row.cleared_at is None:
-        return row.text
+        return notice
     day = row.first_seen_at.astimezone(zone).date()
-    return "\n".join((row.text, _("Found on {day}; it is over by now.", day=format_day(day))))
+    return Notice(notice.title, f"{notice.text}\n{_('Found on {day}; it is over by now.', day=format_day(day))}")

@@ -26,7 +26,7 @@ from jobs.reporting.console import (
 )
 from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
-from jobs.reporting.wording import NOTHING, REASONS, STATES, StateAndReasonTexts
+from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import LabelChange

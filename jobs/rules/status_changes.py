@@ -84,10 +84,12 @@ def _confirms_webhook_time(event: StatusEntryWebhook, changes: Iterable[StatusEn
     """Whether Oplead dates a change as an event tells that arrived before, by a clock that must be slow."""
     if event.ahead is None:
         return False
-    told = StatusEntered(
+    heard = StatusEntered(
         event.label, event.ahead, date_only=False, origin=StatusTimeOrigin.WEBHOOK, seen_at=event.ahead
     )
-    return any(change.origin is StatusTimeOrigin.REPORTED and is_known_status_entry(told, change) for change in changes)
+    return any(
+        change.origin is StatusTimeOrigin.REPORTED and is_known_status_entry(heard, change) for change in changes
+    )
 
 
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
@@ -137,14 +139,14 @@ def _appointment(
     """
     if any(change.label == APPOINTMENT_SET for change in known):
         return
-    told, shown = webhooks.appointment_set, webhooks.appointment_seen
-    if told is not None and (shown is None or told <= shown):
-        yield StatusEntered(APPOINTMENT_SET, *told, StatusTimeOrigin.WEBHOOK, when.ended)
-    elif shown is not None or lead.has_appointment:
+    was_set, was_seen = webhooks.appointment_set, webhooks.appointment_seen
+    if was_set is not None and (was_seen is None or was_set <= was_seen):
+        yield StatusEntered(APPOINTMENT_SET, *was_set, StatusTimeOrigin.WEBHOOK, when.ended)
+    elif was_seen is not None or lead.has_appointment:
         at = max(when.started, lead.created_at)
         if lead.updated_at is not None and (when.read_alike or lead.created_at) < lead.updated_at <= when.ended:
             at = lead.updated_at
-        at = min(at, shown.at) if shown else at
+        at = min(at, was_seen.at) if was_seen else at
         after = min(at, when.read_alike or lead.created_at)
         origin = StatusTimeOrigin.BASELINE if when.read_alike is None else StatusTimeOrigin.BOUNDED
         yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=after)

@@ -94,7 +94,7 @@ class ExpectedValueSettings(Strict):
     @classmethod
     def _is_expected(cls, expected: bool) -> bool:  # noqa: FBT001 - how pydantic calls it
         if not expected:
-            raise ValueError("write true, or a number as the value itself")
+            raise ValueError(_("write true, or a number as the value itself"))
         return expected
 
 
@@ -326,7 +326,7 @@ def _folder(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
     if not value.isprintable() or not value.strip():
-        raise ValueError("write the path of a folder, as ../reports")
+        raise ValueError(_("write the path of a folder, as ../reports"))
     return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
 
 

@@ -5,15 +5,16 @@ event a higher id than all before it, so that a reader's place is a single numbe
 """
 
 import hmac
+import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Self
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.language import _
 from connectors.records import LeadId, Moment
 
 _SCHEMA = """
@@ -54,13 +55,12 @@ AND EXISTS (SELECT 1 FROM event WHERE received_at BETWEEN :before AND :yesterday
 """
 _BLANK_LATEST = """
 UPDATE event SET lead = NULL, label = NULL, at = NULL, appointment_at = NULL, structure = '', digest = '', is_unique = 0
-WHERE lead IN ({marks}) AND id = (SELECT max(id) FROM event)
+WHERE lead IN (SELECT value FROM json_each(?)) AND id = (SELECT max(id) FROM event)
 """
-_ERASE = "DELETE FROM event WHERE lead IN ({marks})"
+_ERASE = "DELETE FROM event WHERE lead IN (SELECT value FROM json_each(?))"
 KEPT = timedelta(days=400)
 """How long an event is kept: longer than any click counts, so that what no run has read by then is too late."""
 _DAY = timedelta(days=1)
-_AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
 
@@ -148,14 +148,10 @@ class Inbox:
 
         The latest event of all stays without saying whose it is, since readers go on from its id.
         """
-        erased = 0
+        ids = json.dumps(list(leads))
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            rest = iter(leads)
-            while part := list(islice(rest, _AT_ONCE)):
-                marks = ", ".join("?" * len(part))
-                for statement in (_BLANK_LATEST, _ERASE):
-                    erased += self._connection.execute(statement.format(marks=marks), part).rowcount
+            erased = sum(self._connection.execute(each, (ids,)).rowcount for each in (_BLANK_LATEST, _ERASE))
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -165,7 +161,8 @@ class Inbox:
 
     def _refuse_if_replaced(self) -> None:
         if _identity(self._path) != self._file:
-            raise OSError(f"{self._path} was replaced by another file; start the receiver again")
+            said = _("{path} was replaced by another file; start the receiver again", path=self._path)
+            raise OSError(said)
 
     # ── the readers' side ──
 
@@ -202,20 +199,18 @@ class Inbox:
         A damaged row is left out, and noted in `damaged`.
         """
         found: dict[LeadId, list[ReceivedEvent]] = {}
-        rest = iter(leads)
-        while part := list(islice(rest, _AT_ONCE)):
-            marks = ", ".join("?" * len(part))
-            rows = self._connection.execute(
-                f"SELECT id, {_COLUMNS} FROM event WHERE lead IN ({marks}) AND id <= ? ORDER BY id",  # noqa: S608 - only marks
-                (*part, _LAST if to is None else to),
-            )
-            for id_, *row in rows:
-                try:
-                    received = _event(row)
-                except (ValueError, TypeError):  # some value is not the time, text or kind that it should be
-                    self.damaged.add(id_)
-                    continue
-                found.setdefault(received.event.lead or LeadId(""), []).append(received)
+        rows = self._connection.execute(
+            f"SELECT id, {_COLUMNS} FROM event "  # noqa: S608 - our own columns
+            "WHERE lead IN (SELECT value FROM json_each(?)) AND id <= ? ORDER BY id",
+            (json.dumps([*leads]), _LAST if to is None else to),
+        )
+        for id_, *row in rows:
+            try:
+                received = _event(row)
+            except (ValueError, TypeError):  # some value is not the time, text or kind that it should be
+                self.damaged.add(id_)
+                continue
+            found.setdefault(received.event.lead or LeadId(""), []).append(received)
         return found
 
     def count_unknown_structures(self, *, after: int, to: int) -> dict[str, int]:

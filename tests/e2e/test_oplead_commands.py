@@ -159,7 +159,7 @@ def test_a_lead_is_created_and_read_back_with_its_click_id(oplead, capsys):
     assert ("jeanne.exemple@example.com", "Site web") == (data["contact"]["email"], data["provider"]["name"])
     assert Exit.DONE == oplead.run(lead_reads.get, new, contact=False)
     shown = capsys.readouterr().out
-    assert re.search(r"click ids +gclid", shown)
+    assert re.search(r"kinds of click ids +gclid", shown)
     assert "jeanne" not in shown.casefold()
 
 
@@ -435,7 +435,7 @@ BAD_FILES = {
     "an archive that is no document": ("devis.docx", None, "its content does not"),
     "another type": ("devis.txt", b"hello", "Oplead takes pdf"),
     "nothing in it": ("devis.pdf", b"", "it is empty"),
-    "too large": ("devis.pdf", b"%PDF-1.7\n" + bytes(20_000_001), "more than 20.0 MB"),
+    "too large": ("devis.pdf", b"%PDF-1.7\n" + bytes(20_000_001), "more than 20 MB"),
 }
 
 

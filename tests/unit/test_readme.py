@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from jobs.cli.app import app
-from jobs.reporting.wording import REASONS
+from jobs.reporting.wording.reasons import REASONS
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.load import models_in
 from jobs.settings.schema import Settings

@@ -80,14 +80,14 @@ def _counts(
         if summary.client != _OURS or not to_it:
             continue
         zone = ZoneInfo(row.customer.time_zone)
-        told = {date.fromisoformat(each.upload_date): each for each in summary.daily_summaries}
-        for day in sorted({*told, *(each.sent_at.astimezone(zone).date() for each in to_it)}):
+        summaries = {date.fromisoformat(each.upload_date): each for each in summary.daily_summaries}
+        for day in sorted({*summaries, *(each.sent_at.astimezone(zone).date() for each in to_it)}):
             start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
             if since <= start and end <= until:
-                undecided = told[day].pending_count if day in told else 0
+                undecided = summaries[day].pending_count if day in summaries else 0
                 span = CountedRows("google_ads_api", to_it[0].target.owner, action, start, end, undecided)
                 name = summary.conversion_action_name[:_LONGEST_NAME]
-                recorded = told[day].successful_count if day in told else 0
+                recorded = summaries[day].successful_count if day in summaries else 0
                 yield PlatformStatement(_SUMMARY, name if name.isprintable() else "", recorded, None, span)
 
 

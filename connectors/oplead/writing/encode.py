@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
+from connectors.language import N_, _, format_list
 from connectors.oplead.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.oplead.options import FieldPaths, FormImportOptions, UnlabelledClickIdRules, WritePaths
 from connectors.records import ClickId
@@ -27,7 +28,7 @@ def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tr
     for path, value in (*_lead_values_with_paths(lead, _places(paths, read_from)), *lead.fields.items()):
         put_value_at_path(body, path, value)
     if not body:
-        raise UnwritableLead("there is nothing to write")
+        raise UnwritableLead(_("there is nothing to write"))
     return body
 
 
@@ -45,10 +46,10 @@ def form_body(lead: LeadToWrite, form: FormImportOptions) -> Tree:
     places = _FORM_PLACES if form.click_id is None else {**_FORM_PLACES, "click_id": form.click_id}
     for name, value in (*_lead_values_with_paths(lead, places), *lead.fields.items()):
         if name in body:
-            raise UnwritableLead(f"two values go to {name}: write one")
+            raise UnwritableLead(_("two values go to {name}: write one", name=name))
         body[name] = value
-    if missing := [what for name, what in _MANDATORY.items() if name not in body]:
-        raise UnwritableLead(f"the form import needs {' and '.join(missing)}")
+    if missing := [_(what) for name, what in _MANDATORY.items() if name not in body]:
+        raise UnwritableLead(_("the form import needs {values}", values=format_list(missing)))
     return body
 
 
@@ -68,11 +69,15 @@ def put_value_at_path(body: Tree, path: str, value: object) -> None:
     for parent in parents:
         below = inside.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise UnwritableLead(f"two values go to {path}, or one inside the other: write one")
+            raise _no_room_at(path)
         inside = below
     if name in inside:
-        raise UnwritableLead(f"two values go to {path}, or one inside the other: write one")
+        raise _no_room_at(path)
     inside[name] = value
+
+
+def _no_room_at(path: str) -> UnwritableLead:
+    return UnwritableLead(_("two values go to {path}, or one inside the other: write one", path=path))
 
 
 def values_by_path(body: Tree, parent: str = "") -> dict[str, str]:
@@ -98,15 +103,15 @@ _FORM_PLACES: Mapping[str, str] = {
     "utm_campaign": "utm_campaign",
 }
 _MANDATORY = {
-    "ctc_lastname": "a last name",
-    "ctc_postcode": "a postcode",
-    "ctc_country": "a country",
-    "ctc_email": "an e-mail address",
+    "ctc_lastname": N_("a last name"),
+    "ctc_postcode": N_("a postcode"),
+    "ctc_country": N_("a country"),
+    "ctc_email": N_("an e-mail address"),
 }
 _HOMELESS = {
-    "click_id": "the form import has no documented place for click ids: write oplead.write.form.click_id",
-    "provider_name": "the form import has no place for the supplier's name",
-    "provider_url": "the form import has no place for the supplier's address",
+    "click_id": N_("the form import has no documented place for click ids: write oplead.write.form.click_id"),
+    "provider_name": N_("the form import has no place for the supplier's name"),
+    "provider_url": N_("the form import has no place for the supplier's address"),
 }
 
 
@@ -123,8 +128,12 @@ def _lead_values_with_paths(lead: LeadToWrite, places: Mapping[str, str]) -> Ite
         "utm_source": utm.source,
         "utm_medium": utm.medium,
         "utm_campaign": utm.campaign,
-        "email": _require_single_value(contact.emails, "e-mail address"),
-        "phone": _require_single_value(contact.phones, "phone number"),
+        "email": _require_single_value(
+            contact.emails, N_("one e-mail address can be written: give the others paths of their own")
+        ),
+        "phone": _require_single_value(
+            contact.phones, N_("one phone number can be written: give the others paths of their own")
+        ),
         "first_name": contact.first_name,
         "last_name": contact.last_name,
         "postcode": contact.postcode,
@@ -135,28 +144,28 @@ def _lead_values_with_paths(lead: LeadToWrite, places: Mapping[str, str]) -> Ite
     }
     for name, value in values.items():
         if value and name not in places:
-            raise UnwritableLead(_HOMELESS[name])
+            raise UnwritableLead(_(_HOMELESS[name]))
         if value:
             yield places[name], value
 
 
-def _require_single_value(values: tuple[str, ...], what: str) -> str | None:
+def _require_single_value(values: tuple[str, ...], several: str) -> str | None:
     if len(values) > 1:
-        raise UnwritableLead(f"one {what} can be written: give the others paths of their own")
+        raise UnwritableLead(_(several))
     return next(iter(values), None)
 
 
 def _click_ids(lead: LeadToWrite) -> str | None:
     """Return the text of the click-id field, which reads back as the lead's click ids."""
     if lead.external_id is not None and lead.click_ids:
-        raise UnwritableLead("both click ids and a text in their place: write one")
+        raise UnwritableLead(_("both click ids and a text in their place: write one"))
     if not lead.click_ids:
         return lead.external_id
     text = format_labelled_click_ids(lead.click_ids)
-    found, _ = read_click_ids(text, utm_source=None, rules=_LABELS_ONLY, zone=ZoneInfo("UTC"))
+    found, _problem = read_click_ids(text, utm_source=None, rules=_LABELS_ONLY, zone=ZoneInfo("UTC"))
     known = {_named_id(one) for one in found}
     if damaged := [one.kind.value for one in lead.click_ids if _named_id(one) not in known]:
-        raise UnwritableLead(f"this is no {damaged[0]}: no click id has this form")
+        raise UnwritableLead(_("this is no {kind}: no click id has this form", kind=damaged[0]))
     return text
 
 

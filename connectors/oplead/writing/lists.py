@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from connectors.crm import CrmListEntries, Subscription
 from connectors.errors import Misconfigured
+from connectors.language import _, _n
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.lead_parser import as_lead_id
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
 from connectors.oplead.pagination import PageWalk, mark_without_id
-from connectors.text import plural
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _MOST_PAGES = 100
@@ -40,7 +40,9 @@ class OpleadLists:
         found = self._entries(options.path, "webhooks.subscriptions.path")
         read = [_subscription(entry, options) for entry in found.entries]
         if None in read:
-            raise Misconfigured(f"a subscription at {options.path} has no id: see webhooks.subscriptions.path")
+            raise Misconfigured(
+                _("a subscription at {path} has no id: see webhooks.subscriptions.path", path=options.path)
+            )
         return CrmListEntries([one for one in read if one is not None], found.gap)
 
     def channels(self) -> CrmListEntries[Mapping[str, object]]:
@@ -72,12 +74,9 @@ class OpleadLists:
             has_no_such_page = isinstance(error, OpleadRefused) and error.status in _NO_SUCH_PAGE
             if not (has_no_such_page and options.style in _COUNTED_HERE):
                 return CrmListEntries(list(found.values()), str(error))
-        gap = (
-            f"Oplead counts {plural(walk.missing_lead_count, 'more', 'more')} than it lists"
-            if walk.missing_lead_count
-            else None
-        )
-        return CrmListEntries(list(found.values()), gap)
+        missing = walk.missing_lead_count
+        gap = _n("Oplead counts {count} more than it lists", "Oplead counts {count} more than it lists", missing)
+        return CrmListEntries(list(found.values()), gap if missing else None)
 
 
 def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, object]]:
@@ -86,7 +85,9 @@ def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, obj
     around = inside.values() if isinstance(inside, Mapping) else [inside]
     lists = [value for value in around if isinstance(value, list)]
     if len(lists) != 1 or not all(isinstance(entry, Mapping) for entry in lists[0]):
-        raise Misconfigured(f"the answer at {path} holds no list, or several: see {setting}")
+        raise Misconfigured(
+            _("the answer at {path} holds no list, or several: see {setting}", path=path, setting=setting)
+        )
     return lists[0]
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
+from connectors.language import _
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.fields import first_value_at_paths, read_json
 from connectors.oplead.lead_parser import as_lead_id, candidate_lead_objects
@@ -58,17 +59,17 @@ def receipt_of(
     """
     status = answer.status
     if status in _LOST or (status in _FAILURES and status not in _FAULTS):
-        return Lost(f"Oplead answered {status}", answer.retry_after)
+        return Lost(_("Oplead answered {status}", status=status), answer.retry_after)
     if status in _MOVED:
-        return WriteRefused(status, WriteRefusalReason.PATH, "it leads elsewhere, where the key must not go")
+        return WriteRefused(status, WriteRefusalReason.PATH, _("it leads elsewhere, where the key must not go"))
     if status in _REFUSALS or status in _FAILURES:
         missing = WriteRefusalReason.MISSING if names_lead else WriteRefusalReason.PATH
         fault = missing if status == 404 else _FAULTS.get(status, WriteRefusalReason.DATA)  # noqa: PLR2004 - not found
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
     if status not in _SUCCESSES:
-        return Lost(f"Oplead answered {status}, which does not say what became of it")
+        return Lost(_("Oplead answered {status}, which does not say what became of it", status=status))
     if answer.body.lstrip()[:1] == b"<":
-        return Lost(f"Oplead answered {status} with a web page, as no API does")
+        return Lost(_("Oplead answered {status} with a web page, as no API does", status=status))
     return _receipt_of_creation(answer, ids, path) if ids else WriteAccepted()
 
 
@@ -78,9 +79,11 @@ def _receipt_of_creation(answer: WriteAnswer, ids: Paths, path: str) -> WriteAcc
     try:
         body = read_json(answer.body) if answer.body.strip() else None
     except ValueError:
-        return WriteAccepted(there) if there else Lost(f"Oplead answered {answer.status} with a body that is no JSON")
+        if there:
+            return WriteAccepted(there)
+        return Lost(_("Oplead answered {status} with a body that is no JSON", status=answer.status))
     if _tells_of_failure(body):
-        return Lost(f"Oplead answered {answer.status} with an error")
+        return Lost(_("Oplead answered {status} with an error", status=answer.status))
     return WriteAccepted(_new_id(body, ids) or there)
 
 
@@ -119,7 +122,7 @@ def _new_id(body: object, ids: Paths) -> str | None:
 
 def _id_in(location: str | None, path: str) -> str | None:
     """Return the last part of a new lead's address, if it lies below the path it was sent to."""
-    before, _, last = (location or "").partition("?")[0].rstrip("/").rpartition("/")
+    before, _slash, last = (location or "").partition("?")[0].rstrip("/").rpartition("/")
     return as_lead_id(unquote(last)) if before.endswith(path.rstrip("/")) else None
 
 

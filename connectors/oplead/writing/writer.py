@@ -16,6 +16,7 @@ from connectors.crm import (
     WriteRefused,
 )
 from connectors.errors import Misconfigured
+from connectors.language import N_, _
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
@@ -99,10 +100,10 @@ class OpleadWriter(OpleadLists):
         try:
             file = document.path.open("rb")
         except OSError as error:
-            return _unsent_refusal(f"the file can no longer be read ({error.strerror})")
+            return _unsent_refusal(_("the file can no longer be read ({strerror})", strerror=error.strerror))
         with file:
             if os.fstat(file.fileno()).st_size != document.size:
-                return _unsent_refusal("the file has changed since it was checked")
+                return _unsent_refusal(_("the file has changed since it was checked"))
             part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
             return self._exchange(self._client, self._options.document, part, lead_id)
 
@@ -171,8 +172,10 @@ def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
         Misconfigured: the endpoint has a place for an id and there is none, or the other way round.
     """
     if endpoint.is_single_lead_endpoint != (about is not None):
-        what = "needs {id} once where the lead's id goes" if about is not None else "must not name a lead by {id}"
-        raise Misconfigured(f"{endpoint.verb} {endpoint.path} {what}: see oplead.write")
+        wrong = N_("{verb} {path} needs {place} once where the lead's id goes: see oplead.write")
+        if about is None:
+            wrong = N_("{verb} {path} must not name a lead by {place}: see oplead.write")
+        raise Misconfigured(_(wrong, verb=endpoint.verb, path=endpoint.path, place="{id}"))
     return client.root + endpoint.path if about is None else client.lead_path(about, endpoint.path)
 
 

@@ -8,15 +8,17 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 
-from connectors.text import format_number
+from connectors.language import N_, Plural, _, _n
 from jobs.cli.accounts import presentation_of_account
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
 from jobs.cli.explain import explain
 from jobs.cli.state import StateView, open_view
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Delivery, LeadRow
-from jobs.reporting.console import say
+from jobs.reporting.console import print_title, say
 from jobs.reporting.lead_report import print_explanation
 from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
@@ -50,23 +52,55 @@ class AuditedConversion:
 
 
 class AuditFinding(StrEnum):
-    """What the comparison of one delivery found, as printed after the number of such deliveries."""
+    """What the comparison of one delivery found."""
 
-    ALIKE = "counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event"
-    CORRECTED = "of them corrected since: retracted, or given another value"
-    AT_ZERO = "set to zero and to a value again here; there they stay at zero, as Google's help says"
-    UNDECIDED = "counted there and `unconfirmed` here, where the ledger does not know: "
-    """Also if only the last correction is `unconfirmed` and explains the whole difference; followed by the reason."""
-    FLAGGED = (
-        "counted twice by Meta, and the ledger says of each that it may be: an answer was lost and it was sent again "
-        "(`in_doubt: resend`)"
-    )
-    DIFFERS = "differ"
-    MISSING_THERE = "are accepted here and unknown there"
-    MISSING_HERE = "were counted there and are not accepted here"
-    TWICE = "were counted twice, which the ledger does not know"
+    ALIKE = "alike"
+    CORRECTED = "corrected"
+    AT_ZERO = "at_zero"
+    UNDECIDED = "undecided"
+    """Also if only the last correction is `unconfirmed` and explains the whole difference."""
+    FLAGGED = "flagged"
+    DIFFERS = "differs"
+    MISSING_THERE = "missing_there"
+    MISSING_HERE = "missing_here"
+    TWICE = "twice"
 
 
+_IN_WORDS: Mapping[AuditFinding, Plural] = {
+    AuditFinding.ALIKE: N_(
+        "{count} counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event",
+        "{count} counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event",
+    ),
+    AuditFinding.CORRECTED: N_(
+        "{count} of them corrected since: retracted, or given another value",
+        "{count} of them corrected since: retracted, or given another value",
+    ),
+    AuditFinding.AT_ZERO: N_(
+        "{count} set to zero and to a value again here; there it stays at zero, as Google's help says",
+        "{count} set to zero and to a value again here; there they stay at zero, as Google's help says",
+    ),
+    AuditFinding.UNDECIDED: N_(
+        "{count} counted there and `unconfirmed` here, where the ledger does not know: {why}",
+        "{count} counted there and `unconfirmed` here, where the ledger does not know: {why}",
+    ),
+    AuditFinding.FLAGGED: N_(
+        "{count} counted twice by Meta, and the ledger says that it may be: an answer was lost and it was sent again "
+        "(`in_doubt: resend`)",
+        "{count} counted twice by Meta, and the ledger says of each that it may be: an answer was lost and it was sent "
+        "again (`in_doubt: resend`)",
+    ),
+    AuditFinding.DIFFERS: N_("{count} differs", "{count} differ"),
+    AuditFinding.MISSING_THERE: N_(
+        "{count} is accepted here and unknown there", "{count} are accepted here and unknown there"
+    ),
+    AuditFinding.MISSING_HERE: N_(
+        "{count} was counted there and is not accepted here", "{count} were counted there and are not accepted here"
+    ),
+    AuditFinding.TWICE: N_(
+        "{count} was counted twice, which the ledger does not know",
+        "{count} were counted twice, which the ledger does not know",
+    ),
+}
 _WRONG = (AuditFinding.DIFFERS, AuditFinding.MISSING_THERE, AuditFinding.MISSING_HERE, AuditFinding.TWICE)
 Comparison = Counter[tuple[AuditFinding, str]]
 """How many deliveries there are of each finding and reason; the reason is empty unless `UNDECIDED`."""
@@ -189,7 +223,7 @@ def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, 
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = presentation_of_account(settings, stage.settings)
     with open_view(settings) as view:
-        console.print("\n[bold]Where every delivery stands[/bold]")
+        print_title(_("Where every delivery stands"))
         print_states(
             console,
             account,
@@ -203,29 +237,32 @@ def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, 
         _print_comparison(console, comparison)
         lead = _lead_with_longest_history(view, settings, sent)
         if lead is not None:
-            console.print("\n[bold]One lead's story[/bold], as `oplead-sync explain` shows it")
+            print_title(_("One lead's story, as `oplead-sync explain` shows it"))
             print_explanation(console, account, explain(settings, view, lead))
-    console.print("\n[bold]What to type next[/bold]")
+    print_title(_("What to type next"))
     if kept:
         say(
             f"  {command_name()} sandbox --out {stage.sandbox.directory}",
-            "and, while that is open, in another terminal:",
+            _("and, while that is open, in another terminal:"),
         )
         commands = ("run", "status", f"explain {lead.id if lead else 'LEAD'}")
         say(*(f"  {next_command(stage.settings, command)}" for command in commands))
     else:
-        say(f"  {command_name()} demo --keep demo        the same again, and it stays in ./demo")
+        say(_("To keep it, in ./demo:"), f"  {command_name()} demo --keep demo")
     return has_no_differences(comparison)
 
 
 def _print_comparison(console: Console, comparison: Comparison) -> None:
-    console.print("\n[bold]The platforms' books against the ledger[/bold], delivery by delivery")
+    print_title(_("The platforms' books against the ledger, delivery by delivery"))
     order = list(AuditFinding)
     for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
         style = "bold red" if count and finding in _WRONG else None
-        console.print(f"  {format_number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
-    verdict, color = ("agree", "green") if has_no_differences(comparison) else ("differ", "red")
-    console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
+        said = _n(*_IN_WORDS[finding], count, why=why)
+        console.print(Padding(escape(said), (0, 0, 0, 2)), style=style)
+    if has_no_differences(comparison):
+        console.print(_("The books agree."), style="bold green")
+    else:
+        console.print(_("The books differ."), style="bold red")
 
 
 def _lead_with_longest_history(view: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:

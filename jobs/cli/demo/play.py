@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
+from connectors.language import N_, _, _n, format_count, format_short_day
 from connectors.records import DestinationId, LeadId
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
-from connectors.text import format_number, plural
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import print_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
@@ -23,7 +23,7 @@ from jobs.cli.session import RunOptions, do_night
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
-from jobs.reporting.console import facts_grid, results_console, say
+from jobs.reporting.console import facts_grid, print_title, results_console, say
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
@@ -45,16 +45,29 @@ _LONGEST = 60
 """The maximum number of nights."""
 _WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
-_HEADINGS = ("read", "changed", "sent", "accepted", "rejected", "expired", "held back", "exit")
-_COLUMNS = dict(zip(_HEADINGS, (8, 9, 7, 10, 10, 9, 11, 6), strict=True))
+_COLUMNS = {
+    N_("read"): 6,
+    N_("changed"): 9,
+    N_("sent"): 8,
+    N_("accepted"): 10,
+    N_("rejected"): 9,
+    N_("expired"): 9,
+    N_("held back"): 10,
+    N_("exit"): 5,
+}
 """Headings and widths; with the night's date they fill 80 columns."""
+_NIGHT_WIDTH = 14
 
 
 def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_transport: str) -> int:
     """Play the demonstration; return 0 if the last run had nothing to send and the books agree, else 1."""
     if keep is not None and (keep / STATE_FILE).exists():
         raise UsageError(
-            f"{keep} holds a demonstration already; go on with `oplead-sync sandbox --out {keep}`, or name another"
+            _(
+                "{folder} holds a demonstration already; go on with `oplead-sync sandbox --out {folder}`, or name "
+                "another",
+                folder=keep,
+            )
         )
     # Every random wait, including the connectors', uses this generator: the same seed gives the same numbers.
     random.seed(cast.seed)
@@ -93,13 +106,23 @@ class _DemoRun:
 
     def print_introduction(self, cast: InventedLeadsSpec) -> None:
         """Print the introduction and the column headings."""
-        self.console.print(
-            f"An invented company: {plural(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
-            "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one.\n"
-            "The first night only takes note: what happened before it does not count (see `since`).\n"
-            "Exit code 1 asks for a human: some invented leads are broken on purpose. 3 says that something stopped.\n"
-            f"\n[bold]{headings()}[/bold]"
+        introduction = (
+            _n(
+                "An invented company: {count} lead over 90 days in a simulated Oplead, a simulated Google and Meta to "
+                "send to, a clock that jumps from night to night. The job itself is the real one.",
+                "An invented company: {count} leads over 90 days in a simulated Oplead, a simulated Google and Meta to "
+                "send to, a clock that jumps from night to night. The job itself is the real one.",
+                cast.leads,
+            ),
+            _("The first night only takes note: what happened before it does not count (see `since`)."),
+            _(
+                "Exit code 1 asks for a human: some invented leads are broken on purpose. 3 says that something "
+                "stopped."
+            ),
         )
+        for paragraph in introduction:
+            self.console.print(paragraph, markup=False)
+        print_title(headings())
 
     def play_nights(self, nights: int) -> None:
         """Play at least `nights` nights, then until nothing is due or awaited, up to `_LONGEST` in all."""
@@ -116,8 +139,14 @@ class _DemoRun:
         """Run again at once with nothing new to do, and return whether nothing was sent."""
         night = do_night(self.settings, RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
-        sent = "nothing, as it should be" if requests == 0 else f"{plural(requests, 'request')}, which is wrong"
-        self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
+        said = _("Nothing is due or awaited any more. Run once more at once: it sent nothing, as it should be.")
+        if requests:
+            said = _n(
+                "Nothing is due or awaited any more. Run once more at once: it sent {count} request, which is wrong.",
+                "Nothing is due or awaited any more. Run once more at once: it sent {count} requests, which is wrong.",
+                requests,
+            )
+        self.console.print(f"\n{said}", markup=False)
         return requests == 0
 
     def write_page(self, keep: Path | None) -> None:
@@ -126,7 +155,7 @@ class _DemoRun:
         with open_view(self.settings) as view:
             book = compile_rules_only(self.settings)
             brief = write_usual_page(view.session, self.settings, book, folder, now=view.now)
-        self.console.print("\n[bold]What the ads brought in[/bold], as `oplead-sync report` shows it to marketing")
+        print_title(_("What the ads brought in, as `oplead-sync report` shows it to marketing"))
         say(f"  {brief.page}")
 
     def _play(self, played: int) -> None:
@@ -143,7 +172,7 @@ class _DemoRun:
         sandbox.faults.clear()
         self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
-            self.console.print(facts_grid([("└", trouble.story)]), style="yellow")
+            self.console.print(facts_grid([("└", _(trouble.story))]), style="yellow")
 
     def _count_open_deliveries(self) -> int:
         with open_view(self.settings) as view:
@@ -191,39 +220,39 @@ def _plant(fault: PlannedFault) -> Callable[[_DemoRun], None]:
 
 _TROUBLES: Mapping[int, _PlannedFailure] = {
     1: _PlannedFailure(
-        "Oplead says 429, come back in 30 s: waited, then read on at half the pace",
+        N_("Oplead says 429, come back in 30 s: waited, then read on at half the pace"),
         _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=4, status=429, retry_after=30)),
     ),
     2: _PlannedFailure(
-        "Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again",
+        N_("Google answers 503 to an upload: nobody knows what it kept, so the same bytes go again"),
         lambda show: show.break_upload(FaultKind.STATUS, status=503),
     ),
     3: _PlannedFailure(
-        "a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged",
+        N_("a proxy answers HTML instead of Meta: not taken for a success, sent again and flagged"),
         _plant(PlannedFault("meta", FaultKind.HTML, path=_META_EVENTS)),
     ),
     4: _PlannedFailure(
-        "the connection breaks after Google has taken an upload: sent again, counted once",
+        N_("the connection breaks after Google has taken an upload: sent again, counted once"),
         lambda show: show.break_upload(FaultKind.CUT_AFTER),
     ),
     6: _PlannedFailure(
-        "the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice",
+        N_("the connection breaks after Meta has taken an upload: sent again, and flagged, for Meta may count twice"),
         _plant(PlannedFault("meta", FaultKind.CUT_AFTER, path=_META_EVENTS)),
     ),
     7: _PlannedFailure(
-        "Google revokes the key for a night: Google stops and Meta goes on, nothing is lost",
+        N_("Google revokes the key for a night: Google stops and Meta goes on, nothing is lost"),
         lambda show: show.stage.sandbox.oauth.set_switch("refuse_tokens", True),
     ),
     8: _PlannedFailure(
-        "Oplead answers 502 and breaks off a page: read again",
+        N_("Oplead answers 502 and breaks off a page: read again"),
         _plant(PlannedFault("oplead", FaultKind.STATUS, path=_LIST, after=2, status=502, count=2)),
     ),
     9: _PlannedFailure(
-        "Google refuses one appointment and says which: only that one is rejected",
+        N_("Google refuses one appointment and says which: only that one is rejected"),
         lambda show: show.have_google_reject_one("appointment", "Rendez-vous"),
     ),
     10: _PlannedFailure(
-        "Google refuses one quote and does not say which: none of that upload is called accepted",
+        N_("Google refuses one quote and does not say which: none of that upload is called accepted"),
         lambda show: show.have_google_reject_unnamed("quote", "Devis à relancer"),
         only="data_manager",
     ),
@@ -233,7 +262,8 @@ _TROUBLES: Mapping[int, _PlannedFailure] = {
 
 def headings() -> str:
     """Return the heading line of the table of nights."""
-    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in _COLUMNS.items())}"
+    columns = "".join(f"{_(name):>{width}}" for name, width in _COLUMNS.items())
+    return f"{_('night'):<{_NIGHT_WIDTH}}{columns}"
 
 
 def night_row(night: Night, zone: ZoneInfo) -> str:
@@ -249,4 +279,5 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
         summary.exit_code,
     )
     cells = zip(counts, _COLUMNS.values(), strict=True)
-    return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{format_number(count):>{width}}' for count, width in cells)}"
+    counted = "".join(f"{format_count(count):>{width}}" for count, width in cells)
+    return f"{format_short_day(at, of_week=True):<{_NIGHT_WIDTH}}{counted}"

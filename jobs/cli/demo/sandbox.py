@@ -15,6 +15,7 @@ from rich.markup import escape
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from connectors.language import _
 from connectors.sandbox.oplead.shape import ApiShape, drawn_shape, shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.rules import RULES
@@ -66,8 +67,8 @@ def serve_sandbox_for_block(
         try:
             stack.enter_context(hold_lock(folder / STATE_FILE, now=datetime.now(UTC)))
         except LeaseHeldError:
-            why = "a sandbox is open here already; close it, or name another folder"
-            raise LeaseHeldError(f"{folder}: {why}") from None
+            said = _("{folder}: a sandbox is open here already; close it, or name another folder", folder=folder)
+            raise LeaseHeldError(said) from None
         is_new = not (folder / STATE_FILE).exists()
         cast = _load_or_store_spec(folder, cast, is_new=is_new)
         population = Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
@@ -88,7 +89,7 @@ def _load_or_store_spec(folder: Path, cast: InventedLeadsSpec, *, is_new: bool) 
     """
     file, settings = folder / LEADS_FILE, folder / SETTINGS_FILE
     if is_new and settings.exists() and not file.exists():
-        raise UsageError(f"{settings} is no sandbox's and would be written over: name another folder")
+        raise UsageError(_("{file} is no sandbox's and would be written over: name another folder", file=settings))
     if not is_new and file.exists():
         return InventedLeadsSpec(**json.loads(file.read_text()))
     file.write_text(json.dumps(asdict(cast)) + "\n")
@@ -115,7 +116,7 @@ def serve(folder: Path, cast: InventedLeadsSpec, google_transport: str) -> int:
             while True:
                 signal.pause()
         except StoppedBySignal:
-            say("saved; the same command goes on from here")
+            say(_("saved; the same command goes on from here"))
     return Exit.DONE
 
 
@@ -130,14 +131,16 @@ def build_invented_leads_spec(seed: int, leads: int, shape: str | None) -> Inven
     try:
         written = YAML(typ="safe", pure=True).load(Path(shape))
     except OSError:
-        raise ValueError(f"write a number, or the path of a YAML file: there is none at {shape}") from None
+        raise ValueError(_("write a number, or the path of a YAML file: there is none at {path}", path=shape)) from None
     except YAMLError:
-        raise ValueError(f"{shape} is not valid YAML") from None
+        raise ValueError(_("{path} is not valid YAML", path=shape)) from None
     match written:
         case dict():
             shape_of(written)
             return InventedLeadsSpec(seed, leads, written)
-    raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
+    raise ValueError(
+        _("{path}: write one axis a line, as `pagination: page` (`sandbox --rules` names them)", path=shape)
+    )
 
 
 def _print_addresses(stage: RunningSandbox) -> None:
@@ -147,19 +150,20 @@ def _print_addresses(stage: RunningSandbox) -> None:
     if sandbox.oplead.shows_shape and sandbox.oplead.shape == ApiShape():
         # The sandbox's own settings fit this shape; a folder used before already has the account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
-    say("The sandbox is open, on this machine only. Everything in it is invented.")
+    say(_("The sandbox is open, on this machine only. Everything in it is invented."))
     say(*(f"  {name:<13} {addresses[name]}" for name in sorted(addresses)))
-    say(f"Watch it and plant faults at {addresses['control']}/")
+    page = f"{addresses['control']}/"
+    say(_("Watch it and plant faults at {address}", address=page))
     if not sandbox.oplead.shows_shape:
-        say("How its Oplead answers is kept secret: the settings' oplead section is yours to find out.")
+        say(_("How its Oplead answers is kept secret: the settings' oplead section is yours to find out."))
     say(
-        "In another terminal:",
+        _("In another terminal:"),
         f"  {next_command(stage.settings, first)}",
-        "Or with settings of your own:",
+        _("Or with settings of your own:"),
         f"  {_first_settings(stage)}",
-        "Its clock stands still between runs. A day later:",
+        _("Its clock stands still between runs. A day later:"),
         f"""  curl -X POST {addresses["clock"]}/advance -d '{{"by": 86400}}'""",
-        "Ctrl-C ends it and saves.",
+        _("Ctrl-C ends it and saves."),
     )
 
 
@@ -189,7 +193,7 @@ def command_name() -> str:
 
 def print_rules() -> int:
     """Print every rule that the sandbox enforces, and how it is known."""
-    made = table("Server", "Rule", "How it is known", "Source")
+    made = table(_("Server"), _("Rule"), _("How it is known"), _("Source"))
     for rule in RULES:
         source = rule.source if rule.source != rule.evidence else ""
         made.add_row(rule.server, escape(rule.rule), rule.evidence, escape(source))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from connectors.language import _
 from jobs.cli.oplead.lead_options import with_lead_options
 from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
@@ -284,7 +285,7 @@ def set_status(
             return set_lead_status(context, lead, label, force=force)
         if csv is not None and lead is None:
             return set_statuses_from_file(context, csv, force=force)
-        raise typer.BadParameter("write LEAD and STATUS, or --csv FILE")
+        raise typer.BadParameter(_("write LEAD and STATUS, or --csv FILE"))
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────

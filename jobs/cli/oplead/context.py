@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from connectors.errors import Transient
-from connectors.language import chosen_language, speaking
+from connectors.language import _, chosen_language, speaking
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
@@ -58,7 +58,8 @@ def open_oplead(
             try:
                 yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)
             except StoppedBySignal as stopped:
-                written = "what has been written is shown above" if approval.is_given else "nothing was written"
-                raise typer.Exit(report(Failure(f"stopped; {written}", signal_exit_code(stopped.number)))) from None
+                written = _("stopped; what has been written is shown above")
+                said = written if approval.is_given else _("stopped; nothing was written")
+                raise typer.Exit(report(Failure(said, signal_exit_code(stopped.number)))) from None
             except Transient as error:
                 raise typer.Exit(report(Failure(str(error), Exit.STOPPED))) from None

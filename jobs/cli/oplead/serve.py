@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from connectors.language import _, format_list
 from connectors.notifiers import Liveness
 from jobs.cli.accounts import find_settings_files, log_env_files, problems_of, secrets_of
 from jobs.cli.output import signals_and_logging
@@ -47,9 +48,11 @@ def _load_webhook_account(file: Path, environ: Mapping[str, str]) -> WebhookAcco
     account, webhooks, folder = known.settings.account, known.settings.webhooks, known.state_folder
     if account is None or webhooks is None:
         missing = "account" if account is None else "webhooks"
-        raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md shows how to set up webhooks")
+        raise UsageError(
+            _("{file}: {key} is missing; docs/webhooks.md shows how to set up webhooks", file=file, key=missing)
+        )
     if folder is None:
-        raise UsageError(f"{file}: state is missing; the inbox is kept beside it")
+        raise UsageError(_("{file}: state is missing; the inbox is kept beside it", file=file))
     return WebhookAccount(account, known.settings, webhooks, webhooks.webhook_inbox_path(account, folder))
 
 
@@ -58,12 +61,22 @@ def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:
     for key in _SHARED:
         if len({getattr(one.webhooks, key) for one in accounts}) > 1:
             raise UsageError(
-                f"webhooks.{key} differs between these accounts; use the same value, or start one receiver for each"
+                _(
+                    "webhooks.{key} differs between these accounts; use the same value, or start one receiver for each",
+                    key=key,
+                )
             )
     for name, of in _OWN.items():
         if twice := _repeated(of(one) for one in accounts):
             first, second = (accounts[place].account for place in twice)
-            raise UsageError(f"{name}: {first} and {second} have the same; each account needs its own")
+            raise UsageError(
+                _(
+                    "{name}: {first} and {second} have the same; each account needs its own",
+                    name=name,
+                    first=first,
+                    second=second,
+                )
+            )
 
 
 _OWN: Mapping[str, Callable[[WebhookAccount], object]] = {
@@ -88,5 +101,6 @@ def _announce(address: str, accounts: Sequence[WebhookAccount], *, json_wanted: 
     if json_wanted:
         print_json({"listening": address, "accounts": names})
     else:
-        say(f"Receiving webhooks at {address} for {', '.join(names)}. Ctrl-C stops.")
+        served = format_list(names)
+        say(_("Receiving webhooks at {address} for {accounts}. Ctrl-C stops.", address=address, accounts=served))
     sys.stdout.flush()  # whoever reads through a pipe waits for this line

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.errors import Misconfigured, Transient, WrongClock
+from connectors.language import _, _n
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, ListedLead, Lost, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
@@ -48,7 +49,9 @@ def with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | N
     if reference is None or path is None:
         return lead
     if path in lead.fields:
-        raise UsageError(f"two values go to {path}, where oplead.write.fields.reference puts yours: write one")
+        raise UsageError(
+            _("two values go to {path}, where oplead.write.fields.reference puts yours: write one", path=path)
+        )
     return replace(lead, fields={**lead.fields, path: reference})
 
 
@@ -218,7 +221,11 @@ class LeadCreator:
                     if mark and mark.distinctive_hashes & ours and lead.created_at >= since:
                         seen.append(SeenLead(lead.id, lead.created_at, mark))
                 if resume is not None and self._context.clock.now() >= until:
-                    self.unreadable = f"the list has not come to its end within {_LOOKS_FOR.seconds // 60} minutes"
+                    self.unreadable = _n(
+                        "the list has not come to its end within {count} minute",
+                        "the list has not come to its end within {count} minutes",
+                        _LOOKS_FOR.seconds // 60,
+                    )
                     break
         return seen, is_whole and resume is None
 

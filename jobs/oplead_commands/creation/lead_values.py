@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
+from connectors.language import _, format_count
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
@@ -23,7 +24,7 @@ def lead_from_options(values: Mapping[str, str | None], fields: Iterable[str], z
         UsageError: a value cannot be used; the message names its option and does not repeat it.
     """
     if not fields and all(text is None for text in values.values()):
-        raise UsageError("write at least one value, as --email or --field")
+        raise UsageError(_("write at least one value, as --email or --field"))
     return lead_from_values(
         values, dict(map(_parse_field_option, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}"
     )
@@ -51,7 +52,9 @@ def lead_from_values(
         if name in given
     )
     if clicked_at is not None and not any(one.clicked_at for one in click_ids):
-        raise UsageError(f"{called('clicked_at')}: write the gclid, gbraid, wbraid or fbclid of that click too")
+        raise UsageError(
+            _("{name}: write the gclid, gbraid, wbraid or fbclid of that click too", name=called("clicked_at"))
+        )
     return LeadToWrite(
         contact=Contact(
             emails=_value_as_tuple(given, "email"),
@@ -77,9 +80,11 @@ def click_id_values(ids: Iterable[ClickId]) -> Mapping[str, str]:
 
 def _require_short_line(name: str, text: str) -> str:
     if not text.strip():
-        raise UsageError(f"{name}: write a value, or leave it out")
+        raise UsageError(_("{name}: write a value, or leave it out", name=name))
     if len(text) > _LONGEST or not text.isprintable():
-        raise UsageError(f"{name}: write one line of at most {_LONGEST:,} characters")
+        raise UsageError(
+            _("{name}: write one line of at most {most} characters", name=name, most=format_count(_LONGEST))
+        )
     return text.strip()
 
 
@@ -90,11 +95,11 @@ def _value_as_tuple(given: Mapping[str, str], name: str) -> tuple[str, ...]:
 def _parse_field_option(text: str) -> tuple[str, str]:
     path, sign, value = text.partition("=")
     if not sign:
-        raise UsageError("--field: write PATH=VALUE, as leadData.budget=12000")
+        raise UsageError(_("--field: write PATH=VALUE, as leadData.budget=12000"))
     try:
         return parse_as_type(Path_, path), _require_short_line("--field", value)
     except ValueError as error:
-        raise UsageError(f"--field: {error}") from None
+        raise UsageError(_("--field: {error}", error=error)) from None
 
 
 def _clicked_at(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
@@ -103,11 +108,11 @@ def _clicked_at(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{name}: write a time as 2026-09-01T14:05:00+02:00") from None
+        raise UsageError(_("{name}: write a time as 2026-09-01T14:05:00+02:00", name=name)) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _address(url: str | None, name: str) -> str | None:
     if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
-        raise UsageError(f"{name}: write an address, as https://www.example.com/oplead")
+        raise UsageError(_("{name}: write an address, as https://www.example.com/oplead", name=name))
     return url

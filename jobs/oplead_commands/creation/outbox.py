@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.http import CancelToken
+from connectors.language import _
 from connectors.records import LeadId
 from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
@@ -122,7 +123,7 @@ def outbox_path(state_folder: Path | None, account: str | None) -> Path:
     """
     if state_folder is None or account is None:
         raise UsageError(
-            "account is missing from the settings: the file that remembers which leads were created is named by it"
+            _("account is missing from the settings: the file that remembers which leads were created is named by it")
         )
     return state_folder / f"{account}.oplead.db"
 
@@ -311,7 +312,7 @@ def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if version not in {0, _VERSION} or (version == 0 and tables):
-        raise UsageError(f"{path}: this is no outbox of this version, and was left as it is; move it away")
+        raise UsageError(_("{path}: this is no outbox of this version, and was left as it is; move it away", path=path))
     return bool(tables)
 
 
@@ -323,8 +324,12 @@ def _explain_sqlite_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         why = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else type(error).__name__
         raise UsageError(
-            f"{path}: it cannot be used ({why}); make room, or restore it from a backup. Without it nobody knows which "
-            "leads were created"
+            _(
+                "{path}: it cannot be used ({why}); make room, or restore it from a backup. Without it nobody knows "
+                "which leads were created",
+                path=path,
+                why=why,
+            )
         ) from None
 
 

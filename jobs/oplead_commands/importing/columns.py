@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from connectors.language import _, format_list, in_lines
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
@@ -61,26 +62,34 @@ def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[C
         UsageError: a title is not known, or two mean the same; it names every one.
     """
     if any(_LIKE_DATA.search(title) for title in titles):
-        raise UsageError("line 1 holds no titles but somebody's data: write the columns' titles above it")
+        raise UsageError(_("line 1 holds no titles but somebody's data: write the columns' titles above it"))
     known, columns, problems = _by_title(), [], []
     for number, title in enumerate(titles):
         try:
             column = _column(number, title, mapping, known)
         except ValueError as error:
-            problems.append(f"column {number + 1}, {title_for_message(title)}: {error}")
+            problems.append(
+                _("column {number}, {title}: {error}", number=number + 1, title=title_for_message(title), error=error)
+            )
         else:
             columns += [column] if column else []
     for place, group in groupby(sorted(columns, key=_column_name_or_path), key=_column_name_or_path):
         same = [title_for_message(one.title) for one in group]
         if len(same) > 1:
-            problems.append(f"{' and '.join(same)} both mean {place}: have the --columns file ignore one")
+            problems.append(
+                _(
+                    "{titles} both mean {place}: have the --columns file ignore one",
+                    titles=format_list(same),
+                    place=place,
+                )
+            )
     problems += [
-        f"there is no column {title_for_message(title)}, which --columns names"
+        _("there is no column {title}, which --columns names", title=title_for_message(title))
         for title in mapping
         if title not in titles
     ]
     if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError(in_lines(problems))
     return columns
 
 
@@ -105,8 +114,12 @@ def _column(number: int, title: str, mapping: Mapping[str, str], known: Mapping[
         return Column(number, title, None, parse_as_type(Path_, title))
     hint = did_you_mean(title, known, loosely=normalised_title)
     raise ValueError(
-        f"this title is not known{hint or ';'} say what it means in a --columns file, as its name, the path of a "
-        f"custom field, or {IGNORED}"
+        _(
+            "this title is not known{hint}; say what it means in a --columns file, as its name, the path of a custom "
+            "field, or {ignored}",
+            hint=hint,
+            ignored=IGNORED,
+        )
     )
 
 
@@ -126,21 +139,29 @@ def read_mapping(file: Path) -> Mapping[str, str]:
         UsageError: it cannot be used; it names every line and why.
     """
     if not file.exists():
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(_("{file}: there is no such file", file=file))
     document = read_file(file)
     tree = document.tree
     problems = [str(each) for each in document.problems(document.findings, file)]
     mapping: dict[str, str] = {}
     if not problems and not isinstance(tree, dict):
-        problems.append(f"{file}: write each column as Title: name")
+        problems.append(_("{file}: write each column as `Title: name`", file=file))
     for title, means in (tree if isinstance(tree, dict) else {}).items():
         try:
             mapping[title] = _parse_column_meaning(means)
         except ValueError as error:
             mark = document.marks.get((title,))
-            problems.append(f"{file}:{mark.line if mark else 1}: {title_for_message(title)}: {error}")
+            problems.append(
+                _(
+                    "{file}:{line}: {title}: {error}",
+                    file=file,
+                    line=mark.line if mark else 1,
+                    title=title_for_message(title),
+                    error=error,
+                )
+            )
     if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError(in_lines(problems))
     return mapping
 
 
@@ -154,8 +175,10 @@ def _parse_column_meaning(means: object) -> str:
             return parse_as_type(Path_, path)
         case str():
             hint = did_you_mean(means, NAMES)
-            raise ValueError(f"this is no column{hint or ';'} for a custom field write its path, as leadData.budget")
-    raise ValueError("write a column's name, the path of a custom field, or ignore")
+            raise ValueError(
+                _("this is no column{hint}; for a custom field write its path, as leadData.budget", hint=hint)
+            )
+    raise ValueError(_("write a column's name, the path of a custom field, or ignore"))
 
 
 def title_for_message(title: str) -> str:

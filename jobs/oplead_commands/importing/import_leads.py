@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from connectors.crm import PreviewsWrites, WritePreview
-from connectors.text import format_number, plural
+from connectors.language import N_, _, _n, format_count
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
@@ -75,7 +75,12 @@ class _Plan:
 def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> int:
     """Validate a file whole, show what it holds, ask, create what is new, and say what became of each line."""
     if options.report is not None and (options.report.exists() or not options.report.parent.is_dir()):
-        raise UsageError(f"{options.report}: it exists already, or its folder does not; name another file for --report")
+        raise UsageError(
+            _(
+                "{file}: it exists already, or its folder does not; name another file for --report",
+                file=options.report,
+            )
+        )
     with context.writer() as writer:
         rows = read_leads(file, _file_options(context, writer, options))
         path = outbox_path(context.known.state_folder, context.known.settings.account)
@@ -85,14 +90,20 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
         if context.approval.dry_run:
             return Exit.DONE
         asked = len(plan.lines_to_settle)
-        if asked and not context.ask_write_approval(f"Create {plural(asked, 'lead')} in Oplead?"):
-            say("Nothing was written.")
+        question = _n("Create {count} lead in Oplead?", "Create {count} leads in Oplead?", asked)
+        if asked and not context.ask_write_approval(question):
+            say(_("Nothing was written."))
             return Exit.DONE
         with hold_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
             left = len(plan.lines_to_settle)
             if left != asked and not context.approval.json:
-                say(f"Another command has created some of them meanwhile; to create: {format_number(left)}.")
+                say(
+                    _(
+                        "Another command has created some of them meanwhile; to create: {left}.",
+                        left=format_count(left),
+                    )
+                )
             creating = _create_due_leads(context, outbox, plan, options.in_doubt)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
@@ -142,7 +153,7 @@ def _create_due_leads(context: OpleadContext, outbox: Outbox, plan: _Plan, in_do
             creating.run()
         except StoppedBySignal:
             if not context.approval.json:
-                say("Stopped. The same command goes on from here, and creates no lead twice.")
+                say(_("Stopped. The same command goes on from here, and creates no lead twice."))
             raise
     outbox.erase_recognition_marks(now=context.clock.now())
     return creating
@@ -168,15 +179,24 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
             }
             print_json({"rehearsed": True, **counts, "request": preview.request, "first": first})
         return
-    inside = plural(len(plan.lines), "lead")
-    say(f"{inside} in the file; created before: {format_number(done)}; to create: {format_number(len(due))}.")
+    say(
+        _n(
+            "{count} lead in the file; created before: {done}; to create: {due}.",
+            "{count} leads in the file; created before: {done}; to create: {due}.",
+            len(plan.lines),
+            done=format_count(done),
+            due=format_count(len(due)),
+        )
+    )
     if due:
-        say(f"About {plural(minutes, 'minute')} at {plural(rate, 'request')} a minute.")
-        say(f"{preview.request}; the first one, from line {due[0].line}, masked:")
+        a_minute = _n("{count} request a minute", "{count} requests a minute", rate)
+        say(_n("About {count} minute at {rate}.", "About {count} minutes at {rate}.", minutes, rate=a_minute))
+        line = due[0].line
+        say(_("{request}; the first one, from line {line}, masked:", request=preview.request, line=line))
         results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
         say_changed([one.line for one in plan.lines_with_changed_content], context.command("leads update"))
-        say("Nothing was written.")
+        say(_("Nothing was written."))
 
 
 def _masked(place: str, value: str) -> str:
@@ -198,7 +218,7 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     settled_so_far = 0
     # Drawn only as it moves: the waits for Oplead's rate are shown in between.
     with WorkProgress(auto_refresh=False) as bar:
-        bar.begin("importing", lambda: settled_so_far, ("{count} lead", "{count} leads"), total)
+        bar.begin(_("importing"), lambda: settled_so_far, N_("{count} lead", "{count} leads"), lambda: total)
 
         def advance() -> None:
             nonlocal settled_so_far

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.crm import WriteReceipt, WriteRefused
+from connectors.language import N_, Plural, _, _n, format_count
 from connectors.records import Lost
-from connectors.text import format_number, plural
 from jobs.exit_codes import Exit
 from jobs.ledger.state_file import open_privately
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
@@ -20,11 +20,11 @@ _SHOWN = 20
 _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")
 _FINE = frozenset({"created", "created_before"})
 _DOUBTS: Mapping[str, str] = {
-    "ambiguous": "several leads, in Oplead or of ours, may be it",
-    "unproven": "it was not seen in Oplead, and nothing proves that it would have been",
-    "not_looked_up": "its answer was lost, and Oplead's leads cannot be read",
-    "no_answer": "its answer was lost, and it has not been looked up yet",
-    "died": "a command died while it was sent, and it has not been looked up yet",
+    "ambiguous": N_("several leads, in Oplead or of ours, may be it"),
+    "unproven": N_("it was not seen in Oplead, and nothing proves that it would have been"),
+    "not_looked_up": N_("its answer was lost, and Oplead's leads cannot be read"),
+    "no_answer": N_("its answer was lost, and it has not been looked up yet"),
+    "died": N_("a command died while it was sent, and it has not been looked up yet"),
 }
 """What each reason for which a lead is in doubt means."""
 
@@ -69,7 +69,8 @@ def outcome_of(
     """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
     if refused is not None:
         status = f" ({refused.status})" if refused.status else ""
-        return LineOutcome(line.line, "refused", "", f"{refused.reason or 'no reason that can be shown'}{status}")
+        reason = refused.reason or _("no reason that can be shown")
+        return LineOutcome(line.line, "refused", "", _("{reason}{status}", reason=reason, status=status))
     if after is None:
         return LineOutcome(line.line, "left", "", "")
     if not after.is_created:
@@ -91,12 +92,27 @@ def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, u
         print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
         return code
     before = tally["created_before"] + tally["changed"]
-    say(f"Created: {format_number(tally['created'])}. Created before: {format_number(before)}.")
-    _say_lines("Refused", [f"line {one.line}: {one.reason}" for one in outcomes if one.state == "refused"])
+    say(
+        _(
+            "Created: {created}. Created before: {before}.",
+            created=format_count(tally["created"]),
+            before=format_count(before),
+        )
+    )
+    _say_lines(
+        N_("Refused: {count}.", "Refused: {count}."),
+        [_line(one, one.reason) for one in outcomes if one.state == "refused"],
+    )
     say_changed([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
     if tally["left"]:
-        say(f"Left: {format_number(tally['left'])}, certain not to be in Oplead. Run the same command to go on.")
+        say(
+            _n(
+                "Left: {count}, certain not to be in Oplead. Run the same command to go on.",
+                "Left: {count}, certain not to be in Oplead. Run the same command to go on.",
+                tally["left"],
+            )
+        )
     if creating.stop is not None:
         say(_stop_sentence(creating.stop))
     return code
@@ -106,10 +122,18 @@ def say_changed(lines: Sequence[int], update_command: str) -> None:
     """Say which lines were imported with other content, if any, and which command changes a lead."""
     if lines:
         at = ", ".join(map(str, lines[:_SHOWN]))
-        more = f" and {format_number(len(lines) - _SHOWN)} more" if len(lines) > _SHOWN else ""
+        if (more := len(lines) - _SHOWN) > 0:
+            at = _n("{lines} and {count} more", "{lines} and {count} more", more, lines=at)
         say(
-            f"Imported before with other content: {format_number(len(lines))}, at line {at}{more}. They stay in Oplead "
-            f"as they are; change them by `{update_command}`."
+            _n(
+                "Imported before with other content: {count}, at line {lines}. It stays in Oplead as it is; change it "
+                "by `{command}`.",
+                "Imported before with other content: {count}, at line {lines}. They stay in Oplead as they are; change "
+                "them by `{command}`.",
+                len(lines),
+                lines=at,
+                command=update_command,
+            )
         )
 
 
@@ -129,24 +153,41 @@ def _exit_code(outcomes: Sequence[LineOutcome], stop: WriteReceipt | None) -> Ex
 
 def _stop_sentence(stop: WriteReceipt) -> str:
     if isinstance(stop, Lost):
-        return f"Stopped: too many answers in a row were lost ({stop.reason}). Run the same command later."
-    return f"Stopped. {write_outcome_sentence(stop, '', key=ANY_KEY, look='')}"
+        return _(
+            "Stopped: too many answers in a row were lost ({reason}). Run the same command later.", reason=stop.reason
+        )
+    return _("Stopped. {sentence}", sentence=write_outcome_sentence(stop, "", key=ANY_KEY, look=""))
 
 
-def _say_lines(what: str, lines: Sequence[str]) -> None:
+def _line(one: LineOutcome, text: str) -> str:
+    return _("line {line}: {text}", line=one.line, text=text)
+
+
+def _say_lines(heading: Plural, lines: Sequence[str]) -> None:
     if lines:
-        say(f"{what}: {format_number(len(lines))}.", *(f"  {each}" for each in lines[:_SHOWN]))
-    if len(lines) > _SHOWN:
-        say(f"  and {plural(len(lines) - _SHOWN, 'more', 'more')}; --report FILE.csv lists them all")
+        say(_n(*heading, len(lines)), *(f"  {each}" for each in lines[:_SHOWN]))
+    if (more := len(lines) - _SHOWN) > 0:
+        last = _n(
+            "and {count} more; --report FILE.csv lists them all",
+            "and {count} more; --report FILE.csv lists them all",
+            more,
+        )
+        say(f"  {last}")
 
 
 def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> None:
-    _say_lines("In doubt", [f"line {one.line}: {_DOUBTS.get(one.reason, one.reason)}" for one in doubtful])
+    _say_lines(
+        N_("In doubt: {count}.", "In doubt: {count}."),
+        [_line(one, _(_DOUBTS[one.reason]) if one.reason in _DOUBTS else one.reason) for one in doubtful],
+    )
     if not doubtful:
         return
     if unreadable is not None:
-        say(f"Leads could not be looked up: {unreadable}")
+        say(_("Leads could not be looked up: {why}", why=unreadable))
     say(
-        "The same command looks for them again, and sends none of them by itself. Look in Oplead, or have whoever sees "
-        "its leads look; then run it with `--in-doubt created` if they are there, or `--in-doubt again` if none is."
+        _(
+            "The same command looks for them again, and sends none of them by itself. Look in Oplead, or have whoever "
+            "sees its leads look; then run it with `--in-doubt created` if they are there, or `--in-doubt again` if "
+            "none is."
+        )
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from connectors.contact import clean_emails, clean_phones
 from connectors.crm import LeadToWrite
 from connectors.errors import Misconfigured
-from connectors.text import plural
+from connectors.language import N_, _, _n, in_lines
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.identity import content_hash
 from jobs.oplead_commands.creation.lead_values import lead_from_values
@@ -70,24 +70,27 @@ def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
         try:
             row = _row(line, cells, columns, options)
         except (ValueError, UsageError) as error:
-            problems.append(f"line {line}: {error}")
+            problems.append(_("line {line}: {text}", line=line, text=error))
             continue
         rows.append(row)
         before = first_lines.setdefault(row.reference or content_hash(row.lead, b""), line)
         if before != line:
-            what = "it is the same lead as" if row.reference is None else "it has the reference of"
-            problems.append(f"line {line}: {what} line {before}")
+            same = N_("line {line}: it is the same lead as line {before}")
+            if row.reference is not None:
+                same = N_("line {line}: it has the reference of line {before}")
+            problems.append(_(same, line=line, before=before))
     if problems:
         raise _file_problems_error(file, problems)
     if not rows:
-        raise _file_problems_error(file, ["it holds no lead"])
+        raise _file_problems_error(file, [_("it holds no lead")])
     return rows
 
 
 def _file_problems_error(file: Path, problems: Sequence[str]) -> UsageError:
     more = len(problems) - _SHOWN
-    last = [f"and {plural(more, 'more problem')}"] if more > 0 else []
-    return UsageError("\n".join([*(f"{file}: {each}" for each in problems[:_SHOWN]), *last, "Nothing was written."]))
+    last = [_n("and {count} more problem", "and {count} more problems", more)] if more > 0 else []
+    shown = [_("{file}: {why}", file=file, why=each) for each in problems[:_SHOWN]]
+    return UsageError(in_lines([*shown, *last, _("Nothing was written.")]))
 
 
 # ── one lead ─────────────────────────────────────────────────────────────────────────────────────
@@ -108,7 +111,10 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
             continue
         if column.is_refused_if_filled:
             raise ValueError(
-                f"{title_for_message(title)}: a lead is created with one of these only; give it a path by --columns"
+                _(
+                    "{title}: a lead is created with one of these only; give it a path by --columns",
+                    title=title_for_message(title),
+                )
             )
         if column.name is None:
             fields[column.path] = text
@@ -118,9 +124,11 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
     if (text := values.pop("click_id", None)) is not None:
         ids = options.read_click_ids(text, values.get("utm_source"))
         if not ids:
-            raise ValueError(f"{called['click_id']}: there is no click id in it; write gclid=… or fbclid=…")
+            raise ValueError(
+                _("{title}: there is no click id in it; write gclid=… or fbclid=…", title=called["click_id"])
+            )
         if twice := [name for name in ids if name in values]:
-            raise ValueError(f"{called['click_id']}: {twice[0]} has a column of its own too")
+            raise ValueError(_("{title}: {name} has a column of its own too", title=called["click_id"], name=twice[0]))
         values |= ids
     lead = lead_from_values(values, fields, options.zone, called=lambda name: called.get(name, name))
     _require_valid_contact(lead, called)
@@ -131,11 +139,13 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
 def _require_valid_contact(lead: LeadToWrite, called: Mapping[str, str]) -> None:
     contact = lead.contact
     if not contact.emails and not contact.phones:
-        raise ValueError("a lead needs an e-mail address or a phone number")
+        raise ValueError(_("a lead needs an e-mail address or a phone number"))
     if contact.emails and len(clean_emails(contact.emails)) != 1:
-        raise ValueError(f"{called['email']}: this is no e-mail address, or several")
+        raise ValueError(_("{title}: this is no e-mail address, or several", title=called["email"]))
     if contact.phones and len(clean_phones(contact.phones, country=contact.country)) != 1:
-        raise ValueError(f"{called['phone']}: this is no phone number, or several; write it as +33 6 12 34 56 78")
+        raise ValueError(
+            _("{title}: this is no phone number, or several; write it as +33 6 12 34 56 78", title=called["phone"])
+        )
 
 
 # ── formats ──────────────────────────────────────────────────────────────────────────────────────
@@ -144,34 +154,40 @@ def _require_valid_contact(lead: LeadToWrite, called: Mapping[str, str]) -> None
 def _open_titles_and_rows(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     """Return a file's titles, and each row that is not blank with its line number."""
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(_("{file}: there is no such file", file=file))
     if file.stat().st_size > _LARGEST:
-        raise UsageError(f"{file}: it has more than {_LARGEST // 1024**2} MB; split it")
+        raise UsageError(_("{file}: it has more than {size} MB; split it", file=file, size=_LARGEST // 1024**2))
     match file.suffix.casefold():
         case ".csv" | ".tsv" | ".txt":
             return _csv(file, options)
         case ".jsonl" | ".ndjson":
             lines = list(_json_lines(file))
-            return list(dict.fromkeys(title for _, cells in lines for title in cells)), iter(lines)
-    raise UsageError(f"{file}: name it .csv, or .jsonl if each line is a JSON object")
+            return list(dict.fromkeys(title for _line, cells in lines for title in cells)), iter(lines)
+    raise UsageError(_("{file}: name it .csv, or .jsonl if each line is a JSON object", file=file))
 
 
 def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     try:
         titles, rows = csv_rows(file, encoding=options.encoding, delimiter=options.delimiter)
     except Misconfigured as error:
-        raise UsageError(f"{error}\nNothing was written.") from None
+        raise _unwritten(error) from None
     if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:
-        raise _file_problems_error(file, [f"line 1: two columns are called {title_for_message(twice[0])}"])
+        raise _file_problems_error(
+            file, [_("line 1: two columns are called {title}", title=title_for_message(twice[0]))]
+        )
 
     def filled() -> Iterator[tuple[int, Cells]]:
         try:
             for line, cells in rows:
                 yield line, {title: text for title, text in zip(titles, cells, strict=True) if text.strip()}
         except Misconfigured as error:
-            raise UsageError(f"{error}\nNothing was written.") from None
+            raise _unwritten(error) from None
 
     return titles, filled()
+
+
+def _unwritten(error: Misconfigured) -> UsageError:
+    return UsageError(in_lines([str(error), _("Nothing was written.")]))
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:
@@ -179,14 +195,14 @@ def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise _file_problems_error(file, ["save it as UTF-8"]) from None
+        raise _file_problems_error(file, [_("save it as UTF-8")]) from None
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             yield number, _json_cells(line)
         except ValueError as error:
-            problems.append(f"line {number}: {error}")
+            problems.append(_("line {line}: {text}", line=number, text=error))
     if problems:
         raise _file_problems_error(file, problems)
 
@@ -195,16 +211,19 @@ def _json_cells(line: str) -> Cells:
     try:
         read = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_reject_duplicate_names)
     except json.JSONDecodeError:
-        raise ValueError("this is no JSON object") from None
+        raise ValueError(_("this is no JSON object")) from None
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_("it is nested too deeply")) from None
     if not isinstance(read, dict):
-        raise ValueError("this is no JSON object")  # noqa: TRY004 - what the file holds
+        raise ValueError(_("this is no JSON object"))  # noqa: TRY004 - what the file holds
     cells: dict[str, str] = {}
     for title, value in read.items():
         if isinstance(value, dict | list):
             raise ValueError(  # noqa: TRY004 - what the file holds
-                f"{title_for_message(title)}: write a text; a value within another one is named by its path"
+                _(
+                    "{title}: write a text; a value within another one is named by its path",
+                    title=title_for_message(title),
+                )
             )
         text = str(value).lower() if isinstance(value, bool) else value
         if text is not None and str(text).strip():
@@ -215,5 +234,5 @@ def _json_cells(line: str) -> Cells:
 def _reject_duplicate_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError(_("a name stands there twice"))
     return made

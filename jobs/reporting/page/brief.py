@@ -119,8 +119,8 @@ def _counted(counted: Sequence[CountedSales]) -> str:
     sales, accepted = sum(each.sales for each in counted), sum(each.accepted for each in counted)
     if not sales:
         return _("There is no sale from an ad to count yet.")
-    told = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))
-    return f"{format_share(accepted, sales)} · {told}"
+    of_sales = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))
+    return f"{format_share(accepted, sales)} · {of_sales}"
 
 
 def _can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:

@@ -9,12 +9,12 @@ from connectors.language import _, _n
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.exit_codes import Exit
 from jobs.ledger import report_deliveries, report_leads, status_labels
-from jobs.ledger.incidents import recorded_incidents
+from jobs.ledger.incidents import incident_of, recorded_incidents
 from jobs.ledger.schema import Run
 from jobs.reporting.page.facts import Level, Responsible, Task
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
-from jobs.reporting.sentences import sentence
-from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.reporting.sentences import incident_notice, sentence
+from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly
 from jobs.settings.compile import Rulebook
@@ -48,11 +48,12 @@ def _incidents(
     session: Session, book: Rulebook, run: Run | None, anomalies: Sequence[Anomaly] | None
 ) -> Iterator[Task]:
     known = set()
-    for incident, row in recorded_incidents(session, book.account).items():
+    for cause, row in recorded_incidents(session, book.account).items():
         if row.cleared_at is None:
-            known.add(incident.about)
-            who = who_mends_incident(incident)
-            yield Task(level_of_incident(incident.kind), who, row.title, row.text, row.first_seen_at)
+            known.add(cause.about)
+            notice = incident_notice(incident_of(row))
+            who = who_mends_incident(cause)
+            yield Task(level_of_incident(cause.kind), who, notice.title, notice.text, row.first_seen_at)
     if run is None:
         return
     if anomalies is None:

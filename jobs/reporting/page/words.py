@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from connectors.language import N_, _
 from jobs.reporting.page.facts import AdPlatform, BiddingFitness, Gap, Level, Outcome, Responsible
 from jobs.reporting.sentences import explain_state
-from jobs.reporting.wording import StateAndReasonTexts
+from jobs.reporting.wording.reasons import StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 

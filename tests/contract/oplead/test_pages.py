@@ -405,6 +405,17 @@ def test_changed_total_marks_the_list_as_moved(platform, open_source, lead, tota
     assert moved is pull(open_source(pagination=numbered(platform, *pages)))[-1].moved
 
 
+def test_a_page_says_how_many_leads_there_are_in_all(platform, open_source, lead):
+    """So that a reading can say how long the rest takes; one that begins in the middle cannot."""
+    platform.serve("/v1/leads", {"data": [lead(1)], "total": 2, "next": "/v1/leads?cursor=b"})
+    platform.serve("/v1/leads?cursor=b", {"data": [lead(2)], "total": 2})
+    source = open_source()
+    pages = pull(source)
+
+    assert [2, 2] == [page.total for page in pages]
+    assert [None] == [page.total for page in pull(open_source(), resume=pages[0].resume)]
+
+
 def test_cursor_list_ignores_a_changed_total(platform, open_source, lead):
     """A cursor skips nothing when leads come and go, so the list neither moved nor lacks leads."""
     platform.serve("/v1/leads", {"data": [lead(1)], "total": 9, "nextCursor": "b"})

@@ -9,12 +9,14 @@ import pytest
 from sqlmodel import select
 
 from connectors.errors import Misconfigured
+from connectors.language import Language, speaking
 from connectors.records import Outcome, OutcomeClass
 from jobs.alerts.notify import Recipient, gather_facts, send_undelivered_notices, update_incidents
+from jobs.ledger.incidents import incident_of
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Delivery, IncidentRow, Run, is_correction
 from jobs.nightly import run_night
-from jobs.reporting.sentences import incident_notice, notice_text
+from jobs.reporting.sentences import recorded_notice
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.settings.schema import NotifyWhen
@@ -75,11 +77,11 @@ class Told:
             with ledger.read_transaction() as session:
                 self.facts = gather_facts(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
-                ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_notice, now=now
+                ledger, account.book, account.sinks, summary, when or NotifyWhen(), now=now
             )
             recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
             self.undelivered = send_undelivered_notices(
-                ledger, recipients, text_of=partial(notice_text, zone=PARIS), now=now
+                ledger, recipients, notice_of=partial(recorded_notice, zone=PARIS), now=now
             )
         account.clock.time += days * DAY
         return summary
@@ -87,7 +89,7 @@ class Told:
     @property
     def causes(self):
         """The standing causes, and whether each is new."""
-        return [(one.cause, one.is_new) for one in self.standing]
+        return [(one.incident.id, one.is_new) for one in self.standing]
 
 
 GOOGLE, CORRECTIONS = DestinationScope("google_ads"), DestinationScope("google_ads", corrections=True)
@@ -164,6 +166,21 @@ def test_stopped_source_is_notified_and_clears_with_the_next_reading(told):
         told.night()
 
     assert ["Oplead cannot be read"] * 2 == told.inbox.titles
+
+
+def test_what_still_stands_is_said_in_the_language_of_the_day(told):
+    """It was found while another was spoken."""
+    told.account.put(lead())
+    told.account.sink.script.append(REFUSED)
+    with speaking(Language.ENGLISH):
+        told.night()
+    (row,) = told.account.rows(IncidentRow)
+    with speaking(Language.FRENCH):
+        again = recorded_notice(incident_of(row), row, PARIS)
+
+    assert "maison-test: google_ads stopped" == told.inbox.messages[0][0]
+    assert "google_ads s’est arrêté" == again.title
+    assert "`oplead-sync check --live` montre ce que répond la plateforme." in again.text
 
 
 def test_every_address_gets_every_notice(told):
@@ -464,7 +481,7 @@ def test_recorded_incident_keeps_when_it_was_first_seen(told):
     told.account.sink.script.append(REFUSED)
     third = told.account.clock.now()
     told.night()
-    (row,) = [row for row in told.account.rows(IncidentRow) if row.title == "google_ads stopped"]
+    (row,) = [row for row in told.account.rows(IncidentRow) if incident_of(row).id.kind is IncidentKind.STOPPED]
 
     assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.app import app
 from tests import quick
+from tests.e2e.support.typed import SCHEMA
 from tests.reported import SETTINGS, WrittenLedger, on, settings_from
 
 
@@ -63,6 +64,20 @@ def test_addresses_that_all_take_it_end_with_0(account, monkeypatch):
     monkeypatch.setenv("DOWN", f"{os.environ['UP']}?x=1")
 
     assert 0 == notify("--test", "--config", account).exit_code
+
+
+def test_programs_get_one_object_for_each_address(account):
+    """Whatever language the account's messages are in, and without an address."""
+    ran = notify("--test", "--json", "--config", account)
+    tried = [json.loads(line) for line in ran.stdout.splitlines()]
+
+    assert [
+        ("maison-durand", "notify.0", "JSON", "accepted", None),
+        ("maison-durand", "notify.1", "JSON", "refused", 403),
+    ] == [tuple(one[key] for key in ("account", "place", "service", "outcome", "http_status")) for one in tried]
+    assert all(SCHEMA.is_valid(one) for one in tried)
+    assert 1 == ran.exit_code
+    assert "s3cret" not in ran.output
 
 
 def test_an_account_without_addresses_is_told_so(account):

@@ -114,8 +114,20 @@ def summary():
     return RunSummary("maison-durand", 1, NOW)
 
 
+def test_reading_shows_the_time_left_once_the_list_says_how_many_there_are(terminal, summary):
+    """The first page says it, or none does."""
+    with speaking(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
+        first = terminal.line
+        terminal.seconds, summary.pulled.seen, summary.pulled.total = 60, 1_200, 3_000
+        then = terminal.line
+
+    assert first.split() == ["reading", "leads", "0", "leads", "·", "0", "s"]
+    assert then.startswith("reading leads ━━")
+    assert then.endswith("1,200 of 3,000 · 1,200/min · 1 min 30 s left")
+
+
 def test_reading_shows_leads_and_their_rate(terminal, summary):
-    """How many there are is not known, so that nothing is said of the time left."""
+    """Where nobody says how many there are, nothing is said of the time left."""
     with speaking(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
         first = terminal.line
         terminal.seconds, summary.pulled.seen = 90, 1800
@@ -158,6 +170,7 @@ def test_a_step_that_counts_nothing_shows_how_long_it_takes(terminal, summary):
 def test_each_step_fits_a_terminal_of_80_columns(terminal, summary, language, step):
     """Nothing is cut, however large the numbers."""
     summary.pulled.seen = summary.delivered.sent = summary.resolved.asked = 1_234_567
+    summary.pulled.total = 9_999_999
     total = (lambda: 9_999_999) if step is NightStep.DELIVER else None
     with speaking(language), terminal.watch(step, summary, total=total):
         terminal.seconds = 40_000

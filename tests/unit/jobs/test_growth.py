@@ -29,7 +29,6 @@ from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.reporting.sentences import incident_notice
 from jobs.requeue import find_rejected, pick_requested
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
@@ -336,9 +335,7 @@ def _parts(account):
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(
             "notices",
-            lambda: update_incidents(
-                ledger, book, sinks, summary, NotifyWhen(), words=incident_notice, now=clock.now()
-            ),
+            lambda: update_incidents(ledger, book, sinks, summary, NotifyWhen(), now=clock.now()),
         )
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
@@ -363,7 +360,5 @@ def _status(ledger, book, clock):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(account.run(ledger, accept_volume=True))
-        update_incidents(
-            ledger, account.book, account.sinks, summary, NotifyWhen(), words=incident_notice, now=account.clock.now()
-        )
+        update_incidents(ledger, account.book, account.sinks, summary, NotifyWhen(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)

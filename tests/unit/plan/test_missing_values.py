@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.reporting.wording import ANOMALY_TITLES
+from jobs.reporting.wording.messages import ANOMALY_TITLES
 from tests.builders import START, attention, changed, from_field, lead, route, rulebook
 
 NOTHING = {"consent": "oui"}

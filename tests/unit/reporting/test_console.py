@@ -4,6 +4,7 @@ import io
 import json
 import logging
 
+import pytest
 import structlog
 
 from jobs.cli.output import start_logging
@@ -26,6 +27,19 @@ def test_results_hold_no_control_characters(capsys):
         results_console().print(each)
 
         assert is_harmless(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\u202f"])
+def test_no_line_breaks_at_a_no_break_space(monkeypatch, capsys, space):
+    """Neither a number nor a word and its punctuation are torn apart, and the spaces stay what they are."""
+    monkeypatch.setenv("COLUMNS", "20")
+    glued = f"12{space}500,00{space}€"
+    results_console().print(table("montant", rows=[[f"Saisissez donc {glued}"]]))
+    results_console().print(f"Saisissez donc {glued}{space}; merci")
+    lines = capsys.readouterr().out.splitlines()
+
+    assert 2 == sum(glued in line for line in lines)
+    assert [] == [line for line in lines if line.strip().startswith((";", "€", "500"))]
 
 
 def test_json_holds_no_control_characters():

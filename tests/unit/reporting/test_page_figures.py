@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from jobs.ledger import queries
 from jobs.ledger.schema import IncidentRow, StatusLabel, UnreadableLeadRow
+from jobs.ledger.stored_values import values_to_json
 from jobs.reporting.page.facts import (
     AdPlatform,
     AgencyRow,
@@ -32,7 +34,7 @@ from jobs.reporting.page.facts import (
     Task,
 )
 from jobs.reporting.page.gather import gather, gather_brief
-from jobs.rules.reasons import PlatformCode, Reason
+from jobs.rules.reasons import PlatformCode, Reason, Stop, StopKind
 from tests.reported import ACCEPTED, ACCOUNT, SENT, WrittenLedger, on, settings_from
 
 NOW = on("11-28T08:00")
@@ -67,15 +69,16 @@ def ledger(tmp_path):
     made.rows += [
         StatusLabel(**label, label="mystere", written="Mystère", seen_at=on("11-14")),
         UnreadableLeadRow(account=ACCOUNT, id="X-9", reason="no creation date", seen_at=on("11-28T05:00")),
-        _incident(STOPPED, "meta stopped", "11-26"),
-        _incident(REJECTED, "meta rejected more than usual", "11-27"),
-        _incident(HELD, "google_ads holds back", "11-20", cleared_at=on("11-21")),
+        _incident(STOPPED, {"why": Stop(StopKind.REFUSED, ("token revoked",))}, "11-26"),
+        _incident(REJECTED, {"rejected": 3, "settled": 4, "share": Fraction(3, 4)}, "11-27"),
+        _incident(HELD, {}, "11-20", cleared_at=on("11-21")),
     ]
     return made
 
 
-def _incident(cause, title, day, **more):
-    return IncidentRow(account=ACCOUNT, cause=cause, title=title, text="What to do.", first_seen_at=on(day), **more)
+def _incident(cause, values, day, **more):
+    details = values_to_json(values)
+    return IncidentRow(account=ACCOUNT, cause=cause, details=details, first_seen_at=on(day), **more)
 
 
 def _write_leads(made):
@@ -276,7 +279,7 @@ def test_the_tasks(facts):
     assert [
         (Level.RED, Responsible.MARKETING, "meta stopped", on("11-26")),
         (Level.AMBER, Responsible.MARKETING, "Statuses that the settings do not name", on("11-14")),
-        (Level.AMBER, Responsible.MARKETING, "meta rejected more than usual", on("11-27")),
+        (Level.AMBER, Responsible.MARKETING, "meta rejects 75% of what it settles", on("11-27")),
         (Level.AMBER, Responsible.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),
     ] == found
     assert Level.RED is facts.level

@@ -42,7 +42,7 @@ from jobs.reporting.status_report import (
     print_states,
     print_status,
 )
-from jobs.reporting.wording import REASONS
+from jobs.reporting.wording.reasons import REASONS
 from jobs.requeue import AgeGroupOutcomeCounts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind

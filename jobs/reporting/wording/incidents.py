@@ -1,0 +1,241 @@
+"""What a notice about an incident says; `sentences` translates it and fills in its values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connectors.language import N_
+from jobs.reporting.wording.messages import NEW_LINE, Part
+from jobs.rules.incident import IncidentKind
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentTexts:
+    """A notice about an incident."""
+
+    title: tuple[Part, ...]
+    text: tuple[Part, ...]
+
+
+INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
+    IncidentKind.SOURCE: IncidentTexts(
+        (Part(N_("Oplead cannot be read")),),
+        (
+            Part("{why}"),
+            NEW_LINE,
+            Part(N_("What was read before is still sent; nothing new is found until this is fixed.")),
+            Part(N_("`oplead-sync check --live` shows what Oplead answers.")),
+        ),
+    ),
+    IncidentKind.STOPPED: IncidentTexts(
+        (Part(N_("{about} stopped")),),
+        (
+            Part("{why}"),
+            NEW_LINE,
+            Part(
+                N_(
+                    "Nothing goes there. What is due waits, and goes out by itself once this is fixed if it is still "
+                    "in time."
+                )
+            ),
+            Part(N_("`oplead-sync check --live` shows what the platform answers.")),
+        ),
+    ),
+    IncidentKind.EXPIRING: IncidentTexts(
+        (
+            Part(
+                N_("{about}: {count} conversion will expire", "{about}: {count} conversions will expire"),
+                counts="soon",
+            ),
+        ),
+        (
+            Part(
+                N_(
+                    "{count} conversion at {about} expires at {first} unless someone approves it with `oplead-sync run "
+                    "--accept-volume`.",
+                    "{count} conversions at {about} expire by {last} unless someone approves them with `oplead-sync "
+                    "run --accept-volume`; the first at {first}.",
+                ),
+                counts="soon",
+                given="held",
+            ),
+            Part(
+                N_(
+                    "{count} conversion at {about} expires at {first} unless this is fixed.",
+                    "{count} conversions at {about} expire by {last} unless this is fixed; the first at {first}.",
+                ),
+                counts="soon",
+                lacking="held",
+            ),
+            Part(
+                N_(
+                    "{count} more waits there and expires later.",
+                    "{count} more wait there and expire later.",
+                ),
+                counts="later",
+                given="later",
+            ),
+            Part(N_("An expired conversion cannot be sent any more.")),
+            NEW_LINE,
+            Part(N_("Why nothing goes there: {why}")),
+        ),
+    ),
+    IncidentKind.HELD: IncidentTexts(
+        (Part(N_("{about}: far more than usual is held")),),
+        (
+            Part("{why}."),
+            NEW_LINE,
+            Part(N_("Check it with `oplead-sync run --dry-run`. If it is wrong, fix the settings.")),
+        ),
+    ),
+    IncidentKind.IN_DOUBT: IncidentTexts(
+        (
+            Part(
+                N_("{where}: {count} correction in doubt", "{where}: {count} corrections in doubt"),
+                given="corrections",
+            ),
+            Part(
+                N_("{where}: {count} conversion in doubt", "{where}: {count} conversions in doubt"),
+                lacking="corrections",
+            ),
+        ),
+        (
+            Part(
+                N_(
+                    "{count} correction was sent to {where}, and the answer was lost.",
+                    "{count} corrections were sent to {where}, and the answer was lost.",
+                ),
+                given="corrections",
+            ),
+            Part(
+                N_(
+                    "{count} conversion was sent to {where}, and the answer was lost.",
+                    "{count} conversions were sent to {where}, and the answer was lost.",
+                ),
+                lacking="corrections",
+            ),
+            Part(
+                N_(
+                    "`in_doubt: ask` leaves them to you: look one up in the platform's diagnostics; to send them "
+                    "again, which may count twice, write `in_doubt: resend` within 48 h."
+                ),
+                given="asks",
+            ),
+            Part(
+                N_("Nothing to do yet: the next nights send the same bytes again, three times at most."),
+                lacking="asks",
+            ),
+        ),
+    ),
+    IncidentKind.UNCONFIRMED: IncidentTexts(
+        (
+            Part(
+                N_("{where}: {count} correction unconfirmed", "{where}: {count} corrections unconfirmed"),
+                given="corrections",
+            ),
+            Part(
+                N_("{where}: {count} conversion unconfirmed", "{where}: {count} conversions unconfirmed"),
+                lacking="corrections",
+            ),
+        ),
+        (
+            Part(
+                N_(
+                    "{count} correction was sent to {where}, but the platform will not say whether it counted. It is "
+                    "not sent again: look in the platform's own diagnostics; `oplead-sync explain` of its lead shows "
+                    "why.",
+                    "{count} corrections were sent to {where}, but the platform will not say whether they counted. "
+                    "They are not sent again: look in the platform's own diagnostics; `oplead-sync explain` of its "
+                    "lead shows why.",
+                ),
+                given="corrections",
+            ),
+            Part(
+                N_(
+                    "{count} conversion was sent to {where}, but the platform will not say whether it counted. It is "
+                    "not sent again: look in the platform's own diagnostics; `oplead-sync status` shows why.",
+                    "{count} conversions were sent to {where}, but the platform will not say whether they counted. "
+                    "They are not sent again: look in the platform's own diagnostics; `oplead-sync status` shows why.",
+                ),
+                lacking="corrections",
+            ),
+        ),
+    ),
+    IncidentKind.REJECTED: IncidentTexts(
+        (
+            Part(N_("{where} rejects {share} of the corrections it settles"), given="corrections"),
+            Part(N_("{where} rejects {share} of what it settles"), lacking="corrections"),
+        ),
+        (
+            Part(
+                N_(
+                    "{rejected} of {count} correction settled tonight was rejected.",
+                    "{rejected} of {count} corrections settled tonight were rejected.",
+                ),
+                counts="settled",
+                given="corrections",
+            ),
+            Part(
+                N_(
+                    "{rejected} of {count} conversion settled tonight was rejected.",
+                    "{rejected} of {count} conversions settled tonight were rejected.",
+                ),
+                counts="settled",
+                lacking="corrections",
+            ),
+            Part(N_("The codes: {codes}."), given="codes"),
+            NEW_LINE,
+            Part(N_("`oplead-sync explain LEAD` says why, for lead {leads}."), given="leads"),
+            Part(N_("`oplead-sync explain LEAD` says why."), lacking="leads"),
+        ),
+    ),
+    IncidentKind.ACCEPTANCE: IncidentTexts(
+        (Part(N_("{about} accepts fewer than usual")),),
+        (
+            Part(
+                N_(
+                    "{accepted} of {count} conversion settled tonight was accepted, {share}; usual is {usual}, the "
+                    "median of the last nights.",
+                    "{accepted} of {count} conversions settled tonight were accepted, {share}; usual is {usual}, the "
+                    "median of the last nights.",
+                ),
+                counts="settled",
+            ),
+            NEW_LINE,
+            Part(N_("`oplead-sync status` shows the reasons.")),
+        ),
+    ),
+    IncidentKind.NOTHING_SENT: IncidentTexts(
+        (Part(N_("{about}: nothing was sent tonight")),),
+        (
+            Part(
+                N_(
+                    "Half of the last {nights} nights sent {sends} conversions or more to {about}; tonight sent none, "
+                    "and nothing has stopped."
+                )
+            ),
+            NEW_LINE,
+            Part(N_("Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why.")),
+        ),
+    ),
+    IncidentKind.ANOMALY: IncidentTexts(
+        (Part("{title}"),),
+        (Part("{anomaly}"), NEW_LINE, Part(N_("`oplead-sync status` shows where everything stands."))),
+    ),
+    IncidentKind.ENDS: IncidentTexts(
+        (Part(N_("{about} is near its end")),),
+        (
+            Part(
+                N_("{about} may end from {on} on (no day is named yet; this is the earliest): {page}"),
+                given="is_estimate",
+            ),
+            Part(N_("{about} ends {on}: {page}"), lacking="is_estimate"),
+            NEW_LINE,
+            Part(
+                N_(
+                    "Install a newer oplead-sync before that; afterwards every call is refused, and conversions wait "
+                    "until it is done."
+                )
+            ),
+        ),
+    ),
+}

@@ -1,0 +1,366 @@
+"""What stops, anomalies and other messages say; `sentences` translates them and fills in their values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connectors.language import N_, Plural
+from jobs.rules.reasons import MessageId, StopKind
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A whole message of a text, usually its only one."""
+
+    message: str | Plural
+    counts: str = "count"
+    """The value that decides between the forms of a plural, which show it as `{count}`."""
+    given: str = ""
+    """A value without which the part is left out."""
+    lacking: str = ""
+    """A value with which it is left out."""
+
+
+NEW_LINE = Part("\n")
+"""Parts are separated by this, or by a space."""
+
+
+STOPS: Mapping[StopKind, str] = {
+    StopKind.REFUSED: "{answers}",
+    StopKind.UNAVAILABLE: "{answers}",
+    StopKind.NOTHING_PASSES: N_("nothing passes, everything is refused: {answers}"),
+    StopKind.NO_ANSWER: N_("{answers}, at every try"),
+    StopKind.ASKED_TO_WAIT: N_("{answers}; it asks for {wait}"),
+    StopKind.KEPT_FAILING: N_("{answers}, {times} times"),
+}
+
+MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
+    MessageId.NONE_CAN_BE_SENT: (
+        Part(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
+    ),
+    MessageId.HALF_STOPPED: (Part(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),),
+    MessageId.WHERE_EXCLUDES_ALL: (
+        Part(
+            N_(
+                "{count} lead reached the stage of '{conversion}' and `where` let none through to {destination}: "
+                "compare its values with Oplead's",
+                "{count} leads reached the stage of '{conversion}' and `where` let none of them through to "
+                "{destination}: compare its values with Oplead's",
+            )
+        ),
+    ),
+    MessageId.CONSENT_EMPTY: (
+        Part(
+            N_(
+                "the consent field {path} is empty on the last lead: is the path right?",
+                "the consent field {path} is empty on each of the last {count} leads: is the path right?",
+            )
+        ),
+    ),
+    MessageId.WHERE_EMPTY: (
+        Part(
+            N_(
+                "{path}, which a `where` looks at, is empty on the last lead: is the path right?",
+                "{path}, which a `where` looks at, is empty on each of the last {count} leads: is the path right?",
+            )
+        ),
+    ),
+    MessageId.WHERE_UNLISTED: (
+        Part(
+            N_(
+                "the last lead has no value at {path} that a `where` lists: compare its values with Oplead's",
+                "none of the last {count} leads has a value at {path} that a `where` lists: compare its values with "
+                "Oplead's",
+            )
+        ),
+    ),
+    MessageId.AMOUNT_NEVER_SEEN: (
+        Part(
+            N_(
+                "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
+                "`otherwise` says; fix the path, or write a number as `value`"
+            )
+        ),
+    ),
+    MessageId.AMOUNT_EMPTY: (
+        Part(
+            N_("the value field {path} is empty on each of the last {count} that reached its stage: is the path right?")
+        ),
+    ),
+    MessageId.CLICK_SHARE_COLLAPSED: (
+        Part(
+            N_(
+                "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: does the "
+                "form still store it?"
+            )
+        ),
+    ),
+    MessageId.CLICK_IDS_STOPPED: (
+        Part(
+            N_(
+                "the last lead has no click id, {then} % of those before had: does the form still store it?",
+                "none of the last {count} leads has a click id, {then} % of those before had: does the form still "
+                "store it?",
+            )
+        ),
+    ),
+    MessageId.CLICK_IDS_CUT: (
+        Part(
+            N_(
+                "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none is longer: "
+                "they look cut off on their way into Oplead"
+            )
+        ),
+    ),
+    MessageId.CLICK_IDS_LOWERED: (
+        Part(
+            N_(
+                "{damaged} of the last {count} click ids ({kind}) have no capital letter: something puts them in "
+                "lowercase on their way into Oplead"
+            )
+        ),
+    ),
+    MessageId.STOPPED_THERE: (Part(N_("{stopped} of {count} for {destination}")),),
+    MessageId.RENAMED_WITHIN_STAGE: (
+        Part(
+            N_(
+                "status '{before}' seems to be called '{after}' now on {count} lead: both names are listed in one "
+                "place, so there is nothing to do",
+                "status '{before}' seems to be called '{after}' now on {count} leads: both names are listed in one "
+                "place, so there is nothing to do",
+            ),
+            counts="leads",
+        ),
+    ),
+    MessageId.RENAMED_TO_KNOWN: (
+        Part(
+            N_(
+                "status '{before}' seems to be called '{after}' now on {count} lead: nothing is sent for it. Did it "
+                "really move to another status? Then write '{before}' under its own stage or `ignored_statuses`",
+                "status '{before}' seems to be called '{after}' now on {count} leads: nothing is sent for them. Did "
+                "they really move to another status? Then write '{before}' under its own stage or `ignored_statuses`",
+            ),
+            counts="leads",
+        ),
+    ),
+    MessageId.RENAMED_TO_UNKNOWN: (
+        Part(
+            N_(
+                "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' where '{before}' "
+                "stands. Did it really move to another status? Then write it under its own stage or "
+                "`ignored_statuses`",
+                "status '{before}' seems to be called '{after}' now on {count} leads: write '{after}' where "
+                "'{before}' stands. Did they really move to another status? Then write it under its own stage or "
+                "`ignored_statuses`",
+            ),
+            counts="leads",
+        ),
+    ),
+    MessageId.RENAMED_BETWEEN_UNKNOWN: (
+        Part(
+            N_(
+                "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' under a stage or "
+                "`ignored_statuses`",
+                "status '{before}' seems to be called '{after}' now on {count} leads: write '{after}' under a stage "
+                "or `ignored_statuses`",
+            ),
+            counts="leads",
+        ),
+    ),
+    MessageId.REJECTED: (
+        Part(
+            N_(
+                "{count} rejected (lead {leads}): `explain` says why",
+                "{count} rejected (lead {leads}): `explain` says why",
+            ),
+            given="leads",
+        ),
+        Part(N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"),
+    ),
+    MessageId.WOULD_BE_REJECTED: (
+        Part(N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"),
+        Part(N_("{count} would be rejected", "{count} would be rejected"), lacking="leads"),
+    ),
+    MessageId.EXCESS_VOLUME: (
+        Part(
+            N_(
+                "{due} conversions are due and one night may send {allowed} (the largest of the last "
+                "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
+            ),
+            given="conversions",
+        ),
+        Part(
+            N_(
+                "{due} corrections are due and one night may send {allowed} (the largest of the last "
+                "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
+            ),
+            given="corrections",
+        ),
+        Part(
+            N_(
+                "{due} conversions since the last night are due and one night may send {allowed} (the largest of the "
+                "last {nights} nights sent {largest}): they are held until someone approves them with `run "
+                "--accept-volume`"
+            ),
+            given="conversions since the last night",
+        ),
+        Part(
+            N_(
+                "{due} corrections since the last night are due and one night may send {allowed} (the largest of the "
+                "last {nights} nights sent {largest}): they are held until someone approves them with `run "
+                "--accept-volume`"
+            ),
+            given="corrections since the last night",
+        ),
+    ),
+    MessageId.HELD_THERE: (Part(N_("{scope}: {excess}")),),
+    MessageId.UNCONFIRMED: (
+        Part(
+            N_(
+                "{count} unconfirmed: the platform will not say whether it counted: {requests}",
+                "{count} unconfirmed: the platform will not say whether they counted: {requests}",
+            ),
+            given="requests",
+        ),
+        Part(
+            N_(
+                "{count} unconfirmed: the platform will not say whether it counted",
+                "{count} unconfirmed: the platform will not say whether they counted",
+            ),
+            lacking="requests",
+        ),
+    ),
+    MessageId.UNRESOLVED_REQUEST: (
+        Part(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
+        Part(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
+    ),
+    MessageId.IN_DOUBT: (
+        Part(
+            N_(
+                "{count} in doubt: an answer was lost; the next night sends the same bytes again",
+                "{count} in doubt: an answer was lost; the next night sends the same bytes again",
+            )
+        ),
+    ),
+    MessageId.IN_DOUBT_ASKS: (
+        Part(
+            N_(
+                "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send it again, which "
+                "may count twice, write `in_doubt: resend` within 48 h; otherwise it becomes unconfirmed",
+                "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send them again, "
+                "which may count twice, write `in_doubt: resend` within 48 h; otherwise they become unconfirmed",
+            )
+        ),
+    ),
+    MessageId.PUT_OFF: (
+        Part(
+            N_(
+                "{count} put off by the platform again (lead {leads}): it goes out while it is still in time; "
+                "`explain` shows its answer",
+                "{count} put off by the platform again (lead {leads}): they go out while they are still in time; "
+                "`explain` shows its answer",
+            )
+        ),
+    ),
+    MessageId.NOT_ERASED: (
+        Part(
+            N_(
+                "what is older than `retention` allows could not be erased: the log says why; the next night tries "
+                "again"
+            )
+        ),
+    ),
+    MessageId.UNREADABLE: (
+        Part(
+            N_(
+                "{count} lead could not be read: `status` lists it",
+                "{count} leads could not be read: `status` lists them",
+            )
+        ),
+    ),
+    MessageId.STILL_UNREADABLE: (
+        Part(
+            N_(
+                "{count} lead still cannot be read: `status` lists it",
+                "{count} leads still cannot be read: `status` lists them",
+            )
+        ),
+    ),
+    MessageId.UNKNOWN_STATUSES: (
+        Part(
+            N_(
+                "{count} lead with a click id has a status in neither `stages` nor `ignored_statuses`",
+                "{count} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
+            )
+        ),
+    ),
+    MessageId.STILL_UNKNOWN_STATUSES: (Part(N_("still in neither `stages` nor `ignored_statuses`: {labels}")),),
+    MessageId.SUSPICIOUSLY_MISSING: (
+        Part(
+            N_(
+                "{count} lead is no longer there: does the key still see every lead?",
+                "{count} leads are no longer there: does the key still see every lead?",
+            )
+        ),
+    ),
+    MessageId.UNREAD: (
+        Part(
+            N_(
+                "{count} lead was not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no "
+                "change was seen",
+                "{count} leads were not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no "
+                "change was seen",
+            )
+        ),
+    ),
+    MessageId.NO_DETAIL_PAGES: (Part(N_("leads that are listed have no page of their own: see oplead.lead_path")),),
+    MessageId.INBOX_UNREADABLE: (
+        Part(
+            N_(
+                "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or "
+                "move it away and restart the receiver"
+            )
+        ),
+    ),
+    MessageId.REPORTED_UNREAD: (
+        Part(
+            N_(
+                "{count} lead that webhooks reported could not be read ({why}); the next run reads what is left",
+                "{count} leads that webhooks reported could not be read ({why}); the next run reads what is left",
+            )
+        ),
+    ),
+    MessageId.INBOX_DAMAGED: (
+        Part(
+            N_(
+                "{count} event in the webhooks' inbox is damaged and left out, so a change may be dated without it: "
+                "restore the inbox from a backup",
+                "{count} events in the webhooks' inbox are damaged and left out, so a change may be dated without "
+                "them: restore the inbox from a backup",
+            )
+        ),
+    ),
+    MessageId.UNKNOWN_WEBHOOKS: (
+        Part(
+            N_(
+                "{count} webhook not understood, nothing was read from it: name under `webhooks.fields` what "
+                "{structures} holds",
+                "{count} webhooks not understood, nothing was read from them: name under `webhooks.fields` what "
+                "{structures} holds",
+            )
+        ),
+    ),
+}
+
+ANOMALY_TITLES: Mapping[MessageId, str] = {
+    **dict.fromkeys(
+        (
+            *(MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED, MessageId.WHERE_EXCLUDES_ALL),
+            *(MessageId.CONSENT_EMPTY, MessageId.WHERE_EMPTY, MessageId.WHERE_UNLISTED),
+            *(MessageId.CLICK_SHARE_COLLAPSED, MessageId.CLICK_IDS_STOPPED),
+            *(MessageId.CLICK_IDS_CUT, MessageId.CLICK_IDS_LOWERED),
+        ),
+        N_("Conversions may be missing"),
+    ),
+    MessageId.AMOUNT_NEVER_SEEN: N_("Conversions are held back"),
+    MessageId.AMOUNT_EMPTY: N_("Amounts may be missing"),
+}
