@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from jobs.ledger.times import use_stored_time
 from jobs.rules.delivery_state import DeliveryKind
 
 SQLModel.metadata.naming_convention = {
@@ -596,6 +597,9 @@ class StatementRow(AccountRow, table=True):
     undecided: int | None = None
     corrections: bool | None = None
     is_shared: bool | None = None
+
+
+use_stored_time(SQLModel.metadata)
 
 
 def is_correction() -> ColumnElement[bool]:
