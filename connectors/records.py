@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import NewType, Self
+from typing import NamedTuple, NewType, Self
 
 LeadId = NewType("LeadId", str)
 """Oplead's lead id: opaque, never parsed as a number."""
@@ -207,17 +207,20 @@ class IdentifierKind(StrEnum):
     COUNTRY = "country"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identifier:
-    """Platform-ready SHA-256 of normalised contact data, in lower-case hex."""
+class Identifier(NamedTuple):
+    """Platform-ready SHA-256 of normalised contact data, in lower-case hex; a tuple, as each lead has several."""
 
     kind: IdentifierKind
-    sha256: str = field(repr=False)
+    sha256: str
 
     @classmethod
     def hash_normalized_value(cls, kind: IdentifierKind, normalized: str) -> Self:
         """Return the identifier for contact data already normalised to the platform's rules."""
         return cls(kind, sha256(normalized.encode()).hexdigest())
+
+    def __repr__(self) -> str:
+        """Return the kind alone: a hash of contact data belongs in no log."""
+        return f"Identifier({self.kind!r})"
 
 
 class ConsentSignalValue(StrEnum):

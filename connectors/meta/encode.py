@@ -121,10 +121,10 @@ def _click_id(click: ClickId | None) -> dict[str, object]:
 
 
 def _hashes(identifiers: Sequence[Identifier]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for each in identifiers:
-        found.setdefault(IDENTIFIERS[each.kind], set()).add(each.sha256)
-    return {name: sorted(hashes) for name, hashes in found.items()}
+    found: dict[str, list[str]] = {}
+    for kind, sha256 in sorted(set(identifiers)):
+        found.setdefault(IDENTIFIERS[kind], []).append(sha256)
+    return found
 
 
 def _since_epoch(moment: datetime, unit: timedelta) -> int:

@@ -1,9 +1,10 @@
 """The transaction right after a wire call, which moves every row of the request by its receipt."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import assert_never
 
 from sqlmodel import Session
@@ -102,9 +103,11 @@ class Transaction:
         repeated = [row.id for row, outcome in answers if outcome.kind is OutcomeClass.DUPLICATE]
         sent_before = requests.sent_before(self.session, number, repeated) if repeated else ()
         alike: defaultdict[Settlement, list[SentRow]] = defaultdict(list)
-        for row, outcome in answers:
-            was_sent = row.id in sent_before
-            alike[settlement(row, outcome, was_sent=was_sent, asynchronous=asynchronous, now=self.now)].append(row)
+        # Most rows are answered as the one before: what an answer means is worked out once for all of them.
+        for (outcome, was_sent, *_), same in groupby(answers, lambda answer: _what_settles(answer, sent_before)):
+            rows = [row for row, _ in same]
+            to = settlement(rows[0], outcome, was_sent=was_sent, asynchronous=asynchronous, now=self.now)
+            alike[to] += rows
         states: Counter[DeliveryState] = Counter()
         for to, rows in alike.items():
             settlements.record_outcomes(self.session, number, rows, to.outcome, to.cause)
@@ -135,6 +138,12 @@ class Transaction:
         if outcome.final_after is None or (sent is not None and self.now - sent <= outcome.final_after):
             return outcome
         return replace(outcome, kind=OutcomeClass.DROP, retry_after=None)
+
+
+def _what_settles(answer: Answer, sent_before: Collection[int]) -> tuple[Outcome, bool, bool, str]:
+    """Return all that `settlement` goes by."""
+    row, outcome = answer
+    return outcome, row.id in sent_before, row.is_doubtful, row.kind
 
 
 def settlement(row: SentRow, outcome: Outcome, *, was_sent: bool, asynchronous: bool, now: datetime) -> Settlement:

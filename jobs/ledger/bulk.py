@@ -47,7 +47,7 @@ def belongs_to(account: Mapped[str], lead: Mapped[str]) -> ColumnElement[bool]:
 
 def select_rows(
     session: Session, statement: Executable, account: str, leads: Collection[str], **values: object
-) -> Iterator[Row[Any]]:
+) -> Iterator[Row[*tuple[Any, ...]]]:
     """Yield the rows that a statement finds of these leads, in its order for each lead."""
     connection = session.connection()
     for part in parts(session, account, leads):
@@ -68,7 +68,7 @@ def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict
         yield {"of_account": account, "of_leads": json.dumps(part)}
 
 
-def rows_by_lead(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Any]]:
+def rows_by_lead(rows: Iterable[Row[*tuple[Any, ...]]]) -> defaultdict[str, list[Any]]:
     """Group rows by their first column, the lead, keeping their order."""
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for row in rows:
@@ -95,13 +95,6 @@ def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[s
     session.flush()
     if rows:
         session.connection().execute(statement, rows)
-
-
-def columns_of(record: object, **columns: object) -> dict[str, Any]:
-    """Return these columns and a slotted record's fields, which are named like their columns."""
-    for name in record.__slots__:  # type: ignore[attr-defined]
-        columns[name] = getattr(record, name)
-    return columns
 
 
 def new_record(record: type[Record], **columns: object) -> Record:

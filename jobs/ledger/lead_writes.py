@@ -47,13 +47,13 @@ def store(
     bulk.change_rows(session, _FORGET_HASHES, account, on_record)
     rows: dict[type[SQLModel], list[_Values]] = {
         StatusChange: [
-            bulk.columns_of(each, account=account, lead=one.lead.id) for one in readings for each in one.changes
+            {"account": account, "lead": one.lead.id, **each._asdict()} for one in readings for each in one.changes
         ],
         ClickIdRow: [
-            bulk.columns_of(each, account=account, lead=one.lead.id) for one in readings for each in one.click_ids
+            {"account": account, "lead": one.lead.id, **each._asdict()} for one in readings for each in one.click_ids
         ],
         ContactHash: [
-            bulk.columns_of(each, account=account, lead=one.lead.id, destination=destination)
+            {"account": account, "lead": one.lead.id, "destination": destination, **each._asdict()}
             for one in readings
             for destination, identifiers in one.identifiers.items()
             for each in identifiers

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
@@ -386,48 +385,44 @@ _CHANGES, _CLICKS, _HASHES = (
 _ORIGINS = {origin: origin for origin in StatusTimeOrigin}
 _CLICK_KINDS = {kind: kind for kind in ClickIdKind}
 _HASH_KINDS = {kind: kind for kind in IdentifierKind}
+_ANSWERS = {answer: answer for answer in ConsentAnswer}
 
 
 def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = list(bulk.select_rows(session, _FACTS, account, ids))
     stored = [row.id for row in rows]
-    changes, clicks, hashes = (
-        bulk.rows_by_lead(bulk.select_rows(session, each, account, stored)) for each in (_CHANGES, _CLICKS, _HASHES)
-    )
+    changes: defaultdict[str, list[StatusEntered]] = defaultdict(list)
+    for lead, label, at, date_only, origin, seen_at, after in bulk.select_rows(session, _CHANGES, account, stored):
+        changes[lead].append(StatusEntered(label, at, date_only, _ORIGINS[origin], seen_at, after))
+    clicks: defaultdict[str, list[KnownClickId]] = defaultdict(list)
+    for lead, kind, value, clicked_at, estimated in bulk.select_rows(session, _CLICKS, account, stored):
+        clicks[lead].append(KnownClickId(_CLICK_KINDS[kind], value, clicked_at, estimated))
+    hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
+    for lead, destination, kind, sha256 in bulk.select_rows(session, _HASHES, account, stored):
+        hashes[lead][destination].append(Identifier(_HASH_KINDS[kind], sha256))
     found = {}
     for row in rows:
-        kept = json.loads(row.facts)
-        found[LeadId(row.id)] = LeadFacts(
-            id=LeadId(row.id),
-            created_at=row.created_at,
-            seen_at=row.seen_at,
-            fresh=row.fresh,
-            stale=not row.digest,
-            changes=tuple(
-                [
-                    StatusEntered(label, at, date_only, _ORIGINS[origin], seen_at, after)
-                    for _, label, at, date_only, origin, seen_at, after in changes[row.id]
-                ]
-            ),
-            click_ids=tuple([KnownClickId(_CLICK_KINDS[kind], *rest) for _, kind, *rest in clicks[row.id]]),
-            click_id_problem=row.click_id_problem,
-            ad_user_data=ConsentAnswer(row.ad_user_data),
-            ad_personalization=ConsentAnswer(row.ad_personalization),
+        lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, facts, excluded, deleted_at = row
+        kept = json.loads(facts)
+        found[lead] = LeadFacts(
+            id=lead,
+            created_at=created_at,
+            seen_at=seen_at,
+            fresh=fresh,
+            stale=not digest,
+            changes=tuple(changes[lead]),
+            click_ids=tuple(clicks[lead]),
+            click_id_problem=problem,
+            ad_user_data=_ANSWERS[user_data],
+            ad_personalization=_ANSWERS[personalization],
             where=kept["where"],
             amounts={path: stored_amount(text) for path, text in kept["amounts"].items()},
-            identifiers=_identifiers(hashes.get(row.id, ())),
-            excluded=row.excluded,
-            deleted=row.deleted_at is not None,
+            identifiers={destination: tuple(each) for destination, each in hashes[lead].items()},
+            excluded=excluded,
+            deleted=deleted_at is not None,
         )
     return found
-
-
-def _identifiers(rows: Sequence[Sequence[Any]]) -> dict[DestinationId, tuple[Identifier, ...]]:
-    found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
-    for _, destination, kind, sha256 in rows:
-        found[destination].append(Identifier(_HASH_KINDS[kind], sha256))
-    return {destination: tuple(each) for destination, each in found.items()}
 
 
 def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:

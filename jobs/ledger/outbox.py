@@ -55,8 +55,7 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A delivery's move to a state, and why."""
 
     row: DeliveryRecord
@@ -79,8 +78,12 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
         raise RuntimeError("a row of another session: its move would not be written")
     changes = [(each.row, change) for each in moves for change in _take_state(each)]
     _add(session, new)
-    transitions = [_transition(ledger, change, now) | {"delivery": row.id} for row, change in changes]
-    bulk.write_rows(session, bulk.insert_into(Transition), transitions)
+    if changes and all(change == changes[0][1] for _, change in changes):
+        # As of a batch that is sent: what is alike is not written out for each row.
+        record_transitions(session, ledger, changes[0][1], [stored_row_id(row) for row, _ in changes], now=now)
+    else:
+        transitions = [_transition(ledger, change, now) | {"delivery": row.id} for row, change in changes]
+        bulk.write_rows(session, bulk.insert_into(Transition), transitions)
     flag_for_correction_check(session, ledger, [row for row, change in changes if change.to in SETTLED])
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from jobs.ledger.times import use_stored_time
 from jobs.rules.delivery_state import DeliveryKind
 
 SQLModel.metadata.naming_convention = {
@@ -724,6 +725,9 @@ class MonthlyConversions(MonthlyRow, table=True):
     """One of our own reasons, or the platform's code."""
     count: int = 0
     value: str = "0"
+
+
+use_stored_time(SQLModel.metadata)
 
 
 def is_correction() -> ColumnElement[bool]:

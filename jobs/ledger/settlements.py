@@ -71,7 +71,7 @@ def rows_in_doubt_before(session: Session, account: str, before: datetime) -> li
 
 
 def _rows(session: Session, statement: Select[*tuple[object, ...]]) -> list[SentRow]:
-    return [SentRow._make(row) for row in session.connection().execute(statement)]
+    return list(map(SentRow._make, session.connection().execute(statement).all()))
 
 
 def _in_doubt(account: str) -> tuple[ColumnElement[bool], ...]:

@@ -1,8 +1,8 @@
 """Decides the state of one conversion of one lead at one destination. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Money, OutcomeClass
 from jobs.rules.adjustment import how_lead_left_stage
@@ -29,8 +29,7 @@ class NoSuchConversion:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The state a conversion should take, and why."""
 
     state: DeliveryState
@@ -81,7 +80,7 @@ def decide(
     if entry is None:
         return NoSuchConversion(Reason.STAGE_NOT_REACHED)
     if assumed_at is not None and entry.origin is StatusTimeOrigin.BASELINE:
-        entry = replace(entry, at=assumed_at, origin=StatusTimeOrigin.ASSUMED)
+        entry = entry._replace(at=assumed_at, origin=StatusTimeOrigin.ASSUMED)
     skipped = _before_start(entry, starts, counts_from)
     if skipped is not None:
         return Decision(DeliveryState.SKIPPED, skipped, entry)
@@ -175,8 +174,7 @@ def _before_start(entry: StageEntry, starts: CountingStarts, counts_from: dateti
     return Reason.BEFORE_SINCE if entry.at < start else None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryStatus:
+class DeliveryStatus(NamedTuple):
     """A delivery's current state and its last settled outcome."""
 
     state: DeliveryState

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.language import N_
@@ -37,9 +38,8 @@ class StatusTimeOrigin(StrEnum):
     """An existing entry shown under a renamed status's new name; the lead itself didn't change."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusEntered:
-    """A lead entering a status."""
+class StatusEntered(NamedTuple):
+    """A lead entering a status; a tuple, as a night reads one for each status that each of its leads was in."""
 
     label: str
     """Normalised."""
@@ -53,8 +53,7 @@ class StatusEntered:
     """The previous observation, which didn't show it yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownClickId:
+class KnownClickId(NamedTuple):
     """A click id and the time its windows start."""
 
     kind: ClickIdKind

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
@@ -251,8 +252,7 @@ def _is_dated_in_future(change: StatusEntered) -> bool:
     return change.at > change.seen_at + AHEAD
 
 
-@dataclass(frozen=True, slots=True)
-class StageEntry:
+class StageEntry(NamedTuple):
     """A lead entering a stage."""
 
     at: datetime
@@ -407,10 +407,10 @@ def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], mo
     afterwards. It is then dated by when the new label was first seen.
     """
     if change.after is not None:
-        return replace(change, origin=StatusTimeOrigin.BOUNDED)
-    found = replace(change, origin=StatusTimeOrigin.REPORTED)
+        return change._replace(origin=StatusTimeOrigin.BOUNDED)
+    found = change._replace(origin=StatusTimeOrigin.REPORTED)
     if any(is_known_status_entry(found, other, whatever_label=True) for other in changes if other.label == move.before):
-        return replace(change, origin=StatusTimeOrigin.BOUNDED, at=change.seen_at, date_only=False)
+        return change._replace(origin=StatusTimeOrigin.BOUNDED, at=change.seen_at, date_only=False)
     return found
 
 

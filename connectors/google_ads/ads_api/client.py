@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
@@ -20,13 +20,10 @@ from google.ads.googleads.v26.services.services.conversion_adjustment_upload_ser
     ConversionAdjustmentUploadServiceClient,
 )
 from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
-from google.ads.googleads.v26.services.services.google_ads_service import GoogleAdsServiceClient
-from google.ads.googleads.v26.services.types import (
-    GoogleAdsRow,
-    SearchGoogleAdsStreamRequest,
-    UploadClickConversionsRequest,
+from google.ads.googleads.v26.services.types.conversion_adjustment_upload_service import (
     UploadConversionAdjustmentsRequest,
 )
+from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsRequest
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import Credentials
 
@@ -35,6 +32,9 @@ from connectors.google_ads.auth import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
 from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, silence_vendor_logging
+
+if TYPE_CHECKING:
+    from google.ads.googleads.v26.services.types.google_ads_service import GoogleAdsRow
 
 VERSION = "v26"
 """API version, pinned because the default changes with the library."""
@@ -114,8 +114,12 @@ class AdsClient:
             except TimeoutError:
                 raise CallFailedError("CANCELLED", (), None) from None
 
-    def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
+    def search(self, customer_id: str, query: str, token: str) -> "list[GoogleAdsRow]":
         """Return the rows of a GAQL query."""
+        # Loads every resource of the API, so not for uploads.
+        from google.ads.googleads.v26.services.services.google_ads_service import GoogleAdsServiceClient  # noqa: PLC0415
+        from google.ads.googleads.v26.services.types.google_ads_service import SearchGoogleAdsStreamRequest  # noqa: PLC0415
+
         request = SearchGoogleAdsStreamRequest(customer_id=customer_id, query=query)
         with self._service(GoogleAdsServiceClient, token) as service:
             parts = service.search_stream(

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsFailure
-from google.ads.googleads.v26.services.types import UploadClickConversionsResponse, UploadConversionAdjustmentsResponse
+from google.ads.googleads.v26.errors.types.errors import ErrorCode, GoogleAdsFailure
+from google.ads.googleads.v26.services.types.conversion_adjustment_upload_service import (
+    UploadConversionAdjustmentsResponse,
+)
+from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsResponse
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from connectors.google_ads.platform import SHORTEST_DEFERRAL

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from google.ads.googleads.v26.enums.types import ConversionAdjustmentTypeEnum
-from google.ads.googleads.v26.services.types import (
-    ClickConversion,
+from google.ads.googleads.v26.enums.types.conversion_adjustment_type import ConversionAdjustmentTypeEnum
+from google.ads.googleads.v26.services.types.conversion_adjustment_upload_service import (
     ConversionAdjustment,
-    UploadClickConversionsRequest,
     UploadConversionAdjustmentsRequest,
+)
+from google.ads.googleads.v26.services.types.conversion_upload_service import (
+    ClickConversion,
+    UploadClickConversionsRequest,
 )
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from pydantic import SecretStr

@@ -18,7 +18,7 @@ SALE = SaleTerms(frozenset({"gagne"}), frozenset({"perdu"}), path="amount")
 
 def on(day, label, **over):
     """A change so many days after the lead's creation, dated by Oplead."""
-    return replace(reported(label, CREATED + day * DAY), **over)
+    return reported(label, CREATED + day * DAY)._replace(**over)
 
 
 def past(*changes, **over):

@@ -1,6 +1,5 @@
 """When a status change happened: as reported, or else between two observations, and only once."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -296,7 +295,7 @@ def test_time_before_the_lead_or_ahead_of_the_pull_is_implausible(when, expected
 
 def test_only_reported_times_can_be_implausible():
     """All other times are our own."""
-    bounded = replace(reported("gagne", NEXT), origin=StatusTimeOrigin.BOUNDED)
+    bounded = reported("gagne", NEXT)._replace(origin=StatusTimeOrigin.BOUNDED)
 
     assert not has_impossible_time(bounded, NEXT + DAY, facts())
 
@@ -318,6 +317,6 @@ def test_date_only_change_read_before_noon_is_plausible():
 
 def test_a_day_that_a_rename_explains_is_known_when_it_is_read_again():
     """The entry has no earlier bound, and a day has none either."""
-    known = [replace(reported("gagne", at("2026-08-31T22:00"), date_only=True), origin=StatusTimeOrigin.RELABEL)]
+    known = [reported("gagne", at("2026-08-31T22:00"), date_only=True)._replace(origin=StatusTimeOrigin.RELABEL)]
 
     assert [] == seen(lead(history=entries(("Gagné", date(2026, 9, 1)))), known=known, previously=NIGHT, pull=NEXT)
