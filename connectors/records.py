@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import NewType, Self
+from typing import NamedTuple, NewType, Self
 
 LeadId = NewType("LeadId", str)
 """Oplead's lead id: opaque, never parsed as a number."""
@@ -118,9 +118,8 @@ class Lead:
     """Whether an appointment is on record, past or future."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedLead:
-    """A lead as a list shows it."""
+class ListedLead(NamedTuple):
+    """A lead as a list shows it; a tuple, since a night makes and compares one for every lead there is."""
 
     id: LeadId
     digest: str

@@ -246,8 +246,8 @@ def mark_corrections_checked(session: Session, account: str, ids: Collection[Lea
 
 def unchanged_leads(session: Session, account: str, listed: Collection[ListedLead]) -> set[ListedLead]:
     """Return which of these leads are stored with the same digest; none marked deleted, to be read in full again."""
-    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])
-    return {ListedLead(row.id, row.digest) for row in rows}.intersection(listed)
+    digests = dict(map(tuple, bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])))
+    return {one for one in listed if digests.get(one.id) == one.digest}
 
 
 def created_between(
