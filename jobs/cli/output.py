@@ -8,19 +8,25 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
 import typer
-from structlog.typing import EventDict, Processor
 
 from connectors.errors import ConnectorError
 from connectors.language import _, in_english
 from connectors.text import strip_control_characters
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
+from jobs.logs import Log, start_with_first_message
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+Event = MutableMapping[str, Any]
+"""An event as structlog's processors hand it on."""
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
 
@@ -122,7 +128,7 @@ class Redaction:
         # Rebound, never mutated: another thread may be iterating over the set.
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
 
-    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+    def __call__(self, _logger: object, _method: str, event: Event) -> Event:
         """Return the redacted event; line breaks are kept."""
         return {key: self._clean(value) for key, value in event.items()}
 
@@ -153,6 +159,8 @@ def start_logging(*, as_json: bool) -> Redaction:
     Args:
         as_json: write one JSON object a line from INFO up; otherwise sentences for a person from WARNING up.
     """
+    import structlog  # noqa: PLC0415 - commands that only read seldom log anything
+
     redaction = Redaction()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -191,7 +199,7 @@ def start_logging(*, as_json: bool) -> Redaction:
     return redaction
 
 
-def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _without_exception_data(_logger: object, _method: str, event: Event) -> Event:
     """Reduce an exception to its type and code locations: its message and variables may hold personal data."""
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
@@ -200,11 +208,11 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     return event
 
 
-def _in_english(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _in_english(_logger: object, _method: str, event: Event) -> Event:
     return {key: in_english(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def _order_log_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _order_log_keys(_logger: object, _method: str, event: Event) -> Event:
     first = ("timestamp", "level", "event", "account")
     return {**{key: event[key] for key in first if key in event}, **event}
 
@@ -217,7 +225,7 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
     return "\n".join([f"{account}{event['event']}", *lines])
 
 
-_log = structlog.stdlib.get_logger()
+_log = Log(__name__)
 
 
 def run_guarded(command: Callable[[], int]) -> int:
@@ -229,7 +237,7 @@ def run_guarded(command: Callable[[], int]) -> int:
     # Signals raise an exception, so that transactions and servers are closed.
     for each in stop_signals():
         signal.signal(each, stop)
-    start_logging(as_json=False)
+    start_with_first_message(partial(start_logging, as_json=False))
     try:
         return command()
     except (typer.BadParameter, typer.Exit):

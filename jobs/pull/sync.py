@@ -261,10 +261,7 @@ class _NightReading(_ListReading):
         self.events.mark_leads_read(page)
         excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
         self.listed.clear()
-        place = leads.get_cursor(session, account)
-        place.pull_started_at = place.pull_started_at or self.started
-        place.resume = page.resume
-        place.moved = place.moved or page.moved
+        leads.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
