@@ -5,15 +5,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, column, create_engine, event, inspect, select, table
-from sqlalchemy.dialects.sqlite import DATETIME
+from sqlalchemy import Connection, Dialect, Engine, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import Compiled
 from sqlalchemy.util import LRUCache
 
@@ -132,21 +130,9 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         ) from None
 
 
-class _Time(DATETIME):
-    """A time as SQLAlchemy writes it, in a fourth of the time: a lead has seventeen."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:  # noqa: ARG002
-        return lambda at: None if at is None else at.isoformat(" ", "microseconds")[:_LENGTH]
-
-
-_LENGTH = len("2026-07-20 17:05:01.000000")
-"""What follows is the offset of UTC."""
-
-
 @cache
 def _make_dialect() -> Dialect:
     engine = create_engine("sqlite://")
-    engine.dialect.colspecs = {**engine.dialect.colspecs, DateTime: _Time}
     engine.connect().close()
     engine.dispose()
     return engine.dialect
