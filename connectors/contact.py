@@ -138,6 +138,11 @@ _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that also occur inside one number (06/12/34/56/78), so tried only if the whole is not a number."""
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
+_USUAL_LOCAL_PART = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", re.ASCII)
+"""What may come before the @ of any valid domain, and is already normalised."""
+_USUAL_EMAIL = 64
+"""Characters; no address as short as this is too long, however its domain is written."""
+
 _LABELS = frozenset(
     {
         *("bur", "bureau", "cell", "dom", "domicile", "fixe", "gsm", "home", "maison", "mob", "mobile", "n", "no"),
@@ -206,8 +211,21 @@ def _addresses(value: str) -> Iterator[str]:
 
 def _valid_emails(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
+        local, _, domain = piece.partition("@")
+        if len(piece) <= _USUAL_EMAIL and _USUAL_LOCAL_PART.fullmatch(local):
+            if (normalized := _valid_domain(domain)) is not None:
+                yield f"{local}@{normalized}"
+            continue
         with suppress(EmailNotValidError):
             yield validate_email(piece, check_deliverability=False).normalized
+
+
+@lru_cache(maxsize=64)
+def _valid_domain(domain: str) -> str | None:
+    """Return the normalised domain of an address, None if it is invalid: people share few, and checking one is slow."""
+    with suppress(EmailNotValidError):
+        return validate_email(f"a@{domain}", check_deliverability=False).domain
+    return None
 
 
 def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ...]:
@@ -344,5 +362,5 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
 
 def forget_contacts() -> None:
     """Drop from memory what was cleaned so far, so that a service keeps no contact data of the leads it has read."""
-    for kept in (_emails, _numbers, country_code_of, is_blank_country):
+    for kept in (_emails, _valid_domain, _numbers, country_code_of, is_blank_country):
         kept.cache_clear()

@@ -115,13 +115,19 @@ class SharedRequestHistory:
     def _open(self, stack: ExitStack) -> FileIO | None:
         """Return the locked file, or None if it can't be shared; the OS releases the lock if this process dies."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = stack.enter_context(FileIO(self._path, "r+", opener=_open_privately))
+            file = stack.enter_context(self._open_or_create())
             self._lock(file)
         except OSError as error:
             self._stop_sharing(error)
             return None
         return file
+
+    def _open_or_create(self) -> FileIO:
+        try:
+            return FileIO(self._path, "r+", opener=_open_privately)
+        except FileNotFoundError:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return FileIO(self._path, "r+", opener=_open_privately)
 
     def _lock(self, file: FileIO) -> None:
         deadline = time.monotonic() + self._patience
@@ -138,10 +144,11 @@ class SharedRequestHistory:
     def _others(self, file: FileIO, now: datetime) -> dict[str, ProcessRequestHistory]:
         try:
             found = _TRACES.validate_json(file.read(_LARGEST_FILE) or b"{}")
-            traces = {name: trace.without_expired_requests(now) for name, trace in found.items()}
+            others = {name: trace for name, trace in found.items() if name != self._me}
+            traces = {name: trace.without_expired_requests(now) for name, trace in others.items()}
         except (OSError, ValueError, OverflowError):
             traces = {_UNKNOWN: ProcessRequestHistory([], [], None, closed_until=now + WINDOW)}
-        return {name: trace for name, trace in traces.items() if trace and name != self._me}
+        return {name: trace for name, trace in traces.items() if trace}
 
     def _write(self, file: FileIO, traces: Mapping[str, ProcessRequestHistory]) -> None:
         try:

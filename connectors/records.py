@@ -118,9 +118,8 @@ class Lead:
     """Whether an appointment is on record, past or future."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedLead:
-    """A lead as a list shows it."""
+class ListedLead(NamedTuple):
+    """A lead as a list shows it; a tuple, since a night makes and compares one for every lead there is."""
 
     id: LeadId
     digest: str

@@ -518,8 +518,8 @@ FAULTS = (
     Fault(
         "an interrupted pull goes on at its page",
         "jobs/pull/sync.py",
-        "place.resume = page.resume",
-        "place.resume = None",
+        "resume=page.resume, moved=page.moved)",
+        "resume=None, moved=page.moved)",
         "tests/unit/pull/test_sync.py tests/unit/pull/test_sync_ends.py",
     ),
     Fault(

@@ -122,11 +122,11 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     """
     from connectors.contact import clean_emails, clean_phones  # noqa: PLC0415 - the numbering plans of the world are slow to load
 
-    emails = (normalize_email(address) for address in clean_emails(contact.emails))
+    emails = dict.fromkeys(normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
     found = [Identifier.hash_normalized_value(IdentifierKind.EMAIL, address) for address in emails if address]
     found += [Identifier.hash_normalized_value(IdentifierKind.PHONE, number) for number in phones]
-    return tuple(dict.fromkeys(found))[: MOST_IDENTIFIERS["data_manager"]]
+    return tuple(found[: MOST_IDENTIFIERS["data_manager"]])
 
 
 def normalize_email(address: str) -> str | None:

@@ -50,7 +50,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     postcode = _postcode(contact.postcode, region)
     assumed = is_blank_country(contact.country) and not postcode
     found: dict[IdentifierKind, Iterable[str | None]] = {
-        IdentifierKind.EMAIL: (address.lower() for address in clean_emails(contact.emails)),
+        IdentifierKind.EMAIL: dict.fromkeys(address.lower() for address in clean_emails(contact.emails)),
         IdentifierKind.PHONE: (
             number.removeprefix("+") for number in clean_phones(contact.phones, country=contact.country)
         ),
@@ -61,7 +61,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
         IdentifierKind.COUNTRY: (None if assumed or region is None else region.lower(),),
     }
     hashes = [Identifier.hash_normalized_value(kind, text) for kind, texts in found.items() for text in texts if text]
-    return tuple(dict.fromkeys(hashes)) if is_enough_to_identify({each.kind for each in hashes}) else ()
+    return tuple(hashes) if is_enough_to_identify({each.kind for each in hashes}) else ()
 
 
 def is_enough_to_identify(kinds: set[IdentifierKind]) -> bool:
@@ -124,4 +124,6 @@ def _lower(typed: str | None) -> str:
 
 def _letters(text: str) -> str | None:
     """Keep letters and combining marks of any alphabet; None if there are none."""
-    return "".join(each for each in text if unicodedata.category(each)[0] in "LM") or None
+    if text.isalpha():
+        return text
+    return "".join([each for each in text if unicodedata.category(each)[0] in "LM"]) or None

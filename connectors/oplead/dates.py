@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.language import _
@@ -102,7 +103,9 @@ def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> da
     return None if moment is None else earliest_instant_of(moment, zone)
 
 
+@lru_cache(maxsize=1_024)
 def _from_common(text: str, zone: ZoneInfo) -> Moment:
+    """Read a time that has one of the common forms; a lead shows most of its times twice."""
     try:
         if len(text) == _DAY:
             return Moment(date.fromisoformat(text))

@@ -160,13 +160,25 @@ class PathValues:
         """Return the first non-empty value at the first path that has one, else None."""
         for path in paths:
             if path in self.found:
-                for value in _flat(self.found[path]):
-                    return value
+                for value in self.found[path]:
+                    if isinstance(value, list):
+                        for inner in _flat(value):
+                            return inner
+                    elif not is_empty(value):
+                        return value
         return None
 
     def texts(self, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
         """Return every distinct text at any of the paths, in order."""
-        return tuple(dict.fromkeys(text for value in self.at(*paths) if (text := text_of(value, keys)) is not None))
+        read = [text_of(value, keys) for path in paths if path in self.found for value in _flat(self.found[path])]
+        return tuple(dict.fromkeys([text for text in read if text is not None]))
+
+    def first_text(self, paths: Sequence[str]) -> str | None:
+        """Return the first text at any of the paths, else None."""
+        for value in self.at(*paths):
+            if (text := text_of(value)) is not None:
+                return text
+        return None
 
 
 _reader = lru_cache(1_024)(PathReader)

@@ -16,7 +16,15 @@ from connectors.contact import country_code_of, is_blank_country
 from connectors.language import _, _n, format_count
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.dates import earliest_instant_of, read_moment, read_moment_or_none
-from connectors.oplead.fields import PathReader, PathValues, first_value_at_paths, raw_values_at_path, shape, text_of
+from connectors.oplead.fields import (
+    PathReader,
+    PathValues,
+    first_value_at_paths,
+    is_empty,
+    raw_values_at_path,
+    shape,
+    text_of,
+)
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import strip_control_characters
@@ -75,6 +83,7 @@ class LeadParser:
         self._zone = options.zone
         self._wanted = sorted(wanted)
         self._id = PathReader(paths.id)
+        self._id_name = paths.id[0] if "." not in paths.id[0] else None
         self._reader = PathReader(chain(*(getattr(paths, one.name) for one in dataclasses.fields(paths)), wanted))
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
@@ -83,14 +92,20 @@ class LeadParser:
         Raises:
             UnreadableLeadError: the id is missing or unusable.
         """
-        try:
-            value = self._id.read(item).first(self.paths.id)
-        except RecursionError:
-            raise UnreadableLeadError(_("it is nested too deeply")) from None
+        # Nearly every lead has a text at the first path, and each is asked, changed or not.
+        value = item.get(self._id_name) if self._id_name else None
+        if not isinstance(value, str) or is_empty(value):
+            value = self._first_id(item)
         lead_id = as_lead_id(value)
         if lead_id is None:
             raise UnreadableLeadError(_("no id that can be used ({shape}): see oplead.fields.id", shape=shape(value)))
         return lead_id
+
+    def _first_id(self, item: Mapping[str, object]) -> object:
+        try:
+            return self._id.read(item).first(self.paths.id)
+        except RecursionError:
+            raise UnreadableLeadError(_("it is nested too deeply")) from None
 
     def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
         """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
@@ -123,7 +138,7 @@ class LeadParser:
         updated_at = self._moment(found, self.paths.updated_at, "updated_at")
         label = clean_label(text_of(found.first(self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
-        utm = Utm(*(_text(found, paths) for paths in utm_paths))
+        utm = Utm(*[found.first_text(paths) for paths in utm_paths])
         ids, problem = self._click_ids(found, utm.source)
         return Lead(
             id=id,
@@ -217,10 +232,10 @@ class LeadParser:
         return Contact(
             emails=found.texts(paths.email, _CONTACT_TEXT),
             phones=found.texts(paths.phone, _CONTACT_TEXT),
-            first_name=_text(found, paths.first_name),
-            last_name=_text(found, paths.last_name),
-            postcode=_text(found, paths.postcode),
-            city=_text(found, paths.city),
+            first_name=found.first_text(paths.first_name),
+            last_name=found.first_text(paths.last_name),
+            postcode=found.first_text(paths.postcode),
+            city=found.first_text(paths.city),
             country=_country(found, paths.country),
         )
 
@@ -274,10 +289,6 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
         if container
         else bool(raw_values_at_path(item, path))
     )
-
-
-def _text(found: PathValues, paths: tuple[str, ...]) -> str | None:
-    return next(iter(found.texts(paths)), None)
 
 
 def clean_label(text: str | None) -> str | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice, takewhile
+from typing import NamedTuple
 
 from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
@@ -38,8 +39,7 @@ class _NoLeadError(Misconfigured):
     """A detail page holds no lead."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ListEntry:
+class _ListEntry(NamedTuple):
     """A list entry, and whether its lead's own page must be read, too."""
 
     item: Mapping[str, object]
@@ -223,7 +223,7 @@ class OpleadSource:
             return entry.listed.id
         detail = self._options.detail
         needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry.item))
-        return replace(entry, needs_details=True) if needs_details else entry
+        return entry._replace(needs_details=True) if needs_details else entry
 
     def _parse_list_entry(
         self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]

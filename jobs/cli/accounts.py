@@ -6,18 +6,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
 from pydantic import BaseModel, SecretStr
 
 from connectors.language import Language, _, speaking
 from jobs.exit_codes import UsageError
+from jobs.logs import Log
 from jobs.reporting.console import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
 from jobs.settings.types import state_path
 
-_log = structlog.stdlib.get_logger()
+_log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

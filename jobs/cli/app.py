@@ -109,8 +109,8 @@ def main() -> None:
 
     Neither `| head`, nor a full disk, nor an é missing from the encoding of cron's mail may end the night.
     """
-    # Libraries make 100,000 objects that stay: by default, Python searches them again and again while it loads more.
-    gc.set_threshold(50_000)
+    # Libraries make 150,000 objects that stay: by default, Python searches them again and again while it loads more.
+    gc.set_threshold(200_000)
     # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass

@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
 import typer
-from structlog.typing import EventDict, Processor
 
 from connectors.errors import ConnectorError
 from connectors.language import _, in_english
 from jobs.cancellation import StoppedBySignal, StopSignal, handle_stop_signals, stop_signals
 from jobs.exit_codes import CommandError, Exit
+from jobs.logs import Log, start_with_first_message
 from jobs.privacy.redaction import (
     Redaction,
     describe_shape,
@@ -25,6 +25,12 @@ from jobs.privacy.redaction import (
     traceback_locations,
     without_exception_data,
 )
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+Event = MutableMapping[str, Any]
+"""An event as structlog's processors hand it on."""
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +125,8 @@ def start_logging(*, as_json: bool) -> Redaction:
     Args:
         as_json: write one JSON object a line from INFO up; otherwise sentences for a person from WARNING up.
     """
+    import structlog  # noqa: PLC0415 - commands that only read seldom log anything
+
     redact_libraries()
     redaction = Redaction()
     shared: list[Processor] = [
@@ -159,11 +167,11 @@ def start_logging(*, as_json: bool) -> Redaction:
     return redaction
 
 
-def _in_english(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _in_english(_logger: object, _method: str, event: Event) -> Event:
     return {key: in_english(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def _order_log_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _order_log_keys(_logger: object, _method: str, event: Event) -> Event:
     first = ("timestamp", "level", "event", "account")
     return {**{key: event[key] for key in first if key in event}, **event}
 
@@ -176,7 +184,7 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
     return "\n".join([f"{account}{event['event']}", *lines])
 
 
-_log = structlog.stdlib.get_logger()
+_log = Log(__name__)
 
 
 def run_guarded(command: Callable[[], int]) -> int:
@@ -188,7 +196,7 @@ def run_guarded(command: Callable[[], int]) -> int:
     # Signals raise an exception, so that transactions and servers are closed.
     for each in stop_signals():
         signal.signal(each, stop)
-    start_logging(as_json=False)
+    start_with_first_message(partial(start_logging, as_json=False))
     try:
         return command()
     except (typer.BadParameter, typer.Exit):

@@ -14,6 +14,7 @@ from jobs.cli.accounts import AccountFile, answering, common_language, find_sett
 from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
+from jobs.logs import Log
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.page.brief import Brief, brief_of_page
 from jobs.reporting.page.facts import ReportFacts
@@ -24,6 +25,7 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only
 
+_log = Log(__name__)
 INDEX = "index.html"
 """The page that links to those of several accounts, where they are all in one folder."""
 
@@ -143,4 +145,4 @@ def _open(pages: Iterable[Path]) -> None:
 
     for page in pages:
         if not webbrowser.open(page.resolve().as_uri()):
-            structlog.stdlib.get_logger().warning(_("no browser could be started"), page=os.fspath(page))
+            _log.warning(_("no browser could be started"), page=os.fspath(page))

@@ -49,8 +49,8 @@ def unchanged(
 ) -> set[ListedLead]:
     """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
     rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=False)
-    kept = {ListedLead(row.id, row.digest) for row in rows if read_since is None or row.read_at > read_since}
-    return kept.intersection(listed)
+    digests = {row.id: row.digest for row in rows if read_since is None or row.read_at > read_since}
+    return {one for one in listed if digests.get(one.id) == one.digest}
 
 
 def unchanged_too_old(session: Session, account: str, listed: Collection[ListedLead]) -> set[LeadId]:

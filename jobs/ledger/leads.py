@@ -104,6 +104,26 @@ def get_cursor(session: Session, account: str) -> Cursor:
     return found
 
 
+_CURSORS = bulk.table_of(Cursor)
+_ADVANCE = (
+    update(_CURSORS)
+    .where(_CURSORS.c.account == bindparam("of_account"))
+    .values(
+        pull_started_at=func.coalesce(
+            _CURSORS.c.pull_started_at, bindparam("started", type_=_CURSORS.c.pull_started_at.type)
+        ),
+        resume=bindparam("next_page"),
+        moved=or_(_CURSORS.c.moved, bindparam("has_moved", type_=_CURSORS.c.moved.type)),
+    )
+)
+
+
+def advance_cursor(session: Session, account: str, *, started: datetime, resume: str | None, moved: bool) -> None:
+    """Record where a pull goes on after a page; `started` counts only for its first, `moved` for all that follow."""
+    values = {"of_account": account, "started": started, "next_page": resume, "has_moved": moved}
+    session.connection().execute(_ADVANCE, values)
+
+
 def last_read_inbox_event(session: Session, account: str, inbox: str) -> int:
     """Return the last event of this inbox whose lead was read; 0 if none was."""
     row = session.get(InboxPlace, account)
@@ -245,8 +265,8 @@ def mark_corrections_checked(session: Session, account: str, ids: Collection[Lea
 
 def unchanged_leads(session: Session, account: str, listed: Collection[ListedLead]) -> set[ListedLead]:
     """Return which of these leads are stored with the same digest; none marked deleted, to be read in full again."""
-    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])
-    return {ListedLead(row.id, row.digest) for row in rows}.intersection(listed)
+    digests = dict(map(tuple, bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])))
+    return {one for one in listed if digests.get(one.id) == one.digest}
 
 
 def created_between(

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-import structlog
 from sqlalchemy import Engine, bindparam
 from sqlmodel import Session, col, func, select
 
@@ -20,6 +19,7 @@ from jobs.ledger.bulk import table_of
 from jobs.ledger.database import create_state, open_engine
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
 from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
+from jobs.logs import Log
 
 RESOLVING = "resolve"
 """Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
@@ -31,7 +31,7 @@ STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean a signal."""
 ENDED = (0, 1, 3)
 """Exit codes of completed runs; a refused or crashed run is not a night."""
-_log = structlog.stdlib.get_logger()
+_log = Log(__name__)
 
 
 class NightDoneError(CommandError):

@@ -285,10 +285,8 @@ class _NightReading(_ListReading):
         self.events.mark_leads_read(page)
         if self.reads_by_details:
             excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
-        place = leads.get_cursor(session, account)
-        place.pull_started_at = place.pull_started_at or self.started
-        place.resume = page.resume
-        place.moved = place.moved or page.moved
+        self.listed.clear()
+        leads.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""

@@ -288,17 +288,23 @@ def utm_to_show(lead: Lead) -> Utm:
 
 
 _WORD = re.compile(r"[^\W\d_]+")
+_NO_DIGIT = re.compile(r"\D")
 _FEWEST_DIGITS = 9
 """Of a phone number without its country code."""
 
 
 def _shows(contact: Contact, text: str) -> bool:
     """Whether a text holds an e-mail address, or this contact's phone number or full name."""
-    digits, words = re.sub(r"\D", "", text), set(_WORD.findall(normalise_text(text)))
-    phones = (re.sub(r"\D", "", phone)[-_FEWEST_DIGITS:] for phone in contact.phones)
-    names = [set(_WORD.findall(normalise_text(part or ""))) for part in (contact.first_name, contact.last_name)]
-    has_phone = any(phone in digits for phone in phones if len(phone) == _FEWEST_DIGITS)
-    return "@" in text or has_phone or (all(names) and set.union(*names) <= words)
+    if "@" in text:
+        return True
+    digits = _NO_DIGIT.sub("", text)
+    if len(digits) >= _FEWEST_DIGITS:
+        phones = [_NO_DIGIT.sub("", phone)[-_FEWEST_DIGITS:] for phone in contact.phones]
+        if any(phone in digits for phone in phones if len(phone) == _FEWEST_DIGITS):
+            return True
+    words = set(_WORD.findall(normalise_text(text)))
+    names = (_WORD.findall(normalise_text(part or "")) for part in (contact.first_name, contact.last_name))
+    return all(name and words.issuperset(name) for name in names)
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:

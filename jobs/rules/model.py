@@ -326,9 +326,11 @@ def normalise_label(text: str) -> str:
 
 def normalise_text(text: str) -> str:
     """Return the same form as `normalise_label` of a text that may be personal, and is therefore not kept in memory."""
-    # Case folding can produce marks that decompose again, hence the second pass (Unicode 3.13, D146).
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    plain = text.casefold()
+    if not text.isascii():
+        # Case folding can produce marks that decompose again, hence the second pass (Unicode 3.13, D146).
+        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        plain = "".join([letter for letter in decomposed if not unicodedata.combining(letter)])
     return _GAPS.sub(" ", plain).strip()
 
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import phonenumbers
 import pytest
-from email_validator import validate_email
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
@@ -113,6 +113,23 @@ def test_email_addresses_were_typed_and_are_valid(typed):
         spelt = {domain, validate_email(address, check_deliverability=False).ascii_domain or domain}
         assert any(local in unicodedata.normalize("NFC", field) for field in seen)
         assert any(one in unicodedata.normalize("NFKC", field.lower()) for one in spelt for field in seen)
+
+
+@FUZZ
+@given(
+    st.text("aZ09._+-é", max_size=70),
+    st.sampled_from(["exemple.fr", "Exemple.FR", "xn--d1acufc.fr", "a-b.fr", "a..fr", "-a.fr", "fr", "x.test", ""]),
+)
+@example("x" * 65, "exemple.fr")
+@example("a..b", "exemple.fr")
+def test_an_address_is_read_as_the_library_reads_it(local, domain):
+    """Asking the library about each domain once changes nothing."""
+    try:
+        expected = (validate_email(f"{local}@{domain}", check_deliverability=False).normalized,)
+    except EmailNotValidError:
+        expected = ()
+
+    assert expected == clean_emails([f"{local}@{domain}"])
 
 
 @FUZZ

@@ -13,6 +13,7 @@ from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
 from jobs.ledger.state_file import LedgerError
+from jobs.logs import Log, start_with_first_message
 from jobs.nightly import RenamedIdError
 
 
@@ -85,6 +86,16 @@ def test_secrets_never_reach_a_log_line(capsys):
 
     assert "s3cr3t" not in said
     assert 2 == len([json.loads(line) for line in said.splitlines()])
+
+
+@pytest.mark.usefixtures("_own_logging")
+@pytest.mark.parametrize("logger", [Log("jobs.some.part"), logging.getLogger("some.library")])
+def test_logging_starts_with_the_first_message(capsys, logger):
+    """Whoever writes it, it is written once, and without what is hidden."""
+    start_with_first_message(lambda: start_logging(as_json=False).redact_secrets(["s3cr3t-token"]))
+    logger.warning("refused s3cr3t-token")
+
+    assert "refused [secret]\n" == capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_own_logging")

@@ -46,7 +46,8 @@ NETWORK = {"httpx", "requests", "google.auth", "google.ads", "facebook_business"
 CONTACT_DATA = {"phonenumbers", "email_validator"}
 NIGHT = {"jobs.nightly", "jobs.wiring.night", "jobs.scheduler", "apscheduler", "rich.progress", "alembic"}
 STATE = {"sqlalchemy", "sqlmodel", "jobs.ledger.schema"}
-EVERYTHING = NETWORK | CONTACT_DATA | NIGHT | STATE
+LOG = {"structlog", "rich.traceback"}
+EVERYTHING = NETWORK | CONTACT_DATA | NIGHT | STATE | LOG
 
 
 @pytest.fixture
