@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql import sqltypes as types
 
-revision, down_revision = "0009", "0005"
+revision, down_revision = "0009", "0008"
 branch_labels = depends_on = None
 
 TEXT, TIME = types.AutoString(), types.UTCDateTime()
