@@ -370,7 +370,7 @@ def test_a_request_that_a_kept_delivery_was_in_stays(account):
         account.put(changed(sold("L-1"), updated_at=now), sold(f"L-{now:%Y%m%d}", now - 6 * DAY))
         account.night()
 
-    assert 4 == len(account.rows(Request))
+    assert 3 == len(account.rows(Request))
     (first,) = [row for row in account.rows(Delivery) if row.lead == "L-1"]
     assert {1} == {row.request for row in account.rows(Attempt) if row.delivery == first.id}
 
