@@ -1,6 +1,6 @@
 """A person with a marker of their own in every field of Oplead, and a compressed year of nights in which all fails.
 
-Each week another lead of the same person is won, so that every kind of failure meets bytes about them.
+In each round another lead of the same person is won, so that every kind of failure meets bytes about them.
 """
 
 import io
@@ -28,7 +28,9 @@ from tests.e2e.support.traffic import INGEST, UPLOAD
 from tests.e2e.support.typed import type_in
 from tests.e2e.support.webhook_receiver import SECRET
 
-DAY, HOUR, WEEK = timedelta(days=1), timedelta(hours=1), timedelta(days=7)
+DAY, HOUR, PAUSE = timedelta(days=1), timedelta(hours=1), timedelta(days=18)
+WITHDRAWN = 4
+"""The round whose lead withdraws consent while its sale waits for an amount."""
 FIRST, LAST = "Zéphyxine", "Quoïrvannec"
 EMAIL, SECOND_EMAIL = "F.Talvuxo+devis@Marqueur-Prive.example", "wexlumide@autre-prive.example"
 PHONE, MOBILE = "01 99 00 58 23", "+33 6 39 98 41 07"
@@ -282,19 +284,23 @@ class PlantedYear:
 
     # ── nights ─────────────────────────────────────────────────────────────────────────────────────
 
-    def week(self, number):
-        """Another lead is won; the night meets this week's failure, and the next one learns outcomes."""
+    def round(self, number):
+        """Another lead is won; the night meets this round's failure, and the next one learns outcomes."""
         company = self.company
-        company.clock.advance(max(company.clock.now(), company.START + number * WEEK))
+        company.clock.advance(max(company.clock.now(), company.START + number * PAUSE))
         self._happens(number)
         for fault in FAILURES[number % len(FAILURES)]:
             company.fail(**fault)
         if number % 3 == 2:
             self._refusals = [REFUSED_BY_ADS_API[number % len(REFUSED_BY_ADS_API)]]
-        self._night(f"week {number}", impatient=any(one["kind"] == "hang" for one in FAILURES[number % len(FAILURES)]))
+        self._night(f"round {number}", impatient=any(one["kind"] == "hang" for one in FAILURES[number % len(FAILURES)]))
         company.heal()
         self._refusals = []
-        self._night(f"after week {number}", later=12 * HOUR)
+        if number == WITHDRAWN:
+            one = person(company, number + 1, *steps_of(company, number + 1), amount="")
+            one["leadData"]["consent"] = "non"
+            company.serve(one)
+        self._night(f"after round {number}", later=12 * HOUR)
 
     def quiet(self):
         """Let every window close, with nothing new and nothing failing."""
@@ -309,17 +315,15 @@ class PlantedYear:
         name, created = number + 1, now - 3 * DAY
         steps = [("RDV pris", now - 2 * DAY), ("Gagné", now - DAY)]
         self._webhook(name, steps[-1][0])
-        company.serve(person(company, name, *steps, created=created, amount="" if number == 4 else "12 500,00 €"))
+        company.serve(
+            person(company, name, *steps, created=created, amount="" if number == WITHDRAWN else "12 500,00 €")
+        )
         if number == 1:
             for one in odd_places(company, now - DAY):
                 company.sandbox.oplead.book.put(one["id"], one)
         if number >= 2 and number % 4 == 2:  # what was won is lost again
             lost = [*steps_of(company, name - 2), ("Perdu", now - DAY)]
-            company.serve(person(company, name - 2, *lost, created=created - 2 * WEEK))
-        if number == 6:  # and consent is withdrawn
-            one = person(company, 5, *steps_of(company, 5), amount="")
-            one["leadData"]["consent"] = "non"
-            company.serve(one)
+            company.serve(person(company, name - 2, *lost, created=created - 2 * PAUSE))
 
     def _webhook(self, name, label):
         lead = person(self.company, name, (label, self.company.clock.now()))
@@ -440,7 +444,7 @@ class PlantedYear:
 
 def steps_of(company, name):
     """Return the steps that the lead of a name took when it was won."""
-    at = company.START + (name - 1) * WEEK
+    at = company.START + (name - 1) * PAUSE
     return [("RDV pris", at - 2 * DAY), ("Gagné", at - DAY)]
 
 
