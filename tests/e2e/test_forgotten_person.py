@@ -58,7 +58,7 @@ def year(companies):
         company.fail("data_manager", "cut_after", path="/v1/events:ingest", count=9)
         company.later(12 * HOUR)
         company.heal()
-        year._webhook(1, "Gagné")
+        year.webhook(1, "Gagné")
         assert -9 == company.killed("page committed", command=("run", "--dry-run"))
         type_in(company, "report")
         yield year
@@ -132,7 +132,7 @@ def test_nothing_comes_back(forgotten):
     """Oplead has the leads still, tells of them by webhook, and platforms answer late about what was sent."""
     year = forgotten.year
     for hours in (1, 24):
-        year._webhook(1, "Gagné")
+        year.webhook(1, "Gagné")
         year.company.later(hours * HOUR)
         type_in(year.company, "report")
         assert {} == found(year)

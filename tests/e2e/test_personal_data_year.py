@@ -30,7 +30,7 @@ def year(companies):
         year.states_before = {row.state for row in company.rows_where("sale")}
         year.quiet()
         receiver.stop()
-        year._search("all along", "the receiver's log", receiver.log.encode())
+        year.search("all along", "the receiver's log", receiver.log.encode())
         year.search_files("at the end")
     return year
 

@@ -77,6 +77,8 @@ PEOPLE = Planted(
         "postcode": {POSTCODE},
     },
 )
+CREATED = ("--email", EMAIL, "--phone", PHONE, "--first-name", FIRST, "--last-name", LAST, "--city", CITY)
+"""What a lead is created with."""
 WHOLE = (FIRST, LAST, EMAIL, SECOND_EMAIL, PHONE, MOBILE, STREET, POSTCODE, CITY, *WORDS.values())
 SAID = " | ".join((*WHOLE, quote(EMAIL), quote(LAST), *TOKENS.values()))
 """What a platform says that repeats whatever it knows."""
@@ -314,10 +316,9 @@ class PlantedYear:
         company, now = self.company, self.company.clock.now()
         name, created = number + 1, now - 3 * DAY
         steps = [("RDV pris", now - 2 * DAY), ("Gagné", now - DAY)]
-        self._webhook(name, steps[-1][0])
-        company.serve(
-            person(company, name, *steps, created=created, amount="" if number == WITHDRAWN else "12 500,00 €")
-        )
+        amount = "" if number == WITHDRAWN else "12 500,00 €"
+        self.webhook(name, steps[-1][0])
+        company.serve(person(company, name, *steps, created=created, amount=amount))
         if number == 1:
             for one in odd_places(company, now - DAY):
                 company.sandbox.oplead.book.put(one["id"], one)
@@ -325,7 +326,8 @@ class PlantedYear:
             lost = [*steps_of(company, name - 2), ("Perdu", now - DAY)]
             company.serve(person(company, name - 2, *lost, created=created - 2 * PAUSE))
 
-    def _webhook(self, name, label):
+    def webhook(self, name, label):
+        """Send webhooks about a lead of the person: understood, unknown, broken, and to the wrong address."""
         lead = person(self.company, name, (label, self.company.clock.now()))
         url = f"http://127.0.0.1:{self.receiver.port}/hooks/"
         strange = {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}
@@ -347,12 +349,12 @@ class PlantedYear:
             try:
                 with impatience() if impatient else nullcontext():
                     done = self.company.later(later) if later else self.company.night()
-                self._search(when, "the summary", repr(done).encode())
+                self.search(when, "the summary", repr(done).encode())
             except Exception as error:  # noqa: BLE001 - its message is what this checks
                 said = "".join(traceback.format_exception(error)) + repr(vars(error))
-                self._search(when, "the exception", said.encode())
+                self.search(when, "the exception", said.encode())
         self.logged += len(heard())
-        self._search(when, "the log", heard().encode())
+        self.search(when, "the log", heard().encode())
         self.search_files(when)
 
     # ── commands ───────────────────────────────────────────────────────────────────────────────────
@@ -379,9 +381,15 @@ class PlantedYear:
             ("run", "--dry-run"),
             ("run", "--validate-only"),
             ("run", "--inbox"),
+            ("oplead", "leads", "list"),
+            ("oplead", "leads", "get", "L-1"),
+            ("oplead", "leads", "create", "--yes", *CREATED),
+            ("oplead", "leads", "create", "--yes", *CREATED, "--json"),
+            ("oplead", "leads", "feedback"),
         ):
             done = type_in(company, *words)
-            self._search(when, " ".join(words), (done.out + done.err).encode())
+            if CREATED[0] not in words:  # what was typed is shown to be approved
+                self.search(when, " ".join(words), (done.out + done.err).encode())
         self._bad_tokens(when)
         assert -9 == company.killed("page committed", command=("run", "--dry-run"))
         self.search_files(f"{when}, a rehearsal killed")
@@ -389,7 +397,7 @@ class PlantedYear:
         self._broken += 1
         code, out, err = company.command("run", "--accept-volume", prelude=BROKEN)
         assert code == 70, err
-        self._search(when, "a run that breaks", (out + err).encode())
+        self.search(when, "a run that breaks", (out + err).encode())
         self.search_files(when)
 
     def _bad_tokens(self, when):
@@ -397,7 +405,7 @@ class PlantedYear:
         for name, token in (("OPLEAD_TOKEN", LAST), ("META_ACCESS_TOKEN", f"EAAB{LAST}")):
             self.company.environ[name] = token
             code, out, err = self.company.command("run")
-            self._search(when, f"{name} is wrong ({code})", (out + err).encode())
+            self.search(when, f"{name} is wrong ({code})", (out + err).encode())
             self.company.environ[name] = good[name]
 
     # ── searching ──────────────────────────────────────────────────────────────────────────────────
@@ -417,7 +425,7 @@ class PlantedYear:
         waiting = self.is_anything_unsent()
         for name, data in self.files().items():
             allowed = name.startswith("state.db") and waiting
-            self._search(when, name, data, hashes_allowed=allowed)
+            self.search(when, name, data, hashes_allowed=allowed)
 
     def is_anything_unsent(self):
         """Whether any delivery may still be sent or answered."""
@@ -425,7 +433,8 @@ class PlantedYear:
         rows = [*self.company.rows_of("delivery")]
         return any(final.isdisjoint(row) for row in rows)
 
-    def _search(self, when, where, data, *, hashes_allowed=False):
+    def search(self, when, where, data, *, hashes_allowed=False):
+        """Search some bytes, unless they were searched before."""
         content = (hash(data), hashes_allowed)
         if content in self._seen:
             return
