@@ -173,8 +173,8 @@ FAULTS = (
     Fault(
         "answers reach the right rows although one was erased",
         "jobs/deliver/resolve.py",
-        "[outcomes[place] for place in settlements.positions(self.session, number)]",
-        "list(outcomes)[: len(rows)]",
+        "outcomes = [outcomes[place] for place in settlements.positions(self.session, number)]",
+        "outcomes = outcomes[: len(rows)]",
         "tests/unit/deliver/test_resolve.py",
     ),
     Fault(

@@ -126,9 +126,10 @@ class _Settling(Transaction):
         request.state = RequestState.SETTLED
         number = stored_row_id(request)
         rows = settlements.sent_rows(self.session, number)
-        # The platform still answers for rows that were erased since.
-        of_rows = [outcomes[place] for place in settlements.positions(self.session, number)]
-        answers = self.drop_what_is_too_late(rows, of_rows)
+        if len(rows) < request.rows:
+            # The platform still answers for rows that were erased since.
+            outcomes = [outcomes[place] for place in settlements.positions(self.session, number)]
+        answers = self.drop_what_is_too_late(rows, outcomes)
         self.settle(request, answers, asynchronous=True)
         for row, outcome in answers:
             if outcome.kind in STOPPING:

@@ -45,6 +45,7 @@ LOADED = (
     "connectors.oplead.probe",
     "connectors.oplead.writing.writer",
     "jobs.oplead_commands.importing.import_leads",
+    "killed_forget",
     "killed_import",
     "killed_run",
 )

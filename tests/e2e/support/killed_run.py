@@ -15,7 +15,6 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs.cli import forget
 from jobs.deliver import corrections, resolve, sender, transactions
 from jobs.ledger import leads, requeue, runs
 from jobs.plan import planner
@@ -132,10 +131,4 @@ POINTS = {
     "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),
     "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle_request"),
-    "forget: in the ledger's commit": partial(committing, forget, "forget_leads"),
-    "forget: ledger committed": partial(after, forget, "forget_leads"),
-    "forget: events erased": partial(after, forget, "_erase_events"),
-    "forget: creations erased": partial(after, forget.Outbox, "erase"),
-    "forget: a file rewritten": partial(after, forget, "compact"),
-    "forget: page to be written": partial(before, forget, "write_usual_page"),
 }

@@ -59,6 +59,26 @@ def test_lost_answer_of_a_forgotten_lead_is_not_replayed(account):
     assert {keys["L-2"]: 1} == account.sink.counted
 
 
+def test_row_that_a_dead_run_left_in_flight_is_not_replayed(account):
+    """Its request is found open by the next run, without it."""
+
+    def die(*_):
+        raise fakes.Crash
+
+    account.put(lead("L-1"), lead("L-2"))
+    account.sink.script.append(die)
+    with pytest.raises(fakes.Crash):
+        account.night()
+    keys = {row.lead: row.key for row in account.rows(Delivery)}
+    (held,) = forget(account, "L-1")
+    account.sink.calls.clear()
+    account.clock.time += DAY
+    account.night()
+
+    assert ["in_flight"] == [each.state for each in held.sent]
+    assert [[keys["L-2"]]] == [call.keys for call in account.sink.calls]
+
+
 def test_forgotten_lead_never_goes_out(account):
     """Although Oplead still shows it night after night."""
     account.put(lead("L-1", fields={"consent": ""}), lead("L-2"))
