@@ -105,6 +105,7 @@ def test_nothing_is_left_in_any_file(forgotten):
     assert {"hash of e-mail", "hash of phone", "hash of city", "hash of key of phone"} <= forgotten.before
     assert set() == ALL.found_in(forgotten.said.encode())
     assert {} == forgotten.left
+    assert {"pages/maison-test-report.html", "state.db"} <= forgotten.year.files().keys()
 
 
 @pytest.mark.xdist_group("forgotten")

@@ -381,6 +381,7 @@ class PlantedYear:
             ("explain", "L-1"),
             ("explain", "L-84", "--json"),
             ("explain", "L-85"),
+            ("report",),
             ("report", "--csv", csv, "--out", csv),
             ("report", "--json"),
             ("values", "suggest"),
