@@ -77,6 +77,13 @@ FAULTS = (
         "heard[-1]",
         "tests/unit/pull/test_inbox.py",
     ),
+    Fault(
+        "contact data in a UTM field is shown only where it is asked for",
+        "jobs/oplead_commands/lead_reads.py",
+        "return lead.utm if contact else utm_to_show(lead)",
+        "return lead.utm",
+        "tests/e2e/test_oplead_commands.py::test_contact_data_is_shown_only_where_it_is_asked_for",
+    ),
     # ── personal data ────────────────────────────────────────────────────────────────────────────
     Fault(
         "a forgotten lead is not read in again by a pull",

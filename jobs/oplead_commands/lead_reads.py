@@ -17,10 +17,11 @@ from typing import TextIO
 
 from connectors.language import N_, _, _n
 from connectors.ports import LeadSource
-from connectors.records import Lead, SubstituteLead, UnreadableLead
+from connectors.records import Lead, SubstituteLead, UnreadableLead, Utm
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results_console, say
+from jobs.rules.extraction import utm_to_show
 from jobs.wiring.texts import click_id_text
 
 _NOTHING = "-"
@@ -167,7 +168,7 @@ def lead_for_json(lead: Lead, *, contact: bool) -> Mapping[str, object]:
         "updated_at": lead.updated_at,
         "status": lead.label,
         "history": [{"status": one.label, "at": one.at.at} for one in lead.history],
-        "utm": lead.utm,
+        "utm": _utm(lead, contact=contact),
         "click_ids": click_id_kinds_of(lead),
         "click_id_problem": lead.click_id_problem,
     }
@@ -177,6 +178,11 @@ def lead_for_json(lead: Lead, *, contact: bool) -> Mapping[str, object]:
 def click_id_kinds_of(lead: Lead) -> list[str]:
     """Return the kinds of a lead's click ids."""
     return list(dict.fromkeys(one.kind.value for one in lead.click_ids))
+
+
+def _utm(lead: Lead, *, contact: bool) -> Utm:
+    """Return the UTM fields; contact data that a website wrote there only by its shape, unless it is asked for."""
+    return lead.utm if contact else utm_to_show(lead)
 
 
 def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tuple[str, str]]:
@@ -189,7 +195,8 @@ def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tupl
     for entry in lead.history:
         at = entry.at.at
         yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
-    yield _("UTM"), " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
+    utm = _utm(lead, contact=contact)
+    yield _("UTM"), " / ".join(one or _NOTHING for one in (utm.source, utm.medium, utm.campaign))
     yield _("kinds of click ids"), ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
     if contact:
         for name, value in _contact_values(lead).items():
@@ -210,7 +217,7 @@ def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool)
             lead.id,
             day_and_time(lead.created_at, zone),
             lead.label,
-            lead.utm.source,
+            _utm(lead, contact=contact).source,
             ", ".join(click_id_kinds_of(lead)),
         ]
         rows.append([cell or _NOTHING for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy
@@ -9,8 +10,8 @@ from sqlalchemy import ColumnElement, Table
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import bulk, erasure, queries
-from jobs.ledger.consents import ConsentBasis, consent_evidence
+from jobs.ledger import bulk, consents, erasure, queries
+from jobs.ledger.consents import ConsentEvidence
 from jobs.ledger.requests import attempts_of_delivery
 from jobs.ledger.schema import (
     Attempt,
@@ -29,10 +30,8 @@ from jobs.ledger.schema import (
 )
 
 _OF_THE_MACHINERY = frozenset(
-    {
-        *("account", "lead", "event", "in_doubt_request", "estimate", "run", "delivery", "original"),
-        *("user_data_answer", "personalization_answer", "assumed_consent"),
-    }
+    {"account", "lead", "event", "in_doubt_request", "estimate", "run", "delivery", "original"}
+    | {"user_data_answer", "personalization_answer", "assumed_consent"}
 )
 """Columns that say nothing of the person: they join rows, or are said in another way."""
 
@@ -40,16 +39,16 @@ _OF_THE_MACHINERY = frozenset(
 def export_ledger(session: Session, account: str, lead: LeadId) -> dict[str, Any]:
     """Return what the ledger holds on a lead; times are aware, and what is sent is told by the names of its fields."""
     row = session.get(LeadRow, (account, lead))
-    evidence = consent_evidence(session, account, lead)
+    evidence = consents.consent_evidence(session, account, lead)
     return {
         "lead": None if row is None else _columns(row) | {"facts": json.loads(row.facts)},
         "status_changes": _rows(session, StatusChange, account, lead),
         "label_moves": _rows(session, LabelMove, account, lead),
+        "consent_answers": [asdict(answer) for answer in evidence.answers],
         "click_ids": _rows(session, ClickIdRow, account, lead),
         "contact_hashes": _rows(session, ContactHash, account, lead),
         "deduplication_keys": _rows(session, DedupKey, account, lead),
-        "consent_answers": evidence.answers,
-        "deliveries": list(_deliveries(session, account, lead, evidence.sent_on)),
+        "deliveries": list(_deliveries(session, account, lead, evidence)),
         "excluded": _named(session, ExcludedTestLead, account, lead),
         "unreadable": _named(session, UnreadableLeadRow, account, lead),
         "forgotten_on": erasure.forgotten_among(session, account, [lead]).get(lead),
@@ -79,15 +78,14 @@ def _told(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     return {str(name): value for name, value in columns if name not in _OF_THE_MACHINERY}
 
 
-def _deliveries(
-    session: Session, account: str, lead: LeadId, sent_on: Mapping[int, ConsentBasis]
-) -> Iterator[dict[str, Any]]:
-    """Yield each delivery with the consent it was sent on, its history, and the requests that it was part of."""
+def _deliveries(session: Session, account: str, lead: LeadId, evidence: ConsentEvidence) -> Iterator[dict[str, Any]]:
+    """Yield each delivery with the consent it was sent on, its history and the requests that it was part of."""
     wanted = select(Delivery).where(Delivery.account == account, Delivery.lead == lead)
     for each in session.exec(wanted.order_by(col(Delivery.id))):
+        basis = evidence.sent_on.get(stored_row_id(each))
         yield _columns(each) | {
+            "sent_on": None if basis is None else asdict(basis),
             "corrects": each.original,
-            "sent_on": sent_on.get(stored_row_id(each)),
             "fields_sent": sorted(_field_names(each.event)),
             "transitions": [_columns(move) for move in queries.state_history(session, each)],
             "attempts": [_attempt(attempt, request) for attempt, request in attempts_of_delivery(session, each)],

@@ -58,7 +58,7 @@ def year(companies):
         company.fail("data_manager", "cut_after", path="/v1/events:ingest", count=9)
         company.later(12 * HOUR)
         company.heal()
-        year._webhook(1, "Gagné")
+        year.webhook(1, "Gagné")
         assert -9 == company.killed("page committed", command=("run", "--dry-run"))
         type_in(company, "report")
         yield year
@@ -102,9 +102,10 @@ class Forgotten:
 def test_nothing_is_left_in_any_file(forgotten):
     """State, journals, inbox, page, metrics and the copy of a killed rehearsal."""
     assert {"agency", "answer", "campaign", "source", "gclid of 1", "fbclid of 4"} <= forgotten.before
-    assert {"hash of e-mail", "hash of phone", "hash of city"} <= forgotten.before
+    assert {"hash of e-mail", "hash of phone", "hash of city", "hash of key of phone"} <= forgotten.before
     assert set() == ALL.found_in(forgotten.said.encode())
     assert {} == forgotten.left
+    assert {"pages/maison-test-report.html", "state.db"} <= forgotten.year.files().keys()
 
 
 @pytest.mark.xdist_group("forgotten")
@@ -132,7 +133,7 @@ def test_nothing_comes_back(forgotten):
     """Oplead has the leads still, tells of them by webhook, and platforms answer late about what was sent."""
     year = forgotten.year
     for hours in (1, 24):
-        year._webhook(1, "Gagné")
+        year.webhook(1, "Gagné")
         year.company.later(hours * HOUR)
         type_in(year.company, "report")
         assert {} == found(year)

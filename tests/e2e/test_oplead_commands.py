@@ -164,8 +164,8 @@ def test_a_lead_is_created_and_read_back_with_its_click_id(oplead, capsys):
 
 
 def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
-    """By `get` and `list` alike, as text and as JSON."""
-    new = oplead.create(capsys)
+    """By `get` and `list` alike, as text and as JSON; not even where a website wrote it into a UTM field."""
+    new = oplead.create(capsys, utm_source="jeanne.exemple@example.com")
 
     for contact in (False, True):
         for json_wanted in (False, True):

@@ -1,8 +1,9 @@
 """A person with a marker of their own in every field of Oplead, and a compressed year of nights in which all fails.
 
-Each week another lead of the same person is won, so that every kind of failure meets bytes about them.
+In each round another lead of the same person is won, so that every kind of failure meets bytes about them.
 """
 
+import hashlib
 import io
 import json
 import logging
@@ -28,7 +29,9 @@ from tests.e2e.support.traffic import INGEST, UPLOAD
 from tests.e2e.support.typed import type_in
 from tests.e2e.support.webhook_receiver import SECRET
 
-DAY, HOUR, WEEK = timedelta(days=1), timedelta(hours=1), timedelta(days=7)
+DAY, HOUR, PAUSE = timedelta(days=1), timedelta(hours=1), timedelta(days=18)
+WITHDRAWN = 5
+"""The round whose lead withdraws consent while its sale waits for an amount."""
 FIRST, LAST = "Zéphyxine", "Quoïrvannec"
 EMAIL, SECOND_EMAIL = "F.Talvuxo+devis@Marqueur-Prive.example", "wexlumide@autre-prive.example"
 PHONE, MOBILE = "01 99 00 58 23", "+33 6 39 98 41 07"
@@ -58,23 +61,32 @@ CLICK_IDS = {
     for number in range(1, 90)
     for kind, made in (("gclid", gclid), ("fbclid", fbclid))
 }
+KINDS = ("email", "phone")
+HASHED = {
+    "e-mail": email_forms(EMAIL),
+    "second e-mail": email_forms(SECOND_EMAIL),
+    "phone": phone_forms(PHONE),
+    "mobile": phone_forms("06 39 98 41 07"),
+    "first name": normal_forms(FIRST),
+    "last name": normal_forms(LAST),
+    "full name": normal_forms(f"{FIRST} {LAST}"),
+    "city": normal_forms(CITY),
+    "street": normal_forms(STREET),
+    "postcode": {POSTCODE},
+}
+KEYS = {
+    f"key of {name}": {f"{kind}:{hashlib.sha256(text.encode()).hexdigest()}" for text in HASHED[name] for kind in KINDS}
+    for name in ("e-mail", "second e-mail", "phone", "mobile")
+}
+"""What a person counts once by, which is a hash of a hash."""
 PEOPLE = Planted(
     words=WORDS,
     numbers={"phone": "199005823", "mobile": "639984107"},
     codes={"postcode": POSTCODE},
-    hashed={
-        "e-mail": email_forms(EMAIL),
-        "second e-mail": email_forms(SECOND_EMAIL),
-        "phone": phone_forms(PHONE),
-        "mobile": phone_forms("06 39 98 41 07"),
-        "first name": normal_forms(FIRST),
-        "last name": normal_forms(LAST),
-        "full name": normal_forms(f"{FIRST} {LAST}"),
-        "city": normal_forms(CITY),
-        "street": normal_forms(STREET),
-        "postcode": {POSTCODE},
-    },
+    hashed=HASHED | KEYS,
 )
+CREATED = ("--email", EMAIL, "--phone", PHONE, "--first-name", FIRST, "--last-name", LAST, "--city", CITY)
+"""What a lead is created with."""
 WHOLE = (FIRST, LAST, EMAIL, SECOND_EMAIL, PHONE, MOBILE, STREET, POSTCODE, CITY, *WORDS.values())
 SAID = " | ".join((*WHOLE, quote(EMAIL), quote(LAST), *TOKENS.values()))
 """What a platform says that repeats whatever it knows."""
@@ -249,10 +261,12 @@ class PlantedYear:
     Attributes:
         leaks: where something was found that must not be there: (when, where, what).
         logged: how many characters of logs were searched.
+        states: every state that a sale was ever in.
     """
 
     def __init__(self, company, receiver, patch):
         self.company, self.receiver, self._patch = company, receiver, patch
+        self.states = set()
         self.leaks, self.logged, self._seen, self._refusals, self._broken = set(), 0, set(), [], 0
         folder = company.directory / "run" / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
@@ -270,6 +284,7 @@ class PlantedYear:
         company.use_meta()
         google = company.settings["google_ads"]
         company.settings["google_ads"] = [google, google | {"id": "ads_api", "transport": "google_ads_api"}]
+        company.conversion("appointment")["count_once_per"] = "person"
         sale = company.conversion("sale")
         sale |= {"undo_when": ["lost"], "where": {"channel": ["Site web"]}}
         company.settings["report"] = {"folder": "pages", "by": "agency"}
@@ -282,19 +297,23 @@ class PlantedYear:
 
     # ── nights ─────────────────────────────────────────────────────────────────────────────────────
 
-    def week(self, number):
-        """Another lead is won; the night meets this week's failure, and the next one learns outcomes."""
+    def round(self, number):
+        """Another lead is won; the night meets this round's failure, and the next one learns outcomes."""
         company = self.company
-        company.clock.advance(max(company.clock.now(), company.START + number * WEEK))
+        company.clock.advance(max(company.clock.now(), company.START + number * PAUSE))
         self._happens(number)
         for fault in FAILURES[number % len(FAILURES)]:
             company.fail(**fault)
         if number % 3 == 2:
             self._refusals = [REFUSED_BY_ADS_API[number % len(REFUSED_BY_ADS_API)]]
-        self._night(f"week {number}", impatient=any(one["kind"] == "hang" for one in FAILURES[number % len(FAILURES)]))
+        self._night(f"round {number}", impatient=any(one["kind"] == "hang" for one in FAILURES[number % len(FAILURES)]))
         company.heal()
         self._refusals = []
-        self._night(f"after week {number}", later=12 * HOUR)
+        if number == WITHDRAWN:
+            one = person(company, number + 1, *steps_of(company, number + 1), amount="")
+            one["leadData"]["consent"] = "non"
+            company.serve(one)
+        self._night(f"after round {number}", later=12 * HOUR)
 
     def quiet(self):
         """Let every window close, with nothing new and nothing failing."""
@@ -308,20 +327,18 @@ class PlantedYear:
         company, now = self.company, self.company.clock.now()
         name, created = number + 1, now - 3 * DAY
         steps = [("RDV pris", now - 2 * DAY), ("Gagné", now - DAY)]
-        self._webhook(name, steps[-1][0])
-        company.serve(person(company, name, *steps, created=created, amount="" if number == 4 else "12 500,00 €"))
+        amount = "" if number == WITHDRAWN else "12 500,00 €"
+        self.webhook(name, steps[-1][0])
+        company.serve(person(company, name, *steps, created=created, amount=amount))
         if number == 1:
             for one in odd_places(company, now - DAY):
                 company.sandbox.oplead.book.put(one["id"], one)
         if number >= 2 and number % 4 == 2:  # what was won is lost again
             lost = [*steps_of(company, name - 2), ("Perdu", now - DAY)]
-            company.serve(person(company, name - 2, *lost, created=created - 2 * WEEK))
-        if number == 6:  # and consent is withdrawn
-            one = person(company, 5, *steps_of(company, 5), amount="")
-            one["leadData"]["consent"] = "non"
-            company.serve(one)
+            company.serve(person(company, name - 2, *lost, created=created - 2 * PAUSE))
 
-    def _webhook(self, name, label):
+    def webhook(self, name, label):
+        """Send webhooks about a lead of the person: understood, unknown, broken, and to the wrong address."""
         lead = person(self.company, name, (label, self.company.clock.now()))
         url = f"http://127.0.0.1:{self.receiver.port}/hooks/"
         strange = {f"{FIRST} {LAST}": SAID, EMAIL: lead, PHONE: 1}
@@ -343,12 +360,12 @@ class PlantedYear:
             try:
                 with impatience() if impatient else nullcontext():
                     done = self.company.later(later) if later else self.company.night()
-                self._search(when, "the summary", repr(done).encode())
+                self.search(when, "the summary", repr(done).encode())
             except Exception as error:  # noqa: BLE001 - its message is what this checks
                 said = "".join(traceback.format_exception(error)) + repr(vars(error))
-                self._search(when, "the exception", said.encode())
+                self.search(when, "the exception", said.encode())
         self.logged += len(heard())
-        self._search(when, "the log", heard().encode())
+        self.search(when, "the log", heard().encode())
         self.search_files(when)
 
     # ── commands ───────────────────────────────────────────────────────────────────────────────────
@@ -364,6 +381,7 @@ class PlantedYear:
             ("explain", "L-1"),
             ("explain", "L-84", "--json"),
             ("explain", "L-85"),
+            ("report",),
             ("report", "--csv", csv, "--out", csv),
             ("report", "--json"),
             ("values", "suggest"),
@@ -375,9 +393,15 @@ class PlantedYear:
             ("run", "--dry-run"),
             ("run", "--validate-only"),
             ("run", "--inbox"),
+            ("oplead", "leads", "list"),
+            ("oplead", "leads", "get", "L-1"),
+            ("oplead", "leads", "create", "--yes", *CREATED),
+            ("oplead", "leads", "create", "--yes", *CREATED, "--json"),
+            ("oplead", "leads", "feedback"),
         ):
             done = type_in(company, *words)
-            self._search(when, " ".join(words), (done.out + done.err).encode())
+            if CREATED[0] not in words:  # what was typed is shown to be approved
+                self.search(when, " ".join(words), (done.out + done.err).encode())
         self._bad_tokens(when)
         assert -9 == company.killed("page committed", command=("run", "--dry-run"))
         self.search_files(f"{when}, a rehearsal killed")
@@ -385,7 +409,7 @@ class PlantedYear:
         self._broken += 1
         code, out, err = company.command("run", "--accept-volume", prelude=BROKEN)
         assert code == 70, err
-        self._search(when, "a run that breaks", (out + err).encode())
+        self.search(when, "a run that breaks", (out + err).encode())
         self.search_files(when)
 
     def _bad_tokens(self, when):
@@ -393,7 +417,7 @@ class PlantedYear:
         for name, token in (("OPLEAD_TOKEN", LAST), ("META_ACCESS_TOKEN", f"EAAB{LAST}")):
             self.company.environ[name] = token
             code, out, err = self.company.command("run")
-            self._search(when, f"{name} is wrong ({code})", (out + err).encode())
+            self.search(when, f"{name} is wrong ({code})", (out + err).encode())
             self.company.environ[name] = good[name]
 
     # ── searching ──────────────────────────────────────────────────────────────────────────────────
@@ -409,11 +433,17 @@ class PlantedYear:
         }
 
     def search_files(self, when):
-        """Search every file: hashes may stand in the state only, while something unsent may use them."""
+        """Search every file: hashes may stand in the state only, while something unsent may use them.
+
+        What a person counts once by may stand there until it no longer matters, which the end of the year shows.
+        """
         waiting = self.is_anything_unsent()
+        self.states |= {row.state for row in self.company.rows_where("sale")}
         for name, data in self.files().items():
-            allowed = name.startswith("state.db") and waiting
-            self._search(when, name, data, hashes_allowed=allowed)
+            allowed = ()
+            if name.startswith("state.db"):
+                allowed = ("hash of",) if waiting else ("hash of key of",)
+            self.search(when, name, data, allowed=allowed)
 
     def is_anything_unsent(self):
         """Whether any delivery may still be sent or answered."""
@@ -421,14 +451,13 @@ class PlantedYear:
         rows = [*self.company.rows_of("delivery")]
         return any(final.isdisjoint(row) for row in rows)
 
-    def _search(self, when, where, data, *, hashes_allowed=False):
-        content = (hash(data), hashes_allowed)
+    def search(self, when, where, data, *, allowed=()):
+        """Search some bytes for all but what may be there, unless they were searched before."""
+        content = (hash(data), allowed)
         if content in self._seen:
             return
         self._seen.add(content)
-        found = PEOPLE.found_in(data)
-        if hashes_allowed:
-            found = {each for each in found if not each.startswith("hash of")}
+        found = {each for each in PEOPLE.found_in(data) if not each.startswith(allowed)}
         self.leaks |= {(when, where, each) for each in found}
 
     def clicks_in(self, name_part=""):
@@ -440,7 +469,7 @@ class PlantedYear:
 
 def steps_of(company, name):
     """Return the steps that the lead of a name took when it was won."""
-    at = company.START + (name - 1) * WEEK
+    at = company.START + (name - 1) * PAUSE
     return [("RDV pris", at - 2 * DAY), ("Gagné", at - DAY)]
 
 
