@@ -211,4 +211,5 @@ def recorded_notice(incident: Incident, row: "IncidentRow", zone: ZoneInfo) -> N
     if row.cleared_at is None:
         return notice
     day = row.first_seen_at.astimezone(zone).date()
-    return Notice(notice.title, f"{notice.text}\n{_('Found on {day}; it is over by now.', day=format_day(day))}")
+    over = _("Found on {day}; it is over by now.", day=format_day(day))
+    return Notice(notice.title, f"{notice.text}\n{over}")

@@ -196,7 +196,7 @@ def test_the_page_is_in_the_language_of_the_settings(french, tmp_path):
     assert "⟦" in (tmp_path / "maison-test-report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("words", [("run",), ("status",), ("explain", "L-5"), ("explain", "L-1"), ("check",)])
+@pytest.mark.parametrize("words", [("run",), ("status",), ("explain", "L-5"), ("explain", "L-1")])
 def test_french_fits_a_narrow_terminal(french, words):
     """No line is wider than 80 columns but commands, which are never broken."""
     ran = type_in(french, "run", width=80)

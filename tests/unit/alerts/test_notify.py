@@ -113,7 +113,7 @@ def test_stopped_destination_is_notified_once_until_it_stops_anew(told):
     assert ["google_ads stopped"] == told.inbox.titles[:1]
     assert 1 == told.inbox.titles.count("google_ads stopped")
     told.night()
-    assert IncidentKind.STOPPED not in {one.cause.kind for one in told.standing}
+    assert IncidentKind.STOPPED not in {one.incident.id.kind for one in told.standing}
     told.account.put(lead("L-2"))
     told.account.sink.script.append(REFUSED)
     told.night()
@@ -316,7 +316,7 @@ def test_expected_rejections_are_not_counted(told):
     google, _ = told.facts.destinations
 
     assert (2, 5, 8) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
-    assert IncidentKind.REJECTED in {one.cause.kind for one in told.standing}
+    assert IncidentKind.REJECTED in {one.incident.id.kind for one in told.standing}
     assert "rejected. The codes: BAD." in told.inbox.messages[0][1]
 
 
@@ -325,12 +325,12 @@ def test_lost_answer_is_notified_and_clears_with_the_replay(told):
     told.account.put(lead())
     told.account.sink.script.extend([fakes.lost_before] * 5)
     told.night()
-    first = [one.cause for one in told.standing]
+    first = [one.incident.id for one in told.standing]
     told.night()
 
     assert (IncidentId(IncidentKind.IN_DOUBT, GOOGLE) in first, [], 1) == (
         True,
-        [one.cause for one in told.standing],
+        [one.incident.id for one in told.standing],
         told.inbox.titles.count("google_ads: 1 conversion in doubt"),
     )
 
@@ -385,7 +385,7 @@ def test_rejected_corrections_notice_stands_until_corrections_arrive(told):
     told.night()
     told.account.put(lead("M-1"))
     told.night()
-    standing = [one.cause for one in told.standing]
+    standing = [one.incident.id for one in told.standing]
     told.account.put(changed(lead("M-1"), fields={"consent": "oui", "amount": Decimal(1200)}))
     told.night()
 
@@ -413,11 +413,11 @@ def test_correction_in_doubt_then_unconfirmed_is_notified(told):
 
     assert ["google_ads: 1 correction in doubt", "google_ads: 1 correction unconfirmed"] == titles
     assert "1 correction was sent to google_ads, and the answer was lost" in told.inbox.messages[0][1]
-    assert IncidentId(IncidentKind.UNCONFIRMED, CORRECTIONS) in {one.cause for one in told.standing}
+    assert IncidentId(IncidentKind.UNCONFIRMED, CORRECTIONS) in {one.incident.id for one in told.standing}
 
     told.night()
 
-    assert not {IncidentKind.IN_DOUBT, IncidentKind.UNCONFIRMED} & {one.cause.kind for one in told.standing}
+    assert not {IncidentKind.IN_DOUBT, IncidentKind.UNCONFIRMED} & {one.incident.id.kind for one in told.standing}
 
 
 def test_night_without_corrections_sends_no_notice(told):

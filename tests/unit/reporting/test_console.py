@@ -9,7 +9,7 @@ import structlog
 
 from jobs.cli.output import start_logging
 from jobs.reporting import console
-from jobs.reporting.console import facts_grid, results_console, table
+from jobs.reporting.console import facts_grid, results_console, say_below, table
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
@@ -40,6 +40,22 @@ def test_no_line_breaks_at_a_no_break_space(monkeypatch, capsys, space):
 
     assert 2 == sum(glued in line for line in lines)
     assert [] == [line for line in lines if line.strip().startswith((";", "€", "500"))]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_sentences_below_a_heading_are_wrapped_at_a_terminal_only(monkeypatch, is_terminal):
+    """Whoever searches a file finds each on one line; markup in one stays as it is."""
+    sentence = "assumed: [sale] counts from its start, and older changes are not sent (see `since`)"
+    out = io.StringIO()
+    out.isatty = lambda: is_terminal
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, and no styles
+    say_below(sentence)
+    lines = out.getvalue().splitlines()
+
+    assert sentence == " ".join(map(str.strip, lines))
+    assert ([2, 4] if is_terminal else [2]) == [len(line) - len(line.lstrip()) for line in lines]
+    assert not is_terminal or max(map(len, lines)) <= 80
 
 
 def test_json_holds_no_control_characters():

@@ -279,7 +279,7 @@ def test_the_tasks(facts):
     assert [
         (Level.RED, Responsible.MARKETING, "meta stopped", on("11-26")),
         (Level.AMBER, Responsible.MARKETING, "Statuses that the settings do not name", on("11-14")),
-        (Level.AMBER, Responsible.MARKETING, "meta rejects 75% of what it settles", on("11-27")),
+        (Level.AMBER, Responsible.MARKETING, "meta rejects 75 % of what it settles", on("11-27")),
         (Level.AMBER, Responsible.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),
     ] == found
     assert Level.RED is facts.level
