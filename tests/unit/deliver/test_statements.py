@@ -1,5 +1,7 @@
 """An answer takes the same statements however many rows it is about, and rows end as if they were sent one by one."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import cycle, islice
@@ -165,3 +167,18 @@ def test_batch_of_many_ends_as_many_batches_of_one(account, asynchronous):
         ended.append((rows, [account.causes(row["lead"]) for row in rows]))
 
     assert ended[0] == ended[1]
+
+
+def test_rows_that_the_same_answer_puts_elsewhere_are_not_settled_as_one(account):
+    """One of which an earlier answer was lost stays in doubt where others wait; it comes between two of them."""
+    ready(account, 3)
+
+    def have_lost_one(_sink, batch):
+        with closing(sqlite3.connect(account.state.path)) as ledger, ledger:
+            ledger.execute("UPDATE delivery SET in_doubt_since = at WHERE lead = 'L-01'")
+        return RowOutcomes((Outcome(OutcomeClass.DEFER, "LATER"),) * len(batch))
+
+    account.sink.script.append(have_lost_one)
+    account.deliver()
+
+    assert {"L-00": "pending", "L-01": "in_doubt", "L-02": "pending"} == account.states
