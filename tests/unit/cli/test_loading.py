@@ -116,7 +116,7 @@ def test_status_loads_no_network_library_and_no_night(loaded):
 
 @pytest.mark.usefixtures("state")
 def test_explain_loads_no_network_library_and_no_night(loaded):
-    """It judges by the rules and the platforms' limits, which need no library; here it says that there is no such lead."""
+    """It judges by the rules and the platforms' limits, which need no library; here there is no such lead."""
     found = loaded("explain", "L-1", "-c", "pipeline.yaml", code=2)
 
     assert STATE <= found
