@@ -5,17 +5,19 @@ They go past the session's unit of work, which handles rows one by one; what it 
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy
 from sqlalchemy import (
     BindParameter,
+    ClauseElement,
     Column,
     ColumnElement,
+    Dialect,
     Executable,
     Row,
     Select,
@@ -26,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.orm import Mapped
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
 
 Record = TypeVar("Record", bound=SQLModel)
@@ -90,11 +94,44 @@ def upsert_into(model: type[SQLModel], *columns: str) -> Insert:
     return add.on_conflict_do_update(index_elements=list(table_of(model).primary_key), set_=set_)
 
 
-def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[str, object]]) -> None:
-    """Run an insert, upsert or update once for all rows, which have the same keys."""
+def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mapping[str, object]]) -> None:
+    """Run an insert, upsert or update once for all rows, which have the same keys.
+
+    The statement is kept, so it must be one of a few. SQLAlchemy takes longer to prepare a row than SQLite to write it.
+    """
     session.flush()
     if rows:
-        session.connection().execute(statement, rows)
+        connection = session.connection()
+        prepared = _prepare(statement, tuple(rows[0]), connection.dialect)
+        connection.exec_driver_sql(prepared.text, [prepared.values_of(row) for row in rows])
+
+
+class _Prepared(NamedTuple):
+    """A statement as the driver takes it."""
+
+    text: str
+    constants: dict[str, object]
+    """The parameters that the statement itself sets, and the defaults of columns without a value."""
+    parameters: Sequence[tuple[str, Callable[[Any], object] | None]]
+    """The name of each, in order, and how its values are written if not as they are."""
+
+    def values_of(self, row: Mapping[str, object]) -> tuple[object, ...]:
+        """Return a row's parameters, in order."""
+        if self.constants:
+            row = self.constants | dict(row)
+        return tuple([row[name] if write is None else write(row[name]) for name, write in self.parameters])
+
+
+@lru_cache(maxsize=64)
+def _prepare(statement: ClauseElement, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None:
+        raise TypeError("the driver takes parameters by their position")
+    types = [(name, compiled.binds[name].type.dialect_impl(dialect)) for name in compiled.positiontup]
+    constants = {name: value for name, value in compiled.params.items() if name not in names}
+    defaults = ((column.key, column.default) for column in compiled.insert_prefetch)
+    constants |= {name: default.arg for name, default in defaults if isinstance(default, ScalarElementColumnDefault)}
+    return _Prepared(compiled.string, constants, [(name, kind.bind_processor(dialect)) for name, kind in types])
 
 
 def new_record(record: type[Record], **columns: object) -> Record:
@@ -135,7 +172,7 @@ def changing_records(
         alike[tuple(changes)].append(changes | {"of_id": number})
     for changed, each_change in alike.items():
         if changed:
-            write_rows(session, sqlalchemy.update(table).where(table.c.id == bindparam("of_id")), each_change)
+            session.connection().execute(sqlalchemy.update(table).where(table.c.id == bindparam("of_id")), each_change)
 
 
 def has_id_among(column: Mapped[int] | Mapped[int | None] | Column[int], ids: Sequence[int]) -> ColumnElement[bool]:
