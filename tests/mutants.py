@@ -876,6 +876,20 @@ FAULTS = (
         "tests/unit/alerts/test_statements.py",
     ),
     Fault(
+        "leads that the report's database counts are those that a slow count finds",
+        "jobs/ledger/report_leads.py",
+        'func.count(col(LeadRow.id).distinct()).label("leads")',
+        'func.count(col(LeadRow.id)).label("leads")',
+        "tests/unit/reporting/test_page_rules.py",
+    ),
+    Fault(
+        "only the first entry into a stage makes a sale",
+        "jobs/ledger/report_leads.py",
+        "or_(col(earlier.at) < at, and_(",
+        "or_(col(earlier.at) > at, and_(",
+        "tests/unit/reporting/test_page_rules.py",
+    ),
+    Fault(
         "what a platform received differs from ours only where the two cannot become equal",
         "jobs/reporting/page/platform_figures.py",
         "if theirs + counts.undecided < own.accepted:",

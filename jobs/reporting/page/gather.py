@@ -21,6 +21,7 @@ from jobs.reporting.page.facts import (
     OUTCOMES,
     SHOWN_IDS,
     TREND_NIGHTS,
+    AgencyRow,
     CountedSales,
     CoverageRow,
     Gap,
@@ -34,7 +35,10 @@ from jobs.reporting.page.facts import (
     Responsible,
     Standing,
 )
-from jobs.reporting.page.lead_counts import LeadCounts
+from jobs.reporting.page.leads.agencies import agencies
+from jobs.reporting.page.leads.campaigns import count_created
+from jobs.reporting.page.leads.sales import Sale, sales_by_platform, signed_sales
+from jobs.reporting.page.leads.stage_timing import stage_timing
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE
 from jobs.reporting.page.tasks import tasks
@@ -42,7 +46,6 @@ from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.settings.lint import CREATED
 
 _GAPS = {
     Reason.VALUE_UNREADABLE: Gap.UNREADABLE_AMOUNT,
@@ -66,7 +69,8 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
-    counts = _count_leads(session, rules)
+    sales, sales_before = signed_sales(session, rules)
+    created = count_created(session, rules)
     held = _hold(session, book, now)
     return ReportFacts(
         account=account,
@@ -79,16 +83,18 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         consent_assumed_because=settings.consent.because,
         tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
         headline=Headline(
-            sales=counts.sales_by_platform(counts.sales),
-            sales_before=counts.sales_by_platform(counts.sales_before),
-            counted=_counted_sales(session, rules, counts),
+            sales=sales_by_platform(rules, sales),
+            sales_before=sales_by_platform(rules, sales_before),
+            counted=_counted_sales(session, rules, sales),
             recoverable=held.recoverable(),
         ),
         last_night=_last_night(session, account, now, held.worth),
         trend=tuple(_trend(session, rules)),
-        funnel=counts.funnel(),
-        timing=counts.timing([each for each in SENT_TO if each in platforms_of_destinations(settings).values()]),
-        agencies=counts.agencies(),
+        funnel=created.funnel,
+        timing=stage_timing(
+            session, rules, [each for each in SENT_TO if each in platforms_of_destinations(settings).values()]
+        ),
+        agencies=_agencies(session, rules, created.unpriced),
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
         platforms=platform_figures(session, account, now, book.zone, names_of_actions(settings)),
@@ -118,25 +124,15 @@ def gather_brief(
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _count_leads(session: Session, rules: CountingRules) -> LeadCounts:
-    counts = LeadCounts(rules)
-    account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
-    found = report_leads.reported_leads(
-        session,
-        account,
-        created=both if rules.sale.stage == CREATED else rules.span,
-        changed=(both, rules.timed_span),
-        labels=rules.stage_of.keys(),
-        whole=rules.settings.report.by is not None,
-    )
-    for lead in found:
-        counts.take(lead)
-    if rules.settings.report.by is not None:
-        for row in report_deliveries.lost_conversions(session, account, rules.span):
-            if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
-                agency = report_leads.amounts_and_agency(row.facts)[1]
-                counts.lose(agency, _worth(rules.book, row.conversion, row.destination, row.facts))
-    return counts
+def _agencies(session: Session, rules: CountingRules, unpriced: Mapping[str, int]) -> tuple[AgencyRow, ...] | None:
+    if rules.settings.report.by is None:
+        return None
+    lost = defaultdict[str, Decimal](Decimal)
+    for row in report_deliveries.lost_conversions(session, rules.settings.account, rules.span):
+        if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
+            agency = report_leads.amounts_and_agency(row.facts)[1]
+            lost[agency or ""] += _worth(rules.book, row.conversion, row.destination, row.facts)
+    return agencies(session, rules, unpriced=unpriced, lost=lost)
 
 
 def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Decimal:
@@ -151,12 +147,12 @@ def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Dec
     return report_leads.amounts_and_agency(facts)[0].get(route.field_value.path, Decimal())
 
 
-def _counted_sales(session: Session, rules: CountingRules, counts: LeadCounts) -> tuple[CountedSales, ...]:
+def _counted_sales(session: Session, rules: CountingRules, sales: Sequence[Sale]) -> tuple[CountedSales, ...]:
     sale, platforms = rules.sale, platforms_of_destinations(rules.settings)
     conversions = {sale.id} | {
         route.conversion for route in rules.book.routes if route.only_with and route.stage == sale.stage
     }
-    came_from = {one.lead: one.platform for one in counts.sales if one.platform in SENT_TO}
+    came_from = {one.lead: one.platform for one in sales if one.platform in SENT_TO}
     # A lead counts once, however many destinations of the platform have it.
     got: dict[str, set[str]] = {"sent": set(), "received": set(), "accepted": set()}
     for row in report_deliveries.conversion_progress(session, rules.settings.account, list(came_from)):
