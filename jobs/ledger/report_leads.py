@@ -20,7 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, col, select
 
-from jobs.ledger.leads import has_related_row
+from jobs.ledger.leads import IS_COUNTED, has_related_row
 from jobs.ledger.schema import STREAMED, ClickIdRow, LeadRow, Run, StatusChange, StatusLabel, UnreadableLeadRow
 from jobs.rules.model import StatusTimeOrigin
 
@@ -60,8 +60,6 @@ _LATEST = _Seconds(col(StatusChange.at)) + sqlalchemy.case((col(StatusChange.dat
 """The last second at which a change may have happened."""
 _AGENCY = func.json_extract(col(LeadRow.facts), "$.by")
 """A lead's value at `report.by`."""
-_COUNTS = and_(~col(LeadRow.excluded), col(LeadRow.deleted_at).is_(None))
-"""Test leads and deleted ones are not counted."""
 
 
 def count_leads(session: Session, account: str, created: Span, *, not_from_ads: Collection[str]) -> Iterator[Row[Any]]:
@@ -145,7 +143,7 @@ def count_changes_by_delay(session: Session, account: str, created: Span, since:
 
 def _made(account: str, created: Span) -> ColumnElement[bool]:
     at = col(LeadRow.created_at)
-    return and_(col(LeadRow.account) == account, at >= created[0], at < created[1], _COUNTS)
+    return and_(col(LeadRow.account) == account, at >= created[0], at < created[1], IS_COUNTED)
 
 
 def _has_label(labels: Collection[str]) -> ColumnElement[bool]:
@@ -261,7 +259,7 @@ def _first_entries(account: str, entered: Span, stage_of: Mapping[str, str]) -> 
     # Most rows are the account's: looking each one up by its account takes far longer than reading them all in order.
     yield func.coalesce(col(StatusChange.account), "") == account
     yield from (col(StatusChange.at) >= entered[0], col(StatusChange.at) < entered[1], _has_label(stage_of))
-    yield from (_ENTERED, _COUNTS, _IS_DATED)
+    yield from (_ENTERED, IS_COUNTED, _IS_DATED)
     earlier, at = aliased(StatusChange), col(StatusChange.at)
     is_same_stage = (
         sqlalchemy.case(stage_of, value=col(earlier.label)) == sqlalchemy.case(stage_of, value=col(StatusChange.label))
@@ -307,8 +305,8 @@ def label_first_seen(session: Session, account: str) -> dict[str, datetime]:
 
 def leads_with_label(session: Session, account: str, label: str, *, limit: int) -> list[str]:
     """Return the latest leads with a click id that have this label now."""
-    is_wanted = (LeadRow.account == account, LeadRow.label == label, has_related_row(ClickIdRow, account))
-    wanted = select(LeadRow.id).where(*is_wanted)
+    has_click = has_related_row(ClickIdRow, account)
+    wanted = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label, has_click, IS_COUNTED)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc(), col(LeadRow.id)).limit(limit)))
 
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
+from jobs.ledger.outbox import cause_of
 from jobs.ledger.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.details import without_shape
@@ -59,8 +60,8 @@ _GAPS = {
 _WITH_DETAIL = (Gap.UNREADABLE_AMOUNT, Gap.AMBIGUOUS_CLICK_ID)
 """Gaps whose reason has a detail that tells leads apart."""
 
-HeldPlace = tuple[str, str, Cause]
-"""A conversion, its destination, and why it is held."""
+Place = tuple[str, str, Cause]
+"""A conversion, its destination, and why it stands where it stands."""
 
 
 def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
@@ -79,6 +80,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         currency=settings.currency,
         period=period,
         conversion_names={one.id: one.name or one.id for one in settings.conversions},
+        stage_names={stage: labels[0] for stage, labels in settings.stages.items() if labels},
         sale=rules.sale.id,
         consent_assumed_because=settings.consent.because,
         tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
@@ -88,7 +90,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
             counted=_counted_sales(session, rules, sales),
             recoverable=held.recoverable(),
         ),
-        last_night=_last_night(session, account, now, held.worth),
+        last_night=_last_night(session, book, now, held.worth),
         trend=tuple(_trend(session, rules)),
         funnel=created.funnel,
         timing=stage_timing(
@@ -171,16 +173,25 @@ def _counted_sales(session: Session, rules: CountingRules, sales: Sequence[Sale]
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _last_night(session: Session, account: str, now: datetime, worth: Mapping[HeldPlace, Decimal]) -> LastNight | None:
-    run = report_deliveries.last_night(session, account)
+def _last_night(session: Session, book: Rulebook, now: datetime, held: Mapping[Place, Decimal]) -> LastNight | None:
+    run = report_deliveries.last_night(session, book.account)
     if run is None or run.id is None:
         return None
     moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), {})
-    standing = _fold(queries.count_by_state_and_reason(session, account, now=now), worth)
+    worth = {Outcome.HELD: held, Outcome.EXPIRED: _worth_of_expired(session, book)}
+    standing = _fold(queries.count_by_state_and_reason(session, book.account, now=now), worth)
     return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing)
 
 
-def _fold(counts: Iterable[StateCount], worth: Mapping[HeldPlace, Decimal]) -> tuple[Standing, ...]:
+def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decimal]:
+    found = defaultdict[Place, Decimal](Decimal)
+    for row in report_deliveries.expired_conversions(session, book.account):
+        each = Decimal(row.value) if row.value else _worth(book, row.conversion, row.destination, row.facts)
+        found[row.conversion, row.destination, cause_of(row.reason, row.code)] += each * row.conversions
+    return found
+
+
+def _fold(counts: Iterable[StateCount], worth: Mapping[Outcome, Mapping[Place, Decimal]]) -> tuple[Standing, ...]:
     """Add up what has the same outcome for the same reason."""
     found: dict[tuple[str, str, Outcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
     for one in counts:
@@ -191,7 +202,7 @@ def _fold(counts: Iterable[StateCount], worth: Mapping[HeldPlace, Decimal]) -> t
             *(conversion, destination, outcome, cause),
             sum(count for count, _ in each),
             sum((value for _, value in each), Decimal()),
-            worth=worth.get((conversion, destination, cause)) if outcome is Outcome.HELD else None,
+            worth=worth.get(outcome, {}).get((conversion, destination, cause)),
         )
         for (conversion, destination, outcome, cause), each in found.items()
     ]
@@ -238,7 +249,7 @@ class _Held:
 
     expiring: defaultdict[Reason, _Saved] = field(default_factory=lambda: defaultdict(_Saved))
     gaps: defaultdict[tuple[Gap, str], _Missed] = field(default_factory=lambda: defaultdict(_Missed))
-    worth: defaultdict[HeldPlace, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    worth: defaultdict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def recoverable(self) -> tuple[Recoverable, ...]:
         """Return what expires soon, the most valuable first."""

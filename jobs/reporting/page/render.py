@@ -4,7 +4,7 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -46,7 +46,6 @@ from jobs.reporting.page.facts import (
     Outcome,
     ReportFacts,
     Sales,
-    StageTiming,
     Standing,
 )
 from jobs.reporting.page.words import (
@@ -369,7 +368,7 @@ def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
         count[each.outcome] += each.count
         value[each.outcome] += each.value
     tiles = [
-        Tile(_(name), format_count(count[outcome]), _money(facts)(value[outcome]) if count[outcome] else "")
+        Tile(_(name), format_count(count[outcome]), _money(facts)(value[outcome]) if value[outcome] else "")
         for outcome, name in OUTCOMES.items()
         if outcome is not Outcome.NOT_SENT or count[outcome]
     ]
@@ -550,7 +549,7 @@ def _all_campaigns(facts: ReportFacts) -> Figure | None:
         return None
     reached = [sum(each) for each in zip(*(campaign.reached for campaign in campaigns), strict=True)]
     leads = sum(campaign.leads for campaign in campaigns)
-    steps = [(_("Leads"), leads), *zip(facts.funnel.stages, reached, strict=True)]
+    steps = [(_("Leads"), leads), *zip(_stages(facts, facts.funnel.stages), reached, strict=True)]
     grid = _grid(
         _("All campaigns together"),
         (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
@@ -562,8 +561,13 @@ def _all_campaigns(facts: ReportFacts) -> Figure | None:
     return Figure(_("From lead to sale, all campaigns"), text, charts.draw(charts.funnel(steps)), grid)
 
 
+def _stages(facts: ReportFacts, ids: Iterable[str]) -> Iterator[str]:
+    """Yield what Oplead calls stages."""
+    yield from (facts.stage_names.get(stage, stage) for stage in ids)
+
+
 def _campaigns(facts: ReportFacts) -> Grid:
-    stages = [Column(stage, True) for stage in facts.funnel.stages]
+    stages = [Column(stage, True) for stage in _stages(facts, facts.funnel.stages)]
 
     def cells(row: CampaignRow) -> tuple[str, ...]:
         return (
@@ -654,7 +658,7 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
         ),
         facts.timing,
         lambda each: (
-            each.stage,
+            *_stages(facts, [each.stage]),
             _(PLATFORMS[each.platform]),
             _(FITNESS[each.fitness]),
             format_count(each.count),
@@ -665,19 +669,16 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
             format_share(each.within_window, each.count),
         ),
     )
-    figures = [
-        figure
-        for platform in AdPlatform
-        if (figure := _times(platform, [each for each in facts.timing if each.platform is platform]))
-    ]
+    figures = [figure for platform in AdPlatform if (figure := _times(facts, platform))]
     return {"grid": grid, "figures": figures, "days": TIMING_DAYS}
 
 
-def _times(platform: AdPlatform, rows: Sequence[StageTiming]) -> Figure | None:
+def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
     from_click = window_runs_from_click(platform)
     spans = [
-        charts.Span(each.stage, each.median, each.nine_in_ten, each.window if from_click else None)
-        for each in rows
+        charts.Span(*_stages(facts, [each.stage]), each.median, each.nine_in_ten, each.window if from_click else None)
+        for each in facts.timing
+        if each.platform is platform
         if each.median is not None and each.nine_in_ten is not None
     ]
     if not spans:

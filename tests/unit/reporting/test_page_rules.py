@@ -78,6 +78,18 @@ def test_deleted_and_test_leads_are_no_sales(sold):
     assert {} == sold((WON, "11-10"), clicks=["gclid"], deleted_at=on("11-20"))
 
 
+def test_deleted_and_test_leads_have_no_unknown_status(ledger, account):
+    """As everywhere else; nor is one that only they have told of."""
+    ledger.lead("L-1", "11-02", ("mystere", "11-05"), clicks=["gclid"])
+    ledger.lead("L-2", "11-02", ("mystere", "11-05"), clicks=["gclid"], excluded=True)
+    ledger.lead("L-3", "11-02", ("mystere", "11-05"), clicks=["gclid"], deleted_at=on("11-20"))
+    ledger.lead("L-4", "11-02", ("essai", "11-05"), clicks=["gclid"], excluded=True)
+    facts = ledger.gather(*account, PERIOD, NOW)
+
+    assert [("mystere", 1, ("L-1",))] == [(row.detail, row.leads, row.lead_ids) for row in facts.coverage]
+    assert "1 lead has such a status: mystere." in facts.tasks[0].text
+
+
 @pytest.mark.parametrize(
     ("day", "counts"),
     [("10-28T22:59", False), ("10-28T23:00", True), ("11-27T22:59:59", True), ("11-27T23:00", False)],
