@@ -890,6 +890,20 @@ FAULTS = (
         "tests/unit/reporting/test_page_rules.py",
     ),
     Fault(
+        "a night without conversions is no silence on a day of the week that usually has none",
+        "jobs/alerts/incidents.py",
+        "for nights in (self.before, self.that_weekday) if nights)",
+        "for nights in (self.before,) if nights)",
+        "tests/unit/alerts/test_incidents.py",
+    ),
+    Fault(
+        "the dead man's switch is pinged before the page is written, and once",
+        "jobs/cli/session.py",
+        "        if not is_known:\n",
+        "        if True:\n",
+        "tests/unit/cli/test_after_a_night.py",
+    ),
+    Fault(
         "what a platform received differs from ours only where the two cannot become equal",
         "jobs/reporting/page/platform_figures.py",
         "if theirs + counts.undecided < own.accepted:",

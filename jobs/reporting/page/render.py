@@ -4,7 +4,7 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -549,7 +549,7 @@ def _all_campaigns(facts: ReportFacts) -> Figure | None:
         return None
     reached = [sum(each) for each in zip(*(campaign.reached for campaign in campaigns), strict=True)]
     leads = sum(campaign.leads for campaign in campaigns)
-    steps = [(_("Leads"), leads), *zip(_stages(facts, facts.funnel.stages), reached, strict=True)]
+    steps = [(_("Leads"), leads), *zip((_stage(facts, each) for each in facts.funnel.stages), reached, strict=True)]
     grid = _grid(
         _("All campaigns together"),
         (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
@@ -561,13 +561,13 @@ def _all_campaigns(facts: ReportFacts) -> Figure | None:
     return Figure(_("From lead to sale, all campaigns"), text, charts.draw(charts.funnel(steps)), grid)
 
 
-def _stages(facts: ReportFacts, ids: Iterable[str]) -> Iterator[str]:
-    """Yield what Oplead calls stages."""
-    yield from (facts.stage_names.get(stage, stage) for stage in ids)
+def _stage(facts: ReportFacts, stage: str) -> str:
+    """Return what Oplead calls a stage."""
+    return facts.stage_names.get(stage, stage)
 
 
 def _campaigns(facts: ReportFacts) -> Grid:
-    stages = [Column(stage, True) for stage in _stages(facts, facts.funnel.stages)]
+    stages = [Column(_stage(facts, stage), True) for stage in facts.funnel.stages]
 
     def cells(row: CampaignRow) -> tuple[str, ...]:
         return (
@@ -658,7 +658,7 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
         ),
         facts.timing,
         lambda each: (
-            *_stages(facts, [each.stage]),
+            _stage(facts, each.stage),
             _(PLATFORMS[each.platform]),
             _(FITNESS[each.fitness]),
             format_count(each.count),
@@ -676,7 +676,7 @@ def _timing(facts: ReportFacts) -> Mapping[str, object] | None:
 def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
     from_click = window_runs_from_click(platform)
     spans = [
-        charts.Span(*_stages(facts, [each.stage]), each.median, each.nine_in_ten, each.window if from_click else None)
+        charts.Span(_stage(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None)
         for each in facts.timing
         if each.platform is platform
         if each.median is not None and each.nine_in_ten is not None
