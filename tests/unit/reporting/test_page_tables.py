@@ -59,7 +59,7 @@ def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
         "won",
         "value",
     ] == read(tmp_path / "campaigns.csv")[0]
-    assert ["Rendez-vous", "google", "1301", "216,83", "57,6", "216,0", "2160,0", "1299", "fit"] in read(
+    assert ["appointment", "Rendez-vous", "google", "1301", "216,83", "57,6", "216,0", "2160,0", "1299", "fit"] in read(
         tmp_path / "timing.csv"
     )
     assert ["red", "oplead_users", "Conversions expire soon"] == read(tmp_path / "tasks.csv")[1][:3]
