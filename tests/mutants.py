@@ -904,6 +904,13 @@ FAULTS = (
         "tests/unit/cli/test_after_a_night.py",
     ),
     Fault(
+        "an expected value that cannot be estimated yet costs a night nothing",
+        "jobs/plan/expected_values.py",
+        "if not were_sold(session, account, sale, at_least=FEWEST_SALES):",
+        "if False:",
+        "tests/unit/plan/test_expected_values.py",
+    ),
+    Fault(
         "what a platform received differs from ours only where the two cannot become equal",
         "jobs/reporting/page/platform_figures.py",
         "if theirs + counts.undecided < own.accepted:",
