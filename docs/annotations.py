@@ -303,7 +303,8 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
         "the share accepted is 20 points below the median, with at least 5 settled tonight and 7 nights to compare with"
     ),
     IncidentKind.NOTHING_SENT: (
-        "the median of at least 7 of the last 14 nights is 5 or more; nights without a run do not count"
+        "the median of at least 7 of the last 14 nights is 5 or more, and so is that of the nights on the same day of "
+        "the week; nights without a run do not count"
     ),
     IncidentKind.IN_DOUBT: "an answer was lost",
     IncidentKind.UNCONFIRMED: "the platform will never report their outcome",

@@ -37,6 +37,7 @@ from jobs.rules.reasons import PlatformCode, Reason
 NOW = datetime(2026, 11, 28, 5, 0, tzinfo=UTC)
 NONE = PlatformCode("")
 NO_VALUE = Decimal()
+STAGES = {"appointment": "Rendez-vous", "quote": "Devis", "won": "Gagné"}
 NAMES = {"appointment": "Rendez-vous pris", "quote": "Devis remis", "sale": "Vente signée"}
 VALUES = {"appointment": 60, "quote": 250, "sale": 11_900}
 
@@ -50,6 +51,7 @@ def demo_facts() -> ReportFacts:
         currency="EUR",
         period=Period(date(2026, 10, 29), date(2026, 11, 27)),
         conversion_names=NAMES,
+        stage_names=STAGES,
         sale="sale",
         consent_assumed_because=None,
         tasks=_tasks(),
@@ -141,10 +143,10 @@ def _last_night() -> LastNight:
         Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
         Standing("quote", "google_ads", Outcome.ACCEPTED, NONE, 522, Decimal(130_500)),
         Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
-        Standing("quote", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 14, Decimal(3500)),
+        Standing("quote", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 14, NO_VALUE, worth=Decimal(3500)),
         Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
         Standing("sale", "google_ads", Outcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)),
-        Standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(71_400)),
+        Standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 6, NO_VALUE, worth=Decimal(71_400)),
         Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
         Standing("appointment", "meta", Outcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)),
         Standing("quote", "meta", Outcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
@@ -189,19 +191,19 @@ def _funnel() -> Funnel:
         for source, leads in (("google", 182), ("facebook", 79))
         for n, share in enumerate(shares[source])
     )
-    return Funnel(("Rendez-vous", "Devis", "Gagné"), campaigns, weeks)
+    return Funnel(tuple(STAGES), campaigns, weeks)
 
 
 def _timing() -> Iterator[StageTiming]:
     google, meta = timedelta(days=90), timedelta(days=7)
     fit, late, rare = BiddingFitness.FIT, BiddingFitness.TOO_LATE, BiddingFitness.TOO_LATE_AND_TOO_RARE
     for stage, platform, count, median, most, window, within, verdict in (
-        ("Rendez-vous", AdPlatform.GOOGLE, 1301, 2.4, 9, google, 1299, fit),
-        ("Devis", AdPlatform.GOOGLE, 560, 13, 31, google, 551, fit),
-        ("Gagné", AdPlatform.GOOGLE, 131, 38, 84, google, 122, BiddingFitness.TOO_RARE),
-        ("Rendez-vous", AdPlatform.META, 640, 1.8, 6.5, meta, 588, fit),
-        ("Devis", AdPlatform.META, 210, 11, 27, meta, 61, late),
-        ("Gagné", AdPlatform.META, 52, 33, 71, meta, 3, rare),
+        ("appointment", AdPlatform.GOOGLE, 1301, 2.4, 9, google, 1299, fit),
+        ("quote", AdPlatform.GOOGLE, 560, 13, 31, google, 551, fit),
+        ("won", AdPlatform.GOOGLE, 131, 38, 84, google, 122, BiddingFitness.TOO_RARE),
+        ("appointment", AdPlatform.META, 640, 1.8, 6.5, meta, 588, fit),
+        ("quote", AdPlatform.META, 210, 11, 27, meta, 61, late),
+        ("won", AdPlatform.META, 52, 33, 71, meta, 3, rare),
     ):
         half, nine = timedelta(days=median), timedelta(days=most)
         yield StageTiming(stage, platform, count, Decimal(count) / 6, half, nine, window, within, verdict)

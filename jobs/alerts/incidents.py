@@ -39,6 +39,8 @@ class DestinationHistory:
     scope: DestinationScope
     tonight: NightNumbers = field(default_factory=NightNumbers)
     before: tuple[NightNumbers, ...] = ()
+    that_weekday: tuple[NightNumbers, ...] = ()
+    """Those of them on the same day of the week."""
     in_doubt: int = 0
     asks_a_human: bool = False
     """Whether a human decides what happens after a lost answer."""
@@ -47,8 +49,14 @@ class DestinationHistory:
 
     @property
     def usual_sends(self) -> float | None:
-        """Return how many a night usually sends; None if there are too few nights."""
-        return median(night.sent for night in self.before) if len(self.before) >= FEWEST_NIGHTS else None
+        """Return how many a night like this one usually sends; None if there are too few nights.
+
+        On some days of the week, nobody enters anything: the lower of two medians counts, of all nights and of those
+        on the same day.
+        """
+        if len(self.before) < FEWEST_NIGHTS:
+            return None
+        return min(median(night.sent for night in nights) for nights in (self.before, self.that_weekday) if nights)
 
     @property
     def usual_acceptance(self) -> Fraction | None:
@@ -216,8 +224,8 @@ def _has_anomaly_cleared(cause: AnomalyIdentity, facts: NightFacts) -> bool:
 
 def numbers_by_night(
     runs: Mapping[int, date], numbers: Mapping[int, NightNumbers], tonight: date
-) -> tuple[NightNumbers, tuple[NightNumbers, ...]]:
-    """Return tonight's numbers, and those of each earlier night with a run, oldest first.
+) -> tuple[NightNumbers, tuple[NightNumbers, ...], tuple[NightNumbers, ...]]:
+    """Return tonight's numbers, those of each earlier night with a run, oldest first, and those on the same weekday.
 
     Args:
         runs: the date of each run on a date that had a night, including this run; runs of one date form one night.
@@ -229,4 +237,6 @@ def numbers_by_night(
         if timedelta() <= tonight - day <= timedelta(days=NIGHTS):
             by_date[day] = by_date.get(day, NightNumbers()) + numbers.get(run, NightNumbers())
     now = by_date.pop(tonight, NightNumbers())
-    return now, tuple(by_date[day] for day in sorted(by_date))
+    days = sorted(by_date)
+    same = [day for day in days if day.weekday() == tonight.weekday()]
+    return now, tuple(by_date[day] for day in days), tuple(by_date[day] for day in same)

@@ -169,12 +169,13 @@ def _destinations(
         DestinationScope(destination, corrections) for destination, corrections in product(sinks, (False, True))
     )
     for scope in sorted({*of_sinks, *in_doubt}, key=lambda scope: (scope.corrections, scope.destination)):
-        now, before = by_night(dates, did.get(scope, {}), tonight)
+        now, before, that_weekday = by_night(dates, did.get(scope, {}), tonight)
         rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
         yield DestinationHistory(
             scope,
             now,
             before,
+            that_weekday,
             in_doubt=in_doubt[scope],
             asks_a_human=scope.destination in book.ask_when_lost,
             rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),

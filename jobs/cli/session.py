@@ -186,7 +186,7 @@ def do_night(
         night: the date of the night; the default is the local date on which it begins.
         unless: called once the account is held; if it raises, the run is not recorded.
     """
-    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as ping:
         expect_state(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
         with (
@@ -206,9 +206,10 @@ def do_night(
             erase_old(run, settings, summary)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _record_run_end(ledger, summary, opened, night))
+            # Before the page: it takes a while, and whatever becomes of it, the night is done.
+            ping(done.summary.exit_code)
             done = replace(done, brief=write_report(ledger, book, settings, now=done.ended_at))
             send_weekly_summary(ledger, book, settings, night=night, now=done.ended_at)
-        codes.append(done.summary.exit_code)
         return done
 
 
@@ -367,22 +368,29 @@ def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, n
 
 
 @contextmanager
-def ping_with_outcome(settings: Settings) -> Iterator[list[int]]:
-    """Ping the dead man's switch with the block's outcome; the block appends its exit code to the yielded list."""
-    codes: list[int] = []
+def ping_with_outcome(settings: Settings) -> Iterator[Callable[[int], None]]:
+    """Yield a function that pings the dead man's switch with the block's exit code, as soon as it is known.
+
+    If the block raises before, it is pinged as failed.
+    """
+    is_known = False
+
+    def ping(code: int) -> None:
+        nonlocal is_known
+        is_known = True
+        # Another run pings for the account that it holds.
+        switch = configured_dead_mans_switch(settings)
+        if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
+            _log.warning(_("the address under `ping` did not answer, so its monitor may raise the alarm"))
+
     try:
-        yield codes
-    except NightDoneError:
+        yield ping
+    except NightDoneError:  # the run that did that night has pinged for it
         raise
     except Exception as error:
-        codes.append(failure_of(error).exit_code)
+        if not is_known:
+            ping(failure_of(error).exit_code)
         raise
-    finally:
-        # Another run pings for a night that it has done, and for the account that it holds.
-        switch = configured_dead_mans_switch(settings)
-        for code in codes:
-            if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
-                _log.warning(_("the address under `ping` did not answer, so its monitor may raise the alarm"))
 
 
 _ENDED = {

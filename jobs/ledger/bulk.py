@@ -175,9 +175,11 @@ def changing_records(
             session.connection().execute(sqlalchemy.update(table).where(table.c.id == bindparam("of_id")), each_change)
 
 
-def has_id_among(column: Mapped[int] | Mapped[int | None] | Column[int], ids: Sequence[int]) -> ColumnElement[bool]:
+def has_id_among(
+    column: Mapped[int] | Mapped[int | None] | Mapped[str] | Column[int], ids: Collection[int] | Collection[str]
+) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""
-    return column.in_(_select_listed(json.dumps(ids)))
+    return column.in_(_select_listed(json.dumps(list(ids))))
 
 
 def _select_listed(ids: str | BindParameter[str]) -> Select[Any]:

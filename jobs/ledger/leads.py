@@ -446,15 +446,24 @@ def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> 
 
 
 def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
-    """Return each current status label except these, with its number of leads and how many of them have a click id."""
+    """Return each current status label except these, with its number of leads and how many of them have a click id.
+
+    Test leads and deleted ones are not counted; a label that only they have is left out.
+    """
     counts = select(func.count(), func.count().filter(has_related_row(ClickIdRow, account))).where(
-        LeadRow.account == account
+        LeadRow.account == account, IS_COUNTED
     )
     return [
-        (label, *session.exec(counts.where(LeadRow.label == label)).one())
+        (label, leads, with_click)
         for label in labels_seen.labels_on_leads(session, account)
         if label not in but
+        for leads, with_click in session.exec(counts.where(LeadRow.label == label))
+        if leads
     ]
+
+
+IS_COUNTED = and_(~col(LeadRow.excluded), col(LeadRow.deleted_at).is_(None))
+"""Matches leads that count: neither test leads nor deleted ones."""
 
 
 def has_related_row(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists, func, or_
 from sqlmodel import Session, col, select
 
 from jobs.ledger import bulk
-from jobs.ledger.leads import has_related_row
+from jobs.ledger.leads import IS_COUNTED, has_related_row
 from jobs.ledger.outbox import WITH_REASON, cause_from_columns
 from jobs.ledger.queries import CENTS, StateCount, sum_of_cents
 from jobs.ledger.report_leads import Span
@@ -134,6 +134,30 @@ def conversion_progress(session: Session, account: str, leads: Collection[str]) 
     yield from bulk.select_rows(session, _PROGRESS, account, leads)
 
 
+def expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
+    """Yield how many conversions have expired, those that are alike together.
+
+    The columns are conversion, destination, reason, code, value, facts and conversions, which is their number.
+    `value` is on record where they were once to be sent, and `facts` are those of their leads.
+    """
+    alike = (
+        *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.reason), col(Delivery.code)),
+        *(col(Delivery.value), col(LeadRow.facts)),
+    )
+    rows: Iterable[Row[Any]] = session.connection().execute(
+        sqlalchemy.select(*alike, func.count().label("conversions"))
+        .join(LeadRow, _of_its_lead())
+        .where(
+            col(Delivery.account) == account,
+            col(Delivery.state) == DeliveryState.EXPIRED,
+            of_kind(corrections=False),
+        )
+        .group_by(*alike),
+        execution_options=STREAMED,
+    )
+    yield from rows
+
+
 def lost_conversions(session: Session, account: str, created: Span) -> Iterator[Row[Any]]:
     """Yield the expired conversions of leads created in a span: conversion, destination, held_for, facts and told_late.
 
@@ -153,8 +177,7 @@ def lost_conversions(session: Session, account: str, created: Span) -> Iterator[
             of_kind(corrections=False),
             col(LeadRow.created_at) >= created[0],
             col(LeadRow.created_at) < created[1],
-            ~col(LeadRow.excluded),
-            col(LeadRow.deleted_at).is_(None),
+            IS_COUNTED,
         ),
         execution_options=STREAMED,
     )

@@ -8,8 +8,8 @@ from sqlmodel import Session
 
 from jobs.ledger import leads, retention
 from jobs.ledger.schema import ExpectedValue
-from jobs.ledger.stage_histories import latest_estimates, record_estimate, stage_histories
-from jobs.rules.expected_value import StageValue, estimate
+from jobs.ledger.stage_histories import latest_estimates, record_estimate, stage_histories, were_sold
+from jobs.rules.expected_value import FEWEST_SALES, StageValue, estimate
 from jobs.rules.model import ConversionRoute
 from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
@@ -39,7 +39,8 @@ def with_latest_estimates(session: Session, book: Rulebook) -> Rulebook:
 def update_estimates(run: RunContext) -> None:
     """Estimate anew every expected value whose latest estimate has become too old, or that has none.
 
-    Where data are too thin, the latest estimate stays; if there is none, every night tries again.
+    Where data are too thin, the latest estimate stays; if there is none, every night tries again. It reads no history
+    before as many leads were sold as an estimate needs.
     """
     rules = {route.conversion: route.expected_value for route in run.book.routes if route.expected_value is not None}
     if not rules:
@@ -54,9 +55,11 @@ def update_estimates(run: RunContext) -> None:
         }
         if not due:
             return
-        until = watched_until(session, account, now=now)
         # All have the same sale.
         sale = next(iter(due.values())).sale
+        if not were_sold(session, account, sale, at_least=FEWEST_SALES):
+            return
+        until = watched_until(session, account, now=now)
         cohorts = [rule.cohort for rule in due.values()]
         found = stage_histories(
             session, account, cohorts, sale, since=known_since(session, account, until - LOOKS_BACK)

@@ -305,7 +305,7 @@ class NotifyWhen(Strict):
     rejected_at_least: PositiveInt = 5
     """… and at least this many."""
     silent_above: PositiveInt = 5
-    """Nothing was sent tonight, although half of the last 14 nights sent at least this many."""
+    """Nothing was sent tonight, although half of the last 14 nights, and of those on this weekday, sent this many."""
     acceptance_drop: Annotated[int, Field(ge=1, le=100)] = 20
     """The share accepted is this many points below its usual level."""
     expires_within: Span = timedelta(days=3)

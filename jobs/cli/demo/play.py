@@ -75,12 +75,13 @@ def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_tr
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
         serve_sandbox_for_block(Path(folder), cast, google_transport) as stage,
     ):
-        show = _DemoRun(stage, open_account(stage.settings, stage.environ).settings, results_console())
+        pages = keep or Path(tempfile.mkdtemp(prefix="oplead-sync-report-"))
+        show = _DemoRun(stage, open_account(stage.settings, stage.environ).settings, results_console(), pages)
         show.print_introduction(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
         books_agree = print_audit(show.console, stage, show.settings, kept=keep is not None)
-        show.write_page(keep)
+        show.print_page()
     return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
 
@@ -91,6 +92,11 @@ class _DemoRun:
     stage: RunningSandbox
     settings: Settings
     console: Console
+    pages: Path
+    """The folder of the report's page: what is kept, else one that outlives the demonstration."""
+    page: Path | None = field(init=False, default=None)
+    busiest: int = field(init=False, default=0)
+    """How many conversions the busiest night sent."""
     since: datetime = field(init=False)
     """The time of the previous night."""
     until: datetime = field(init=False)
@@ -149,14 +155,22 @@ class _DemoRun:
         self.console.print(f"\n{said}", markup=False)
         return requests == 0
 
-    def write_page(self, keep: Path | None) -> None:
-        """Write the report's page beside what is kept, else to a folder that outlives the demonstration, and say so."""
-        folder = keep or Path(tempfile.mkdtemp(prefix="oplead-sync-report-"))
+    def write_page(self, sent: int) -> None:
+        """Write the report's page after a night that sent so many conversions, if it was a lively one.
+
+        The last nights only finish what is open, and would leave marketing a page of zeros.
+        """
+        self.busiest = max(self.busiest, sent)
+        if 2 * sent < self.busiest:
+            return
         with open_view(self.settings) as view:
             book = compile_rules_only(self.settings)
-            brief = write_usual_page(view.session, self.settings, book, folder, now=view.now)
-        print_title(_("What the ads brought in, as `oplead-sync report` shows it to marketing"))
-        say(f"  {brief.page}")
+            self.page = write_usual_page(view.session, self.settings, book, self.pages, now=view.now).page
+
+    def print_page(self) -> None:
+        """Say where the report's page is."""
+        print_title(_("What the ads brought in, as `oplead-sync report` showed it after the last lively night"))
+        say(f"  {self.page}")
 
     def _play(self, played: int) -> None:
         sandbox = self.stage.sandbox
@@ -173,6 +187,7 @@ class _DemoRun:
         self.console.print(night_row(night, self.settings.zone))
         if trouble is not None:
             self.console.print(facts_grid([("└", _(trouble.story))]), style="yellow")
+        self.write_page(night.summary.delivered.sent)
 
     def _count_open_deliveries(self) -> int:
         with open_view(self.settings) as view:

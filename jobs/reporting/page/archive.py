@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -13,10 +13,11 @@ from connectors.records import LeadId
 from jobs.ledger import monthly, report_leads, retention, status_labels
 from jobs.ledger.monthly import Archive, CountByMonth, as_text, counts_by_name, month_of
 from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyRow, MonthlySales
-from jobs.reporting.page.counted_sales import count_sales_sent
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import AdPlatform, CampaignRow, ClickIdWeek, CountedSales, Funnel, Period, Sales
-from jobs.reporting.page.lead_counts import LeadCounts, Sale, sort_campaigns
+from jobs.reporting.page.leads.campaigns import count_created, sort_campaigns
+from jobs.reporting.page.leads.counted_sales import count_sales_sent
+from jobs.reporting.page.leads.sales import Sale, signed_sales
 from jobs.reporting.page.period import EARLIEST
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -34,26 +35,30 @@ def _count_by_month(
 ) -> Iterator[MonthlyRow]:
     """Yield what these leads come to, by the month of their creation, and of their sales and other conversions."""
     account, zone = settings.account, book.zone
-    rules = _rules_of_all_time(session, settings, book, now)
-    counts = defaultdict[date, LeadCounts](lambda: LeadCounts(rules))
-    for lead in report_leads.leads_as_reported(session, account, leads, labels=rules.stage_of.keys(), whole=False):
-        counts[month_of(datetime.fromtimestamp(lead.row.created_at, UTC), zone)].take(lead)
+    rules = _rules_of_all_time(session, settings, book, leads, now)
+    by_month = defaultdict[date, list[LeadId]](list)
+    for row in report_leads.creations(session, account, leads):
+        by_month[month_of(row.created_at, zone)].append(LeadId(row.id))
+    for month, its in by_month.items():
+        days = Period(month, _next_month(month) - timedelta(days=1))
+        yield from _funnel_rows(account, month, count_created(session, replace(rules, period=days, leads=its)).funnel)
     sales = defaultdict[date, list[Sale]](list)
-    for month, its in counts.items():
-        yield from _funnel_rows(account, month, its.funnel())
-        for sale in (*its.sales, *its.sales_before):
+    for some in signed_sales(session, rules):
+        for sale in some:
             sales[month_of(datetime.fromtimestamp(sale.at, UTC), zone)].append(sale)
     for month, sold in sales.items():
         yield from _sales_rows(session, rules, month, sold)
     yield from monthly.conversions_by_month(session, account, leads, zone)
 
 
-def _rules_of_all_time(session: Session, settings: Settings, book: Rulebook, now: datetime) -> CountingRules:
-    """Return what counts in a period that every lead lies in."""
+def _rules_of_all_time(
+    session: Session, settings: Settings, book: Rulebook, leads: Collection[LeadId], now: datetime
+) -> CountingRules:
+    """Return what counts of these leads in a period in which all they did lies."""
     ever = Period(EARLIEST, now.astimezone(book.zone).date() + timedelta(days=1))
     renamed = {row.before: row.after for row in status_labels.renames_found(session, settings.account)}
     first_run = report_leads.first_run_started(session, settings.account)
-    return CountingRules(settings, book, renamed, ever, now, first_run)
+    return CountingRules(settings, book, renamed, ever, now, first_run, leads)
 
 
 def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyRow]:

@@ -27,6 +27,8 @@ _PLATFORMS: Mapping[str, AdPlatform] = {
 """By kind of click id. A browser's own id, `fbp`, is there whatever brought it to the site."""
 SENT_TO = (AdPlatform.GOOGLE, AdPlatform.META)
 """The platforms that conversions are sent to."""
+NOT_FROM_ADS = frozenset(ClickIdKind) - _PLATFORMS.keys()
+"""The kinds of click id that no ad brings."""
 
 
 AdClick = tuple[AdPlatform, int]

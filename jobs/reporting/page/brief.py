@@ -48,6 +48,12 @@ def total_from_ads(sales: Iterable[Sales]) -> Total:
     )
 
 
+def total_counted(counted: Iterable[CountedSales]) -> tuple[int, int]:
+    """Return how many signed sales from ads the platforms have accepted, and how many there are."""
+    found = list(counted)
+    return sum(each.accepted for each in found), sum(each.sales for each in found)
+
+
 @dataclass(frozen=True, slots=True)
 class Sold:
     """The page's numbers about sales, and the length of its period."""
@@ -116,7 +122,7 @@ def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
 
 
 def _counted(counted: Sequence[CountedSales]) -> str:
-    sales, accepted = sum(each.sales for each in counted), sum(each.accepted for each in counted)
+    accepted, sales = total_counted(counted)
     if not sales:
         return _("There is no sale from an ad to count yet.")
     of_sales = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))

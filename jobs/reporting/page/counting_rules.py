@@ -1,20 +1,18 @@
 """What counts on a page: its period, stages, and the conversion that is a signed sale."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from connectors.records import LeadId
 from jobs.ledger.report_leads import Span, amounts_and_agency
 from jobs.reporting.page.facts import TIMING_DAYS, Period
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook, sale_of
 from jobs.settings.schema import ConversionSettings, ValueFromFieldSettings
-
-Seconds = tuple[int, int]
-"""A span from its first second to its last, which is excluded; in seconds since 1970."""
 
 
 def span_of(period: Period, zone: ZoneInfo) -> Span:
@@ -23,11 +21,6 @@ def span_of(period: Period, zone: ZoneInfo) -> Span:
         datetime.combine(day, time(), zone).astimezone(UTC) for day in (period.first, period.last + timedelta(days=1))
     )
     return first, after
-
-
-def in_seconds(span: Span) -> Seconds:
-    """Return a span in seconds."""
-    return int(span[0].timestamp()), int(span[1].timestamp())
 
 
 @dataclass(frozen=True)
@@ -42,6 +35,8 @@ class CountingRules:
     now: datetime
     first_run: datetime | None
     """When the account's first run began."""
+    leads: Collection[LeadId] | None = None
+    """The only leads that count; None if all do."""
 
     @cached_property
     def sale(self) -> ConversionSettings:
@@ -80,6 +75,29 @@ class CountingRules:
         """The stages that someone might bid on: all but those that only undo."""
         undoing = {stage for one in self.settings.conversions for stage in one.undo_when}
         return tuple(stage for stage in self.settings.stages if stage not in undoing)
+
+    @cached_property
+    def sale_labels(self) -> frozenset[str]:
+        """The labels of the stages that a sale may begin with."""
+        return self._labels(self.sale_stages)
+
+    @cached_property
+    def deciding_labels(self) -> frozenset[str]:
+        """The labels that decide whether a sale stands: those that sell and those that undo; none where none undo."""
+        undoing = self.sale.undo_when
+        return self._labels(self.sale_stages | set(undoing)) if undoing else frozenset()
+
+    def _labels(self, stages: Collection[str]) -> frozenset[str]:
+        return frozenset(label for label, stage in self.stage_of.items() if stage in stages)
+
+    @cached_property
+    def first_run_at(self) -> int:
+        """What happened before it, in seconds since 1970, was told as soon as it could be."""
+        return int((self.first_run or self.now).timestamp())
+
+    def is_undone(self, decided_by: str | None) -> bool:
+        """Whether a sale was taken back and not restored since, by the one of `deciding_labels` that came last."""
+        return self.stage_of.get(decided_by or "") in self.sale.undo_when
 
     def amount(self, facts: str) -> Decimal | None:
         """Return what a sale is worth by its lead's facts; None where that is not known."""

@@ -194,7 +194,7 @@ class Standing:
     matched: int | None = None
     """How many of them the platform says it matched with an ad or a person; None where it does not say."""
     worth: Decimal | None = None
-    """What those held would be worth, by their leads: they have no value on record. None for all others."""
+    """What those held or expired would be worth; by their leads where no value is on record. None for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class Funnel:
     """Campaigns, the most valuable first."""
 
     stages: tuple[str, ...]
-    """In the order of the settings; `created` is not among them."""
+    """By their ids, in the order of the settings; `created` is not among them."""
     campaigns: tuple[CampaignRow, ...]
     weeks: tuple[ClickIdWeek, ...]
 
@@ -387,6 +387,8 @@ class ReportFacts:
     period: Period
     conversion_names: Mapping[str, str]
     """What the settings call each conversion, by its id."""
+    stage_names: Mapping[str, str]
+    """What Oplead calls each stage, by its id: its first label in the settings."""
     sale: str
     """The conversion that counts as a signed sale, by its id."""
     consent_assumed_because: str | None

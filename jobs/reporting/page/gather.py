@@ -10,19 +10,20 @@ from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
 from jobs.ledger import queries, report_deliveries, report_leads, status_labels
+from jobs.ledger.outbox import cause_of
 from jobs.ledger.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.details import without_shape
 from jobs.reporting.page.archive import archived_period
 from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
-from jobs.reporting.page.counted_sales import count_sales_sent
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import (
     EXPIRES_WITHIN,
     OUTCOMES,
     SHOWN_IDS,
     TREND_NIGHTS,
+    AgencyRow,
     CoverageRow,
     Gap,
     Headline,
@@ -35,7 +36,11 @@ from jobs.reporting.page.facts import (
     Responsible,
     Standing,
 )
-from jobs.reporting.page.lead_counts import LeadCounts
+from jobs.reporting.page.leads.agencies import agencies
+from jobs.reporting.page.leads.campaigns import count_created
+from jobs.reporting.page.leads.counted_sales import count_sales_sent
+from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales
+from jobs.reporting.page.leads.stage_timing import stage_timing
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE
 from jobs.reporting.page.tasks import tasks
@@ -43,7 +48,6 @@ from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.settings.lint import CREATED
 
 _GAPS = {
     Reason.VALUE_UNREADABLE: Gap.UNREADABLE_AMOUNT,
@@ -57,8 +61,8 @@ _GAPS = {
 _WITH_DETAIL = (Gap.UNREADABLE_AMOUNT, Gap.AMBIGUOUS_CLICK_ID)
 """Gaps whose reason has a detail that tells leads apart."""
 
-HeldPlace = tuple[str, str, Cause]
-"""A conversion, its destination, and why it is held."""
+Place = tuple[str, str, Cause]
+"""A conversion, its destination, and why it stands where it stands."""
 
 
 def gather(session: Session, settings: Settings, book: Rulebook, period: Period, now: datetime) -> ReportFacts:
@@ -67,7 +71,8 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     renamed = {row.before: row.after for row in status_labels.renames_found(session, account)}
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
-    counts = _count_leads(session, rules)
+    sales, sales_before = signed_sales(session, rules)
+    created = count_created(session, rules)
     archived = archived_period(session, account, period)
     held = _hold(session, book, now)
     return ReportFacts(
@@ -77,20 +82,23 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         currency=settings.currency,
         period=period,
         conversion_names={one.id: one.name or one.id for one in settings.conversions},
+        stage_names={stage: labels[0] for stage, labels in settings.stages.items() if labels},
         sale=rules.sale.id,
         consent_assumed_because=settings.consent.because,
         tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
         headline=Headline(
-            sales=archived.sales(counts.sales_by_platform(counts.sales), archived.now),
-            sales_before=archived.sales(counts.sales_by_platform(counts.sales_before), archived.before),
-            counted=archived.known(count_sales_sent(session, rules, counts.sales)),
+            sales=archived.sales(sales_by_platform(rules, sales), archived.now),
+            sales_before=archived.sales(sales_by_platform(rules, sales_before), archived.before),
+            counted=archived.known(count_sales_sent(session, rules, sales)),
             recoverable=held.recoverable(),
         ),
-        last_night=_last_night(session, account, now, held.worth),
+        last_night=_last_night(session, book, now, held.worth),
         trend=tuple(_trend(session, rules)),
-        funnel=archived.funnel(counts.funnel()),
-        timing=counts.timing([each for each in SENT_TO if each in platforms_of_destinations(settings).values()]),
-        agencies=counts.agencies(),
+        funnel=archived.funnel(created.funnel),
+        timing=stage_timing(
+            session, rules, [each for each in SENT_TO if each in platforms_of_destinations(settings).values()]
+        ),
+        agencies=_agencies(session, rules, created.unpriced),
         agency_field=settings.report.by,
         coverage=tuple(sorted(_coverage(session, rules, held), key=_cost)),
         platforms=platform_figures(session, account, now, book.zone, names_of_actions(settings)),
@@ -121,25 +129,15 @@ def gather_brief(
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _count_leads(session: Session, rules: CountingRules) -> LeadCounts:
-    counts = LeadCounts(rules)
-    account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
-    found = report_leads.reported_leads(
-        session,
-        account,
-        created=both if rules.sale.stage == CREATED else rules.span,
-        changed=(both, rules.timed_span),
-        labels=rules.stage_of.keys(),
-        whole=rules.settings.report.by is not None,
-    )
-    for lead in found:
-        counts.take(lead)
-    if rules.settings.report.by is not None:
-        for row in report_deliveries.lost_conversions(session, account, rules.span):
-            if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
-                agency = report_leads.amounts_and_agency(row.facts)[1]
-                counts.lose(agency, _worth(rules.book, row.conversion, row.destination, row.facts))
-    return counts
+def _agencies(session: Session, rules: CountingRules, unpriced: Mapping[str, int]) -> tuple[AgencyRow, ...] | None:
+    if rules.settings.report.by is None:
+        return None
+    lost = defaultdict[str, Decimal](Decimal)
+    for row in report_deliveries.lost_conversions(session, rules.settings.account, rules.span):
+        if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
+            agency = report_leads.amounts_and_agency(row.facts)[1]
+            lost[agency or ""] += _worth(rules.book, row.conversion, row.destination, row.facts)
+    return agencies(session, rules, unpriced=unpriced, lost=lost)
 
 
 def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Decimal:
@@ -157,16 +155,25 @@ def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Dec
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _last_night(session: Session, account: str, now: datetime, worth: Mapping[HeldPlace, Decimal]) -> LastNight | None:
-    run = report_deliveries.last_night(session, account)
+def _last_night(session: Session, book: Rulebook, now: datetime, held: Mapping[Place, Decimal]) -> LastNight | None:
+    run = report_deliveries.last_night(session, book.account)
     if run is None or run.id is None:
         return None
     moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), {})
-    standing = _fold(queries.count_by_state_and_reason(session, account, now=now), worth)
+    worth = {Outcome.HELD: held, Outcome.EXPIRED: _worth_of_expired(session, book)}
+    standing = _fold(queries.count_by_state_and_reason(session, book.account, now=now), worth)
     return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing)
 
 
-def _fold(counts: Iterable[StateCount], worth: Mapping[HeldPlace, Decimal]) -> tuple[Standing, ...]:
+def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decimal]:
+    found = defaultdict[Place, Decimal](Decimal)
+    for row in report_deliveries.expired_conversions(session, book.account):
+        each = Decimal(row.value) if row.value else _worth(book, row.conversion, row.destination, row.facts)
+        found[row.conversion, row.destination, cause_of(row.reason, row.code)] += each * row.conversions
+    return found
+
+
+def _fold(counts: Iterable[StateCount], worth: Mapping[Outcome, Mapping[Place, Decimal]]) -> tuple[Standing, ...]:
     """Add up what has the same outcome for the same reason."""
     found: dict[tuple[str, str, Outcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
     for one in counts:
@@ -177,7 +184,7 @@ def _fold(counts: Iterable[StateCount], worth: Mapping[HeldPlace, Decimal]) -> t
             *(conversion, destination, outcome, cause),
             sum(count for count, _ in each),
             sum((value for _, value in each), Decimal()),
-            worth=worth.get((conversion, destination, cause)) if outcome is Outcome.HELD else None,
+            worth=worth.get(outcome, {}).get((conversion, destination, cause)),
         )
         for (conversion, destination, outcome, cause), each in found.items()
     ]
@@ -224,7 +231,7 @@ class _Held:
 
     expiring: defaultdict[Reason, _Saved] = field(default_factory=lambda: defaultdict(_Saved))
     gaps: defaultdict[tuple[Gap, str], _Missed] = field(default_factory=lambda: defaultdict(_Missed))
-    worth: defaultdict[HeldPlace, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    worth: defaultdict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def recoverable(self) -> tuple[Recoverable, ...]:
         """Return what expires soon, the most valuable first."""

@@ -84,7 +84,10 @@ def _standings(rows: Callable[[ReportFacts], Iterable[Standing]], name: str, mea
         ),
         _COUNT,
         _VALUE,
-        _plain("worth", N_("What those held would be worth: they have no value yet; empty for all others.")),
+        _plain(
+            "worth",
+            N_("What those held or expired would be worth; empty for all others."),
+        ),
         _plain(
             "matched", N_("How many the platform says it matched with an ad or a person; empty where it does not say.")
         ),
@@ -222,6 +225,11 @@ TABLES: tuple[Table, ...] = (
         lambda facts: facts.timing,
         (
             _plain("stage", N_("The stage in the settings.")),
+            Column(
+                "stage_name",
+                N_("What Oplead calls it: its first label in the settings."),
+                lambda row, facts: facts.stage_names.get(row.stage, row.stage),
+            ),
             _PLATFORM,
             _plain("count", N_("How many leads reached it.")),
             _plain("per_30_days", N_("How many that is in 30 days.")),

@@ -291,6 +291,16 @@ def test_silent_night_raises_a_notice_where_the_median_is_five(sent, before, is_
 
 
 @pytest.mark.parametrize(
+    ("that_weekday", "is_told"), [((), True), (sends(9, 9), True), (sends(9, 0), False), (sends(0, 0), False)]
+)
+def test_a_night_on_a_quiet_day_of_the_week_is_no_silence(that_weekday, is_told):
+    """Nobody enters statuses on a Sunday; where Sundays usually send, a silent one is told."""
+    nights = at(before=sends(*[9] * 12), that_weekday=that_weekday)
+
+    assert is_told == ((IncidentKind.NOTHING_SENT, GOOGLE) in found(**nights))
+
+
+@pytest.mark.parametrize(
     "why",
     [
         {"source_stopped": REVOKED},
@@ -441,4 +451,6 @@ def test_runs_of_one_date_are_one_night():
     runs = {1: date(2026, 8, 31), 2: date(2026, 9, 1), 3: date(2026, 9, 3), 4: date(2026, 9, 3), 5: today, 6: today}
     did = {1: NightNumbers(99), 2: NightNumbers(2), 3: NightNumbers(3, 1), 4: NightNumbers(4, 1), 5: NightNumbers(5)}
 
-    assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2))) == numbers_by_night(runs, did, today)
+    assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2)), (NightNumbers(2),)) == numbers_by_night(
+        runs, did, today
+    )

@@ -40,8 +40,8 @@ def switch(monkeypatch):
 )
 def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
     """It is pinged once; a run that found the account locked leaves it to the run that holds the lease."""
-    with session.ping_with_outcome(None) as codes:
-        codes.append(code)
+    with session.ping_with_outcome(None) as ping:
+        ping(code)
 
     assert pings == switch.pings
 
@@ -58,6 +58,21 @@ def test_the_switch_is_pinged_as_failed_when_a_night_raises(switch, error, pings
     assert pings == switch.pings
 
 
+def test_what_fails_after_the_ping_does_not_ping_again(switch):
+    """A night that is done stays done, whatever becomes of its page."""
+
+    def night():
+        with session.ping_with_outcome(None) as ping:
+            ping(0)
+            assert ["well"] == switch.pings
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        night()
+
+    assert ["well"] == switch.pings
+
+
 def test_a_night_that_was_already_done_does_not_ping(switch):
     """The run that did that night has pinged already."""
     with pytest.raises(NightDoneError), session.ping_with_outcome(None):
@@ -69,8 +84,8 @@ def test_a_night_that_was_already_done_does_not_ping(switch):
 def test_an_unanswered_ping_is_logged(switch):
     """The switch's monitor may raise an alarm, and the log then explains it."""
     switch.is_up = False
-    with capture_logs() as logs, session.ping_with_outcome(None) as codes:
-        codes.append(0)
+    with capture_logs() as logs, session.ping_with_outcome(None) as ping:
+        ping(0)
 
     assert ["warning"] == [line["log_level"] for line in logs]
 
@@ -78,8 +93,8 @@ def test_an_unanswered_ping_is_logged(switch):
 def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
     """The switch is optional."""
     monkeypatch.setattr(session, "configured_dead_mans_switch", lambda _: None)
-    with capture_logs() as logs, session.ping_with_outcome(None) as codes:
-        codes.append(3)
+    with capture_logs() as logs, session.ping_with_outcome(None) as ping:
+        ping(3)
 
     assert [] == logs
 

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import ExpectedValue
+from jobs.ledger.stage_histories import stage_histories
 from jobs.plan.expected_values import update_estimates
 from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, Undo
 from jobs.run_context import RunReadingScope
@@ -128,6 +129,26 @@ def test_estimates_are_made_anew_when_due(experienced, after, days, count):
     experienced.night()
 
     assert count == len(estimates(experienced))
+
+
+def test_no_history_is_read_before_enough_leads_were_sold(account, monkeypatch):
+    """Every night of an account with few sales would read every lead, and refuse."""
+    read = []
+
+    def histories(*arguments, **more):
+        read.append(arguments)
+        return stage_histories(*arguments, **more)
+
+    monkeypatch.setattr("jobs.plan.expected_values.stage_histories", histories)
+    account.book = visits()
+    account.put(*past(count=4 * 29))
+    account.night()
+    assert [] == read
+    account.put(*past(count=4 * 30))
+    account.clock.time += DAY
+    account.night()
+
+    assert 1 == len(read)
 
 
 def test_only_whole_nights_estimate(experienced):

@@ -23,7 +23,8 @@ from jobs.reporting.page.facts import (
     Responsible,
     Sales,
 )
-from jobs.reporting.page.render import MOST_ROWS, index_row, render, render_index
+from jobs.reporting.page.render import index_row, render, render_index
+from jobs.reporting.page.sections.grids import MOST_ROWS
 from jobs.reporting.page.words import FITNESS, GAPS, LEVELS, OUTCOMES, PLATFORMS, RESPONSIBLE, URGENCY, explain_outcome
 from jobs.rules.reasons import Reason
 from tests.report_facts import ALL, FORMULA, HOSTILE, empty_facts, hostile_facts, many_leads

@@ -184,10 +184,10 @@ def test_the_last_night(facts):
         standing("sale", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
         standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
         standing("sale", "google_ads", Outcome.ACCEPTED, NOTHING, 3, value=21000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
+        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
         standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
         standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
-        standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
+        standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
     )
 
     assert LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now) == facts.last_night
@@ -239,6 +239,7 @@ def test_the_funnel(facts):
     )
 
     assert expected == facts.funnel
+    assert {"appointment": "Rendez-vous", "won": "Gagné", "lost": "Perdu"} == facts.stage_names
 
 
 def test_the_timing(facts):

@@ -1,5 +1,6 @@
 """What the page counts and what it does not, rule by rule, and that sections agree on any ledger."""
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import queries
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
-from jobs.ledger.schema import Delivery, ExpectedValue, StatusRename
+from jobs.ledger.schema import ClickIdRow, Delivery, ExpectedValue, LeadRow, StatusChange, StatusRename
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
@@ -75,6 +76,18 @@ def sold(ledger, account):
 def test_deleted_and_test_leads_are_no_sales(sold):
     """They count nowhere on the page."""
     assert {} == sold((WON, "11-10"), clicks=["gclid"], deleted_at=on("11-20"))
+
+
+def test_deleted_and_test_leads_have_no_unknown_status(ledger, account):
+    """As everywhere else; nor is one that only they have told of."""
+    ledger.lead("L-1", "11-02", ("mystere", "11-05"), clicks=["gclid"])
+    ledger.lead("L-2", "11-02", ("mystere", "11-05"), clicks=["gclid"], excluded=True)
+    ledger.lead("L-3", "11-02", ("mystere", "11-05"), clicks=["gclid"], deleted_at=on("11-20"))
+    ledger.lead("L-4", "11-02", ("essai", "11-05"), clicks=["gclid"], excluded=True)
+    facts = ledger.gather(*account, PERIOD, NOW)
+
+    assert [("mystere", 1, ("L-1",))] == [(row.detail, row.leads, row.lead_ids) for row in facts.coverage]
+    assert "1 lead has such a status: mystere." in facts.tasks[0].text
 
 
 @pytest.mark.parametrize(
@@ -480,6 +493,51 @@ def counted(rows):
     for row in rows:
         found[row.outcome] += row.count
     return found
+
+
+def slow_count(made):
+    """What leads created in the period come to, looked at one by one: by campaign, by source and week, by agency."""
+    campaigns, weeks, agencies = Counter(), Counter(), Counter()
+    stages = {"rendez vous": "appointment", WON: "won", "perdu": "lost"}
+    labels, clicked = {}, set()
+    for row in made.rows:
+        if isinstance(row, StatusChange):
+            labels.setdefault(row.lead, []).append(row.label)
+        elif isinstance(row, ClickIdRow):
+            clicked.add(row.lead)
+    for row in made.rows:
+        if isinstance(row, LeadRow) and PERIOD.first <= (day := row.created_at.astimezone(builders.PARIS).date()):
+            source, campaign = row.utm_source or "", row.utm_campaign or ""
+            campaigns[source, campaign, "leads"] += 1
+            for stage in {stages[label] for label in labels[row.id] if label in stages}:
+                campaigns[source, campaign, stage] += 1
+            weeks[source, day - day.weekday() * DAY, "leads"] += 1
+            weeks[source, day - day.weekday() * DAY, "clicked"] += row.id in clicked
+            agency = json.loads(row.facts).get("by", "")
+            agencies[agency, "leads"] += 1
+            agencies[agency, "untouched"] += len(set(labels[row.id])) == 1
+    return campaigns, weeks, agencies
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_campaigns_weeks_and_agencies_are_those_of_a_slow_count(tmp_path, account, seed):
+    """The database counts them without a look at each lead."""
+    made, _ = invented(tmp_path / "maison-durand.db", seed)
+    expected = slow_count(made)
+    facts = made.gather(*account, PERIOD, NOW)
+    campaigns, weeks, agencies = Counter(), Counter(), Counter()
+    for row in facts.funnel.campaigns:
+        campaigns[row.source, row.campaign, "leads"] += row.leads
+        for stage, leads in zip(facts.funnel.stages, row.reached, strict=True):
+            campaigns[row.source, row.campaign, stage] += leads
+    for row in facts.funnel.weeks:
+        weeks[row.source, row.week, "leads"] += row.leads
+        weeks[row.source, row.week, "clicked"] += row.with_click_id
+    for row in facts.agencies:
+        agencies[row.name, "leads"] += row.leads
+        agencies[row.name, "untouched"] += row.untouched
+
+    assert expected == (campaigns, weeks, agencies)
 
 
 def test_a_page_takes_twice_the_steps_for_twice_the_leads(tmp_path):

@@ -8,7 +8,7 @@ from jobs.ledger import report_deliveries
 from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import CountedSales
-from jobs.reporting.page.lead_counts import Sale
+from jobs.reporting.page.leads.sales import Sale
 
 
 def count_sales_sent(session: Session, rules: CountingRules, sales: Sequence[Sale]) -> tuple[CountedSales, ...]:

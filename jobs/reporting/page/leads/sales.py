@@ -1,0 +1,73 @@
+"""Signed sales, and whose ad brought them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row
+from sqlmodel import Session
+
+from jobs.ledger.report_leads import created_leads, entered_leads
+from jobs.reporting.page.attribution import ad_clicks, last_ad_click
+from jobs.reporting.page.counting_rules import CountingRules
+from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales
+from jobs.settings.lint import CREATED
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A signed sale."""
+
+    lead: str
+    at: int
+    """In seconds since 1970."""
+    platform: AdPlatform
+    amount: Decimal | None
+
+
+def signed_sales(session: Session, rules: CountingRules) -> tuple[list[Sale], list[Sale]]:
+    """Return the sales of the period, and those of the one before."""
+    sales, before = list[Sale](), list[Sale]()
+    begins = int(rules.span[0].timestamp())
+    for sale in _sales(session, rules):
+        (before if sale.at < begins else sales).append(sale)
+    return sales, before
+
+
+def _sales(session: Session, rules: CountingRules) -> Iterator[Sale]:
+    account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
+    if rules.sale.stage == CREATED:
+        for rows in created_leads(session, account, both, rules.deciding_labels, among=rules.leads):
+            if not rules.is_undone(rows[0].decided_by):
+                yield _sale(rules, rows, rows[0].created_at, rows[0].created_at)
+        return
+    for rows in entered_leads(session, account, both, rules.sale_labels, rules.deciding_labels, among=rules.leads):
+        entry = rows[0]
+        if not rules.is_undone(entry.decided_by):
+            yield _sale(rules, rows, entry.at, entry.latest)
+
+
+def _sale(rules: CountingRules, rows: Sequence[Row[Any]], at: int, latest: int) -> Sale:
+    lead = rows[0]
+    return Sale(lead.id, at, last_ad_click(ad_clicks(rows), latest)[0], rules.amount(lead.facts))
+
+
+def sales_by_platform(rules: CountingRules, sales: Sequence[Sale]) -> tuple[Sales, ...]:
+    """Return the sales of each platform; those without any are there, too."""
+    ripe = (rules.now - MATURES_AFTER).timestamp()
+    return tuple(
+        Sales(
+            platform,
+            len(its),
+            _total(its),
+            len(matured := [sale for sale in its if sale.at <= ripe]),
+            _total(matured),
+        )
+        for platform in AdPlatform
+        for its in ([sale for sale in sales if sale.platform is platform],)
+    )
+
+
+def _total(sales: Sequence[Sale]) -> Decimal:
+    return sum((sale.amount for sale in sales if sale.amount is not None), Decimal())

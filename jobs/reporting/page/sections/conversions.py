@@ -1,0 +1,338 @@
+"""The sections about conversions: three numbers, the last night, trend."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from connectors.language import (
+    _,
+    _n,
+    format_count,
+    format_day,
+    format_lapse,
+    format_share,
+    format_time,
+)
+from jobs.reporting.page import charts
+from jobs.reporting.page.brief import Sold, change_since_before, total_counted, total_from_ads
+from jobs.reporting.page.facts import (
+    MATURES_AFTER,
+    TREND_NIGHTS,
+    AdPlatform,
+    LastNight,
+    Outcome,
+    ReportFacts,
+    Sales,
+    Standing,
+)
+from jobs.reporting.page.sections.grids import (
+    Column,
+    Explained,
+    Figure,
+    Grid,
+    Tile,
+    capital,
+    conversion_name,
+    grid_of,
+    known_money_in,
+    money_in,
+)
+from jobs.reporting.page.words import (
+    OUTCOMES,
+    PLATFORMS,
+    RESPONSIBLE,
+    ending,
+    explain_outcome,
+)
+
+MOST_TRENDS = 8
+"""Charts of nights; the table has the others."""
+RECENT_NIGHTS = 30
+
+
+# ── three numbers ────────────────────────────────────────────────────────────────────────────────
+
+
+def sales(facts: ReportFacts) -> Mapping[str, object]:
+    """Return what came of ads, against the period before."""
+    now = total_from_ads(facts.headline.sales)
+    earlier = {each.platform: each for each in facts.headline.sales_before}
+    money = money_in(facts)
+    none_yet = Sales(AdPlatform.NONE, 0, Decimal(0), 0, Decimal(0))
+
+    def cells(each: Sales) -> tuple[str, ...]:
+        then = earlier.get(each.platform, none_yet)
+        return (
+            _(PLATFORMS[each.platform]),
+            format_count(each.count),
+            money(each.value),
+            format_count(each.matured),
+            money(each.matured_value),
+            format_count(then.count),
+            money(then.value),
+        )
+
+    grid = grid_of(
+        _("Signed sales by platform"),
+        (
+            Column(_("From")),
+            Column(_("Sales"), True),
+            Column(_("Value"), True),
+            Column(_("Matured"), True),
+            Column(_("Their value"), True),
+            Column(_("Before"), True),
+            Column(_("Value before"), True),
+        ),
+        [each for each in facts.headline.sales if each.count or each.platform in earlier],
+        cells,
+    )
+    return {
+        "count": now.count,
+        "value": money(now.value),
+        "matured": _n("{count} of them matured", "{count} of them matured", now.matured)
+        + f" ({money(now.matured_value)})",
+        "not_matured": _(
+            "{count} not yet ({value})",
+            count=format_count(now.count - now.matured),
+            value=money(now.value - now.matured_value),
+        ),
+        "change": change_since_before(Sold(facts.headline, facts.period.days), facts.currency),
+        "days": MATURES_AFTER.days,
+        "grid": grid,
+    }
+
+
+def counted(facts: ReportFacts) -> Mapping[str, object]:
+    """Return how many of the sales the platforms know."""
+    accepted, sales = total_counted(facts.headline.counted)
+    grid = grid_of(
+        _("Signed sales that the platforms know of"),
+        (
+            Column(_("Platform")),
+            Column(_("Sales"), True),
+            Column(_("Sent"), True),
+            Column(_("Received"), True),
+            Column(_("Accepted"), True),
+        ),
+        facts.headline.counted,
+        lambda each: (
+            _(PLATFORMS[each.platform]),
+            *map(format_count, (each.sales, each.sent, each.received, each.accepted)),
+        ),
+    )
+    return {"share": format_share(accepted, sales) if sales else "", "accepted": accepted, "sales": sales, "grid": grid}
+
+
+def recoverable(facts: ReportFacts) -> Mapping[str, object]:
+    """Return what can still be saved."""
+    rows = facts.headline.recoverable
+    grid = grid_of(
+        _("What expires within seven days unless its cause is mended"),
+        (
+            Column(_("Why it is held back")),
+            Column(_("Who can do it")),
+            Column(_("Conversions"), True),
+            Column(_("Value"), True),
+            Column(_("First expires")),
+        ),
+        rows,
+        lambda each: (
+            capital(explain_outcome(Outcome.HELD, each.reason).short),
+            _(RESPONSIBLE[each.who]),
+            format_count(each.count),
+            known_money_in(facts)(each.value),
+            format_time(each.first_expiry.astimezone(facts.zone)),
+        ),
+    )
+    return {
+        "count": sum(each.count for each in rows),
+        "value": money_in(facts)(sum((each.value for each in rows), Decimal(0))),
+        "grid": grid,
+    }
+
+
+# ── tonight ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
+    """Return the last night; None before the first."""
+    night = facts.last_night
+    if night is None:
+        return None
+    started = night.started_at.astimezone(facts.zone)
+    return {
+        "started": format_time(started),
+        "lasted": format_lapse(night.ended_at - night.started_at) if night.ended_at else "",
+        "ending": ending(night.exit_code if night.ended_at else None),
+        "tiles": _tiles(facts, night),
+        "moved": _by_outcome(_("What the last night moved"), night.moved, names),
+        "standing": _by_outcome(_("Where all conversions stand now"), night.standing, names),
+        "reasons": _reasons(facts, night),
+    }
+
+
+def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
+    count, value = Counter[Outcome](), defaultdict[Outcome, Decimal](Decimal)
+    for each in night.moved:
+        count[each.outcome] += each.count
+        value[each.outcome] += each.value
+    tiles = [
+        Tile(_(name), format_count(count[outcome]), money_in(facts)(value[outcome]) if value[outcome] else "")
+        for outcome, name in OUTCOMES.items()
+        if outcome is not Outcome.NOT_SENT or count[outcome]
+    ]
+    matched = [each.matched for each in night.moved if each.matched is not None]
+    if matched:
+        after = list(OUTCOMES).index(Outcome.ACCEPTED) + 1
+        tiles.insert(after, Tile(_("Matched"), format_count(sum(matched)), _("where the platform says so")))
+    return tiles
+
+
+def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str, str]) -> Grid:
+    rows: dict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
+    matched: dict[tuple[str, str], int] = defaultdict(int)
+    for each in standings:
+        rows[each.conversion, each.destination][each.outcome] += each.count
+        if each.matched is not None:
+            matched[each.conversion, each.destination] += each.matched
+    shown = [outcome for outcome in OUTCOMES if any(row[outcome] for row in rows.values())]
+    heads = [Column(_(OUTCOMES[outcome]), True) for outcome in shown]
+    if matched:
+        heads.append(Column(_("Matched"), True))
+
+    def cells(key: tuple[str, str]) -> tuple[str, ...]:
+        numbers = [format_count(rows[key][outcome]) for outcome in shown]
+        if matched:
+            numbers.append(format_count(matched[key]) if key in matched else _("not told"))
+        return (conversion_name(names, key[0]), key[1], *numbers)
+
+    biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
+    return grid_of(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
+
+
+_NEEDS_NO_REASON = frozenset({Outcome.ACCEPTED, Outcome.SENT, Outcome.RECEIVED, Outcome.NOT_SENT})
+
+
+def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
+    count, value = (
+        Counter[tuple[Outcome, str, str, str]](),
+        defaultdict[tuple[Outcome, str, str, str], Decimal](Decimal),
+    )
+    for each in night.standing:
+        if each.outcome not in _NEEDS_NO_REASON:
+            words = explain_outcome(each.outcome, each.cause)
+            key = (each.outcome, words.short, words.means, words.todo)
+            count[key] += each.count
+            value[key] += each.value if each.worth is None else each.worth
+    return grid_of(
+        _("Why conversions did not get through, and what that costs"),
+        (Column(_("Reason")), Column(_("Where they stand")), Column(_("Conversions"), True), Column(_("Value"), True)),
+        sorted(count, key=lambda key: (-value[key], -count[key], key)),
+        lambda key: (
+            Explained(capital(key[1]), f"{key[2]} {key[3]}"),
+            _(OUTCOMES[key[0]]),
+            format_count(count[key]),
+            known_money_in(facts)(value[key]),
+        ),
+    )
+
+
+# ── trend ────────────────────────────────────────────────────────────────────────────────────────
+
+_LOST = frozenset({Outcome.REJECTED, Outcome.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Trend:
+    """The figures of one conversion and destination, by night."""
+
+    conversion: str
+    destination: str
+    nights: Mapping[date, Counter[Outcome]]
+
+    def total(self, first: date, last: date) -> Counter[Outcome]:
+        """Count the outcomes of some nights."""
+        found = Counter[Outcome]()
+        for night, counts in self.nights.items():
+            if first <= night <= last:
+                found += counts
+        return found
+
+    def bar(self, first: date, last: date) -> charts.Bar:
+        """Return the bar of some nights."""
+        total = self.total(first, last)
+        return charts.Bar(first, total[Outcome.ACCEPTED], total[Outcome.RECEIVED], sum(total[one] for one in _LOST))
+
+
+def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
+    """Return the nights; None before the first."""
+    if not facts.trend:
+        return None
+    nights: dict[tuple[str, str], dict[date, Counter[Outcome]]] = defaultdict(lambda: defaultdict(Counter))
+    for each in facts.trend:
+        nights[each.conversion, each.destination][each.night][each.outcome] += each.count
+    last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
+    trends = [_Trend(conversion_name(names, key[0]), key[1], found) for key, found in nights.items()]
+    trends.sort(key=lambda trend: -trend.total(date.min, last).total())
+    return {
+        "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],
+        "grid": _trend_totals(trends, last),
+        "more": max(len(trends) - MOST_TRENDS, 0),
+    }
+
+
+def _trend_charts(trend: _Trend, last: date) -> Mapping[str, object]:
+    day, week = timedelta(days=1), timedelta(days=7)
+    recent = [trend.bar(last - n * day, last - n * day) for n in reversed(range(RECENT_NIGHTS))]
+    # The last of the weeks ends tonight; the first may reach a day past the nights on record.
+    starts = [last - (n + 1) * week + day for n in reversed(range(-(-TREND_NIGHTS // 7)))]
+    weeks = [trend.bar(start, start + week - day) for start in starts]
+    return {
+        "conversion": trend.conversion,
+        "destination": trend.destination,
+        "figures": [
+            _bars(trend, _("The last 30 nights, by night"), _("Night"), recent),
+            _bars(trend, _("The last 90 nights, by week"), _("Week from"), weeks),
+        ],
+    }
+
+
+def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> Figure:
+    accepted, received, lost = (sum(getattr(bar, part) for bar in bars) for part in ("accepted", "received", "lost"))
+    text = _(
+        "{conversion}, {destination}: {accepted} accepted, {received} received, {lost} rejected or expired.",
+        conversion=trend.conversion,
+        destination=trend.destination,
+        accepted=format_count(accepted),
+        received=format_count(received),
+        lost=format_count(lost),
+    )
+    grid = grid_of(
+        f"{title} ({trend.conversion}, {trend.destination})",
+        (
+            Column(unit),
+            Column(_("Accepted"), True),
+            Column(_("Received"), True),
+            Column(_("Rejected or expired"), True),
+        ),
+        bars,
+        lambda bar: (format_day(bar.day), *map(format_count, (bar.accepted, bar.received, bar.lost))),
+        most=RECENT_NIGHTS,
+    )
+    return Figure(title, text, charts.draw(charts.outcomes_over_time(bars)), grid)
+
+
+def _trend_totals(trends: Sequence[_Trend], last: date) -> Grid:
+    spans = [timedelta(days=days - 1) for days in (RECENT_NIGHTS, TREND_NIGHTS)]
+    outcomes = (Outcome.ACCEPTED, Outcome.RECEIVED, Outcome.REJECTED, Outcome.EXPIRED, Outcome.IN_DOUBT)
+
+    def cells(trend: _Trend) -> tuple[str, ...]:
+        recent, all_nights = (trend.total(last - span, last) for span in spans)
+        pairs = (f"{format_count(recent[one])} / {format_count(all_nights[one])}" for one in outcomes)
+        return (trend.conversion, trend.destination, *pairs)
+
+    heads = [Column(_(OUTCOMES[one]), True) for one in outcomes]
+    columns = (Column(_("Conversion")), Column(_("Destination")), *heads)
+    return grid_of(_("In the last 30 / 90 nights"), columns, trends, cells)

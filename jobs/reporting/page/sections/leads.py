@@ -1,0 +1,296 @@
+"""The sections about leads and platforms: campaigns, stages, agencies, coverage, what the platforms say."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from connectors.language import (
+    NO_NUMBER,
+    _,
+    format_count,
+    format_day,
+    format_decimal,
+    format_lapse,
+    format_share,
+    format_time,
+    translated,
+)
+from jobs.reporting.page import charts
+from jobs.reporting.page.attribution import window_runs_from_click
+from jobs.reporting.page.facts import (
+    TIMING_DAYS,
+    AdPlatform,
+    AgencyRow,
+    CampaignRow,
+    CoverageRow,
+    ReportFacts,
+)
+from jobs.reporting.page.sections.grids import (
+    Column,
+    Figure,
+    Grid,
+    grid_of,
+    known_money_in,
+    money_in,
+    shown,
+    stage_name,
+)
+from jobs.reporting.page.words import (
+    FITNESS,
+    GAPS,
+    PLATFORMS,
+)
+
+MOST_SOURCES = 6
+
+
+# ── campaigns ────────────────────────────────────────────────────────────────────────────────────
+
+
+def funnel(facts: ReportFacts) -> Mapping[str, object] | None:
+    """Return the campaigns; None without leads."""
+    campaigns = facts.funnel.campaigns
+    weeks = _shares(facts)
+    if not campaigns and not weeks:
+        return None
+    return {"figure": _all_campaigns(facts), "grid": _campaigns(facts), "shares": weeks}
+
+
+def _all_campaigns(facts: ReportFacts) -> Figure | None:
+    campaigns = facts.funnel.campaigns
+    if not campaigns:
+        return None
+    reached = [sum(each) for each in zip(*(campaign.reached for campaign in campaigns), strict=True)]
+    leads = sum(campaign.leads for campaign in campaigns)
+    steps = [(_("Leads"), leads), *zip((stage_name(facts, each) for each in facts.funnel.stages), reached, strict=True)]
+    grid = grid_of(
+        _("All campaigns together"),
+        (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
+        steps,
+        lambda step: (step[0], format_count(step[1]), format_share(step[1], leads)),
+        most=len(steps),
+    )
+    text = "; ".join(f"{name}: {format_count(count)}" for name, count in steps)
+    return Figure(_("From lead to sale, all campaigns"), text, charts.draw(charts.funnel(steps)), grid)
+
+
+def _campaigns(facts: ReportFacts) -> Grid:
+    stages = [Column(stage_name(facts, stage), True) for stage in facts.funnel.stages]
+
+    def cells(row: CampaignRow) -> tuple[str, ...]:
+        return (
+            row.campaign or _("(no campaign)"),
+            " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER,
+            format_count(row.leads),
+            *map(format_count, row.reached),
+            format_count(row.won),
+            format_share(row.won, row.leads),
+            money_in(facts)(row.value),
+        )
+
+    return grid_of(
+        _("Leads of the period by campaign, and how far they have come; the most valuable first"),
+        (
+            Column(_("Campaign")),
+            Column(_("Source / medium")),
+            Column(_("Leads"), True),
+            *stages,
+            Column(_("Sales"), True),
+            Column(_("Sales per lead"), True),
+            Column(_("Value"), True),
+        ),
+        facts.funnel.campaigns,
+        cells,
+    )
+
+
+def _shares(facts: ReportFacts) -> Sequence[Figure]:
+    sources: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
+    for each in facts.funnel.weeks:
+        sources[each.source][each.week] = (each.leads, each.with_click_id)
+    biggest = sorted(sources, key=lambda source: (-sum(leads for leads, _with in sources[source].values()), source))
+    return [_share(source, sources[source]) for source in biggest[:MOST_SOURCES]]
+
+
+def _share(source: str, found: Mapping[date, tuple[int, int]]) -> Figure:
+    name = source or _("(no source)")
+    first, last = min(found), max(found)
+    # A week without leads is a gap in the line.
+    steps = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
+    weeks = [(week, *found.get(week, (0, 0))) for week in steps]
+    with_leads = [each for each in weeks if each[1]] or weeks
+    text = _(
+        "Leads of {source} with a click id: {first} in the first week, {last} in the last.",
+        source=name,
+        first=format_share(with_leads[0][2], with_leads[0][1]),
+        last=format_share(with_leads[-1][2], with_leads[-1][1]),
+    )
+    grid = grid_of(
+        _("Leads of {source} with a click id, by week", source=name),
+        (
+            Column(_("Week from")),
+            Column(_("Leads"), True),
+            Column(_("With a click id"), True),
+            Column(_("Share"), True),
+        ),
+        weeks,
+        lambda week: (
+            format_day(week[0]),
+            format_count(week[1]),
+            format_count(week[2]),
+            format_share(week[2], week[1]),
+        ),
+        most=len(weeks),
+    )
+    return Figure(name, text, charts.draw(charts.share_by_week(weeks)), grid)
+
+
+# ── stages ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def timing(facts: ReportFacts) -> Mapping[str, object] | None:
+    """Return how long each stage takes; None where nothing is sent."""
+    if not facts.timing:
+        return None
+    grid = grid_of(
+        _("How long after the click each stage is reached"),
+        (
+            Column(_("Stage")),
+            Column(_("Ads of")),
+            Column(_("Verdict")),
+            Column(_("Reached"), True),
+            Column(_("Per 30 days"), True),
+            Column(_("Half within"), True),
+            Column(_("Nine in ten within"), True),
+            Column(_("Window"), True),
+            Column(_("In the window"), True),
+        ),
+        facts.timing,
+        lambda each: (
+            stage_name(facts, each.stage),
+            _(PLATFORMS[each.platform]),
+            _(FITNESS[each.fitness]),
+            format_count(each.count),
+            format_decimal(each.per_30_days),
+            NO_NUMBER if each.median is None else format_lapse(each.median),
+            NO_NUMBER if each.nine_in_ten is None else format_lapse(each.nine_in_ten),
+            format_lapse(each.window),
+            format_share(each.within_window, each.count),
+        ),
+    )
+    figures = [figure for platform in AdPlatform if (figure := _times(facts, platform))]
+    return {"grid": grid, "figures": figures, "days": TIMING_DAYS}
+
+
+def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
+    from_click = window_runs_from_click(platform)
+    spans = [
+        charts.Span(stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None)
+        for each in facts.timing
+        if each.platform is platform
+        if each.median is not None and each.nine_in_ten is not None
+    ]
+    if not spans:
+        return None
+    name = _(PLATFORMS[platform])
+    text = "; ".join(f"{span.name}: {format_lapse(span.median)}" for span in spans)
+    own = grid_of(
+        _("Days from a click on an ad of {platform} to each stage", platform=name),
+        (
+            Column(_("Stage")),
+            Column(_("Half within"), True),
+            Column(_("Nine in ten within"), True),
+        ),
+        spans,
+        lambda span: (span.name, *map(format_lapse, (span.median, span.nine_in_ten))),
+    )
+    title = _("Days from the click, {platform}", platform=name)
+    return Figure(title, text, charts.draw(charts.times_to_stages(spans)), own)
+
+
+# ── agencies, coverage, platforms ────────────────────────────────────────────────────────────────
+
+
+def agencies(facts: ReportFacts) -> Grid | None:
+    """Return the agencies; None without any."""
+    if not facts.agencies:
+        return None
+
+    def cells(row: AgencyRow) -> tuple[str, ...]:
+        told = row.days_to_be_told
+        return (
+            row.name or _("Others together"),
+            format_count(row.leads),
+            format_count(row.untouched),
+            format_share(row.untouched, row.leads),
+            NO_NUMBER if told is None else format_decimal(told),
+            format_count(row.missing_amounts),
+            money_in(facts)(row.lost),
+        )
+
+    return grid_of(
+        _("By {field}, those with most leads first", field=facts.agency_field or ""),
+        (
+            Column(facts.agency_field or _("Agency")),
+            Column(_("Leads"), True),
+            Column(_("Untouched"), True),
+            Column(_("Share"), True),
+            Column(_("Days until known"), True),
+            Column(_("Sales without amount"), True),
+            Column(_("Value lost"), True),
+        ),
+        facts.agencies,
+        cells,
+    )
+
+
+def coverage(facts: ReportFacts) -> Mapping[str, object] | None:
+    """Return what keeps conversions from being sent; None if nothing does."""
+    if not facts.coverage:
+        return None
+    rows = facts.coverage
+
+    def name(row: CoverageRow) -> str:
+        gap = _(GAPS[row.gap])
+        return _("{gap}: “{detail}”", gap=gap, detail=translated(row.detail)) if row.detail else gap
+
+    grid = grid_of(
+        _("What keeps conversions of leads from ads from being sent; the most valuable first"),
+        (Column(_("Gap")), Column(_("Leads"), True), Column(_("Conversions"), True), Column(_("Value"), True)),
+        rows,
+        lambda row: (
+            name(row),
+            format_count(row.leads),
+            format_count(row.conversions),
+            known_money_in(facts)(row.value),
+        ),
+    )
+    listed = [(name(row), row.lead_ids, max(row.leads - len(row.lead_ids), 0)) for row in shown(rows) if row.lead_ids]
+    return {"grid": grid, "leads": listed}
+
+
+def platforms(facts: ReportFacts) -> Grid | None:
+    """Return what the platforms say; None where they say nothing."""
+    if not facts.platforms:
+        return None
+    return grid_of(
+        _("The platforms’ numbers beside ours"),
+        (
+            Column(_("What")),
+            Column(_("Destination")),
+            Column(_("Theirs")),
+            Column(_("Ours")),
+            Column(_("Compared")),
+            Column(_("Read")),
+        ),
+        sorted(facts.platforms, key=lambda each: not each.differs),
+        lambda each: (
+            each.name,
+            each.destination,
+            each.theirs,
+            NO_NUMBER if each.ours is None else each.ours,
+            _("▲ differs") if each.differs else _("the same") if each.ours == each.theirs else NO_NUMBER,
+            format_time(each.read_at.astimezone(facts.zone)),
+        ),
+        flag=lambda each: each.differs,
+    )
