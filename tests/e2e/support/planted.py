@@ -318,7 +318,7 @@ class PlantedYear:
     def quiet(self):
         """Let every window close, with nothing new and nothing failing."""
         begun = self.company.clock.now()
-        for days in (2, 4, 8, 60, 120, 240, 370, 380):
+        for days in (2, 4, 8, 60, 240, 410):
             self.company.clock.advance(begun + days * DAY)
             self._night(f"{days} quiet days later")
             self._night(f"{days} quiet days later, outcomes", later=12 * HOUR)
