@@ -118,8 +118,9 @@ class Lead:
     """Whether an appointment is on record, past or future."""
 
 
-class ListedLead(NamedTuple):
-    """A lead as a list shows it; a tuple, since a night makes and compares one for every lead there is."""
+@dataclass(frozen=True, slots=True)
+class ListedLead:
+    """A lead as a list shows it."""
 
     id: LeadId
     digest: str

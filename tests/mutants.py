@@ -1260,8 +1260,8 @@ FAULTS = (
     Fault(
         "a page counts the whole months of leads that left",
         "jobs/reporting/page/gather.py",
-        "funnel=archived.funnel(counts.funnel()),",
-        "funnel=counts.funnel(),",
+        "funnel=archived.funnel(created.funnel),",
+        "funnel=created.funnel,",
         "tests/unit/retention/test_retention.py::test_a_page_says_the_same_before_and_after_its_leads_left",
     ),
     Fault(

@@ -525,7 +525,7 @@ def forget(
     from jobs.cli.forget import Wanted, forget_person  # noqa: PLC0415
 
     if sum(each is not None for each in (lead, email, phone)) != 1:
-        raise typer.BadParameter("write one of --lead ID, --email ADDRESS and --phone NUMBER")
+        raise typer.BadParameter(_("write one of --lead ID, --email ADDRESS and --phone NUMBER"))
     return forget_person(Wanted(lead, email, phone), config, dry_run=dry_run, json_wanted=json)
 
 

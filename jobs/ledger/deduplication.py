@@ -151,7 +151,7 @@ WITH taken_up AS MATERIALIZED (
 ), shared (account, conversion, destination, kind, value) AS MATERIALIZED (
     SELECT holders.account, conversion, destination, holders.kind, holders.value
     FROM holders JOIN delivery USING (account, lead)
-    WHERE delivery.state IN :counting AND original IS NULL
+    WHERE delivery.state || '' IN :counting AND original IS NULL
     GROUP BY holders.account, conversion, destination, holders.kind, holders.value
     HAVING count(DISTINCT lead) > 1
 )
@@ -160,7 +160,8 @@ FROM shared JOIN holders USING (account, kind, value) JOIN taken_up USING (accou
 GROUP BY conversion
 """
 # Each step lists the keys the next one looks up: without statistics, a single join scans every delivery of the account
-# for every click. Most clicks are one lead's, and go no further than `clicks`.
+# for every click. Most clicks are one lead's, and go no further than `clicks`. No bare `state`, or SQLite may search
+# everything in these states instead of the leads' few deliveries.
 
 
 def count_leads_sharing_clicks(session: Session, ledger: Ledger) -> Counter[str]:

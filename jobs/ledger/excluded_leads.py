@@ -56,7 +56,8 @@ def unchanged(
 def unchanged_too_old(session: Session, account: str, listed: Collection[ListedLead]) -> set[LeadId]:
     """Return which of these leads were left out as too old, with the same digest."""
     rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=True)
-    return {one.id for one in {ListedLead(row.id, row.digest) for row in rows}.intersection(listed)}
+    digests = {row.id: row.digest for row in rows}
+    return {one.id for one in listed if digests.get(one.id) == one.digest}
 
 
 def forget(session: Session, account: str, ids: Collection[LeadId]) -> None:

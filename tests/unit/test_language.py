@@ -357,7 +357,7 @@ _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"}
 _COMMANDS = frozenset({"command", "command_line"})
 _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
-_FOR_PROGRAMMERS = frozenset({"RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})
+_FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})
 _NO_SENTENCE = re.compile(
     r"\s*(BEGIN|CREATE|DELETE|DROP TABLE|INSERT|PRAGMA|SELECT|UPDATE|WHERE|WITH|CAST|\.\w+ FROM)[ (]| PRAGMA"
     r"|\(?original IS |\) AS (BIG)?INT|\w+ IS NOT NULL|\w+ = [A-Z]+$|key, content, |received_at, kind, "

@@ -388,7 +388,7 @@ def test_what_is_over_goes_and_what_still_holds_stays(account):
         return ExpectedValue(id=number, account=ACCOUNT, conversion="sale", basis="b", **figures | times)
 
     def problem(cause, cleared):
-        return IncidentRow(account=ACCOUNT, cause=cause, title="", text="", first_seen_at=old, cleared_at=cleared)
+        return IncidentRow(account=ACCOUNT, cause=cause, details="", first_seen_at=old, cleared_at=cleared)
 
     def said(position, at):
         return StatementRow(
