@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadGroupScheduling
 
+from jobs.logs import _StartingHandler
 from tests import suite
 
 # Whatever the developer's terminal speaks; commands that tests start are addressed in English, too.
@@ -47,6 +49,14 @@ EXHAUSTIVE = {
 TESTS = Path(__file__).parent
 LEFT_OUT = "not exhaustive"
 """What `make test` gives pytest as `-m`."""
+
+
+@pytest.fixture(autouse=True)
+def _no_late_start_of_logging():
+    """Whatever a command has left to start logging with the first message, the next test's message does not."""
+    yield
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, _StartingHandler)]
 
 
 def pytest_configure(config):

@@ -20,6 +20,7 @@ VALUES = {
     *("sale", "appointment", "google_ads", "meta", "consent_unknown", "no_click_id", "withheld"),
     *("Gagné", "Rendez", "vous", "Perdu", "Nouveau", "Inconnu"),
     *("gclid", "fbclid", "by", "data_manager", "amount", "L"),
+    *("leadData", "consent", "oui"),  # where an answer was read, and what it was
 }
 """Words that are names, ids and codes; whatever else is outside the brackets was not translated."""
 

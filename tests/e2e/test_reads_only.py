@@ -17,8 +17,11 @@ from tests.e2e.support.typed import type_in
 
 PATIENCE = 60
 ROOT = Path(__file__).parents[2]
-WITHOUT_OPLEAD = {"status", "explain", "report", "values", "notify", "sandbox", "demo"}
-"""Commands that only read the state, or play against a sandbox of their own by the same code."""
+WITHOUT_OPLEAD = {
+    *("status", "explain", "report", "values", "notify", "sandbox", "demo"),
+    *("forget", "export-person"),
+}
+"""Commands that only read or erase what is on this machine, or play against a sandbox of their own by the same code."""
 WRITES = {"oplead"}
 
 

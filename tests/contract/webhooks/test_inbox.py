@@ -1,8 +1,6 @@
 """What the inbox stores, and how long it keeps it."""
 
 import json
-import re
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,21 +116,3 @@ def test_a_digest_is_salted_so_that_nobody_can_test_a_guess_of_a_body_elsewhere(
             digests.append(kept.digest)
 
     assert 3 == len(set(digests))
-
-
-def test_documented_command_erases_a_lead_and_leaves_no_trace_of_it_in_the_file(tmp_path):
-    """While the receiver runs, too; a reader goes on where it was."""
-    path = tmp_path / "ACCOUNT.inbox.db"
-    (command,) = re.findall(r'`sqlite3 ACCOUNT\.inbox\.db "(.*?)"`', SECURITY.read_text())
-    with closing(Inbox.open_for_writing(path)) as inbox:
-        inbox.append([won(10_001, NOW), won(2, NOW), won(10_001, NOW)])
-        inbox.append([won(3, NOW)])
-        read_to = inbox.latest_event_id()
-        with closing(sqlite3.connect(path, isolation_level=None)) as shell:
-            for statement in command.replace("THE ID", "L-10001").split(";"):
-                shell.execute(statement)
-
-        assert ["L-2", "L-3"] == stored(inbox)
-        assert read_to == inbox.latest_event_id()
-        assert 1 == inbox.append([won(4, NOW)])
-    assert b"L-10001" not in path.read_bytes()

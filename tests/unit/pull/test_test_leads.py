@@ -105,10 +105,10 @@ def test_changed_test_lead_that_could_not_be_read_is_retried(account):
 
 
 def test_no_personal_data_of_a_test_lead_is_stored(account):
-    """Only account, id, digest and time are kept."""
+    """Only account, id, digest and time are kept, and whether it was left out for its age instead."""
     next_night(account)
     stored = b"".join(path.read_bytes() for path in account.path.parent.iterdir())
 
-    assert {"account", "id", "digest", "read_at"} == set(inspect(ExcludedTestLead).columns.keys())
+    assert {"account", "id", "digest", "read_at", "too_old"} == set(inspect(ExcludedTestLead).columns.keys())
     assert [NIGHT + DAY] == [row.read_at for row in account.rows(ExcludedTestLead)]
     assert b"maison-durand" not in stored
