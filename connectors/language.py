@@ -359,9 +359,11 @@ def format_short_day(day: date, *, of_week: bool = False) -> str:
 
 
 def format_duration(span: timedelta) -> str:
-    """Format a length of time: `42 s`, `3 min 20 s` or `1 h 5 min`."""
+    """Format a length of time: `42 s`, `3 min 20 s`, `1 h 5 min`, or from ten hours on `12 h`."""
     seconds = round(span.total_seconds())
     hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours >= 10:  # noqa: PLR2004 - by then, minutes say nothing
+        return _("{hours} h", hours=hours + (minutes >= 30))  # noqa: PLR2004 - half an hour
     if hours:
         return _("{hours} h {minutes} min", hours=hours, minutes=minutes)
     if minutes:

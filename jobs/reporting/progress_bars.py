@@ -14,8 +14,6 @@ from connectors.language import Plural, _, _n, format_count, format_duration
 
 _SETTLED_AFTER = 3.0
 """Seconds after which a rate means something."""
-_IN_WHOLE_HOURS = timedelta(hours=10)
-"""From here on, the minutes left say nothing."""
 _BAR = 8
 """Columns of a bar; with the longest step's name and large numbers, a line fits a terminal of 80."""
 
@@ -37,8 +35,6 @@ def work_in_words(done: int, unit: Plural | None, total: int | None, seconds: fl
         parts.append(_("{count}/min", count=format_count(round(done * 60 / seconds))))
         if total is not None:
             left = timedelta(seconds=ceil(max(total - done, 0) * seconds / done))
-            if left >= _IN_WHOLE_HOURS:
-                left = timedelta(hours=ceil(left / timedelta(hours=1)))
             return " · ".join([*parts, _("{time} left", time=format_duration(left))])
     return " · ".join([*parts, format_duration(timedelta(seconds=int(seconds)))])
 

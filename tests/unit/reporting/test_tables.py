@@ -349,7 +349,8 @@ def test_json_refuses_unknown_types():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
+    ("seconds", "said"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min"), (45_900, "13 h")],
 )
 def test_duration_shows_seconds_only_when_short(seconds, said):
     """From an hour on, hours and minutes are enough."""
