@@ -212,7 +212,7 @@ def _addresses(value: str) -> Iterator[str]:
 def _valid_emails(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
         local, _, domain = piece.partition("@")
-        if len(piece) <= _USUAL_EMAIL and _USUAL_LOCAL_PART.fullmatch(local):
+        if len(piece) <= _USUAL_EMAIL and domain.isascii() and _USUAL_LOCAL_PART.fullmatch(local):
             if (normalized := _valid_domain(domain)) is not None:
                 yield f"{local}@{normalized}"
             continue

@@ -51,12 +51,12 @@ class DestinationHistory:
     def usual_sends(self) -> float | None:
         """Return how many a night like this one usually sends; None if there are too few nights.
 
-        On some days of the week, nobody enters anything: the lower of two medians counts, of all nights and of those
-        on the same day.
+        On some days of the week, nobody enters anything: no more is usual than the most of any night on the same day.
         """
         if len(self.before) < FEWEST_NIGHTS:
             return None
-        return min(median(night.sent for night in nights) for nights in (self.before, self.that_weekday) if nights)
+        usual = median(night.sent for night in self.before)
+        return min(usual, max((night.sent for night in self.that_weekday), default=usual))
 
     @property
     def usual_acceptance(self) -> Fraction | None:

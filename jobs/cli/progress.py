@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-import structlog
 from rich.console import Console
 
 from connectors.language import N_, Plural, _, _n
 from connectors.ports import Clock
 from jobs.cancellation import StopSignal
+from jobs.logs import Log
 from jobs.reporting.progress_bars import WorkProgress
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 from jobs.wiring.account import Look, open_clock
 
-_log = structlog.stdlib.get_logger()
+_log = Log(__name__)
 
 
 @contextmanager

@@ -143,7 +143,9 @@ def consent_evidence(session: Session, account: str, lead: LeadId) -> ConsentEvi
     answers = {row.id: RecordedAnswer(row.signal, row.answer, row.field, row.value, row.read_at) for row in rows}
     deliveries = session.exec(select(Delivery).where(Delivery.account == account, Delivery.lead == lead)).all()
     basis = {stored_row_id(each): _basis(session, each, answers) for each in deliveries}
-    return ConsentEvidence(tuple(answers.values()), {number: each for number, each in basis.items() if each.answers})
+    return ConsentEvidence(
+        tuple(answers.values()), {number: each for number, each in basis.items() if each.answers or each.assumed}
+    )
 
 
 def _basis(session: Session, row: DeliveryRecord, answers: Mapping[int | None, RecordedAnswer]) -> ConsentBasis:

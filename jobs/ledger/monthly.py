@@ -47,6 +47,17 @@ def add_months(session: Session, rows: Iterable[MonthlyRow]) -> None:
             setattr(known, name, _add(getattr(known, name), columns[name]))
 
 
+def without_campaigns(rows: Iterable[MonthlyRow]) -> Iterator[MonthlyRow]:
+    """Yield these rows without UTM fields, by which a single person might be told."""
+    for row in rows:
+        match row:
+            case MonthlyCampaign():
+                row.source = row.medium = row.campaign = ""
+            case MonthlyClickIds():
+                row.source = ""
+        yield row
+
+
 def _add(known: int | str, more: int | str) -> int | str:
     """Add counts, counts by name as JSON, or decimals as text."""
     if isinstance(known, int) and isinstance(more, int):

@@ -78,7 +78,7 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
         raise RuntimeError("a row of another session: its move would not be written")
     changes = [(each.row, change) for each in moves for change in _take_state(each)]
     _add(session, new)
-    if changes and all(change == changes[0][1] for _, change in changes):
+    if changes and all(_are_alike(change, changes[0][1]) for _, change in changes):
         # As of a batch that is sent: what is alike is not written out for each row.
         record_transitions(session, ledger, changes[0][1], [stored_row_id(row) for row, _ in changes], now=now)
     else:
@@ -105,6 +105,11 @@ class StateChange(NamedTuple):
     to: DeliveryState
     cause: Cause
     detail: str | None
+
+
+def _are_alike(one: StateChange, other: StateChange) -> bool:
+    """Whether two changes are recorded alike: one of our reasons and a platform's code may be the same text."""
+    return one == other and isinstance(one.cause, Reason) is isinstance(other.cause, Reason)
 
 
 def _take_state(move: Move) -> Iterator[StateChange]:

@@ -124,13 +124,14 @@ def old_leads(
     """Return the creation and id of up to `limit` leads to which nothing has happened since `before`, oldest first.
 
     That is: they were created, changed, last entered a status and last had something to send before then; nothing of
-    theirs is still to be decided, sent or answered. `after` is the last one seen.
+    theirs is still to be decided, sent or answered. Where Oplead does not say when a lead changed, it did when it was
+    last stored. `after` is the last one seen.
     """
     place = (col(LeadRow.created_at), col(LeadRow.id))
     wanted = sqlalchemy.select(*place).where(
         col(LeadRow.account) == account,
         col(LeadRow.created_at) < before,
-        func.coalesce(col(LeadRow.updated_at), col(LeadRow.created_at)) < before,
+        func.coalesce(col(LeadRow.updated_at), col(LeadRow.seen_at)) < before,
         ~col(LeadRow.to_plan),
         ~col(LeadRow.to_correct),
         ~_has(StatusChange, col(StatusChange.at) >= before),

@@ -107,7 +107,7 @@ def forget_leads(
         held = held_on_leads(session, ledger.account, ids)
         _end_what_is_under_way(session, ledger, ids, now=now)
         # Here, since nobody can count them once they are erased.
-        monthly.add_months(session, list(count_by_month(session, ids)))
+        monthly.add_months(session, monthly.without_campaigns(list(count_by_month(session, ids))))
         erasure.erase_leads(session, ledger.account, ids)
         erasure.remember_forgotten(session, ledger.account, ids, on=today)
         _ask_no_more_about_empty_requests(session, ledger.account)

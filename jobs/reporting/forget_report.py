@@ -41,6 +41,8 @@ class ForgetReport:
     """None if no weekly summary was ever taken."""
     unfinished: tuple[str, ...] = ()
     """What could not be rewritten; forgetting once more finishes it."""
+    is_by_contact: bool = False
+    """Whether leads were looked for by hashes, which are held of few."""
 
     @property
     def was_found(self) -> bool:
@@ -70,6 +72,11 @@ def erasure_offered(route: ConversionRoute | None, transport: str | None) -> str
 
 def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
     """Yield, in sentences, what this program cannot reach."""
+    if report.is_by_contact:
+        yield _(
+            "other leads of this person, whose hashes are erased, cannot be found by an address or a number: look the "
+            "person up in Oplead, and forget each lead by `--lead`"
+        )
     yield _("Oplead still has the lead: delete it there too")
     if report.readers is not None:
         yield _n(
@@ -122,7 +129,7 @@ def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
 
 def forgotten_sentence(lead: str, on: date) -> str:
     """Return that a lead was forgotten, and when."""
-    return _("Lead {lead} was forgotten on {day}; nothing else is kept of it.", lead=lead, day=format_day(on))
+    return _("Lead {lead} was forgotten on {day}.", lead=lead, day=format_day(on))
 
 
 def _print_deliveries(

@@ -14,7 +14,16 @@ from jobs.ledger import monthly, report_leads, retention, status_labels
 from jobs.ledger.monthly import Archive, CountByMonth, as_text, counts_by_name, month_of
 from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyRow, MonthlySales
 from jobs.reporting.page.counting_rules import CountingRules
-from jobs.reporting.page.facts import AdPlatform, CampaignRow, ClickIdWeek, CountedSales, Funnel, Period, Sales
+from jobs.reporting.page.facts import (
+    MATURES_AFTER,
+    AdPlatform,
+    CampaignRow,
+    ClickIdWeek,
+    CountedSales,
+    Funnel,
+    Period,
+    Sales,
+)
 from jobs.reporting.page.leads.campaigns import count_created, sort_campaigns
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import Sale, signed_sales
@@ -126,10 +135,12 @@ class ArchivedPeriod:
     before: Archive
     left_before: datetime | None
     """Leads created before then may have left; None if none has."""
+    ripe: date
+    """Months that ended by then have matured; forgotten leads may be of a later one."""
 
     def sales(self, counted: Sequence[Sales], archive: Archive) -> tuple[Sales, ...]:
-        """Return the sales with those archived, all of which have matured."""
-        return tuple(_add_sales(one, archive) for one in counted)
+        """Return the sales with those archived."""
+        return tuple(_add_sales(one, archive, self.ripe) for one in counted)
 
     def known(self, counted: Sequence[CountedSales]) -> tuple[CountedSales, ...]:
         """Return how many sales each platform knows of, with those archived."""
@@ -167,10 +178,20 @@ class ArchivedPeriod:
         return day if period.first < day else None
 
 
-def _add_sales(one: Sales, archive: Archive) -> Sales:
+def _add_sales(one: Sales, archive: Archive, ripe: date) -> Sales:
     its = [row for row in archive.sales if row.platform == one.platform]
-    count, value = sum(row.count for row in its), sum((Decimal(row.value) for row in its), Decimal())
-    return Sales(one.platform, one.count + count, one.value + value, one.matured + count, one.matured_value + value)
+    matured = [row for row in its if _next_month(row.month) <= ripe]
+    return Sales(
+        one.platform,
+        one.count + sum(row.count for row in its),
+        one.value + _total(its),
+        one.matured + sum(row.count for row in matured),
+        one.matured_value + _total(matured),
+    )
+
+
+def _total(sales: Sequence[MonthlySales]) -> Decimal:
+    return sum((Decimal(row.value) for row in sales), Decimal())
 
 
 def _add_known(one: CountedSales, archive: Archive) -> CountedSales:
@@ -184,7 +205,9 @@ def _add_known(one: CountedSales, archive: Archive) -> CountedSales:
     )
 
 
-def archived_period(session: Session, account: str, period: Period) -> ArchivedPeriod:
+def archived_period(session: Session, rules: CountingRules) -> ArchivedPeriod:
     """Return what is archived of a period and of the one before it."""
+    account, period = rules.settings.account, rules.period
     now, before = (monthly.archived_months(session, account, whole_months(each)) for each in (period, period.before))
-    return ArchivedPeriod(now, before, retention.left_before(session, account))
+    ripe = (rules.now - MATURES_AFTER).astimezone(rules.book.zone).date()
+    return ArchivedPeriod(now, before, retention.left_before(session, account), ripe)

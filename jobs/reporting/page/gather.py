@@ -73,7 +73,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     rules = CountingRules(settings, book, renamed, period, now, first_run)
     sales, sales_before = signed_sales(session, rules)
     created = count_created(session, rules)
-    archived = archived_period(session, account, period)
+    archived = archived_period(session, rules)
     held = _hold(session, book, now)
     return ReportFacts(
         account=account,
