@@ -11,7 +11,16 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
-from jobs.ledger.schema import AssumedConsent, ConsentAnswerRow, Delivery, DeliveryRecord, stored_row_id
+from jobs.ledger.requests import RequestState
+from jobs.ledger.schema import (
+    AssumedConsent,
+    Attempt,
+    ConsentAnswerRow,
+    Delivery,
+    DeliveryRecord,
+    Request,
+    stored_row_id,
+)
 from jobs.rules.extraction import ConsentReading, StorableLead
 from jobs.rules.model import ConsentAnswer, LeadFacts
 
@@ -43,6 +52,15 @@ _LATEST = (
     .where(bulk.belongs_to(col(ConsentAnswerRow.account), col(ConsentAnswerRow.lead)))
     .group_by(_ANSWER.c.lead, _ANSWER.c.signal)
 )
+
+
+_SENT = (
+    select(Attempt.delivery)
+    .join(Request, col(Request.id) == col(Attempt.request))
+    .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
+    .where(Request.state != RequestState.NOT_SENT)
+)
+"""The deliveries that a platform has, or may have: a connection that failed has sent nothing."""
 
 
 # ── recording ────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +160,8 @@ def consent_evidence(session: Session, account: str, lead: LeadId) -> ConsentEvi
     ).all()
     answers = {row.id: RecordedAnswer(row.signal, row.answer, row.field, row.value, row.read_at) for row in rows}
     deliveries = session.exec(select(Delivery).where(Delivery.account == account, Delivery.lead == lead)).all()
-    basis = {stored_row_id(each): _basis(session, each, answers) for each in deliveries}
+    sent = set(session.exec(_SENT.where(Delivery.account == account, Delivery.lead == lead)))
+    basis = {each.id: _basis(session, each, answers) for each in deliveries if each.id in sent}
     return ConsentEvidence(
         tuple(answers.values()), {number: each for number, each in basis.items() if each.answers or each.assumed}
     )

@@ -141,6 +141,15 @@ def test_what_was_never_sent_rests_on_nothing(account):
     assert {} == found.sent_on
 
 
+def test_what_no_connection_carried_rests_on_nothing_either(account):
+    """Its bytes were frozen, but none left."""
+    account.put(lead())
+    account.sink.script.extend([fakes.not_sent] * 9)
+    account.night()
+
+    assert {} == evidence(account).sent_on
+
+
 def test_a_replay_rests_on_what_its_bytes_were_frozen_on(account):
     """The bytes carry the answer of that time, whatever the field has become."""
     account.put(lead())
