@@ -106,7 +106,7 @@ class Years:
         before = len(self.receiver.taken)
         night = do_night(self.company.read_settings(), RunOptions(wait=HOUR))
         self.codes.append(night.summary.exit_code)
-        self.standing.append({one.cause for one in night.notices})
+        self.standing.append({one.incident.id for one in night.notices})
         self.told += [(number, title.partition(": ")[2], text) for title, text in self.receiver.taken[before:]]
 
 
