@@ -440,8 +440,17 @@ def test_a_page_says_the_same_before_and_after_its_leads_left(account):
     assert sum(row.leads for row in before[3].campaigns) >= 3
 
 
+def added_up(funnel):
+    """Leads, those won and their value of all campaigns; leads and those with a click id of all weeks."""
+    campaigns, weeks = funnel.campaigns, funnel.weeks
+    return (
+        *(sum(getattr(row, name) for row in campaigns) for name in ("leads", "won", "value")),
+        *(sum(getattr(row, name) for row in weeks) for name in ("leads", "with_click_id")),
+    )
+
+
 def test_a_forgotten_lead_stays_in_the_sums(account):
-    """Nobody can be told from them, and a report of the past must not change."""
+    """Nobody can be told from them, not even by a campaign, and a report of the past still adds up."""
     account.night()
     later(account, 6 * DAY)
     account.put(sold("L-1"), sold("L-2", amount=Decimal(300)))
@@ -457,7 +466,12 @@ def test_a_forgotten_lead_stays_in_the_sums(account):
     later(account, timedelta(days=20))
 
     assert ["L-2"] == [row.id for row in account.rows(LeadRow)]
-    assert before[2:] == sums(account.report(date(2026, 9, 1), date(2026, 9, 30)))[2:]
+    after = sums(account.report(date(2026, 9, 1), date(2026, 9, 30)))
+    assert before[2] == after[2]
+    assert [added_up(each[3]) for each in (before, after)] == [(2, 2, Decimal(1300), 2, 2)] * 2
+    assert [("", "", ""), ("google", "cpc", "spring")] == [
+        (each.source, each.medium, each.campaign) for each in after[3].campaigns
+    ]
 
 
 def test_a_page_names_the_day_before_which_only_whole_months_are_counted(account):
