@@ -88,5 +88,5 @@ def _creations(settings: Settings, lead: LeadId) -> Sequence[LeadCreationRecord]
 
 
 def _creation(created: LeadCreationRecord) -> dict[str, Any]:
-    told = {each.name: getattr(created, each.name) for each in fields(created) if each.name not in ("lead", "mark")}
-    return told | {"recognised_by": sorted(created.mark.hashes) if created.mark else []}
+    columns = {each.name: getattr(created, each.name) for each in fields(created) if each.name not in ("lead", "mark")}
+    return columns | {"recognised_by": sorted(created.mark.hashes) if created.mark else []}

@@ -91,7 +91,8 @@ def forget_person(wanted: Wanted, file: Path, *, dry_run: bool, json_wanted: boo
         open_clock(account.settings, stop) as clock,
     ):
         find = _Finder.of(account.settings, wanted)
-        report = (_rehearse if dry_run else _forget)(account.settings, find, clock)
+        done = (_rehearse if dry_run else _forget)(account.settings, find, clock)
+        report = replace(done, is_by_contact=find.lead is None)
         _print(account, file, report, json_wanted=json_wanted)
     return Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION
 
@@ -180,8 +181,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
         created |= {} if outbox is None else {one.key: one.lead for one in outbox.records_of(leads)}
         held = held_on_leads(session, settings.account, leads)
         events = _count_events(settings, {*leads, *all_forgotten(session, settings.account)})
-        report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
-        return replace(report, is_by_contact=find.lead is None)
+        return _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
 
 
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
@@ -198,7 +198,6 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         today = now.astimezone(settings.zone).date()
         held = forget_leads(ledger, leads, now=now, today=today, count_by_month=count)
         report = _Aftermath(settings, ledger, outbox, now).finish(held, created)
-        report = replace(report, is_by_contact=find.lead is None)
         finish_run(ledger, Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION, now=clock.now())
         return report
 

@@ -61,17 +61,17 @@ class PreCallTransaction(Transaction, ABC):
         By their ids, not by the time: several may be read within a second, and Oplead's clock isn't ours.
         """
         answers = consents.latest_answers(self.session, self.ledger.account, {row.lead for row in rows})
+        assumptions: dict[str | None, int] = {}
         for row in rows:
             row.user_data_answer = answers.get((row.lead, ConsentSignalName.AD_USER_DATA))
             row.personalization_answer = answers.get((row.lead, ConsentSignalName.AD_PERSONALIZATION))
-            row.assumed_consent = self._assumption(row, facts[LeadId(row.lead)])
-
-    def _assumption(self, row: DeliveryRecord, lead: LeadFacts) -> int | None:
-        """Return by what a missing answer counts as yes, if one does."""
-        route = self.routes[row.conversion]
-        if not route.assume_consent or ConsentAnswer.MISSING not in (lead.ad_user_data, lead.ad_personalization):
-            return None
-        return consents.assumed(self.session, self.ledger.account, route.assumed_because, now=self.now)
+            row.assumed_consent = None
+            route, lead = self.routes[row.conversion], facts[LeadId(row.lead)]
+            if route.assume_consent and ConsentAnswer.MISSING in (lead.ad_user_data, lead.ad_personalization):
+                because = route.assumed_because
+                if because not in assumptions:
+                    assumptions[because] = consents.assumed(self.session, self.ledger.account, because, now=self.now)
+                row.assumed_consent = assumptions[because]
 
     @abstractmethod
     def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:

@@ -26,18 +26,15 @@ from jobs.ledger.schema import (
     is_correction,
 )
 
-_THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(
-    bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
-)
+_THEIRS = bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
+_THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
 _BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
 
 
 def _statements() -> tuple[Delete, ...]:
     """Return the statements that erase all rows of leads: each before those of the rows that it refers to."""
-    deliveries = sqlalchemy.delete(bulk.table_of(Delivery)).where(
-        bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
-    )
+    deliveries = sqlalchemy.delete(bulk.table_of(Delivery)).where(_THEIRS)
     return (
         sqlalchemy.delete(bulk.table_of(Attempt)).where(col(Attempt.delivery).in_(_THEIR_DELIVERIES)),
         sqlalchemy.delete(bulk.table_of(Transition)).where(col(Transition.delivery).in_(_THEIR_DELIVERIES)),

@@ -45,19 +45,17 @@ def renew_digests(session: Session, account: str, listed: Collection[ListedLead]
 
 
 def unchanged(
-    session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime | None = None
+    session: Session,
+    account: str,
+    listed: Collection[ListedLead],
+    *,
+    read_since: datetime | None = None,
+    too_old: bool = False,
 ) -> set[ListedLead]:
-    """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
-    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=False)
+    """Return which of these leads were left out with the same digest and, if given, read after `read_since`."""
+    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=too_old)
     digests = {row.id: row.digest for row in rows if read_since is None or row.read_at > read_since}
     return {one for one in listed if digests.get(one.id) == one.digest}
-
-
-def unchanged_too_old(session: Session, account: str, listed: Collection[ListedLead]) -> set[LeadId]:
-    """Return which of these leads were left out as too old, with the same digest."""
-    rows = bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed], too_old=True)
-    digests = {row.id: row.digest for row in rows}
-    return {one.id for one in listed if digests.get(one.id) == one.digest}
 
 
 def forget(session: Session, account: str, ids: Collection[LeadId]) -> None:

@@ -101,11 +101,6 @@ def _of_months(
     return col(kind.account) == account, col(kind.month).in_(months)
 
 
-def archived_conversions(session: Session, account: str) -> Sequence[MonthlyConversions]:
-    """Return every archived count of conversions, by month."""
-    return session.exec(select(MonthlyConversions).where(MonthlyConversions.account == account)).all()
-
-
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 _CONVERSIONS = (

@@ -67,14 +67,14 @@ def _named(session: Session, model: type[LedgerRow], account: str, lead: LeadId)
 
 def _records(session: Session, table: Table, which: ColumnElement[bool]) -> list[dict[str, Any]]:
     wanted = sqlalchemy.select(table).where(which).order_by(*table.primary_key.columns)
-    return [_told(row.items()) for row in session.connection().execute(wanted).mappings()]
+    return [_without_machinery(row.items()) for row in session.connection().execute(wanted).mappings()]
 
 
 def _columns(row: LedgerRow) -> dict[str, Any]:
-    return _told((name, getattr(row, name)) for name in type(row).model_fields)
+    return _without_machinery((name, getattr(row, name)) for name in type(row).model_fields)
 
 
-def _told(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+def _without_machinery(columns: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     return {str(name): value for name, value in columns if name not in _OF_THE_MACHINERY}
 
 

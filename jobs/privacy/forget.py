@@ -20,7 +20,7 @@ from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class ToldDelivery:
+class DeliveryOnRecord:
     """A delivery that is cancelled, or that a platform has or may have."""
 
     conversion: str
@@ -45,8 +45,8 @@ class HeldOnLead:
     forgotten_on: date | None
     """When it was forgotten; None if it was not."""
     created_at: datetime | None
-    sent: tuple[ToldDelivery, ...]
-    cancelled: tuple[ToldDelivery, ...]
+    sent: tuple[DeliveryOnRecord, ...]
+    cancelled: tuple[DeliveryOnRecord, ...]
     """Those still open, which never go out once the lead is forgotten."""
 
 
@@ -64,7 +64,7 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
     told = [
         (
             each,
-            ToldDelivery(
+            DeliveryOnRecord(
                 each.conversion,
                 each.destination,
                 each.kind,

@@ -154,7 +154,7 @@ class _ListReading(DetailFetch, ABC):
         account, entries = self.run.ledger.account, [self.listed[lead] for lead in listed]
         dated = {one.id: at for one in entries if (at := one.created_at()) is not None}
         undated = [one for one in entries if one.id not in dated]
-        left_out = excluded_leads.unchanged_too_old(session, account, undated)
+        left_out = {one.id for one in excluded_leads.unchanged(session, account, undated, too_old=True)}
         return retention.may_have_left(session, account, dated) | left_out
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002

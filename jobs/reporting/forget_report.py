@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
-from jobs.privacy.forget import HeldOnLead, ToldDelivery
+from jobs.privacy.forget import DeliveryOnRecord, HeldOnLead
 from jobs.reporting.console import AccountPresentation, bulleted, day_and_time, print_section, table
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.model import ConversionRoute
@@ -133,7 +133,7 @@ def forgotten_sentence(lead: str, on: date) -> str:
 
 
 def _print_deliveries(
-    console: Console, account: AccountPresentation, title: str, deliveries: Sequence[ToldDelivery]
+    console: Console, account: AccountPresentation, title: str, deliveries: Sequence[DeliveryOnRecord]
 ) -> None:
     if not deliveries:
         return

@@ -217,13 +217,13 @@ def agencies(facts: ReportFacts) -> Grid | None:
         return None
 
     def cells(row: AgencyRow) -> tuple[str, ...]:
-        told = row.days_to_be_told
+        days = row.days_to_be_told
         return (
             row.name or _("Others together"),
             format_count(row.leads),
             format_count(row.untouched),
             format_share(row.untouched, row.leads),
-            NO_NUMBER if told is None else format_decimal(told),
+            NO_NUMBER if days is None else format_decimal(days),
             format_count(row.missing_amounts),
             money_in(facts)(row.lost),
         )
