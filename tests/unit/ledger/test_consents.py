@@ -167,6 +167,19 @@ def test_a_replay_rests_on_what_its_bytes_were_frozen_on(account):
     assert ["granted"] == [each.answer for each in sent.answers]
 
 
+def test_an_assumed_consent_is_looked_up_once_a_request(account, monkeypatch):
+    """However many rows rest on it."""
+    asked = []
+    real = consents.assumed
+    monkeypatch.setattr(consents, "assumed", lambda *args, **more: asked.append(args) or real(*args, **more))
+    account.book = rulebook(route(assume_consent=True, assumed_because="asked on the form"))
+    account.put(*(changed(lead(f"M-{number}"), fields={}) for number in range(3)))
+    account.night()
+
+    assert [3] == [len(call.events) for call in account.sink.calls]
+    assert 1 == len(asked)
+
+
 def test_an_assumed_consent_stays_with_what_was_sent_on_it(account):
     """With its reason and since when; a new reason is a new row, and concerns what is sent from then on."""
     for number, because in enumerate(("the contract", "the contract", "another reason")):
