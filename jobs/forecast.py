@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
-from jobs.ledger import queries
-from jobs.ledger.database import temporary_copy
-from jobs.ledger.queries import StateCount
+from jobs.ledger.report import queries
+from jobs.ledger.report.queries import StateCount
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.database import temporary_copy
 from jobs.nightly import rehearse
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.run_context import Deps, RunContext

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.language import _
-from jobs.ledger import incidents, outbox
-from jobs.ledger.queries import StateCount
+from jobs.ledger import incidents
+from jobs.ledger.outbox import outbox
+from jobs.ledger.report.queries import StateCount
 from jobs.ledger.runs import Ledger
 
 if TYPE_CHECKING:

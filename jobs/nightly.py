@@ -16,8 +16,10 @@ from jobs.alerts.statements import read_platform_statements
 from jobs.deliver.resolve import mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, count_due, deliver, send_corrections
 from jobs.exit_codes import CommandError
-from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
-from jobs.ledger.requests import RequestState
+from jobs.ledger.leads import leads, starts, status_labels
+from jobs.ledger.outbox import outbox, requests
+from jobs.ledger.outbox.requests import RequestState
+from jobs.ledger.report import queries
 from jobs.ledger.schema import ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.expected_values import update_estimates

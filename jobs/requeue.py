@@ -8,10 +8,10 @@ from functools import partial
 
 from connectors.records import LeadId
 from jobs.deliver.sender import SendingOptions, count_due, deliver
-from jobs.ledger import leads
-from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
-from jobs.ledger.requeue import BackfillRequest, RejectionFilter
+from jobs.ledger.leads import leads
+from jobs.ledger.outbox import requeue as ledger_requeue
+from jobs.ledger.outbox.outbox import is_sent_elsewhere, mark_sent_elsewhere
+from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import Delivery, LeadRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
-from jobs.ledger.retention import ErasedByAge
+from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult

@@ -20,9 +20,9 @@ from connectors.records import (
     Target,
     Utm,
 )
-from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, hold_lock, lock_path, open_locked_ledger
 from jobs.ledger.schema import Delivery
+from jobs.ledger.storage.database import open_engine
 from jobs.plan.planner import new_delivery
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull

@@ -17,7 +17,7 @@ from grpc import _channel as grpc_channel
 
 from connectors.sandbox.google import oauth
 from connectors.sandbox.sandbox import KEY_FILE
-from jobs.ledger.database import create_state
+from jobs.ledger.storage.database import create_state
 
 
 @functools.cache

@@ -8,9 +8,9 @@ from itertools import count
 
 from sqlmodel import Session
 
-from jobs.ledger.database import open_engine
 from jobs.ledger.runs import open_snapshot
 from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, Run, StatusChange, Transition
+from jobs.ledger.storage.database import open_engine
 from jobs.reporting.page.gather import gather
 from jobs.rules.model import delivery_key
 from jobs.settings import load

@@ -19,8 +19,8 @@ from connectors.oplead.options import (
     WriteOptions,
     WritePaths,
 )
+from connectors.oplead.parsing.webhook_parser import WebhookParser
 from connectors.oplead.source import OpleadSource
-from connectors.oplead.webhook_parser import WebhookParser
 
 __all__ = [
     "AuthOptions",

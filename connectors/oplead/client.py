@@ -40,8 +40,8 @@ from connectors.oplead.answers import (
     totals_in,
 )
 from connectors.oplead.connection import AbortableClient, FilePart
-from connectors.oplead.fields import read_json
 from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.fields import read_json
 from connectors.oplead.read_ahead import Page, ReadAhead
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from heapq import nlargest
 
-from connectors.oplead.field_tree import common_lead_paths
-from connectors.oplead.fields import values_at_path
+from connectors.oplead.parsing.field_tree import common_lead_paths
+from connectors.oplead.parsing.fields import values_at_path
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SeenInLeads
 

@@ -16,8 +16,8 @@ from connectors.errors import Misconfigured
 from connectors.language import N_, _, _n
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first_value_at_paths, raw_values_at_path, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
+from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, shape, text_of
 
 NEXT_URLS = (
     *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),

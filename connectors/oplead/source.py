@@ -12,12 +12,13 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.dates import first_instant, since_query
-from connectors.oplead.field_tree import count_lead_owners
-from connectors.oplead.fields import first_value_at_paths, shape
-from connectors.oplead.items import find_lead_array
 from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
-from connectors.oplead.lead_parser import (
+from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, mark_without_id, one_at_a_time
+from connectors.oplead.parsing.dates import first_instant, since_query
+from connectors.oplead.parsing.field_tree import count_lead_owners
+from connectors.oplead.parsing.fields import first_value_at_paths, shape
+from connectors.oplead.parsing.items import find_lead_array
+from connectors.oplead.parsing.lead_parser import (
     LeadParser,
     UnreadableLeadError,
     candidate_lead_objects,
@@ -25,7 +26,6 @@ from connectors.oplead.lead_parser import (
     lead_among,
     object_in_list,
 )
-from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, mark_without_id, one_at_a_time
 from connectors.oplead.read_ahead import Page
 from connectors.ports import FindKnown
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead

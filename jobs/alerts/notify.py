@@ -18,7 +18,9 @@ from jobs.alerts.incidents import (
     is_incident_over,
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
-from jobs.ledger import incidents, outbox, queries, runs
+from jobs.ledger import incidents, runs
+from jobs.ledger.outbox import outbox
+from jobs.ledger.report import queries
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import IncidentRow
 from jobs.rules.incident import Incident, Notice

@@ -12,8 +12,10 @@ from itertools import takewhile
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind
-from jobs.ledger import leads, queries, runs, status_labels
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion
+from jobs.ledger import runs
+from jobs.ledger.leads import leads, status_labels
+from jobs.ledger.report import queries
+from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import PlanningResult, withhold_missing_amounts

@@ -11,7 +11,7 @@ from connectors.ports import StatementReader
 from connectors.records import DestinationId, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOTHING_YET
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import statements
+from jobs.ledger.outbox import statements
 from jobs.run_context import RunContext
 
 SETTLES_AFTER = timedelta(hours=3)

@@ -17,7 +17,6 @@ from typer.core import TyperGroup
 
 from connectors.language import Language, _, chosen_language, speaking
 from jobs.cli import values
-from jobs.cli.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
     EXIT_CODES,
@@ -38,6 +37,7 @@ from jobs.cli.options import (
     command,
     day,
 )
+from jobs.cli.setup.init.questions import QUESTIONS, Question, answers_given
 from jobs.cli.usage_errors import usage_errors_in_words
 from jobs.privacy.redaction import redact_interpreter
 
@@ -173,7 +173,7 @@ def run(
 
     One night's work for each account, some of them at the same time; what was sent before is asked about.
     """
-    from jobs.cli.run import run_accounts  # noqa: PLC0415
+    from jobs.cli.night.run import run_accounts  # noqa: PLC0415
     from jobs.cli.session import RunOptions  # noqa: PLC0415
     from jobs.reporting.run_report import Mode  # noqa: PLC0415
 
@@ -216,7 +216,7 @@ def schedule(
     Goes on until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; asks for outcomes an hour and six hours after a
     night. Supports systemd's Type=notify and WatchdogSec.
     """
-    from jobs.cli.schedule import schedule_accounts  # noqa: PLC0415
+    from jobs.cli.night.schedule import schedule_accounts  # noqa: PLC0415
 
     return schedule_accounts(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
 
@@ -239,7 +239,7 @@ def init(
     Writes pipeline.yaml and .env.example. Asks the few questions that matter; with OPLEAD_TOKEN set it reads from
     Oplead first and proposes the answers.
     """
-    from jobs.cli.init.command import write_first_settings  # noqa: PLC0415
+    from jobs.cli.setup.init.command import write_first_settings  # noqa: PLC0415
 
     try:
         given = answers_given(options)
@@ -285,7 +285,7 @@ def check(
     By themselves, or with --live against what the platforms know.
     """
     from jobs.cli.accounts import find_settings_files  # noqa: PLC0415
-    from jobs.cli.check import check_files  # noqa: PLC0415
+    from jobs.cli.setup.check import check_files  # noqa: PLC0415
 
     return check_files(find_settings_files(config), live=live, json_wanted=json, verbose=verbose)
 
@@ -318,8 +318,8 @@ def probe(
 
     Reads some leads and prints where things are, what a night will take, and the settings to paste.
     """
-    from jobs.cli.probe import partial_settings_from_file, partial_settings_from_options  # noqa: PLC0415
-    from jobs.cli.probe import probe as look  # noqa: PLC0415
+    from jobs.cli.setup.probe import partial_settings_from_file, partial_settings_from_options  # noqa: PLC0415
+    from jobs.cli.setup.probe import probe as look  # noqa: PLC0415
 
     if config is not None and any(option is not None for option in (base_url, path_prefix, token_file, clock)):
         raise typer.BadParameter(
@@ -364,8 +364,8 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approval import Approval  # noqa: PLC0415
-    from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
+    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter(_("write --from DAY and --to DAY, or --already-sent FILE, or all of them"))
@@ -399,9 +399,9 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approval import Approval  # noqa: PLC0415
-    from jobs.cli.approved_send import RetryRejected, send_approved  # noqa: PLC0415
-    from jobs.ledger.requeue import RejectionFilter  # noqa: PLC0415
+    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
+    from jobs.ledger.outbox.requeue import RejectionFilter  # noqa: PLC0415
 
     refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
     return send_approved(config, Approval(yes, dry_run, json), refused)
@@ -417,7 +417,7 @@ def status(
     json: Json = False,
 ) -> int:
     """Show where every delivery stands, and why."""
-    from jobs.cli.inspect import show_leads, show_status  # noqa: PLC0415
+    from jobs.cli.lead.inspect import show_leads, show_status  # noqa: PLC0415
 
     if reason is None:
         return show_status(config, json_wanted=json)
@@ -453,7 +453,7 @@ def report(
     Signed sales from ads, what the platforms know of them, what can still be saved, and who can do what. Reads only
     what the nights have kept, and changes nothing.
     """
-    from jobs.cli.report import ReportOptions, write_reports  # noqa: PLC0415
+    from jobs.cli.reporting.report import ReportOptions, write_reports  # noqa: PLC0415
 
     if first is not None and last is not None and first > last:
         raise typer.BadParameter(_("--from is after --to"))
@@ -474,7 +474,7 @@ def notify(
     Sends one message to each address under `notify`, and says what happened; the report's page is attached where the
     address is a mailbox. Without a state, the message only says that it arrives.
     """
-    from jobs.cli.notify import try_addresses  # noqa: PLC0415
+    from jobs.cli.reporting.notify import try_addresses  # noqa: PLC0415
 
     if not test:
         raise typer.BadParameter(_("nights send notices by themselves; to try the addresses, add --test"))
@@ -492,7 +492,7 @@ def explain(
 
     Everything known about it, and for each conversion its state, the reason and what to do.
     """
-    from jobs.cli.explain import explain_lead  # noqa: PLC0415
+    from jobs.cli.lead.explain import explain_lead  # noqa: PLC0415
 
     return explain_lead(lead, config, json_wanted=json)
 
@@ -522,7 +522,7 @@ def forget(
     Lists what the platforms were already sent, and what remains elsewhere. An address or a number is found only by
     hashes still held, and is neither stored nor logged.
     """
-    from jobs.cli.forget import Wanted, forget_person  # noqa: PLC0415
+    from jobs.cli.lead.forget import Wanted, forget_person  # noqa: PLC0415
 
     if sum(each is not None for each in (lead, email, phone)) != 1:
         raise typer.BadParameter(_("write one of --lead ID, --email ADDRESS and --phone NUMBER"))
@@ -542,7 +542,7 @@ def export_person(
 
     For somebody who asks what is held on them; what Oplead and the platforms hold is theirs to say.
     """
-    from jobs.cli.export_person import export_person as export  # noqa: PLC0415
+    from jobs.cli.lead.export_person import export_person as export  # noqa: PLC0415
 
     return export(lead, config, out)
 

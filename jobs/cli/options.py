@@ -11,7 +11,7 @@ from typing import Annotated, Literal, ParamSpec
 
 import typer
 
-from jobs.cli.init.questions import PATH_PREFIX
+from jobs.cli.setup.init.questions import PATH_PREFIX
 
 P = ParamSpec("P")
 

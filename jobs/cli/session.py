@@ -19,10 +19,8 @@ from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import queries
-from jobs.ledger.database import remove_stale_copies, temporary_copy
-from jobs.ledger.plain_reads import NeighbouringLedger, neighbouring_ledgers
-from jobs.ledger.retention import ErasedByAge
+from jobs.ledger.report import queries
+from jobs.ledger.retention.retention import ErasedByAge
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -32,12 +30,14 @@ from jobs.ledger.runs import (
     finish_run,
     open_locked_ledger,
 )
-from jobs.ledger.state_file import LedgerError, NoStateError, has_state
+from jobs.ledger.storage.database import remove_stale_copies, temporary_copy
+from jobs.ledger.storage.plain_reads import NeighbouringLedger, neighbouring_ledgers
+from jobs.ledger.storage.state_file import LedgerError, NoStateError, has_state
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.retention import erase_by_age
-from jobs.reporting.page.archive import counting_by_month
 from jobs.reporting.page.brief import Brief
+from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import recorded_notice, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
@@ -331,7 +331,7 @@ def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: dat
     if settings.report.folder is None:
         return None
     try:
-        from jobs.cli.report import write_usual_page  # noqa: PLC0415 - only for those who want it
+        from jobs.cli.reporting.report import write_usual_page  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
             return write_usual_page(session, settings, book, settings.report.folder, now=now)
@@ -350,7 +350,7 @@ def send_weekly_summary(ledger: Ledger, book: Rulebook, settings: Settings, *, n
     if settings.notify_weekly is None:
         return
     try:
-        from jobs.cli.weekly import making_summary  # noqa: PLC0415 - only for those who want it
+        from jobs.cli.reporting.weekly import making_summary  # noqa: PLC0415 - only for those who want it
 
         due = day_due(settings.notify_weekly, night)
         with ExitStack() as until_sent:

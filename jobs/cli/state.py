@@ -9,9 +9,9 @@ from sqlmodel import Session
 
 from connectors.errors import Misconfigured
 from jobs.cli.accounts import account_state_path
-from jobs.ledger import queries
-from jobs.ledger.database import open_engine
+from jobs.ledger.report import queries
 from jobs.ledger.runs import open_snapshot
+from jobs.ledger.storage.database import open_engine
 from jobs.settings import Settings
 from jobs.wiring.account import open_clock
 

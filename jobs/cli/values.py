@@ -28,6 +28,6 @@ def suggest(config: Config, *, since: Since = None, json: Json = False) -> int:
     The share of such leads that were won, times the average sale, each with its interval: from the leads on record of
     the last two years. Reads the account's state and changes nothing.
     """
-    from jobs.cli.value_suggestions import suggest_values  # noqa: PLC0415
+    from jobs.cli.reporting.value_suggestions import suggest_values  # noqa: PLC0415
 
     return suggest_values(config, since=since, json_wanted=json)

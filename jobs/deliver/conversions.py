@@ -10,8 +10,9 @@ from sqlmodel import Session
 from connectors.records import LeadId
 from jobs.deliver.bisect import partition
 from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
-from jobs.ledger import outbox, starts
-from jobs.ledger.outbox import Move
+from jobs.ledger.leads import starts
+from jobs.ledger.outbox import outbox
+from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.schema import DeliveryRecord
 from jobs.plan.planner import apply_decision, judge
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state

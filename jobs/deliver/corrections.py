@@ -7,8 +7,9 @@ from decimal import Decimal
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money
 from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
-from jobs.ledger import outbox, starts
-from jobs.ledger.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.leads import starts
+from jobs.ledger.outbox import outbox
+from jobs.ledger.outbox.outbox import DeliveriesOfLeads, Move
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from connectors.ports import ConversionSink
 from connectors.records import DestinationId, LeadId, Target
 from jobs.deliver.transactions import Transaction
-from jobs.ledger import bulk, consents, leads, outbox, requests
-from jobs.ledger.outbox import Move
-from jobs.ledger.requests import Intent
+from jobs.ledger import bulk
+from jobs.ledger.leads import leads
+from jobs.ledger.outbox import consents, outbox, requests
+from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.requests import Intent
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ConsentSignalName, ConversionRoute, LeadFacts

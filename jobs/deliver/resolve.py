@@ -18,10 +18,10 @@ from connectors.records import (
     StillPending,
 )
 from jobs.deliver.transactions import STOPPING, Progress, Transaction, stop_for_refusal
-from jobs.ledger import requests, settlements
-from jobs.ledger.requests import RequestState
+from jobs.ledger.outbox import requests, settlements
+from jobs.ledger.outbox.requests import RequestState
+from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.schema import Request, stored_row_id
-from jobs.ledger.settlements import Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 from jobs.run_context import RunContext

@@ -36,10 +36,10 @@ from jobs.deliver.transactions import (
     TryAgain,
     code_and_message,
 )
-from jobs.ledger import outbox, settlements
-from jobs.ledger.outbox import DueFilter, SentRow
-from jobs.ledger.requests import Intent
-from jobs.ledger.settlements import Doubt, Settlement
+from jobs.ledger.outbox import outbox, settlements
+from jobs.ledger.outbox.outbox import DueFilter, SentRow
+from jobs.ledger.outbox.requests import Intent
+from jobs.ledger.outbox.settlements import Doubt, Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind

@@ -22,12 +22,12 @@ from connectors.records import (
     SinkLimits,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
-from jobs.ledger import requests, settlements
-from jobs.ledger.outbox import SentRow
-from jobs.ledger.requests import Intent, RequestState
+from jobs.ledger.outbox import requests, settlements
+from jobs.ledger.outbox.outbox import SentRow
+from jobs.ledger.outbox.requests import Intent, RequestState
+from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DeliveryRecord, Request, stored_row_id
-from jobs.ledger.settlements import Settlement
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState, state_after_answer
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
 

@@ -16,9 +16,9 @@ from sqlmodel import Session, col, func, select
 from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
-from jobs.ledger.database import create_state, open_engine
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
-from jobs.ledger.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
+from jobs.ledger.storage.database import create_state, open_engine
+from jobs.ledger.storage.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
 from jobs.logs import Log
 
 RESOLVING = "resolve"

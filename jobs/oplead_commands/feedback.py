@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from connectors.language import N_, _, _n, format_count
 from connectors.records import LeadId
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.database import open_engine
-from jobs.ledger.queries import recorded_lead_statuses
+from jobs.ledger.report.queries import recorded_lead_statuses
 from jobs.ledger.runs import open_snapshot
-from jobs.ledger.state_file import NoStateError
+from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, print_rows, say

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.records import ClickIdKind, DeliveryKey
-from jobs.ledger import bulk, leads, outbox, starts
-from jobs.ledger.outbox import Move
+from jobs.ledger import bulk
+from jobs.ledger.leads import leads, starts
+from jobs.ledger.outbox import outbox
+from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.adjustment import (
     AdjustmentCause,

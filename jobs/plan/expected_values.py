@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from jobs.ledger import leads, retention
+from jobs.ledger.leads import leads
+from jobs.ledger.leads.stage_histories import latest_estimates, record_estimate, stage_histories, were_sold
+from jobs.ledger.retention import retention
 from jobs.ledger.schema import ExpectedValue
-from jobs.ledger.stage_histories import latest_estimates, record_estimate, stage_histories, were_sold
 from jobs.rules.expected_value import FEWEST_SALES, StageValue, estimate
 from jobs.rules.model import ConversionRoute
 from jobs.run_context import RunContext

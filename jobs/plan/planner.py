@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
-from jobs.ledger import bulk, deduplication, leads, outbox, queries, starts
-from jobs.ledger.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
-from jobs.ledger.outbox import DeliveriesOfLeads, Move
+from jobs.ledger import bulk
+from jobs.ledger.leads import leads, starts
+from jobs.ledger.outbox import deduplication, outbox
+from jobs.ledger.outbox.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
+from jobs.ledger.outbox.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.rules.decision import (

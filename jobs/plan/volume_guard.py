@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from jobs.ledger import outbox, requests, runs
-from jobs.ledger.outbox import DueFilter
+from jobs.ledger import runs
+from jobs.ledger.outbox import outbox, requests
+from jobs.ledger.outbox.outbox import DueFilter
 from jobs.rules.reasons import DestinationScope, Message, MessageId
 from jobs.run_context import RunContext
 

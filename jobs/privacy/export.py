@@ -10,9 +10,12 @@ from sqlalchemy import ColumnElement, Table
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import bulk, consents, erasure, queries
-from jobs.ledger.consents import ConsentEvidence
-from jobs.ledger.requests import attempts_of_delivery
+from jobs.ledger import bulk
+from jobs.ledger.outbox import consents
+from jobs.ledger.outbox.consents import ConsentEvidence
+from jobs.ledger.outbox.requests import attempts_of_delivery
+from jobs.ledger.report import queries
+from jobs.ledger.retention import erasure
 from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,

@@ -9,10 +9,12 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import bulk, erasure, monthly, outbox, requests
-from jobs.ledger.monthly import CountByMonth
-from jobs.ledger.outbox import Move
-from jobs.ledger.requests import RequestState
+from jobs.ledger import bulk
+from jobs.ledger.outbox import outbox, requests
+from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.requests import RequestState
+from jobs.ledger.retention import erasure, monthly
+from jobs.ledger.retention.monthly import CountByMonth
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, ExcludedTestLead, LeadRow, Request, UnreadableLeadRow, stored_row_id
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, state_once_forgotten

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from connectors.records import LeadId
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import monthly, retention
-from jobs.ledger.erasure import erase_leads
-from jobs.ledger.monthly import CountByMonth
-from jobs.ledger.retention import ErasedByAge
+from jobs.ledger.retention import monthly, retention
+from jobs.ledger.retention.erasure import erase_leads
+from jobs.ledger.retention.monthly import CountByMonth
+from jobs.ledger.retention.retention import ErasedByAge
 from jobs.run_context import RunContext
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook

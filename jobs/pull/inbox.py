@@ -11,8 +11,10 @@ from typing import Self
 from sqlmodel import Session
 
 from connectors.records import LeadId, LeadPage
-from jobs.ledger import leads, outbox, queries, status_labels
-from jobs.ledger.erasure import forgotten_among
+from jobs.ledger.leads import leads, status_labels
+from jobs.ledger.outbox import outbox
+from jobs.ledger.report import queries
+from jobs.ledger.retention.erasure import forgotten_among
 from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader

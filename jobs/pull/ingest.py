@@ -11,8 +11,10 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.language import N_, _
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, ListedLead, SubstituteLead, UnreadableLead
-from jobs.ledger import consents, excluded_leads, lead_writes, leads, retention
-from jobs.ledger.erasure import forgotten_among
+from jobs.ledger.leads import excluded_leads, lead_writes, leads
+from jobs.ledger.outbox import consents
+from jobs.ledger.retention import retention
+from jobs.ledger.retention.erasure import forgotten_among
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import (
     StorableLead,

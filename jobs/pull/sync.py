@@ -12,8 +12,10 @@ from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
 from connectors.records import LeadId, LeadPage, ListedLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import excluded_leads, leads, requeue, retention, status_labels
-from jobs.ledger.erasure import forgotten_among
+from jobs.ledger.leads import excluded_leads, leads, status_labels
+from jobs.ledger.outbox import requeue
+from jobs.ledger.retention import retention
+from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents

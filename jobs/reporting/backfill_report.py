@@ -9,7 +9,7 @@ from itertools import groupby
 from rich.console import Console
 
 from connectors.language import N_, _, _n, format_count
-from jobs.ledger.queries import StateCount
+from jobs.ledger.report.queries import StateCount
 from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
 from jobs.reporting.run_report import (
     answers_line,

@@ -12,9 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.language import N_, _, format_count, format_day, format_rate, translated
-from jobs.ledger.consents import ConsentBasis, RecordedAnswer
-from jobs.ledger.queries import RequestOfDelivery
-from jobs.ledger.requests import RequestState
+from jobs.ledger.outbox.consents import ConsentBasis, RecordedAnswer
+from jobs.ledger.outbox.requests import RequestState
+from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
 from jobs.rules.adjustment import AdjustmentCause

@@ -12,7 +12,7 @@ from rich.markup import escape
 from connectors.language import N_, Language, Plural, _, _n, format_count, format_day, speaking
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
-from jobs.ledger.queries import StateCount
+from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
 from jobs.reporting.console import (
     AccountPresentation,

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from connectors.language import N_, _, _n, format_count, translated
-from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.ledger.retention import LeadsLeft
+from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
+from jobs.ledger.retention.retention import LeadsLeft
 from jobs.reporting.console import (
     AccountPresentation,
     bulleted,

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 def lead_id_in(text: str) -> LeadId | None:
     """Return a text as a lead's id; None if it can be none."""
-    from connectors.oplead.lead_parser import as_lead_id  # noqa: PLC0415
+    from connectors.oplead.parsing.lead_parser import as_lead_id  # noqa: PLC0415
 
     return as_lead_id(text)
 
 
 def click_id_text(ids: Iterable[ClickId]) -> str:
     """Return click ids as the text in which Oplead keeps them."""
-    from connectors.oplead.click_ids import format_labelled_click_ids  # noqa: PLC0415
+    from connectors.oplead.parsing.click_ids import format_labelled_click_ids  # noqa: PLC0415
 
     return format_labelled_click_ids(ids)
 
 
 def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tuple[ClickId, ...]:
     """Return the click ids that Oplead's field would be read as if it held this text."""
-    from connectors.oplead.click_ids import read_click_ids  # noqa: PLC0415
+    from connectors.oplead.parsing.click_ids import read_click_ids  # noqa: PLC0415
 
     rules = oplead_options(look).click_ids
     return read_click_ids(text, utm_source=utm_source, rules=rules, zone=look.zone)[0]
@@ -36,14 +36,14 @@ def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tupl
 
 def column_names() -> Mapping[str, Sequence[str]]:
     """Return the usual titles, normalised, of each field of a lead."""
-    from connectors.oplead.field_tree import NAMES  # noqa: PLC0415
+    from connectors.oplead.parsing.field_tree import NAMES  # noqa: PLC0415
 
     return NAMES
 
 
 def normalised_title(title: str) -> str:
     """Return a column's title for comparison."""
-    from connectors.oplead.field_tree import normalise  # noqa: PLC0415
+    from connectors.oplead.parsing.field_tree import normalise  # noqa: PLC0415
 
     return normalise(title)
 

@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.ledger.database import create_state, open_engine
+from jobs.ledger.storage.database import create_state, open_engine
 from jobs.rules.delivery_state import DeliveryState
 from tests.large_ledger import Past, Some
 

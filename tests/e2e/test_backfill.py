@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.cancellation import never_cancelled
-from jobs.cli import approval
+from jobs.cli.night import approval
 from jobs.exit_codes import UsageError
 from tests.e2e.support.typed import type_in
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from jobs.ledger import database
 from jobs.ledger.schema import Run
+from jobs.ledger.storage import database
 from tests.e2e.support.traffic import INGEST
 from tests.e2e.support.typed import type_in
 

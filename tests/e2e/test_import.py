@@ -23,7 +23,7 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.approval import Approval
+from jobs.cli.night.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands import lead_writes

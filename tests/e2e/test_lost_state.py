@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.ledger import database
-from jobs.ledger.state_file import has_state
+from jobs.ledger.storage import database
+from jobs.ledger.storage.state_file import has_state
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)

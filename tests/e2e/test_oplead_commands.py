@@ -30,9 +30,9 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal, never_cancelled
-from jobs.cli import approval
 from jobs.cli.app import app
-from jobs.cli.approval import Approval
+from jobs.cli.night import approval
+from jobs.cli.night.approval import Approval
 from jobs.cli.oplead.commands import app as oplead_app
 from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError

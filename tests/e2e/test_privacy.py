@@ -22,7 +22,7 @@ from connectors.records import Contact
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
-from jobs.cli.check_live import compare_settings_with_platforms
+from jobs.cli.setup.check_live import compare_settings_with_platforms
 from tests.builders import stops
 from tests.e2e.support.company import DATASET
 from tests.e2e.support.traffic import UPLOAD

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlmodel import Session
 
-from jobs.ledger.database import open_engine
+from jobs.ledger.storage.database import open_engine
 from jobs.reporting.page.platform_figures import platform_figures
 
 A_DAY = timedelta(days=1)

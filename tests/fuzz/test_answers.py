@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import read_json
-from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import PageWalk
+from connectors.oplead.parsing.fields import read_json
+from connectors.oplead.parsing.items import find_lead_array
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
 

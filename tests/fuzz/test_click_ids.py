@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.options import UnlabelledClickIdRules
+from connectors.oplead.parsing.click_ids import read_click_ids
 from connectors.records import ClickIdKind
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time

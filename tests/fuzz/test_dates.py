@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.dates import instant, read_moment
+from connectors.oplead.parsing.dates import instant, read_moment
 from connectors.records import Moment
 from tests.fuzz import oracles
 from tests.fuzz.corpus import cases

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.oplead.fields import PathReader, first_value_at_paths, read_json, shape, text_of, values_at_path
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.fields import PathReader, first_value_at_paths, read_json, shape, text_of, values_at_path
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.records import Lead
 from tests.fuzz import oracles
 from tests.fuzz.corpus import cases, lines

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver
-from jobs.ledger import queries
+from jobs.ledger.report import queries
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, of_kind
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments

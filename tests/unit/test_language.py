@@ -33,15 +33,15 @@ from connectors.language import (
     speaking,
     translated,
 )
-from connectors.oplead import webhook_parser
+from connectors.oplead.parsing import webhook_parser
 from connectors.oplead.probe.specification import documentation
 from connectors.records import UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
 from jobs.cancellation import run_in_threads
 from jobs.cli import options
-from jobs.cli.init.questions import PATH_PREFIX, STAGES
 from jobs.cli.oplead import lead_options
 from jobs.cli.session import log_night
+from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
 from jobs.oplead_commands import statuses
 from jobs.oplead_commands.importing import columns
 from jobs.plan.volume_guard import ExcessVolume
@@ -344,7 +344,7 @@ def test_lists_end_as_is_usual(texts, either, english, french):
 
 FOR_PROGRAMS = (
     "connectors/sandbox",  # another program, in English
-    "jobs/ledger/migrations",
+    "jobs/ledger/storage/migrations",
     "jobs/metrics.py",
     "jobs/oplead_commands/creation/value_names.py",  # for `--help`
     "jobs/webhooks/receiver.py",
@@ -377,14 +377,14 @@ NO_SENTENCES = {
     "connectors/notifiers.py": {"onnection error"},
     "connectors/oplead/probe/access.py": {"Authorization: Bearer TOKEN"},
     "connectors/oplead/probe/specification/documentation.py": {documentation._ACCEPT["Accept"]},
-    "connectors/oplead/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},
+    "connectors/oplead/parsing/webhook_parser.py": {"an object without names", webhook_parser._SHOWN},
     "connectors/records.py": {*CheckVerdict, UNREADABLE_EVENT.outcome.message},  # a bug, and one word for a check
     "connectors/survey.py": {"str | int | bool | list[str] | Suggestion"},
     "jobs/cli/accounts.py": {"settings read from a file always name their state"},
     "jobs/cli/demo/audit.py": {" sandbox --out ", " demo --keep demo"},
     "jobs/cli/demo/sandbox.py": {"run --first-run", " init --dir mine "},
-    "jobs/cli/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
-    "jobs/cli/init/questions.py": {
+    "jobs/cli/setup/init/command.py": {"check --live", "run --dry-run", "run --first-run", "created: lead_received"},
+    "jobs/cli/setup/init/questions.py": {
         PATH_PREFIX,
         *(
             name
@@ -397,8 +397,8 @@ NO_SENTENCES = {
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},
     "jobs/cli/options.py": {options._FILES, options._FIRST_RUN},
     "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},
-    "jobs/ledger/lead_writes.py": {"without id: "},
-    "jobs/ledger/state_file.py": {"disk is full", "unable to open"},
+    "jobs/ledger/leads/lead_writes.py": {"without id: "},
+    "jobs/ledger/storage/state_file.py": {"disk is full", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),
     "jobs/oplead_commands/statuses.py": set(statuses.SETTABLE),
     "jobs/oplead_commands/subscriptions.py": {"old secret"},

@@ -8,13 +8,13 @@ JOBS = Path(__file__).parents[2] / "jobs"
 NAMED = re.compile(r"google|(?<!ti)meta(?!data)|facebook", re.IGNORECASE)
 ALLOWED = {
     "cli/app.py",
-    "cli/check.py",
+    "cli/setup/check.py",
     "cli/demo/audit.py",
     "cli/demo/play.py",
     "cli/demo/sandbox.py",
-    "cli/init/command.py",
-    "cli/init/interview.py",
-    "cli/init/questions.py",
+    "cli/setup/init/command.py",
+    "cli/setup/init/interview.py",
+    "cli/setup/init/questions.py",
     "cli/options.py",
     "cli/output.py",
     "oplead_commands/importing/columns.py",

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import NAMES, last_path_part, normalise
-from connectors.oplead.fields import loosely_normalised_name
 from connectors.oplead.files.table import Cell
 from connectors.oplead.options import FieldPaths
+from connectors.oplead.parsing.click_ids import is_click_id_label
+from connectors.oplead.parsing.field_tree import NAMES, last_path_part, normalise
+from connectors.oplead.parsing.fields import loosely_normalised_name
 
 ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
     "amount": ("montant", "montantdevente", "montantvente"),

@@ -9,7 +9,6 @@ from itertools import islice
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from connectors.oplead.dates import first_instant
 from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
 from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
 from connectors.oplead.files.newest import newest_file, open_export_table
@@ -17,8 +16,9 @@ from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.row_index import RowIndex
 from connectors.oplead.files.table import ExportTable, Row, StampedFile
 from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.dates import first_instant
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.ports import Clock, FindKnown
 from connectors.records import Export, Found, Lead, LeadId, LeadPage, ListedLead, NotInExport, UnreadableLead
 from connectors.survey import SeenInLeads

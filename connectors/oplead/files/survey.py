@@ -6,16 +6,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from connectors.errors import Misconfigured
 from connectors.language import _, _n
-from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import (
-    AMOUNT_PARTS,
-    CONSENT_PARTS,
-    common_lead_paths,
-    last_path_part,
-    normalise,
-    normalise_path,
-)
-from connectors.oplead.fields import loosely_normalised_name
 from connectors.oplead.files.columns import (
     DamagedIdError,
     ExpectedColumns,
@@ -27,6 +17,16 @@ from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import ExportTable, StampedFile
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
+from connectors.oplead.parsing.click_ids import is_click_id_label
+from connectors.oplead.parsing.field_tree import (
+    AMOUNT_PARTS,
+    CONSENT_PARTS,
+    common_lead_paths,
+    last_path_part,
+    normalise,
+    normalise_path,
+)
+from connectors.oplead.parsing.fields import loosely_normalised_name
 from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
 from connectors.oplead.survey.summary import ReadLeads, summary_of
 from connectors.oplead.survey.values import Fold, Readable, fields_with_few_values, possible_amount_fields

@@ -10,10 +10,10 @@ from connectors.http import ATTEMPTS
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first_value_at_paths, text_of
-from connectors.oplead.items import find_lead_array
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id, one_at_a_time
+from connectors.oplead.parsing.fields import first_value_at_paths, text_of
+from connectors.oplead.parsing.items import find_lead_array
 
 _FAILURES_IN_A_ROW = 2
 _NOT_FOUND = 404

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from connectors.language import _
-from connectors.oplead.field_tree import normalise_path
 from connectors.oplead.options import OpleadOptions, PaginationOptions
+from connectors.oplead.parsing.field_tree import normalise_path
 from connectors.oplead.probe.guided import options_as_specified, specified_places
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.survey import Basis, FieldMatch

@@ -7,9 +7,9 @@ from itertools import chain, islice
 from typing import Literal, Self
 
 from connectors.language import N_, _
-from connectors.oplead.dates import first_instant, since_query, write_moment
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
+from connectors.oplead.parsing.dates import first_instant, since_query, write_moment
 from connectors.oplead.probe.asking import RequestLimitReached
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, Trial
 

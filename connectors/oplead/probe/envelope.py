@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from connectors.errors import Misconfigured
-from connectors.oplead.field_tree import NAMES, NEEDED, last_path_part, normalise
-from connectors.oplead.fields import raw_values_at_path
-from connectors.oplead.items import find_lead_array
+from connectors.oplead.parsing.field_tree import NAMES, NEEDED, last_path_part, normalise
+from connectors.oplead.parsing.fields import raw_values_at_path
+from connectors.oplead.parsing.items import find_lead_array
 
 _DEEPEST = 3
 _TOTALS = frozenset(

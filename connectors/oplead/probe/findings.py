@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, last_path_part
-from connectors.oplead.lead_parser import LeadParser
 from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.field_tree import AMOUNT_PARTS, CONSENT_PARTS, common_lead_paths, last_path_part
+from connectors.oplead.parsing.lead_parser import LeadParser
 from connectors.oplead.probe.change_filter import FilterSearchResult, LeadDates
 from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.probe.sampling import LeadSample

@@ -11,9 +11,9 @@ from connectors.errors import Misconfigured
 from connectors.language import _
 from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first_value_at_paths, text_of
 from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
+from connectors.oplead.parsing.fields import first_value_at_paths, text_of
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
 from connectors.oplead.probe.change_filter import FilterSearch, FilterSearchResult, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 from connectors.errors import Misconfigured
 from connectors.language import _, _n, format_count
 from connectors.oplead.answers import OpleadRefused
-from connectors.oplead.field_tree import last_path_part
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
+from connectors.oplead.parsing.field_tree import last_path_part
 from connectors.oplead.probe.asking import LeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next_page_path, stated_total
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, filter_effect

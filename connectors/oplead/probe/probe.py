@@ -11,9 +11,9 @@ from connectors.http import is_loopback
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.field_tree import common_lead_paths
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
+from connectors.oplead.parsing.field_tree import common_lead_paths
 from connectors.oplead.probe.access import access_notes, find_access
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender
 from connectors.oplead.probe.basis import compare_suggested_settings

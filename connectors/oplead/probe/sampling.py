@@ -7,10 +7,10 @@ from itertools import islice, zip_longest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.answers import OpleadRefused, TokenRefused
-from connectors.oplead.field_tree import common_lead_paths
-from connectors.oplead.fields import first_value_at_paths, text_of
-from connectors.oplead.lead_parser import candidate_lead_objects, lead_among
 from connectors.oplead.pagination import ListedPage
+from connectors.oplead.parsing.field_tree import common_lead_paths
+from connectors.oplead.parsing.fields import first_value_at_paths, text_of
+from connectors.oplead.parsing.lead_parser import candidate_lead_objects, lead_among
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, RequestLimitReached
 from connectors.oplead.probe.pagination import PaginationSearchResult
 from connectors.oplead.survey.places import locate_configured_fields

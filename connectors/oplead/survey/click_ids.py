@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from connectors.language import _, format_count
-from connectors.oplead.fields import shape, values_at_path
+from connectors.oplead.parsing.fields import shape, values_at_path
 from connectors.oplead.survey.values import SHARED
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import UtmSourceClickIds

@@ -5,8 +5,9 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from connectors.language import N_, _
-from connectors.oplead.click_ids import is_click_id_label, read_click_ids
-from connectors.oplead.field_tree import (
+from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths, UnlabelledClickIdRules
+from connectors.oplead.parsing.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.parsing.field_tree import (
     CONTACT,
     NAMES,
     NEEDED,
@@ -16,9 +17,8 @@ from connectors.oplead.field_tree import (
     normalise,
     normalise_path,
 )
-from connectors.oplead.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
-from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions, Paths, UnlabelledClickIdRules
+from connectors.oplead.parsing.fields import first_value_at_paths, raw_values_at_path, text_of, values_at_path
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError
 from connectors.survey import FieldMatch
 
 _SEVERAL = frozenset({"phone", "email"})

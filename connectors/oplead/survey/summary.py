@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
 from connectors.language import _, _n, format_count
-from connectors.oplead.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
-from connectors.oplead.fields import values_at_path
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions
+from connectors.oplead.parsing.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
+from connectors.oplead.parsing.fields import values_at_path
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import FieldLocations
 from connectors.oplead.survey.values import (

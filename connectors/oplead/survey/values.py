@@ -6,9 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, last_path_part, normalise, normalise_path
-from connectors.oplead.fields import shape, text_of, values_at_path
 from connectors.oplead.options import Paths
+from connectors.oplead.parsing.field_tree import (
+    AMOUNT_PARTS,
+    CONSENT_PARTS,
+    Tree,
+    last_path_part,
+    normalise,
+    normalise_path,
+)
+from connectors.oplead.parsing.fields import shape, text_of, values_at_path
 from connectors.records import Lead
 from connectors.survey import AmountPath, PathWithFewValues, SurveyedLabel
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
 from connectors.language import N_, _, format_list
-from connectors.oplead.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.oplead.options import FieldPaths, FormImportOptions, UnlabelledClickIdRules, WritePaths
+from connectors.oplead.parsing.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.records import ClickId
 
 Tree = dict[str, object]

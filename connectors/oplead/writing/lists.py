@@ -8,10 +8,10 @@ from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.fields import first_value_at_paths, text_of
-from connectors.oplead.lead_parser import as_lead_id
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
 from connectors.oplead.pagination import PageWalk, mark_without_id
+from connectors.oplead.parsing.fields import first_value_at_paths, text_of
+from connectors.oplead.parsing.lead_parser import as_lead_id
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _MOST_PAGES = 100

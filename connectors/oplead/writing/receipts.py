@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import _
 from connectors.oplead.answers import WriteAnswer
-from connectors.oplead.fields import first_value_at_paths, read_json
-from connectors.oplead.lead_parser import as_lead_id, candidate_lead_objects
 from connectors.oplead.options import Paths
+from connectors.oplead.parsing.fields import first_value_at_paths, read_json
+from connectors.oplead.parsing.lead_parser import as_lead_id, candidate_lead_objects
 from connectors.records import Lost
 from connectors.text import strip_control_characters
 

@@ -14,9 +14,10 @@ from rich.padding import Padding
 from connectors.language import N_, Plural, _, _n
 from jobs.cli.accounts import presentation_of_account
 from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
-from jobs.cli.explain import explain
+from jobs.cli.lead.explain import explain
 from jobs.cli.state import StateView, open_view
-from jobs.ledger import outbox, queries
+from jobs.ledger.outbox import outbox
+from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, LeadRow
 from jobs.reporting.console import print_title, say
 from jobs.reporting.lead_report import print_explanation

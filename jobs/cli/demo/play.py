@@ -18,11 +18,11 @@ from connectors.sandbox.sandbox import STATE_FILE
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import print_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
-from jobs.cli.report import write_usual_page
+from jobs.cli.reporting.report import write_usual_page
 from jobs.cli.session import RunOptions, do_night
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger import outbox
+from jobs.ledger.outbox import outbox
 from jobs.reporting.console import facts_grid, print_title, results_console, say
 from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState

@@ -12,7 +12,7 @@ from connectors.errors import Transient
 from connectors.language import _, chosen_language, speaking
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
-from jobs.cli.approval import Approval
+from jobs.cli.night.approval import Approval
 from jobs.cli.output import Failure, report, signal_exit_code, signals_and_logging
 from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError

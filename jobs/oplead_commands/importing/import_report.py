@@ -10,7 +10,7 @@ from connectors.crm import WriteReceipt, WriteRefused
 from connectors.language import N_, Plural, _, _n, format_count
 from connectors.records import Lost
 from jobs.exit_codes import Exit
-from jobs.ledger.state_file import open_privately
+from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence

@@ -8,7 +8,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from connectors.records import LeadId
-from jobs.ledger.report_leads import Span, amounts_and_agency
+from jobs.ledger.report.leads import Span, amounts_and_agency
 from jobs.reporting.page.facts import TIMING_DAYS, Period
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook, sale_of

@@ -9,12 +9,14 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
-from jobs.ledger import queries, report_deliveries, report_leads, status_labels
-from jobs.ledger.outbox import cause_of
-from jobs.ledger.queries import StateCount
+from jobs.ledger.leads import status_labels
+from jobs.ledger.outbox.outbox import cause_of
+from jobs.ledger.report import deliveries as report_deliveries
+from jobs.ledger.report import leads as report_leads
+from jobs.ledger.report import queries
+from jobs.ledger.report.queries import StateCount
 from jobs.plan.expected_values import with_latest_estimates
 from jobs.reporting.details import without_shape
-from jobs.reporting.page.archive import archived_period
 from jobs.reporting.page.attribution import SENT_TO, names_of_actions, platforms_of_destinations
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.counting_rules import CountingRules
@@ -37,6 +39,7 @@ from jobs.reporting.page.facts import (
     Standing,
 )
 from jobs.reporting.page.leads.agencies import agencies
+from jobs.reporting.page.leads.archive import archived_period
 from jobs.reporting.page.leads.campaigns import count_created
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from connectors.language import N_, _, format_count, format_day
 from connectors.records import CountedRows, PlatformStatement, StatementSubject
-from jobs.ledger.statements import OwnCount, Stated, count_rows, statements_since
+from jobs.ledger.outbox.statements import OwnCount, Stated, count_rows, statements_since
 from jobs.reporting.page.facts import PlatformFigure
 
 SHOWN_FOR = timedelta(days=7)

@@ -8,8 +8,10 @@ from sqlmodel import Session
 from connectors.language import _, _n
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.exit_codes import Exit
-from jobs.ledger import report_deliveries, report_leads, status_labels
 from jobs.ledger.incidents import incident_of, recorded_incidents
+from jobs.ledger.leads import status_labels
+from jobs.ledger.report import deliveries as report_deliveries
+from jobs.ledger.report import leads as report_leads
 from jobs.ledger.schema import Run
 from jobs.reporting.page.facts import Level, Responsible, Task
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident

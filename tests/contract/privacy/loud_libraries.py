@@ -229,9 +229,9 @@ def _own_exception(said: str) -> None:
         raise ValueError(said)
     except ValueError:
         if "redacted" in sys.argv:  # as jobs does, whose handler reduces exceptions
-            structlog.stdlib.get_logger("jobs.cli.run").warning("could not be counted", exc_info=True)
+            structlog.stdlib.get_logger("jobs.cli.night.run").warning("could not be counted", exc_info=True)
         else:
-            logging.getLogger("jobs.cli.run").exception("could not be counted")
+            logging.getLogger("jobs.cli.night.run").exception("could not be counted")
 
 
 def _uncaught(said: str) -> None:

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.options import UnlabelledClickIdRules
+from connectors.oplead.parsing.click_ids import read_click_ids
 from tests.suite import mostly_exhaustive
 from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, SCRIPTS, SOON, page
 

@@ -19,8 +19,8 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs.ledger import schema
-from jobs.ledger.database import open_engine
 from jobs.ledger.runs import finish_run, lock_path, open_locked_ledger
+from jobs.ledger.storage.database import open_engine
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import ValidSettings, load

@@ -27,12 +27,12 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 
 LOADED = (
     "jobs.cli",
-    "jobs.cli.check_live",
-    "jobs.cli.explain",
-    "jobs.cli.forget",
-    "jobs.cli.inspect",
-    "jobs.cli.run",
-    "jobs.cli.schedule",
+    "jobs.cli.setup.check_live",
+    "jobs.cli.lead.explain",
+    "jobs.cli.lead.forget",
+    "jobs.cli.lead.inspect",
+    "jobs.cli.night.run",
+    "jobs.cli.night.schedule",
     "jobs.cli.oplead.serve",
     "jobs.wiring.night",
     "jobs.nightly",

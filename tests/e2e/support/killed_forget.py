@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jobs.cli import forget
+from jobs.cli.lead import forget
 from tests.e2e.support.killed_run import after, before, committing, countdown
 
 POINTS = {

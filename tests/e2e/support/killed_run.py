@@ -16,7 +16,9 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from jobs.deliver import corrections, resolve, sender, transactions
-from jobs.ledger import leads, requeue, runs
+from jobs.ledger import runs
+from jobs.ledger.leads import leads
+from jobs.ledger.outbox import requeue
 from jobs.plan import planner
 from jobs.pull import sync
 

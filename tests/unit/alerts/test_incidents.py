@@ -14,7 +14,7 @@ from jobs.alerts.incidents import (
     numbers_by_night,
 )
 from jobs.ledger.incidents import _ID, NightNumbers
-from jobs.ledger.queries import QualifiedConversion
+from jobs.ledger.report.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_notice
 from jobs.rules.incident import IncidentId, IncidentKind

@@ -15,7 +15,7 @@ from jobs.alerts.review import (
     filters_excluding_all_leads,
     missing_click_id_anomalies,
 )
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion
 from jobs.reporting.sentences import sentence
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer

@@ -11,8 +11,8 @@ from connectors.records import CountedRows, DestinationId, PlatformStatement, St
 from jobs.alerts.statements import LONGEST, SETTLES_AFTER, read_platform_statements
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit
+from jobs.ledger.outbox.statements import statements_since
 from jobs.ledger.schema import StatementRow
-from jobs.ledger.statements import statements_since
 from jobs.nightly import rehearse, run_night, validate
 from jobs.run_context import RunReadingScope
 from tests.builders import GOOGLE, lead, route, rulebook
@@ -234,7 +234,7 @@ def test_full_disk_costs_the_night_nothing(sent, monkeypatch):
     def full(*_args, **_more):
         raise OSError
 
-    monkeypatch.setattr("jobs.ledger.statements.replace_statements", full)
+    monkeypatch.setattr("jobs.ledger.outbox.statements.replace_statements", full)
     with sent.hold() as ledger:
         summary = run_night(sent.run(ledger, statement_readers={GOOGLE: FakeReader(SAID)}))
 

@@ -5,7 +5,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from jobs.cli.app import app
-from jobs.cli.init import command
+from jobs.cli.setup.init import command
 
 
 @pytest.fixture

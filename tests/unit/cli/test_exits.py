@@ -12,7 +12,7 @@ from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
-from jobs.ledger.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.logs import Log, start_with_first_message
 from jobs.nightly import RenamedIdError
 
@@ -79,7 +79,7 @@ def _own_logging():
 def test_secrets_never_reach_a_log_line(capsys):
     """Known secrets are blanked in the program's own events and in those of libraries, wherever they stand."""
     start_logging(as_json=True).redact_secrets(["s3cr3t-token"])
-    log = structlog.stdlib.get_logger("jobs.cli.run")
+    log = structlog.stdlib.get_logger("jobs.cli.night.run")
     log.info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
     logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
     said = capsys.readouterr().err
@@ -134,7 +134,7 @@ def test_a_logged_exception_shows_its_type_and_no_data(capsys):
 def test_a_failure_is_logged_as_plain_text_at_a_terminal(capsys):
     """The sentence comes first, and its trace below."""
     start_logging(as_json=False)
-    structlog.stdlib.get_logger("jobs.cli.run").error(
+    structlog.stdlib.get_logger("jobs.cli.night.run").error(
         "the state is damaged", trace=["jobs/pull/sync.py:3 in pull"], exit_code=70
     )
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from jobs.cli.forget import Wanted
+from jobs.cli.lead.forget import Wanted
 
 
 @pytest.mark.parametrize("option", ["email", "phone"])

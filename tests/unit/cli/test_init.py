@@ -13,7 +13,7 @@ import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.survey import AmountPath, PathWithFewValues, Survey, SurveyedLabel, SurveyedPath
-from jobs.cli.init import command
+from jobs.cli.setup.init import command
 
 ROOT = Path(__file__).parents[3]
 ENOUGH = (

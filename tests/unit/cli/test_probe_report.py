@@ -15,7 +15,7 @@ from connectors.survey import (
     SurveyedPath,
     UtmSourceClickIds,
 )
-from jobs.cli.probe import ProbeReport, print_report
+from jobs.cli.setup.probe import ProbeReport, print_report
 from jobs.reporting import console
 
 SURVEY = Survey(

@@ -14,10 +14,11 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from connectors.language import current_language
-from jobs.cli import run, session
+from jobs.cli import session
 from jobs.cli.app import app
-from jobs.ledger.database import open_engine
+from jobs.cli.night import run
 from jobs.ledger.runs import hold_lock
+from jobs.ledger.storage.database import open_engine
 from jobs.reporting.page.period import choose_period
 from tests import quick
 from tests.reported import WrittenLedger, on, settings_from

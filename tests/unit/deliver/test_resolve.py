@@ -16,7 +16,7 @@ from connectors.records import (
     StillPending,
 )
 from jobs.deliver.resolve import UnconfirmedRequest
-from jobs.ledger.erasure import erase_leads
+from jobs.ledger.retention.erasure import erase_leads
 from jobs.ledger.schema import Attempt, Request
 from jobs.rules.reasons import Reason
 from tests import fakes

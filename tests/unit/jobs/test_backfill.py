@@ -9,8 +9,8 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
-from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.requeue import BackfillRequest
+from jobs.ledger.outbox import requeue as ledger_requeue
+from jobs.ledger.outbox.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
 from jobs.nightly import begin_run, run_night
 from jobs.requeue import AgeGroupOutcomeCounts, AlreadySent

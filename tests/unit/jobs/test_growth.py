@@ -14,14 +14,15 @@ from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refu
 from connectors.sandbox.sandbox import KEY_FILE
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
-from jobs.cli.check import check_files
-from jobs.cli.explain import explain_lead
-from jobs.cli.inspect import show_leads, show_status
+from jobs.cli.lead.explain import explain_lead
+from jobs.cli.lead.inspect import show_leads, show_status
+from jobs.cli.setup.check import check_files
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
-from jobs.ledger import leads as leads_on_record
-from jobs.ledger import queries, schema
-from jobs.ledger.requeue import BackfillRequest, RejectionFilter
+from jobs.ledger import schema
+from jobs.ledger.leads import leads as leads_on_record
+from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
+from jobs.ledger.report import queries
 from jobs.metrics import measure
 from jobs.nightly import _conclude, _pull, adopt_settings, begin_run, run_night
 from jobs.plan import adjustments as correcting

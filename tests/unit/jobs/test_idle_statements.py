@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from connectors.records import ClickIdKind
 from jobs.alerts.review import review_run
-from jobs.ledger import queries
+from jobs.ledger.report import queries
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.planner import PlanningResult
 from tests.builders import ACCOUNT, lead, route, rulebook

@@ -10,7 +10,7 @@ from sqlmodel import select
 from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
-from jobs.ledger.requeue import RejectionFilter
+from jobs.ledger.outbox.requeue import RejectionFilter
 from jobs.ledger.schema import Delivery, is_correction
 from jobs.nightly import begin_run
 from jobs.requeue import RowsToResend

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, finish_run, lock_path
 from jobs.ledger.schema import ConfigDigest, Lease, Run
-from jobs.ledger.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError
 from tests import quick
 from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from jobs.ledger import bulk, outbox
+from jobs.ledger import bulk
+from jobs.ledger.outbox import outbox
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState

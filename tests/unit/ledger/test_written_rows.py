@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from jobs.ledger import bulk
 from jobs.ledger.schema import StatusLabel
-from jobs.ledger.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError
 from tests.builders import ACCOUNT
 from tests.fakes import NIGHT
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.options import UnlabelledClickIdRules
+from connectors.oplead.parsing.click_ids import read_click_ids
 
 PARIS = ZoneInfo("Europe/Paris")
 GCLID = "Cj0KCQjwAbC-dEf_123456"

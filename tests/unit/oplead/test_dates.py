@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.dates import earliest_instant_of, instant, read_moment
+from connectors.oplead.parsing.dates import earliest_instant_of, instant, read_moment
 from connectors.records import Moment
 
 PARIS = ZoneInfo("Europe/Paris")

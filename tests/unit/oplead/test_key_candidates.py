@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.lead_parser import LeadParser
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
+from connectors.oplead.parsing.lead_parser import LeadParser
 from connectors.records import LeadId
 
 PARIS = ZoneInfo("Europe/Paris")

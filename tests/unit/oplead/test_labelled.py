@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.oplead.options import UnlabelledClickIdRules
+from connectors.oplead.parsing.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.records import ClickId, ClickIdKind
 from tests import suite
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.fields import read_json
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import FieldPaths, OpleadOptions
+from connectors.oplead.parsing.fields import read_json
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.records import LeadId
 
 PARIS = ZoneInfo("Europe/Paris")

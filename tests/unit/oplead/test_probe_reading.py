@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.field_tree import common_lead_paths, summarise_lead_paths, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.parsing.field_tree import common_lead_paths, summarise_lead_paths, value_kind
 from connectors.oplead.probe.envelope import locate_lead_array, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import sample_across_labels

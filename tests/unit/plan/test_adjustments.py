@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
-from jobs.ledger import outbox, requests
+from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.schema import Delivery, LeadRow
 from jobs.plan.planner import plan
 from jobs.rules.delivery_state import DeliveryState

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Contact, Outcome, OutcomeClass
-from jobs.ledger.deduplication import DedupCandidates
+from jobs.ledger.outbox.deduplication import DedupCandidates
 from jobs.ledger.schema import DedupKey
 from jobs.plan.planner import LEADS_AT_ONCE, _Planner
 from jobs.rules.model import DedupRule, DedupScope

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import Moment, StatusEntry
+from jobs.ledger.leads.stage_histories import stage_histories
 from jobs.ledger.schema import ExpectedValue
-from jobs.ledger.stage_histories import stage_histories
 from jobs.plan.expected_values import update_estimates
 from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, Undo
 from jobs.run_context import RunReadingScope

@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.runs import open_locked_ledger
-from jobs.ledger.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.nightly import RenamedIdError
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook

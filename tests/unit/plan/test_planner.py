@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.ledger import outbox, queries, requeue
+from jobs.ledger.outbox import outbox, requeue
+from jobs.ledger.report import queries
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink

@@ -7,7 +7,7 @@ import pytest
 from jobs.privacy.export import export_ledger
 from jobs.reporting.console import as_json_value
 from tests.builders import ACCOUNT
-from tests.unit.ledger.test_erasure import GONE, KEPT, about_leads, fill, row
+from tests.unit.ledger.retention.test_erasure import GONE, KEPT, about_leads, fill, row
 
 JOINED = ("account", "lead", "facts", "amount_paths")
 """Columns that join rows, or are not kept as text."""

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import Contact, LeadId, LeadPage, Moment, UnreadableLead
-from jobs.ledger.erasure import erase_leads, remember_forgotten
+from jobs.ledger.retention.erasure import erase_leads, remember_forgotten
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.nightly import run_night
 from jobs.pull.ingest import PullResult, ReadTimes, store

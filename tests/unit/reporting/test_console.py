@@ -74,7 +74,7 @@ def test_log_lines_hold_no_control_characters(monkeypatch):
         for as_machine in (False, True):
             monkeypatch.setattr("sys.stderr", said := io.StringIO())
             start_logging(as_json=as_machine)
-            structlog.stdlib.get_logger("jobs.cli.run").warning(f"a label: {HOSTILE}", labels=[HOSTILE])
+            structlog.stdlib.get_logger("jobs.cli.night.run").warning(f"a label: {HOSTILE}", labels=[HOSTILE])
             logging.getLogger("a.library").warning("a label: %s", HOSTILE)
 
             assert is_harmless(said.getvalue())

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from jobs.ledger import queries
+from jobs.ledger.report import queries
 from jobs.ledger.schema import IncidentRow, StatusLabel, UnreadableLeadRow
 from jobs.ledger.stored_values import values_to_json
 from jobs.reporting.page.facts import (

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from connectors.records import ClickIdKind
-from jobs.ledger import queries
-from jobs.ledger.database import open_engine
+from jobs.ledger.report import queries
 from jobs.ledger.runs import open_snapshot
 from jobs.ledger.schema import ClickIdRow, Delivery, ExpectedValue, LeadRow, StatusChange, StatusRename
+from jobs.ledger.storage.database import open_engine
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (

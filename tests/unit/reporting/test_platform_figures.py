@@ -8,7 +8,7 @@ import pytest
 from connectors.language import Language, speaking
 from connectors.records import CountedRows, PlatformStatement, StatementSubject
 from connectors.statements import NO_ANSWER
-from jobs.ledger.statements import OwnCount, Stated, replace_statements
+from jobs.ledger.outbox.statements import OwnCount, Stated, replace_statements
 from jobs.reporting.page.platform_figures import differ, figure, platform_figures
 from tests.builders import ACCOUNT, GOOGLE, PARIS, lead
 from tests.fakes import NIGHT

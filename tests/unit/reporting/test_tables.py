@@ -17,7 +17,7 @@ from rich.console import Console
 from connectors.records import UnreadableLead
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
-from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
+from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.pull.ingest import PullResult
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview

@@ -7,9 +7,9 @@ import pytest
 
 from jobs.nightly import run_night
 from jobs.privacy.retention import erase_by_age
-from jobs.reporting.page import archive
 from jobs.reporting.page.facts import Period
 from jobs.reporting.page.gather import gather
+from jobs.reporting.page.leads import archive
 from jobs.settings import load
 from jobs.wiring.account import compile_rules_only
 from tests.builders import ACCOUNT

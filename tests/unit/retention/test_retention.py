@@ -13,10 +13,10 @@ from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
 from jobs.cancellation import StoppedBySignal
 from jobs.cli import session as commands
-from jobs.cli.approved_send import Backfill
+from jobs.cli.night.approved_send import Backfill
 from jobs.exit_codes import UsageError
-from jobs.ledger import retention
-from jobs.ledger.requeue import BackfillRequest
+from jobs.ledger.outbox.requeue import BackfillRequest
+from jobs.ledger.retention import retention
 from jobs.ledger.schema import (
     Attempt,
     Delivery,
@@ -38,7 +38,7 @@ from jobs.ledger.schema import (
 from jobs.plan.expected_values import known_since
 from jobs.privacy import retention as erasing
 from jobs.privacy.forget import forget_leads
-from jobs.reporting.page import archive
+from jobs.reporting.page.leads import archive
 from jobs.run_context import SyncMode
 from jobs.wiring.account import compile_rules_only
 from tests.builders import ACCOUNT, attention, changed, lead

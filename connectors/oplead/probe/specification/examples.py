@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import NAMES, last_path_part
+from connectors.oplead.parsing.click_ids import is_click_id_label
+from connectors.oplead.parsing.field_tree import NAMES, last_path_part
 from connectors.oplead.probe.specification.openapi import Api, Schema, mapping_or_empty, schema_type_of, text
 
 _DEEPEST = 7

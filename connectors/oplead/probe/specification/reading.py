@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from connectors.errors import Misconfigured
 from connectors.language import _
 from connectors.oplead.answers import TOTAL_HEADERS
-from connectors.oplead.field_tree import normalise
-from connectors.oplead.lead_parser import candidate_lead_objects
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
+from connectors.oplead.parsing.field_tree import normalise
+from connectors.oplead.parsing.lead_parser import candidate_lead_objects
 from connectors.oplead.probe.envelope import (
     count_lead_field_names,
     envelope_values,

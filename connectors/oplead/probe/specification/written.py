@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from connectors.oplead.field_tree import NAMES, common_lead_paths, last_path_part, normalise, normalise_path
 from connectors.oplead.options import OpleadOptions, Paths
+from connectors.oplead.parsing.field_tree import NAMES, common_lead_paths, last_path_part, normalise, normalise_path
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import Api, Operation, mapping_or_empty, text
 from connectors.oplead.probe.specification.reading import Specification, is_single_lead_path, path_segments

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from jobs.ledger.report_leads import count_changes_by_delay, count_leads_by_agency
+from jobs.ledger.report.leads import count_changes_by_delay, count_leads_by_agency
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import FEWEST_AT_AN_AGENCY, AgencyRow
 

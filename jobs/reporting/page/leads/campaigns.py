@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report_leads import amounts_and_agency, count_leads, count_leads_by_stage, count_sold_leads
+from jobs.ledger.report.leads import amounts_and_agency, count_leads, count_leads_by_stage, count_sold_leads
 from jobs.reporting.page.attribution import NOT_FROM_ADS
 from jobs.reporting.page.counting_rules import CountingRules, span_of
 from jobs.reporting.page.facts import CampaignRow, ClickIdWeek, Funnel, Period

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session
 
-from jobs.ledger import report_deliveries
+from jobs.ledger.report import deliveries as report_deliveries
 from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import CountedSales

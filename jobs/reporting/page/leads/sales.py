@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report_leads import created_leads, entered_leads
+from jobs.ledger.report.leads import created_leads, entered_leads
 from jobs.reporting.page.attribution import ad_clicks, last_ad_click
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales

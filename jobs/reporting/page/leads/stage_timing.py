@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report_leads import entries_after_clicks
+from jobs.ledger.report.leads import entries_after_clicks
 from jobs.reporting.page.attribution import (
     SENT_TO,
     ad_clicks,

@@ -1,0 +1,293 @@
+"""Parse the body of a webhook into events; the name of an event decides what it means, or else its content.
+
+Oplead's guide documents three kinds of event and neither their names nor their bodies, so every place and name comes
+from the options. What is not understood keeps its structure, with every value masked.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.language import Language, speaking
+from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
+from connectors.oplead.parsing.dates import read_moment_or_none
+from connectors.oplead.parsing.field_tree import common_lead_paths, normalise, summarise_lead_paths
+from connectors.oplead.parsing.fields import (
+    first_value_at_paths,
+    loosely_normalised_name,
+    raw_values_at_path,
+    read_json,
+    shape,
+    text_of,
+    values_at_path,
+)
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
+from connectors.records import LeadId, Moment
+
+MOST_EVENTS = 100
+"""In one body."""
+_MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
+_LONGEST_STRUCTURE = 2_000
+_LONGEST_NAME = 100
+_WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
+_WORDS = {
+    EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
+    EventKind.STATUS_CHANGE: ("status", "statut"),
+}
+"""Parts of an event's name, normalised, that say its kind."""
+_NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "nouveaux", "nouvelle", "cree"])
+"""Words of an event's name, one of which says that a lead is new, if all others are among the next ones."""
+_LEAD = frozenset(["lead", "leads", "prospect", "event", "webhook", "attribue", "attribues", "affecte"])
+_LEAD_ID = ("leadId", "leadIdentifier", "lead")
+"""Where a lead's id may be beside an `id` of the event's own."""
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_DIGIT = re.compile(r"[0-9]")
+_EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
+_SHOWN = (
+    "contact contacts client customer note notes document documents file task call email sms message campaign "
+    "tag owner user agency form rendez vous appel tache fichier de du la le set of on is "
+    "update updated updates delete deleted remove removed change changed changes merge merged convert converted "
+    "archive archived restore restored import imported close closed open opened won lost cancel cancelled canceled "
+    "renew renewed unassigned reassigned sent received ping test hook hooks crm maj modifie modification "
+    "modified changement suppr supprime suppression ajout ajoute fusion annule gagne perdu"
+)
+_KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
+"""The only words that a name may consist of to be shown: any other may be a person's name."""
+
+# An event without an id is recognised by its whole content, except what the sender adds to each delivery (assumed).
+# Recognising it by what is understood would be unsafe: the lead may have changed otherwise, and must be read again. A
+# name too many here loses a change; one too few makes a redelivery look like news. So `timestamp` stays: it may be the
+# event's own. So does whatever the settings name as the event's time.
+_OF_THE_DELIVERY = frozenset(
+    ["sentat", "deliveredat", "deliveryattempt", "attempt", "attemptnumber", "retry", "retrycount"]
+)
+
+Content = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One event and where to look in it."""
+
+    content: Content
+    scopes: tuple[Content, ...]
+    """The objects in which to look: the lead first, then what surrounds it, the whole event last."""
+    name: str | None
+    """What the event calls itself."""
+
+    @property
+    def lead(self) -> Content:
+        """The lead, which may be the event itself."""
+        return self.scopes[0]
+
+    @property
+    def is_bare_lead(self) -> bool:
+        """Whether it is a lead and nothing else, as the API shows it: then its ids and times are the lead's."""
+        return self.lead is self.content and self.name is None
+
+    def first(self, paths: Sequence[str]) -> object:
+        """Return the first value at any of the paths."""
+        return next((value for scope in self.scopes if (value := first_value_at_paths(scope, paths)) is not None), None)
+
+    def has(self, paths: Sequence[str]) -> bool:
+        """Whether any of the paths is there, even with an empty value."""
+        return any(raw_values_at_path(scope, path) for scope in self.scopes for path in paths)
+
+
+class WebhookParser:
+    """Parser for the webhooks of one platform, including its calls to the `provider.url` of a lead."""
+
+    def __init__(self, options: OpleadOptions, webhooks: WebhookOptions) -> None:
+        """Read leads by `options`, and what surrounds them by `webhooks`."""
+        self._leads = LeadParser(options)
+        self._paths = webhooks
+        self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
+        self._zone = options.zone
+        self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
+        named = {loosely_normalised_name(path.partition(".")[0]) for path in webhooks.at}
+        self._of_the_delivery = _OF_THE_DELIVERY - named
+
+    def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
+        """Return the events in a body: one, or those in a list.
+
+        Raises:
+            ValueError: it is not JSON, is nested too deeply, or holds no event or too many events or values; never
+                quotes the body.
+        """
+        content = read_json(body, most_values=_MOST_VALUES)
+        events = content if isinstance(content, list) else [content]
+        if not 0 < len(events) <= MOST_EVENTS:
+            raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
+        # Errors answer Oplead, and structures are compared: neither is for people.
+        with speaking(Language.ENGLISH):
+            return [self._received(event, received_at) for event in events]
+
+    def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
+        if not isinstance(content, Mapping) or not content:
+            raise ValueError(f"not an event ({shape(content)})")
+        try:
+            # It also refuses what is nested too deeply.
+            canonical = digest_of(
+                {key: content[key] for key in content if loosely_normalised_name(key) not in self._of_the_delivery}
+            )
+        except UnreadableLeadError as error:
+            raise ValueError(str(error)) from None
+        scopes = _objects_to_search(content, self._paths.lead)
+        name = first_value_at_paths(content, self._paths.event)
+        event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
+        own_at = (
+            None
+            if event.is_bare_lead
+            else read_moment_or_none(first_value_at_paths(content, self._paths.at), self._zone)
+        )
+        own_id = None if event.is_bare_lead else text_of(first_value_at_paths(content, self._paths.event_id))
+        read = self._read(event, own_at)
+        digest = canonical if own_id is None else _digest(own_id, read)
+        return ReceivedEvent(read, received_at, digest, is_unique=own_id is not None or _is_dated(read, own_at))
+
+    def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
+        named, lead = self._kind_by_name(event.name), self._lead_id(event)
+        label, label_at = self._status(event, named)
+        is_told = event.first(self._paths.status) is not None
+        appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
+        kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=is_told or label_at is not None)
+        if lead is None or kind is None or not self._is_complete(event, kind, label):
+            return WebhookEvent(None, lead, structure=self._structure(event))
+        # An event that does not name its kind may be about something else in the lead, and then so is its time.
+        about_it = own_at if named else None
+        is_shown = named is None and kind is EventKind.NEW_LEAD  # when, nothing says but its arrival
+        at = None if is_shown else _more_exact(self._lead_time(event, kind, label_at), about_it)
+        return WebhookEvent(kind, lead, label, at, appointment_at)
+
+    # ── what kind ──
+
+    def _kind_by_name(self, name: str | None) -> EventKind | None:
+        if name is None:
+            return None
+        normal = normalise(name)
+        if normal in self._kinds:
+            return self._kinds[normal]
+        kinds = [kind for kind, words in _WORDS.items() if any(word in normal for word in words)]
+        if kinds:
+            return kinds[0] if len(kinds) == 1 else None
+        words = {normalise(word) for word in _WORD.findall(name)}
+        return EventKind.NEW_LEAD if words & _NEW and words <= _NEW | _LEAD else None
+
+    def _is_complete(self, event: _Event, kind: EventKind, label: str | None) -> bool:
+        """Whether an event has what its kind is about; an appointment may be empty: it was called off."""
+        match kind:
+            case EventKind.NEW_LEAD:
+                return True
+            case EventKind.STATUS_CHANGE:
+                return label is not None
+            case EventKind.APPOINTMENT:
+                return event.has(self._appointment)
+        assert_never(kind)
+
+    # ── which lead ──
+
+    def _lead_id(self, event: _Event) -> LeadId | None:
+        """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
+        own_paths = self._leads.paths.id
+        own = _id_in(first_value_at_paths(event.lead, own_paths), is_certain=own_paths != CANDIDATES.id)
+        if event.is_bare_lead:
+            return own
+        paths = self._paths.lead_id or _LEAD_ID
+        places = ((path, value) for scope in event.scopes for path in paths for value in values_at_path(scope, path))
+        ids = ((path, _id_in(value, is_certain=self._paths.lead_id is not None)) for path, value in places)
+        path, named = next(((path, one) for path, one in ids if one), (None, None))
+        if named is None or own is None or named == own or self._paths.lead_id:
+            return named or own
+        # Beside a lead's id, the event's own `id` is the event's; but a `lead` that is a text may be anything.
+        return named if event.lead is event.content and path != "lead" else None
+
+    # ── which status, and since when ──
+
+    def _status(self, event: _Event, named: EventKind | None) -> tuple[str | None, Moment | None]:
+        """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
+        own, own_at = self._leads.current_status(event.lead)
+        status = event.first(self._paths.status)
+        if status is None and own is None and named is EventKind.STATUS_CHANGE:
+            status = event.first(self._leads.paths.status)
+        label = clean_label(text_of(status)) or own
+        return label, own_at if own in {label, None} else None
+
+    def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
+        match kind:
+            case EventKind.NEW_LEAD:
+                return read_moment_or_none(first_value_at_paths(event.lead, self._leads.paths.created_at), self._zone)
+            case EventKind.STATUS_CHANGE:
+                return label_at
+            case EventKind.APPOINTMENT:
+                return None
+        assert_never(kind)
+
+    # ── what is not understood ──
+
+    def _structure(self, event: _Event) -> str:
+        """Return every path with the shape of its values, and the event's name if it can be no personal data."""
+        name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
+        paths = (
+            f"{one.path}: {' or '.join(one.shapes)}"
+            for one in summarise_lead_paths(common_lead_paths([event.content]), self._zone)
+        )
+        return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE] or "an object without names"
+
+
+def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
+    """Return a value that looks like an id; a text without a digit only if the settings say that an id is there.
+
+    Anything else may be a name or an e-mail address, which must not be stored.
+    """
+    found = as_lead_id(value)
+    return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
+
+
+def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
+    inside = (value for path in paths for value in raw_values_at_path(content, path) if isinstance(value, Mapping))
+    return (*inside, content)
+
+
+def _kind_by_content(
+    name: str | None, label: str | None, appointment_at: Moment | None, *, is_dated: bool
+) -> EventKind | None:
+    """Return what an event must be about: a dated or new status or, if it has no name, whatever it holds.
+
+    A status that is merely shown may be one that the lead has had for long: an event without a name only shows the
+    lead, as a new one does, and under an unknown name nothing is known.
+    """
+    if label is not None and is_dated:
+        return EventKind.STATUS_CHANGE
+    if name is not None:
+        return None
+    if label is not None:
+        return EventKind.NEW_LEAD
+    return EventKind.APPOINTMENT if appointment_at else None
+
+
+def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:
+    """Return the first of two times that is an instant, else the first that is a day."""
+    known = [moment for moment in (one, other) if moment]
+    return next((moment for moment in known if not moment.date_only), known[0] if known else None)
+
+
+def _digest(event_id: str, read: WebhookEvent) -> str:
+    """Return a digest of an event's id and content, not of when it was sent, which differs between deliveries."""
+    appointment = read.appointment_at and read.appointment_at.at.isoformat()
+    content = json.dumps([event_id, read.lead, read.kind, read.label, appointment])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:
+    """Whether an event holds an instant of its own; a day does not tell two changes apart, nor another field's time."""
+    about_status = read.at if read.kind in {EventKind.STATUS_CHANGE, EventKind.NEW_LEAD} else None
+    return any(moment and not moment.date_only for moment in (own_at, about_status))
+
+
+def _names_an_event(name: str) -> bool:
+    return bool(_EVENT_NAME.fullmatch(name)) and all(normalise(word) in _KNOWN for word in _WORD.findall(name))

@@ -1,0 +1,1 @@
+"""Commands about one lead: `explain`, `inspect`, `forget` and `export-person`."""

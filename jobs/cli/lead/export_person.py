@@ -1,0 +1,92 @@
+"""`export-person`: write all that is held on a lead as JSON, for somebody who asks what is held on them."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from connectors.crm import ReceivedEvent
+from connectors.language import _
+from connectors.records import LeadId
+from jobs.cli.accounts import account_state_path, answering, open_account
+from jobs.cli.state import open_state_read_only
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.storage.state_file import open_privately
+from jobs.oplead_commands.context import named_lead
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
+from jobs.privacy.export import export_ledger
+from jobs.reporting.console import as_json_value
+from jobs.settings import Settings
+from jobs.webhooks.inbox import Inbox
+from jobs.wiring.account import inbox_file
+
+
+def export_person(lead_id: str, file: Path, out: Path | None) -> int:
+    """Write what is held on a lead to a file that only its owner can read, or to stdout.
+
+    Raises:
+        UsageError: nothing is held on it.
+    """
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=True):
+        person = held_on_person(account.settings, named_lead(lead_id))
+    text = json.dumps(as_json_value(person), ensure_ascii=False)
+    if out is None:
+        sys.stdout.write(f"{text}\n")
+    else:
+        with open_privately(out, "w") as written:
+            # An existing file may be open to others.
+            out.chmod(0o600)
+            written.write(f"{text}\n")
+    return Exit.DONE
+
+
+def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
+    """Return what each file holds on a lead.
+
+    Raises:
+        UsageError: nothing is held on it.
+    """
+    with open_state_read_only(settings) as session:
+        found = export_ledger(session, settings.account, lead)
+    found["webhook_events"] = [_event(each) for each in _events(settings, lead)]
+    found["created_from_here"] = [_creation(each) for each in _creations(settings, lead)]
+    if not any(found.values()):
+        raise UsageError(_("nothing is held on lead {lead}; check the id", lead=lead))
+    return {"account": settings.account, "id": lead, **found}
+
+
+def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:
+    path = inbox_file(settings)
+    inbox = None if path is None else Inbox.open_for_reading(path)
+    if inbox is None:
+        return ()
+    try:
+        return inbox.events_of([lead]).get(lead, ())
+    finally:
+        inbox.close()
+
+
+def _event(received: ReceivedEvent) -> dict[str, Any]:
+    event = received.event
+    return {
+        "received_at": received.received_at,
+        "kind": event.kind,
+        "label": event.label,
+        "at": event.at and event.at.at,
+        "appointment_at": event.appointment_at and event.appointment_at.at,
+        "digest": received.digest,
+    }
+
+
+def _creations(settings: Settings, lead: LeadId) -> Sequence[LeadCreationRecord]:
+    path = outbox_path(account_state_path(settings).parent, settings.account)
+    with open_outbox(path) as outbox:
+        return [] if outbox is None else outbox.records_of([lead])
+
+
+def _creation(created: LeadCreationRecord) -> dict[str, Any]:
+    columns = {each.name: getattr(created, each.name) for each in fields(created) if each.name not in ("lead", "mark")}
+    return columns | {"recognised_by": sorted(created.mark.hashes) if created.mark else []}

@@ -1,0 +1,341 @@
+"""`forget`: erase what is held on a person, found by a lead's id or by the hashes still held.
+
+What the ledger has goes first, in one transaction with the tombstones. Everything after it is done anew, for every
+forgotten lead, each time that somebody is forgotten: a command that was killed is finished by the next one.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from sqlmodel import Session
+
+from connectors.language import _
+from connectors.ports import Clock
+from connectors.records import Contact, LeadId
+from jobs.cli.accounts import AccountFile, account_state_path, answering, open_account, presentation_of_account
+from jobs.cli.output import signals_and_logging
+from jobs.cli.reporting.report import write_usual_page
+from jobs.cli.session import hold_account_for_run
+from jobs.cli.state import open_state_read_only
+from jobs.exit_codes import CommandError, Exit, UsageError
+from jobs.ledger.retention.erasure import all_forgotten
+from jobs.ledger.runs import Ledger, finish_run
+from jobs.ledger.storage.database import remove_stale_copies
+from jobs.ledger.storage.state_file import explaining_errors
+from jobs.ledger.weekly_summaries import taken_summaries
+from jobs.oplead_commands.context import named_lead
+from jobs.oplead_commands.creation.identity import recognition_mark_of
+from jobs.oplead_commands.creation.outbox import Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.privacy.compaction import compact
+from jobs.privacy.find import leads_of_person
+from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
+from jobs.reporting.console import print_json, results_console
+from jobs.reporting.forget_report import (
+    ForgetReport,
+    SummaryReaders,
+    erasure_offered,
+    nothing_found_sentence,
+    print_forget_report,
+    remaining_elsewhere,
+)
+from jobs.reporting.page.leads.archive import counting_by_month
+from jobs.reporting.page.writing import page_name
+from jobs.settings import Settings
+from jobs.webhooks.inbox import Inbox
+from jobs.wiring.account import compile_rules_only, identifiers_of_person, inbox_file, open_clock
+
+_STDIN = "-"
+_LONGEST = 1_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom to forget: a lead by its id, or a person; never shown, logged or stored."""
+
+    lead: str | None = None
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+
+    @property
+    def contact(self) -> Contact:
+        """The person's contact data; a `-` is read from stdin, so that it stands in no history or list of processes.
+
+        Raises:
+            UsageError: it is no address or number.
+        """
+        return Contact(emails=_given(self.email), phones=_given(self.phone))
+
+
+def _given(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    return ((sys.stdin.readline(_LONGEST) if text == _STDIN else text).strip(),)
+
+
+def forget_person(wanted: Wanted, file: Path, *, dry_run: bool, json_wanted: bool) -> int:
+    """Forget a lead or a person, print what that came to, and return the exit code.
+
+    1 means that a human is needed: nothing could be matched, or something could not be rewritten.
+    """
+    account = open_account(file, secrets=False)
+    with (
+        signals_and_logging() as (stop, _redaction),
+        answering(account, json_wanted=json_wanted),
+        structlog.contextvars.bound_contextvars(account=account.settings.account),
+        open_clock(account.settings, stop) as clock,
+    ):
+        find = _Finder.of(account.settings, wanted)
+        done = (_rehearse if dry_run else _forget)(account.settings, find, clock)
+        report = replace(done, is_by_contact=find.lead is None)
+        _print(account, file, report, json_wanted=json_wanted)
+    return Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION
+
+
+def _print(account: AccountFile, file: Path, report: ForgetReport, *, json_wanted: bool) -> None:
+    if json_wanted:
+        print_json(_as_json(report))
+        return
+    console = results_console()
+    if not report.leads and not report.creations:
+        console.print(nothing_found_sentence(), markup=False, soft_wrap=True)
+        return
+    print_forget_report(console, presentation_of_account(account.settings, file), report)
+
+
+def _as_json(report: ForgetReport) -> dict[str, object]:
+    return {
+        "account": report.account,
+        "rehearsed": report.is_rehearsed,
+        "found": report.was_found,
+        "leads": report.leads,
+        "events": report.events,
+        "creations": report.creations,
+        "offers": report.offers,
+        "remains": tuple(remaining_elsewhere(report)),
+        "unfinished": report.unfinished,
+    }
+
+
+# ── finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Finds a person's leads in whatever holds something of them."""
+
+    account: str
+    lead: LeadId | None
+    contact: Contact = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, wanted: Wanted) -> "_Finder":
+        """Read what identifies the person.
+
+        Raises:
+            UsageError: it is no lead's id, address or number.
+        """
+        if wanted.lead is not None:
+            return cls(settings.account, named_lead(wanted.lead), Contact())
+        contact = wanted.contact
+        if not identifiers_of_person(contact):
+            raise UsageError(
+                _("this is no e-mail address, or no phone number: write a foreign number with its country code, +32…")
+            )
+        return cls(settings.account, None, contact)
+
+    def in_ledger(self, session: Session) -> list[LeadId]:
+        """Return the leads by their id, or by the hashes held of them."""
+        if self.lead is not None:
+            return [self.lead]
+        return leads_of_person(session, self.account, identifiers_of_person(self.contact))
+
+    def in_outbox(self, outbox: Outbox | None) -> dict[str, LeadId | None]:
+        """Return the keys of leads created from here, and their ids where known."""
+        if outbox is None:
+            return {}
+        if self.lead is not None:
+            return {one.key: one.lead for one in outbox.records_of([self.lead])}
+        mark = recognition_mark_of((), self.contact, outbox.salt)
+        return {} if mark is None else outbox.keys_of_person(mark.distinctive_hashes)
+
+
+def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> list[LeadId]:
+    return list(dict.fromkeys([*found, *(lead for lead in created if lead is not None)]))
+
+
+# ── forgetting ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
+    """Report what forgetting would do, and change nothing."""
+    folder = account_state_path(settings).parent
+    with open_state_read_only(settings) as session, open_outbox(outbox_path(folder, settings.account)) as outbox:
+        created = find.in_outbox(outbox)
+        leads = _all_leads(find.in_ledger(session), created.values())
+        created |= {} if outbox is None else {one.key: one.lead for one in outbox.records_of(leads)}
+        held = held_on_leads(session, settings.account, leads)
+        events = _count_events(settings, {*leads, *all_forgotten(session, settings.account)})
+        return _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
+
+
+def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
+    """Forget, and report what was held."""
+    state = account_state_path(settings)
+    with ExitStack() as stack:
+        outbox = stack.enter_context(_held_outbox(settings, clock))
+        ledger = stack.enter_context(hold_account_for_run(settings, state, "forget", clock))
+        now = clock.now()
+        with ledger.read_transaction() as session:
+            created = find.in_outbox(outbox)
+            leads = _all_leads(find.in_ledger(session), created.values())
+        count = counting_by_month(settings, compile_rules_only(settings), now)
+        today = now.astimezone(settings.zone).date()
+        held = forget_leads(ledger, leads, now=now, today=today, count_by_month=count)
+        report = _Aftermath(settings, ledger, outbox, now).finish(held, created)
+        finish_run(ledger, Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION, now=clock.now())
+        return report
+
+
+@contextmanager
+def _held_outbox(settings: Settings, clock: Clock) -> Iterator[Outbox | None]:
+    """Hold the record of leads created from here; None if there is none."""
+    path = outbox_path(account_state_path(settings).parent, settings.account)
+    if not path.exists():
+        yield None
+        return
+    with hold_outbox(path, now=clock.now) as outbox:
+        yield outbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Aftermath:
+    """What follows once leads are forgotten in the ledger; each step may be repeated."""
+
+    settings: Settings
+    ledger: Ledger
+    outbox: Outbox | None
+    now: datetime
+    unfinished: list[str] = field(default_factory=list)
+
+    def finish(self, held: Sequence[HeldOnLead], created: Mapping[str, LeadId | None]) -> ForgetReport:
+        """Erase what other files have on every forgotten lead, rewrite all of them, and report.
+
+        A step that fails does not keep the others from being done, nor what platforms were sent from being listed: the
+        ledger has forgotten that by now.
+        """
+        events = creations = 0
+        with self.ledger.read_transaction() as session:
+            forgotten = all_forgotten(session, self.ledger.account)
+        with self._trying():
+            events = _erase_events(self.settings, forgotten)
+        with self._trying():
+            creations = self._erase_creations(forgotten, created.keys())
+        with self._trying():
+            remove_stale_copies()
+        self._compact()
+        if None in created.values():
+            self.unfinished.append(
+                _("a lead created from here, whose id is not known yet: forget it by `--lead` once Oplead shows it")
+            )
+        with self.ledger.read_transaction() as session:
+            self._rewrite_page(session)
+            report = _report(self.settings, session, held, rehearsed=False, events=events, creations=creations)
+        return replace(report, unfinished=tuple(self.unfinished))
+
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        """Note an error of a step instead of raising it."""
+        try:
+            yield
+        except CommandError as error:
+            self.unfinished.append(str(error))
+        except (sqlite3.Error, OSError) as error:
+            self.unfinished.append(type(error).__name__)
+
+    def _erase_creations(self, forgotten: Collection[LeadId], keys: Collection[str]) -> int:
+        if self.outbox is None:
+            return 0
+        every = {*keys, *(one.key for one in self.outbox.records_of(forgotten))}
+        self.outbox.erase(every)
+        return len(every)
+
+    def _compact(self) -> None:
+        folder = self.ledger.path.parent
+        for path in (self.ledger.path, inbox_file(self.settings), outbox_path(folder, self.settings.account)):
+            if path is None or not path.exists() or not path.stat().st_size:
+                continue
+            with self._trying(), explaining_errors(path):
+                if not compact(path):
+                    self.unfinished.append(
+                        _("{path}: another program is reading it, so its journal still has old pages", path=path)
+                    )
+
+    def _rewrite_page(self, session: Session) -> None:
+        folder = self.settings.report.folder
+        if folder is None:
+            return
+        page = folder / page_name(self.settings.account)
+        for draft in folder.glob(f".{page.name}.*"):
+            draft.unlink(missing_ok=True)
+        if not page.exists():
+            return
+        try:
+            write_usual_page(session, self.settings, compile_rules_only(self.settings), folder, now=self.now)
+        except OSError as error:
+            self.unfinished.append(f"{page}: {error.strerror or type(error).__name__}")
+
+
+def _report(
+    settings: Settings,
+    session: Session,
+    held: Sequence[HeldOnLead],
+    *,
+    rehearsed: bool,
+    events: int,
+    creations: int,
+) -> ForgetReport:
+    routes = {str(route.destination): route for route in compile_rules_only(settings).routes}
+    taken = taken_summaries(session, settings.account)
+    return ForgetReport(
+        settings.account,
+        rehearsed,
+        tuple(held),
+        events,
+        creations,
+        {
+            each.destination: erasure_offered(routes.get(each.destination), each.transport)
+            for lead in held
+            for each in lead.sent
+        },
+        SummaryReaders(len(taken), max(taken)) if taken else None,
+    )
+
+
+def _count_events(settings: Settings, leads: Collection[LeadId]) -> int:
+    path = inbox_file(settings)
+    inbox = None if path is None else Inbox.open_for_reading(path)
+    if inbox is None:
+        return 0
+    try:
+        return sum(map(len, inbox.events_of(leads).values()))
+    finally:
+        inbox.close()
+
+
+def _erase_events(settings: Settings, leads: Collection[LeadId]) -> int:
+    """Erase the webhook events about these leads, and return how many there were; the receiver may go on."""
+    path = inbox_file(settings)
+    if path is None or not path.exists() or not path.stat().st_size:
+        return 0
+    with explaining_errors(path):
+        inbox = Inbox.open_for_writing(path)
+        try:
+            return inbox.erase(leads)
+        finally:
+            inbox.close()

@@ -1,0 +1,146 @@
+"""`status`: shows where deliveries stand, and the reasons."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from connectors.language import _
+from jobs.alerts.review import current_anomalies, unknown_labels
+from jobs.cli.accounts import answering, open_account, presentation_of_account
+from jobs.cli.state import StateView, open_view
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.leads import leads, status_labels
+from jobs.ledger.report import queries
+from jobs.ledger.retention import retention
+from jobs.reporting.console import print_json, results_console
+from jobs.reporting.page.gather import gather_brief
+from jobs.reporting.page.writing import page_name
+from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
+from jobs.reporting.status_report import (
+    DeliveryList,
+    DetectedRename,
+    LastRun,
+    StatusReport,
+    print_delivery_list,
+    print_status,
+)
+from jobs.reporting.wording.reasons import REASONS, STATES
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, PlatformCode, Reason
+from jobs.settings import Settings
+from jobs.wiring.account import compile_rules_only, inbox_of
+
+
+def show_status(file: Path, *, json_wanted: bool) -> int:
+    """Print delivery states, what comes next, and what needs a human's attention."""
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _show_status(account.settings, file, json_wanted=json_wanted)
+
+
+def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
+    account = settings.account
+    with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
+        session, run, book = view.session, queries.last_run(view.session, account), compile_rules_only(settings)
+        anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at) if run else []
+        status = StatusReport(
+            account=account,
+            now=view.now,
+            run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
+            tallies=queries.count_by_state_and_reason(session, account, now=view.now),
+            awaited=queries.awaited_outcomes(session, account),
+            unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
+            unknown_labels=unknown_labels(session, account, book.meanings.keys()),
+            anomalies=tuple(each.message for each in anomalies),
+            webhooks=inbox.count_waiting_events(after=leads.last_read_inbox_event(session, account, inbox.identity())),
+            renamed=tuple(
+                DetectedRename(
+                    status_labels.oplead_spelling(session, account, row.before),
+                    status_labels.oplead_spelling(session, account, row.after),
+                    row.leads,
+                )
+                for row in status_labels.renames_found(session, account)
+                if row.after not in book.meanings
+            ),
+            left=retention.leads_left(session, account),
+        )
+        brief = (
+            None
+            if json_wanted
+            else gather_brief(session, book, currency=settings.currency, now=view.now, anomalies=anomalies)
+        )
+    if brief is None:
+        print_json(status)
+    else:
+        brief = replace(brief, page=_page_of_nights(settings))
+        print_status(results_console(), presentation_of_account(settings, file), status, brief)
+    return Exit.DONE
+
+
+def _page_of_nights(settings: Settings) -> Path | None:
+    """Return the page that nights write, if there is one."""
+    folder = settings.report.folder
+    page = None if folder is None else folder / page_name(settings.account)
+    return page if page is not None and page.exists() else None
+
+
+def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
+    """Print the leads with a given state or reason.
+
+    Raises:
+        UsageError: there is no such state or reason.
+    """
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _show_leads(account.settings, file, name, json_wanted=json_wanted)
+
+
+def _show_leads(settings: Settings, file: Path, name: str, *, json_wanted: bool) -> int:
+    with open_view(settings) as view:
+        kinds = _current_states_and_reasons(settings, view)
+        meant = {kind for kind in kinds if name.strip().casefold() in state_and_reason_names(*kind)}
+        if not meant and not _is_state_or_reason(name):
+            found_codes = {
+                code
+                for state, reason, held_for in kinds
+                for code in (state, reason_or_state_code(state, reason), held_for)
+            }
+            codes = ", ".join(sorted(code for code in found_codes if code)) or _("none yet")
+            raise UsageError(
+                _(
+                    "no lead stands at '{name}'; the reasons and states there are: {codes}",
+                    name=name,
+                    codes=codes,
+                )
+            )
+        found = queries.deliveries_in_states(
+            view.session, settings.account, {state for state, _, _ in meant}, now=view.now
+        )
+        deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
+        which = DeliveryList(settings.account, view.now, name, deliveries)
+    if json_wanted:
+        print_json(which)
+    else:
+        print_delivery_list(results_console(), presentation_of_account(settings, file), which)
+    return Exit.DONE
+
+
+_Kind = tuple[DeliveryState, Cause, Reason | None]
+"""A state, its reason, and for an expired delivery the reason it was, or would have been, withheld."""
+
+
+def _current_states_and_reasons(settings: Settings, view: StateView) -> set[_Kind]:
+    """Return every combination of state and reason that a delivery or correction has now."""
+    tallies = queries.count_by_state_and_reason(view.session, settings.account, now=view.now)
+    corrections = queries.corrections(view.session, settings.account)
+    return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
+        (DeliveryState(row.state), queries.current_reason(row, view.now), None) for row in corrections
+    }
+
+
+def _is_state_or_reason(name: str) -> bool:
+    """Whether a name is a possible state or reason, even if nothing has it now."""
+    return any(
+        name.strip().casefold() in names
+        for names in (*(state_and_reason_names(state, PlatformCode("")) for state in STATES), REASONS)
+    )

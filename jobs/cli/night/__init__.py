@@ -1,0 +1,1 @@
+"""Commands that send: `run`, `schedule`, and what a person approves."""

@@ -1,0 +1,253 @@
+"""`schedule`: run the nights of one or more accounts when they are due."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import structlog
+from pydantic import AnyUrl
+from sqlmodel import Session
+
+from connectors.language import _, speaking
+from connectors.notifiers import Liveness
+from connectors.ports import Clock
+from jobs.cancellation import StoppedBySignal, StopSignal
+from jobs.cli.accounts import (
+    AccountFile,
+    account_conflict,
+    account_state_path,
+    find_settings_files,
+    open_account,
+    open_accounts,
+    presentation_of_account,
+)
+from jobs.cli.night.run import print_one_night
+from jobs.cli.output import failure_of, report, signals_and_logging, worst_exit_code
+from jobs.cli.progress import show_progress
+from jobs.cli.session import RunOptions, do_night, expect_state, log_night, work_between_nights
+from jobs.cli.state import open_state_read_only
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger import runs
+from jobs.ledger.storage.state_file import LedgerError, has_state
+from jobs.privacy.redaction import Redaction
+from jobs.pull.inbox import has_work
+from jobs.reporting.console import day_and_time, say
+from jobs.reporting.run_report import Night
+from jobs.run_context import RunReadingScope, Watch
+from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
+from jobs.timetable import DueNight, Timetable, cron_timetable, daily
+from jobs.wiring.account import inbox_of, open_clock
+
+_log = structlog.stdlib.get_logger()
+
+_A_DAY = 86_400.0  # seconds; the loop may have to wait that long for a night's work
+
+
+def schedule_accounts(
+    paths: Sequence[Path], *, at_once: int, json_wanted: bool, first_run: bool, health: Path | None
+) -> int:
+    """Run every account's nights until a signal requests a stop, then return 0.
+
+    One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
+    The file `health` is touched regularly while the service is alive.
+    """
+    with signals_and_logging() as (stop, redaction), suppress(StoppedBySignal):
+        shared = _Shared(stop, redaction, json_wanted=json_wanted)
+        shared.accounts = [
+            _ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
+        ]
+        for each in shared.accounts if first_run else ():
+            with suppress(UsageError):
+                expect_state(each.account.settings, first_run=True, others=shared.names)
+        usable, failures = [], []
+        for each in shared.accounts:
+            with speaking(each.account.language):
+                try:
+                    each.timetable()
+                    usable.append(each.account.settings)
+                except (UsageError, LedgerError) as error:
+                    failures.append(failure_of(error))
+        if not usable:
+            return worst_exit_code(map(report, failures))
+        shared.clock = usable[0].clock
+        with open_clock(usable[0], stop, patience=_A_DAY) as clock:
+            NightScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
+    _log.info("stopped, as asked; what was sent is on record")
+    return Exit.DONE
+
+
+@dataclass(slots=True)
+class _Shared:
+    """State shared by the accounts of one process."""
+
+    stop: StopSignal
+    redaction: Redaction
+    json_wanted: bool
+    accounts: "list[_ServedAccount]" = field(default_factory=list)
+    clock: AnyUrl | None = None
+    """The address of the sandbox clock that all accounts use; None means the machine's clock."""
+    printing: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The accounts' names."""
+        return frozenset(each.account.name for each in self.accounts)
+
+
+class _ServedAccount:
+    """One settings file and its nights, as the scheduler runs them; reports its own failures."""
+
+    def __init__(self, account: AccountFile, shared: _Shared, *, first_run: bool) -> None:
+        self.account = account
+        self._shared = shared
+        self._first_run = first_run
+
+    @property
+    def key(self) -> str:
+        """The settings file's path, since the account's name may change."""
+        return str(self.account.file)
+
+    def timetable(self) -> Timetable:
+        """Return when the nights are due.
+
+        Raises:
+            UsageError, LedgerError: this account's nights cannot run.
+        """
+        settings, shared, problems = self.account.settings, self._shared, []
+        if clash := account_conflict(self.account, [each.account for each in shared.accounts]):
+            raise UsageError(clash)
+        when = settings.schedule
+        if when is None:
+            problems.append(_('schedule: write when the night is due, as schedule: { daily: "05:30" }'))
+        if shared.clock not in (None, settings.clock):
+            problems.append(_("clock: the accounts of one schedule use one clock; write the others' here, or none"))
+        if when is None or problems:
+            raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
+        expect_state(settings, first_run=self._may_create_state(), others=shared.names)
+        nights = daily(when.daily, settings.zone) if when.daily else cron_timetable(when.cron or "", settings.zone)
+        return replace(nights, also_every=when.also_every)
+
+    def _may_create_state(self) -> bool:
+        """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
+        self._first_run = self._first_run and not has_state(account_state_path(self.account.settings))
+        return self._first_run
+
+    def read(self) -> Timetable | None:
+        """Reload the settings, which may have changed; if they must not run, report why and return None."""
+        self.account = open_account(self.account.file)
+        self._shared.redaction.redact_secrets(self.account.secrets)
+        with self._bind_context():
+            try:
+                return self.timetable()
+            except (UsageError, LedgerError) as error:
+                report(failure_of(error))
+        return None
+
+    def announce_next_night(self, firing: DueNight | None) -> None:
+        """Log and print when the next night is due."""
+        if firing is None:
+            return
+        settings = self.account.settings
+        with self._bind_context():
+            _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
+            if not self._shared.json_wanted:
+                at = day_and_time(firing.at, settings.zone)
+                with self._shared.printing:
+                    say(
+                        _(
+                            "{account} · next night {time} ({zone})",
+                            account=self.account.name,
+                            time=at,
+                            zone=settings.timezone,
+                        )
+                    )
+
+    def open_clock(self) -> AbstractContextManager[Clock]:
+        """Open a clock for this account."""
+        return open_clock(self.account.settings, self._shared.stop)
+
+    def run_night_if_due(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
+        """Run a date's night unless it is done."""
+        settings = self.account.settings
+
+        def expect_night_undone(session: Session) -> None:
+            today = clock.now().astimezone(settings.zone).date()
+            runs.raise_if_night_done(
+                session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT
+            )
+
+        def do(watch: Watch) -> Night:
+            if if_missed:
+                _log.info("looking for a missed night", night=night.isoformat())
+            options = RunOptions(first_run=self._may_create_state(), others=self._shared.names)
+            try:
+                return do_night(
+                    settings,
+                    options,
+                    watch=watch,
+                    stop=self._shared.stop,
+                    clock=clock,
+                    night=night,
+                    unless=expect_night_undone,
+                )
+            except runs.NightDoneError as error:
+                if error.run is not None and not if_missed:
+                    _log.info("this night is done already", night=night.isoformat(), run=error.run)
+                raise
+
+        return self._run_task(do)
+
+    def fetch_outcomes(self, clock: Clock) -> TaskOutcome:
+        """Ask for outcomes, and send what is due by now."""
+        return self._run_task(partial(self._between_nights, RunReadingScope.NOTHING, clock))
+
+    def process_reported_leads(self, clock: Clock) -> TaskOutcome:
+        """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
+        settings = self.account.settings
+        if not has_state(account_state_path(settings)):
+            return TaskOutcome()
+
+        def do(watch: Watch) -> Night | None:
+            with open_state_read_only(settings) as session, closing(inbox_of(settings)) as inbox:
+                if not has_work(session, settings.account, inbox, now=clock.now()):
+                    return None
+            return self._between_nights(RunReadingScope.WEBHOOKS, clock, watch)
+
+        return self._run_task(do)
+
+    def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: Watch) -> Night:
+        return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
+
+    def _run_task(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
+        """Run a task, print its result, and look up what is due next; it returns None if there was nothing to do."""
+        settings = self.account.settings
+        with self._bind_context():
+            try:
+                with show_progress(alone=False) as watch:
+                    night = do(watch)
+                if night is None:
+                    return TaskOutcome()
+                log_night(night)
+                with self._shared.printing:
+                    print_one_night(
+                        night,
+                        presentation_of_account(settings, self.account.file),
+                        json_wanted=self._shared.json_wanted,
+                    )
+                with open_state_read_only(settings) as session:
+                    return TaskOutcome(runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT))
+            except runs.NightDoneError as error:
+                return TaskOutcome(error.next_pass)
+            except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
+                report(failure_of(error))
+                return TaskOutcome(undone=True)
+
+    @contextmanager
+    def _bind_context(self) -> Iterator[None]:
+        bound = structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name)
+        with bound, speaking(self.account.language):
+            yield

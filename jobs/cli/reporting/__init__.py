@@ -1,0 +1,1 @@
+"""Commands that report: `report`, `values` and `notify`."""

@@ -1,0 +1,85 @@
+"""`notify --test`: send each address one message, and say what happened."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+from connectors.language import _, _n, speaking
+from connectors.records import NoticeOutcome
+from jobs.alerts.weekly import Summary, subject_and_text
+from jobs.cli.accounts import AccountFile, account_state_path, find_settings_files, open_accounts
+from jobs.cli.output import failure_of, report, worst_exit_code
+from jobs.cli.reporting.weekly import making_summary
+from jobs.cli.state import open_view
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.storage.state_file import has_state
+from jobs.reporting.console import print_json, results_console
+from jobs.rules.incident import Notice
+from jobs.settings import Settings
+from jobs.wiring.account import compile_rules_only
+from jobs.wiring.night import NoticeTrial, notice_trials
+
+
+def try_addresses(paths: Sequence[Path], *, json_wanted: bool) -> int:
+    """Send each account's addresses a message, print a line for each, and return the worst exit code."""
+    accounts = open_accounts(find_settings_files(paths))
+    return worst_exit_code(_test_account(account, json_wanted=json_wanted) for account in accounts)
+
+
+def _test_account(account: AccountFile, *, json_wanted: bool) -> int:
+    with speaking(account.language):
+        try:
+            settings = account.settings
+            trials = _trials(settings)
+            with _message(settings) as summary:
+                taken = [_try(settings.account, trial, summary, json_wanted=json_wanted) for trial in trials]
+        except Exception as error:  # noqa: BLE001 - the other accounts' addresses must not depend on this one's
+            return report(failure_of(error))
+    return Exit.DONE if all(taken) else Exit.ATTENTION
+
+
+def _trials(settings: Settings) -> list[NoticeTrial]:
+    trials = notice_trials(settings)
+    if not trials:
+        raise UsageError(_("{account}: there is no address to try: add one to `notify`", account=settings.account))
+    return trials
+
+
+def _try(account: str, trial: NoticeTrial, summary: Summary, *, json_wanted: bool) -> bool:
+    """Send a message to one address and print what happened; return whether it was accepted."""
+    began = monotonic()
+    attempt = trial.send(*subject_and_text(account, summary.notice), page=summary.page() if trial.is_mailbox else None)
+    took = monotonic() - began
+    if json_wanted:
+        tried = {"account": account, "place": trial.place, "service": trial.service}
+        print_json({**tried, "outcome": attempt.outcome, "http_status": attempt.status, "seconds": round(took, 1)})
+        return attempt.outcome is NoticeOutcome.ACCEPTED
+    seconds = max(1, round(took))
+    happened: dict[NoticeOutcome, str] = {
+        NoticeOutcome.ACCEPTED: _n("taken within {count} second", "taken within {count} seconds", seconds),
+        NoticeOutcome.REFUSED: _("refused")
+        if attempt.status is None
+        else _("refused (HTTP {status})", status=attempt.status),
+        NoticeOutcome.UNREACHABLE: _("no connection, or the login was refused"),
+        NoticeOutcome.NO_ANSWER: _n("no answer within {count} second", "no answer within {count} seconds", seconds),
+    }
+    results_console().out(f"{account}: {trial.place} ({trial.service}): {happened[attempt.outcome]}")
+    return attempt.outcome is NoticeOutcome.ACCEPTED
+
+
+@contextmanager
+def _message(settings: Settings) -> Iterator[Summary]:
+    """Yield the summary of the last seven days, marked as a test."""
+    if not has_state(account_state_path(settings)):
+        yield Summary(Notice(_("test"), _("This is a test: messages arrive here.")), lambda: None)
+        return
+    with open_view(settings) as view:
+        today = view.now.astimezone(settings.zone).date()
+        with making_summary(view.session, settings, compile_rules_only(settings), today, now=view.now) as summary:
+            yield replace(summary, notice=_as_test(summary.notice))
+
+
+def _as_test(notice: Notice) -> Notice:
+    return Notice(_("test: {title}", title=notice.title), _("This is a test.") + f"\n\n{notice.text}")

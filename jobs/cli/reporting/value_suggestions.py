@@ -1,0 +1,61 @@
+"""`values suggest`: estimates what a lead in each stage is worth from the leads on record."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from pathlib import Path
+
+from jobs.cli.accounts import answering, open_account, presentation_of_account
+from jobs.cli.state import open_view
+from jobs.exit_codes import Exit
+from jobs.ledger.leads.stage_histories import stage_histories
+from jobs.plan.expected_values import LOOKS_BACK, known_since, watched_until
+from jobs.reporting.console import print_json, results_console
+from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
+from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
+from jobs.settings import Settings
+from jobs.settings.compile import estimated_cohorts, sale_of, sale_terms
+
+
+def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
+    """Print what leads in each stage are worth, or how much is missing to tell."""
+    account = open_account(file, secrets=False)
+    with answering(account, json_wanted=json_wanted):
+        return _suggest(account.settings, file, since=since, json_wanted=json_wanted)
+
+
+def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
+    cohorts = estimated_cohorts(settings)
+    with open_view(settings) as view:
+        until = watched_until(view.session, settings.account, now=view.now)
+        start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
+        start = known_since(view.session, settings.account, start)
+        found = stage_histories(
+            view.session, settings.account, list(cohorts.values()), sale_terms(settings), since=start
+        )
+    conversions = {conversion.id: conversion for conversion in settings.conversions}
+    suggestions = ValueSuggestions(
+        account=settings.account,
+        currency=settings.currency,
+        until=until,
+        sale=sale_of(settings).id,
+        stages=tuple(
+            StageSuggestion(
+                stage=conversions[name].stage if name in conversions else name,
+                conversion=name if name in conversions else None,
+                value=estimate(histories, until=until),
+                campaigns=_of_campaigns(histories, until),
+            )
+            for name, histories in zip(cohorts, found, strict=True)
+        ),
+    )
+    if json_wanted:
+        print_json(suggestions)
+        return Exit.DONE
+    print_values(results_console(), presentation_of_account(settings, file), suggestions)
+    return Exit.DONE
+
+
+def _of_campaigns(histories: Sequence[LeadHistory], until: datetime) -> tuple[CampaignValue, ...]:
+    """Return the campaigns with enough leads and sales; the others are too many to list."""
+    values = ((name, estimate(group, until=until)) for name, group in by_campaign(histories).items())
+    return tuple(CampaignValue(name, value) for name, value in values if isinstance(value, StageValue))

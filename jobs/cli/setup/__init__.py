@@ -1,0 +1,1 @@
+"""Commands for settings: `init`, `probe` and `check`."""

@@ -1,0 +1,541 @@
+"""Store, load, select and erase leads in the ledger."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    union,
+    update,
+)
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, ListedLead
+from jobs.ledger import bulk
+from jobs.ledger.leads import status_labels as labels_seen
+from jobs.ledger.schema import (
+    WHOLE,
+    BackfillPlace,
+    ClickIdRow,
+    ContactHash,
+    Cursor,
+    Delivery,
+    ExcludedTestLead,
+    InboxPlace,
+    LeadRow,
+    Lease,
+    StatusChange,
+    UnreadableLeadRow,
+    of_kind,
+)
+from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
+from jobs.rules.extraction import erased_value
+from jobs.rules.model import (
+    Amount,
+    ConsentAnswer,
+    KnownClickId,
+    LeadFacts,
+    StatusEntered,
+    StatusTimeOrigin,
+    UnreadableAmount,
+)
+from jobs.rules.reasons import Reason
+
+_ERASED_AT_ONCE = 1_000
+"""Click ids per statement."""
+_READ_AT = case(
+    (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
+    else_=col(LeadRow.seen_at),
+)
+"""When a lead was last seen, or last requested if that is later."""
+
+
+_OF_LEADS = bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+_DIGESTS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.digest)).where(_OF_LEADS, col(LeadRow.deleted_at).is_(None))
+_CREATED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(_OF_LEADS)
+
+_PLANNED = (
+    update(bulk.table_of(LeadRow))
+    .where(_OF_LEADS)
+    .values(
+        to_plan=False,
+        fresh=False,
+        to_correct=or_(
+            col(LeadRow.to_correct),
+            exists().where(
+                col(Delivery.account) == col(LeadRow.account),
+                col(Delivery.lead) == col(LeadRow.id),
+                # No bare column, or SQLite searches everything accepted instead of the lead's few deliveries.
+                col(Delivery.state).concat("") == DeliveryState.ACCEPTED,
+            ),
+        ),
+    )
+)
+_MERGED_INTO = (
+    update(bulk.table_of(LeadRow))
+    .where(col(LeadRow.account) == bindparam("of_account"), col(LeadRow.id) == bindparam("of_lead"))
+    .values(merged_into=bindparam("other"))
+)
+
+
+# ── storing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def get_cursor(session: Session, account: str) -> Cursor:
+    """Return the account's cursor in Oplead, creating it if missing."""
+    found = session.get(Cursor, account)
+    if found is None:
+        found = Cursor(account=account)
+        session.add(found)
+    return found
+
+
+_CURSORS = bulk.table_of(Cursor)
+_ADVANCE = (
+    update(_CURSORS)
+    .where(_CURSORS.c.account == bindparam("of_account"))
+    .values(
+        pull_started_at=func.coalesce(
+            _CURSORS.c.pull_started_at, bindparam("started", type_=_CURSORS.c.pull_started_at.type)
+        ),
+        resume=bindparam("next_page"),
+        moved=or_(_CURSORS.c.moved, bindparam("has_moved", type_=_CURSORS.c.moved.type)),
+    )
+)
+
+
+def advance_cursor(session: Session, account: str, *, started: datetime, resume: str | None, moved: bool) -> None:
+    """Record where a pull goes on after a page; `started` counts only for its first, `moved` for all that follow."""
+    values = {"of_account": account, "started": started, "next_page": resume, "has_moved": moved}
+    session.connection().execute(_ADVANCE, values)
+
+
+def last_read_inbox_event(session: Session, account: str, inbox: str) -> int:
+    """Return the last event of this inbox whose lead was read; 0 if none was."""
+    row = session.get(InboxPlace, account)
+    return 0 if row is None or row.inbox != inbox else row.event
+
+
+def record_last_read_event(session: Session, account: str, inbox: str, event: int) -> None:
+    """Record that the leads of all events of this inbox up to this one were read."""
+    session.merge(InboxPlace(account=account, event=event, inbox=inbox))
+
+
+def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
+    """Return how many unreadable leads no earlier run reported, and how many others; mark the former as reported."""
+    mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
+    unreported = (mine, or_(reported_in.is_(None), reported_in == run))
+    everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
+    new = session.exec(update(UnreadableLeadRow).where(*unreported).values(reported_in=run)).rowcount
+    return new, everything - new
+
+
+def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
+    """Record a detail fetch of leads, successful or not, so that failing ones don't block the rest."""
+    _update(session, account, ids, asked_at=at)
+
+
+def mark_missing_from_list(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Mark leads as missing, keeping the time of those already missing."""
+    _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
+
+
+def record_merged_into(
+    session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]
+) -> None:
+    """Record which lead, if any, each deleted lead's detail page shows instead."""
+    rows = [{"of_account": account, "of_lead": lead, "other": merged.get(lead)} for lead in deleted]
+    bulk.write_rows(session, _MERGED_INTO, rows)
+
+
+def confirm_deleted(
+    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
+) -> int:
+    """Mark leads missing since `missing_before` or earlier as deleted, flag them for planning, return their number."""
+    missing = (col(LeadRow.missing_since) <= missing_before, col(LeadRow.deleted_at).is_(None))
+    return _update(session, account, ids, *missing, deleted_at=now, to_plan=True)
+
+
+def _update(
+    session: Session,
+    account: str,
+    ids: Collection[LeadId],
+    *conditions: ColumnExpressionArgument[bool],
+    **values: object,
+) -> int:
+    """Update those of the leads that meet the conditions and return their number."""
+    statement = update(bulk.table_of(LeadRow)).where(_OF_LEADS, *conditions)
+    return bulk.change_rows(session, statement, account, ids, **values)
+
+
+# ── selection for reading and planning ───────────────────────────────────────────────────────────
+
+
+def force_full_read(session: Session, account: str) -> None:
+    """Make the next pull read every lead in full from the beginning."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
+    for table in (Cursor, ExcludedTestLead, BackfillPlace):
+        session.exec(delete(table).where(col(table.account) == account))
+
+
+def flag_all_for_planning(session: Session, account: str) -> None:
+    """Flag every lead for planning."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
+
+
+def flag_expired(session: Session, account: str, *, corrections: bool, now: datetime) -> None:
+    """Flag for planning the leads whose open conversions have expired, or for a check those whose corrections have."""
+    expired = (of_kind(corrections=corrections), col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
+    _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
+
+
+_WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
+
+
+def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
+    """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
+
+    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions`,
+    which now have a value: no lead had one, or there was no estimate.
+    """
+    rival, rival_lead = aliased(Delivery), aliased(LeadRow)
+    counts = exists().where(
+        col(rival.account) == account,
+        col(rival.lead) == col(Delivery.detail),
+        col(rival.conversion) == col(Delivery.conversion),
+        col(rival.destination) == col(Delivery.destination),
+        col(rival.original).is_(None),
+        col(rival.state).in_(COUNTING),
+    )
+    is_to_plan = exists().where(
+        col(rival_lead.account) == account, col(rival_lead.id) == col(Delivery.detail), col(rival_lead.to_plan)
+    )
+    released = or_(
+        and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
+        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(conversions)),
+    )
+    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
+
+
+def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:
+    """Flag leads by their deliveries, which lets SQLite scan deliveries by state instead of every lead."""
+    ids = select(Delivery.lead).where(Delivery.account == account, *conditions)
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def leads_to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
+    """Return the next leads to plan, by id, except those waiting for a possible status rename to be settled."""
+    next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
+    return _ids(session, account, *next_ones, ~labels_seen.waits_for_rename(col(LeadRow.id), account), limit=limit)
+
+
+def mark_planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Mark leads as planned and, if they have accepted conversions, due for a correction check."""
+    bulk.change_rows(session, _PLANNED, account, ids)
+
+
+def leads_to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
+    """Return up to `limit` leads whose accepted conversions are due for a correction check."""
+    return _ids(session, account, col(LeadRow.to_correct), limit=limit)
+
+
+def mark_corrections_checked(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Mark leads as checked for corrections."""
+    _update(session, account, ids, to_correct=False)
+
+
+def unchanged_leads(session: Session, account: str, listed: Collection[ListedLead]) -> set[ListedLead]:
+    """Return which of these leads are stored with the same digest; none marked deleted, to be read in full again."""
+    digests = dict(map(tuple, bulk.select_rows(session, _DIGESTS, account, [one.id for one in listed])))
+    return {one for one in listed if digests.get(one.id) == one.digest}
+
+
+def created_between(
+    session: Session, account: str, ids: Collection[LeadId], *, since: datetime, before: datetime
+) -> set[LeadId]:
+    """Return which of these leads are stored and were created in `[since, before)`."""
+    rows = bulk.select_rows(session, _CREATED, account, ids)
+    return {LeadId(row.id) for row in rows if since <= row.created_at < before}
+
+
+_LEASES = bulk.table_of(Lease)
+_RECORD_READING = update(_LEASES).where(_LEASES.c.account == bindparam("of_account")).values(read_at=bindparam("at"))
+
+
+def record_reading(session: Session, account: str, *, at: datetime) -> None:
+    """Record when leads were last read."""
+    session.connection().execute(_RECORD_READING, {"of_account": account, "at": at})
+
+
+def last_read(session: Session, account: str) -> datetime | None:
+    """Return the later of when leads were last read and when the last settled pull began; None without either."""
+    lease, place = session.get(Lease, account), session.get(Cursor, account)
+    times = (lease.read_at if lease else None, place.since if place else None)
+    return max((at for at in times if at is not None), default=None)
+
+
+def stored_leads(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+    """Return which of these leads are stored."""
+    return set(_ids(session, account, col(LeadRow.id).in_(ids)))
+
+
+def leads_not_stored(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+    """Return which of these leads are not stored or are marked deleted, in the given order, without repeats."""
+    known = {*_ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.deleted_at).is_(None))}
+    return [lead for lead in dict.fromkeys(ids) if lead not in known]
+
+
+def leads_worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+    """Return leads that may still have something to send, unread since `before`, longest unread first.
+
+    These are leads created or clicked since `since`, or with anything open, and not marked deleted. A click id that was
+    erased can no longer be sent, so it makes no lead worth reading.
+    """
+    return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
+
+
+def oldest_reading_time(session: Session, account: str, *, since: datetime) -> datetime | None:
+    """Return when the longest-unread lead with possibly something to send was last seen or requested."""
+    wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
+    found: datetime | None = session.exec(wanted).one()
+    return found
+
+
+def unlisted_open_leads(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+    """Return leads with open deliveries that are missing from the list, longest unread first.
+
+    `since` is when a complete list was begun; with None, only leads already marked missing are returned.
+    """
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _not_listed_since(account, since)
+    # Go from open deliveries to their leads: there may be many more leads than open deliveries.
+    return _ids(session, account, unseen, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
+
+
+def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+    """Return the most recently seen lead that is not missing, excluding these."""
+    excluded = set(but)
+    seen = col(LeadRow.missing_since).is_(None)
+    rows = _ids(session, account, seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
+    return next((lead for lead in rows if lead not in excluded), None)
+
+
+def with_open_deliveries(session: Session, account: str) -> set[str]:
+    """Return the leads with open deliveries."""
+    return set(session.exec(_with_open(account)))
+
+
+def _with_open(account: str) -> SelectOfScalar[str]:
+    return select(Delivery.lead).where(Delivery.account == account, col(Delivery.state).in_(OPEN))
+
+
+def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
+    # Go from what is new or open to its leads: most leads are neither.
+    created = select(LeadRow.id).where(LeadRow.account == account, LeadRow.created_at >= since)
+    clicked = select(ClickIdRow.lead).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(ClickIdKind), ClickIdRow.clicked_at >= since, WHOLE
+    )
+    return and_(col(LeadRow.deleted_at).is_(None), col(LeadRow.id).in_(union(created, clicked, _with_open(account))))
+
+
+def _not_listed_since(account: str, since: datetime) -> ColumnElement[bool]:
+    """Match leads not listed since then, even as unreadable."""
+    unreadable = exists().where(
+        col(UnreadableLeadRow.account) == account,
+        col(UnreadableLeadRow.id) == col(LeadRow.id),
+        col(UnreadableLeadRow.seen_at) >= since,
+    )
+    return and_(col(LeadRow.seen_at) < since, ~unreadable)
+
+
+def _ids(
+    session: Session,
+    account: str,
+    *conditions: ColumnExpressionArgument[bool],
+    order: ColumnElement[datetime] | None = None,
+    limit: int | None = None,
+) -> list[LeadId]:
+    """Return the leads that meet the conditions, ordered by `order`, then id."""
+    wanted = select(LeadRow.id).where(LeadRow.account == account, *conditions)
+    in_order = wanted.order_by(col(LeadRow.id)) if order is None else wanted.order_by(order, col(LeadRow.id))
+    return [LeadId(lead) for lead in session.exec(in_order.limit(limit))]
+
+
+# ── loading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+_FACTS = sqlalchemy.select(
+    *(
+        bulk.table_of(LeadRow).c[name]
+        for name in (
+            *("id", "created_at", "seen_at", "fresh", "digest", "click_id_problem", "ad_user_data"),
+            *("ad_personalization", "facts", "excluded", "deleted_at"),
+        )
+    )
+).where(_OF_LEADS)
+_CHANGES, _CLICKS, _HASHES = (
+    sqlalchemy.select(*(bulk.table_of(table).c[name] for name in ("lead", *columns)))
+    .where(bulk.belongs_to(col(table.account), col(table.lead)))
+    .order_by(*bulk.table_of(table).primary_key)
+    for table, columns in (
+        (StatusChange, ("label", "at", "date_only", "origin", "seen_at", "after")),
+        (ClickIdRow, ("kind", "value", "clicked_at", "estimated")),
+        (ContactHash, ("destination", "kind", "sha256")),
+    )
+)
+# Looked up as text: calling an enumeration takes ten times as long.
+_ORIGINS = {origin: origin for origin in StatusTimeOrigin}
+_CLICK_KINDS = {kind: kind for kind in ClickIdKind}
+_HASH_KINDS = {kind: kind for kind in IdentifierKind}
+_ANSWERS = {answer: answer for answer in ConsentAnswer}
+
+
+def load_lead_facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
+    """Return the stored facts of each lead, in the rules' model."""
+    rows = list(bulk.select_rows(session, _FACTS, account, ids))
+    stored = [row.id for row in rows]
+    changes: defaultdict[str, list[StatusEntered]] = defaultdict(list)
+    for lead, label, at, date_only, origin, seen_at, after in bulk.select_rows(session, _CHANGES, account, stored):
+        changes[lead].append(StatusEntered(label, at, date_only, _ORIGINS[origin], seen_at, after))
+    clicks: defaultdict[str, list[KnownClickId]] = defaultdict(list)
+    for lead, kind, value, clicked_at, estimated in bulk.select_rows(session, _CLICKS, account, stored):
+        clicks[lead].append(KnownClickId(_CLICK_KINDS[kind], value, clicked_at, estimated))
+    hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
+    for lead, destination, kind, sha256 in bulk.select_rows(session, _HASHES, account, stored):
+        hashes[lead][destination].append(Identifier(_HASH_KINDS[kind], sha256))
+    found = {}
+    for row in rows:
+        lead, created_at, seen_at, fresh, digest, problem, user_data, personalization, facts, excluded, deleted_at = row
+        kept = json.loads(facts)
+        found[lead] = LeadFacts(
+            id=lead,
+            created_at=created_at,
+            seen_at=seen_at,
+            fresh=fresh,
+            stale=not digest,
+            changes=tuple(changes[lead]),
+            click_ids=tuple(clicks[lead]),
+            click_id_problem=problem,
+            ad_user_data=_ANSWERS[user_data],
+            ad_personalization=_ANSWERS[personalization],
+            where=kept["where"],
+            amounts={path: stored_amount(text) for path, text in kept["amounts"].items()},
+            identifiers={destination: tuple(each) for destination, each in hashes[lead].items()},
+            excluded=excluded,
+            deleted=deleted_at is not None,
+        )
+    return found
+
+
+def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
+    """Return each current status label except these, with its number of leads and how many of them have a click id.
+
+    Test leads and deleted ones are not counted; a label that only they have is left out.
+    """
+    counts = select(func.count(), func.count().filter(has_related_row(ClickIdRow, account))).where(
+        LeadRow.account == account, IS_COUNTED
+    )
+    return [
+        (label, leads, with_click)
+        for label in labels_seen.labels_on_leads(session, account)
+        if label not in but
+        for leads, with_click in session.exec(counts.where(LeadRow.label == label))
+        if leads
+    ]
+
+
+IS_COUNTED = and_(~col(LeadRow.excluded), col(LeadRow.deleted_at).is_(None))
+"""Matches leads that count: neither test leads nor deleted ones."""
+
+
+def has_related_row(
+    table: type[ClickIdRow | StatusChange | Delivery], account: str, *conditions: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Match leads that have a row in a table that meets the conditions."""
+    return exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), *conditions)
+
+
+# ── erasing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def erase_unusable_hashes_and_clicks(
+    session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]
+) -> None:
+    """Erase contact hashes that no unsent row can use, and click ids older than `clicks_before`.
+
+    `but` overrides that cutoff for specific kinds of click ids.
+    """
+    destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
+    for destination in session.exec(destinations).all():
+        _erase_hashes(session, account, destination)
+    kinds: defaultdict[datetime, list[ClickIdKind]] = defaultdict(list)
+    for kind in ClickIdKind:
+        kinds[but.get(kind, clicks_before)].append(kind)
+    for before, some in kinds.items():
+        _erase_clicks(session, account, some, before=before)
+
+
+def _erase_hashes(session: Session, account: str, destination: str) -> None:
+    """Erase the contact hashes that no open or frozen delivery to a destination can use."""
+    # The leads in use are listed once instead of looked up for each hash, and by lead rather than by (lead,
+    # destination): for a pair not in a list, SQLite scans the whole list for nulls.
+    used = select(Delivery.lead).where(
+        Delivery.account == account, Delivery.destination == destination, col(Delivery.state).in_(OPEN | FROZEN)
+    )
+    session.exec(
+        delete(ContactHash)
+        .where(
+            col(ContactHash.account) == account,
+            col(ContactHash.destination) == destination,
+            col(ContactHash.lead).not_in(used),
+            ~labels_seen.waits_for_rename(col(ContactHash.lead), account),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], *, before: datetime) -> None:
+    """Replace click ids of these kinds with their digests, in batches that bound memory."""
+    closed = select(ClickIdRow.lead, ClickIdRow.kind, ClickIdRow.value).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(kinds), ClickIdRow.clicked_at < before, WHOLE
+    )
+    while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
+        replace = (
+            update(ClickIdRow)
+            .where(
+                col(ClickIdRow.account) == account,
+                col(ClickIdRow.lead) == bindparam("of_lead"),
+                col(ClickIdRow.kind) == bindparam("of_kind"),
+                col(ClickIdRow.value) == bindparam("whole"),
+            )
+            .values(value=bindparam("erased"))
+            .execution_options(synchronize_session=False)
+        )
+        values = [
+            {"of_lead": lead, "of_kind": kind, "whole": value, "erased": erased_value(value)}
+            for lead, kind, value in some
+        ]
+        session.connection().execute(replace, values)
+
+
+def stored_amount(text: str) -> Amount:
+    """Return an amount that a lead's facts hold."""
+    return UnreadableAmount(text.strip("<>")) if text.startswith("<") else Decimal(text)

@@ -1,0 +1,1 @@
+"""What reports count, counted by the database."""

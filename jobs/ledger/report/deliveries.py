@@ -1,0 +1,184 @@
+"""Queries for the page: conversions by night, after a run, held, sent and lost."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_
+from sqlmodel import Session, col, select
+
+from jobs.ledger import bulk
+from jobs.ledger.leads.leads import IS_COUNTED, has_related_row
+from jobs.ledger.outbox.outbox import WITH_REASON, cause_from_columns
+from jobs.ledger.report.leads import Span
+from jobs.ledger.report.queries import CENTS, StateCount, sum_of_cents
+from jobs.ledger.runs import NIGHTLY, RESOLVING
+from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, of_kind
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Reason
+
+# ── runs and nights ──────────────────────────────────────────────────────────────────────────────
+
+
+def last_night(session: Session, account: str) -> Run | None:
+    """Return the last run that was a whole night's work, ended or not."""
+    nights = select(Run).where(Run.account == account, Run.command == NIGHTLY)
+    return session.exec(nights.order_by(col(Run.id).desc()).limit(1)).first()
+
+
+def runs_by_night(session: Session, account: str, zone: ZoneInfo, *, first: date, last: date) -> dict[date, list[int]]:
+    """Return the runs of each day's nights; a run that only asks for outcomes belongs to the night before it."""
+    # Two days more: the first run may ask for the outcomes of the night before.
+    since = datetime.combine(first, time(), zone).astimezone(UTC) - timedelta(days=2)
+    rows = session.exec(
+        select(Run.id, Run.command, Run.started_at)
+        .where(Run.account == account, Run.started_at >= since)
+        .order_by(col(Run.id))
+    )
+    found: dict[date, list[int]] = {}
+    night: date | None = None
+    for run, command, started_at in rows:
+        if command != RESOLVING or night is None:
+            night = started_at.astimezone(zone).date()
+        if run is not None and first <= night <= last:
+            found.setdefault(night, []).append(run)
+    return found
+
+
+def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[StateCount]:
+    """Yield where the conversions that runs moved stood at the end of the last one."""
+    mine = col(Transition.run).in_(runs)
+    last = select(func.max(Transition.id)).where(mine).group_by(col(Transition.delivery))
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Transition.to_state))
+    why = (col(Transition.reason), col(Transition.code), col(Delivery.may_count_twice))
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, *why, func.count(), sum_of_cents())
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .where(col(Transition.id).in_(last), of_kind(corrections=False))
+        .group_by(*place, *why)
+    )
+    for conversion, destination, state, reason, code, twice, count, cents in rows:
+        known = reason if state in WITH_REASON else None
+        cause = cause_from_columns(state, known, code, may_count_twice=twice)
+        yield StateCount(conversion, destination, DeliveryState(state), cause, count, cents * CENTS)
+
+
+# ── conversions with their leads ─────────────────────────────────────────────────────────────────
+
+
+_UNMARKED = (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER)
+"""Reasons that someone can mend only where they have a detail: an id that is there but cannot be told."""
+
+
+def held_conversions(
+    session: Session, account: str, reasons: Collection[Reason], *, expiring: Span | None = None
+) -> Iterator[Row[Any]]:
+    """Yield the conversions held for one of these reasons, the latest leads' first: each with its lead's facts.
+
+    With `expiring`, those that expire at another time may be left out.
+
+    The columns are lead, conversion, destination, reason, detail, expires_at, facts and has_click. What is held for
+    want of a click id is left out where the lead has none at all: nothing brings one back.
+    """
+    rows: Iterable[Row[Any]] = session.connection().execute(
+        sqlalchemy.select(
+            *(col(Delivery.lead), col(Delivery.conversion), col(Delivery.destination), col(Delivery.reason)),
+            *(
+                col(Delivery.detail),
+                col(Delivery.expires_at),
+                col(LeadRow.facts),
+                has_related_row(ClickIdRow, account).label("has_click"),
+            ),
+        )
+        .join(LeadRow, _of_its_lead())
+        .where(
+            col(Delivery.account) == account,
+            col(Delivery.state) == DeliveryState.WITHHELD,
+            of_kind(corrections=False),
+            col(Delivery.reason).in_(reasons),
+            or_(col(Delivery.reason).not_in(_UNMARKED), col(Delivery.detail).is_not(None)),
+            sqlalchemy.true() if expiring is None else col(Delivery.expires_at).between(*expiring),
+        )
+        .order_by(col(LeadRow.created_at).desc(), col(Delivery.id)),
+        execution_options=STREAMED,
+    )
+    yield from rows
+
+
+def _of_its_lead() -> ColumnElement[bool]:
+    return and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead))
+
+
+def _was_moved(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(col(Transition.delivery) == col(Delivery.id), *conditions)
+
+
+_TO = col(Transition.to_state)
+_SENT = or_(
+    col(Delivery.state) == DeliveryState.IN_FLIGHT,
+    # What did not reach the platform returns to pending.
+    _was_moved(col(Transition.from_state) == DeliveryState.IN_FLIGHT, _TO != DeliveryState.PENDING),
+)
+_RECEIVED = _was_moved(_TO.in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)))
+_PROGRESS = sqlalchemy.select(
+    *(col(Delivery.lead), col(Delivery.destination), col(Delivery.conversion)),
+    *(_SENT.label("sent"), _RECEIVED.label("received")),
+    (col(Delivery.state) == DeliveryState.ACCEPTED).label("accepted"),
+).where(bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
+
+
+def conversion_progress(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
+    """Yield how far each conversion of these leads got: lead, destination, conversion, sent, received and accepted."""
+    yield from bulk.select_rows(session, _PROGRESS, account, leads)
+
+
+def expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
+    """Yield how many conversions have expired, those that are alike together.
+
+    The columns are conversion, destination, reason, code, value, facts and conversions, which is their number.
+    `value` is on record where they were once to be sent, and `facts` are those of their leads.
+    """
+    alike = (
+        *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.reason), col(Delivery.code)),
+        *(col(Delivery.value), col(LeadRow.facts)),
+    )
+    rows: Iterable[Row[Any]] = session.connection().execute(
+        sqlalchemy.select(*alike, func.count().label("conversions"))
+        .join(LeadRow, _of_its_lead())
+        .where(
+            col(Delivery.account) == account,
+            col(Delivery.state) == DeliveryState.EXPIRED,
+            of_kind(corrections=False),
+        )
+        .group_by(*alike),
+        execution_options=STREAMED,
+    )
+    yield from rows
+
+
+def lost_conversions(session: Session, account: str, created: Span) -> Iterator[Row[Any]]:
+    """Yield the expired conversions of leads created in a span: conversion, destination, held_for, facts and told_late.
+
+    `told_late` is whether it happened in time but was known only after its window had closed.
+    """
+    came_late = _was_moved(col(Transition.from_state).is_(None), _TO == DeliveryState.EXPIRED)
+    told_late = and_(came_late, col(Delivery.held_for).is_(None), col(Delivery.at) <= col(Delivery.expires_at))
+    rows: Iterable[Row[Any]] = session.connection().execute(
+        sqlalchemy.select(
+            *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.held_for), col(LeadRow.facts)),
+            func.coalesce(told_late, sqlalchemy.false()).label("told_late"),
+        )
+        .join(LeadRow, _of_its_lead())
+        .where(
+            col(Delivery.account) == account,
+            col(Delivery.state) == DeliveryState.EXPIRED,
+            of_kind(corrections=False),
+            col(LeadRow.created_at) >= created[0],
+            col(LeadRow.created_at) < created[1],
+            IS_COUNTED,
+        ),
+        execution_options=STREAMED,
+    )
+    yield from rows

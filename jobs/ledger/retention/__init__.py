@@ -1,0 +1,1 @@
+"""How leads leave the ledger, and the monthly sums that stay."""

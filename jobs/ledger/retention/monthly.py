@@ -1,0 +1,143 @@
+"""What leads that left came to, month by month: few rows, in which no lead can be told from another."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, and_, func
+from sqlmodel import Session, col, select
+
+from connectors.records import LeadId
+from jobs.ledger import bulk
+from jobs.ledger.outbox.outbox import WHY, cause_from_columns
+from jobs.ledger.schema import (
+    Delivery,
+    LeadRow,
+    MonthlyCampaign,
+    MonthlyClickIds,
+    MonthlyConversions,
+    MonthlyRow,
+    MonthlySales,
+    of_kind,
+)
+
+CountByMonth = Callable[[Session, Collection[LeadId]], Iterable[MonthlyRow]]
+"""Counts leads that are about to be erased by month, as the report does."""
+_ADDED_UP = frozenset({"leads", "won", "value", "reached", "with_click_id", "count", "sent", "received", "accepted"})
+"""The columns that are added up; the others tell rows apart."""
+
+
+def add_months(session: Session, rows: Iterable[MonthlyRow]) -> None:
+    """Add these rows to those of the same month and place, if there are any."""
+    for row in rows:
+        kind = type(row)
+        columns = {name: getattr(row, name) for name in kind.model_fields}
+        place = {name: value for name, value in columns.items() if name not in _ADDED_UP}
+        known = session.get(kind, place)
+        if known is None:
+            session.add(row)
+            session.flush()
+            continue
+        for name in columns.keys() & _ADDED_UP:
+            setattr(known, name, _add(getattr(known, name), columns[name]))
+
+
+def without_campaigns(rows: Iterable[MonthlyRow]) -> Iterator[MonthlyRow]:
+    """Yield these rows without UTM fields, by which a single person might be told."""
+    for row in rows:
+        match row:
+            case MonthlyCampaign():
+                row.source = row.medium = row.campaign = ""
+            case MonthlyClickIds():
+                row.source = ""
+        yield row
+
+
+def _add(known: int | str, more: int | str) -> int | str:
+    """Add counts, counts by name as JSON, or decimals as text."""
+    if isinstance(known, int) and isinstance(more, int):
+        return known + more
+    if str(known).startswith("{"):
+        return as_text(counts_by_name(str(known)) + counts_by_name(str(more)))
+    return str(Decimal(known) + Decimal(more))
+
+
+def counts_by_name(text: str) -> Counter[str]:
+    """Return the counts in a column that holds them by name."""
+    return Counter(json.loads(text))
+
+
+def as_text(counts: Mapping[str, int]) -> str:
+    """Return counts by name as their column holds them."""
+    return json.dumps(counts, sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The months of a period that lie wholly inside it."""
+
+    campaigns: Sequence[MonthlyCampaign]
+    click_ids: Sequence[MonthlyClickIds]
+    sales: Sequence[MonthlySales]
+
+
+def archived_months(session: Session, account: str, months: Collection[date]) -> Archive:
+    """Return what is archived of these months, each named by its first day."""
+    return Archive(
+        campaigns=session.exec(select(MonthlyCampaign).where(*_of_months(MonthlyCampaign, account, months))).all(),
+        click_ids=session.exec(select(MonthlyClickIds).where(*_of_months(MonthlyClickIds, account, months))).all(),
+        sales=session.exec(select(MonthlySales).where(*_of_months(MonthlySales, account, months))).all(),
+    )
+
+
+def _of_months(
+    kind: type[MonthlyRow], account: str, months: Collection[date]
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return col(kind.account) == account, col(kind.month).in_(months)
+
+
+# ── conversions ──────────────────────────────────────────────────────────────────────────────────
+
+_CONVERSIONS = (
+    sqlalchemy.select(
+        *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), *WHY, col(Delivery.value)),
+        func.coalesce(col(Delivery.at), col(LeadRow.created_at)).label("at"),
+    )
+    .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
+    .where(bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
+)
+
+
+def conversions_by_month(
+    session: Session, account: str, leads: Collection[LeadId], zone: ZoneInfo
+) -> Iterator[MonthlyConversions]:
+    """Yield the conversions of these leads by the month in which they happened, and by how they stand and why."""
+    counts: Counter[tuple[date, str, str, str, str]] = Counter()
+    values: defaultdict[tuple[date, str, str, str, str], Decimal] = defaultdict(Decimal)
+    for row in bulk.select_rows(session, _CONVERSIONS, account, leads):
+        cause = cause_from_columns(row.state, row.reason, row.code, may_count_twice=row.may_count_twice)
+        place = (month_of(row.at, zone), row.conversion, row.destination, row.state, str(cause))
+        counts[place] += 1
+        values[place] += Decimal(row.value or 0)
+    for (month, conversion, destination, state, reason), count in counts.items():
+        value = str(values[month, conversion, destination, state, reason])
+        yield MonthlyConversions(
+            account=account,
+            month=month,
+            conversion=conversion,
+            destination=destination,
+            state=state,
+            reason=reason,
+            count=count,
+            value=value,
+        )
+
+
+def month_of(at: datetime, zone: ZoneInfo) -> date:
+    """Return the first day of the month in which an instant lies."""
+    return at.astimezone(zone).date().replace(day=1)

@@ -1,0 +1,1 @@
+"""Where an account's ledger lies: its file, its migrations and its copies."""

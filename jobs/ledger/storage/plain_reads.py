@@ -1,0 +1,70 @@
+"""The little of a state that is read without SQLAlchemy, which takes longer to load than `check` takes to run."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.ledger.storage.state_file import (
+    FileKind,
+    LedgerError,
+    NoStateError,
+    explaining_errors,
+    file_kind,
+    has_state,
+    open_read_only,
+)
+
+
+def read_starts(path: Path, account: str) -> dict[tuple[str, str], datetime]:
+    """Return when each conversion starts to count, by conversion and destination, as earlier runs settled it.
+
+    Raises:
+        LedgerError: there is no state, or it cannot be read.
+    """
+    if not has_state(path):
+        raise NoStateError(path)
+    with explaining_errors(path), closing(open_read_only(path)) as connection:
+        found = "SELECT conversion, destination, since FROM start WHERE account = ? AND label = ''"
+        rows = connection.execute(found, (account,)).fetchall()
+        return {(name, destination): datetime.fromisoformat(at).replace(tzinfo=UTC) for name, destination, at in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbouringLedger:
+    """Another ledger in the same folder."""
+
+    path: Path
+    account: str
+    owners: frozenset[str]
+    """The Google customers and Meta datasets for which it has starts."""
+
+
+def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:
+    """Yield the other ledgers in this one's folder, ordered by file name, and the errors of reading them."""
+    try:
+        with explaining_errors(path.parent):
+            files = sorted(path.parent.iterdir()) if path.parent.exists() else []
+    except LedgerError as error:
+        yield error
+        return
+    for file in files:
+        try:
+            yield from _read_neighbouring_ledger(file) if file != path else ()
+        except LedgerError as error:
+            yield error
+
+
+def _read_neighbouring_ledger(file: Path) -> list[NeighbouringLedger]:
+    with explaining_errors(file):
+        if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
+            return []
+        with closing(open_read_only(file)) as connection:
+            accounts = connection.execute("SELECT account FROM lease").fetchall()
+            starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for account, target in starts:
+            owners[account].add(target.partition("/")[0])
+        return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]

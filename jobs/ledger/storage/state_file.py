@@ -1,0 +1,208 @@
+"""An account's SQLite file: what it is, how it is opened, and what is wrong with it."""
+
+import errno
+import os
+import sqlite3
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from connectors.language import N_, _
+from jobs.exit_codes import CommandError
+
+APPLICATION_ID = 0x4F504C53  # "OPLS"
+"""Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
+
+
+class FileKind(StrEnum):
+    """What exists at a ledger's path."""
+
+    NOTHING = "nothing"
+    """No file, an empty file, or a database without tables (left by a killed first run)."""
+    LEDGER = "ledger"
+    FOREIGN = "foreign"
+
+
+def file_kind(path: Path) -> FileKind:
+    """Return the kind of file at `path`, without changing it.
+
+    The header is read through SQLite: opening and closing the file directly, anywhere in the process, would release the
+    process's locks on the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+
+    Raises:
+        OSError: the file cannot be read.
+        sqlite3.DatabaseError: the file is damaged or locked.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if path.stat().st_size == 0:
+            return FileKind.NOTHING
+    except FileNotFoundError:
+        return FileKind.NOTHING
+    try:
+        with closing(open_read_only(path)) as connection:
+            (number,) = connection.execute("PRAGMA application_id").fetchone()
+            if number:
+                return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
+            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1").fetchall()
+            return FileKind.FOREIGN if tables else FileKind.NOTHING
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            return FileKind.FOREIGN
+        raise
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a read-only connection, which creates no side files unless the database already has a WAL."""
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True)
+
+
+def open_privately(path: Path, mode: str) -> IO[Any]:
+    """Open a file without following symlinks; a new file is accessible only to its owner, whatever the umask.
+
+    SQLite creates a ledger's side files with the ledger's own permissions.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_open_for_owner_only)
+
+
+def _open_for_owner_only(name: str, flags: int) -> int:
+    try:
+        made = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(made, 0o600)
+    return made
+
+
+class LedgerError(CommandError):
+    """The state cannot be used; nothing was lost, and the message says what to do."""
+
+
+class NoStateError(LedgerError):
+    """The expected state is missing; the message says how to restore or create it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            _(
+                "{path}: there is no state here. If there was one, bring it back first (mount its volume, or "
+                "restore its backup): without it nobody knows what was sent. Only if this account never ran "
+                "before, make it by `oplead-sync run --first-run --config FILE`.",
+                path=path,
+            )
+        )
+
+
+def has_state(path: Path) -> bool:
+    """Return whether a state of any version exists at `path`.
+
+    Raises:
+        LedgerError: the file is not a ledger, or cannot be read.
+    """
+    with explaining_errors(path):
+        found = file_kind(path)
+    if found is FileKind.FOREIGN:
+        raise LedgerError(
+            _(
+                "{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings",
+                path=path,
+            )
+        )
+    return found is FileKind.LEDGER
+
+
+_CHECK_STATE = N_("check `state:` in the settings")
+_LET_WRITE = N_("give this user write access to the file and its folder")
+_READ_ONLY = N_("it cannot be written; give this user write access to the file and its folder")
+_MAKE_ROOM = N_("make room and run again: what was committed is safe")
+_DAMAGED = N_("it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)")
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""Exceptions that reading damaged data may raise."""
+_BY_SYSTEM = {
+    errno.EACCES: _LET_WRITE,
+    errno.EPERM: _LET_WRITE,
+    errno.EROFS: _LET_WRITE,
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+}
+"""Advice by `errno`."""
+_BY_SQLITE = {
+    "locked": N_("another program is writing to it; try again when that has ended"),
+    "readonly": _READ_ONLY,
+    "read-only": _READ_ONLY,
+    "disk is full": N_("the disk is full; make room and run again: what was committed is safe"),
+    "malformed": _DAMAGED,
+    "decode": _DAMAGED,
+    "not a database": N_("it is not a state of oplead-sync; check `state:` in the settings"),
+    "unable to open": N_("it cannot be opened; check that the folder exists and is writable"),
+    "disk i/o error": N_("the disk does not take or give its data; check the disk, then run again"),
+}
+"""Advice by a substring of SQLite's error message."""
+
+
+@contextmanager
+def explaining_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite and file-system errors into a `LedgerError` whose message an operator can act on."""
+    try:
+        yield
+    except OSError as error:
+        advice = _(_BY_SYSTEM.get(error.errno or 0, _CHECK_STATE))
+        raise LedgerError(
+            _(
+                "{path}: cannot use the state: {problem}; {advice}",
+                path=path,
+                problem=error.strerror or type(error).__name__,
+                advice=advice,
+            )
+        ) from None
+    except _UNREADABLE as error:
+        if (where := _describe_unreadable_row(error)) is None:
+            raise
+        raise LedgerError(
+            _(
+                "{path}: something in the state cannot be read ({where}): {damaged}",
+                path=path,
+                where=where,
+                damaged=_(_DAMAGED),
+            )
+        ) from None
+    except Exception as error:
+        # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, sqlite3.DatabaseError):
+            raise
+        raise LedgerError(_advice(path, cause)) from None
+
+
+_WRAPPERS = (__name__, "jobs.ledger.storage.database", "jobs.ledger.runs")
+"""Modules whose frames appear in the traceback of any error raised inside a transaction."""
+
+
+def _describe_unreadable_row(error: BaseException) -> str | None:
+    """Return an error's type and source location if reading a row raised it: everything we write is readable.
+
+    The error's message is omitted because it may quote the row.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
+    ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
+    is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
+    if not is_ledgers and not modules[-1].startswith(("sqlalchemy.", "sqlmodel.")):
+        return None
+    frame, line = frames[-1]
+    return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
+
+
+def _advice(path: Path, error: object) -> str:
+    """Return advice for a SQLite error, omitting its message, which may quote a row."""
+    text = str(error).lower()
+    unexpected = N_("this is unexpected; nothing of this transaction was kept")
+    advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), unexpected)
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    return _("{path}: the state cannot be used ({name}): {advice}", path=path, name=name, advice=_(advice))
