@@ -10,6 +10,7 @@ from jobs.ledger.report import queries
 from jobs.ledger.report.queries import StateCount
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.database import temporary_copy
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import rehearse
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.run_context import Deps, RunContext
@@ -42,7 +43,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     listed = replace(deps, source=_PreloadedLeadSource(leads, unreadable), accept_volume=True, inbox=InboxReader())
     with (
         temporary_copy() as state,
-        open_locked_ledger(state, book.account, "forecast", now=deps.clock.now()) as ledger,
+        open_locked_ledger(SqliteState(state), book.account, "forecast", now=deps.clock.now()) as ledger,
     ):
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.read_transaction() as session:

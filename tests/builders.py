@@ -20,9 +20,11 @@ from connectors.records import (
     Target,
     Utm,
 )
-from jobs.ledger.runs import _begin, hold_lock, lock_path, open_locked_ledger
+from jobs.ledger.runs import _begin, open_locked_ledger
 from jobs.ledger.schema import Delivery
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.lock import hold_lock, lock_path
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.plan.planner import new_delivery
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
@@ -206,7 +208,7 @@ def read(run):
 
 def hold(path, clock):
     """Hold the account's state for a run of its own."""
-    return open_locked_ledger(quick.with_state(path), ACCOUNT, "test", now=clock.now())
+    return open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "test", now=clock.now())
 
 
 class ReusedState:
@@ -228,7 +230,7 @@ class ReusedState:
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
             with hold_lock(self.path, now=clock.now()) as lock:
-                yield _begin(self.engine, self.path, ACCOUNT, command, lock, now=clock.now())
+                yield _begin(self.engine, SqliteState(self.path), ACCOUNT, command, lock, now=clock.now())
         finally:
             self.engine.dispose()
 

@@ -86,6 +86,20 @@ FAULTS = (
     ),
     # ── personal data ────────────────────────────────────────────────────────────────────────────
     Fault(
+        "a state that is being moved is closed to runs before any row is copied",
+        "jobs/ledger/storage/move.py",
+        "seal(source.path, str(target))",
+        "pass",
+        "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "a copy that differs is not kept",
+        "jobs/ledger/storage/move.py",
+        "if table := differing_table(source, copied):",
+        "if table := None:",
+        "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
         "a forgotten lead is not read in again by a pull",
         "jobs/pull/ingest.py",
         "    page = without_forgotten(session, account, page, done)",
@@ -475,7 +489,7 @@ FAULTS = (
     ),
     Fault(
         "one run holds an account",
-        "jobs/ledger/runs.py",
+        "jobs/ledger/storage/lock.py",
         "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         "tests/unit/ledger/test_lease.py tests/e2e/test_two_runs.py",

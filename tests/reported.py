@@ -11,6 +11,7 @@ from sqlmodel import Session
 from jobs.ledger.runs import open_snapshot
 from jobs.ledger.schema import ClickIdRow, Delivery, LeadRow, Run, StatusChange, Transition
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.reporting.page.gather import gather
 from jobs.rules.model import delivery_key
 from jobs.settings import load
@@ -146,7 +147,7 @@ class WrittenLedger:
         """Read it as `status` does."""
         engine = open_engine(self.path, for_writing=False)
         try:
-            with open_snapshot(engine, self.path) as session:
+            with open_snapshot(engine, SqliteState(self.path)) as session:
                 yield session
         finally:
             engine.dispose()

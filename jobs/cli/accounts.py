@@ -15,7 +15,7 @@ from jobs.reporting.console import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
-from jobs.settings.types import state_path
+from jobs.settings.types import StateDatabase, StateFile
 
 _log = Log(__name__)
 
@@ -133,7 +133,7 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
     """Return what two accounts share and would overwrite, or None."""
     if one.account == other.account:
         return _("account {account!r}, which needs a name of its own in each", account=one.account)
-    if account_state_path(one).resolve() == account_state_path(other).resolve():
+    if isinstance(one.state, StateFile) and one.state == other.state:
         return _("the same `state:`; write another in one of them")
     if one.metrics and other.metrics and one.metrics.resolve() == other.metrics.resolve():
         return _("the same `metrics:`; write another in one of them")
@@ -163,18 +163,13 @@ def presentation_of_account(settings: Settings, file: Path) -> AccountPresentati
     return AccountPresentation(settings.account, settings.zone, settings.currency, names, file, settings.language)
 
 
-def account_state_path(settings: Settings) -> Path:
-    """Return the path of the account's state."""
-    if settings.state is None:
-        raise ValueError("settings read from a file always name their state")
-    return state_path(settings.state)
-
-
 def secrets_of(settings: BaseModel) -> Iterator[str]:
     """Yield every secret in the settings, so that logs can redact them."""
     for _name, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()
+            elif isinstance(each, StateDatabase):
+                yield from each.secrets
             elif isinstance(each, BaseModel):
                 yield from secrets_of(each)

@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import structlog
 from sqlmodel import Session
@@ -16,7 +15,6 @@ from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import Summary, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
-from jobs.cli.accounts import account_state_path
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
@@ -30,9 +28,10 @@ from jobs.ledger.runs import (
     finish_run,
     open_locked_ledger,
 )
-from jobs.ledger.storage.database import remove_stale_copies, temporary_copy
-from jobs.ledger.storage.plain_reads import NeighbouringLedger, neighbouring_ledgers
-from jobs.ledger.storage.state_file import LedgerError, NoStateError, has_state
+from jobs.ledger.storage.database import remove_stale_copies
+from jobs.ledger.storage.plain_reads import NeighbouringLedger
+from jobs.ledger.storage.state import State
+from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.retention import erase_by_age
@@ -47,6 +46,7 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only, open_clock
 from jobs.wiring.night import configured_dead_mans_switch, notice_recipients, open_connectors
+from jobs.wiring.state import account_state
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -67,14 +67,14 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
     Raises:
         LedgerError: the state is missing, has another name, or exists despite `first_run`; the message says what to do.
     """
-    path = account_state_path(settings)
-    if has_state(path):
+    state = account_state(settings)
+    if state.exists():
         if first_run:
-            raise LedgerError(_("{path}: this account has its state already; leave --first-run out", path=path))
+            raise LedgerError(_("{path}: this account has its state already; leave --first-run out", path=state))
         return
     _expect_no_other(settings, others)
     if not first_run:
-        raise NoStateError(path)
+        raise NoStateError(state)
 
 
 def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
@@ -83,8 +83,8 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     Raises:
         LedgerError: one probably is; the message says what to do.
     """
-    path = account_state_path(settings)
-    for one in neighbouring_ledgers(path):
+    state = account_state(settings)
+    for one in state.neighbours():
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
             _log.warning(
@@ -94,17 +94,17 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
                 ),
                 why=str(one),
             )
-        elif kinship := _why_same_account(one, settings, path, others):
+        elif kinship := _why_same_account(one, settings, state, others):
             raise LedgerError(kinship)
 
 
-def _why_same_account(one: NeighbouringLedger, settings: Settings, path: Path, others: frozenset[str]) -> str | None:
+def _why_same_account(one: NeighbouringLedger, settings: Settings, state: State, others: frozenset[str]) -> str | None:
     """Return why another state is probably this account's, or None."""
     if one.account == settings.account:
         return _(
             "{path}: there is no state here, but {name} beside it is one of this account. Name it under `state:`, or "
             "move it here; a backup that is not to be used belongs in another folder",
-            path=path,
+            path=state,
             name=one.path.name,
         )
     shared = one.owners & {route.target.owner for route in compile_rules_only(settings).routes}
@@ -114,7 +114,7 @@ def _why_same_account(one: NeighbouringLedger, settings: Settings, path: Path, o
         "{path}: there is no state here, but {name} beside it is that of account '{account}', which sends to {owners} "
         "too. Renamed? The account's name is part of every key, and everything would go out again: write "
         "`account: {account}`. Are they two accounts? Then name the settings of both in one command for the first run",
-        path=path,
+        path=state,
         name=one.path.name,
         account=one.account,
         owners=", ".join(sorted(shared)),
@@ -124,7 +124,7 @@ def _why_same_account(one: NeighbouringLedger, settings: Settings, path: Path, o
 @contextmanager
 def hold_account_for_run(
     settings: Settings,
-    state: Path,
+    state: State,
     command: str,
     clock: Clock,
     unless: Callable[[Session], None] | None = None,
@@ -197,7 +197,7 @@ def do_night(
                 deps,
             ),
             hold_account_for_run(
-                settings, account_state_path(settings), NIGHTLY, opened, unless, first_run=options.first_run
+                settings, account_state(settings), NIGHTLY, opened, unless, first_run=options.first_run
             ) as ledger,
         ):
             night_deps = _night_deps(deps, options, watch)
@@ -226,7 +226,7 @@ def work_between_nights(
     """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
         open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),
-        hold_account_for_run(settings, account_state_path(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
+        hold_account_for_run(settings, account_state(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
         summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
         return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None))
@@ -249,12 +249,12 @@ def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal)
 def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
-    state = account_state_path(settings)
-    if not has_state(state):
+    state = account_state(settings)
+    if not state.exists():
         _expect_no_other(settings, options.others)
         _log.warning(_("there is no state yet: what follows is what a first run would do"), state=str(state))
     with (
-        temporary_copy(state) as copy,
+        state.copied() as copy,
         open_clock(settings, stop) as clock,
         open_connectors(settings, clock, validate_only=validating, cancel_token=stop.raise_if_stop_requested) as (
             book,

@@ -1,19 +1,18 @@
 """Read an account's state as it stands; loads nothing that changes it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured
-from jobs.cli.accounts import account_state_path
 from jobs.ledger.report import queries
-from jobs.ledger.runs import open_snapshot
-from jobs.ledger.storage.database import open_engine
+from jobs.ledger.runs import open_for_reading
 from jobs.settings import Settings
 from jobs.wiring.account import open_clock
+from jobs.wiring.state import account_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,10 @@ def open_view(settings: Settings) -> Iterator[StateView]:
         yield StateView(session, now)
 
 
-@contextmanager
-def open_state_read_only(settings: Settings) -> Iterator[Session]:
+def open_state_read_only(settings: Settings) -> AbstractContextManager[Session]:
     """Open the account's state read-only.
 
     Raises:
         LedgerError: the state is missing or unreadable.
     """
-    path = account_state_path(settings)
-    engine = open_engine(path, for_writing=False)
-    try:
-        with open_snapshot(engine, path) as session:
-            yield session
-    finally:
-        engine.dispose()
+    return open_for_reading(account_state(settings))

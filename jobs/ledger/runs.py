@@ -1,14 +1,10 @@
 """Runs of an account: one writer at a time, a lease checked in every transaction, and each night done once."""
 
-import fcntl
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import IO
 
 from sqlalchemy import Engine, bindparam
 from sqlmodel import Session, col, func, select
@@ -17,8 +13,8 @@ from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import Lease, Request, Run, stored_row_id
-from jobs.ledger.storage.database import create_state, open_engine
-from jobs.ledger.storage.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
+from jobs.ledger.storage.state import Lock, State
+from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.logs import Log
 
 RESOLVING = "resolve"
@@ -112,98 +108,6 @@ def _first_between(session: Session, account: str, first: date, last: date) -> R
     return session.exec(nights.order_by(col(Run.night)).limit(1)).first()
 
 
-_OURS = "oplead-sync"
-_LONGEST = 4_096  # characters
-
-
-class LeaseHeldError(CommandError):
-    """Another run holds the account; the message identifies it."""
-
-    exit_code = Exit.HELD
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """An account's held lock; its file records the ledger's progress, so that a restored older copy is detected."""
-
-    path: Path
-    since: datetime
-    epoch: int
-    """The ledger's epoch in the last run that held this lock, or 0."""
-    request: int
-    """The last recorded request id, or 0."""
-    file: IO[str]
-
-    def record_ledger_progress(self, epoch: int, request: int) -> None:
-        """Record the ledger's progress durably."""
-        text = json.dumps(
-            {
-                "program": _OURS,
-                "pid": os.getpid(),
-                "since": self.since.isoformat(timespec="seconds"),
-                "epoch": epoch,
-                "request": request,
-            }
-        )
-        # Overwrite, then truncate, so that a process dying in between doesn't leave an empty file.
-        self.file.seek(0)
-        self.file.write(text)
-        self.file.truncate()
-        self.file.flush()
-        os.fsync(self.file.fileno())
-
-
-def lock_path(state: Path) -> Path:
-    """Return the path of a state's lock file."""
-    return state.with_name(f"{state.name}.{_OURS}.lock")
-
-
-@contextmanager
-def hold_lock(state: Path, *, now: datetime) -> Iterator[Lock]:
-    """Hold the account's lock for the block; the operating system releases it if the process dies.
-
-    Raises:
-        LeaseHeldError: another process holds the lock.
-        LedgerError: the lock's path holds a foreign file.
-    """
-    path = lock_path(state)
-    open_privately(path, "a").close()
-    # "r+" preserves the current holder's record.
-    with open_privately(path, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held_by = _last_holder(file) or {}
-            if "pid" not in held_by:
-                raise LeaseHeldError(_("{state}: another run holds this account", state=state)) from None
-            by_whom = _("{state}: another run holds this account (process {pid}, since {since})")
-            raise LeaseHeldError(by_whom.format(state=state, pid=held_by["pid"], since=held_by.get("since"))) from None
-        last = _last_holder(file)
-        if last is None:
-            raise LedgerError(
-                _(
-                    "{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`",
-                    path=path,
-                )
-            )
-        epoch, request = (number if isinstance(number := last.get(name), int) else 0 for name in ("epoch", "request"))
-        lock = Lock(path, now, epoch, request, file)
-        lock.record_ledger_progress(epoch, request)
-        yield lock
-
-
-def _last_holder(file: IO[str]) -> Mapping[str, object] | None:
-    """Return the last holder's record, without details if the file is empty; None if the file is foreign."""
-    try:
-        # A power cut may leave a file of the right length filled with zeros.
-        text = file.read(_LONGEST).strip("\0 \n")
-        # Parse only the first object: a process that died before truncating leaves the tail of a longer record.
-        found = json.JSONDecoder().raw_decode(text)[0] if text else {"program": _OURS}
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) and found.get("program") == _OURS else None
-
-
 class LeaseLostError(LedgerError):
     """Another run took over the account while this one was still running."""
 
@@ -220,7 +124,7 @@ class Ledger:
     """An account's state, held by one run for writing."""
 
     engine: Engine
-    path: Path
+    state: State
     account: str
     epoch: int
     run: int
@@ -238,31 +142,47 @@ class Ledger:
             LeaseLostError: another run has taken over the account.
             LedgerError: the state cannot be written.
         """
-        with explaining_errors(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self.state.explaining_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             if session.connection().scalar(_EPOCH, {"of_account": self.account}) != self.epoch:
                 raise LeaseLostError(
-                    _("{path}: another run has taken this account over; this one stops", path=self.path)
+                    _("{path}: another run has taken this account over; this one stops", path=self.state)
                 )
             yield session
 
     @contextmanager
     def read_transaction(self) -> Iterator[Session]:
         """Open a consistent, read-only view of the state."""
-        with open_snapshot(self.engine, self.path) as session:
+        with open_snapshot(self.engine, self.state) as session:
             yield session
 
 
 @contextmanager
-def open_snapshot(engine: Engine, path: Path) -> Iterator[Session]:
+def open_snapshot(engine: Engine, state: State) -> Iterator[Session]:
     """Open a consistent view of a state without blocking writers."""
     view = engine.execution_options(read_only=True)
-    with explaining_errors(path), Session(view, expire_on_commit=False) as session, session.begin():
+    with state.explaining_errors(), Session(view, expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @contextmanager
+def open_for_reading(state: State) -> Iterator[Session]:
+    """Open a consistent view of an account's state.
+
+    Raises:
+        NoStateError: there is none.
+        LedgerError: it cannot be read.
+    """
+    engine = state.open_engine(for_writing=False)
+    try:
+        with open_snapshot(engine, state) as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def open_locked_ledger(
-    path: Path,
+    state: State,
     account: str,
     command: str,
     *,
@@ -282,37 +202,37 @@ def open_locked_ledger(
     """
     with ExitStack() as stack:
         # Explain only errors from opening the state, not those raised by the caller's block.
-        with explaining_errors(path):
+        with state.explaining_errors():
             # Check before writing anything: the state may be missing because a volume isn't mounted.
-            if not first_run and not has_state(path):
-                raise NoStateError(path)
-            lock = stack.enter_context(hold_lock(path, now=now))
+            if not first_run and not state.exists():
+                raise NoStateError(state)
+            lock = stack.enter_context(state.hold(now=now))
             if first_run:
-                _refuse_lost_state(lock, path)
-                create_state(path)
-            engine = open_engine(path, for_writing=True)
+                _refuse_lost_state(lock, state)
+                state.create()
+            engine = state.open_engine(for_writing=True)
             stack.callback(engine.dispose)
-            ledger = _begin(engine, path, account, command, lock, now=now, unless=unless)
+            ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
             ledger.record_upcoming_request(lock.request)
         yield ledger
 
 
-def _refuse_lost_state(lock: Lock, path: Path) -> None:
+def _refuse_lost_state(lock: Lock, state: State) -> None:
     """Refuse to create a state where earlier runs have left traces."""
-    if lock.epoch and not has_state(path):
+    if lock.epoch and not state.exists():
         raise LedgerError(
             _(
                 "{path}: the state is gone, and this account has run here before (run {epoch} was the last): "
                 "restore it from a backup. To begin anew all the same, delete {name} beside it while nothing "
                 "runs; what was sent is then not known.",
-                path=path,
+                path=state,
                 epoch=lock.epoch,
-                name=lock.path.name,
+                name=lock.name,
             )
         )
 
 
-def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
+def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: State) -> None:
     """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
     last = session.exec(select(func.max(Request.id))).one() or 0
     if lease.epoch < lock.epoch or last < lock.request:
@@ -323,19 +243,19 @@ def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, path: Pat
                 "it lose its -wal file? Bring the newer one back if there is one. Else what was sent since "
                 "goes again, and a platform may count it twice. To go on with this one, delete {name} beside "
                 "it while nothing runs.",
-                path=path,
+                path=state,
                 epoch=lease.epoch,
                 last=last,
                 newer_epoch=lock.epoch,
                 newer=lock.request,
-                name=lock.path.name,
+                name=lock.name,
             )
         )
 
 
 def _begin(
     engine: Engine,
-    path: Path,
+    state: State,
     account: str,
     command: str,
     lock: Lock,
@@ -351,20 +271,20 @@ def _begin(
                 _(
                     "{path}: this state holds account {other!r}, not {account!r}. Renamed? The account's name "
                     "is part of every key: write the old one again. A new account needs a `state:` of its own.",
-                    path=path,
+                    path=state,
                     other=others[0],
                     account=account,
                 )
             )
         lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=os.getpid(), started_at=now)
-        _refuse_outdated_state(session, lease, lock, path)
+        _refuse_outdated_state(session, lease, lock, state)
         if unless is not None:
             unless(session)
         lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, os.getpid(), now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, path, account, lease.epoch, stored_row_id(run), lock)
+        return Ledger(engine, state, account, lease.epoch, stored_row_id(run), lock)
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

@@ -13,13 +13,13 @@ from connectors.language import N_, _, _n, format_count
 from connectors.records import LeadId
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report.queries import recorded_lead_statuses
-from jobs.ledger.runs import open_snapshot
-from jobs.ledger.storage.database import open_engine
+from jobs.ledger.runs import open_for_reading
 from jobs.ledger.storage.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, print_rows, say
 from jobs.webhooks.inbox import Inbox
+from jobs.wiring.state import state_of
 
 _NOTHING = N_("nothing heard yet")
 _NAMELESS = N_("its id is not known")
@@ -120,18 +120,14 @@ def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> 
 
 
 def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
-    path, account = context.known.state, context.known.settings.account
-    if path is None or account is None:
+    address, account = context.known.state, context.known.settings.account
+    if address is None or account is None:
         return {}
     try:
-        engine = open_engine(path, for_writing=False)
+        with open_for_reading(state_of(address, account)) as session:
+            found = recorded_lead_statuses(session, account, ids)
     except NoStateError:
         return {}
-    try:
-        with open_snapshot(engine, path) as session:
-            found = recorded_lead_statuses(session, account, ids)
-    finally:
-        engine.dispose()
     zone = context.known.settings.zone
     return {
         lead: LatestFeedback(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")

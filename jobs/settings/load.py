@@ -32,7 +32,7 @@ from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
-from jobs.settings.types import OneOrMore, Slug, Strict, Text, ledger_address, state_path
+from jobs.settings.types import OneOrMore, Slug, StateDatabase, StateFile, Strict, Text, state_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,16 +256,19 @@ class PartialSettings:
     """The `source` section as written."""
     webhooks: Tree = field(default=None, repr=False)
     """The `webhooks` section as written, likewise."""
-    state_folder: Path | None = None
-    """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
-    state: Path | None = None
-    """The account's state, whether or not it is there yet; None if the file doesn't determine it."""
+    state: StateFile | StateDatabase | None = None
+    """Where the account's state lies, whether or not it is there yet; None if the file doesn't determine it."""
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
     file: Path | None = None
     """The settings file, as the user named it; None if there is none."""
     language: Language | None = None
     """The language to address people in; None for the terminal's."""
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
+        return None if self.state is None else self.state.folder
 
 
 def load_partial(
@@ -300,13 +303,12 @@ def _load_partial(
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
             settings = settings.model_copy(update={name: getattr(more, name)})
-    state = _state(keys, path.parent)
+    state = _state(keys, references)
     return PartialSettings(
         settings,
         _mapping(keys.get("oplead")),
         _mapping(keys.get("source")),
         keys.get("webhooks"),
-        state_folder=state.parent if state else None,
         state=state,
         env_file=env_file,
         file=path,
@@ -318,12 +320,12 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _state(keys: Mapping[str, Tree], folder: Path) -> Path | None:
-    """Return the account's state, or None without an account name or a valid `state`."""
+def _state(keys: Mapping[str, Tree], references: ReferenceResolver) -> StateFile | StateDatabase | None:
+    """Return where the account's state lies, or None without an account name or a valid `state`."""
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         with suppress(ValueError):
-            return state_path(ledger_address(state, account=account, folder=folder))
+            return state_address(state, account=account, references=references)
     return None
 
 

@@ -45,10 +45,12 @@ from jobs.settings.types import (
     Slug,
     Span,
     StageNames,
+    StateDatabase,
+    StateFile,
     Strict,
     Text,
     YesNo,
-    ledger_address,
+    state_address,
     wrap_single_item,
 )
 from jobs.timetable import cron_timetable
@@ -553,8 +555,8 @@ class Settings(Strict):
     """The language of what people read: fr or en; default: the terminal's."""
     schedule: ScheduleSettings | None = None
     """When the night runs."""
-    state: Text | None = None
-    """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
+    state: Annotated[StateFile | StateDatabase | None, Field(exclude=True)] = None
+    """`sqlite:///path`, or a reference to a PostgreSQL address; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
     """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings = OpleadSettings()
@@ -602,12 +604,13 @@ class Settings(Strict):
     report: ReportSettings = ReportSettings()
     """What the report shows, and where it is written."""
 
-    @field_validator("state")
+    @field_validator("state", mode="plain", json_schema_input_type=Text | None)
     @classmethod
-    def _a_file_of_this_machine(cls, state: str | None, info: ValidationInfo) -> str | None:
+    def _where_the_state_lies(cls, state: object, info: ValidationInfo) -> StateFile | StateDatabase | None:
         if not isinstance(info.context, ReferenceResolver):
-            return state
-        return ledger_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
+            return None
+        text = TypeAdapter(Text | None).validate_python(state)
+        return state_address(text, account=info.data.get("account", "account"), references=info.context)
 
     @field_validator("conversions", "meta")
     @classmethod

@@ -1,11 +1,12 @@
 """Value types of the settings: ids, names, durations, currencies, secrets and the state's address."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from connectors.language import N_, _
 from jobs.settings.meanings import meaning_of
-from jobs.settings.references import ReferenceResolver
+from jobs.settings.references import HOW_TO_REFER, ReferenceResolver, is_reference
 
 CURRENCIES = frozenset(
     """
@@ -259,29 +260,71 @@ class Strict(BaseModel):
 
 
 _SQLITE = "sqlite:///"
+_POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
-def state_path(address: str) -> Path:
-    """Return the file of an address that `ledger_address` returned."""
-    return Path(address.removeprefix(_SQLITE))
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """An account's state is a SQLite file of its own."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what lies beside the state, such as the inbox of webhooks."""
+        return self.path.parent
 
 
-def ledger_address(state: str | None, *, account: str, folder: Path) -> str:
-    """Return the ledger's address with an absolute path; the default is `ACCOUNT.db` in `folder`.
+@dataclass(frozen=True, slots=True)
+class StateDatabase:
+    """An account's state is in a PostgreSQL database, beside that of other accounts."""
 
-    A relative path starts at `folder`, the configuration file's own, not at the working directory: otherwise a run
-    started from elsewhere would open an empty ledger and send everything again.
+    url: SecretStr
+    folder: Path
+    """The folder of what lies beside the state: that of the settings."""
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What of the address must not be shown."""
+        url = self.url.get_secret_value()
+        yield url
+        if password := urlsplit(url).password:
+            yield password
+
+
+def state_address(state: str | None, *, account: str, references: ReferenceResolver) -> StateFile | StateDatabase:
+    """Return where an account's state lies; the default is the file `ACCOUNT.db` beside the settings.
+
+    A relative path starts at the settings' folder, not at the working directory: otherwise a run started from elsewhere
+    would open an empty ledger and send everything again.
 
     Raises:
-        ValueError: `state` doesn't name a SQLite file.
+        ValueError: `state` names neither a SQLite file nor a PostgreSQL database.
     """
+    folder = references.folder
     if state is None:
-        return f"{_SQLITE}{(folder / f'{account}.db').resolve()}"
-    if state.startswith("postgres"):
-        raise ValueError(_("PostgreSQL is not available yet; write sqlite:///path/to/file.db"))
+        return StateFile((folder / f"{account}.db").resolve())
+    if is_reference(state):
+        return StateDatabase(SecretStr(_database_url(replace(references, looks_up=True).secret(state))), folder)
+    if _POSTGRESQL.match(state):
+        if urlsplit(state).password is not None:
+            raise ValueError(_("a password must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
+        return StateDatabase(SecretStr(_database_url(state)), folder)
     path = state.removeprefix(_SQLITE)
     if path == state or path.endswith("/") or not path.strip():
-        raise ValueError(_("write sqlite:/// and the path of a file, as sqlite:///state/account.db"))
+        raise ValueError(
+            _(
+                "write sqlite:/// and the path of a file, as sqlite:///state/account.db; of a PostgreSQL database, the "
+                "variable that holds its address, as {reference}",
+                reference="${OPLEAD_SYNC_DATABASE}",
+            )
+        )
     if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
         raise ValueError(_("the ledger is a plain file: take :memory:, ?, # and % out of its path"))
-    return f"{_SQLITE}{(folder / path).resolve()}"
+    return StateFile((folder / path).resolve())
+
+
+def _database_url(text: str) -> str:
+    if not _POSTGRESQL.match(text):
+        raise ValueError(_("this is no address of a PostgreSQL database; it begins with postgresql://"))
+    return text

@@ -11,7 +11,6 @@ from jobs.cancellation import StopSignal
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
 from jobs.settings.schema import Settings
-from jobs.settings.types import state_path
 from jobs.webhooks.inbox_reader import InboxReader
 
 Look = OpleadSection | Settings
@@ -74,4 +73,4 @@ def inbox_file(settings: Settings) -> Path | None:
 
 def pace_folder(settings: Settings) -> Path | None:
     """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
-    return None if settings.state is None else state_path(settings.state).parent
+    return None if settings.state is None else settings.state.folder

@@ -23,7 +23,9 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
-from jobs.ledger.runs import hold_lock, open_locked_ledger
+from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.lock import hold_lock
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.wiring.account import compile_rules_only, open_clock
 from jobs.wiring.night import open_connectors
 from tests import quick, suite
@@ -89,7 +91,7 @@ class Account:
 
     def begin(self):
         """Create the state, as a first run does."""
-        with open_locked_ledger(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
+        with open_locked_ledger(SqliteState(self.state), "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):
@@ -597,7 +599,7 @@ def test_locked_state_exits_with_2(account):
     account.begin()
     with closing(sqlite3.connect(account.state, isolation_level=None)) as other:
         other.execute("begin immediate")
-        result = account("run", prelude="from jobs.ledger import database\ndatabase.BUSY_MS = 100")
+        result = account("run", prelude="from jobs.ledger.storage import database\ndatabase.BUSY_MS = 100")
 
     _assert_told(result, 2, "another program is writing to it")
 

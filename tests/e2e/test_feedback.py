@@ -11,6 +11,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.oplead_commands.feedback import feedback
 from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
@@ -66,7 +67,7 @@ def read_at_night(oplead, labels, *, at):
     entries = {each: (StatusEntry(label, Moment(at - timedelta(hours=1))),) for each, label in labels.items()}
     found = [lead(each, label=label, history=entries[each]) for each, label in labels.items()]
     state = quick.with_state(oplead.folder / "maison-durand.db")
-    with open_locked_ledger(state, "maison-durand", "test", now=at) as ledger:
+    with open_locked_ledger(SqliteState(state), "maison-durand", "test", now=at) as ledger:
         deps = Deps(FakeSource(*found, clock=clock), {GOOGLE: FakeSink()}, clock, lambda: 0.5, REACH)
         run_night(RunContext(ledger, rulebook(account="maison-durand"), deps))
 

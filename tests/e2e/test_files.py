@@ -9,6 +9,7 @@ from connectors.oplead.files.columns import LeadColumns
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from jobs.ledger import schema
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch, PullResult
 from jobs.run_context import RunContext
@@ -380,7 +381,7 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
     with (
         open_clock(settings) as clock,
         open_connectors(settings, clock) as (book, deps),
-        open_locked_ledger(company.state, settings.account, "retry", now=clock.now()) as ledger,
+        open_locked_ledger(SqliteState(company.state), settings.account, "retry", now=clock.now()) as ledger,
     ):
         run = RunContext(ledger, book, deps)
         open_export(run)

@@ -25,7 +25,7 @@ from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.night.approval import Approval
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.runs import LeaseHeldError
+from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands import lead_writes
 from jobs.oplead_commands.creation.creating import LeadCreator
 from jobs.oplead_commands.creation.lead_values import lead_from_options

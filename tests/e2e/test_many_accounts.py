@@ -25,7 +25,7 @@ Ledger.read_transaction = dying
 WAITS_FOR_A_STOP = """
 import jobs.nightly
 def waiting(run, *_, **__):
-    open(f"{run.ledger.path}.waits", "w").close()
+    open(f"{run.ledger.state}.waits", "w").close()
     while True:
         run.deps.cancel_token()
         __import__("time").sleep(0.01)

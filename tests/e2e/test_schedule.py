@@ -14,8 +14,8 @@ import pytest
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from connectors.sandbox_clock import SandboxClock
-from jobs.ledger.runs import hold_lock
 from jobs.ledger.schema import Run
+from jobs.ledger.storage.lock import hold_lock
 from jobs.webhooks.inbox import Inbox
 from tests import quick
 

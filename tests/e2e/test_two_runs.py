@@ -10,7 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from jobs.ledger.runs import LeaseHeldError, LeaseLostError
+from jobs.ledger.runs import LeaseLostError
+from jobs.ledger.storage.lock import LeaseHeldError
 
 PATIENCE_SECONDS = 30
 HELD = 75

@@ -22,7 +22,7 @@ from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.runs import LeaseHeldError, hold_lock
+from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.reporting.console import results_console, say, table
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.crm import ReceivedEvent
 from connectors.language import _
 from connectors.records import LeadId
-from jobs.cli.accounts import account_state_path, answering, open_account
+from jobs.cli.accounts import answering, open_account
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.state_file import open_privately
@@ -21,6 +21,7 @@ from jobs.reporting.console import as_json_value
 from jobs.settings import Settings
 from jobs.webhooks.inbox import Inbox
 from jobs.wiring.account import inbox_file
+from jobs.wiring.state import folder_beside_state
 
 
 def export_person(lead_id: str, file: Path, out: Path | None) -> int:
@@ -82,7 +83,7 @@ def _event(received: ReceivedEvent) -> dict[str, Any]:
 
 
 def _creations(settings: Settings, lead: LeadId) -> Sequence[LeadCreationRecord]:
-    path = outbox_path(account_state_path(settings).parent, settings.account)
+    path = outbox_path(folder_beside_state(settings), settings.account)
     with open_outbox(path) as outbox:
         return [] if outbox is None else outbox.records_of([lead])
 

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from connectors.language import _
 from connectors.ports import Clock
 from connectors.records import Contact, LeadId
-from jobs.cli.accounts import AccountFile, account_state_path, answering, open_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, answering, open_account, presentation_of_account
 from jobs.cli.output import signals_and_logging
 from jobs.cli.reporting.report import write_usual_page
 from jobs.cli.session import hold_account_for_run
@@ -49,6 +49,7 @@ from jobs.reporting.page.writing import page_name
 from jobs.settings import Settings
 from jobs.webhooks.inbox import Inbox
 from jobs.wiring.account import compile_rules_only, identifiers_of_person, inbox_file, open_clock
+from jobs.wiring.state import account_state, folder_beside_state
 
 _STDIN = "-"
 _LONGEST = 1_000  # characters
@@ -174,7 +175,7 @@ def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> l
 
 def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
     """Report what forgetting would do, and change nothing."""
-    folder = account_state_path(settings).parent
+    folder = folder_beside_state(settings)
     with open_state_read_only(settings) as session, open_outbox(outbox_path(folder, settings.account)) as outbox:
         created = find.in_outbox(outbox)
         leads = _all_leads(find.in_ledger(session), created.values())
@@ -186,10 +187,9 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
 
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
     """Forget, and report what was held."""
-    state = account_state_path(settings)
     with ExitStack() as stack:
         outbox = stack.enter_context(_held_outbox(settings, clock))
-        ledger = stack.enter_context(hold_account_for_run(settings, state, "forget", clock))
+        ledger = stack.enter_context(hold_account_for_run(settings, account_state(settings), "forget", clock))
         now = clock.now()
         with ledger.read_transaction() as session:
             created = find.in_outbox(outbox)
@@ -205,7 +205,7 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
 @contextmanager
 def _held_outbox(settings: Settings, clock: Clock) -> Iterator[Outbox | None]:
     """Hold the record of leads created from here; None if there is none."""
-    path = outbox_path(account_state_path(settings).parent, settings.account)
+    path = outbox_path(folder_beside_state(settings), settings.account)
     if not path.exists():
         yield None
         return
@@ -266,8 +266,8 @@ class _Aftermath:
         return len(every)
 
     def _compact(self) -> None:
-        folder = self.ledger.path.parent
-        for path in (self.ledger.path, inbox_file(self.settings), outbox_path(folder, self.settings.account)):
+        outbox = outbox_path(folder_beside_state(self.settings), self.settings.account)
+        for path in (*self.ledger.state.files, inbox_file(self.settings), outbox):
             if path is None or not path.exists() or not path.stat().st_size:
                 continue
             with self._trying(), explaining_errors(path):

@@ -16,7 +16,7 @@ from rich.console import Console
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, account_state_path, answering, open_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, answering, open_account, presentation_of_account
 from jobs.cli.night.approval import Approval
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
@@ -28,7 +28,6 @@ from jobs.ledger.report import queries
 from jobs.ledger.report.queries import StateCount
 from jobs.ledger.retention import retention
 from jobs.ledger.runs import Ledger, finish_run
-from jobs.ledger.storage.database import temporary_copy
 from jobs.nightly import begin_run
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
@@ -48,6 +47,7 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import open_clock
 from jobs.wiring.night import open_connectors
+from jobs.wiring.state import account_state
 
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 _UNSENT, _UNCHANGED = N_("Nothing was sent."), N_("Nothing was sent or changed.")
@@ -77,11 +77,11 @@ class _ApprovedSend(ABC):
 
     def run(self) -> int:
         """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
-        path, clock = account_state_path(self.settings), self.deps.clock
+        account, clock = account_state(self.settings), self.deps.clock
         if not self.approval.dry_run:
             expect_state(self.settings)
         with (
-            temporary_copy(path) if self.approval.dry_run else nullcontext(path) as state,
+            account.copied() if self.approval.dry_run else nullcontext(account) as state,
             hold_account_for_run(self.settings, state, self.command, clock) as ledger,
         ):
             code = self.preview_and_send(ledger)
@@ -291,7 +291,7 @@ class Backfill(_ApprovedSend):
         if not summary.pulled.complete:
             return self._report_incomplete_reading(summary)
         with (
-            temporary_copy(ledger.path) as copy,
+            ledger.state.copied() as copy,
             hold_account_for_run(self.settings, copy, self.command, self.deps.clock) as trial,
         ):
             preview = self._apply(trial)

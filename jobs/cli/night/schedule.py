@@ -19,7 +19,6 @@ from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
     account_conflict,
-    account_state_path,
     find_settings_files,
     open_account,
     open_accounts,
@@ -32,7 +31,7 @@ from jobs.cli.session import RunOptions, do_night, expect_state, log_night, work
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
-from jobs.ledger.storage.state_file import LedgerError, has_state
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
 from jobs.reporting.console import day_and_time, say
@@ -41,6 +40,7 @@ from jobs.run_context import RunReadingScope, Watch
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.timetable import DueNight, Timetable, cron_timetable, daily
 from jobs.wiring.account import inbox_of, open_clock
+from jobs.wiring.state import account_state
 
 _log = structlog.stdlib.get_logger()
 
@@ -133,7 +133,7 @@ class _ServedAccount:
 
     def _may_create_state(self) -> bool:
         """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
-        self._first_run = self._first_run and not has_state(account_state_path(self.account.settings))
+        self._first_run = self._first_run and not account_state(self.account.settings).exists()
         return self._first_run
 
     def read(self) -> Timetable | None:
@@ -208,7 +208,7 @@ class _ServedAccount:
     def process_reported_leads(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
         settings = self.account.settings
-        if not has_state(account_state_path(settings)):
+        if not account_state(settings).exists():
             return TaskOutcome()
 
         def do(watch: Watch) -> Night | None:

@@ -9,17 +9,17 @@ from time import monotonic
 from connectors.language import _, _n, speaking
 from connectors.records import NoticeOutcome
 from jobs.alerts.weekly import Summary, subject_and_text
-from jobs.cli.accounts import AccountFile, account_state_path, find_settings_files, open_accounts
+from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts
 from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.reporting.weekly import making_summary
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.storage.state_file import has_state
 from jobs.reporting.console import print_json, results_console
 from jobs.rules.incident import Notice
 from jobs.settings import Settings
 from jobs.wiring.account import compile_rules_only
 from jobs.wiring.night import NoticeTrial, notice_trials
+from jobs.wiring.state import account_state
 
 
 def try_addresses(paths: Sequence[Path], *, json_wanted: bool) -> int:
@@ -72,7 +72,7 @@ def _try(account: str, trial: NoticeTrial, summary: Summary, *, json_wanted: boo
 @contextmanager
 def _message(settings: Settings) -> Iterator[Summary]:
     """Yield the summary of the last seven days, marked as a test."""
-    if not has_state(account_state_path(settings)):
+    if not account_state(settings).exists():
         yield Summary(Notice(_("test"), _("This is a test: messages arrive here.")), lambda: None)
         return
     with open_view(settings) as view:

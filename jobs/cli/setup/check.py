@@ -12,7 +12,6 @@ from connectors.language import Language, _, speaking
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.cli.accounts import (
     AccountFile,
-    account_state_path,
     answering,
     common_language,
     open_accounts,
@@ -20,13 +19,13 @@ from jobs.cli.accounts import (
 )
 from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError
-from jobs.ledger.storage.plain_reads import read_starts
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.reporting.check_report import CheckedFile, correction_sentences, print_checked_files
 from jobs.reporting.console import day_and_time, print_json, results_console, say, say_below
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
+from jobs.wiring.state import recorded_starts
 
 if TYPE_CHECKING:
     from jobs.cli.setup.check_live import OpleadCheck
@@ -168,7 +167,7 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     begun: dict[tuple[str, str], datetime] = {}
     # There is none yet, or a run reports that it is unreadable.
     with suppress(LedgerError):
-        begun = read_starts(account_state_path(settings), settings.account)
+        begun = recorded_starts(settings)
     checked = RunnableFileCheck(file, settings, sorted(notes), begun)
     if not live:
         return checked

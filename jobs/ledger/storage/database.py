@@ -86,6 +86,11 @@ def _open_upgraded_engine(path: Path, *, may_change: bool) -> Engine:
     return engine
 
 
+def open_sealed(path: Path) -> Engine:
+    """Open a state that `seal` has closed to runs, to read what is to be moved."""
+    return _engine(path)
+
+
 def newest_schema_revision() -> str:
     """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]

@@ -15,6 +15,8 @@ from jobs.exit_codes import CommandError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
+SEALED_ID = 0x4F504C4D  # "OPLM"
+"""Replaces it in a ledger that was moved, so that no version of this program uses the file again."""
 
 
 class FileKind(StrEnum):
@@ -23,7 +25,12 @@ class FileKind(StrEnum):
     NOTHING = "nothing"
     """No file, an empty file, or a database without tables (left by a killed first run)."""
     LEDGER = "ledger"
+    SEALED = "sealed"
+    """A ledger that was moved elsewhere, or is being moved."""
     FOREIGN = "foreign"
+
+
+_KINDS = {APPLICATION_ID: FileKind.LEDGER, SEALED_ID: FileKind.SEALED}
 
 
 def file_kind(path: Path) -> FileKind:
@@ -47,7 +54,7 @@ def file_kind(path: Path) -> FileKind:
         with closing(open_read_only(path)) as connection:
             (number,) = connection.execute("PRAGMA application_id").fetchone()
             if number:
-                return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
+                return _KINDS.get(number, FileKind.FOREIGN)
             tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1").fetchall()
             return FileKind.FOREIGN if tables else FileKind.NOTHING
     except sqlite3.DatabaseError as error:
@@ -88,7 +95,7 @@ class LedgerError(CommandError):
 class NoStateError(LedgerError):
     """The expected state is missing; the message says how to restore or create it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: object) -> None:
         super().__init__(
             _(
                 "{path}: there is no state here. If there was one, bring it back first (mount its volume, or "
@@ -114,7 +121,35 @@ def has_state(path: Path) -> bool:
                 path=path,
             )
         )
+    if found is FileKind.SEALED:
+        raise LedgerError(
+            _(
+                "{path}: this state was moved to {place}, or is being moved: write that place under `state:`. If the "
+                "move was interrupted, repeat it: `oplead-sync state move`",
+                path=path,
+                place=sealed_for(path),
+            )
+        )
     return found is FileKind.LEDGER
+
+
+def sealed_for(path: Path) -> str:
+    """Return where a sealed state was moved to."""
+    with explaining_errors(path), closing(open_read_only(path)) as connection:
+        (place,) = connection.execute("SELECT place FROM moved").fetchone()
+        return str(place)
+
+
+def seal(path: Path, place: str) -> None:
+    """Keep every run from using a state that is moved to another place; sealing it again changes nothing."""
+    with explaining_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        (number,) = connection.execute("PRAGMA application_id").fetchone()
+        if number == APPLICATION_ID:
+            connection.execute("CREATE TABLE moved (place TEXT NOT NULL)")
+            connection.execute("INSERT INTO moved VALUES (?)", (place,))
+            connection.execute(f"PRAGMA application_id = {SEALED_ID}")
+        connection.execute("COMMIT")
 
 
 _CHECK_STATE = N_("check `state:` in the settings")

@@ -19,7 +19,7 @@ from connectors.language import _
 from connectors.records import LeadId
 from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
-from jobs.ledger.runs import LeaseHeldError, hold_lock
+from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.ledger.storage.state_file import open_privately, open_read_only
 from jobs.oplead_commands.creation.identity import RecognitionMark
 from jobs.pull.sync import MAX_CLOCK_SKEW

@@ -19,8 +19,10 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs.ledger import schema
-from jobs.ledger.runs import finish_run, lock_path, open_locked_ledger
+from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.lock import lock_path
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import ValidSettings, load
@@ -343,7 +345,7 @@ class Company:
             open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
             open_connectors(settings, clock) as (book, deps),
-            open_locked_ledger(self.state, settings.account, "run", now=clock.now()) as ledger,
+            open_locked_ledger(SqliteState(self.state), settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))

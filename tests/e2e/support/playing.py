@@ -26,6 +26,7 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger import schema
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
@@ -205,7 +206,7 @@ def _run(settings, sandbox, state):
         open_clock(settings) as clock,
         quick.clock_at_hand(clock, sandbox.clock),
         open_connectors(settings, clock) as (book, deps),
-        open_locked_ledger(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
+        open_locked_ledger(SqliteState(quick.with_state(state)), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))
 
@@ -240,7 +241,7 @@ def _read_ledger(settings, state, result):
     """Read from the ledger what the tests compare."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        open_locked_ledger(state, settings.account, "test", now=after) as ledger,
+        open_locked_ledger(SqliteState(state), settings.account, "test", now=after) as ledger,
         ledger.read_transaction() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()

@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 
 from connectors.errors import Misconfigured
 from jobs.cli import session
-from jobs.ledger.runs import LeaseHeldError, NightDoneError
+from jobs.ledger.runs import NightDoneError
+from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.reporting.run_report import Night
 from jobs.settings.schema import NotifyWhen, Weekday
 from tests.fakes import NIGHT, FakeClock

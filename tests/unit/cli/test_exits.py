@@ -11,7 +11,8 @@ from connectors.errors import Misconfigured
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
-from jobs.ledger.runs import LeaseHeldError, LeaseLostError
+from jobs.ledger.runs import LeaseLostError
+from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.logs import Log, start_with_first_message
 from jobs.nightly import RenamedIdError

@@ -17,8 +17,8 @@ from connectors.language import current_language
 from jobs.cli import session
 from jobs.cli.app import app
 from jobs.cli.night import run
-from jobs.ledger.runs import hold_lock
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.lock import hold_lock
 from jobs.reporting.page.period import choose_period
 from tests import quick
 from tests.reported import WrittenLedger, on, settings_from

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from connectors.sandbox.oplead.shape import ApiShape, drawn_shape
 from jobs.cli.demo.sandbox import InventedLeadsSpec, build_invented_leads_spec, serve_sandbox_for_block
 from jobs.exit_codes import UsageError
-from jobs.ledger.runs import LeaseHeldError
+from jobs.ledger.storage.lock import LeaseHeldError
 
 FEW = InventedLeadsSpec(leads=5)
 

@@ -12,6 +12,7 @@ import pytest
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
@@ -126,7 +127,7 @@ def spoil(account, event, *, row=1):
 def ended(account, path):
     """Return how a night on this state fails, if it does."""
     try:
-        with open_locked_ledger(path, account.book.account, "run", now=account.clock.now()) as ledger:
+        with open_locked_ledger(SqliteState(path), account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)

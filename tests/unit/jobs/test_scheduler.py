@@ -15,6 +15,7 @@ from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
 from jobs.ledger.runs import finish_run, open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.timetable import daily
 from tests import quick
@@ -157,7 +158,9 @@ class Recorded(Account):
 
         with (
             suppress(runs.NightDoneError),
-            open_locked_ledger(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
+            open_locked_ledger(
+                SqliteState(quick.with_state(self.path)), ACCOUNT, "run", now=clock.now(), unless=unless
+            ) as one,
         ):
             finish_run(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
@@ -219,7 +222,7 @@ def record(monkeypatch, tmp_path):
 
     def recorded(clock, days):
         path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
-        with open_locked_ledger(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
+        with open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "run", now=clock.right - HOUR) as one:
             finish_run(one, 0, now=clock.right - HOUR)
 
         def cancel_token():

@@ -11,6 +11,7 @@ from connectors.oplead import OpleadOptions, SinceOptions
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings
+from jobs.settings.types import StateFile
 from jobs.wiring.account import inbox_of
 from jobs.wiring.oplead import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
@@ -100,7 +101,7 @@ def test_the_inbox_is_that_of_an_account_with_webhooks(written, expected):
     """It stands beside the state, or where the settings say; without webhooks, none is opened."""
     settings = SimpleNamespace(
         account="maison-test",
-        state="sqlite:////states/state.db",
+        state=StateFile(Path("/states/state.db")),
         webhooks=None if written is None else WebhookSettings(secret="s" * 20, **written),
     )
 

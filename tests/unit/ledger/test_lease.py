@@ -7,8 +7,9 @@ import textwrap
 
 import pytest
 
-from jobs.ledger.runs import LeaseHeldError, LeaseLostError, finish_run, lock_path
+from jobs.ledger.runs import LeaseLostError, finish_run
 from jobs.ledger.schema import ConfigDigest, Lease, Run
+from jobs.ledger.storage.lock import LeaseHeldError, lock_path
 from jobs.ledger.storage.state_file import LedgerError
 from tests import quick
 from tests.builders import ACCOUNT, hold
@@ -19,8 +20,10 @@ HOLDER = """
     from datetime import datetime, UTC
     from pathlib import Path
     from jobs.ledger.runs import open_locked_ledger
+    from jobs.ledger.storage.sqlite_state import SqliteState
 
-    with open_locked_ledger(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
+    now = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
+    with open_locked_ledger(SqliteState(Path(sys.argv[1])), "maison-test", "run", now=now):
         print("held", flush=True)
         time.sleep(60)
 """

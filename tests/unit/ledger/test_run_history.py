@@ -7,6 +7,7 @@ import pytest
 from jobs.ledger import incidents, runs
 from jobs.ledger.runs import INBOX, RESOLVING, open_locked_ledger
 from jobs.ledger.schema import Run
+from jobs.ledger.storage.sqlite_state import SqliteState
 from tests import quick
 from tests.builders import ACCOUNT, PARIS
 
@@ -18,7 +19,7 @@ NOW = FIRST + 9 * DAY
 
 def dates(path, *runs):
     """The dates of these runs and of one that starts now; None for a run that belongs to no night."""
-    with open_locked_ledger(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
+    with open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.write_transaction() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)
@@ -57,7 +58,7 @@ def test_run_of_the_inbox_belongs_to_the_night_after_it(tmp_path):
 def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tmp_path, code, passes):
     """One that died, or is tried again, gives them nothing anew."""
     done = ("run", 0), (INBOX, 0), ("run", code), (INBOX, 0)
-    with open_locked_ledger(quick.with_state(tmp_path / "state.db"), ACCOUNT, "run", now=NOW) as ledger:
+    with open_locked_ledger(SqliteState(quick.with_state(tmp_path / "state.db")), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.write_transaction() as session:
             session.delete(session.get(Run, ledger.run))
             session.flush()

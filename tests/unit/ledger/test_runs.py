@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from jobs.ledger import runs
 from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.ledger.schema import Run
+from jobs.ledger.storage.sqlite_state import SqliteState
 from tests import quick
 from tests.builders import ACCOUNT
 
@@ -21,7 +22,7 @@ def play(path, clock):
     """Run a command to its exit code, as in `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
-        with open_locked_ledger(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
+        with open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, command, now=clock.now()) as ledger:
             if exit_code is not None:
                 finish_run(ledger, exit_code, now=clock.now(), night=night)
             with ledger.read_transaction() as session:
@@ -36,7 +37,7 @@ def ask(path, clock):
 
     def asked(question, *more, **named):
         with (
-            open_locked_ledger(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
+            open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "look", now=clock.now()) as ledger,
             ledger.write_transaction() as session,
         ):
             session.delete(session.get(Run, ledger.run))

@@ -8,6 +8,7 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.nightly import RenamedIdError
 from tests import fakes
@@ -116,7 +117,7 @@ def test_account_renamed_over_its_state_is_refused(account):
 
     with (
         pytest.raises(LedgerError, match="holds account 'maison-test', not 'maison-neuve'"),
-        open_locked_ledger(account.path, "maison-neuve", "run", now=NIGHT),
+        open_locked_ledger(SqliteState(account.path), "maison-neuve", "run", now=NIGHT),
     ):
         pass
 

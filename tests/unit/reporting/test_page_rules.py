@@ -14,6 +14,7 @@ from jobs.ledger.report import queries
 from jobs.ledger.runs import open_snapshot
 from jobs.ledger.schema import ClickIdRow, Delivery, ExpectedValue, LeadRow, StatusChange, StatusRename
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
 from jobs.reporting.page.counting_rules import span_of
 from jobs.reporting.page.facts import (
@@ -559,7 +560,7 @@ def _steps(folder, leads):
     with counted_steps() as made:
         engine = open_engine(path, for_writing=False)
         last = NIGHT.date() - DAY
-        with open_snapshot(engine, path) as session:
+        with open_snapshot(engine, SqliteState(path)) as session:
             facts = gather(session, *told, Period(last - 29 * DAY, last), NIGHT)
         engine.dispose()
     assert facts.headline.sales[0].count > leads / 10

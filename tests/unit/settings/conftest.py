@@ -8,6 +8,7 @@ from jobs.settings import InvalidSettings, load
 
 ENVIRON = {
     "OPLEAD_TOKEN": "tok-5a1d",
+    "DATABASE": "postgresql://fleet:tok-d4ba@db/fleet",
     "META_ACCESS_TOKEN": "tok-77e0",
     "WEBHOOK_SECRET": "tok-0c5e-0c5e-0c5e-0c5e",
     "NOTIFY_URL": "jsons://hooks.example.com/tok-91c3",
@@ -51,12 +52,12 @@ def key_file(tmp_path):
 def loaded(tmp_path):
     """Load a configuration whose sections are replaced by the YAML given; None leaves one out."""
 
-    def load_with(**changes):
+    def load_with(*, secrets=True, **changes):
         sections = SECTIONS | changes
         text = "\n".join(f"{name}: {value}" for name, value in sections.items() if value is not None)
         path = tmp_path / "pipeline.yaml"
         path.write_text(text, encoding="utf-8")
-        return load(path, ENVIRON)
+        return load(path, ENVIRON, secrets=secrets)
 
     return load_with
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from jobs.settings.references import HOW_TO_REFER
+
 LOCAL = {
     "clock": "http://127.0.0.1:8001",
     "oplead": "{ token: '${OPLEAD_TOKEN}', base_url: 'http://127.0.0.1:8002' }",
@@ -70,17 +72,27 @@ def test_a_remote_token_address_rules_out_a_sandbox_clock(complaints):
     assert [f"{NOT_LOCAL}: token_uri in the key file of google_ads.credentials"] == complaints(**LOCAL)
 
 
+WRITE_AN_ADDRESS = (
+    "write sqlite:/// and the path of a file, as sqlite:///state/account.db; of a PostgreSQL database, the variable "
+    "that holds its address, as ${OPLEAD_SYNC_DATABASE}"
+)
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("postgresql://db/ledger", "PostgreSQL is not available yet; write sqlite:///path/to/file.db"),
-        ("ledger.db", "write sqlite:/// and the path of a file, as sqlite:///state/account.db"),
-        ("sqlite:///", "write sqlite:/// and the path of a file, as sqlite:///state/account.db"),
-        ("sqlite:///state/", "write sqlite:/// and the path of a file, as sqlite:///state/account.db"),
+        ("ledger.db", WRITE_AN_ADDRESS),
+        ("sqlite:///", WRITE_AN_ADDRESS),
+        ("sqlite:///state/", WRITE_AN_ADDRESS),
         ("'sqlite:///:memory:'", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
+        (
+            "postgresql://fleet:s3cret@db/fleet",
+            f"a password must not stand in this file: {HOW_TO_REFER}",
+        ),
+        ("'${OPLEAD_TOKEN}'", "this is no address of a PostgreSQL database; it begins with postgresql://"),
         ("sqlite:///a.db?mode=ro", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
     ],
 )
-def test_a_ledger_that_is_no_local_file_is_refused(complaints, state, message):
+def test_an_address_that_names_no_state_is_refused(complaints, state, message):
     """The message says what to write."""
     assert [f"state: {message}"] == complaints(state=state)

@@ -5,10 +5,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from connectors.language import Language, speaking
+from jobs.cli.accounts import secrets_of
 from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
+from jobs.settings.types import StateDatabase, StateFile
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -209,9 +212,19 @@ def test_the_ledger_path_is_relative_to_the_settings_file(loaded, tmp_path, monk
     """Otherwise a night started from another folder would begin an empty ledger."""
     monkeypatch.chdir("/")
 
-    assert f"sqlite:///{tmp_path}/maison-durand.db" == loaded().settings.state
-    assert f"sqlite:///{tmp_path}/kept/l.db" == loaded(state="sqlite:///kept/l.db").settings.state
-    assert "sqlite:////var/lib/l.db" == loaded(state="sqlite:////var/lib/l.db").settings.state
+    assert StateFile(tmp_path / "maison-durand.db") == loaded().settings.state
+    assert StateFile(tmp_path / "kept/l.db") == loaded(state="sqlite:///kept/l.db").settings.state
+    assert StateFile(Path("/var/lib/l.db")) == loaded(state="sqlite:////var/lib/l.db").settings.state
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_a_database_is_named_by_reference(loaded, tmp_path, secrets):
+    """Its address is looked up even where secrets are not, since without it no state can be read."""
+    answer = loaded(secrets=secrets, state="'${DATABASE}'")
+
+    assert StateDatabase(SecretStr("postgresql://fleet:tok-d4ba@db/fleet"), tmp_path) == answer.settings.state
+    assert "tok-d4ba" not in repr(answer.settings)
+    assert {"postgresql://fleet:tok-d4ba@db/fleet", "tok-d4ba"} <= set(secrets_of(answer.settings))
 
 
 def test_the_shipped_example_configuration_is_valid(key_file):
@@ -222,7 +235,7 @@ def test_the_shipped_example_configuration_is_valid(key_file):
 
     assert isinstance(answer, ValidSettings), answer.problems
     assert () == answer.notes
-    assert f"sqlite:///{REPOSITORY}/state/maison-durand.db" == answer.settings.state
+    assert StateFile(REPOSITORY / "state" / "maison-durand.db") == answer.settings.state
 
 
 def test_errors_speak_french(tmp_path):

@@ -18,6 +18,7 @@ from jobs.ledger.runs import finish_run, open_snapshot
 from jobs.ledger.schema import ConfigDigest
 from jobs.ledger.storage import database as engine_module
 from jobs.ledger.storage.database import copy_state, create_state, open_engine
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors, has_state
 from tests import quick
 from tests.builders import hold
@@ -114,7 +115,7 @@ def test_write_transaction_locks_from_its_start(path):
 
 def test_open_read_does_not_block_a_writer(path):
     """The view stays as it was while another process commits."""
-    with opened(path) as engine, raw(path) as other, open_snapshot(engine, path) as session:
+    with opened(path) as engine, raw(path) as other, open_snapshot(engine, SqliteState(path)) as session:
         before = session.get(ConfigDigest, ("a", "b"))
         other.execute("INSERT INTO config_digest VALUES ('a', 'b', 'c')")
         session.expire_all()

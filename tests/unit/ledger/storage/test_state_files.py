@@ -11,10 +11,12 @@ from contextlib import closing
 
 import pytest
 
-from jobs.ledger.runs import lock_path, open_locked_ledger
+from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.schema import ConfigDigest
 from jobs.ledger.storage.database import copy_state, create_state, open_engine
+from jobs.ledger.storage.lock import lock_path
 from jobs.ledger.storage.plain_reads import neighbouring_ledgers
+from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state_file import APPLICATION_ID, FileKind, LedgerError, NoStateError, file_kind
 from tests.builders import ACCOUNT, hold
 
@@ -59,7 +61,7 @@ def test_foreign_database_is_refused_unchanged(path, clock, journal, number, use
         "read": lambda: open_engine(path, for_writing=False),
         "copy": lambda: copy_state(path, path.with_name("copy.db")),
         "begin": lambda: create_state(path),
-        "hold": lambda: open_locked_ledger(path, ACCOUNT, "run", now=clock.now()).__enter__(),
+        "hold": lambda: open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now()).__enter__(),
     }
     with pytest.raises(LedgerError, match="it is not a state of oplead-sync; check `state:`"):
         does[use]()
@@ -121,12 +123,12 @@ def test_missing_state_refuses_a_run_and_creates_nothing(path, clock, left):
     before = everything(path.parent)
     with (
         pytest.raises(NoStateError, match=r"mount its volume, or restore its backup.*--first-run"),
-        open_locked_ledger(path, ACCOUNT, "run", now=clock.now()),
+        open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now()),
     ):
         pass
 
     assert before == everything(path.parent)
-    with open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -136,7 +138,7 @@ def test_first_run_is_refused_where_a_state_exists(path, clock):
         pass
     with (
         pytest.raises(LedgerError, match="has its state already; leave --first-run out"),
-        open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True),
+        open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
@@ -151,12 +153,12 @@ def test_deleted_state_is_not_recreated(path, clock):
         pytest.raises(
             LedgerError, match=r"is gone, and this account has run here before \(run 3 was the last\): restore it"
         ),
-        open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True),
+        open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
     lock_path(path).unlink()
-    with open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -197,7 +199,7 @@ def test_backup_made_after_the_last_run_is_accepted(path, clock):
 
 def test_a_backup_made_during_the_last_run_is_refused(path, clock):
     """It holds that run already, but not the request made after the backup."""
-    with open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         backup = path.with_name("backup")
         copy_state(path, backup)
         ledger.record_upcoming_request(7)
@@ -209,7 +211,7 @@ def test_a_backup_made_during_the_last_run_is_refused(path, clock):
 
 def test_look_releases_no_lock_of_a_state_in_use(path, clock):
     """Otherwise the next reader takes itself for the last one and removes the log under the run."""
-    with open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         with ledger.write_transaction() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
         assert file_kind(path) is FileKind.LEDGER
@@ -285,7 +287,7 @@ def umask(request):
 def test_state_files_are_readable_only_by_their_owner(tmp_path, clock):
     """Whatever the umask, this covers the file, its log, its lock and a copy for a rehearsal."""
     path, copy = tmp_path / "state.db", tmp_path / "copy.db"
-    with open_locked_ledger(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         copy_state(path, copy)
         with ledger.read_transaction():
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}

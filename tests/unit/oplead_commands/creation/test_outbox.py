@@ -10,7 +10,7 @@ import pytest
 
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import UsageError
-from jobs.ledger.runs import LeaseHeldError
+from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands.creation.identity import RecognitionMark
 from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
 

@@ -1,0 +1,54 @@
+"""Where an account's state lies, by its settings."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import assert_never
+
+from connectors.language import _
+from jobs.ledger.storage.plain_reads import read_starts
+from jobs.ledger.storage.state import State
+from jobs.ledger.storage.state_file import LedgerError
+from jobs.settings.schema import Settings
+from jobs.settings.types import StateDatabase, StateFile
+
+
+def account_state(settings: Settings) -> State:
+    """Return the account's state, whether or not it exists yet."""
+    return state_of(settings.state, settings.account)
+
+
+def state_of(address: StateFile | StateDatabase | None, account: str) -> State:  # noqa: ARG001
+    """Return an account's state at an address, whether or not it exists yet."""
+    match address:
+        case None:
+            raise ValueError("settings read from a file always name their state")
+        case StateFile(path):
+            from jobs.ledger.storage.sqlite_state import SqliteState  # noqa: PLC0415 - `check` needs no SQLAlchemy
+
+            return SqliteState(path)
+        case StateDatabase():
+            raise LedgerError(_("PostgreSQL is not available yet; write sqlite:///path/to/file.db"))
+        case never:
+            assert_never(never)
+
+
+def recorded_starts(settings: Settings) -> dict[tuple[str, str], datetime]:
+    """Return when each conversion starts to count, by conversion and destination, as earlier runs settled it.
+
+    Raises:
+        LedgerError: there is no state, or it cannot be read.
+    """
+    if isinstance(settings.state, StateFile):
+        return read_starts(settings.state.path, settings.account)
+    from jobs.ledger.leads.starts import load_starts  # noqa: PLC0415 - a file is read without SQLAlchemy
+    from jobs.ledger.runs import open_for_reading  # noqa: PLC0415
+
+    with open_for_reading(account_state(settings)) as session:
+        return {place: starts.conversion for place, starts in load_starts(session, settings.account).items()}
+
+
+def folder_beside_state(settings: Settings) -> Path:
+    """Return the folder of what an account keeps beside its state."""
+    if settings.state is None:
+        raise ValueError("settings read from a file always name their state")
+    return settings.state.folder
