@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from connectors.language import Language, _, chosen_language, speaking
-from jobs.cli import values
+from jobs.cli import state_commands, values
 from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
     EXIT_CODES,
@@ -77,6 +77,7 @@ app = typer.Typer(
 )
 app.add_typer(oplead.app)
 app.add_typer(values.app)
+app.add_typer(state_commands.app)
 
 
 class _FileIgnoringWriteErrors(FileIO):

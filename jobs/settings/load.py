@@ -316,6 +316,16 @@ def _load_partial(
     )
 
 
+def read_state_address(text: str, file: Path, account: str, environ: Mapping[str, str]) -> StateFile | StateDatabase:
+    """Return where an account's state would lie if `state` were this text in its settings.
+
+    Raises:
+        ValueError: it names no state; the message says what to write.
+    """
+    references = ReferenceResolver(environ, file.parent, read_env_file(file.parent))
+    return state_address(text, account=account, references=references)
+
+
 def _mapping(tree: Tree) -> Mapping[str, Tree]:
     return tree if isinstance(tree, dict) else {}
 
