@@ -4,10 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
-from connectors.language import _
 from jobs.ledger.storage.plain_reads import read_starts
 from jobs.ledger.storage.state import State
-from jobs.ledger.storage.state_file import LedgerError
 from jobs.settings.schema import Settings
 from jobs.settings.types import StateDatabase, StateFile
 
@@ -17,7 +15,7 @@ def account_state(settings: Settings) -> State:
     return state_of(settings.state, settings.account)
 
 
-def state_of(address: StateFile | StateDatabase | None, account: str) -> State:  # noqa: ARG001
+def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
     """Return an account's state at an address, whether or not it exists yet."""
     match address:
         case None:
@@ -26,8 +24,10 @@ def state_of(address: StateFile | StateDatabase | None, account: str) -> State: 
             from jobs.ledger.storage.sqlite_state import SqliteState  # noqa: PLC0415 - `check` needs no SQLAlchemy
 
             return SqliteState(path)
-        case StateDatabase():
-            raise LedgerError(_("PostgreSQL is not available yet; write sqlite:///path/to/file.db"))
+        case StateDatabase(url):
+            from jobs.ledger.storage.postgresql_state import PostgresqlState  # noqa: PLC0415 - few need its driver
+
+            return PostgresqlState(url, account)
         case never:
             assert_never(never)
 

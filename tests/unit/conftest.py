@@ -136,7 +136,15 @@ def reused_state(tmp_path_factory):
 
 
 @pytest.fixture
-def account(reused_state):
+def account(reused_state, tmp_path):
     """An account whose one conversion is a sale, sent by click id; nothing has happened yet."""
+    import os
+
+    if os.environ.get("PGTRY"):
+        from tests import postgresql
+
+        with postgresql.server().database() as name:
+            yield Account(postgresql.State(name, tmp_path / "state.db"))
+        return
     reused_state.clear()
-    return Account(reused_state)
+    yield Account(reused_state)

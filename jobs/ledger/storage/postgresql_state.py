@@ -1,0 +1,143 @@
+"""An account's state in a PostgreSQL database that many accounts share."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from connectors.language import _
+from jobs.ledger.bulk import table_of
+from jobs.ledger.schema import Lease
+from jobs.ledger.storage.database import temporary_copy
+from jobs.ledger.storage.lock import LeaseHeldError
+from jobs.ledger.storage.plain_reads import NeighbouringLedger
+from jobs.ledger.storage.postgresql import (
+    explaining_postgresql_errors,
+    open_postgresql,
+    parsed_address,
+    shown_address,
+)
+from jobs.ledger.storage.sqlite_state import SqliteState
+from jobs.ledger.storage.state_file import LedgerError, NoStateError
+from jobs.ledger.storage.transfer import copy_rows
+
+_LEASE = table_of(Lease)
+_LEASES = 0x4F504C53  # "OPLS"
+"""The seed of the keys of our locks, which other programs of the database do not use."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLock:
+    """A held lock, which the server releases with its transaction, however that ends.
+
+    It remembers nothing: who restores a server from a backup restores the ledger's own progress with it.
+    """
+
+    name: str = ""
+    epoch: int = 0
+    request: int = 0
+
+    def record_ledger_progress(self, epoch: int, request: int) -> None:
+        """Record nothing."""
+
+
+def _end(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlState:
+    """A `State` in a database, named without its user and password."""
+
+    url: SecretStr = field(repr=False)
+    account: str
+
+    def __str__(self) -> str:
+        return shown_address(parsed_address(self.url.get_secret_value()))
+
+    def exists(self) -> bool:
+        """Return whether a run of this account was ever begun there, or its ledger moved there."""
+        with self._connected(for_writing=False) as connection:
+            return connection.scalar(select(_LEASE.c.epoch)) is not None
+
+    def create(self) -> None:
+        """Check that the database takes an account: its rows come with the first run."""
+        if self.exists():
+            raise LedgerError(_("{path}: this account has its state already; leave --first-run out", path=self))
+
+    def open_engine(self, *, for_writing: bool) -> Engine:
+        """Open the database, in which nothing but this account's rows can be seen."""
+        if not for_writing and not self.exists():
+            raise NoStateError(self)
+        return open_postgresql(self.url.get_secret_value(), self.account, for_writing=for_writing)
+
+    @contextmanager
+    def hold(self, *, now: datetime) -> Iterator[ServerLock]:  # noqa: ARG002 - a file's lock says since when
+        """Hold an advisory lock in a transaction that stays open, so that a pooler keeps its connection."""
+        with ExitStack() as stack:
+            # Explain no errors of the block, and raise none at its end: with its connection, the lock is gone anyway.
+            with self.explaining_errors():
+                engine = self.open_engine(for_writing=True)
+                stack.callback(engine.dispose)
+                connection = engine.connect()
+                stack.callback(_end, connection)
+                connection.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
+                key = func.hashtextextended(self.account, _LEASES)
+                if not connection.scalar(select(func.pg_try_advisory_xact_lock(key))):
+                    raise self._held(connection)
+            yield ServerLock()
+
+    def _held(self, connection: Connection) -> LeaseHeldError:
+        holder = connection.execute(select(_LEASE.c.pid, _LEASE.c.started_at)).one_or_none()
+        if holder is None:
+            return LeaseHeldError(_("{state}: another run holds this account", state=self))
+        return LeaseHeldError(
+            _(
+                "{state}: another run holds this account (process {pid}, since {since})",
+                state=self,
+                pid=holder.pid,
+                since=holder.started_at.isoformat(timespec="seconds"),
+            )
+        )
+
+    @contextmanager
+    def copied(self) -> Iterator[SqliteState]:
+        """Yield a copy in a file, in a temporary folder."""
+        with temporary_copy() as path:
+            copy = SqliteState(path)
+            if self.exists():
+                engine = copy.open_engine(for_writing=True)
+                try:
+                    with self._connected(for_writing=False) as rows, engine.begin() as copied:
+                        copy_rows(rows, copied)
+                finally:
+                    engine.dispose()
+            yield copy
+
+    def explaining_errors(self) -> AbstractContextManager[None]:
+        """Raise the driver's errors as `LedgerError`."""
+        return explaining_postgresql_errors(parsed_address(self.url.get_secret_value()))
+
+    def neighbours(self) -> Iterator[NeighbouringLedger | LedgerError]:
+        """Yield nothing: a database does not show other accounts' ledgers."""
+        return iter(())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """None: the server reuses the space of what was erased."""
+        return ()
+
+    @contextmanager
+    def _connected(self, *, for_writing: bool) -> Iterator[Connection]:
+        engine = open_postgresql(self.url.get_secret_value(), self.account, for_writing=for_writing)
+        try:
+            with self.explaining_errors(), engine.connect() as connection, connection.begin():
+                yield connection
+        finally:
+            engine.dispose()

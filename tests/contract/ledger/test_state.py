@@ -1,0 +1,162 @@
+"""What every place of a state promises, whether it is a file or a database."""
+
+import signal
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+from pydantic import SecretStr
+from sqlmodel import select
+
+from jobs.ledger.runs import LeaseLostError, finish_run, open_for_reading, open_locked_ledger
+from jobs.ledger.schema import Run
+from jobs.ledger.storage.lock import LeaseHeldError
+from jobs.ledger.storage.move import move_state
+from jobs.ledger.storage.postgresql_state import PostgresqlState
+from jobs.ledger.storage.sqlite_state import SqliteState
+from jobs.ledger.storage.state_file import LedgerError, NoStateError
+from tests import postgresql
+from tests.builders import ACCOUNT
+from tests.fakes import NIGHT
+
+HOLDER = """
+    import sys, time
+    from pathlib import Path
+    from pydantic import SecretStr
+    from jobs.ledger.storage.postgresql_state import PostgresqlState
+    from jobs.ledger.storage.sqlite_state import SqliteState
+    from tests.fakes import NIGHT
+
+    kind, where, account = sys.argv[1:]
+    state = SqliteState(Path(where)) if kind == "file" else PostgresqlState(SecretStr(where), account)
+    with state.hold(now=NIGHT):
+        print("held", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def database():
+    """The address of a new database."""
+    postgresql.needed()
+    with postgresql.server().database() as name:
+        yield postgresql.server().url(name)
+
+
+@pytest.fixture(params=["file", "database"])
+def state(request, tmp_path):
+    """Where nothing is yet."""
+    if request.param == "file":
+        return SqliteState(tmp_path / "state.db")
+    return PostgresqlState(SecretStr(request.getfixturevalue("database")), ACCOUNT)
+
+
+def run(state, *, first_run=False, now=NIGHT):
+    """Begin a run."""
+    return open_locked_ledger(state, ACCOUNT, "run", now=now, first_run=first_run)
+
+
+def runs_in(state):
+    """The epochs of the runs on record."""
+    with open_for_reading(state) as session:
+        return [each.epoch for each in session.exec(select(Run).order_by(Run.id))]
+
+
+def test_only_a_first_run_creates_a_state(state):
+    """A state that is missing may be lost, and one that exists is not begun anew."""
+    assert not state.exists()
+    with pytest.raises(NoStateError), run(state):
+        pass
+    with pytest.raises(NoStateError), open_for_reading(state):
+        pass
+    with run(state, first_run=True) as ledger:
+        finish_run(ledger, 0, now=NIGHT)
+
+    assert state.exists()
+    with pytest.raises(LedgerError, match="this account has its state already"), run(state, first_run=True):
+        pass
+    with run(state):
+        pass
+    assert [1, 2] == runs_in(state)
+
+
+def test_one_run_holds_an_account(state):
+    """The second one is told who does."""
+    with run(state, first_run=True), pytest.raises(LeaseHeldError, match=r"another run holds this account \(process"):
+        run(state).__enter__()
+    with run(state):
+        pass
+
+
+def test_a_killed_holder_holds_nothing(state):
+    """The lock ends with its process."""
+    with run(state, first_run=True):
+        pass
+    where = ("file", state.path) if isinstance(state, SqliteState) else ("database", state.url.get_secret_value())
+    holder = subprocess.Popen(
+        [sys.executable, "-c", dedent(HOLDER), *map(str, where), ACCOUNT], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert "held\n" == holder.stdout.readline()
+        with pytest.raises(LeaseHeldError):
+            run(state).__enter__()
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+        holder.stdout.close()
+    with run(state):
+        pass
+
+
+def test_a_run_that_was_taken_over_writes_no_more(state):
+    """It lost its lock without noticing, as a process that was paused and cut off does."""
+    with run(state, first_run=True) as ledger:
+        engine = state.open_engine(for_writing=True)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE lease SET epoch = epoch + 1")
+        engine.dispose()
+        with pytest.raises(LeaseLostError), ledger.write_transaction():
+            pass
+
+
+def test_what_is_tried_on_a_copy_stays_there(state):
+    """A rehearsal begins where the account stands, and leaves nothing."""
+    with state.copied() as copy, run(copy, first_run=False):
+        assert [1] == runs_in(copy)
+    assert not state.exists()
+    with run(state, first_run=True):
+        pass
+    with state.copied() as copy, run(copy):
+        assert [1, 2] == runs_in(copy)
+
+    assert [1] == runs_in(state)
+
+
+def test_errors_of_a_block_that_holds_a_state_are_its_own(state):
+    """Only the state's own errors are explained as such."""
+    with pytest.raises(ConnectionResetError), state.hold(now=NIGHT):
+        raise ConnectionResetError
+
+
+def test_a_ledger_moved_to_a_database_goes_on_there(tmp_path, database):
+    """With the next epoch, and closed where it was."""
+    file, target = SqliteState(tmp_path / "state.db"), PostgresqlState(SecretStr(database), ACCOUNT)
+    with run(file, first_run=True) as ledger:
+        finish_run(ledger, 0, now=NIGHT)
+
+    assert 0 < move_state(file, target, now=NIGHT)
+    assert 0 == move_state(file, target, now=NIGHT)
+    with run(target):
+        pass
+    assert [1, 2] == runs_in(target)
+    with pytest.raises(LedgerError, match="was moved to postgresql://"), run(file):
+        pass
+
+
+def test_accounts_of_a_database_see_nothing_of_each_other(database):
+    """Each has runs of its own, and its lock keeps nobody else out."""
+    one, other = (PostgresqlState(SecretStr(database), name) for name in (ACCOUNT, "maison-autre"))
+    with run(one, first_run=True), open_locked_ledger(other, "maison-autre", "run", now=NIGHT, first_run=True):
+        assert [1] == runs_in(one)
+        assert [1] == runs_in(other)

@@ -1,0 +1,147 @@
+"""A PostgreSQL server of the tests' own, started once a process from what the machine has."""
+
+import atexit
+import functools
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from jobs.ledger.runs import _begin
+from jobs.ledger.storage.lock import hold_lock, lock_path
+from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from tests.builders import ACCOUNT
+
+_PROGRAMS = Path("/usr/lib/postgresql")
+_PATIENCE = 30
+"""Seconds for the server to start."""
+_USER = "postgres" if os.geteuid() == 0 else None
+"""PostgreSQL refuses to be run by root."""
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=", "max_connections=60")
+_FRENCH = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr-FR")
+"""A language that sorts by letters, accents and case, as a server may; the ledger's text must not."""
+OWNER = "oplead"
+"""To whom databases belong: no superuser, so that row-level security holds."""
+MISSING = "no PostgreSQL server under /usr/lib/postgresql: install Debian's `postgresql` to test on it"
+
+
+def _programs():
+    """The folder of the newest server's programs, or None."""
+    found = [folder / "bin" for folder in _PROGRAMS.glob("*") if (folder / "bin" / "initdb").exists()]
+    return max(found, key=lambda folder: float(folder.parent.name), default=None)
+
+
+def needed():
+    """Skip a test where there is no server; fail it in CI, which installs one."""
+    if _programs() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+
+
+class Server:
+    """A running server; its databases are copies of one that was deployed."""
+
+    def __init__(self, programs):
+        self.folder = Path(tempfile.mkdtemp(prefix="oplead-pg-"))
+        atexit.register(self.stop)
+        if _USER:
+            shutil.chown(self.folder, _USER)
+        data = self.folder / "data"
+        how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", *_FRENCH)
+        self._run(programs / "initdb", "--pgdata", data, *how)
+        settings = [part for each in _FAST for part in ("-c", each)]
+        self._log = (self.folder / "log").open("wb")
+        self._process = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-k", self.folder, *settings],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self.folder,
+            user=_USER,
+        )
+        self._wait()
+        self._numbers = itertools.count(1)
+        self.execute(f"CREATE ROLE {OWNER} LOGIN")
+        self.execute(f"CREATE DATABASE deployed OWNER {OWNER}")
+        deploy(self.url("deployed"))
+
+    def _run(self, *command):
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)
+
+    def _wait(self):
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self.connect().close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def stop(self):
+        """End the server and remove its folder."""
+        process = getattr(self, "_process", None)
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self, database="postgres", user="postgres"):
+        """A connection past all that is ours; for a superuser unless told otherwise."""
+        return psycopg.connect(host=str(self.folder), dbname=database, user=user, autocommit=True)
+
+    def execute(self, statement):
+        """Run a statement as a superuser."""
+        with self.connect() as connection:
+            connection.execute(statement)
+
+    def url(self, database, user=OWNER, password="s3cret-word"):
+        """The address of a database, as settings have it; the server asks for no password."""
+        return f"postgresql://{user}:{password}@/{database}?host={self.folder}"
+
+    @contextmanager
+    def database(self, *, like="deployed"):
+        """Yield the name of a new database, and remove it at the end, whoever is connected."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {like}")
+        try:
+            yield name
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@functools.cache
+def server():
+    """The server of this process."""
+    return Server(_programs())
+
+
+class State:
+    """An account's ledger in a database of its own, held as `builders.hold` holds a file's."""
+
+    def __init__(self, database, path, account=ACCOUNT):
+        self.url = server().url(database)
+        self.path = path
+        self.account = account
+
+    @contextmanager
+    def hold(self, clock, command="test"):
+        """Hold the ledger for a run of its own."""
+        with hold_lock(self.path, now=clock.now()) as lock:
+            engine = open_postgresql(self.url, self.account, for_writing=True)
+            try:
+                yield _begin(engine, self.path, self.account, command, lock, now=clock.now())
+            finally:
+                engine.dispose()
+                lock_path(self.path).unlink(missing_ok=True)
