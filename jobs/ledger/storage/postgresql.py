@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from connectors.language import _
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.postgresql_tables import ACCOUNT, NEXT_ID, postgresql_tables
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -29,7 +30,6 @@ _CONNECT = {
 _DEPLOYING = 0x4F504C53  # "OPLS"
 """The key of the advisory lock under which a schema changes."""
 _TABLES = Run.metadata
-_ACCOUNT = "current_setting('oplead.account', true)"
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +165,8 @@ def _bring_up_to_date(connection: Connection) -> None:
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
         )
-    _TABLES.create_all(connection)
+    connection.execute(text(NEXT_ID))
+    postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
 
 
@@ -183,16 +184,11 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
 def _isolate_accounts(connection: Connection, table: Table) -> None:
     """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
     name = connection.dialect.identifier_preparer.format_table(table)
-    if "account" in table.columns:
-        is_own = f"account = {_ACCOUNT}"
-    else:
-        # An attempt is of the account that its request is of, which has a policy itself.
-        is_own = f"EXISTS (SELECT 1 FROM request WHERE request.id = {name}.request)"  # noqa: S608 -- all of it ours
     for statement in (
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
         f"DROP POLICY IF EXISTS own_account ON {name}",
-        f"CREATE POLICY own_account ON {name} USING ({is_own})",
+        f"CREATE POLICY own_account ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
     ):
         connection.exec_driver_sql(statement)
 

@@ -1,0 +1,82 @@
+"""The ledger's tables as PostgreSQL has them: those of the models, with the account first in every key.
+
+So an account's rows keep the ids they have in a file, and tables can be partitioned by account. Row-level security adds
+the account to every statement, so that the same queries serve both: no statement of ours names a column that only
+PostgreSQL has.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import SQLModel
+
+ACCOUNT = "current_setting('oplead.account', true)"
+"""The account that a transaction is of; without one, null, which is no account's."""
+NEXT_ID = """
+CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE free bigint;
+BEGIN
+    EXECUTE format('SELECT coalesce(max(id), 0) + 1 FROM %I', called) INTO free;
+    RETURN free;
+END $$
+"""
+"""The id that SQLite gives a row: one more than the account's last, of which row-level security shows no other.
+
+No two transactions ask at once, since one run holds the account. Volatile, it sees the rows of its own statement.
+"""
+
+
+def postgresql_tables() -> MetaData:
+    """Return the tables to create."""
+    made = MetaData(naming_convention=SQLModel.metadata.naming_convention)
+    for table in SQLModel.metadata.sorted_tables:
+        Table(table.name, made, *_columns(table), *_constraints(table), *_indexes(table))
+    return made
+
+
+def _columns(table: Table) -> Iterator[Column[Any]]:
+    if "account" not in table.columns:
+        kind = SQLModel.metadata.tables["lease"].columns["account"].type
+        yield Column("account", kind, nullable=False, server_default=text(ACCOUNT))
+    for column in table.columns:
+        default = column.server_default.arg if column.server_default is not None else None  # type: ignore[attr-defined]
+        if column.name == "id" and [column] == list(table.primary_key):
+            default = text(f"oplead_next_id('{table.name}')")
+        yield Column(column.name, column.type, nullable=column.nullable, server_default=default, autoincrement=False)
+
+
+def _constraints(
+    table: Table,
+) -> Iterator[PrimaryKeyConstraint | ForeignKeyConstraint | UniqueConstraint | CheckConstraint]:
+    yield PrimaryKeyConstraint(*_with_account(table.primary_key.columns.keys()), name=f"pk_{table.name}")
+    for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
+        if isinstance(constraint, ForeignKeyConstraint):
+            (target,) = {each.column.table.name for each in constraint.elements}
+            there = _with_account([each.column.name for each in constraint.elements])
+            yield ForeignKeyConstraint(_with_account(constraint.column_keys), [f"{target}.{name}" for name in there])
+        elif isinstance(constraint, UniqueConstraint):
+            yield UniqueConstraint(*_with_account(constraint.columns.keys()), name=constraint.name)
+        elif isinstance(constraint, CheckConstraint):
+            yield CheckConstraint(constraint.sqltext, name=constraint.name)
+
+
+def _indexes(table: Table) -> Iterator[Index]:
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        where = index.dialect_options["postgresql"]["where"]
+        names = _with_account(index.columns.keys())
+        yield Index(index.name, *names, unique=index.unique, postgresql_where=where)
+
+
+def _with_account(names: Iterable[str]) -> list[str]:
+    return ["account", *(name for name in names if name != "account")]
