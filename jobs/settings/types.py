@@ -305,7 +305,7 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
     if state is None:
         return StateFile((folder / f"{account}.db").resolve())
     if is_reference(state):
-        return StateDatabase(SecretStr(_database_url(replace(references, looks_up=True).secret(state))), folder)
+        return StateDatabase(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
         if urlsplit(state).password is not None:
             raise ValueError(_("a password must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
@@ -322,6 +322,19 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
     if path.startswith(":memory:") or not path.isprintable() or set(path) & set("?#%"):
         raise ValueError(_("the ledger is a plain file: take :memory:, ?, # and % out of its path"))
     return StateFile((folder / path).resolve())
+
+
+def _referred_url(reference: str, references: ReferenceResolver) -> str:
+    """Return the address behind a reference, or the reference if it is unknown where settings are only read.
+
+    A state is read without any other secret, so its address is looked up all the same.
+    """
+    try:
+        return _database_url(replace(references, looks_up=True).secret(reference))
+    except ValueError:
+        if references.looks_up:
+            raise
+        return reference
 
 
 def _database_url(text: str) -> str:

@@ -4,8 +4,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
+from connectors.language import _
 from jobs.ledger.storage.plain_reads import read_starts
 from jobs.ledger.storage.state import State
+from jobs.ledger.storage.state_file import LedgerError
+from jobs.settings.references import is_reference
 from jobs.settings.schema import Settings
 from jobs.settings.types import StateDatabase, StateFile
 
@@ -25,6 +28,8 @@ def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
 
             return SqliteState(path)
         case StateDatabase(url):
+            if is_reference(reference := url.get_secret_value()):
+                raise LedgerError(_("state: {reference} is not set on this machine", reference=reference))
             from jobs.ledger.storage.postgresql_state import PostgresqlState  # noqa: PLC0415 - few need its driver
 
             return PostgresqlState(url, account)

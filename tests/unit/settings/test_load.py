@@ -224,6 +224,7 @@ def test_a_database_is_named_by_reference(loaded, tmp_path, secrets):
 
     assert StateDatabase(SecretStr("postgresql://fleet:tok-d4ba@db/fleet"), tmp_path) == answer.settings.state
     assert "tok-d4ba" not in repr(answer.settings)
+    assert isinstance(loaded(secrets=secrets, state="'${ELSEWHERE}'"), ValidSettings) is not secrets
     assert {"postgresql://fleet:tok-d4ba@db/fleet", "tok-d4ba"} <= set(secrets_of(answer.settings))
 
 
