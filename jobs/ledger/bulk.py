@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy import (
@@ -19,18 +19,21 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Executable,
+    Integer,
     Row,
     Select,
     Table,
-    TableValuedAlias,
     bindparam,
     func,
 )
 from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
 from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
+
+from jobs.ledger.json_sql import listed, listed_ids
 
 Record = TypeVar("Record", bound=SQLModel)
 
@@ -86,12 +89,51 @@ def insert_into(model: type[SQLModel]) -> Insert:
     return Insert(table_of(model))
 
 
+class _KeepingOthers(OnConflictDoNothing):
+    """As SQLite's, with what PostgreSQL's compiler asks for too."""
+
+    inherit_cache = True
+    constraint_target = None
+
+
+class _Overwriting(OnConflictDoUpdate):
+    """As SQLite's, with what PostgreSQL's compiler asks for too."""
+
+    inherit_cache = True
+    constraint_target = None
+
+
+@cache
+def insert_missing_into(model: type[SQLModel]) -> Insert:
+    """Return a statement that adds rows, and leaves those that exist as they are."""
+    return insert_into(model).ext(_KeepingOthers())
+
+
 @cache
 def upsert_into(model: type[SQLModel], *columns: str) -> Insert:
     """Return a statement that adds rows, or sets these columns of rows that exist; without any, all of them."""
-    add = insert_into(model)
-    set_ = {each.name: each for each in add.excluded if each.name in columns or not (columns or each.primary_key)}
-    return add.on_conflict_do_update(index_elements=list(table_of(model).primary_key), set_=set_)
+    excluded = insert_into(model).excluded
+    return upsert_setting(
+        model, {each.name: each for each in excluded if each.name in columns or not (columns or each.primary_key)}
+    )
+
+
+def upsert_setting(model: type[SQLModel], values: Mapping[str, ColumnElement[Any]]) -> Insert:
+    """Return a statement that adds rows, or gives those that exist these values; `excluded` is what was to be added."""
+    return insert_into(model).ext(_Overwriting(index_elements=list(table_of(model).primary_key), set_=values))
+
+
+def new_ids(session: Session, model: type[SQLModel], count: int) -> Iterable[int]:
+    """Return ids for as many new rows, ascending: no other row of the database has or gets them."""
+    table = table_of(model)
+    if session.get_bind().dialect.name == "postgresql":
+        # Other accounts write at the same time, so the sequence gives out each id but once.
+        taken = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
+        each = func.generate_series(1, count).table_valued("number")
+        return list(session.connection().scalars(sqlalchemy.select(taken).select_from(each)))
+    # SQLite has one writer at a time.
+    last = session.connection().scalar(sqlalchemy.select(func.max(table.c.id))) or 0
+    return range(last + 1, last + 1 + count)
 
 
 def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mapping[str, object]]) -> None:
@@ -103,7 +145,7 @@ def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mappin
     if rows:
         connection = session.connection()
         prepared = _prepare(statement, tuple(rows[0]), connection.dialect)
-        connection.exec_driver_sql(prepared.text, [prepared.values_of(row) for row in rows])
+        connection.exec_driver_sql(prepared.text, prepared.values_of(rows))
 
 
 class _Prepared(NamedTuple):
@@ -115,23 +157,34 @@ class _Prepared(NamedTuple):
     parameters: Sequence[tuple[str, Callable[[Any], object] | None]]
     """The name of each, in order, and how its values are written if not as they are."""
 
-    def values_of(self, row: Mapping[str, object]) -> tuple[object, ...]:
-        """Return a row's parameters, in order."""
+    is_positional: bool
+    """Whether the driver takes parameters by their position, or else by name."""
+
+    def values_of(self, rows: Iterable[Mapping[str, object]]) -> list[Any]:
+        """Return the parameters of these rows."""
         if self.constants:
-            row = self.constants | dict(row)
-        return tuple([row[name] if write is None else write(row[name]) for name, write in self.parameters])
+            rows = (self.constants | dict(row) for row in rows)
+        if self.is_positional:
+            return [tuple([_written(row[name], write) for name, write in self.parameters]) for row in rows]
+        return [{name: _written(row[name], write) for name, write in self.parameters} for row in rows]
+
+
+def _written(value: object, write: Callable[[Any], object] | None) -> object:
+    return value if write is None else write(value)
 
 
 @lru_cache(maxsize=64)
 def _prepare(statement: ClauseElement, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
-    if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None:
-        raise TypeError("the driver takes parameters by their position")
-    types = [(name, compiled.binds[name].type.dialect_impl(dialect)) for name in compiled.positiontup]
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError("not a statement that takes rows")
+    in_order = compiled.positiontup if compiled.positional and compiled.positiontup else list(compiled.binds)
+    types = [(name, compiled.binds[name].type.dialect_impl(dialect)) for name in in_order]
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     defaults = ((column.key, column.default) for column in compiled.insert_prefetch)
     constants |= {name: default.arg for name, default in defaults if isinstance(default, ScalarElementColumnDefault)}
-    return _Prepared(compiled.string, constants, [(name, kind.bind_processor(dialect)) for name, kind in types])
+    writers = [(name, kind.bind_processor(dialect)) for name, kind in types]
+    return _Prepared(compiled.string, constants, writers, compiled.positional)
 
 
 def new_record(record: type[Record], **columns: object) -> Record:
@@ -179,13 +232,9 @@ def has_id_among(
     column: Mapped[int] | Mapped[int | None] | Mapped[str] | Column[int], ids: Collection[int] | Collection[str]
 ) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""
-    return column.in_(_select_listed(json.dumps(list(ids))))
+    table = listed_ids if isinstance(cast("ColumnElement[Any]", column).type, Integer) else listed
+    return column.in_(sqlalchemy.select(table(json.dumps(list(ids))).c.value))
 
 
-def _select_listed(ids: str | BindParameter[str]) -> Select[Any]:
-    return sqlalchemy.select(listed(ids).c.value)
-
-
-def listed(ids: str | BindParameter[str]) -> TableValuedAlias:
-    """Return a table of ids in a JSON list: each as `value`, and its place as `key`."""
-    return func.json_each(ids).table_valued("key", "value")
+def _select_listed(texts: BindParameter[str]) -> Select[Any]:
+    return sqlalchemy.select(listed(texts).c.value)

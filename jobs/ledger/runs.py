@@ -211,8 +211,8 @@ class LeaseLostError(LedgerError):
 
 
 _LEASES = table_of(Lease)
-_EPOCH = select(_LEASES.c.epoch).where(_LEASES.c.account == bindparam("of_account"))
-"""Asked in each transaction, so past the unit of work."""
+_EPOCH = select(_LEASES.c.epoch).where(_LEASES.c.account == bindparam("of_account")).with_for_update()
+"""Asked in each transaction, so past the unit of work; on PostgreSQL nobody takes over until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +356,9 @@ def _begin(
                     account=account,
                 )
             )
-        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=os.getpid(), started_at=now)
+        lease = session.get(Lease, account, with_for_update=True) or Lease(
+            account=account, epoch=0, pid=os.getpid(), started_at=now
+        )
         _refuse_outdated_state(session, lease, lock, path)
         if unless is not None:
             unless(session)

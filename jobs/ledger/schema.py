@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from jobs.ledger.times import use_stored_time
+from jobs.ledger.column_types import use_stored_types
 from jobs.rules.delivery_state import DeliveryKind
 
 SQLModel.metadata.naming_convention = {
@@ -60,6 +60,11 @@ COUNTED_BY = (
 
 STREAMED = {"yield_per": 1_000}
 """Execution options for statements with too many rows to hold in memory."""
+
+
+def _index_of_some(where: sqlalchemy.TextClause, *columns: str, name: str | None = None, unique: bool = False) -> Index:
+    """Return an index of the rows that a condition matches."""
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 def _of_lead() -> ForeignKeyConstraint:
@@ -212,7 +217,7 @@ class LeadRow(AccountRow, table=True):
         Index(None, "account", "created_at"),
         Index(None, "account", "updated_at", "created_at"),
         Index(None, "account", "label"),
-        Index(None, "account", "amount_paths", sqlite_where=UP_TO_DATE),
+        _index_of_some(UP_TO_DATE, "account", "amount_paths"),
     )
     id: str = Field(primary_key=True)
     created_at: datetime
@@ -344,7 +349,7 @@ class ClickIdRow(AccountRow, table=True):
     __table_args__ = (
         _of_lead(),
         Index(None, "account", "kind", "value", "lead"),
-        Index(None, "account", "kind", "clicked_at", sqlite_where=WHOLE),
+        _index_of_some(WHOLE, "account", "kind", "clicked_at"),
     )
     lead: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -498,17 +503,17 @@ class Delivery(DeliveryRecord, table=True):
         UniqueConstraint(
             "account", "lead", "conversion", "destination", "occurrence", "number", name="uq_delivery_identity"
         ),
-        Index(None, "account", "key", unique=True, sqlite_where=CONVERSION),
+        _index_of_some(CONVERSION, "account", "key", unique=True),
         CheckConstraint(IS_ONE_KIND, name="ck_delivery_kind"),
         _of_lead(),
         Index(None, "account", "state", "destination", "at"),
-        Index("ix_delivery_counts", "account", *COUNTED_BY, sqlite_where=CONVERSION),
-        Index(None, "approved_in", sqlite_where=APPROVED),
-        Index(None, "account", "original", sqlite_where=CORRECTION),
-        # By it, SQLite finds what refers to a delivery that is erased.
-        Index(None, "original", sqlite_where=CORRECTION),
+        _index_of_some(CONVERSION, "account", *COUNTED_BY, name="ix_delivery_counts"),
+        _index_of_some(APPROVED, "approved_in"),
+        _index_of_some(CORRECTION, "account", "original"),
+        # By it, the database finds what refers to a delivery that is erased.
+        _index_of_some(CORRECTION, "original"),
         # And here, what refers to a request.
-        Index(None, "in_doubt_request", sqlite_where=DOUBTFUL),
+        _index_of_some(DOUBTFUL, "in_doubt_request"),
     )
 
 
@@ -587,7 +592,7 @@ class Request(LedgerRow, table=True):
     __table_args__ = (
         Index(None, "account", "state"),
         Index(None, "account", "destination", "sent_at"),
-        # By it, SQLite finds what refers to a run that is erased.
+        # By it, the database finds what refers to a run that is erased.
         Index(None, "run"),
     )
     id: int | None = Field(default=None, primary_key=True)
@@ -727,7 +732,7 @@ class MonthlyConversions(MonthlyRow, table=True):
     value: str = "0"
 
 
-use_stored_time(SQLModel.metadata)
+use_stored_types(SQLModel.metadata)
 
 
 def is_correction() -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Dialect, MetaData
+from sqlalchemy import Dialect
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 
@@ -31,11 +31,3 @@ def _to_text(moment: datetime | None) -> str | None:
 
 def _from_text(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text + "+00:00")
-
-
-def use_stored_time(metadata: MetaData) -> None:
-    """Have every time of these tables be a `StoredTime`."""
-    for table in metadata.tables.values():
-        for column in table.columns:
-            if isinstance(column.type, UTCDateTime):
-                column.type = StoredTime()

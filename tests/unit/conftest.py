@@ -14,6 +14,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
 from jobs.webhooks.inbox_reader import InboxReader
+from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -135,8 +136,29 @@ def reused_state(tmp_path_factory):
     return ReusedState(tmp_path_factory.mktemp("jobs"))
 
 
+@pytest.fixture(scope="session")
+def reused_database(tmp_path_factory):
+    """One state on PostgreSQL shared by all tests."""
+    state = postgresql.State(tmp_path_factory.mktemp("postgresql") / "state.db")
+    yield state
+    state.remove()
+
+
 @pytest.fixture
-def account(reused_state):
+def database():
+    """Where the state lies; folders whose tests run on PostgreSQL too name both."""
+    return "sqlite"
+
+
+@pytest.fixture
+def empty_state(database, request):
+    """An empty state in that database."""
+    found = request.getfixturevalue("reused_state" if database == "sqlite" else "reused_database")
+    found.clear()
+    return found
+
+
+@pytest.fixture
+def account(empty_state):
     """An account whose one conversion is a sale, sent by click id; nothing has happened yet."""
-    reused_state.clear()
-    return Account(reused_state)
+    return Account(empty_state)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
+from jobs.ledger.json_sql import item_of, listed
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.schema import (
     AssumedConsent,
@@ -29,10 +30,8 @@ _SAME = ("answer", "field", "value")
 """The columns of which one differs in a new answer."""
 _READ = ("lead", "signal", *_SAME)
 """The columns of a new answer, in the order of their JSON list."""
-_listed = bulk.listed(bindparam("answers"))
-_NEW = sqlalchemy.select(
-    *(_listed.c.value.op("->>")(sqlalchemy.literal_column(str(place))).label(name) for place, name in enumerate(_READ))
-).subquery()
+_listed = listed(bindparam("answers"))
+_NEW = sqlalchemy.select(*(item_of(_listed.c.value, place).label(name) for place, name in enumerate(_READ))).subquery()
 _IS_AS_BEFORE = (
     sqlalchemy.select(and_(*(_ANSWER.c[name].is_not_distinct_from(_NEW.c[name]) for name in _SAME)))
     .where(_ANSWER.c.account == bindparam("of_account"))

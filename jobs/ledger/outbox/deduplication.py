@@ -141,7 +141,7 @@ WITH taken_up AS MATERIALIZED (
         AND delivery.state IN :counting
 ), clicks AS MATERIALIZED (
     SELECT DISTINCT account, kind, value
-    FROM (SELECT DISTINCT account, lead FROM taken_up) JOIN click_id USING (account, lead)
+    FROM (SELECT DISTINCT account, lead FROM taken_up) AS leads JOIN click_id USING (account, lead)
     WHERE kind <> :browser AND EXISTS (
         SELECT 1 FROM click_id AS other
         WHERE other.account = click_id.account AND other.kind = click_id.kind AND other.value = click_id.value

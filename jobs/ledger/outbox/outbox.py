@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from connectors.language import in_english
 from connectors.records import DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import bulk
+from jobs.ledger.json_sql import listed_ids
 from jobs.ledger.leads import status_labels
 from jobs.ledger.outbox.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
@@ -89,11 +90,10 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
 
 
 def _add(session: Session, rows: Sequence[DeliveryRecord]) -> None:
-    """Add rows with the ids that SQLite would give, which we could only learn by inserting them one by one."""
+    """Add rows with ids of ours: the database's own could only be learnt by inserting them one by one."""
     if not rows:
         return
-    last = session.exec(select(func.max(Delivery.id))).one() or 0
-    for number, row in enumerate(rows, last + 1):
+    for number, row in zip(bulk.new_ids(session, Delivery, len(rows)), rows, strict=True):
         row.id = number
     bulk.write_rows(session, bulk.insert_into(Delivery), [vars(row) for row in rows])
 
@@ -145,7 +145,7 @@ def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict
 _TRANSITION = bulk.table_of(Transition).c
 _ALIKE = {
     **{name: bindparam(name, type_=_TRANSITION[name].type) for name in set(_TRANSITION.keys()) - {"id", "delivery"}},
-    "delivery": bulk.listed(bindparam("deliveries")).c.value,
+    "delivery": listed_ids(bindparam("deliveries")).c.value,
 }
 _RECORD_ALIKE = bulk.insert_into(Transition).from_select(list(_ALIKE), sqlalchemy.select(*_ALIKE.values()))
 

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
 from jobs.ledger import bulk
+from jobs.ledger.json_sql import listed_ids
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, DeliveryRecord, Request, of_kind, stored_row_id
 
@@ -59,10 +60,10 @@ class Intent:
     events: tuple[EncodedEvent, ...]
 
 
-_listed = bulk.listed(bindparam("deliveries"))
+_listed = listed_ids(bindparam("deliveries"))
 _RECORD_ATTEMPTS = bulk.insert_into(Attempt).from_select(
     ["request", "position", "delivery"],
-    sqlalchemy.select(bindparam("number", type_=sqlalchemy.Integer), _listed.c.key, _listed.c.value),
+    sqlalchemy.select(bindparam("number", type_=bulk.table_of(Attempt).c.request.type), _listed.c.key, _listed.c.value),
 )
 
 

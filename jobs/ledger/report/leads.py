@@ -22,6 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, col, select
 
 from jobs.ledger import bulk
+from jobs.ledger.json_sql import item_of
 from jobs.ledger.leads.leads import IS_COUNTED, has_related_row
 from jobs.ledger.schema import STREAMED, ClickIdRow, LeadRow, Run, StatusChange, StatusLabel, UnreadableLeadRow
 from jobs.rules.model import StatusTimeOrigin
@@ -44,7 +45,7 @@ class _Seconds(FunctionElement[int]):
 
 @compiles(_Seconds)
 def _extracted(element: _Seconds, compiler: SQLCompiler, **more: Any) -> str:
-    return f"CAST(EXTRACT(epoch FROM {compiler.process(element.clauses, **more)}) AS BIGINT)"
+    return f"CAST(floor(EXTRACT(epoch FROM {compiler.process(element.clauses, **more)})) AS BIGINT)"
 
 
 @compiles(_Seconds, "sqlite")
@@ -60,7 +61,7 @@ _ENTERED = col(StatusChange.origin) != StatusTimeOrigin.RELABEL
 """Matches entries; one shown under a status's new name is none."""
 _LATEST = _Seconds(col(StatusChange.at)) + sqlalchemy.case((col(StatusChange.date_only), _DAY), else_=0)
 """The last second at which a change may have happened."""
-_AGENCY = func.json_extract(col(LeadRow.facts), "$.by")
+_AGENCY = item_of(col(LeadRow.facts), "by")
 """A lead's value at `report.by`."""
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, case, cast, false, func, null, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, cast, false, func, null, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -67,7 +67,7 @@ CENTS = Decimal("0.01")
 
 def sum_of_cents() -> ColumnElement[int]:
     """Sum the values of deliveries, which are text with two decimals, exactly."""
-    return func.coalesce(func.sum(cast(func.replace(Delivery.value, ".", ""), Integer)), 0)
+    return cast(func.coalesce(func.sum(cast(func.replace(Delivery.value, ".", ""), BigInteger)), 0), BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,7 @@ def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:
     """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
         select(LeadRow.id)
-        .where(LeadRow.account == account, col(LeadRow.id).contains(text, autoescape=True))
+        .where(LeadRow.account == account, col(LeadRow.id).icontains(text, autoescape=True))
         .order_by(col(LeadRow.id))
         .limit(NEAR_IDS)
     )
@@ -365,7 +365,7 @@ def leads_with_delivery_of(session: Session, account: str, conversions: Collecti
     if not conversions:
         return []
     is_one = (col(Delivery.conversion).in_(conversions), col(Delivery.state) != DeliveryState.PENDING)
-    latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
+    latest = (col(LeadRow.updated_at).desc().nulls_last(), col(LeadRow.created_at).desc())
     return _samples(
         session, account, select(LeadRow.id).where(has_related_row(Delivery, account, *is_one)).order_by(*latest)
     )

@@ -71,7 +71,7 @@ def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None
 _FORGOTTEN = sqlalchemy.select(col(ForgottenLead.id), col(ForgottenLead.forgotten_on)).where(
     bulk.belongs_to(col(ForgottenLead.account), col(ForgottenLead.id))
 )
-_REMEMBER = bulk.insert_into(ForgottenLead).on_conflict_do_nothing()
+_REMEMBER = bulk.insert_missing_into(ForgottenLead)
 
 
 def forgotten_among(session: Session, account: str, ids: Collection[str]) -> dict[LeadId, date]:

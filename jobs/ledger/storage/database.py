@@ -21,12 +21,12 @@ from jobs.ledger.storage.state_file import LedgerError, NoStateError, explaining
 BUSY_MS = 5_000
 """How long a statement waits for another process's write lock."""
 MIGRATIONS = Path(__file__).parent / "migrations"
-_ALEMBIC = Lock()
+ALEMBIC = Lock()
 """Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
 _DIALECT = Lock()
 """Lets accounts that are opened at once make one dialect, not several."""
 _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
-_VERSION = table("alembic_version", column("version_num"))
+VERSION = table("alembic_version", column("version_num"))
 
 
 def open_engine(path: Path, *, for_writing: bool) -> Engine:
@@ -94,8 +94,8 @@ def newest_schema_revision() -> str:
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
     """Upgrade an older state if `may_change`, else raise `LedgerError`; a failed upgrade leaves it unchanged."""
     with connection.execution_options(read_only=True).begin():
-        has_versions = inspect(connection).has_table(_VERSION.name)
-        found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []
+        has_versions = inspect(connection).has_table(VERSION.name)
+        found = list(connection.scalars(select(VERSION.c.version_num))) if has_versions else []
     # The usual case returns before importing Alembic, which takes longer to load than everything else.
     if found == [newest_schema_revision()]:
         return
@@ -122,7 +122,7 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         )
     config.attributes["connection"] = writable = connection.execution_options(read_only=False)
     try:
-        with _ALEMBIC, writable.begin():
+        with ALEMBIC, writable.begin():
             command.upgrade(config, "head")
     except CommandError as error:
         raise LedgerError(

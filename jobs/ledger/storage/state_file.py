@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from connectors.language import N_, _
 from jobs.exit_codes import CommandError
+from jobs.ledger.storage.postgresql_errors import UNEXPECTED, is_drivers, name_and_advice
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -147,8 +148,8 @@ _BY_SQLITE = {
 
 
 @contextmanager
-def explaining_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite and file-system errors into a `LedgerError` whose message an operator can act on."""
+def explaining_errors(path: Path | str) -> Iterator[None]:
+    """Turn errors of the database or its files into a `LedgerError` whose message an operator can act on."""
     try:
         yield
     except OSError as error:
@@ -175,6 +176,8 @@ def explaining_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
+        if is_drivers(cause):
+            raise LedgerError(_cannot_use(path, *name_and_advice(cause))) from None
         if not isinstance(cause, sqlite3.DatabaseError):
             raise
         raise LedgerError(_advice(path, cause)) from None
@@ -199,10 +202,12 @@ def _describe_unreadable_row(error: BaseException) -> str | None:
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
 
 
-def _advice(path: Path, error: object) -> str:
+def _advice(path: Path | str, error: object) -> str:
     """Return advice for a SQLite error, omitting its message, which may quote a row."""
     text = str(error).lower()
-    unexpected = N_("this is unexpected; nothing of this transaction was kept")
-    advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), unexpected)
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), UNEXPECTED)
+    return _cannot_use(path, getattr(error, "sqlite_errorname", None) or type(error).__name__, advice)
+
+
+def _cannot_use(path: Path | str, name: str, advice: str) -> str:
     return _("{path}: the state cannot be used ({name}): {advice}", path=path, name=name, advice=_(advice))

@@ -1,0 +1,77 @@
+"""JSON in statements: one construct for what SQLite and PostgreSQL each write in their own way."""
+
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import BindParameter, ColumnElement, Integer, String, TableValuedAlias, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class _Listed(FunctionElement[Any]):
+    """The items of a JSON list of texts."""
+
+    inherit_cache = True
+    name = "listed"
+    value = "value"
+    """PostgreSQL's expression for an item."""
+
+
+class _ListedIds(_Listed):
+    """The items of a JSON list of row ids."""
+
+    inherit_cache = True
+    value = "CAST(value AS BIGINT)"
+
+
+@compiles(_Listed)
+def _each(element: _Listed, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **more)})"
+
+
+@compiles(_Listed, "postgresql")
+def _elements(element: _Listed, compiler: SQLCompiler, **more: Any) -> str:
+    items = f"jsonb_array_elements_text(CAST({compiler.process(element.clauses, **more)} AS JSONB))"
+    named = f"{items} WITH ORDINALITY AS item (value, place)"
+    return f"(SELECT place - 1 AS key, {element.value} AS value FROM {named})"  # noqa: S608 -- all of it ours
+
+
+def listed(texts: str | BindParameter[str]) -> TableValuedAlias:
+    """Return a table of the texts in a JSON list: each as `value`, and its place as `key`."""
+    return _Listed(texts).table_valued("key", "value")
+
+
+def listed_ids(ids: str | BindParameter[str]) -> TableValuedAlias:
+    """Return a table of the row ids in a JSON list, as `listed` does of texts."""
+    return _ListedIds(ids).table_valued("key", "value")
+
+
+class _Item(FunctionElement[str]):
+    """What JSON text has at a place in its list, or at a name in its object, as text."""
+
+    inherit_cache = True
+    name = "item"
+    type = String()
+
+
+@compiles(_Item)
+def _item(element: _Item, compiler: SQLCompiler, **more: Any) -> str:
+    text, place = (compiler.process(each, **more) for each in element.clauses)
+    return f"({text} ->> {place})"
+
+
+@compiles(_Item, "postgresql")
+def _item_of_jsonb(element: _Item, compiler: SQLCompiler, **more: Any) -> str:
+    text, place = (compiler.process(each, **more) for each in element.clauses)
+    return f"(CAST({text} AS JSONB) ->> {place})"
+
+
+def item_of(text: ColumnElement[Any] | Mapped[str], place: int | str) -> ColumnElement[str]:
+    """Return the text at a place in a JSON list, or at a plain name in a JSON object."""
+    if isinstance(place, int):
+        return _Item(text, literal_column(str(place), Integer))
+    if not place.isidentifier():
+        raise ValueError(f"not a plain name: {place}")
+    return _Item(text, sqlalchemy.literal_column(f"'{place}'", String))

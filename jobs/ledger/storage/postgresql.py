@@ -1,0 +1,220 @@
+"""Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError
+
+from connectors.language import _
+from jobs.ledger.schema import Run
+from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.state_file import LedgerError, explaining_errors
+
+_LOCK_SECONDS = 5
+"""How long a statement waits for another transaction's lock."""
+_STATEMENT_SECONDS = 600
+_IDLE_SECONDS = {"off": 60, "on": 600}
+"""How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
+_CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "application_name": "oplead-sync",
+    # A pooler may give each transaction another connection, to which statements prepared on one are unknown.
+    "prepare_threshold": None,
+}
+_DEPLOYING = 0x4F504C53  # "OPLS"
+"""The key of the advisory lock under which a schema changes."""
+_STREAMS = "streams"
+"""Where a connection keeps the cursors of its transaction's streamed rows."""
+_TABLES = Run.metadata
+_ACCOUNT = "current_setting('oplead.account', true)"
+
+
+# ── opening ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
+    """Open an account's ledger in a database; no transaction sees another account's rows, whatever it asks for.
+
+    Raises:
+        LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
+    """
+    engine = _engine(url, account, for_writing=for_writing)
+    try:
+        with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
+            _refuse_omnipotent_user(connection)
+            _refuse_other_schema(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _engine(url: str, account: str | None, *, for_writing: bool) -> Engine:
+    engine = create_engine(
+        _parsed(url),
+        connect_args=_CONNECT,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=2,
+        execution_options={} if for_writing else {"read_only": True},
+    )
+
+    # What holds for a transaction only, so that a pooler may give the connection to another account's next.
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        is_view = "on" if connection.get_execution_options().get("read_only") else "off"
+        if is_view == "on":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        settings = {
+            "oplead.account": account or "",
+            "timezone": "UTC",
+            "lock_timeout": f"{_LOCK_SECONDS}s",
+            "statement_timeout": f"{_STATEMENT_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
+        }
+        connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:
+        # The cursors of streamed rows: of those that nobody read to their end, the driver complains.
+        if hasattr(cursor, "itersize"):
+            connection.info.setdefault(_STREAMS, []).append(cursor)
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def _on_end(connection: Connection) -> None:
+        for cursor in connection.info.pop(_STREAMS, ()):
+            cursor.close()
+
+    return engine
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
+        raise LedgerError(
+            _("this is no address of a PostgreSQL database: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        )
+    try:
+        import psycopg  # noqa: F401, PLC0415 -- nobody else needs it
+    except ImportError:
+        raise LedgerError(_("a state on PostgreSQL needs its driver: run `pip install 'oplead-sync[fleet]'`")) from None
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def shown_address(url: URL) -> str:
+    """Return where a database is, without its user, password and options."""
+    return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def _refuse_omnipotent_user(connection: Connection) -> None:
+    """Refuse a user for whom PostgreSQL applies no row-level security."""
+    sees_all = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    if connection.exec_driver_sql(sees_all).scalar():
+        raise LedgerError(
+            _(
+                "{place}: this user sees the rows of every account; use one without SUPERUSER and BYPASSRLS, to whom "
+                "the database belongs",
+                place=shown_address(connection.engine.url),
+            )
+        )
+
+
+def _refuse_other_schema(connection: Connection) -> None:
+    if not _is_newest(connection):
+        place = shown_address(connection.engine.url)
+        raise LedgerError(
+            _("{place}: this database is not up to date: run `oplead-sync fleet deploy` first", place=place)
+        )
+
+
+def _is_newest(connection: Connection) -> bool:
+    """Return whether the schema is of this version; raise LedgerError if it is of a newer one."""
+    found = list(connection.scalars(select(VERSION.c.version_num)))
+    if found and max(found) > newest_schema_revision():
+        place = shown_address(connection.engine.url)
+        raise LedgerError(_("{place}: this database is of a newer oplead-sync; upgrade this one", place=place))
+    return found == [newest_schema_revision()]
+
+
+# ── the schema ───────────────────────────────────────────────────────────────────────────────────
+
+
+def deploy(url: str) -> None:
+    """Create the ledgers' tables in a database, or bring them up to date; one that is keeps as it is.
+
+    Raises:
+        LedgerError: the database cannot be used, holds something else, or is of a newer version.
+    """
+    engine = _engine(url, None, for_writing=True)
+    try:
+        with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
+            _refuse_omnipotent_user(connection)
+            connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
+            connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
+            _bring_up_to_date(connection)
+            for table in _TABLES.sorted_tables:
+                _isolate_accounts(connection, table)
+    finally:
+        engine.dispose()
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    place = shown_address(connection.engine.url)
+    tables = set(inspect(connection).get_table_names())
+    if VERSION.name in tables:
+        if not _is_newest(connection):
+            _migrate(connection, "upgrade")
+        return
+    if taken := tables & _TABLES.tables.keys():
+        raise LedgerError(
+            _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
+        )
+    _TABLES.create_all(connection)
+    _migrate(connection, "stamp")
+
+
+def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> None:
+    from alembic import command as alembic  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    with ALEMBIC:
+        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, "head")
+
+
+def _isolate_accounts(connection: Connection, table: Table) -> None:
+    """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    if "account" in table.columns:
+        is_own = f"account = {_ACCOUNT}"
+    else:
+        # An attempt is of the account that its request is of, which has a policy itself.
+        is_own = f"EXISTS (SELECT 1 FROM request WHERE request.id = {name}.request)"  # noqa: S608 -- all of it ours
+    for statement in (
+        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
+        f"DROP POLICY IF EXISTS own_account ON {name}",
+        f"CREATE POLICY own_account ON {name} USING ({is_own})",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def explaining_postgresql_errors(url: URL) -> Iterator[None]:
+    """Turn the driver's errors into a `LedgerError` whose message an operator can act on."""
+    with explaining_errors(shown_address(url)):
+        yield

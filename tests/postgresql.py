@@ -1,0 +1,175 @@
+"""A PostgreSQL server of the tests' own, started once a process from what the machine has."""
+
+import atexit
+import functools
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from jobs.ledger.runs import _begin, hold_lock, lock_path
+from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from tests.builders import ACCOUNT
+
+_PROGRAMS = Path("/usr/lib/postgresql")
+_PATIENCE = 30
+"""Seconds for the server to start."""
+_USER = "postgres" if os.geteuid() == 0 else None
+"""PostgreSQL refuses to be run by root."""
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=", "max_connections=60")
+_FRENCH = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr-FR")
+"""A language that sorts by letters, accents and case, as a server may; the ledger's text must not."""
+OWNER = "oplead"
+"""To whom databases belong: no superuser, so that row-level security holds."""
+PASSWORD = "s3cret-word"
+MISSING = "no PostgreSQL server under /usr/lib/postgresql: install Debian's `postgresql` to test on it"
+
+
+def _programs():
+    """The folder of the newest server's programs, or None."""
+    found = [folder / "bin" for folder in _PROGRAMS.glob("*") if (folder / "bin" / "initdb").exists()]
+    return max(found, key=lambda folder: float(folder.parent.name), default=None)
+
+
+def needed():
+    """Skip a test where there is no server; fail it in CI, which installs one."""
+    if _programs() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+
+
+class Server:
+    """A running server; its databases are copies of one that was deployed."""
+
+    def __init__(self, programs):
+        self.folder = Path(tempfile.mkdtemp(prefix="oplead-pg-"))
+        atexit.register(self.stop)
+        if _USER:
+            shutil.chown(self.folder, _USER)
+        data = self.folder / "data"
+        how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", *_FRENCH)
+        self._run(programs / "initdb", "--pgdata", data, *how)
+        settings = [part for each in _FAST for part in ("-c", each)]
+        self._log = (self.folder / "log").open("wb")
+        self._process = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-k", self.folder, *settings],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self.folder,
+            user=_USER,
+        )
+        self._wait()
+        self._numbers = itertools.count(1)
+        self.execute(f"CREATE ROLE {OWNER} LOGIN")
+        self.execute(f"CREATE DATABASE deployed OWNER {OWNER}")
+        deploy(self.url("deployed"))
+
+    def _run(self, *command):
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)
+
+    def _wait(self):
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self.connect().close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def stop(self):
+        """End the server and remove its folder."""
+        process = getattr(self, "_process", None)
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self, database="postgres", user="postgres"):
+        """A connection past all that is ours; for a superuser unless told otherwise."""
+        return psycopg.connect(host=str(self.folder), dbname=database, user=user, autocommit=True)
+
+    def execute(self, statement):
+        """Run a statement as a superuser."""
+        with self.connect() as connection:
+            connection.execute(statement)
+
+    def url(self, database, user=OWNER):
+        """The address of a database, as settings have it; the server asks for no password."""
+        return f"postgresql://{user}:{PASSWORD}@/{database}?host={self.folder}"
+
+    def create(self, name=None, *, like="deployed"):
+        """Make a database, a copy of another one, and return its name."""
+        name = name or f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {like}")
+        return name
+
+    def drop(self, name):
+        """Remove a database, whoever is connected to it."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@functools.cache
+def server():
+    """The server of this process."""
+    return Server(_programs())
+
+
+def _copied(connection, statement):
+    with connection.cursor().copy(statement) as copy:
+        yield from copy
+
+
+class State:
+    """A ledger in a database of its own, for tests that otherwise use a file's; see `builders.ReusedState`."""
+
+    def __init__(self, path):
+        needed()
+        self.path = path
+        """Where its lock lies; there is no file."""
+        self.database = server().create()
+        self.engine = open_postgresql(server().url(self.database), ACCOUNT, for_writing=True)
+        self.engine.dispose()
+
+    def clear(self):
+        """Begin again with a new database."""
+        self.remove()
+        server().create(self.database)
+        lock_path(self.path).unlink(missing_ok=True)
+
+    def remove(self):
+        """Remove the database."""
+        self.engine.dispose()
+        server().drop(self.database)
+
+    def contents(self):
+        """Every value of every row of every account."""
+        with server().connect(self.database) as connection:
+            tables = [name for (name,) in connection.execute("SELECT relname FROM pg_stat_user_tables")]
+            return b"".join(bytes(part) for name in tables for part in _copied(connection, f"COPY {name} TO STDOUT"))
+
+    def ask(self, statement):
+        """Rows of it, read by plain SQL."""
+        with server().connect(self.database) as connection:
+            return connection.execute(statement).fetchall()
+
+    @contextmanager
+    def hold(self, clock, command="test"):
+        """Hold the ledger for a run of its own; at the end its connections close, as a dead process's would."""
+        try:
+            with hold_lock(self.path, now=clock.now()) as lock:
+                yield _begin(self.engine, self.path, ACCOUNT, command, lock, now=clock.now())
+        finally:
+            self.engine.dispose()
