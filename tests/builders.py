@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -206,9 +207,9 @@ def read(run):
     return done
 
 
-def hold(path, clock):
+def hold(path, clock, command="test"):
     """Hold the account's state for a run of its own."""
-    return open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "test", now=clock.now())
+    return open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, command, now=clock.now())
 
 
 class ReusedState:
@@ -224,6 +225,15 @@ class ReusedState:
         """Begin again with empty tables."""
         shutil.copy(self._empty, self.path)
         lock_path(self.path).unlink(missing_ok=True)
+
+    def contents(self):
+        """Every byte of it, wherever it lies."""
+        return b"".join(file.read_bytes() for file in self.path.parent.iterdir())
+
+    def ask(self, statement):
+        """Rows of it, read by plain SQL."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(statement).fetchall()
 
     @contextmanager
     def hold(self, clock, command="test"):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from jobs.ledger.runs import _begin
-from jobs.ledger.storage.lock import hold_lock, lock_path
-from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from jobs.ledger.storage.postgresql import deploy
+from jobs.ledger.storage.postgresql_state import PostgresqlState
 from tests.builders import ACCOUNT
 
 _PROGRAMS = Path("/usr/lib/postgresql")
@@ -30,6 +31,7 @@ _FRENCH = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr-FR")
 """A language that sorts by letters, accents and case, as a server may; the ledger's text must not."""
 OWNER = "oplead"
 """To whom databases belong: no superuser, so that row-level security holds."""
+PASSWORD = "s3cret-word"
 MISSING = "no PostgreSQL server under /usr/lib/postgresql: install Debian's `postgresql` to test on it"
 
 
@@ -106,19 +108,19 @@ class Server:
         with self.connect() as connection:
             connection.execute(statement)
 
-    def url(self, database, user=OWNER, password="s3cret-word"):
+    def url(self, database, user=OWNER):
         """The address of a database, as settings have it; the server asks for no password."""
-        return f"postgresql://{user}:{password}@/{database}?host={self.folder}"
+        return f"postgresql://{user}:{PASSWORD}@/{database}?host={self.folder}"
 
-    @contextmanager
-    def database(self, *, like="deployed"):
-        """Yield the name of a new database, and remove it at the end, whoever is connected."""
-        name = f"test_{next(self._numbers)}"
+    def create(self, name=None, *, like="deployed"):
+        """Make a database, a copy of another one, and return its name."""
+        name = name or f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {like}")
-        try:
-            yield name
-        finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        return name
+
+    def drop(self, name):
+        """Remove a database, whoever is connected to it."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @functools.cache
@@ -127,21 +129,47 @@ def server():
     return Server(_programs())
 
 
-class State:
-    """An account's ledger in a database of its own, held as `builders.hold` holds a file's."""
+def _copied(connection, statement):
+    with connection.cursor().copy(statement) as copy:
+        yield from copy
 
-    def __init__(self, database, path, account=ACCOUNT):
-        self.url = server().url(database)
-        self.path = path
-        self.account = account
+
+class State:
+    """A ledger in a database of its own, for tests that otherwise use a file's; see `builders.ReusedState`."""
+
+    def __init__(self):
+        needed()
+        self.database = server().create()
+        self.state = PostgresqlState(SecretStr(server().url(self.database)), ACCOUNT)
+        self.engine = self.state.open_engine(for_writing=True)
+        self.engine.dispose()
+
+    def clear(self):
+        """Begin again with a new database."""
+        self.remove()
+        server().create(self.database)
+
+    def remove(self):
+        """Remove the database."""
+        self.engine.dispose()
+        server().drop(self.database)
+
+    def contents(self):
+        """Every value of every row of every account."""
+        with server().connect(self.database) as connection:
+            tables = [name for (name,) in connection.execute("SELECT relname FROM pg_stat_user_tables")]
+            return b"".join(bytes(part) for name in tables for part in _copied(connection, f"COPY {name} TO STDOUT"))
+
+    def ask(self, statement):
+        """Rows of it, read by plain SQL."""
+        with server().connect(self.database) as connection:
+            return connection.execute(statement).fetchall()
 
     @contextmanager
     def hold(self, clock, command="test"):
-        """Hold the ledger for a run of its own."""
-        with hold_lock(self.path, now=clock.now()) as lock:
-            engine = open_postgresql(self.url, self.account, for_writing=True)
-            try:
-                yield _begin(engine, self.path, self.account, command, lock, now=clock.now())
-            finally:
-                engine.dispose()
-                lock_path(self.path).unlink(missing_ok=True)
+        """Hold the ledger for a run of its own; at the end its connections close, as a dead process's would."""
+        try:
+            with self.state.hold(now=clock.now()) as lock:
+                yield _begin(self.engine, self.state, ACCOUNT, command, lock, now=clock.now())
+        finally:
+            self.engine.dispose()

@@ -14,6 +14,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
 from jobs.webhooks.inbox_reader import InboxReader
+from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -23,7 +24,7 @@ class Account:
 
     def __init__(self, state):
         self.state = state
-        self.path = state.path
+        self.path = getattr(state, "path", None)
         self.clock = FakeClock()
         self.source = FakeSource(clock=self.clock)
         self.sink = FakeSink()
@@ -135,16 +136,29 @@ def reused_state(tmp_path_factory):
     return ReusedState(tmp_path_factory.mktemp("jobs"))
 
 
+@pytest.fixture(scope="session")
+def reused_database():
+    """One state on PostgreSQL shared by all tests."""
+    state = postgresql.State()
+    yield state
+    state.remove()
+
+
 @pytest.fixture
-def account(reused_state, tmp_path):
+def database():
+    """Where the state lies; folders whose tests run on PostgreSQL too name both."""
+    return "sqlite"
+
+
+@pytest.fixture
+def empty_state(database, request):
+    """An empty state in that database."""
+    found = request.getfixturevalue("reused_state" if database == "sqlite" else "reused_database")
+    found.clear()
+    return found
+
+
+@pytest.fixture
+def account(empty_state):
     """An account whose one conversion is a sale, sent by click id; nothing has happened yet."""
-    import os
-
-    if os.environ.get("PGTRY"):
-        from tests import postgresql
-
-        with postgresql.server().database() as name:
-            yield Account(postgresql.State(name, tmp_path / "state.db"))
-        return
-    reused_state.clear()
-    yield Account(reused_state)
+    return Account(empty_state)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError
@@ -29,6 +29,8 @@ _CONNECT = {
 }
 _DEPLOYING = 0x4F504C53  # "OPLS"
 """The key of the advisory lock under which a schema changes."""
+_STREAMS = "streams"
+"""Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
 
 
@@ -76,6 +78,18 @@ def _engine(url: str, account: str | None, *, for_writing: bool) -> Engine:
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
         }
         connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:
+        # The cursors of streamed rows: of those that nobody read to their end, the driver complains.
+        if hasattr(cursor, "itersize"):
+            connection.info.setdefault(_STREAMS, []).append(cursor)
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def _on_end(connection: Connection) -> None:
+        for cursor in connection.info.pop(_STREAMS, ()):
+            cursor.close()
 
     return engine
 

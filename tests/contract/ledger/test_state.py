@@ -40,8 +40,9 @@ HOLDER = """
 def database():
     """The address of a new database."""
     postgresql.needed()
-    with postgresql.server().database() as name:
-        yield postgresql.server().url(name)
+    name = postgresql.server().create()
+    yield postgresql.server().url(name)
+    postgresql.server().drop(name)
 
 
 @pytest.fixture(params=["file", "database"])

@@ -1,5 +1,7 @@
 """A ledger held for writing in its own folder."""
 
+from functools import partial
+
 import pytest
 
 from tests.builders import hold
@@ -18,8 +20,22 @@ def path(tmp_path):
     return tmp_path / "state.db"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """Where the state lies."""
+    return request.param
+
+
 @pytest.fixture
-def ledger(path, clock):
+def hold_again(database, path, clock, request):
+    """How to hold the state for a run of its own, of a command if one is given."""
+    if database == "sqlite":
+        return partial(hold, path, clock)
+    return partial(request.getfixturevalue("empty_state").hold, clock)
+
+
+@pytest.fixture
+def ledger(hold_again):
     """The state, held for writing."""
-    with hold(path, clock) as held:
+    with hold_again() as held:
         yield held

@@ -71,13 +71,14 @@ def test_lease_of_a_killed_holder_is_released(holder, path, clock):
 
 
 @pytest.mark.usefixtures("ledger")
-def test_second_run_in_the_same_process_is_refused(path, clock):
+def test_second_run_in_the_same_process_is_refused(hold_again):
     """`schedule` cannot run an account twice at once."""
-    with pytest.raises(LeaseHeldError, match=f"process {os.getpid()}"), hold(path, clock):
+    with pytest.raises(LeaseHeldError, match=f"process {os.getpid()}"), hold_again():
         pass
 
 
 @pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_unreadable_lock_file_still_locks(path, clock):
     """The message then names no holder."""
     lock_path(path).write_text("{")
@@ -85,11 +86,11 @@ def test_unreadable_lock_file_still_locks(path, clock):
         pass
 
 
-def test_each_run_increments_the_epoch(path, clock):
+def test_each_run_increments_the_epoch(hold_again):
     """The first run has epoch 1."""
     epochs = []
     for _ in range(3):
-        with hold(path, clock) as ledger:
+        with hold_again() as ledger:
             epochs.append(ledger.epoch)
 
     assert [1, 2, 3] == epochs

@@ -1,5 +1,7 @@
 """Rows read and changed as records, without a session that keeps track of them."""
 
+import re
+
 import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
@@ -69,7 +71,8 @@ def test_only_what_was_changed_is_written(account, numbers):
     _, updates = change(account, numbers, by)
 
     assert [(b"L-0", NIGHT), (None, None), (b"L-2", NIGHT)] == stored(account, "event", "not_before")
-    assert ["UPDATE delivery SET not_before=?, event=? WHERE delivery.id = ?"] == [made for made, _ in updates]
+    made = [re.sub(r"%\(\w+\)s(::[A-Z ]+)?", "?", statement) for statement, _ in updates]
+    assert ["UPDATE delivery SET not_before=?, event=? WHERE delivery.id = ?"] == [each.rstrip() for each in made]
     assert 2 == len(updates[0][1])
 
 

@@ -6,10 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.ledger import runs
-from jobs.ledger.runs import finish_run, open_locked_ledger
+from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Run
-from jobs.ledger.storage.sqlite_state import SqliteState
-from tests import quick
 from tests.builders import ACCOUNT
 
 HOUR = timedelta(hours=1)
@@ -18,11 +16,11 @@ THURSDAY, FRIDAY = date(2026, 9, 10), date(2026, 9, 11)
 
 
 @pytest.fixture
-def play(path, clock):
+def play(hold_again, clock):
     """Run a command to its exit code, as in `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
-        with open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, command, now=clock.now()) as ledger:
+        with hold_again(command) as ledger:
             if exit_code is not None:
                 finish_run(ledger, exit_code, now=clock.now(), night=night)
             with ledger.read_transaction() as session:
@@ -32,14 +30,11 @@ def play(path, clock):
 
 
 @pytest.fixture
-def ask(path, clock):
+def ask(hold_again):
     """Query the runs so far."""
 
     def asked(question, *more, **named):
-        with (
-            open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "look", now=clock.now()) as ledger,
-            ledger.write_transaction() as session,
-        ):
+        with hold_again("look") as ledger, ledger.write_transaction() as session:
             session.delete(session.get(Run, ledger.run))
             session.flush()
             return question(session, ACCOUNT, *more, **named)

@@ -1,13 +1,13 @@
 """Nights, crashes, lost answers and later changes in any order lose nothing and send nothing twice."""
 
 import itertools
-import sqlite3
 from collections import Counter
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,7 +19,7 @@ from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeCla
 from jobs.nightly import run_night
 from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
 from jobs.run_context import Deps, NightStep, RunContext
-from tests import fakes, suite
+from tests import fakes, postgresql, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
 BATCH = st.sampled_from([1, 2, 2, 5, 50])
@@ -118,18 +118,16 @@ CHANGES = st.lists(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    """Reuse one state for every example."""
-    Nights.state = ReusedState(tmp_path_factory.mktemp("nights"))
+def _folder(tmp_path_factory):
+    Nights.folder = tmp_path_factory.mktemp("nights")
 
 
 class Nights(RuleBasedStateMachine):
     """The life of an account: leads appear and change, nights run and crash, the platform answers or does not."""
 
-    state: ReusedState
-
     def __init__(self):
         super().__init__()
+        self.state = self.empty_state()
         self.state.clear()
         self.clock = fakes.FakeClock()
         self.source = fakes.FakeSource(page=2, clock=self.clock)
@@ -138,6 +136,14 @@ class Nights(RuleBasedStateMachine):
         self.ever_refused = set()
         self.crash_at = None
         self.delays = 0
+
+    folder: Path
+
+    @classmethod
+    @cache
+    def empty_state(cls):
+        """Reuse one state for every example."""
+        return ReusedState(cls.folder)
 
     @initialize(
         asynchronous=st.booleans(),
@@ -246,9 +252,8 @@ class Nights(RuleBasedStateMachine):
     # ── invariants ───────────────────────────────────────────────────────────────────────────────
 
     def ask(self, statement):
-        """Rows of the state, read by plain SQLite."""
-        with closing(sqlite3.connect(self.state.path)) as connection:
-            return connection.execute(statement).fetchall()
+        """Rows of the state, read past the ledger."""
+        return self.state.ask(statement)
 
     def _check_hashes(self):
         """Right after a plan, only leads with an open delivery or correction have contact hashes."""
@@ -313,7 +318,7 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def no_person_is_on_disk(self):
         """Neither a column nor the file's free pages contain an e-mail address."""
-        assert b"@example.org" not in self.state.path.read_bytes()
+        assert b"@example.org" not in self.state.contents()
 
     def teardown(self):
         """A few days without failures settle everything."""
@@ -338,11 +343,25 @@ class Nights(RuleBasedStateMachine):
             assert state != DeliveryState.SKIPPED, (name, conversion)
 
 
+class NightsOnPostgreSQL(Nights):
+    """The same on PostgreSQL."""
+
+    @classmethod
+    @cache
+    def empty_state(cls):
+        """Reuse one state for every example."""
+        return postgresql.State()
+
+
 TestNights = Nights.TestCase
-TestNights.settings = settings(
+TestNightsOnPostgreSQL = NightsOnPostgreSQL.TestCase
+ALL = settings(
     max_examples=suite.examples(4, 40),
     stateful_step_count=8,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+TestNights.settings = ALL
+# Their nights take three times as long.
+TestNightsOnPostgreSQL.settings = settings(ALL, max_examples=suite.examples(2, 12))

@@ -45,5 +45,5 @@ def test_rows_that_exist_are_set_where_asked(ledger):
 
 def test_a_row_that_cannot_be_is_refused(ledger):
     """Here because there is one already."""
-    with pytest.raises(LedgerError, match="SQLITE_CONSTRAINT_PRIMARYKEY"), ledger.write_transaction() as session:
+    with pytest.raises(LedgerError, match=r"SQLITE_CONSTRAINT_PRIMARYKEY|23505"), ledger.write_transaction() as session:
         bulk.write_rows(session, bulk.insert_into(StatusLabel), ROWS * 2)

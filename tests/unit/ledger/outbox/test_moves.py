@@ -29,10 +29,10 @@ def any_move(random, row):
     return Move(row, to, cause, detail, always_record=True) if always else Move(row, to, cause, detail)
 
 
-def rows_after(account, state, seed, *, at_once):
+def rows_after(account, seed, *, at_once):
     """Every delivery, transition and flag of a lead after some nights of random moves."""
     random = Random(seed)
-    state.clear()
+    account.state.clear()
     account.source.leads.clear()
     account.put(*(lead(f"L-{number}") for number in range(LEADS)))
     with account.hold() as ledger:
@@ -67,9 +67,9 @@ def keys(table):
 
 
 @pytest.mark.parametrize("seed", range(suite.examples(4, 40)))
-def test_moves_at_once_leave_what_they_would_one_by_one(account, reused_state, seed):
+def test_moves_at_once_leave_what_they_would_one_by_one(account, seed):
     """Rows, their history, and which leads are due for a correction check."""
-    one_by_one, at_once = (rows_after(account, reused_state, seed, at_once=each) for each in (False, True))
+    one_by_one, at_once = (rows_after(account, seed, at_once=each) for each in (False, True))
 
     assert one_by_one == at_once
     assert len(one_by_one["Transition"]) > LEADS

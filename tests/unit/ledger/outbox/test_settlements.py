@@ -14,7 +14,7 @@ from jobs.rules.delivery_state import FROZEN, MOVES, DeliveryKind, DeliveryState
 from jobs.rules.reasons import PlatformCode, Reason
 from jobs.run_context import Deps, RunContext
 from tests import fakes
-from tests.builders import ACCOUNT, GOOGLE, REACH, ReusedState, delivery, lead, read, rulebook
+from tests.builders import ACCOUNT, GOOGLE, REACH, delivery, lead, read, rulebook
 from tests.fakes import NIGHT
 
 HOUR = timedelta(hours=1)
@@ -32,21 +32,20 @@ SETTLEMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory):
-    """One state for every case."""
-    return ReusedState(tmp_path_factory.mktemp("settled"))
-
-
-@pytest.fixture
-def hold(state):
-    """How to hold a state with four leads on record, and nothing else."""
+def begin(state):
+    """Have a state with four leads on record, and nothing else; return how to hold it."""
     state.clear()
     clock = fakes.FakeClock()
     with state.hold(clock) as ledger:
         source = fakes.FakeSource(*map(lead, NAMES))
         read(RunContext(ledger, rulebook(), Deps(source, {GOOGLE: fakes.FakeSink()}, clock, lambda: 0.5, REACH)))
     return partial(state.hold, clock)
+
+
+@pytest.fixture
+def hold(empty_state):
+    """How to hold a state with four leads on record, and nothing else."""
+    return begin(empty_state)
 
 
 def sent(session, ledger, states):
@@ -88,10 +87,12 @@ def settled(hold, states, to, *, together):
                 settlements.record_outcomes(session, request.id, part, OutcomeClass.DROP, "CODE")
         with ledger.read_transaction() as session:
             tables = {
-                table.__name__: [row.model_dump() for row in session.exec(select(table))]
+                table.__name__: [
+                    row.model_dump() for row in session.exec(select(table).order_by(*table.__table__.primary_key))
+                ]
                 for table in (Delivery, Attempt, LeadRow)
             }
-            moves = [row.model_dump(exclude={"id"}) for row in session.exec(select(Transition))]
+            moves = [row.model_dump(exclude={"id"}) for row in session.exec(select(Transition).order_by(Transition.id))]
     return tables | {"Transition": sorted(moves, key=lambda row: row["delivery"])}
 
 
@@ -101,14 +102,12 @@ def may_settle(before, to):
 
 
 @pytest.mark.parametrize("to", SETTLEMENTS, ids=lambda to: f"{to.state}, {to.cause}, {to.outcome}")
-def test_rows_are_settled_together_as_one_by_one(hold, state, to):
+def test_rows_are_settled_together_as_one_by_one(empty_state, to):
     """Whatever they are moved to, from every state that allows it, in one statement for all of them."""
     allowed = [before for before in sorted(SENT) if may_settle(before, to.state)]
-    empty = state.path.read_bytes()
-    together = settled(hold, (allowed * 4)[:4], to, together=True)
-    state.path.write_bytes(empty)
+    together = settled(begin(empty_state), (allowed * 4)[:4], to, together=True)
 
-    assert together == settled(hold, (allowed * 4)[:4], to, together=False)
+    assert together == settled(begin(empty_state), (allowed * 4)[:4], to, together=False)
 
 
 def test_illegal_move_is_refused_and_nothing_is_written(hold):
