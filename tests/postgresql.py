@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlmodel import SQLModel
 
 from jobs.ledger.runs import _begin
 from jobs.ledger.storage.postgresql import deploy
@@ -145,9 +146,9 @@ class State:
         self.engine.dispose()
 
     def clear(self):
-        """Begin again with a new database."""
-        self.remove()
-        server().create(self.database)
+        """Begin again with empty tables."""
+        with server().connect(self.database) as connection:
+            connection.execute(f"TRUNCATE {', '.join(SQLModel.metadata.tables)}")
 
     def remove(self):
         """Remove the database."""
