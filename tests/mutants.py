@@ -975,6 +975,27 @@ FAULTS = (
         "tests/unit/ledger/test_stored_values.py",
     ),
     Fault(
+        "an incident that cannot be read stays open",
+        "jobs/alerts/incidents.py",
+        "        case IncidentKind.UNREADABLE:\n            return False",
+        "        case IncidentKind.UNREADABLE:\n            return True",
+        "tests/unit/alerts/test_unreadable_incidents.py",
+    ),
+    Fault(
+        "an incident whose values cannot be read stops no other",
+        "jobs/ledger/incidents.py",
+        "        with suppress(ValueError):\n            return Incident(identity",
+        "        with suppress():\n            return Incident(identity",
+        "tests/unit/alerts/test_unreadable_incidents.py",
+    ),
+    Fault(
+        "an incident that identifies itself by more than this version knows is not taken for another",
+        "jobs/ledger/incidents.py",
+        "return stored.keys() <= known.keys() and",
+        "return",
+        "tests/unit/alerts/test_unreadable_incidents.py",
+    ),
+    Fault(
         "a reading that begins in the middle does not say how long the rest takes",
         "connectors/oplead/pagination.py",
         "is_part = self._is_resumed or self.changes",
