@@ -98,6 +98,9 @@ def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mappin
     """Run an insert, upsert or update once for all rows, which have the same keys.
 
     The statement is kept, so it must be one of a few. SQLAlchemy takes longer to prepare a row than SQLite to write it.
+
+    Raises:
+        RuntimeError: a row lacks a key or has one more, or the statement needs one that no row has.
     """
     session.flush()
     if rows:
@@ -110,6 +113,8 @@ class _Prepared(NamedTuple):
     """A statement as the driver takes it."""
 
     text: str
+    names: frozenset[str]
+    """The keys of each row."""
     constants: dict[str, object]
     """The parameters that the statement itself sets, and the defaults of columns without a value."""
     parameters: Sequence[tuple[str, Callable[[Any], object] | None]]
@@ -117,6 +122,8 @@ class _Prepared(NamedTuple):
 
     def values_of(self, row: Mapping[str, object]) -> tuple[object, ...]:
         """Return a row's parameters, in order."""
+        if row.keys() != self.names:
+            raise RuntimeError(f"a row has other keys than the first: {sorted(row.keys() ^ self.names)}")
         if self.constants:
             row = self.constants | dict(row)
         return tuple([row[name] if write is None else write(row[name]) for name, write in self.parameters])
@@ -127,11 +134,15 @@ def _prepare(statement: ClauseElement, names: tuple[str, ...], dialect: Dialect)
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None:
         raise TypeError("the driver takes parameters by their position")
+    missing = sorted(name for name, bind in compiled.binds.items() if bind.required and name not in names)
+    if missing:
+        raise RuntimeError(f"no row has what the statement needs: {missing}")
     types = [(name, compiled.binds[name].type.dialect_impl(dialect)) for name in compiled.positiontup]
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     defaults = ((column.key, column.default) for column in compiled.insert_prefetch)
     constants |= {name: default.arg for name, default in defaults if isinstance(default, ScalarElementColumnDefault)}
-    return _Prepared(compiled.string, constants, [(name, kind.bind_processor(dialect)) for name, kind in types])
+    parameters = [(name, kind.bind_processor(dialect)) for name, kind in types]
+    return _Prepared(compiled.string, frozenset(names), constants, parameters)
 
 
 def new_record(record: type[Record], **columns: object) -> Record:
