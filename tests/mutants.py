@@ -975,6 +975,13 @@ FAULTS = (
         "tests/unit/ledger/test_stored_values.py",
     ),
     Fault(
+        "what can be taken back is told by the way it was sent",
+        "jobs/reporting/forget_report.py",
+        "route.limits.corrects.get(transport or route.target.transport)",
+        "route.limits.corrects.get(route.target.transport)",
+        "tests/unit/reporting/test_forget_report.py",
+    ),
+    Fault(
         "a hash of contact data reaches no log",
         "jobs/privacy/redaction.py",
         "return self._clean(repr(value))",
