@@ -989,6 +989,20 @@ FAULTS = (
         "tests/unit/reporting/test_page_rules.py",
     ),
     Fault(
+        "an upgrade loses no open incident",
+        "jobs/ledger/storage/migrations/versions/0009_incident_values.py",
+        "undelivered FROM incident_in_words",
+        "undelivered FROM incident_in_words WHERE cleared_at IS NOT NULL",
+        "tests/unit/ledger/storage/test_nights_after_upgrades.py",
+    ),
+    Fault(
+        "leads of before consent was kept are read again for their answers",
+        "jobs/ledger/storage/migrations/versions/0008_consent_answers.py",
+        "WHERE kind = 'extraction'",
+        "WHERE kind = 'extractions'",
+        "tests/unit/ledger/storage/test_nights_after_upgrades.py",
+    ),
+    Fault(
         "a hash of contact data reaches no log",
         "jobs/privacy/redaction.py",
         "return self._clean(repr(value))",
