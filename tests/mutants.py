@@ -392,8 +392,8 @@ FAULTS = (
     Fault(
         "what a dead run left in flight may have arrived",
         "jobs/deliver/resolve.py",
-        "doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)",
-        "doubt = Settlement(DeliveryState.PENDING, Reason.RUN_DIED)",
+        "in_doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)",
+        "in_doubt = Settlement(DeliveryState.PENDING, Reason.RUN_DIED)",
         "tests/e2e/test_crashes.py",
     ),
     Fault(
@@ -434,7 +434,7 @@ FAULTS = (
     Fault(
         "only rows that the same answer puts in the same place are settled as one",
         "jobs/deliver/transactions.py",
-        "return outcome, row.id in sent_before, row.is_doubtful, row.kind",
+        "return outcome, row.id in sent_before, row.was_in_doubt, row.kind",
         "return outcome, row.id in sent_before, False, row.kind",
         "tests/unit/deliver/test_statements.py",
     ),
@@ -504,8 +504,8 @@ FAULTS = (
     Fault(
         "three replays, then nobody will know",
         "jobs/deliver/sender.py",
-        "if len(doubt.unanswered) > REPLAY_RUNS:",
-        "if len(doubt.unanswered) > 99:",
+        "if len(in_doubt.unanswered) > REPLAY_RUNS:",
+        "if len(in_doubt.unanswered) > 99:",
         "tests/unit/deliver/test_sender.py",
     ),
     Fault(
