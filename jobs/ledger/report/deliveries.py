@@ -161,7 +161,8 @@ def expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
 def lost_conversions(session: Session, account: str, created: Span) -> Iterator[Row[Any]]:
     """Yield the expired conversions of leads created in a span.
 
-    The columns are conversion, destination, held_for, facts and known_late. `known_late` is whether it happened in time but was known only after its window had closed.
+    The columns are conversion, destination, held_for, facts and known_late, which is whether it happened
+    in time but was known only after its window had closed.
     """
     came_late = _was_moved(col(Transition.from_state).is_(None), _TO == DeliveryState.EXPIRED)
     known_late = and_(came_late, col(Delivery.held_for).is_(None), col(Delivery.at) <= col(Delivery.expires_at))
