@@ -72,14 +72,6 @@ def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict
         yield {"of_account": account, "of_leads": json.dumps(part)}
 
 
-def rows_by_lead(rows: Iterable[Row[*tuple[Any, ...]]]) -> defaultdict[str, list[Any]]:
-    """Group rows by their first column, the lead, keeping their order."""
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row[0]].append(row)
-    return found
-
-
 @cache
 def insert_into(model: type[SQLModel]) -> Insert:
     """Return a statement that adds rows to a model's table."""
