@@ -4,6 +4,6 @@ from connectors.language import N_
 
 NO_ANSWER = N_("no answer in time")
 UNREADABLE = N_("the answer cannot be read")
-NOT_TOLD = N_("the platform does not tell")
+NOT_STATED = N_("the platform does not tell")
 REFUSED = N_("the access key is refused")
 NOTHING_YET = N_("nothing yet")

@@ -38,16 +38,6 @@ def remove_character_categories(text: str, *categories: str) -> str:
     return "".join(character for character in text if unicodedata.category(character) not in categories)
 
 
-def format_number(count: int) -> str:
-    """Format a count with thousands separators: `1,269`."""
-    return f"{count:,}"
-
-
-def plural(count: int, one: str, several: str | None = None) -> str:
-    """Format a count with its noun: `1 lead`, `1,269 leads`."""
-    return f"{format_number(count)} {one if count == 1 else several or f'{one}s'}"
-
-
 def masked_address(url: str) -> str:
     """Return an address without what may be secret in it: all but its server."""
     parts = urlsplit(url)

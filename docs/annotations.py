@@ -309,5 +309,6 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     IncidentKind.IN_DOUBT: "an answer was lost",
     IncidentKind.UNCONFIRMED: "the platform will never report their outcome",
     IncidentKind.ENDS: "a platform is about to retire the API version that this program uses",
+    IncidentKind.UNREADABLE: "an incident on record was written by another version, or is damaged",
 }
 """An anomaly's sentence says it."""

@@ -1,6 +1,7 @@
 """Loggers for what commands that only read load too: structlog is loaded with the first message, if there is one."""
 
 import logging
+import threading
 from collections.abc import Callable
 
 
@@ -42,7 +43,16 @@ def start_with_first_message(start: Callable[[], object]) -> None:
 class _StartingHandler(logging.Handler):
     def __init__(self, start: Callable[[], object]) -> None:
         super().__init__()
-        self.start = start
+        self._start = start
+        self._is_started = False
+        self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Start logging, once; other threads wait, so that no message passes through what is half set up."""
+        with self._starting:
+            if not self._is_started:
+                self._start()
+                self._is_started = True
 
     def emit(self, record: logging.LogRecord) -> None:
         self.start()

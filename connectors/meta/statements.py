@@ -21,7 +21,7 @@ from connectors.meta.outcomes import (
 from connectors.meta.preflight import EVENT_NAME, objects, sum_event_counts
 from connectors.meta.sink import Graph, MetaOptions
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT_COUNT = N_("the access token may not read this; it needs ads_read and access to the dataset")
 _MAY_NOT_RATE = N_(
@@ -98,7 +98,7 @@ def _why_not(error: GraphError, may_not: str) -> str:
     # A token that may send and not read may also be told that there is no such dataset.
     if error.meaning in (NO_PERMISSION, NO_DATASET):
         return may_not
-    return REFUSED if error.code in _SESSION_OVER or error.meaning is WRONG_SECRET else NOT_TOLD
+    return REFUSED if error.code in _SESSION_OVER or error.meaning is WRONG_SECRET else NOT_STATED
 
 
 def _event_counts(

@@ -204,6 +204,8 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> 
             | IncidentKind.ENDS
         ):
             return True
+        case IncidentKind.UNREADABLE:
+            return False
     assert_never(cause.kind)
 
 

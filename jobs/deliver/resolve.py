@@ -70,7 +70,7 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
         with run.ledger.write_transaction() as session:
             _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
     with run.ledger.write_transaction() as session:
-        _Settling(session, run.ledger, run.now(), done).mark_old_doubts_unconfirmed()
+        _Settling(session, run.ledger, run.now(), done).mark_rows_long_in_doubt_unconfirmed()
 
 
 def _ask(run: RunContext, request: Request, done: ResolvingResult) -> Resolution:
@@ -117,7 +117,7 @@ class _Settling(Transaction):
             case _:
                 assert_never(resolution)
 
-    def mark_old_doubts_unconfirmed(self) -> None:
+    def mark_rows_long_in_doubt_unconfirmed(self) -> None:
         """Mark rows in doubt for too long, e.g. of a removed destination, as unconfirmed."""
         old = settlements.rows_in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER)
         self.settle_rows(old, Settlement(DeliveryState.UNCONFIRMED, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days"))
@@ -154,11 +154,11 @@ def mark_interrupted_in_doubt(run: RunContext) -> int:
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now, ledger, left = run.now(), run.ledger, 0
-    doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)
+    in_doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)
     with ledger.write_transaction() as session:
         for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             rows = settlements.sent_rows(session, stored_row_id(request))
-            settlements.settle_rows(session, ledger, rows, doubt, now=now, request=request)
+            settlements.settle_rows(session, ledger, rows, in_doubt, now=now, request=request)
             left += len(rows)
     return left

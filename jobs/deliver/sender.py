@@ -39,7 +39,7 @@ from jobs.deliver.transactions import (
 from jobs.ledger.outbox import outbox, settlements
 from jobs.ledger.outbox.outbox import DueFilter, SentRow
 from jobs.ledger.outbox.requests import Intent
-from jobs.ledger.outbox.settlements import Doubt, Settlement
+from jobs.ledger.outbox.settlements import RowInDoubt, Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
 from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
@@ -274,12 +274,12 @@ class Sender:
         given_up: defaultdict[tuple[Reason, str], list[SentRow]] = defaultdict(list)
         account, corrections = self.run.ledger.account, self.scope.corrections
         with self.run.ledger.write_transaction() as session:
-            for doubt in settlements.doubts(session, account, self.destination, corrections=corrections):
-                why = self._reason_to_stop_replaying(doubt)
+            for in_doubt in settlements.rows_in_doubt(session, account, self.destination, corrections=corrections):
+                why = self._reason_to_stop_replaying(in_doubt)
                 if why is not None:
-                    given_up[why].append(doubt.row)
-                elif not self._has_to_wait(doubt):
-                    found[doubt.last_request, doubt.target].append(doubt.row.id)
+                    given_up[why].append(in_doubt.row)
+                elif not self._has_to_wait(in_doubt):
+                    found[in_doubt.last_request, in_doubt.target].append(in_doubt.row.id)
             moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
             for why, rows in given_up.items():
                 moving.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, *why))
@@ -299,24 +299,24 @@ class Sender:
         """Whether a human decides on replaying bytes whose answer was lost."""
         return self.destination in self.run.book.ask_when_lost
 
-    def _reason_to_stop_replaying(self, doubt: Doubt) -> tuple[Reason, str] | None:
+    def _reason_to_stop_replaying(self, in_doubt: RowInDoubt) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
-        within, since = self.sink.limits.replay_within, doubt.since
+        within, since = self.sink.limits.replay_within, in_doubt.since
         if within is not None and since is not None and self.run.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
-        if len(doubt.unanswered) > REPLAY_RUNS:
+        if len(in_doubt.unanswered) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, doubt: Doubt) -> bool:
+    def _has_to_wait(self, in_doubt: RowInDoubt) -> bool:
         """Whether a replay must wait for the platform's requested delay or the gap after the previous replay.
 
         The first replay never waits for another: most answers are lost together with their run.
         """
-        if doubt.deferred_until is not None and self.run.now() < doubt.deferred_until:
+        if in_doubt.deferred_until is not None and self.run.now() < in_doubt.deferred_until:
             return True
         # A recorded replay in the future, from a clock set back since, must not block any.
-        return len(doubt.unanswered) > 1 and abs(self.run.now() - doubt.unanswered[-1]) < REPLAYS_APART
+        return len(in_doubt.unanswered) > 1 and abs(self.run.now() - in_doubt.unanswered[-1]) < REPLAYS_APART
 
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""

@@ -143,7 +143,7 @@ class Transaction:
 def _what_settles(answer: Answer, sent_before: Collection[int]) -> tuple[Outcome, bool, bool, str]:
     """Return all that `settlement` goes by."""
     row, outcome = answer
-    return outcome, row.id in sent_before, row.is_doubtful, row.kind
+    return outcome, row.id in sent_before, row.was_in_doubt, row.kind
 
 
 def settlement(row: SentRow, outcome: Outcome, *, was_sent: bool, asynchronous: bool, now: datetime) -> Settlement:
@@ -151,7 +151,7 @@ def settlement(row: SentRow, outcome: Outcome, *, was_sent: bool, asynchronous: 
 
     `was_sent` is whether an earlier request may have brought it to the platform.
     """
-    tried_before = row.is_doubtful
+    tried_before = row.was_in_doubt
     if outcome.kind is OutcomeClass.DUPLICATE:
         # If the conversion is already retracted, by anyone, the correction has what it wants.
         tried_before = tried_before or was_sent or row.kind == DeliveryKind.RETRACTION
@@ -298,8 +298,8 @@ class ReceiptRecorder(Transaction):
         passed since the last such answer.
         """
         unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
-        is_told = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
-        return unknown and is_told
+        is_about_all = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
+        return unknown and is_about_all
 
     def _refused(self, request: Request, intent: Intent, rows: Sequence[SentRow], refusal: Refused) -> Follow:
         outcome = refusal.outcome
@@ -317,7 +317,7 @@ class ReceiptRecorder(Transaction):
             return SendingStop(stop_for_refusal(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
             return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
-        if outcome.kind is OutcomeClass.UNKNOWN and all(row.is_doubtful for row in rows):
+        if outcome.kind is OutcomeClass.UNKNOWN and all(row.was_in_doubt for row in rows):
             # Counts as no answer: it doesn't settle the first attempt, and must not hold up new rows.
             return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(
@@ -337,7 +337,7 @@ class ReceiptRecorder(Transaction):
     def _return_to_pending(self, rows: Sequence[SentRow], cause: Cause, detail: str | None = None) -> None:
         """Return rows of an unprocessed request to pending, or to in doubt."""
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
-            these = [row for row in rows if row.is_doubtful == (state is DeliveryState.IN_DOUBT)]
+            these = [row for row in rows if row.was_in_doubt == (state is DeliveryState.IN_DOUBT)]
             settlements.settle_rows(self.session, self.ledger, these, Settlement(state, cause, detail), now=self.now)
 
 

@@ -75,14 +75,6 @@ def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict
         yield {"of_account": account, "of_leads": json.dumps(part)}
 
 
-def rows_by_lead(rows: Iterable[Row[*tuple[Any, ...]]]) -> defaultdict[str, list[Any]]:
-    """Group rows by their first column, the lead, keeping their order."""
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row[0]].append(row)
-    return found
-
-
 @cache
 def insert_into(model: type[SQLModel]) -> Insert:
     """Return a statement that adds rows to a model's table."""
@@ -133,6 +125,9 @@ def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mappin
     """Run an insert, upsert or update once for all rows, which have the same keys.
 
     The statement is kept, so it must be one of a few. SQLAlchemy takes longer to prepare a row than SQLite to write it.
+
+    Raises:
+        RuntimeError: a row lacks a key or has one more, or the statement needs one that no row has.
     """
     session.flush()
     if rows:
@@ -145,6 +140,8 @@ class _Prepared(NamedTuple):
     """A statement as the driver takes it."""
 
     text: str
+    names: frozenset[str]
+    """The keys of each row."""
     constants: dict[str, object]
     """The parameters that the statement itself sets, and the defaults of columns without a value."""
     parameters: Sequence[tuple[str, Callable[[Any], object] | None]]
@@ -155,15 +152,21 @@ class _Prepared(NamedTuple):
 
     def values_of(self, rows: Iterable[Mapping[str, object]]) -> list[Any]:
         """Return the parameters of these rows."""
-        if self.constants:
-            rows = (self.constants | dict(row) for row in rows)
+        complete = map(self._complete, rows)
         if self.is_positional:
-            return [tuple([_written(row[name], write) for name, write in self.parameters]) for row in rows]
-        return [{name: _written(row[name], write) for name, write in self.parameters} for row in rows]
+            return [
+                tuple([row[name] if write is None else write(row[name]) for name, write in self.parameters])
+                for row in complete
+            ]
+        return [
+            {name: row[name] if write is None else write(row[name]) for name, write in self.parameters}
+            for row in complete
+        ]
 
-
-def _written(value: object, write: Callable[[Any], object] | None) -> object:
-    return value if write is None else write(value)
+    def _complete(self, row: Mapping[str, object]) -> Mapping[str, object]:
+        if row.keys() != self.names:
+            raise RuntimeError(f"a row has other keys than the first: {sorted(row.keys() ^ self.names)}")
+        return self.constants | dict(row) if self.constants else row
 
 
 @lru_cache(maxsize=64)
@@ -171,13 +174,16 @@ def _prepare(statement: ClauseElement, names: tuple[str, ...], dialect: Dialect)
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     if not isinstance(compiled, SQLCompiler):
         raise TypeError("not a statement that takes rows")
+    missing = sorted(name for name, bind in compiled.binds.items() if bind.required and name not in names)
+    if missing:
+        raise RuntimeError(f"no row has what the statement needs: {missing}")
     in_order = compiled.positiontup if compiled.positional and compiled.positiontup else list(compiled.binds)
     types = [(name, compiled.binds[name].type.dialect_impl(dialect)) for name in in_order]
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     defaults = ((column.key, column.default) for column in compiled.insert_prefetch)
     constants |= {name: default.arg for name, default in defaults if isinstance(default, ScalarElementColumnDefault)}
-    writers = [(name, kind.bind_processor(dialect)) for name, kind in types]
-    return _Prepared(compiled.string, constants, writers, compiled.positional)
+    parameters = [(name, kind.bind_processor(dialect)) for name, kind in types]
+    return _Prepared(compiled.string, frozenset(names), constants, parameters, compiled.positional)
 
 
 def new_record(record: type[Record], **columns: object) -> Record:

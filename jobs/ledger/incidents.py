@@ -3,10 +3,13 @@
 import json
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from types import NoneType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
@@ -19,10 +22,16 @@ from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Attempt, Delivery, IncidentRow, Run, Transition, is_correction, of_kind
 from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.incident import Incident, IncidentId
-from jobs.rules.reasons import DestinationScope
+from jobs.rules.incident import Incident, IncidentId, IncidentKind
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Reason
 
 _ID = TypeAdapter(IncidentId)
+_ABOUT: Mapping[IncidentKind, type] = {
+    IncidentKind.SOURCE: NoneType,
+    IncidentKind.ENDS: str,
+    IncidentKind.ANOMALY: AnomalyIdentity,
+}
+"""What incidents are about that concern no scope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +178,52 @@ def last_success(session: Session, account: str) -> datetime | None:
 def recorded_incidents(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Return every incident ever recorded, open or cleared."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
-    return {_ID.validate_json(row.cause): row for row in rows}
+    return {_id_of(row): row for row in rows}
 
 
 def incident_of(row: IncidentRow) -> Incident:
-    """Return a recorded incident, as it was last found."""
-    return Incident(_ID.validate_json(row.cause), values_from_json(row.details))
+    """Return a recorded incident, as it was last found; one that cannot be read says its kind and its first night."""
+    identity = _id_of(row)
+    if identity.kind is not IncidentKind.UNREADABLE:
+        with suppress(ValueError):
+            return Incident(identity, values_from_json(row.details))
+    return Incident(identity, {"unreadable": _kind_as_stored(row), "since": row.first_seen_at})
+
+
+def _id_of(row: IncidentRow) -> IncidentId:
+    """Return what identifies a recorded incident; as it is stored if another version wrote what this one lacks."""
+    with suppress(ValueError):
+        found = _ID.validate_json(row.cause)
+        if _is_part_of(json.loads(row.cause), _ID.dump_python(found, mode="json")) and _fits_its_kind(found):
+            return found
+    return IncidentId(IncidentKind.UNREADABLE, row.cause)
+
+
+def _is_part_of(stored: Any, known: Any) -> bool:
+    """Return whether nothing stored was passed over in reading it: two incidents could then look like one."""
+    if isinstance(stored, dict) and isinstance(known, dict):
+        return stored.keys() <= known.keys() and all(_is_part_of(each, known[name]) for name, each in stored.items())
+    return bool(stored == known)
+
+
+def _fits_its_kind(found: IncidentId) -> bool:
+    about = found.about
+    if isinstance(about, AnomalyIdentity):
+        match about.kind:
+            case AnomalyKind.STOPPED:
+                return found.kind is IncidentKind.ANOMALY and set(about.about) <= set(Reason)
+            case AnomalyKind.WHERE:
+                return found.kind is IncidentKind.ANOMALY and len(about.about) == len(("conversion", "destination"))
+    return isinstance(about, _ABOUT.get(found.kind, DestinationScope))
+
+
+def _kind_as_stored(row: IncidentRow) -> str:
+    """Return the name of a kind that this version may not know; empty if there is none."""
+    with suppress(ValueError):
+        match json.loads(row.cause):
+            case {"kind": str(kind)}:
+                return kind
+    return ""
 
 
 def record_incident(

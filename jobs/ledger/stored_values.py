@@ -20,8 +20,15 @@ def values_to_json(values: Mapping[str, object]) -> str:
 
 
 def values_from_json(text: str) -> dict[str, object]:
-    """Return what `values_to_json` was given; texts are English."""
-    return {name: _value(each) for name, each in json.loads(text).items()}
+    """Return what `values_to_json` was given; texts are English.
+
+    Raises:
+        ValueError: it was written by another version, or is damaged.
+    """
+    try:
+        return {name: _value(each) for name, each in json.loads(text).items()}
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"no values of a message: {type(error).__name__}") from error
 
 
 def _plain(value: object) -> object:

@@ -35,7 +35,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
         raise UsageError(_("--reference: write a value, or leave it out"))
     lead = with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
-    if not _is_agreed(context, lead, None):
+    if not _is_confirmed(context, lead, None):
         return Exit.DONE
     with hold_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
         wanted = lead_to_create(context, lead, reference, outbox.salt)
@@ -106,7 +106,7 @@ def _report_created_before(context: OpleadContext, one: LeadCreationRecord, want
 def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
     """Show what changes in a lead, ask, change it, and say what became of it."""
     named = named_lead(lead_id)
-    if not _is_agreed(context, lead, named):
+    if not _is_confirmed(context, lead, named):
         return Exit.DONE
     with context.writer() as writer:
         receipt = writer.update(named, lead)
@@ -117,7 +117,7 @@ def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
     return _report(context, receipt, _("Lead changed"), ADMIN, look)
 
 
-def _is_agreed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None) -> bool:
+def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | None) -> bool:
     """Show what would be written, and ask; in a dry run, only show it."""
     with context.writer() as writer:
         try:

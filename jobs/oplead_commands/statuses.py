@@ -54,7 +54,7 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
     except ValueError as error:
         raise UsageError(_("STATUS: {error}", error=error)) from None
     question = _("Set the status of lead {lead} to {label}?", lead=named, label=label)
-    if not _is_agreed(context, _("lead {lead}: status {label}", lead=named, label=label), {label: 1}, question):
+    if not _is_confirmed(context, _("lead {lead}: status {label}", lead=named, label=label), {label: 1}, question):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
         receipt = set_and_confirm_status(context, writer, source, named, label)
@@ -80,7 +80,7 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
         len(wanted),
         labels=", ".join(f"{label} ×{format_count(count)}" for label, count in tally.items()),
     )
-    if not _is_agreed(context, shown, tally, _n("Set {count} status?", "Set {count} statuses?", len(wanted))):
+    if not _is_confirmed(context, shown, tally, _n("Set {count} status?", "Set {count} statuses?", len(wanted))):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -151,7 +151,7 @@ def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
     return (found.label or "") if isinstance(found, Lead) else None
 
 
-def _is_agreed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
+def _is_confirmed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
     dry_run, json = context.approval.dry_run, context.approval.json
     if json and dry_run:
         print_json({"rehearsed": True, "labels": dict(labels)})

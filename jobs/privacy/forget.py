@@ -63,7 +63,7 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
     others = (session.get(table, (account, lead)) for table in (ExcludedTestLead, UnreadableLeadRow))
     rows = _deliveries(session, account, [lead])
     sent_at = requests.last_send_times(session, list(map(stored_row_id, rows)))
-    told = [
+    on_record = [
         (
             each,
             DeliveryOnRecord(
@@ -83,8 +83,8 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
         is_known=row is not None or any(others),
         forgotten_on=forgotten_on,
         created_at=None if row is None else row.created_at,
-        sent=tuple(one for _, one in told if one.sent_at is not None or one.state not in _NEVER_SENT),
-        cancelled=tuple(one for _, one in told if one.state in OPEN),
+        sent=tuple(one for _, one in on_record if one.sent_at is not None or one.state not in _NEVER_SENT),
+        cancelled=tuple(one for _, one in on_record if one.state in OPEN),
     )
 
 

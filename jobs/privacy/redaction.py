@@ -184,6 +184,8 @@ class Redaction:
                 return strip_control_characters(value, keep="\n")
             case dict():
                 return {key: self._clean(each) for key, each in value.items()}
+            case tuple() if type(value) is not tuple:  # it knows what may be shown of it
+                return self._clean(repr(value))
             case list() | tuple():
                 return [self._clean(each) for each in value]
         return value

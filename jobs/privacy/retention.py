@@ -33,7 +33,7 @@ def erase_by_age(
         if summary.pulled.complete and summary.source_stopped is None:
             sweep.erase_leads(before := now - max(kept.leads, age_needed_to_send(run.book)))
             with run.ledger.write_transaction() as session:
-                retention.erase_unseen(session, run.ledger.account, before=before)
+                retention.erase_not_seen_since(session, run.ledger.account, before=before)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             retention.erase_history(session, run.ledger.account, before=now - kept.history)

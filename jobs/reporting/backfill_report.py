@@ -14,6 +14,7 @@ from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, pr
 from jobs.reporting.run_report import (
     answers_line,
     count_in_state,
+    leads_on_pages,
     print_what_needs_humans,
     requests_sent_sentence,
     what_needs_a_human,
@@ -70,9 +71,7 @@ class Preview:
 def leads_read_sentence(summary: RunSummary) -> str:
     """Return what was read."""
     pulled = summary.pulled
-    read = _n("{count} lead", "{count} leads", pulled.seen)
-    read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
-    text = [read, _n("{count} read anew", "{count} read anew", pulled.changed)]
+    text = [leads_on_pages(pulled), _n("{count} read anew", "{count} read anew", pulled.changed)]
     if pulled.detail_pages:
         text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
     return ", ".join(text)

@@ -1,7 +1,8 @@
 """Reports what was forgotten, what platforms were already sent, and what remains elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from rich.console import Console
@@ -23,6 +24,16 @@ class SummaryReaders:
     last: date
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ErasureOffer:
+    """What a platform offers for erasing what it was sent by one transport."""
+
+    destination: str
+    transport: str
+    """Empty if it is not on record."""
+    offer: str = field(compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class ForgetReport:
     """What forgetting came to, or would."""
@@ -35,8 +46,8 @@ class ForgetReport:
     """Webhook events about forgotten leads."""
     creations: int
     """Leads on record as created from here."""
-    offers: Mapping[str, str]
-    """By destination, what its platform offers for erasing what it was sent."""
+    offers: tuple[ErasureOffer, ...]
+    """What each destination's platform offers for what it was sent, by each way it was sent."""
     readers: SummaryReaders | None
     """None if no weekly summary was ever taken."""
     unfinished: tuple[str, ...] = ()
@@ -59,12 +70,20 @@ _OFFERS = {
 }
 
 
-def erasure_offered(route: ConversionRoute | None, transport: str | None) -> str:
-    """Return what a destination's platform offers for erasing what it was sent; None where the settings lost it.
+def erasure_offers(deliveries: Iterable[DeliveryOnRecord], routes: Iterable[ConversionRoute]) -> Iterator[ErasureOffer]:
+    """Yield what platforms offer for erasing what they were sent: one transport may offer more than another.
 
     No interface that this program knows erases what a platform has received.
     """
-    support = None if route is None else route.limits.corrects.get(transport or route.target.transport)
+    route_to = {str(route.destination): route for route in routes}
+    for destination, transport in sorted({(each.destination, each.transport or "") for each in deliveries}):
+        yield ErasureOffer(destination, transport, _erasure_offered(route_to.get(destination), transport))
+
+
+def _erasure_offered(route: ConversionRoute | None, transport: str) -> str:
+    if route is None:
+        return _("the settings no longer name it, so nothing is known of what can be taken back; {ask}", ask=_(_ASK))
+    support = route.limits.corrects.get(transport or route.target.transport)
     kinds = frozenset[AdjustmentKind]() if support is None else support.kinds
     best = next((kind for kind in (AdjustmentKind.RETRACTION, AdjustmentKind.RESTATEMENT) if kind in kinds), None)
     return _(_OFFERS[best], ask=_(_ASK))
@@ -106,10 +125,21 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
             )
     if report.creations:
         console.print(_("Importing the same file again would create the lead in Oplead again."), soft_wrap=True)
-    offers = [(destination, offer) for destination, offer in sorted(report.offers.items())]
-    print_section(console, _("What the platforms offer for what they were sent"), offers)
+    print_section(console, _("What the platforms offer for what they were sent"), _offer_rows(report.offers))
     print_section(console, _("What remains elsewhere"), bulleted(remaining_elsewhere(report)))
     print_section(console, _("Not finished: forget once more"), bulleted(report.unfinished))
+
+
+def _offer_rows(offers: Collection[ErasureOffer]) -> list[tuple[str, str]]:
+    """Return a row for each offer, with its transport where a destination has several."""
+    ways = Counter(each.destination for each in offers)
+    return [
+        (
+            each.destination if ways[each.destination] == 1 else f"{each.destination} ({each.transport or '?'})",
+            each.offer,
+        )
+        for each in offers
+    ]
 
 
 def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:

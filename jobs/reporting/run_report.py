@@ -257,11 +257,15 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
     )
 
 
+def leads_on_pages(pulled: PullResult) -> str:
+    """Return how many leads were listed, and on how many pages."""
+    leads = _n("{count} lead", "{count} leads", pulled.seen)
+    return _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=leads)
+
+
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    read = _n("{count} lead", "{count} leads", pulled.seen)
-    read = _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=read)
-    text = [read, _n("{count} new or changed", "{count} new or changed", pulled.changed)]
+    text = [leads_on_pages(pulled), _n("{count} new or changed", "{count} new or changed", pulled.changed)]
     if pulled.detail_pages:
         text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
     if pulled.deleted:

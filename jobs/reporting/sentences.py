@@ -1,18 +1,19 @@
 """Renders reasons, states, stops, anomalies and incidents with the texts in `wording`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.language import _, _n, format_count, format_day, format_duration, format_number, format_time, translated
-from jobs.reporting.wording.incidents import INCIDENTS
+from jobs.reporting.wording.incidents import INCIDENTS, IncidentTexts
 from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, Part
 from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_CODES, SETTINGS_CODES
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.incident import Incident, Notice
+from jobs.rules.incident import Incident, IncidentKind, Notice
 from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
 
 if TYPE_CHECKING:
@@ -193,7 +194,15 @@ def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) ->
 
 
 def incident_notice(incident: Incident) -> Notice:
-    """Return the notice of an incident."""
+    """Return the notice of an incident; one whose values do not fit the texts of this version says so."""
+    if "unreadable" not in incident.values:
+        with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return _notice(incident, INCIDENTS[incident.id.kind])
+        incident = Incident(incident.id, {"unreadable": incident.id.kind.value})
+    return _notice(incident, INCIDENTS[IncidentKind.UNREADABLE])
+
+
+def _notice(incident: Incident, texts: IncidentTexts) -> Notice:
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
@@ -201,7 +210,6 @@ def incident_notice(incident: Incident) -> Notice:
         values |= {"title": _(ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, DestinationScope):
         values |= {"where": about.destination, "corrections": about.corrections}
-    texts = INCIDENTS[incident.id.kind]
     return Notice(_fill(texts.title, values), _fill(texts.text, values))
 
 

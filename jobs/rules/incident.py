@@ -21,6 +21,8 @@ class IncidentKind(StrEnum):
     NOTHING_SENT = "nothing_sent"
     ANOMALY = "anomaly"
     ENDS = "ends"
+    UNREADABLE = "unreadable"
+    """One on record that this version cannot read; only a version that can reads it again, or resolves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,10 @@ class IncidentId:
 
     kind: IncidentKind
     about: DestinationScope | AnomalyIdentity | str | None = None
-    """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope."""
+    """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope.
+
+    For `UNREADABLE`, its text as stored.
+    """
 
 
 @dataclass(frozen=True, slots=True)

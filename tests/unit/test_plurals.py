@@ -1,12 +1,8 @@
-"""No message reads `1 leads`: a number and its noun come from `_n`, or from `plural`."""
+"""No message reads `1 leads`: a number and its noun come from `_n`."""
 
 import ast
 import re
 from pathlib import Path
-
-import pytest
-
-from connectors.text import plural
 
 ROOT = Path(__file__).parents[2]
 NOUNS = (
@@ -48,7 +44,7 @@ TEMPLATE = re.compile(r"\{(?!\w*name|destination)\w+(?::g)?\} (\w+)")
 
 
 def plain_numbers(file):
-    """The plural nouns after a value that neither `_n` nor `plural` formats."""
+    """The plural nouns after a value that `_n` does not format."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "N_") and len(node.args) == 1:
             texts = [each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)]
@@ -67,18 +63,10 @@ def _is_name(value):
     return "NAMES" in ast.dump(value) or ast.unparse(value.value).endswith(("destination", "name"))
 
 
-def test_counted_nouns_are_formatted_by_counted():
+def test_counted_nouns_are_formatted_by_n():
     """A place where the number is never one gives its reason in the list."""
     folders = (ROOT / "jobs", *(ROOT / "connectors" / name for name in ("oplead", "google_ads", "meta")))
     files = [file for folder in folders for file in folder.rglob("*.py")]
     found = {f"{file.relative_to(ROOT)}: {noun}" for file in files for noun in plain_numbers(file)}
 
     assert NEVER_ONE.keys() == found
-
-
-@pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
-def test_counted_uses_singular_and_plural(count, said):
-    """Thousands have a comma, as usual in English."""
-    assert said == plural(count, "lead")
-    assert "1 delivery" == plural(1, "delivery", "deliveries")
-    assert "2 deliveries" == plural(2, "delivery", "deliveries")

@@ -18,7 +18,7 @@ from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, TokenRefusedError
 from connectors.language import N_
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT = N_(
     "the service account may not read this; it needs access to the account, and its Cloud project the Google Ads API"
@@ -49,7 +49,7 @@ def read_upload_summaries(
     except CallFailedError as error:
         if error.status in _NOT_ALLOWED:
             return [_nothing(_MAY_NOT)]
-        return [_nothing(NOT_TOLD if error.errors else NO_ANSWER)]
+        return [_nothing(NOT_STATED if error.errors else NO_ANSWER)]
     except (TokenRefusedError, Misconfigured):
         return [_nothing(REFUSED)]
     except (NotConnectedError, Transient):

@@ -26,7 +26,7 @@ from connectors.google_ads.data_manager.outcomes import RequestCounts, read_coun
 from connectors.language import N_
 from connectors.one_call import run_call
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
 _MAY_NOT = N_("the service account may not read this; it needs access to the account of the conversion actions")
@@ -93,7 +93,7 @@ def _read(response: requests.Response, rows: int) -> RequestCounts | str:
         case HTTPStatus.FORBIDDEN:
             return _MAY_NOT
         case _:
-            return NOT_TOLD
+            return NOT_STATED
 
 
 def _counts(asked: Asked) -> Iterator[PlatformStatement]:

@@ -153,9 +153,9 @@ class WebhookParser:
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = self._kind_by_name(event.name), self._lead_id(event)
         label, label_at = self._status(event, named)
-        is_told = event.first(self._paths.status) is not None
+        has_status = event.first(self._paths.status) is not None
         appointment_at = read_moment_or_none(event.first(self._appointment), self._zone)
-        kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=is_told or label_at is not None)
+        kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=has_status or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
             return WebhookEvent(None, lead, structure=self._structure(event))
         # An event that does not name its kind may be about something else in the lead, and then so is its time.

@@ -68,7 +68,7 @@ class OpleadPlatform:
         self.book = SandboxLeadStore(now, leads_at)
         """The leads on record."""
         self.subscriptions = Subscriptions()
-        self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
+        self.webhook_outcomes: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
         self.options = OpenQuestionPositions()
         self.shape = ApiShape()
@@ -148,7 +148,7 @@ class OpleadPlatform:
                 again, happened = webhooks.attempt(each, body, now, options)
                 with self._lock:  # what is interrupted here waits, and is delivered again
                     told.update(happened)
-                    self.told.update(happened)
+                    self.webhook_outcomes.update(happened)
                     del waiting[number]
                     waiting |= {number: again} if again else {}
             return {**told, "waiting": len(waiting)}
@@ -164,7 +164,7 @@ class OpleadPlatform:
                 "subscriptions": [
                     {**each.subscription_json, "by": each.owner} for each in self.subscriptions.all.values()
                 ],
-                "webhooks": {**self.told, "waiting": len(self.subscriptions.waiting)},
+                "webhooks": {**self.webhook_outcomes, "waiting": len(self.subscriptions.waiting)},
             }
 
     def dump(self) -> dict[str, object]:
@@ -175,7 +175,7 @@ class OpleadPlatform:
                 "taken": self._rate.dump(),
                 "switches": dict(self.switches),
                 "accidents": [accident_json(accident) for accident in self.accidents],
-                "webhooks": {**self.subscriptions.dump(), "told": dict(self.told)},
+                "webhooks": {**self.subscriptions.dump(), "told": dict(self.webhook_outcomes)},
             }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -187,7 +187,7 @@ class OpleadPlatform:
         self.accidents = from_json(list[LeadAccident], state.get("accidents", []))
         if "webhooks" in state:  # a state from before there were any lacks them
             self.subscriptions.load(state["webhooks"])
-            self.told = Counter(state["webhooks"]["told"])
+            self.webhook_outcomes = Counter(state["webhooks"]["told"])
 
     # ── routes ───────────────────────────────────────────────────────────────────────────────────
 

@@ -59,11 +59,11 @@ def attempt(
     times = 2 if options.webhook_redelivery == "twice" else 1
     answers = [post(delivery.url, body, headers) for _ in range(times)]
     taken = sum(status is not None and status // 100 == 2 for status in answers)  # noqa: PLR2004 - 2xx
-    told = Counter(delivered=taken, failed=times - taken)
+    outcome = Counter(delivered=taken, failed=times - taken)
     tried = replace(delivery, attempts=delivery.attempts + 1, tried_at=now.isoformat())
     if taken or options.webhook_redelivery != "until_2xx":
-        return None, told
-    return (tried, told) if tried.attempts < ATTEMPTS else (None, told + Counter(given_up=1))
+        return None, outcome
+    return (tried, outcome) if tried.attempts < ATTEMPTS else (None, outcome + Counter(given_up=1))
 
 
 def wire_body(delivery: Delivery, lead: object, shape: ApiShape, options: OpenQuestionPositions) -> bytes:

@@ -39,7 +39,7 @@ from jobs.reporting.console import print_json, results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
     SummaryReaders,
-    erasure_offered,
+    erasure_offers,
     nothing_found_sentence,
     print_forget_report,
     remaining_elsewhere,
@@ -300,7 +300,7 @@ def _report(
     events: int,
     creations: int,
 ) -> ForgetReport:
-    routes = {str(route.destination): route for route in compile_rules_only(settings).routes}
+    sent = [each for lead in held for each in lead.sent]
     taken = taken_summaries(session, settings.account)
     return ForgetReport(
         settings.account,
@@ -308,11 +308,7 @@ def _report(
         tuple(held),
         events,
         creations,
-        {
-            each.destination: erasure_offered(routes.get(each.destination), each.transport)
-            for lead in held
-            for each in lead.sent
-        },
+        tuple(erasure_offers(sent, compile_rules_only(settings).routes)),
         SummaryReaders(len(taken), max(taken)) if taken else None,
     )
 

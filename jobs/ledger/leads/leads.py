@@ -325,9 +325,9 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
 
     `since` is when a complete list was begun; with None, only leads already marked missing are returned.
     """
-    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _not_listed_since(account, since)
+    unlisted = col(LeadRow.missing_since).is_not(None) if since is None else _not_listed_since(account, since)
     # Go from open deliveries to their leads: there may be many more leads than open deliveries.
-    return _ids(session, account, unseen, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
+    return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
 def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:

@@ -129,11 +129,11 @@ def _take_state(move: Move) -> Iterator[StateChange]:
 def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict[str, object]:
     """Return the columns that a move to a state sets."""
     is_ours = isinstance(cause, Reason)
-    is_told = is_ours and to in WITH_REASON
+    has_reason = is_ours and to in WITH_REASON
     columns: dict[str, object] = {
         "state": to,
-        "reason": cause if is_told else None,
-        "detail": in_english(detail) if detail and is_told else None,
+        "reason": cause if has_reason else None,
+        "detail": in_english(detail) if detail and has_reason else None,
     }
     if not is_ours:
         columns["code"] = cause
@@ -182,7 +182,7 @@ class SentRow(NamedTuple):
     destination: str
     action: str | None
     original: int | None
-    is_doubtful: bool
+    was_in_doubt: bool
     """Whether an earlier answer about these bytes was lost."""
 
 

@@ -66,8 +66,8 @@ def positions(session: Session, request: int) -> list[int]:
 
 def rows_in_doubt_before(session: Session, account: str, before: datetime) -> list[SentRow]:
     """Return the deliveries in doubt since before a time, conversions first."""
-    doubtful = sqlalchemy.select(*_KNOWN).where(*_in_doubt(account), col(Delivery.in_doubt_since) < before)
-    return _rows(session, doubtful.order_by(is_correction(), col(Delivery.id)))
+    in_doubt = sqlalchemy.select(*_KNOWN).where(*_in_doubt(account), col(Delivery.in_doubt_since) < before)
+    return _rows(session, in_doubt.order_by(is_correction(), col(Delivery.id)))
 
 
 def _rows(session: Session, statement: Select[*tuple[object, ...]]) -> list[SentRow]:
@@ -145,7 +145,7 @@ def defer_rows(session: Session, request: int, until: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class RowInDoubt:
     """A delivery in doubt, and how it was sent so far."""
 
     row: SentRow
@@ -159,7 +159,7 @@ class Doubt:
     """For each run that sent it without learning its outcome, the last time; oldest run first."""
 
 
-def doubts(session: Session, account: str, destination: str, *, corrections: bool) -> Iterator[Doubt]:
+def rows_in_doubt(session: Session, account: str, destination: str, *, corrections: bool) -> Iterator[RowInDoubt]:
     """Yield the conversions or corrections in doubt at a destination, by id."""
     here = (*_in_doubt(account), col(Delivery.destination) == destination, of_kind(corrections=corrections))
     sends: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
@@ -184,4 +184,4 @@ def doubts(session: Session, account: str, destination: str, *, corrections: boo
     for since, deferred_until, transport, owner, action, source, *known in connection.execute(found):
         row = SentRow._make(known)
         target = Target(transport or "", owner or "", action or "", source or "")
-        yield Doubt(row, target, since, deferred_until, last.get(row.id, 0), tuple(sends[row.id].values()))
+        yield RowInDoubt(row, target, since, deferred_until, last.get(row.id, 0), tuple(sends[row.id].values()))

@@ -159,16 +159,17 @@ def expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
 
 
 def lost_conversions(session: Session, account: str, created: Span) -> Iterator[Row[Any]]:
-    """Yield the expired conversions of leads created in a span: conversion, destination, held_for, facts and told_late.
+    """Yield the expired conversions of leads created in a span.
 
-    `told_late` is whether it happened in time but was known only after its window had closed.
+    The columns are conversion, destination, held_for, facts and known_late, which is whether it happened
+    in time but was known only after its window had closed.
     """
     came_late = _was_moved(col(Transition.from_state).is_(None), _TO == DeliveryState.EXPIRED)
-    told_late = and_(came_late, col(Delivery.held_for).is_(None), col(Delivery.at) <= col(Delivery.expires_at))
+    known_late = and_(came_late, col(Delivery.held_for).is_(None), col(Delivery.at) <= col(Delivery.expires_at))
     rows: Iterable[Row[Any]] = session.connection().execute(
         sqlalchemy.select(
             *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.held_for), col(LeadRow.facts)),
-            func.coalesce(told_late, sqlalchemy.false()).label("told_late"),
+            func.coalesce(known_late, sqlalchemy.false()).label("known_late"),
         )
         .join(LeadRow, _of_its_lead())
         .where(

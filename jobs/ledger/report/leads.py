@@ -175,7 +175,7 @@ def _decided_by(labels: Collection[str]) -> Label[Any]:
             col(change.label).in_(labels),
             col(change.origin) != StatusTimeOrigin.RELABEL,
         )
-        .order_by(col(change.at).desc(), col(change.id))
+        .order_by(col(change.at).desc(), col(change.seen_at).desc(), col(change.id).desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -228,7 +228,7 @@ def _replaced_estimates(session: Session, account: str, before: datetime) -> Seq
     return session.connection().execute(sqlalchemy.select(col(ExpectedValue.id)).where(*old)).scalars().all()
 
 
-def erase_unseen(session: Session, account: str, *, before: datetime) -> None:
+def erase_not_seen_since(session: Session, account: str, *, before: datetime) -> None:
     """Erase what is known of test leads read, and of unreadable leads seen, before then and never since."""
     for table, at in ((ExcludedTestLead, ExcludedTestLead.read_at), (UnreadableLeadRow, UnreadableLeadRow.seen_at)):
         old = delete(table).where(col(table.account) == account, col(at) < before)

@@ -176,7 +176,7 @@ class LeadCreator:
         except (Misconfigured, WrongClock, Transient) as error:
             self.unreadable = str(error)
             for one in doubtful:
-                self._outbox.record_doubt(one.key, "not_looked_up")
+                self._outbox.record_reason_in_doubt(one.key, "not_looked_up")
             return 0
         judged = recognise(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
         for one in marked:
@@ -191,7 +191,7 @@ class LeadCreator:
             case LeadNotFoundReason.NOT_THERE:
                 self._outbox.drop(key)
             case LeadNotFoundReason():
-                self._outbox.record_doubt(key, judged)
+                self._outbox.record_reason_in_doubt(key, judged)
             case lead:
                 self._outbox.confirm(key, lead)
                 self._on_settled()

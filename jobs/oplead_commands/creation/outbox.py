@@ -164,7 +164,7 @@ class Outbox:
         """Erase a lead that is certain not to be in Oplead, if it is on record."""
         self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, CreationState.CREATED))
 
-    def record_doubt(self, key: str, reason: str) -> None:
+    def record_reason_in_doubt(self, key: str, reason: str) -> None:
         """Say why a lead that is in doubt stays so."""
         self._change(
             "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)

@@ -19,7 +19,7 @@ from jobs.reporting.console import print_json, say
 _SHOWN = 20
 _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")
 _FINE = frozenset({"created", "created_before"})
-_DOUBTS: Mapping[str, str] = {
+_REASONS_IN_DOUBT: Mapping[str, str] = {
     "ambiguous": N_("several leads, in Oplead or of ours, may be it"),
     "unproven": N_("it was not seen in Oplead, and nothing proves that it would have been"),
     "not_looked_up": N_("its answer was lost, and Oplead's leads cannot be read"),
@@ -178,7 +178,10 @@ def _say_lines(heading: Plural, lines: Sequence[str]) -> None:
 def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> None:
     _say_lines(
         N_("In doubt: {count}.", "In doubt: {count}."),
-        [_line(one, _(_DOUBTS[one.reason]) if one.reason in _DOUBTS else one.reason) for one in doubtful],
+        [
+            _line(one, _(_REASONS_IN_DOUBT[one.reason]) if one.reason in _REASONS_IN_DOUBT else one.reason)
+            for one in doubtful
+        ],
     )
     if not doubtful:
         return

@@ -102,13 +102,13 @@ def window_runs_from_click(platform: AdPlatform) -> bool:
     return platform is AdPlatform.GOOGLE
 
 
-def time_within_window(platform: AdPlatform, *, since_click: int, until_told: int) -> int:
+def time_within_window(platform: AdPlatform, *, since_click: int, until_known: int) -> int:
     """Return which of two times must lie within the platform's window; both are in seconds."""
     match platform:
         case AdPlatform.GOOGLE:
             return since_click
         case AdPlatform.META:
-            return until_told
+            return until_known
         case AdPlatform.OTHER | AdPlatform.NONE:
             raise ValueError("nothing is sent there")
     assert_never(platform)

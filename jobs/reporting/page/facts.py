@@ -312,7 +312,7 @@ class AgencyRow:
     leads: int
     untouched: int
     """Leads still in the status that they were created in."""
-    days_to_be_told: Decimal | None
+    days_until_read: Decimal | None
     """The median of days from a change in Oplead to its being read; None below `FEWEST_AT_AN_AGENCY`."""
     missing_amounts: int
     """Sales without an amount."""

@@ -137,7 +137,7 @@ def _agencies(session: Session, rules: CountingRules, unpriced: Mapping[str, int
         return None
     lost = defaultdict[str, Decimal](Decimal)
     for row in report_deliveries.lost_conversions(session, rules.settings.account, rules.span):
-        if row.told_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
+        if row.known_late or (row.held_for and RESPONSIBLE[Reason(row.held_for)] is Responsible.OPLEAD_USERS):
             agency = report_leads.amounts_and_agency(row.facts)[1]
             lost[agency or ""] += _worth(rules.book, row.conversion, row.destination, row.facts)
     return agencies(session, rules, unpriced=unpriced, lost=lost)

@@ -82,6 +82,7 @@ def who_mends_incident(incident: IncidentId) -> Responsible:
             | IncidentKind.IN_DOUBT
             | IncidentKind.UNCONFIRMED
             | IncidentKind.ENDS
+            | IncidentKind.UNREADABLE
         ):
             return Responsible.OPERATOR
         case IncidentKind.ANOMALY:

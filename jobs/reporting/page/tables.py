@@ -254,7 +254,7 @@ TABLES: tuple[Table, ...] = (
             _plain("name", N_("The field’s value.")),
             _LEADS,
             _plain("untouched", N_("How many are still in the status that they were created in.")),
-            _plain("days_to_be_told", N_("The median of days from a change in Oplead to its being read.")),
+            _plain("days_until_read", N_("The median of days from a change in Oplead to its being read.")),
             _plain("missing_amounts", N_("Sales without an amount.")),
             _plain("lost", N_("The value of conversions that somebody there could have saved.")),
         ),

@@ -238,4 +238,19 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
             ),
         ),
     ),
+    IncidentKind.UNREADABLE: IncidentTexts(
+        (
+            Part(N_("An incident that cannot be read: {unreadable}"), given="unreadable"),
+            Part(N_("An incident that cannot be read"), lacking="unreadable"),
+        ),
+        (
+            Part(N_("It has been open since {since}."), given="since"),
+            Part(
+                N_(
+                    "Another version of oplead-sync recorded it, or the record is damaged. It stays open until a "
+                    "version that can read it resolves it: run the newest one."
+                )
+            ),
+        ),
+    ),
 }

@@ -13,7 +13,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.google_ads.statements import GoogleStatements
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.google_ads.ads_api_server import upload_error
 
 SENT_AT = datetime(2026, 11, 5, 4, 30, tzinfo=UTC)
@@ -142,7 +142,7 @@ def test_long_row_of_requests_is_asked_for_in_part(google):
 
 @pytest.mark.parametrize(
     ("http", "word", "why"),
-    [(403, "PERMISSION_DENIED", NO_ACCESS), (401, "UNAUTHENTICATED", REFUSED), (500, "INTERNAL", NOT_TOLD)],
+    [(403, "PERMISSION_DENIED", NO_ACCESS), (401, "UNAUTHENTICATED", REFUSED), (500, "INTERNAL", NOT_STATED)],
 )
 def test_refused_status_says_why(google, http, word, why):
     """What the service account needs, and nothing of what Google wrote."""
@@ -294,7 +294,7 @@ def test_summary_of_another_shape_is_unreadable(ads, uploads, row):
     [
         (grpc.StatusCode.PERMISSION_DENIED, (upload_error(2),), NO_API),
         (grpc.StatusCode.PERMISSION_DENIED, (), NO_API),
-        (grpc.StatusCode.INVALID_ARGUMENT, (upload_error(2),), NOT_TOLD),
+        (grpc.StatusCode.INVALID_ARGUMENT, (upload_error(2),), NOT_STATED),
         (grpc.StatusCode.UNAVAILABLE, (), NO_ANSWER),
     ],
 )

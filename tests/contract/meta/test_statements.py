@@ -6,7 +6,7 @@ import pytest
 
 from connectors.meta.statements import MetaStatements
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
-from connectors.statements import NO_ANSWER, NOT_TOLD, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.meta.conftest import DATASET, TOKEN
 
 SINCE, UNTIL = datetime(2026, 11, 1, 3, 30, tzinfo=UTC), datetime(2026, 11, 8, 3, 30, tzinfo=UTC)
@@ -114,7 +114,7 @@ def test_other_refusals_are_not_blamed_on_the_token(meta, code, http):
     """A trouble of Meta's own, too many calls, a version that has ended."""
     meta.refuse(code, http=http)
 
-    assert {NOT_TOLD} == {each.value for each in read(meta)}
+    assert {NOT_STATED} == {each.value for each in read(meta)}
 
 
 @pytest.mark.parametrize("trouble", ["stay_silent", "shut_down_socket", "drip"])

@@ -1,13 +1,16 @@
 """Failures end in a sentence without personal data, and logs never show secrets."""
 
+import dataclasses
 import json
 import logging
 import signal
+import threading
 
 import pytest
 import structlog
 
 from connectors.errors import Misconfigured
+from connectors.records import Identifier, IdentifierKind
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
@@ -105,6 +108,45 @@ def test_logging_starts_with_the_first_message(capsys, logger, said):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(said)
     assert "s3cr3t" not in line
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_logging_starts_once_for_messages_of_several_threads(capsys):
+    """A message written while logging starts waits until it has, and what is to be hidden is known by then."""
+    starts, threads = [], []
+
+    def start():
+        starts.append(threading.current_thread())
+        if len(starts) == 1:
+            threads.append(threading.Thread(target=Log("jobs.account").warning, args=("refused s3cr3t-token",)))
+            threads[0].start()
+            threads[0].join(timeout=0.2)
+        start_logging(as_json=False).redact_secrets(["s3cr3t-token"])
+
+    start_with_first_message(start)
+    Log("jobs.other").warning("also s3cr3t-token")
+    threads[0].join(timeout=10)
+
+    assert [threading.current_thread()] == starts
+    assert ["also [secret]", "refused [secret]"] == sorted(capsys.readouterr().err.splitlines())
+
+
+@pytest.mark.usefixtures("_own_logging")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_hashes_of_contact_data_never_reach_a_log_line(capsys, as_json):
+    """However they come: bare, in a conversion's record, in a list, as a message's argument, in an error's text."""
+    jeanne = Identifier.hash_normalized_value(IdentifierKind.EMAIL, "jeanne@maison.example")
+    holder = dataclasses.make_dataclass("Holder", ["identifiers"])((jeanne,))
+    start_logging(as_json=as_json)
+    log = Log("jobs.some.part")
+    log.warning(f"refused {jeanne} {holder} {jeanne!r:>40} {[jeanne]}")  # noqa: G004 - as someone might
+    log.warning("refused", who=jeanne, several=(jeanne,), known={"who": [jeanne]}, holder=holder)
+    logging.getLogger("jobs.some.part").warning("refused %s %r %s", jeanne, holder, (jeanne, 1))
+    said = capsys.readouterr().err
+
+    assert jeanne.sha256[:8] not in said
+    assert 3 == len(said.splitlines())
+    assert "IdentifierKind.EMAIL" in said
 
 
 @pytest.mark.usefixtures("_own_logging")

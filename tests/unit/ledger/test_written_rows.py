@@ -3,6 +3,7 @@
 from datetime import timedelta, timezone
 
 import pytest
+from sqlalchemy import bindparam
 from sqlmodel import select
 
 from jobs.ledger import bulk
@@ -41,6 +42,35 @@ def test_rows_that_exist_are_set_where_asked(ledger):
         found = session.exec(select(StatusLabel).order_by(StatusLabel.label)).all()
 
     assert [("x", NIGHT.replace(microsecond=5)), ("x", NIGHT)] == [(row.written, row.seen_at) for row in found]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_row_that_lacks_a_key_or_has_one_more_is_refused(ledger, first):
+    """Nothing is written as NULL, and nothing is passed over, because a row was made in another way."""
+    short = {key: value for key, value in ROWS[1].items() if key != "written"}
+    rows = (ROWS[0], short) if first == 0 else (short, ROWS[0])
+    with (
+        pytest.raises(RuntimeError, match=r"other keys than the first: \['written'\]"),
+        ledger.write_transaction() as session,
+    ):
+        bulk.write_rows(session, bulk.insert_into(StatusLabel), rows)
+
+    with ledger.read_transaction() as session:
+        assert [] == session.exec(select(StatusLabel)).all()
+
+
+def test_what_a_statement_needs_is_never_left_null(ledger):
+    """Here no row has it."""
+    table = bulk.table_of(StatusLabel)
+    statement = table.update().where(table.c.label == bindparam("of_label")).values(written=bindparam("words"))
+    with ledger.write_transaction() as session:
+        bulk.write_rows(session, bulk.insert_into(StatusLabel), ROWS)
+        with pytest.raises(RuntimeError, match=r"needs: \['words'\]"):
+            bulk.write_rows(session, statement, [{"of_label": "gagne"}])
+        bulk.write_rows(session, statement, [{"of_label": "gagne", "words": "Signé"}])
+        found = session.exec(select(StatusLabel.written).order_by(StatusLabel.label)).all()
+
+    assert [None, "Signé"] == found
 
 
 def test_a_row_that_cannot_be_is_refused(ledger):

@@ -91,6 +91,14 @@ def test_deleted_and_test_leads_have_no_unknown_status(ledger, account):
     assert "1 lead has such a status: mystere." in facts.tasks[0].text
 
 
+def test_of_statuses_of_one_second_the_one_told_last_decides(sold, ledger, account):
+    """As the rules have it by which a sale is taken back: a day without a time is the same second for all of it."""
+    assert {} == sold((WON, "11-05"), ("perdu", "11-05"), ("nouveau", "11-09"), clicks=["gclid"])
+    ledger.lead("L-2", "11-02", ("perdu", "11-06"), (WON, "11-06"), ("nouveau", "11-09"), clicks=["gclid"])
+
+    assert [1] == [one.count for one in ledger.gather(*account, PERIOD, NOW).headline.sales if one.count]
+
+
 @pytest.mark.parametrize(
     ("day", "counts"),
     [("10-28T22:59", False), ("10-28T23:00", True), ("11-27T22:59:59", True), ("11-27T23:00", False)],

@@ -46,7 +46,7 @@ def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
         write_csv(demo_facts(), tmp_path)
     agencies = (tmp_path / "agencies.csv").read_bytes()
 
-    assert agencies.startswith(b"\xef\xbb\xbfname;leads;untouched;days_to_be_told;missing_amounts;lost\r\n")
+    assert agencies.startswith(b"\xef\xbb\xbfname;leads;untouched;days_until_read;missing_amounts;lost\r\n")
     assert ["Le Mans", "254", "97", "4,5", "5", "60050"] in read(tmp_path / "agencies.csv")
     assert [
         "source",

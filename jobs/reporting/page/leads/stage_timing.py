@@ -53,8 +53,8 @@ def _time(rules: CountingRules, rows: Sequence[Row[Any]], found: defaultdict[tup
     at = (entry.at + entry.latest) // 2
     times, since_click = found[entry.stage, platform], max(0, at - clicked_at)
     times.since_click.append(since_click)
-    until_told = entry.seen_at - max(at, rules.first_run_at)
-    times.within.append(time_within_window(platform, since_click=since_click, until_told=until_told))
+    until_known = entry.seen_at - max(at, rules.first_run_at)
+    times.within.append(time_within_window(platform, since_click=since_click, until_known=until_known))
 
 
 def _timing(rules: CountingRules, stage: str, platform: AdPlatform, times: _Times) -> StageTiming:

@@ -217,7 +217,7 @@ def agencies(facts: ReportFacts) -> Grid | None:
         return None
 
     def cells(row: AgencyRow) -> tuple[str, ...]:
-        days = row.days_to_be_told
+        days = row.days_until_read
         return (
             row.name or _("Others together"),
             format_count(row.leads),

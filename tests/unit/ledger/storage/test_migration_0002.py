@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 from jobs.ledger.storage.database import open_engine
-from tests.unit.ledger.storage.test_migrations import FOUND_AGAIN, contents, make
+from tests.unit.ledger.storage.test_migrations import REWORDED, contents, make
 
 UTM = {"utm_source": None, "utm_medium": None, "utm_campaign": None}
 
@@ -18,7 +18,7 @@ def test_leads_of_the_first_revision_get_empty_utm_fields(tmp_path):
 
     after = contents(path)
     assert [row | UTM for row in before["lead"]] == after["lead"]
-    changed = {"lead", "delivery", "excluded_lead", *FOUND_AGAIN}
+    changed = {"lead", "delivery", "excluded_lead", *REWORDED}
     assert {table: rows for table, rows in before.items() if table not in changed} == {
         table: after[table] for table in before if table not in changed
     }

@@ -23,8 +23,8 @@ from tests import quick
 
 PARENTS_FIRST = ("run", "request", "lead", "delivery")
 CONVERSION = {"kind": "conversion", "number": 0}
-FOUND_AGAIN = {"incident"}
-"""What a night finds again by itself: the first ones kept their words only."""
+REWORDED = {"incident": {"title", "text"}}
+"""Columns whose content a later revision keeps in another way."""
 IDS = {"account": "maison-test", "lead": "L-1", "delivery": 1, "request": 1, "run": 1}
 
 
@@ -171,6 +171,13 @@ def contents(path):
         }
 
 
+def assert_kept(before, after):
+    """Every table still has its row."""
+    for table, (row,) in before.items():
+        kept = {name: value for name, value in row.items() if name not in REWORDED.get(table, ())}
+        assert kept.items() <= after[table][0].items(), table
+
+
 @pytest.mark.usefixtures("later")
 def test_upgrade_keeps_every_row(tmp_path):
     """It passes through every revision from the first to the head."""
@@ -180,9 +187,7 @@ def test_upgrade_keeps_every_row(tmp_path):
     open_engine(path, for_writing=True).dispose()
     after = contents(path)
 
-    for table, (row,) in before.items():
-        if table not in FOUND_AGAIN:
-            assert row.items() <= after[table][0].items(), table
+    assert_kept(before, after)
     with raw(path) as connection:
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
         assert [(database.newest_schema_revision(),)] == connection.execute(
@@ -237,6 +242,4 @@ def test_killed_upgrade_leaves_the_state_unchanged(tmp_path, later, when):
             "SELECT version_num FROM alembic_version"
         ).fetchall()
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
-    for table, (row,) in before.items():
-        if table not in FOUND_AGAIN:
-            assert row.items() <= after[table][0].items(), table
+    assert_kept(before, after)

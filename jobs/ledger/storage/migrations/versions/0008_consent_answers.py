@@ -1,4 +1,9 @@
-"""Consent answers, why missing ones were taken as yes, and which of them each delivery was sent on."""
+"""Consent answers, why missing ones were taken as yes, and which of them each delivery was sent on.
+
+Answers of leads on record are not made up from what is stored of them: that lacks the field and the words they stood
+in, which are the evidence. The next night reads every lead again, as if the settings of the fields had changed, and
+records what it finds there. What was sent before rests on no answer on record, since nothing tells which it was.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +16,7 @@ TEXT, TIME = types.AutoString(), types.UTCDateTime()
 
 
 def upgrade():
-    """Add both tables, and three columns to deliveries."""
+    """Add both tables, and three columns to deliveries, and have every lead read again."""
     op.create_table(
         "consent_answer",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -32,3 +37,4 @@ def upgrade():
     )
     for name in ("user_data_answer", "personalization_answer", "assumed_consent"):
         op.add_column("delivery", sa.Column(name, sa.Integer(), nullable=True))
+    op.execute("UPDATE config_digest SET digest = '' WHERE kind = 'extraction'")

@@ -1,6 +1,8 @@
 """An incident's values in place of its words, which are those of the language in which it is shown.
 
-What stood open is found again by the next night: its words cannot be turned back into values.
+Its words cannot be turned back into values, so these stay empty. Everything else is carried over: what is open stays
+open and keeps its first night, and who is owed a notice is still owed it. The next night fills in the values of what it
+finds again, and resolves what it knows to be over; until then it is shown as an incident that cannot be read.
 """
 
 import sqlalchemy as sa
@@ -14,8 +16,8 @@ TEXT, TIME = types.AutoString(), types.UTCDateTime()
 
 
 def upgrade():
-    """Create the table anew."""
-    op.drop_table("incident")
+    """Create the table anew, with what can be carried over."""
+    op.rename_table("incident", "incident_in_words")
     op.create_table(
         "incident",
         sa.Column("account", TEXT, nullable=False),
@@ -27,3 +29,8 @@ def upgrade():
         sa.Column("undelivered", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("account", "cause", name="pk_incident"),
     )
+    op.execute(
+        "INSERT INTO incident (account, cause, details, first_seen_at, notified_at, cleared_at, undelivered)"
+        " SELECT account, cause, '{}', first_seen_at, notified_at, cleared_at, undelivered FROM incident_in_words"
+    )
+    op.drop_table("incident_in_words")
