@@ -105,6 +105,8 @@ def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
             yield from _find_unusual_night_numbers(found, facts, when)
     for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
+    if summary.erased.problem:
+        yield Incident(IncidentId(IncidentKind.NOT_ERASED), {"why": summary.erased.problem})
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
             values = {"on": version.ends_on, "is_estimate": version.is_estimate, "page": version.page}
@@ -192,6 +194,8 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> 
             return tonight is None or tonight.settled >= when.rejected_at_least
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
+        case IncidentKind.NOT_ERASED:
+            return facts.summary.reading is RunReadingScope.EVERYTHING  # only a night erases
         case IncidentKind.ANOMALY:
             if facts.summary.reading is RunReadingScope.WEBHOOKS:
                 return False  # it looks for none

@@ -41,6 +41,7 @@ from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import recorded_notice, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Message, MessageId
 from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -291,7 +292,7 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
         count = counting_by_month(settings, run.book, run.now())
         summary.erased = erase_by_age(run, settings.retention, summary, count)
     except Exception:  # noqa: BLE001
-        summary.erased = ErasedByAge(failed=True)
+        summary.erased = ErasedByAge(problem=Message(MessageId.NOT_ERASED))
         _log.warning(_("what has grown old could not be erased"), exc_info=True)
 
 
