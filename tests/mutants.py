@@ -122,10 +122,24 @@ FAULTS = (
     ),
     Fault(
         "a forgotten lead's webhook events are erased",
-        "jobs/cli/lead/forget.py",
+        "jobs/privacy/webhook_events.py",
         "return inbox.erase(leads)",
         "return 0",
         "tests/e2e/test_forget.py",
+    ),
+    Fault(
+        "a mistyped id blocks no lead for ever",
+        "jobs/cli/lead/forget.py",
+        "            find.expect_on_record(settings, held_on_leads(session, settings.account, leads), created)\n",
+        "",
+        "tests/e2e/test_forget.py::test_mistyped_id_is_refused_and_blocks_no_lead",
+    ),
+    Fault(
+        "a night erases what webhooks report of a forgotten lead",
+        "jobs/cli/session.py",
+        "for erase in (_erase_by_age, _erase_events_of_forgotten):",
+        "for erase in (_erase_by_age,):",
+        "tests/e2e/test_forget.py::test_night_erases_what_webhooks_report_of_a_forgotten_lead",
     ),
     Fault(
         "the record of a forgotten lead's creation is erased",

@@ -54,6 +54,8 @@ def test_a_lead_that_left_is_neither_sent_again_nor_shown(company):
     assert "1 lead has left since" in out
     code, _, err = company.command("explain", "L-1")
     assert (2, True) == (code, "it may have left" in err)
+    code, _, err = company.command("export-person", "--lead", "L-1")
+    assert (2, True) == (code, "created before Fri 25 Sep 2026" in err and "it has left" in err), err
     month = won.date().replace(day=1)
     last = (month + timedelta(days=31)).replace(day=1) - DAY
     _, out, _ = company.command("report", "--json", "--from", str(month), "--to", str(last))

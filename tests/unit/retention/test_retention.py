@@ -261,7 +261,8 @@ def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
     account.put(sold("L-1"))
     monkeypatch.setattr(commands, "erase_by_age", lambda *_: 1 / 0)
     summary = account.night(erases=False)
-    commands.erase_old(None, account.settings, summary)
+    with account.hold() as ledger:
+        commands.erase_old(account.run(ledger), account.settings, summary)
 
     assert (MessageId.NOT_ERASED, 1) == (summary.erased.problem.id, summary.exit_code)
     assert any("could not be erased" in text for text in attention(summary))
