@@ -136,9 +136,9 @@ class _Sweep:
         with ledger.write_transaction() as session:
             # With them, so that no lead that left is ever taken for a new one.
             retention.move_mark(session, ledger.account, before, now=self.now)
+            retention.count_left(session, ledger.account, leads)
             monthly.add_months(session, list(self.count_by_month(session, leads)))
             erase_leads(session, ledger.account, leads)
-            retention.count_left(session, ledger.account, len(leads))
         self.done.leads += len(leads)
         self.done.before = before
 

@@ -275,7 +275,7 @@ def _left(account: AccountPresentation, left: LeadsLeft) -> str:
     conversions = _n("{count} conversion", "{count} conversions", left.conversions)
     return _(
         "{leads} since {since}, as nothing had happened to them for long (see `retention`): with {conversions}, which "
-        "are not counted above; the report counts them by month.",
+        "are not counted above; the report counts leads and sales by month.",
         leads=leads,
         since=left.since.astimezone(account.zone).date(),
         conversions=conversions,

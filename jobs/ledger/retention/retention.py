@@ -1,6 +1,6 @@
 """What has grown old in the ledger: leads to which nothing has happened for long, runs, problems that are over."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +20,6 @@ from jobs.ledger.schema import (
     IncidentRow,
     LabelMove,
     LeadRow,
-    MonthlyConversions,
     Request,
     RetentionMark,
     Run,
@@ -30,6 +29,7 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
     WeeklySummary,
+    of_kind,
 )
 from jobs.rules.delivery_state import FROZEN, DeliveryState
 from jobs.rules.reasons import Message
@@ -93,14 +93,19 @@ def leads_left(session: Session, account: str) -> LeadsLeft | None:
     mark = retention_mark(session, account)
     if mark is None:
         return None
-    conversions = select(func.coalesce(func.sum(MonthlyConversions.count), 0))
-    counted = session.exec(conversions.where(MonthlyConversions.account == account)).one()
-    return LeadsLeft(mark.leads, counted, mark.since, mark.before)
+    return LeadsLeft(mark.leads, mark.conversions, mark.since, mark.before)
 
 
-def count_left(session: Session, account: str, leads: int) -> None:
-    """Count leads that leave."""
-    session.get_one(RetentionMark, account).leads += leads
+_COUNT_CONVERSIONS = sqlalchemy.select(func.count()).where(
+    bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False)
+)
+
+
+def count_left(session: Session, account: str, leads: Collection[LeadId]) -> None:
+    """Count leads that leave, and their conversions, before they are erased."""
+    mark = session.get_one(RetentionMark, account)
+    mark.leads += len(leads)
+    mark.conversions += sum(count for (count,) in bulk.select_rows(session, _COUNT_CONVERSIONS, account, leads))
 
 
 _ON_RECORD = sqlalchemy.select(col(LeadRow.id)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
