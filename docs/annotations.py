@@ -308,6 +308,10 @@ NOTIFIED_WHEN: Mapping[IncidentKind, str] = {
     ),
     IncidentKind.IN_DOUBT: "an answer was lost",
     IncidentKind.UNCONFIRMED: "the platform will never report their outcome",
+    IncidentKind.NOT_ERASED: (
+        "the night could not erase what has grown old, leads that should have left a week ago are still there, or the "
+        "clock may be wrong"
+    ),
     IncidentKind.ENDS: "a platform is about to retire the API version that this program uses",
     IncidentKind.UNREADABLE: "an incident on record was written by another version, or is damaged",
 }

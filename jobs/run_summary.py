@@ -142,7 +142,7 @@ class RunSummary:
             *_count_message(MessageId.IN_DOUBT_ASKS, asked),
             *self.pulled.attention,
             *self.review.attention,
-            *([Message(MessageId.NOT_ERASED)] if self.erased.failed else []),
+            *([self.erased.problem] if self.erased.problem else []),
         ]
 
     @property

@@ -121,6 +121,8 @@ class FakeSource:
         """Leads on whose own pages other leads stand, and which."""
         self.unlisted = set()
         """Leads that no page shows."""
+        self.moves = False
+        """Whether the list is seen to shift while it is read."""
         self.entry = lambda lead: lead.digest
         """The digest of a lead's entry in the list."""
         self.dates_entries = True
@@ -174,6 +176,7 @@ class FakeSource:
             unreadable=self.unreadable if last else (),
             served_at=self.clock.now() if self.clock else None,
             resume=None if last else str(number + 1),
+            moved=self.moves,
         )
 
     def fetch_each(self, ids):

@@ -105,6 +105,8 @@ def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
             yield from _find_unusual_night_numbers(found, facts, when)
     for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
+    if summary.erased.problem:
+        yield Incident(IncidentId(IncidentKind.NOT_ERASED), {"why": summary.erased.problem})
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
             values = {"on": version.ends_on, "is_estimate": version.is_estimate, "page": version.page}
@@ -192,10 +194,10 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> 
             return tonight is None or tonight.settled >= when.rejected_at_least
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
+        case IncidentKind.NOT_ERASED:
+            return facts.summary.reading is RunReadingScope.EVERYTHING  # only a night erases
         case IncidentKind.ANOMALY:
-            if facts.summary.reading is RunReadingScope.WEBHOOKS:
-                return False  # it looks for none
-            return not isinstance(cause.about, AnomalyIdentity) or _has_anomaly_cleared(cause.about, facts)
+            return _has_anomaly_cleared(cause.about, facts)
         case (
             IncidentKind.EXPIRING
             | IncidentKind.HELD
@@ -209,7 +211,11 @@ def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> 
     assert_never(cause.kind)
 
 
-def _has_anomaly_cleared(cause: AnomalyIdentity, facts: NightFacts) -> bool:
+def _has_anomaly_cleared(cause: object, facts: NightFacts) -> bool:
+    if facts.summary.reading is RunReadingScope.WEBHOOKS:
+        return False  # it looks for none
+    if not isinstance(cause, AnomalyIdentity):
+        return True
     if cause.kind is AnomalyKind.STOPPED:
         begun = facts.begun
         hit = sum((each.reason,) == cause.about for each in begun)

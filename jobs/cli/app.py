@@ -501,8 +501,8 @@ def explain(
 @command(
     app,
     """
-    Exit codes: 0 forgotten; 1 nothing held could be matched, or something is not finished; 2 wrong usage, settings or
-    state; 70 a bug; 75 another command holds the account.
+    Exit codes: 0 forgotten; 1 nothing held could be matched, or something is not finished; 2 the lead is not on
+    record, or wrong usage, settings or state; 70 a bug; 75 another command holds the account.
     """,
 )
 def forget(
@@ -515,6 +515,9 @@ def forget(
     phone: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="The person's phone number; `-` reads it from stdin.")
     ] = None,
+    not_on_record: Annotated[
+        bool, typer.Option("--not-on-record", help="Keep a lead out that no night has read yet; see that ID is right.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
@@ -527,7 +530,9 @@ def forget(
 
     if sum(each is not None for each in (lead, email, phone)) != 1:
         raise typer.BadParameter(_("write one of --lead ID, --email ADDRESS and --phone NUMBER"))
-    return forget_person(Wanted(lead, email, phone), config, dry_run=dry_run, json_wanted=json)
+    if not_on_record and lead is None:
+        raise typer.BadParameter(_("--not-on-record needs --lead ID"))
+    return forget_person(Wanted(lead, email, phone, not_on_record), config, dry_run=dry_run, json_wanted=json)
 
 
 @command(app, "Exit codes: 0 written; 2 nothing is held, or wrong usage, settings or state; 70 a bug.")

@@ -18,7 +18,7 @@ from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
-from jobs.ledger.retention.retention import ErasedByAge
+from jobs.ledger.retention.erasure import all_forgotten
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -34,17 +34,20 @@ from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
+from jobs.privacy.compaction import compact
 from jobs.privacy.retention import erase_by_age
+from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import recorded_notice, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Message, MessageId
 from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.account import compile_rules_only, open_clock
+from jobs.wiring.account import compile_rules_only, inbox_file, open_clock
 from jobs.wiring.night import configured_dead_mans_switch, notice_recipients, open_connectors
 from jobs.wiring.state import account_state
 
@@ -283,16 +286,31 @@ def _record_run_end(ledger: Ledger, summary: RunSummary, clock: Clock, night: da
 
 
 def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
-    """Erase what has grown old, as a night's last step, and add that to its summary.
+    """Erase what has grown old, and events of forgotten leads, as a night's last step; add that to its summary.
 
     Never raises, so that the night's outcome is recorded and told.
     """
-    try:
-        count = counting_by_month(settings, run.book, run.now())
-        summary.erased = erase_by_age(run, settings.retention, summary, count)
-    except Exception:  # noqa: BLE001
-        summary.erased = ErasedByAge(failed=True)
-        _log.warning(_("what has grown old could not be erased"), exc_info=True)
+    for erase in (_erase_by_age, _erase_events_of_forgotten):
+        try:
+            erase(run, settings, summary)
+        except Exception:  # noqa: BLE001
+            summary.erased.problem = Message(MessageId.NOT_ERASED)
+            _log.warning(_("what has grown old could not be erased"), exc_info=True)
+
+
+def _erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> None:
+    count = counting_by_month(settings, run.book, run.now())
+    summary.erased = erase_by_age(run, settings.retention, summary, count)
+
+
+def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: RunSummary) -> None:
+    """Erase what webhooks have reported of leads since they were forgotten."""
+    with run.ledger.read_transaction() as session:
+        forgotten = all_forgotten(session, run.ledger.account)
+    path = inbox_file(settings)
+    if path is not None and erase_events(path, forgotten):
+        # Out of its journal too, unless somebody is reading it.
+        compact(path)
 
 
 # ── after a night ────────────────────────────────────────────────────────────────────────────────

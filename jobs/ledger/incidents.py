@@ -28,6 +28,7 @@ from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, R
 _ID = TypeAdapter(IncidentId)
 _ABOUT: Mapping[IncidentKind, type] = {
     IncidentKind.SOURCE: NoneType,
+    IncidentKind.NOT_ERASED: NoneType,
     IncidentKind.ENDS: str,
     IncidentKind.ANOMALY: AnomalyIdentity,
 }

@@ -103,6 +103,18 @@ def inbox_runs_before(session: Session, account: str, run: int) -> list[int]:
     return [found for found in session.exec(passes.order_by(col(Run.id))) if found is not None]
 
 
+def completed_night_before(
+    session: Session, account: str, run: int, *, begun_by: datetime | None = None
+) -> datetime | None:
+    """Return when the last completed night before a run began, of those that had begun by then; None without any."""
+    nights = select(Run.started_at).where(
+        Run.account == account, col(Run.id) < run, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED)
+    )
+    if begun_by is not None:
+        nights = nights.where(col(Run.started_at) <= begun_by)
+    return session.exec(nights.order_by(col(Run.id).desc()).limit(1)).first()
+
+
 def _first_between(session: Session, account: str, first: date, last: date) -> Run | None:
     nights = select(Run).where(Run.account == account, col(Run.night).between(first, last))
     return session.exec(nights.order_by(col(Run.night)).limit(1)).first()

@@ -674,6 +674,8 @@ class RetentionMark(AccountRow, table=True):
     """When the first may have left."""
     leads: int
     """How many left until now."""
+    conversions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many they had."""
 
 
 class MonthlyRow(AccountRow):
@@ -717,19 +719,6 @@ class MonthlySales(MonthlyRow, table=True):
     sent: int = 0
     received: int = 0
     accepted: int = 0
-
-
-class MonthlyConversions(MonthlyRow, table=True):
-    """Conversions that happened in a month and stood alike, for the same reason, when their leads left."""
-
-    __tablename__ = "monthly_conversions"
-    conversion: str = Field(primary_key=True)
-    destination: str = Field(primary_key=True)
-    state: str = Field(primary_key=True)
-    reason: str = Field(primary_key=True)
-    """One of our own reasons, or the platform's code."""
-    count: int = 0
-    value: str = "0"
 
 
 use_stored_types(SQLModel.metadata)

@@ -51,6 +51,11 @@ class HeldOnLead:
     cancelled: tuple[DeliveryOnRecord, ...]
     """Those still open, which never go out once the lead is forgotten."""
 
+    @property
+    def is_on_record(self) -> bool:
+        """Whether anything was held, or it is known to be forgotten."""
+        return bool(self.is_known or self.sent or self.cancelled or self.forgotten_on)
+
 
 def held_on_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[HeldOnLead]:
     """Return what the ledger holds on each of these leads, in their order."""

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from connectors.records import LeadId
 from jobs.cancellation import StoppedBySignal
+from jobs.ledger import runs
 from jobs.ledger.retention import monthly, retention
 from jobs.ledger.retention.erasure import erase_leads
 from jobs.ledger.retention.monthly import CountByMonth
 from jobs.ledger.retention.retention import ErasedByAge
+from jobs.rules.reasons import Message, MessageId
 from jobs.run_context import RunContext
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
@@ -18,6 +22,10 @@ AT_ONCE = 500
 """Leads, or runs and requests, per transaction."""
 BUDGET = timedelta(minutes=10)
 """How long a night may take for it; the next one goes on."""
+LONGEST_PAUSE = timedelta(days=35)
+"""How long ago the night before may have been: a job that runs once a month may begin one late."""
+ANOTHER_NIGHT = timedelta(hours=12)
+"""How far apart two nights are, not two runs of one night: a second run with a wrong clock proves nothing."""
 
 
 def erase_by_age(
@@ -25,21 +33,62 @@ def erase_by_age(
 ) -> ErasedByAge:
     """Erase what is older than it is kept; return what was erased.
 
-    Leads leave only after a night that has read all there was to read: one that has not may have missed a change. A
-    request to stop ends it early, as its time limit does: each transaction is whole, and the next night goes on.
+    Leads leave only after a night that has read all there was to read: one that has not, or whose list shifted
+    meanwhile, may have missed a change, and a lead that left is not read in again to tell. A request to stop ends it
+    early, as its time limit does: each transaction is whole, and the next night goes on. Nothing is erased by a clock
+    that may be wrong.
     """
-    sweep = _Sweep(run, count_by_month, now := run.now(), until=now + BUDGET)
+    now, account = run.now(), run.ledger.account
+    with run.ledger.read_transaction() as session:
+        if (nothing := _nothing_unless_clock_agrees(session, run, now)) is not None:
+            return nothing
+    sweep = _Sweep(run, count_by_month, now, until=now + BUDGET)
     try:
-        if summary.pulled.complete and summary.source_stopped is None:
-            sweep.erase_leads(before := now - max(kept.leads, age_needed_to_send(run.book)))
+        before = now - age_to_leave(kept, run.book)
+        if has_read_everything(summary):
+            sweep.erase_leads(before)
             with run.ledger.write_transaction() as session:
-                retention.erase_not_seen_since(session, run.ledger.account, before=before)
+                retention.erase_not_seen_since(session, account, before=before)
+        else:
+            with run.ledger.read_transaction() as session:
+                if retention.has_overdue_lead(session, account, before=before, now=now):
+                    sweep.done.problem = Message(MessageId.ERASURE_OVERDUE)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             retention.erase_history(session, run.ledger.account, before=now - kept.history)
     except StoppedBySignal:
         sweep.done.is_whole = False
     return sweep.done
+
+
+def _nothing_unless_clock_agrees(session: Session, run: RunContext, now: datetime) -> ErasedByAge | None:
+    """Return what a night comes to whose clock does not agree with the nights before; None if it does.
+
+    A clock far ahead would make every lead old, and those created since would be taken for leads that left. The first
+    night has none to compare with, and the first after a long pause cannot tell it from a wrong clock: the next one
+    erases, and meanwhile a human is told.
+    """
+    account, this = run.ledger.account, run.ledger.run
+    last = runs.completed_night_before(session, account, this)
+    if last is not None and last <= now:
+        last = runs.completed_night_before(session, account, this, begun_by=now - ANOTHER_NIGHT)
+    if last is None:
+        return ErasedByAge(is_whole=False)
+    if last <= now <= last + LONGEST_PAUSE:
+        return None
+    zone = run.book.zone
+    values = {"now": now.astimezone(zone), "last": last.astimezone(zone)}
+    return ErasedByAge(is_whole=False, problem=Message(MessageId.CLOCK_JUMPED, values))
+
+
+def has_read_everything(summary: RunSummary) -> bool:
+    """Return whether a night has read all that had changed until it began."""
+    return summary.pulled.complete and not summary.pulled.moved and summary.source_stopped is None
+
+
+def age_to_leave(kept: RetentionSettings, book: Rulebook) -> timedelta:
+    """Return how long after the last thing that happened to it a lead leaves."""
+    return max(kept.leads, age_needed_to_send(book))
 
 
 def age_needed_to_send(book: Rulebook) -> timedelta:
@@ -87,9 +136,9 @@ class _Sweep:
         with ledger.write_transaction() as session:
             # With them, so that no lead that left is ever taken for a new one.
             retention.move_mark(session, ledger.account, before, now=self.now)
+            retention.count_left(session, ledger.account, leads)
             monthly.add_months(session, list(self.count_by_month(session, leads)))
             erase_leads(session, ledger.account, leads)
-            retention.count_left(session, ledger.account, len(leads))
         self.done.leads += len(leads)
         self.done.before = before
 

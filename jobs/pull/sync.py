@@ -262,6 +262,8 @@ class _NightReading(_ListReading):
             began, is_whole = place.pull_started_at, place.pull_since is None
             if began is not None and is_whole and not place.moved:
                 place.full_read_at = began
+            # Of a pull that took several nights, each has seen only its own pages.
+            self.done.moved |= place.moved
             place.pull_started_at = place.pull_since = place.resume = None
             place.moved = False
         self.began = began

@@ -58,8 +58,7 @@ class ForgetReport:
     @property
     def was_found(self) -> bool:
         """Whether anything was held, or is known to be forgotten."""
-        held = any(lead.is_known or lead.sent or lead.cancelled or lead.forgotten_on for lead in self.leads)
-        return held or bool(self.creations)
+        return any(lead.is_on_record for lead in self.leads) or bool(self.creations)
 
 
 _ASK = N_("ask the platform to erase it, and cite the key")
@@ -147,11 +146,8 @@ def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
         return forgotten_sentence(lead.lead, lead.forgotten_on)
     if not lead.is_known:
         if is_rehearsed:
-            return _("Lead {lead}: nothing is held on it; check the id.", lead=lead.lead)
-        return _(
-            "Lead {lead}: nothing was held on it; check the id. From now on it is not read in.",
-            lead=lead.lead,
-        )
+            return _("Lead {lead}: nothing is held on it. It would not be read in.", lead=lead.lead)
+        return _("Lead {lead}: nothing was held on it. From now on it is not read in.", lead=lead.lead)
     if is_rehearsed:
         return _("Lead {lead} would be forgotten.", lead=lead.lead)
     return _("Lead {lead} is forgotten, and is not read in again.", lead=lead.lead)

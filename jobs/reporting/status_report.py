@@ -174,6 +174,8 @@ class StatusReport:
     """Statuses renamed in Oplead whose new names no setting has."""
     left: LeadsLeft | None = None
     """What has left the ledger, and is not counted above; None if nothing has."""
+    overdue: bool = False
+    """Whether leads that should have left more than a week ago are still on record."""
 
 
 _ENDED = {
@@ -211,6 +213,15 @@ def print_status(
     if status.left is not None:
         console.print()
         console.print(_left(account, status.left), markup=False)
+    if status.overdue:
+        console.print()
+        console.print(
+            _(
+                "Leads that should have left more than a week ago are still on record (see `retention`): they leave "
+                "after a night that ends and has read everything."
+            ),
+            markup=False,
+        )
     print_section(
         console,
         _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
@@ -264,7 +275,7 @@ def _left(account: AccountPresentation, left: LeadsLeft) -> str:
     conversions = _n("{count} conversion", "{count} conversions", left.conversions)
     return _(
         "{leads} since {since}, as nothing had happened to them for long (see `retention`): with {conversions}, which "
-        "are not counted above; the report counts them by month.",
+        "are not counted above; the report counts leads and sales by month.",
         leads=leads,
         since=left.since.astimezone(account.zone).date(),
         conversions=conversions,

@@ -20,6 +20,7 @@ class IncidentKind(StrEnum):
     ACCEPTANCE = "acceptance"
     NOTHING_SENT = "nothing_sent"
     ANOMALY = "anomaly"
+    NOT_ERASED = "not_erased"
     ENDS = "ends"
     UNREADABLE = "unreadable"
     """One on record that this version cannot read; only a version that can reads it again, or resolves it."""
@@ -31,7 +32,7 @@ class IncidentId:
 
     kind: IncidentKind
     about: DestinationScope | AnomalyIdentity | str | None = None
-    """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope.
+    """None for `SOURCE` and `NOT_ERASED`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope.
 
     For `UNREADABLE`, its text as stored.
     """

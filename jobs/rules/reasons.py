@@ -179,6 +179,8 @@ class MessageId(StrEnum):
     INBOX_DAMAGED = auto()
     UNKNOWN_WEBHOOKS = auto()
     NOT_ERASED = auto()
+    ERASURE_OVERDUE = auto()
+    CLOCK_JUMPED = auto()
 
 
 @dataclass(frozen=True, slots=True)

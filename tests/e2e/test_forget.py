@@ -104,6 +104,21 @@ def test_nothing_is_left_of_a_forgotten_person(company):
     assert set() == traces(company)
 
 
+def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
+    """The receiver knows of nobody that they are forgotten; another lead's event stays."""
+    assert 0 == company.command("forget", "--lead", "L-1")[0]
+    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append([event(company, "L-1"), event(company, "L-2", EventKind.APPOINTMENT)])
+    assert {("maison-test.inbox.db-wal", LABEL)} <= traces(company)
+    company.clock.advance(company.clock.now() + DAY)
+    code, out, err = company.command("run")
+    left = inbox.events_of([LeadId("L-1"), LeadId("L-2")])
+    inbox.close()
+
+    assert (0, set()) == (code, traces(company)), (out, err)
+    assert {"L-2": 2} == {lead: len(events) for lead, events in left.items()}
+
+
 @pytest.mark.parametrize(
     ("point", "whom"),
     [
@@ -178,6 +193,33 @@ def test_explain_and_export_say_only_that_a_lead_was_forgotten(company):
     assert 0 == again.code
     assert {"account", "id", "forgotten_on"} == {name for name, held in person.items() if held}
     assert "was forgotten on Thu 10 Sep 2026" in type_in(company, "explain", "L-1").lines
+
+
+def test_mistyped_id_is_refused_and_blocks_no_lead(company):
+    """A tombstone cannot be taken back, so it is written of an unknown lead only where that is asked for."""
+    rehearsed = type_in(company, "forget", "--lead", "L-3", "--dry-run")
+    refused = type_in(company, "forget", "--lead", "L-3")
+    assert ({2}, []) == ({rehearsed.code, refused.code}, company.rows_of("forgotten_lead"))
+    assert "nothing is held on lead L-3, and nothing was written" in refused.err
+    assert 2 == type_in(company, "forget", "--email", EMAIL, "--not-on-record").code
+    kept_out = type_in(company, "forget", "--lead", "L-3", "--not-on-record")
+    assert (0, True) == (kept_out.code, "L-3: nothing was held on it. From now on" in kept_out.lines)
+
+    company.serve(company.lead(3, ("Gagné", company.clock.now())), company.lead(4, ("Gagné", company.clock.now())))
+    summary = company.later(DAY)
+
+    assert (1, {"L-1", "L-2", "L-4"}) == (summary.pulled.forgotten, {row[1] for row in company.rows_of("lead")})
+    assert 0 == type_in(company, "forget", "--lead", "L-3").code
+
+
+def test_lead_that_only_a_webhook_has_named_is_forgotten(company):
+    """It is on record in the inbox: its event goes, and it is kept out."""
+    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append([event(company, "L-5")])
+    inbox.close()
+
+    assert 0 == type_in(company, "forget", "--lead", "L-5").code
+    assert b"L-5" not in b"".join(data for name, data in contents(company).items() if not_ledger(name))
 
 
 def test_person_who_cannot_be_matched_is_said_to_be_looked_up(company):

@@ -97,7 +97,7 @@ def test_a_night_says_nothing_outside_the_catalogue(french):
             ("forget", "--lead", "L-1", "--dry-run"),
             ("forget", "--lead", "L-5"),
             ("explain", "L-5"),
-            ("forget", "--lead", "L-99"),
+            ("forget", "--lead", "L-99", "--not-on-record"),
             ("forget", "--email", "nobody@example.org"),
         )
     }

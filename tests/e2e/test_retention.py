@@ -30,7 +30,10 @@ def test_a_lead_that_left_is_neither_sent_again_nor_shown(company):
     company.clock.advance(company.START + DAY)
     night(company)
     assert {"accepted"} == set(company.states().values())
-    company.clock.advance(company.START + timedelta(days=430))
+    company.clock.advance(company.START + timedelta(days=440))
+    assert 0 == night(company)["erased"]["leads"]
+    assert "should have left more than a week ago" in company.command("status")[1]
+    company.clock.advance(company.START + timedelta(days=441))
     with company.ended(company.start_command("run", prelude=KILLED_WHILE_ERASING)) as killed:
         killed.communicate(timeout=60)
     assert (-signal.SIGKILL, 1) == (killed.returncode, len(company.rows(schema.LeadRow)))
@@ -51,6 +54,8 @@ def test_a_lead_that_left_is_neither_sent_again_nor_shown(company):
     assert "1 lead has left since" in out
     code, _, err = company.command("explain", "L-1")
     assert (2, True) == (code, "it may have left" in err)
+    code, _, err = company.command("export-person", "--lead", "L-1")
+    assert (2, True) == (code, "created before Fri 25 Sep 2026" in err and "it has left" in err), err
     month = won.date().replace(day=1)
     last = (month + timedelta(days=31)).replace(day=1) - DAY
     _, out, _ = company.command("report", "--json", "--from", str(month), "--to", str(last))

@@ -4,15 +4,17 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from connectors.crm import ReceivedEvent
-from connectors.language import _
+from connectors.language import _, format_day
 from connectors.records import LeadId
 from jobs.cli.accounts import answering, open_account
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.retention import retention
 from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
@@ -52,11 +54,23 @@ def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
     """
     with open_state_read_only(settings) as session:
         found = export_ledger(session, settings.account, lead)
+        left_before = retention.left_before(session, settings.account)
     found["webhook_events"] = [_event(each) for each in _events(settings, lead)]
     found["created_from_here"] = [_creation(each) for each in _creations(settings, lead)]
     if not any(found.values()):
-        raise UsageError(_("nothing is held on lead {lead}; check the id", lead=lead))
+        raise UsageError(_nothing_held(settings, lead, left_before))
     return {"account": settings.account, "id": lead, **found}
+
+
+def _nothing_held(settings: Settings, lead: LeadId, left_before: datetime | None) -> str:
+    if left_before is None:
+        return _("nothing is held on lead {lead}; check the id", lead=lead)
+    return _(
+        "nothing is held on lead {lead}. If it was created before {day}, and nothing had happened to it for as long as "
+        "`retention.leads` says, it has left, and no record of it was kept; otherwise check the id",
+        lead=lead,
+        day=format_day(left_before.astimezone(settings.zone).date()),
+    )
 
 
 def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:

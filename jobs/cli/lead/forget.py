@@ -35,6 +35,7 @@ from jobs.oplead_commands.creation.outbox import Outbox, hold_outbox, open_outbo
 from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
 from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
+from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
@@ -62,6 +63,8 @@ class Wanted:
     lead: str | None = None
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
+    may_be_unknown: bool = False
+    """Whether a lead that is not on record is kept out all the same: no night has read it yet."""
 
     @property
     def contact(self) -> Contact:
@@ -95,7 +98,11 @@ def forget_person(wanted: Wanted, file: Path, *, dry_run: bool, json_wanted: boo
         done = (_rehearse if dry_run else _forget)(account.settings, find, clock)
         report = replace(done, is_by_contact=find.lead is None)
         _print(account, file, report, json_wanted=json_wanted)
-    return Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION
+    return _exit_code(report)
+
+
+def _exit_code(report: ForgetReport) -> Exit:
+    return Exit.DONE if (report.leads or report.creations) and not report.unfinished else Exit.ATTENTION
 
 
 def _print(account: AccountFile, file: Path, report: ForgetReport, *, json_wanted: bool) -> None:
@@ -133,6 +140,7 @@ class _Finder:
     account: str
     lead: LeadId | None
     contact: Contact = field(repr=False)
+    may_be_unknown: bool = False
 
     @classmethod
     def of(cls, settings: Settings, wanted: Wanted) -> "_Finder":
@@ -142,7 +150,7 @@ class _Finder:
             UsageError: it is no lead's id, address or number.
         """
         if wanted.lead is not None:
-            return cls(settings.account, named_lead(wanted.lead), Contact())
+            return cls(settings.account, named_lead(wanted.lead), Contact(), wanted.may_be_unknown)
         contact = wanted.contact
         if not identifiers_of_person(contact):
             raise UsageError(
@@ -165,6 +173,23 @@ class _Finder:
         mark = recognition_mark_of((), self.contact, outbox.salt)
         return {} if mark is None else outbox.keys_of_person(mark.distinctive_hashes)
 
+    def expect_on_record(self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str]) -> None:
+        """Refuse a lead that nothing here knows: nobody can take back that a mistyped id is forgotten.
+
+        Raises:
+            UsageError: nothing is held on the lead, and it is not to be kept out all the same.
+        """
+        is_held = any(each.is_on_record for each in held) or created
+        if self.lead is None or self.may_be_unknown or is_held or _count_events(settings, [self.lead]):
+            return
+        raise UsageError(
+            _(
+                "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
+                "no night has read yet is kept out by --not-on-record; it cannot be taken back",
+                lead=self.lead,
+            )
+        )
+
 
 def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> list[LeadId]:
     return list(dict.fromkeys([*found, *(lead for lead in created if lead is not None)]))
@@ -181,6 +206,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
         leads = _all_leads(find.in_ledger(session), created.values())
         created |= {} if outbox is None else {one.key: one.lead for one in outbox.records_of(leads)}
         held = held_on_leads(session, settings.account, leads)
+        find.expect_on_record(settings, held, created)
         events = _count_events(settings, {*leads, *all_forgotten(session, settings.account)})
         return _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
 
@@ -194,11 +220,12 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         with ledger.read_transaction() as session:
             created = find.in_outbox(outbox)
             leads = _all_leads(find.in_ledger(session), created.values())
+            find.expect_on_record(settings, held_on_leads(session, settings.account, leads), created)
         count = counting_by_month(settings, compile_rules_only(settings), now)
         today = now.astimezone(settings.zone).date()
         held = forget_leads(ledger, leads, now=now, today=today, count_by_month=count)
         report = _Aftermath(settings, ledger, outbox, now).finish(held, created)
-        finish_run(ledger, Exit.DONE if report.was_found and not report.unfinished else Exit.ATTENTION, now=clock.now())
+        finish_run(ledger, _exit_code(report), now=clock.now())
         return report
 
 
@@ -233,7 +260,7 @@ class _Aftermath:
         with self.ledger.read_transaction() as session:
             forgotten = all_forgotten(session, self.ledger.account)
         with self._trying():
-            events = _erase_events(self.settings, forgotten)
+            events = erase_events(inbox_file(self.settings), forgotten)
         with self._trying():
             creations = self._erase_creations(forgotten, created.keys())
         with self._trying():
@@ -322,16 +349,3 @@ def _count_events(settings: Settings, leads: Collection[LeadId]) -> int:
         return sum(map(len, inbox.events_of(leads).values()))
     finally:
         inbox.close()
-
-
-def _erase_events(settings: Settings, leads: Collection[LeadId]) -> int:
-    """Erase the webhook events about these leads, and return how many there were; the receiver may go on."""
-    path = inbox_file(settings)
-    if path is None or not path.exists() or not path.stat().st_size:
-        return 0
-    with explaining_errors(path):
-        inbox = Inbox.open_for_writing(path)
-        try:
-            return inbox.erase(leads)
-        finally:
-            inbox.close()

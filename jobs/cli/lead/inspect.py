@@ -12,6 +12,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
+from jobs.privacy.retention import age_to_leave
 from jobs.reporting.console import print_json, results_console
 from jobs.reporting.page.gather import gather_brief
 from jobs.reporting.page.writing import page_name
@@ -63,6 +64,9 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
                 if row.after not in book.meanings
             ),
             left=retention.leads_left(session, account),
+            overdue=retention.has_overdue_lead(
+                session, account, before=view.now - age_to_leave(settings.retention, book), now=view.now
+            ),
         )
         brief = (
             None

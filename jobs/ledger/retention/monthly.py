@@ -1,29 +1,22 @@
 """What leads that left came to, month by month: few rows, in which no lead can be told from another."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
-from jobs.ledger import bulk
-from jobs.ledger.outbox.outbox import WHY, cause_from_columns
 from jobs.ledger.schema import (
-    Delivery,
-    LeadRow,
     MonthlyCampaign,
     MonthlyClickIds,
-    MonthlyConversions,
     MonthlyRow,
     MonthlySales,
-    of_kind,
 )
 
 CountByMonth = Callable[[Session, Collection[LeadId]], Iterable[MonthlyRow]]
@@ -99,43 +92,6 @@ def _of_months(
     kind: type[MonthlyRow], account: str, months: Collection[date]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return col(kind.account) == account, col(kind.month).in_(months)
-
-
-# ── conversions ──────────────────────────────────────────────────────────────────────────────────
-
-_CONVERSIONS = (
-    sqlalchemy.select(
-        *(col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), *WHY, col(Delivery.value)),
-        func.coalesce(col(Delivery.at), col(LeadRow.created_at)).label("at"),
-    )
-    .join(LeadRow, and_(col(LeadRow.account) == col(Delivery.account), col(LeadRow.id) == col(Delivery.lead)))
-    .where(bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
-)
-
-
-def conversions_by_month(
-    session: Session, account: str, leads: Collection[LeadId], zone: ZoneInfo
-) -> Iterator[MonthlyConversions]:
-    """Yield the conversions of these leads by the month in which they happened, and by how they stand and why."""
-    counts: Counter[tuple[date, str, str, str, str]] = Counter()
-    values: defaultdict[tuple[date, str, str, str, str], Decimal] = defaultdict(Decimal)
-    for row in bulk.select_rows(session, _CONVERSIONS, account, leads):
-        cause = cause_from_columns(row.state, row.reason, row.code, may_count_twice=row.may_count_twice)
-        place = (month_of(row.at, zone), row.conversion, row.destination, row.state, str(cause))
-        counts[place] += 1
-        values[place] += Decimal(row.value or 0)
-    for (month, conversion, destination, state, reason), count in counts.items():
-        value = str(values[month, conversion, destination, state, reason])
-        yield MonthlyConversions(
-            account=account,
-            month=month,
-            conversion=conversion,
-            destination=destination,
-            state=state,
-            reason=reason,
-            count=count,
-            value=value,
-        )
 
 
 def month_of(at: datetime, zone: ZoneInfo) -> date:

@@ -1,8 +1,8 @@
 """What has grown old in the ledger: leads to which nothing has happened for long, runs, problems that are over."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Delete, and_, delete, exists, func, or_
@@ -20,7 +20,6 @@ from jobs.ledger.schema import (
     IncidentRow,
     LabelMove,
     LeadRow,
-    MonthlyConversions,
     Request,
     RetentionMark,
     Run,
@@ -30,8 +29,13 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
     WeeklySummary,
+    of_kind,
 )
 from jobs.rules.delivery_state import FROZEN, DeliveryState
+from jobs.rules.reasons import Message
+
+OVERDUE_AFTER = timedelta(days=7)
+"""So long a night may miss something that the next ones read; after that, somebody must know."""
 
 
 @dataclass(slots=True)
@@ -44,9 +48,9 @@ class ErasedByAge:
     runs: int = 0
     """Runs and requests."""
     is_whole: bool = True
-    """False if time ran out or a stop was requested, so that the next night goes on."""
-    failed: bool = False
-    """Whether it failed; the night stands, and the next one tries again."""
+    """False if the next night goes on: time ran out, a stop was requested, or the clock may be wrong."""
+    problem: Message | None = None
+    """Why what is too old is still there; the night stands, and the next one tries again."""
 
 
 # ── the mark ─────────────────────────────────────────────────────────────────────────────────────
@@ -89,14 +93,19 @@ def leads_left(session: Session, account: str) -> LeadsLeft | None:
     mark = retention_mark(session, account)
     if mark is None:
         return None
-    conversions = select(func.coalesce(func.sum(MonthlyConversions.count), 0))
-    counted = session.exec(conversions.where(MonthlyConversions.account == account)).one()
-    return LeadsLeft(mark.leads, counted, mark.since, mark.before)
+    return LeadsLeft(mark.leads, mark.conversions, mark.since, mark.before)
 
 
-def count_left(session: Session, account: str, leads: int) -> None:
-    """Count leads that leave."""
-    session.get_one(RetentionMark, account).leads += leads
+_COUNT_CONVERSIONS = sqlalchemy.select(func.count()).where(
+    bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False)
+)
+
+
+def count_left(session: Session, account: str, leads: Collection[LeadId]) -> None:
+    """Count leads that leave, and their conversions, before they are erased."""
+    mark = session.get_one(RetentionMark, account)
+    mark.leads += len(leads)
+    mark.conversions += sum(count for (count,) in bulk.select_rows(session, _COUNT_CONVERSIONS, account, leads))
 
 
 _ON_RECORD = sqlalchemy.select(col(LeadRow.id)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
@@ -128,7 +137,15 @@ def old_leads(
     last stored. `after` is the last one seen.
     """
     place = (col(LeadRow.created_at), col(LeadRow.id))
-    wanted = sqlalchemy.select(*place).where(
+    wanted = sqlalchemy.select(*place).where(*_is_old(account, before, now))
+    if after is not None:
+        wanted = wanted.where(sqlalchemy.tuple_(*place) > after)
+    rows = session.connection().execute(wanted.order_by(*place).limit(limit))
+    return [(created, LeadId(lead)) for created, lead in rows]
+
+
+def _is_old(account: str, before: datetime, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
         col(LeadRow.account) == account,
         col(LeadRow.created_at) < before,
         func.coalesce(col(LeadRow.updated_at), col(LeadRow.seen_at)) < before,
@@ -138,10 +155,13 @@ def old_leads(
         ~_has(LabelMove, col(LabelMove.waits).is_(True)),
         ~_has(Delivery, or_(col(Delivery.at) >= before, _is_unfinished(now))),
     )
-    if after is not None:
-        wanted = wanted.where(sqlalchemy.tuple_(*place) > after)
-    rows = session.connection().execute(wanted.order_by(*place).limit(limit))
-    return [(created, LeadId(lead)) for created, lead in rows]
+
+
+def has_overdue_lead(session: Session, account: str, *, before: datetime, now: datetime) -> bool:
+    """Return whether a lead should have left more than `OVERDUE_AFTER` ago, in an account that has run for as long."""
+    has_run = exists().where(col(Run.account) == account, col(Run.started_at) < now - OVERDUE_AFTER)
+    is_overdue = (*_is_old(account, before - OVERDUE_AFTER, now), has_run)
+    return session.exec(select(LeadRow.id).where(*is_overdue).limit(1)).first() is not None
 
 
 def _has(table: type[StatusChange | LabelMove | Delivery], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

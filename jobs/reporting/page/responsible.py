@@ -81,6 +81,7 @@ def who_mends_incident(incident: IncidentId) -> Responsible:
             | IncidentKind.HELD
             | IncidentKind.IN_DOUBT
             | IncidentKind.UNCONFIRMED
+            | IncidentKind.NOT_ERASED
             | IncidentKind.ENDS
             | IncidentKind.UNREADABLE
         ):

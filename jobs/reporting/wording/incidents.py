@@ -221,6 +221,10 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
         (Part("{title}"),),
         (Part("{anomaly}"), NEW_LINE, Part(N_("`oplead-sync status` shows where everything stands."))),
     ),
+    IncidentKind.NOT_ERASED: IncidentTexts(
+        (Part(N_("What should be erased is still there")),),
+        (Part("{why}."), NEW_LINE, Part(N_("Until then it is kept longer than `retention` says."))),
+    ),
     IncidentKind.ENDS: IncidentTexts(
         (Part(N_("{about} is near its end")),),
         (

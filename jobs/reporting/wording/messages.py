@@ -269,6 +269,22 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             )
         ),
     ),
+    MessageId.ERASURE_OVERDUE: (
+        Part(
+            N_(
+                "leads that should have left more than a week ago (see `retention`) are still on record: they leave "
+                "after a night that has read everything, and this one has not. What `run` says of its reading shows why"
+            )
+        ),
+    ),
+    MessageId.CLOCK_JUMPED: (
+        Part(
+            N_(
+                "nothing that has grown old was erased: this machine's clock says {now}, and the night before this "
+                "one began {last}. See that the clock is right; if it is, the next night erases"
+            )
+        ),
+    ),
     MessageId.UNREADABLE: (
         Part(
             N_(

@@ -8,7 +8,7 @@ from tests.e2e.support.killed_run import after, before, committing, countdown
 POINTS = {
     "in the ledger's commit": partial(committing, forget, "forget_leads"),
     "ledger committed": partial(after, forget, "forget_leads"),
-    "events erased": partial(after, forget, "_erase_events"),
+    "events erased": partial(after, forget, "erase_events"),
     "creations erased": partial(after, forget.Outbox, "erase"),
     "a file rewritten": partial(after, forget, "compact"),
     "page to be written": partial(before, forget, "write_usual_page"),

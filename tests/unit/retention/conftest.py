@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.ledger.runs import finish_run
 from jobs.nightly import run_night
 from jobs.privacy.retention import erase_by_age
 from jobs.reporting.page.facts import Period
@@ -49,6 +50,7 @@ def account(account, keeping):
             summary = run_night(run)
             if erases:
                 summary.erased = erase_by_age(run, account.settings.retention, summary, counting(run))
+            finish_run(ledger, summary.exit_code, now=account.clock.now())
             return summary
 
     def sweep(summary):

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from connectors.errors import Transient
+from connectors.language import format_time
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
+from jobs.alerts.incidents import NightFacts, find_incidents, is_incident_over
 from jobs.cancellation import StoppedBySignal
 from jobs.cli import session as commands
 from jobs.cli.night.approved_send import Backfill
@@ -25,7 +27,6 @@ from jobs.ledger.schema import (
     IncidentRow,
     LeadRow,
     MonthlyCampaign,
-    MonthlyConversions,
     MonthlySales,
     Request,
     RetentionMark,
@@ -39,14 +40,20 @@ from jobs.plan.expected_values import known_since
 from jobs.privacy import retention as erasing
 from jobs.privacy.forget import forget_leads
 from jobs.reporting.page.leads import archive
-from jobs.run_context import SyncMode
+from jobs.reporting.sentences import incident_notice, sentence
+from jobs.rules.incident import IncidentId, IncidentKind
+from jobs.rules.reasons import MessageId
+from jobs.run_context import RunReadingScope, SyncMode
+from jobs.run_summary import RunSummary
+from jobs.settings.schema import NotifyWhen
 from jobs.wiring.account import compile_rules_only
-from tests.builders import ACCOUNT, attention, changed, lead
+from tests.builders import ACCOUNT, PARIS, attention, changed, lead
 from tests.fakes import NIGHT, Crash
 
 DAY = timedelta(days=1)
 LONG = timedelta(days=430)
 """A little longer than leads are kept."""
+NOT_ERASED = IncidentId(IncidentKind.NOT_ERASED)
 
 
 def sold(name, created=NIGHT, *, amount=Decimal(1000), **over):
@@ -58,8 +65,13 @@ def sold(name, created=NIGHT, *, amount=Decimal(1000), **over):
 
 
 def later(account, span):
-    """Let time pass."""
+    """Let time pass; after a long pause, nothing is erased before the second night."""
+    if span > erasing.LONGEST_PAUSE:
+        account.clock.time += span - DAY
+        account.night()
+        span = DAY
     account.clock.time += span
+    return account.clock.time
 
 
 def sent_and_gone(account):
@@ -248,10 +260,170 @@ def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
     account.put(sold("L-1"))
     monkeypatch.setattr(commands, "erase_by_age", lambda *_: 1 / 0)
     summary = account.night(erases=False)
-    commands.erase_old(None, account.settings, summary)
+    with account.hold() as ledger:
+        commands.erase_old(account.run(ledger), account.settings, summary)
 
-    assert (True, 1) == (summary.erased.failed, summary.exit_code)
+    assert (MessageId.NOT_ERASED, 1) == (summary.erased.problem.id, summary.exit_code)
     assert any("could not be erased" in text for text in attention(summary))
+
+
+# ── nights that erase nothing ────────────────────────────────────────────────────────────────────
+
+
+def problem(summary):
+    """Why a night did not erase what has grown old, as a person reads it."""
+    return None if summary.erased.problem is None else sentence(summary.erased.problem)
+
+
+def test_a_clock_far_ahead_erases_nothing_and_a_human_is_told(account):
+    """Every lead would seem old; nor does it help to run again at once, or to set the clock right."""
+    account.put(sold("L-1"))
+    account.night()
+    right = later(account, DAY)
+    account.night()
+    later_on = account.clock.time = right + 730 * DAY
+    ahead = account.night()
+    account.clock.time += timedelta(minutes=5)
+    again = account.night()
+    account.clock.time = right + DAY
+    back = account.night()
+    account.clock.time += DAY
+    well = account.night()
+
+    assert (["L-1"], []) == ([row.id for row in account.rows(LeadRow)], account.rows(RetentionMark))
+    assert {1} == {ahead.exit_code, again.exit_code, back.exit_code}
+    assert f"clock says {when(later_on)}, and the night before this one began {when(right)}" in problem(ahead)
+    assert f"the night before this one began {when(right)}" in problem(again)
+    assert f"the night before this one began {when(later_on + timedelta(minutes=5))}" in problem(back)
+    assert None is problem(well)
+
+
+def when(at):
+    """A time as a message has it."""
+    return format_time(at.astimezone(PARIS))
+
+
+def test_a_job_that_paused_for_long_erases_from_its_second_night_on(account):
+    """The first cannot tell the pause from a wrong clock."""
+    account.put(sold("L-1"))
+    account.night()
+    account.clock.time += LONG + 6 * DAY
+    first = account.night()
+    account.clock.time += DAY
+    second = account.night()
+
+    assert (0, True) == (first.erased.leads, "if it is, the next night erases" in problem(first))
+    assert (1, None) == (second.erased.leads, problem(second))
+
+
+def test_a_job_that_runs_once_a_month_erases_every_night(account):
+    """Its nights are up to 31 days apart, and some begin late."""
+    account.put(sold("L-1"))
+    account.night()
+    for _ in range(15):
+        account.clock.time += timedelta(days=31, hours=5)
+
+        assert None is problem(account.night())
+
+    assert [] == account.rows(LeadRow)
+
+
+def test_a_first_night_erases_nothing_and_says_nothing(account):
+    """It has no night to compare its clock with; the second one erases."""
+    account.put(sold("L-1", NIGHT - LONG - 9 * DAY))
+    first = account.night()
+    account.clock.time += DAY
+    second = account.night()
+
+    assert (0, None) == (first.erased.leads, problem(first))
+    assert 1 == second.erased.leads
+
+
+def due_lead(account):
+    """Have a lead that leaves with the next night that has read everything."""
+    account.put(sold("L-1"))
+    account.night()
+    account.clock.time += LONG + 5 * DAY
+    account.night()
+    account.clock.time += DAY
+
+
+def test_a_lead_that_a_shifting_list_passed_over_does_not_leave(account):
+    """It was won meanwhile; once it had left, the night that lists it again would not read it."""
+    due_lead(account)
+    won = account.clock.time
+    account.source.moves = True
+    account.source.unlisted.add("L-1")
+    summary = account.night()
+    assert (0, True) == (summary.erased.leads, summary.pulled.complete)
+    account.source.moves = False
+    account.source.unlisted.clear()
+    account.put(changed(account.source.leads["L-1"], updated_at=won, label="Perdu"))
+    account.clock.time += DAY
+    account.night()
+
+    assert ["perdu"] == [row.label for row in account.rows(LeadRow)]
+
+
+def test_a_list_that_shifted_on_the_first_night_of_a_pull_counts_on_its_last(account):
+    """Each night of a pull sees only its own pages."""
+    account.put(sold("L-1"))
+    account.night()
+    account.clock.time += LONG + 5 * DAY
+    account.night()
+    account.put(sold("L-2", account.clock.time))
+    account.source.page, account.source.moves = 1, True
+    account.source.fails[1] = Transient("no answer")
+    account.clock.time += DAY
+    account.night()
+    account.source.moves = False
+    account.source.fails.clear()
+    account.clock.time += DAY
+    summary = account.night()
+
+    assert (True, True, 0) == (summary.pulled.complete, summary.pulled.moved, summary.erased.leads)
+
+
+def test_a_human_is_told_once_leads_are_a_week_late(account):
+    """Nights that never read everything never erase: a promise is broken, and nobody would know."""
+    due_lead(account)
+    account.put(sold("L-2", account.clock.time))
+    account.source.page = 1
+    nights = []
+    for _ in range(10):
+        account.source.fails[1] = Transient("no answer")
+        nights.append(problem(late := account.night()))
+        account.clock.time += DAY
+    account.source.fails.clear()
+    (told,) = [each for each in find_incidents(NightFacts(NIGHT, PARIS, late), NotifyWhen()) if each.id == NOT_ERASED]
+    assert "should have left more than a week ago" in incident_notice(told).text
+    well = account.night()
+
+    assert None is nights[0]
+    assert "should have left more than a week ago" in nights[-1]
+    assert (1, None) == (well.erased.leads, problem(well))
+    assert [True, False] == [is_over(each) for each in ("everything", "nothing")]
+
+
+def is_over(reading):
+    """Whether a quiet run ends the incident."""
+    summary = RunSummary(ACCOUNT, 1, NIGHT, reading=RunReadingScope(reading))
+    facts = NightFacts(NIGHT, PARIS, summary)
+    return is_incident_over(NOT_ERASED, facts, NotifyWhen())
+
+
+def test_a_new_account_has_a_week_to_read_everything(account):
+    """Leads that are old when they are first read are not late before that."""
+    account.put(sold("L-1", NIGHT - 2 * LONG), sold("L-2"))
+    account.source.page = 1
+    account.source.fails[1] = Transient("no answer")
+    nights = [account.night()]
+    for _ in range(8):
+        account.clock.time += DAY
+        account.source.fails[1] = Transient("no answer")
+        nights.append(account.night())
+
+    assert [True] * 8 + [False] == [problem(each) is None for each in nights]
 
 
 # ── killed, stopped, out of time ─────────────────────────────────────────────────────────────────
@@ -302,9 +474,8 @@ def test_a_sweep_that_dies_in_the_middle_ends_the_same_when_repeated(account, mo
     )
     (sales,) = account.rows(MonthlySales)
     assert ("google", 7, 7, 7, 7) == (sales.platform, sales.count, sales.sent, sales.received, sales.accepted)
-    assert [("accepted", 7)] == [(row.state, row.count) for row in account.rows(MonthlyConversions)]
     (mark,) = account.rows(RetentionMark)
-    assert ([], 7) == (account.rows(LeadRow), mark.leads)
+    assert ([], 7, 7) == (account.rows(LeadRow), mark.leads, mark.conversions)
 
 
 def test_a_sweep_out_of_time_goes_on_in_the_next_night(account, monkeypatch):
@@ -401,6 +572,7 @@ def test_what_is_over_goes_and_what_still_holds_stays(account):
         session.add_all([said(0, old), said(1, fresh)])
         session.add(ExcludedTestLead(account=ACCOUNT, id="T-1", digest="d", read_at=old))
         session.exec(update(Delivery).values(estimate=2))
+    later(account, DAY)
     account.night()
 
     assert [2, 4] == [row.id for row in account.rows(ExpectedValue)]

@@ -16,7 +16,6 @@ from jobs.ledger.schema import (
     LeadRow,
     MonthlyCampaign,
     MonthlyClickIds,
-    MonthlyConversions,
     MonthlySales,
     Request,
     RetentionMark,
@@ -32,7 +31,7 @@ EVERY = timedelta(days=14)
 """How much time passes from one night to the next."""
 YEARS = 10
 KEPT = (LeadRow, StatusChange, ClickIdRow, Delivery, Transition, Attempt, Request, Run)
-SUMS = (MonthlyCampaign, MonthlyClickIds, MonthlySales, MonthlyConversions)
+SUMS = (MonthlyCampaign, MonthlyClickIds, MonthlySales)
 BYTES_OF_A_SUM = 150
 """With its part of an index."""
 STEPS_OF_ONE_LISTED = 40

@@ -44,7 +44,7 @@ def counting_by_month(settings: Settings, book: Rulebook, now: datetime) -> Coun
 def _count_by_month(
     session: Session, settings: Settings, book: Rulebook, leads: Collection[LeadId], *, now: datetime
 ) -> Iterator[MonthlyRow]:
-    """Yield what these leads come to, by the month of their creation, and of their sales and other conversions."""
+    """Yield what these leads come to, by the month of their creation, and of their sales."""
     account, zone = settings.account, book.zone
     rules = _rules_of_all_time(session, settings, book, leads, now)
     by_month = defaultdict[date, list[LeadId]](list)
@@ -59,7 +59,6 @@ def _count_by_month(
             sales[month_of(datetime.fromtimestamp(sale.at, UTC), zone)].append(sale)
     for month, sold in sales.items():
         yield from _sales_rows(session, rules, month, sold)
-    yield from monthly.conversions_by_month(session, account, leads, zone)
 
 
 def _rules_of_all_time(
