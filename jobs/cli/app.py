@@ -109,8 +109,8 @@ def main() -> None:
 
     Neither `| head`, nor a full disk, nor an é missing from the encoding of cron's mail may end the night.
     """
-    # Libraries make 150,000 objects that stay: by default, Python searches them again and again while it loads more.
-    gc.set_threshold(200_000)
+    # Libraries make 250,000 objects that stay: by default, Python searches them again and again while it loads more.
+    gc.set_threshold(400_000)
     # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -122,6 +122,7 @@ def main() -> None:
     try:
         app()
     finally:
+        gc.freeze()  # or Python searches them once more as it ends, which takes as long as reading a lead
         sys.stdout.flush()
         if results.lost not in (None, errno.EPIPE):
             why = os.strerror(results.lost or 0)

@@ -123,6 +123,12 @@ def test_explain_loads_no_network_library_and_no_night(loaded):
     assert not found & (EVERYTHING - STATE - LOG | {"jobs.deliver", "jobs.alerts", "jobs.pull", "jobs.run_summary"})
 
 
+def test_python_does_not_search_what_stays_as_it_ends():
+    """A command's last second is its own: what libraries made is not searched for cycles again."""
+    code = "from jobs.cli import main; import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); main()"
+    assert _printed(code).endswith("True")
+
+
 def test_no_validator_of_a_row_is_built():
     """Rows are validated by nobody: the database's own constraints hold them."""
     code = "from jobs.ledger.schema import Delivery; print(Delivery.__pydantic_complete__)"
