@@ -140,6 +140,12 @@ def erase_unusable_personal_data(run: RunContext) -> None:
         )
 
 
+def erase_contact_data_of_settled(run: RunContext) -> None:
+    """Erase the contact hashes that became unusable by what this run moved; what it planned has been looked at."""
+    with run.ledger.write_transaction() as session:
+        leads.erase_unusable_hashes(session, run.ledger.account, moved_in=run.ledger.run)
+
+
 @dataclass(slots=True)
 class _Changes:
     """What becomes of some leads' deliveries."""

@@ -39,6 +39,7 @@ from jobs.ledger.schema import (
     LeadRow,
     Lease,
     StatusChange,
+    Transition,
     UnreadableLeadRow,
     of_kind,
 )
@@ -483,9 +484,7 @@ def erase_unusable_hashes_and_clicks(
 
     `but` overrides that cutoff for specific kinds of click ids.
     """
-    destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
-    for destination in session.exec(destinations).all():
-        _erase_hashes(session, account, destination)
+    erase_unusable_hashes(session, account)
     kinds: defaultdict[datetime, list[ClickIdKind]] = defaultdict(list)
     for kind in ClickIdKind:
         kinds[but.get(kind, clicks_before)].append(kind)
@@ -493,8 +492,18 @@ def erase_unusable_hashes_and_clicks(
         _erase_clicks(session, account, some, before=before)
 
 
-def _erase_hashes(session: Session, account: str, destination: str) -> None:
-    """Erase the contact hashes that no open or frozen delivery to a destination can use."""
+def erase_unusable_hashes(session: Session, account: str, *, moved_in: int | None = None) -> None:
+    """Erase contact hashes that no unsent row can use: all, or only those of leads with a delivery moved in a run."""
+    concerned = [col(ContactHash.account) == account]
+    if moved_in is not None:
+        moved = select(Delivery.lead).join(Transition, col(Transition.delivery) == col(Delivery.id))
+        concerned.append(col(ContactHash.lead).in_(moved.where(Transition.run == moved_in)))
+    for destination in session.exec(select(ContactHash.destination).where(*concerned).distinct()).all():
+        _erase_hashes(session, account, destination, *concerned)
+
+
+def _erase_hashes(session: Session, account: str, destination: str, *concerned: ColumnElement[bool]) -> None:
+    """Erase those of the concerned contact hashes that no open or frozen delivery to a destination can use."""
     # The leads in use are listed once instead of looked up for each hash, and by lead rather than by (lead,
     # destination): for a pair not in a list, SQLite scans the whole list for nulls.
     used = select(Delivery.lead).where(
@@ -503,7 +512,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
     session.exec(
         delete(ContactHash)
         .where(
-            col(ContactHash.account) == account,
+            *concerned,
             col(ContactHash.destination) == destination,
             col(ContactHash.lead).not_in(used),
             ~labels_seen.waits_for_rename(col(ContactHash.lead), account),
