@@ -16,14 +16,13 @@ from urllib.parse import quote
 import requests
 
 from connectors.errors import Misconfigured
-from connectors.http import CancelToken
+from connectors.http import CancelToken, checked_address
 from connectors.language import N_, _, _n
 from connectors.meta import encode as encoder
 from connectors.meta import identity
 from connectors.meta.outcomes import receipt
 from connectors.one_call import (
     UPLOAD_GRACE,
-    checked_address,
     receipt_of,
     restrict_http_session,
     run_call,

@@ -215,7 +215,7 @@ class LeadRow(AccountRow, table=True):
         Index(None, "account", "updated_at", "created_at"),
         Index(None, "account", "label"),
         Index(None, "account", "amount_paths", sqlite_where=UP_TO_DATE),
-        Index(None, "account", "missing_since", sqlite_where=MISSING, postgresql_where=MISSING),
+        Index(None, "account", "missing_since", sqlite_where=MISSING),
     )
     id: str = Field(primary_key=True)
     created_at: datetime
