@@ -122,7 +122,8 @@ def main() -> None:
     try:
         app()
     finally:
-        gc.freeze()  # or Python searches them once more as it ends, which takes as long as reading a lead
+        # Else Python searches them once more as it ends, though every file that was written is closed by now.
+        gc.freeze()
         sys.stdout.flush()
         if results.lost not in (None, errno.EPIPE):
             why = os.strerror(results.lost or 0)
