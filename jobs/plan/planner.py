@@ -111,7 +111,8 @@ def plan(run: RunContext) -> PlanningResult:
                 if (route.field_value is None or not route.field_value.never_seen)
                 and (route.expected_value is None or route.expected_value.value is not None)
             }
-            leads.flag_released_for_planning(session, account, conversions=with_value)
+            routes = {route.conversion_destination_pair for route in run.book.routes}
+            leads.flag_released_for_planning(session, account, routes, with_value=with_value)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)

@@ -205,14 +205,26 @@ def flag_expired(session: Session, account: str, *, corrections: bool, now: date
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
+_RELEASABLE = (Reason.COUNTED_ALREADY, *_WITHOUT_VALUE)
 
 
-def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
+def flag_released_for_planning(
+    session: Session, account: str, routes: Collection[tuple[str, str]], *, with_value: Collection[str]
+) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
-    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions`,
-    which now have a value: no lead had one, or there was no estimate.
+    Of the conversions and destinations in `routes`, these are duplicates of a lead that no longer counts or is itself
+    to be planned, and deliveries of conversions that now have a value: no lead had one, or there was no estimate.
     """
+    # Each column of an index is named, so that of all that is withheld, no other rows are read.
+    conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
+    withheld = (
+        of_kind(corrections=False),
+        col(Delivery.state) == DeliveryState.WITHHELD,
+        col(Delivery.conversion).in_(conversions),
+        col(Delivery.destination).in_(destinations),
+        col(Delivery.reason).in_(_RELEASABLE),
+    )
     rival, rival_lead = aliased(Delivery), aliased(LeadRow)
     counts = exists().where(
         col(rival.account) == account,
@@ -227,9 +239,9 @@ def flag_released_for_planning(session: Session, account: str, *, conversions: C
     )
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
-        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(conversions)),
+        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(with_value)),
     )
-    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
+    _flag(session, account, *withheld, released, to_plan=True)
 
 
 def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:

@@ -115,6 +115,12 @@ def test_status_loads_no_network_library_and_no_night(loaded):
 
 
 @pytest.mark.usefixtures("state")
+def test_status_for_a_program_gathers_nothing_for_people(loaded):
+    """What the report's page says first is for people."""
+    assert "jobs.reporting.page.gather" not in loaded("status", "-c", "pipeline.yaml", "--json")
+
+
+@pytest.mark.usefixtures("state")
 def test_explain_loads_no_network_library_and_no_night(loaded):
     """It judges by the rules and the platforms' limits, which need no library; here there is no such lead."""
     found = loaded("explain", "L-1", "-c", "pipeline.yaml", code=2)
