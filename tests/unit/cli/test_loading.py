@@ -135,6 +135,16 @@ def test_python_does_not_search_what_stays_as_it_ends():
     assert _printed(f"{at_exit}; from jobs.cli import main; sys.argv[1:] = ['--version']; main()").endswith("True")
 
 
+def test_connectors_load_nothing_that_only_leads_need():
+    """A night in which nothing has changed reads no e-mail address and no phone number, and signs nothing."""
+    unwanted = CONTACT_DATA | {"google.auth", "requests"}
+    for modules, some in (
+        ("connectors.oplead, connectors.google_ads.sink", unwanted),
+        ("connectors.meta.sink", CONTACT_DATA),
+    ):
+        assert "" == _printed(f"import sys, {modules}; print(*sys.modules.keys() & {some!r})")
+
+
 def test_no_validator_of_a_row_is_built():
     """Rows are validated by nobody: the database's own constraints hold them."""
     code = "from jobs.ledger.schema import Delivery; print(Delivery.__pydantic_complete__)"
