@@ -13,8 +13,9 @@ from datetime import timedelta
 from ipaddress import ip_address
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
-from connectors.errors import Transient, UnknownHost
+from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.language import _
 
 if TYPE_CHECKING:
@@ -156,6 +157,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def checked_address(url: str, what: str) -> str:
+    """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
+        raise Misconfigured(_("{what} must be an https address (http only to this machine)", what=what))
+    return url.rstrip("/")
 
 
 def is_unknown_host(error: BaseException) -> bool:

@@ -15,7 +15,6 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
-from connectors.errors import Misconfigured
 from connectors.http import (
     WAITS,
     CancelToken,
@@ -54,14 +53,6 @@ def silence_vendor_logging(*loggers: str, below: int = logging.WARNING) -> None:
     """Keep a vendor library's requests, addresses and tokens out of the logs."""
     for name in loggers:
         logging.getLogger(name).setLevel(below)
-
-
-def checked_address(url: str, what: str) -> str:
-    """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
-    parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
-        raise Misconfigured(_("{what} must be an https address (http only to this machine)", what=what))
-    return url.rstrip("/")
 
 
 def restrict_http_session(session: requests.Session, url: str) -> None:

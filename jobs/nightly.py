@@ -23,7 +23,12 @@ from jobs.ledger.report import queries
 from jobs.ledger.schema import ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.expected_values import update_estimates
-from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
+from jobs.plan.planner import (
+    erase_contact_data_of_settled,
+    erase_unusable_personal_data,
+    plan,
+    with_missing_value_guard,
+)
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
 from jobs.pull.inbox import read_webhook_leads
@@ -66,7 +71,7 @@ def run_night(
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
         send_corrections(replace(sending, stopped=stopped), summary.corrected, silent=silent)
     ask_for_outcomes(run, summary)
-    erase_unusable_personal_data(run)
+    erase_contact_data_of_settled(run)
     _await_outcomes(run, summary, until=run.now() + wait)
     _conclude(run, summary)
     if is_night:
@@ -137,7 +142,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
         with run.deps.watch(NightStep.WAIT, summary):
             run.deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         ask_for_outcomes(run, summary)
-        erase_unusable_personal_data(run)
+        erase_contact_data_of_settled(run)
 
 
 def _read(run: RunContext, reading: RunReadingScope = RunReadingScope.EVERYTHING) -> RunSummary:

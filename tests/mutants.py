@@ -946,6 +946,13 @@ FAULTS = (
         "tests/unit/rules/test_consent.py tests/e2e/test_privacy.py",
     ),
     Fault(
+        "contact data goes with the night that settles what used it",
+        "jobs/ledger/leads/leads.py",
+        "concerned.append(col(ContactHash.lead).in_(moved.where(Transition.run == moved_in)))",
+        "concerned.append(col(ContactHash.lead).not_in(moved.where(Transition.run == moved_in)))",
+        "tests/unit/plan/test_planner.py",
+    ),
+    Fault(
         "the token follows no redirect",
         "connectors/oplead/client.py",
         "follow_redirects=False,",

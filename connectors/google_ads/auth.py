@@ -1,16 +1,10 @@
-"""Connection options for one Google Ads customer, and access tokens from a service account key."""
+"""Access tokens from a service account key."""
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from http import HTTPStatus
-from pathlib import Path
-from typing import Literal
 
 import requests
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth.credentials import TokenState
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
@@ -18,10 +12,11 @@ from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 from pydantic import SecretStr
 
-from connectors.errors import Misconfigured, Transient, UnknownHost
-from connectors.http import CancelToken, is_unknown_host
+from connectors.errors import Transient, UnknownHost
+from connectors.google_ads.options import GoogleOptions, read_key
+from connectors.http import is_unknown_host
 from connectors.language import _
-from connectors.one_call import checked_address, restrict_http_session, run_call
+from connectors.one_call import restrict_http_session, run_call
 from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
 DATA_MANAGER_SCOPE = "https://www.googleapis.com/auth/datamanager"
@@ -29,37 +24,6 @@ ADS_API_SCOPE = "https://www.googleapis.com/auth/adwords"
 """OAuth scopes: https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 _REASON = re.compile(r"[a-z_]{1,60}")
-
-Transport = Literal["data_manager", "google_ads_api"]
-
-
-@dataclass(frozen=True, slots=True)
-class GoogleOptions:
-    """Connection options for one Google Ads customer, for both transports."""
-
-    customer_id: str
-    """Account that owns the conversion actions; digits."""
-    login_customer_id: str | None
-    """Manager account that grants access, if any; digits."""
-    key_file: Path
-    """Service account JSON key, which also names the token server."""
-    transport: Transport = "data_manager"
-    """Transport for new conversions."""
-    data_manager_endpoint: str = "https://datamanager.googleapis.com"
-    ads_api_endpoint: str = "https://googleads.googleapis.com"
-    timeout: float = 120.0
-    """Seconds per network wait."""
-    validate_only: bool = False
-    """Have conversions checked without counting them; rows that pass are answered as done, `VALIDATED`."""
-    cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
-    """Uploads, and waits for the token server, end soon after it raises."""
-
-
-def endpoint(options: GoogleOptions, transport: Transport) -> str:
-    """Return a transport's address; raise Misconfigured unless it is https, or http to this machine."""
-    if transport == "data_manager":
-        return checked_address(options.data_manager_endpoint, _("the Data Manager endpoint"))
-    return checked_address(options.ads_api_endpoint, _("the Google Ads API endpoint"))
 
 
 class TokenRefusedError(Exception):
@@ -70,13 +34,9 @@ class ServiceAccount:
     """One service account, with its token cached until it expires."""
 
     def __init__(self, options: GoogleOptions, scope: str) -> None:
-        """Read the key file.
-
-        Raises Misconfigured if the file is missing, unreadable or not a service account key, or if its `token_uri` is
-        unusable.
-        """
-        self._key, self._scope = _read_key(options.key_file), scope
-        self._token_url = checked_address(str(self._key["token_uri"]), f"{options.key_file}: token_uri")
+        """Read the key file; raise Misconfigured as `read_key` does."""
+        self._key, self._scope = read_key(options.key_file), scope
+        self._token_url = str(self._key["token_uri"])
         self._timeout, self._cancel_token = options.timeout, options.cancel_token
         self._is_new = False
 
@@ -142,24 +102,6 @@ def _ask_once(  # noqa: PLR0917 - google-auth passes these positionally
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise TransportError(f"HTTP {answer.status}")  # type: ignore[no-untyped-call]
     return answer
-
-
-def _read_key(key_file: Path) -> Mapping[str, object]:
-    """Return the fields of a key file; whether its key is a sound RSA key shows once the key is to sign."""
-    try:
-        key: dict[str, object] = json.loads(key_file.read_text(encoding="utf-8"))
-        private_key, _email, _token_uri = str(key["private_key"]), key["client_email"], key["token_uri"]
-        load_pem_private_key(private_key.encode(), password=None, unsafe_skip_rsa_key_validation=True)
-    except OSError as error:
-        raise Misconfigured(
-            _("the Google key file {key_file} cannot be read: {strerror}", key_file=key_file, strerror=error.strerror)
-        ) from error
-    except (ValueError, TypeError, LookupError, RecursionError):
-        # Drop the parser's message, which may quote the file.
-        raise Misconfigured(
-            _("{key_file} is not the JSON key file of a Google service account", key_file=key_file)
-        ) from None
-    return key
 
 
 def _reason(error: RefreshError) -> str:

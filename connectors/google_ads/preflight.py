@@ -19,11 +19,11 @@ from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import (
     ADS_API_SCOPE,
     DATA_MANAGER_SCOPE,
-    GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
 )
 from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
 from connectors.ports import ConversionSink
 from connectors.records import (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from connectors.google_ads import platform
-from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, endpoint
+from connectors.google_ads.options import GoogleOptions, endpoint, read_key
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Receipt, Resolution, Target
 
@@ -19,7 +19,7 @@ class GoogleSink:
     def __init__(self, options: GoogleOptions) -> None:
         """Raise Misconfigured if the key file, its token server's address or the endpoint is unusable."""
         endpoint(options, options.transport)
-        ServiceAccount(options, ADS_API_SCOPE)
+        read_key(options.key_file)
         self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
         self._configured = options.transport
         self.limits = platform.LIMITS[options.transport]

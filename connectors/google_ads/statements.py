@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads.options import GoogleOptions
 from connectors.records import PlatformStatement, SentRequest
 
 _SECONDS = 5.0

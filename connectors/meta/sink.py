@@ -16,14 +16,12 @@ from urllib.parse import quote
 import requests
 
 from connectors.errors import Misconfigured
-from connectors.http import CancelToken
+from connectors.http import CancelToken, checked_address
 from connectors.language import N_, _, _n
 from connectors.meta import encode as encoder
-from connectors.meta import identity
 from connectors.meta.outcomes import receipt
 from connectors.one_call import (
     UPLOAD_GRACE,
-    checked_address,
     receipt_of,
     restrict_http_session,
     run_call,
@@ -31,8 +29,10 @@ from connectors.one_call import (
 )
 from connectors.records import (
     UNREADABLE_EVENT,
+    Contact,
     EncodedEvent,
     ForgottenRequest,
+    Identifier,
     Outcome,
     OutcomeClass,
     Receipt,
@@ -77,7 +77,6 @@ class MetaSink:
     """`ConversionSink` for one Meta dataset; every call opens its own connection."""
 
     limits = encoder.META
-    identify = staticmethod(identity.identify)
     encode = staticmethod(encoder.encode)
 
     def __init__(self, options: MetaOptions) -> None:
@@ -87,6 +86,13 @@ class MetaSink:
         """
         self._is_validating = options.validate_only
         self._graph = Graph(options)
+
+    @staticmethod
+    def identify(contact: Contact) -> tuple[Identifier, ...]:
+        """Return the contact's identifiers, or none if they would not identify a person."""
+        from connectors.meta.identity import identify  # noqa: PLC0415 - the numbering plans of the world are slow to load
+
+        return identify(contact)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events of one name to one dataset in one request, which Meta accepts or refuses as a whole.

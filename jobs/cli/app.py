@@ -110,8 +110,8 @@ def main() -> None:
 
     Neither `| head`, nor a full disk, nor an é missing from the encoding of cron's mail may end the night.
     """
-    # Libraries make 150,000 objects that stay: by default, Python searches them again and again while it loads more.
-    gc.set_threshold(200_000)
+    # Libraries make 250,000 objects that stay: by default, Python searches them again and again while it loads more.
+    gc.set_threshold(400_000)
     # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -123,6 +123,8 @@ def main() -> None:
     try:
         app()
     finally:
+        # Else Python searches them once more as it ends, though every file that was written is closed by now.
+        gc.freeze()
         sys.stdout.flush()
         if results.lost not in (None, errno.EPIPE):
             why = os.strerror(results.lost or 0)

@@ -117,7 +117,7 @@ def night_numbers(
     rows = session.connection().execute(
         sqlalchemy.select(*place, *(func.count(distinct(col(Transition.delivery))).filter(moves) for moves in counted))
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-        .where(col(Transition.account) == account, col(Transition.run).in_(runs_wanted))
+        .where(col(Transition.account) == account, col(Transition.run).in_(runs_wanted), or_(*counted))
         .group_by(*place)
     )
     found: dict[DestinationScope, dict[int, NightNumbers]] = defaultdict(dict)

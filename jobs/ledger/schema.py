@@ -32,6 +32,8 @@ WHOLE = sqlalchemy.text("substr(value, 1, 7) <> 'sha256:'")
 """Matches click ids not yet erased. Queries must use exactly this text to benefit from the partial index."""
 UP_TO_DATE = sqlalchemy.text("digest <> ''")
 """Matches leads read under the present settings; for a partial index, like `WHOLE`."""
+MISSING = sqlalchemy.text("missing_since IS NOT NULL")
+"""Matches leads whose page was not found, which are few."""
 
 
 CONVERSION = sqlalchemy.text("original IS NULL")
@@ -218,6 +220,7 @@ class LeadRow(AccountRow, table=True):
         Index(None, "account", "updated_at", "created_at"),
         Index(None, "account", "label"),
         _index_of_some(UP_TO_DATE, "account", "amount_paths"),
+        _index_of_some(MISSING, "account", "missing_since"),
     )
     id: str = Field(primary_key=True)
     created_at: datetime

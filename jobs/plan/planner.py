@@ -111,7 +111,8 @@ def plan(run: RunContext) -> PlanningResult:
                 if (route.field_value is None or not route.field_value.never_seen)
                 and (route.expected_value is None or route.expected_value.value is not None)
             }
-            leads.flag_released_for_planning(session, account, conversions=with_value)
+            routes = {route.conversion_destination_pair for route in run.book.routes}
+            leads.flag_released_for_planning(session, account, routes, with_value=with_value)
             planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)
@@ -138,6 +139,12 @@ def erase_unusable_personal_data(run: RunContext) -> None:
         leads.erase_unusable_hashes_and_clicks(
             session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted
         )
+
+
+def erase_contact_data_of_settled(run: RunContext) -> None:
+    """Erase the contact hashes that became unusable by what this run moved; what it planned has been looked at."""
+    with run.ledger.write_transaction() as session:
+        leads.erase_unusable_hashes(session, run.ledger.account, moved_in=run.ledger.run)
 
 
 @dataclass(slots=True)

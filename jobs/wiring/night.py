@@ -21,7 +21,7 @@ from jobs.wiring.account import inbox_of, pace_folder
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 if TYPE_CHECKING:
-    from connectors.google_ads.auth import GoogleOptions
+    from connectors.google_ads.options import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadSource
     from connectors.oplead.files import FileSource
@@ -130,7 +130,7 @@ def _statement_readers(settings: Settings, cancel_token: CancelToken) -> dict[De
 def _google_options(
     google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
 ) -> "GoogleOptions":
-    from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
+    from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
 
     return GoogleOptions(
         customer_id=google.customer_id,

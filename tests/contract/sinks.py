@@ -11,8 +11,8 @@ from hashlib import sha256
 from itertools import count
 
 from connectors.google_ads.ads_api.sink import AdsApiSink
-from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.meta.sink import MetaOptions, MetaSink
 from connectors.records import (

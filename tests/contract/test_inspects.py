@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions

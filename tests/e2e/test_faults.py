@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors import oplead
-from connectors.google_ads import auth
+from connectors.google_ads import options
 from connectors.sandbox.oplead.server import SUPPLIER_KEY
 from tests.builders import stops
 
@@ -53,7 +53,7 @@ def impatient(fault, server, seconds=0.4):
         if fault == HANG and server == "oplead":
             patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(seconds)))
         elif fault == HANG:
-            patch.setattr(auth, "GoogleOptions", partial(auth.GoogleOptions, timeout=seconds))
+            patch.setattr(options, "GoogleOptions", partial(options.GoogleOptions, timeout=seconds))
         yield
 
 

@@ -28,7 +28,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
-from connectors.google_ads.auth import GoogleOptions, endpoint
+from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.http import CancelToken, run_with_timeout
 from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, silence_vendor_logging

@@ -23,7 +23,8 @@ from connectors.errors import Misconfigured
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import WORDS, AdsApiError, UploadAnswer, errors_in, most_severe_outcome
-from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
+from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount
+from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _, _n
 from connectors.records import (
     UNREADABLE_EVENT,

@@ -15,7 +15,8 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
 from connectors.google_ads.ads_api.outcomes import api_error_name
-from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, TokenRefusedError
+from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount, TokenRefusedError
+from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE

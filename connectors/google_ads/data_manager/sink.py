@@ -26,13 +26,12 @@ from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import platform
 from connectors.google_ads.auth import (
     DATA_MANAGER_SCOPE,
-    GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
-    endpoint,
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
+from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (

@@ -16,13 +16,12 @@ import requests
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads.auth import (
     DATA_MANAGER_SCOPE,
-    GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
-    endpoint,
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import RequestCounts, read_counts, read_error
+from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.language import N_
 from connectors.one_call import run_call
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from connectors.contact import country_code_of, is_blank_country
 from connectors.language import _, _n, format_count
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.oplead.parsing.click_ids import read_click_ids
@@ -301,6 +300,8 @@ def clean_label(text: str | None) -> str | None:
 
 def _country(found: PathValues, paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
+    from connectors.contact import country_code_of, is_blank_country  # noqa: PLC0415 - a night without leads does without
+
     first, by_key = found.texts(paths, _COUNTRY_TEXT)[:1], (found.texts(paths, (key,)) for key in _COUNTRY_TEXT)
     spellings = chain(first, chain.from_iterable(by_key))
     names = (text for text in spellings if not is_blank_country(text) and country_code_of(text) is not None)

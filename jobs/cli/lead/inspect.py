@@ -1,5 +1,6 @@
 """`status`: shows where deliveries stand, and the reasons."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,7 @@ from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import age_to_leave
 from jobs.reporting.console import print_json, results_console
-from jobs.reporting.page.gather import gather_brief
-from jobs.reporting.page.writing import page_name
+from jobs.reporting.page.brief import Brief
 from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
 from jobs.reporting.status_report import (
     DeliveryList,
@@ -27,8 +27,9 @@ from jobs.reporting.status_report import (
 )
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, PlatformCode, Reason
+from jobs.rules.reasons import Anomaly, Cause, PlatformCode, Reason
 from jobs.settings import Settings
+from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only, inbox_of
 
 
@@ -68,24 +69,24 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
                 session, account, before=view.now - age_to_leave(settings.retention, book), now=view.now
             ),
         )
-        brief = (
-            None
-            if json_wanted
-            else gather_brief(session, book, currency=settings.currency, now=view.now, anomalies=anomalies)
-        )
+        brief = None if json_wanted else _brief(settings, view, book, anomalies)
     if brief is None:
         print_json(status)
     else:
-        brief = replace(brief, page=_page_of_nights(settings))
         print_status(results_console(), presentation_of_account(settings, file), status, brief)
     return Exit.DONE
 
 
-def _page_of_nights(settings: Settings) -> Path | None:
-    """Return the page that nights write, if there is one."""
+def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly]) -> Brief:
+    """Return what the report's page says first, and where the page is that nights write, if there is one."""
+    # Only people are told, and it takes as long to load as the counts take to read.
+    from jobs.reporting.page.gather import gather_brief  # noqa: PLC0415
+    from jobs.reporting.page.writing import page_name  # noqa: PLC0415
+
     folder = settings.report.folder
     page = None if folder is None else folder / page_name(settings.account)
-    return page if page is not None and page.exists() else None
+    brief = gather_brief(view.session, book, currency=settings.currency, now=view.now, anomalies=anomalies)
+    return replace(brief, page=page if page is not None and page.exists() else None)
 
 
 def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:

@@ -39,6 +39,7 @@ from jobs.ledger.schema import (
     LeadRow,
     Lease,
     StatusChange,
+    Transition,
     UnreadableLeadRow,
     of_kind,
 )
@@ -204,14 +205,26 @@ def flag_expired(session: Session, account: str, *, corrections: bool, now: date
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)
+_RELEASABLE = (Reason.COUNTED_ALREADY, *_WITHOUT_VALUE)
 
 
-def flag_released_for_planning(session: Session, account: str, *, conversions: Collection[str]) -> None:
+def flag_released_for_planning(
+    session: Session, account: str, routes: Collection[tuple[str, str]], *, with_value: Collection[str]
+) -> None:
     """Flag for planning the leads with deliveries whose reason to be withheld may be gone, though they didn't change.
 
-    These are duplicates of a lead that no longer counts or is itself to be planned, and deliveries of `conversions`,
-    which now have a value: no lead had one, or there was no estimate.
+    Of the conversions and destinations in `routes`, these are duplicates of a lead that no longer counts or is itself
+    to be planned, and deliveries of conversions that now have a value: no lead had one, or there was no estimate.
     """
+    # Each column of an index is named, so that of all that is withheld, no other rows are read.
+    conversions, destinations = {conversion for conversion, _ in routes}, {destination for _, destination in routes}
+    withheld = (
+        of_kind(corrections=False),
+        col(Delivery.state) == DeliveryState.WITHHELD,
+        col(Delivery.conversion).in_(conversions),
+        col(Delivery.destination).in_(destinations),
+        col(Delivery.reason).in_(_RELEASABLE),
+    )
     rival, rival_lead = aliased(Delivery), aliased(LeadRow)
     counts = exists().where(
         col(rival.account) == account,
@@ -226,9 +239,9 @@ def flag_released_for_planning(session: Session, account: str, *, conversions: C
     )
     released = or_(
         and_(col(Delivery.reason) == Reason.COUNTED_ALREADY, or_(~counts, is_to_plan)),
-        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(conversions)),
+        and_(col(Delivery.reason).in_(_WITHOUT_VALUE), col(Delivery.conversion).in_(with_value)),
     )
-    _flag(session, account, col(Delivery.state) == DeliveryState.WITHHELD, released, to_plan=True)
+    _flag(session, account, *withheld, released, to_plan=True)
 
 
 def _flag(session: Session, account: str, *conditions: ColumnElement[bool], **values: bool) -> None:
@@ -483,9 +496,7 @@ def erase_unusable_hashes_and_clicks(
 
     `but` overrides that cutoff for specific kinds of click ids.
     """
-    destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
-    for destination in session.exec(destinations).all():
-        _erase_hashes(session, account, destination)
+    erase_unusable_hashes(session, account)
     kinds: defaultdict[datetime, list[ClickIdKind]] = defaultdict(list)
     for kind in ClickIdKind:
         kinds[but.get(kind, clicks_before)].append(kind)
@@ -493,8 +504,18 @@ def erase_unusable_hashes_and_clicks(
         _erase_clicks(session, account, some, before=before)
 
 
-def _erase_hashes(session: Session, account: str, destination: str) -> None:
-    """Erase the contact hashes that no open or frozen delivery to a destination can use."""
+def erase_unusable_hashes(session: Session, account: str, *, moved_in: int | None = None) -> None:
+    """Erase contact hashes that no unsent row can use: all, or only those of leads with a delivery moved in a run."""
+    concerned = [col(ContactHash.account) == account]
+    if moved_in is not None:
+        moved = select(Delivery.lead).join(Transition, col(Transition.delivery) == col(Delivery.id))
+        concerned.append(col(ContactHash.lead).in_(moved.where(Transition.run == moved_in)))
+    for destination in session.exec(select(ContactHash.destination).where(*concerned).distinct()).all():
+        _erase_hashes(session, account, destination, *concerned)
+
+
+def _erase_hashes(session: Session, account: str, destination: str, *concerned: ColumnElement[bool]) -> None:
+    """Erase those of the concerned contact hashes that no open or frozen delivery to a destination can use."""
     # The leads in use are listed once instead of looked up for each hash, and by lead rather than by (lead,
     # destination): for a pair not in a list, SQLite scans the whole list for nulls.
     used = select(Delivery.lead).where(
@@ -503,7 +524,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
     session.exec(
         delete(ContactHash)
         .where(
-            col(ContactHash.account) == account,
+            *concerned,
             col(ContactHash.destination) == destination,
             col(ContactHash.lead).not_in(used),
             ~labels_seen.waits_for_rename(col(ContactHash.lead), account),

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, cast, false, func, null, union_all
+from sqlalchemy import BigInteger, ColumnElement, Float, Select, bindparam, case, cast, false, func, null, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -66,8 +66,8 @@ CENTS = Decimal("0.01")
 
 
 def sum_of_cents() -> ColumnElement[int]:
-    """Sum the values of deliveries, which are text with two decimals, exactly."""
-    return cast(func.coalesce(func.sum(cast(func.replace(Delivery.value, ".", ""), BigInteger)), 0), BigInteger)
+    """Sum the values of deliveries, which are text with two decimals, exactly: floats hold whole cents."""
+    return func.coalesce(cast(func.sum(func.round(cast(Delivery.value, Float) * 100)), BigInteger), 0)
 
 
 @dataclass(frozen=True, slots=True)

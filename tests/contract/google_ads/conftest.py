@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.google_ads.ads_api.sink import AdsApiSink
-from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.records import (
     ClickId,
     ClickIdKind,

@@ -18,7 +18,7 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.ports import PlatformInspector
 from connectors.records import AssumedTarget, CheckVerdict, Target

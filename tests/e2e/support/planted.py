@@ -19,7 +19,7 @@ import pytest
 import structlog
 
 from connectors import oplead
-from connectors.google_ads import auth
+from connectors.google_ads import options
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import TOKENS
 from jobs.cli.output import start_logging
@@ -478,5 +478,5 @@ def impatience():
     """Wait only a moment for any answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(0.3)))
-        patch.setattr(auth, "GoogleOptions", partial(auth.GoogleOptions, timeout=0.3))
+        patch.setattr(options, "GoogleOptions", partial(options.GoogleOptions, timeout=0.3))
         yield

@@ -115,12 +115,34 @@ def test_status_loads_no_network_library_and_no_night(loaded):
 
 
 @pytest.mark.usefixtures("state")
+def test_status_for_a_program_gathers_nothing_for_people(loaded):
+    """What the report's page says first is for people."""
+    assert "jobs.reporting.page.gather" not in loaded("status", "-c", "pipeline.yaml", "--json")
+
+
+@pytest.mark.usefixtures("state")
 def test_explain_loads_no_network_library_and_no_night(loaded):
     """It judges by the rules and the platforms' limits, which need no library; here there is no such lead."""
     found = loaded("explain", "L-1", "-c", "pipeline.yaml", code=2)
 
     assert STATE <= found
     assert not found & (EVERYTHING - STATE - LOG | {"jobs.deliver", "jobs.alerts", "jobs.pull", "jobs.run_summary"})
+
+
+def test_python_does_not_search_what_stays_as_it_ends():
+    """Of what libraries made, nothing is garbage until the process is gone."""
+    at_exit = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0))"
+    assert _printed(f"{at_exit}; from jobs.cli import main; sys.argv[1:] = ['--version']; main()").endswith("True")
+
+
+def test_connectors_load_nothing_that_only_leads_need():
+    """A night in which nothing has changed reads no e-mail address and no phone number, and signs nothing."""
+    unwanted = CONTACT_DATA | {"google.auth", "requests"}
+    for modules, some in (
+        ("connectors.oplead, connectors.google_ads.sink", unwanted),
+        ("connectors.meta.sink", CONTACT_DATA),
+    ):
+        assert "" == _printed(f"import sys, {modules}; print(*sys.modules.keys() & {some!r})")
 
 
 def test_no_validator_of_a_row_is_built():
@@ -144,9 +166,10 @@ def _printed(code):
 
 
 @pytest.mark.usefixtures("state")
-def test_run_loads_no_scheduler(loaded):
-    """Here it ends at the key file, before anything is asked."""
+def test_run_loads_no_scheduler_and_nothing_that_sends(loaded):
+    """Here it ends at the key file, before anything is asked; nor does it load a library that signs or sends."""
     found = loaded("run", "-c", "pipeline.yaml", code=2)
 
     assert "jobs.nightly" in found
-    assert not found & {"jobs.scheduler", "apscheduler", "alembic", "google.ads", "facebook_business", "grpc"}
+    unwanted = {"jobs.scheduler", "apscheduler", "alembic", "google.ads", "facebook_business", "grpc"}
+    assert not found & (unwanted | {"google.auth", "requests"})

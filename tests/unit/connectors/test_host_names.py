@@ -13,8 +13,9 @@ import requests
 from pydantic import SecretStr
 
 from connectors.errors import Transient, UnknownHost
-from connectors.google_ads.auth import GoogleOptions, ServiceAccount
+from connectors.google_ads.auth import ServiceAccount
 from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.google_ads.options import GoogleOptions
 from connectors.http import is_loopback, is_unknown_host
 from connectors.meta.sink import MetaOptions, MetaSink
 from connectors.one_call import never_connected

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from connectors.errors import Misconfigured
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api import sink as ads_api
-from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager import sink as data_manager
+from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import (
     Adjustment,
@@ -243,7 +243,7 @@ def test_the_other_transports_library_is_loaded_only_when_needed(key_file, prese
     script = f"""
 import sys
 from pathlib import Path
-from connectors.google_ads.auth import GoogleOptions
+from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import *
 from datetime import UTC, datetime

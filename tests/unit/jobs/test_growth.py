@@ -363,3 +363,20 @@ def _night(account):
         summary = run_night(account.run(ledger, accept_volume=True))
         update_incidents(ledger, account.book, account.sinks, summary, NotifyWhen(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)
+
+
+def test_steps_do_not_depend_on_what_is_withheld_for_another_reason(account):
+    """What may be released is found by its reason, and leads that are missing by their own index."""
+    small, large = (_withheld(account, leads) for leads in (500, 1_500))
+
+    assert large <= 1.1 * small
+
+
+def _withheld(account, leads):
+    """Return the steps of looking for what nobody has changed."""
+    _begin(account, "never", Some(leads, DeliveryState.WITHHELD, ago=range(1, 30), reason="consent_missing"))
+    routes = {route.conversion_destination_pair for route in account.book.routes}
+    with counted_steps() as made, account.hold() as ledger, ledger.write_transaction() as session:
+        leads_on_record.flag_released_for_planning(session, ACCOUNT, routes, with_value={"sale"})
+        assert leads_on_record.unlisted_open_leads(session, ACCOUNT, since=None) == []
+    return made.count

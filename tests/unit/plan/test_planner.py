@@ -361,6 +361,19 @@ def test_contact_hashes_are_kept_only_for_unsettled_deliveries(account):
     assert ({"L-1", "L-3"}, {"L-1", "L-3"}, {"L-3"}) == (before, submitted, account.hashed)
 
 
+def test_contact_hashes_are_erased_in_the_night_that_settles_what_used_them(account):
+    """Those of other leads, which nothing moved, are left to what still needs them."""
+    account.sink = account.sinks[GOOGLE] = FakeSink(asynchronous=False)
+    account.book = rulebook(route(attach_contact=True))
+    account.put(lead("waits", history=(StatusEntry("Gagné", Moment(CREATED - DAY)),)))
+    account.night()
+    account.put(lead("goes"))
+    account.night()
+
+    assert {"goes": "accepted", "waits": "withheld"} == account.states
+    assert {"waits"} == account.hashed
+
+
 def test_click_id_is_erased_when_its_window_closes(account):
     """It does not return as a new one."""
     account.put(lead())
