@@ -36,6 +36,41 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "on PostgreSQL, no account sees another one's rows",
+        "jobs/ledger/storage/postgresql.py",
+        'f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",',
+        "",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "on PostgreSQL, the tables' owner sees one account's rows only",
+        "jobs/ledger/storage/postgresql.py",
+        'f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",',
+        "",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "no two accounts of a database get one id",
+        "jobs/ledger/bulk.py",
+        'if session.get_bind().dialect.name == "postgresql":',
+        "if False:",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "on PostgreSQL, nobody takes an account over in the middle of a transaction",
+        "jobs/ledger/runs.py",
+        '== bindparam("of_account")).with_for_update()',
+        '== bindparam("of_account"))',
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "text sorts by its bytes in every database",
+        "jobs/ledger/column_types.py",
+        'String(collation="C")',
+        "String()",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "an Oplead that nobody answers for is told from a lead that cannot be read",
         "connectors/oplead/source.py",
         "return isinstance(failure, Unreachable) or (",

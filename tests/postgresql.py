@@ -91,6 +91,8 @@ class Server:
 
     def stop(self):
         """End the server and remove its folder."""
+        if hasattr(self, "_log"):
+            self._log.close()
         process = getattr(self, "_process", None)
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)

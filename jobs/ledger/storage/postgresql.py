@@ -88,7 +88,8 @@ def _engine(url: str, account: str | None, *, for_writing: bool) -> Engine:
     @event.listens_for(engine, "commit")
     @event.listens_for(engine, "rollback")
     def _on_end(connection: Connection) -> None:
-        for cursor in connection.info.pop(_STREAMS, ()):
+        # A connection that was cut has taken its cursors along.
+        for cursor in () if connection.invalidated else connection.info.pop(_STREAMS, ()):
             cursor.close()
 
     return engine
@@ -98,7 +99,7 @@ def parsed_address(url: str) -> URL:
     """Return an address that SQLAlchemy understands; raise LedgerError if it is none, or the driver is missing."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         parsed = None
     if parsed is None or parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
         raise LedgerError(

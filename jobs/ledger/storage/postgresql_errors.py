@@ -2,16 +2,18 @@
 
 from connectors.language import N_
 
-_UNREACHABLE = N_("the server cannot be reached, or ended the connection; see that it runs, then run again")
+_UNREACHABLE = N_(
+    "the server cannot be reached, or does not let this user into this database; see that it runs and that the address "
+    "and the password are right"
+)
+_CUT = N_("the server ended the connection; run again: what was committed is safe")
 _DEPLOY = N_("its tables are missing: run `oplead-sync fleet deploy` first")
 _BUSY = N_("another program holds what this one needs; try again when that has ended")
 _PAUSED = N_("this process paused too long in a transaction; nothing of it was kept")
 _BY_STATE = {
-    "08": _UNREACHABLE,
+    "08": _CUT,
     "25P03": _PAUSED,
     "25P04": _PAUSED,
-    "28": N_("the server refuses this user or password"),
-    "3D": N_("the server has no such database"),
     "40": _BUSY,
     "42501": N_("this user may not do that; the tables are for the user who deployed them"),
     "42703": _DEPLOY,
@@ -19,12 +21,12 @@ _BY_STATE = {
     "53": N_("the server has no room or no connection left; make room and run again: what was committed is safe"),
     "55P03": _BUSY,
     "57014": N_("a statement took too long and was ended; nothing of this transaction was kept"),
-    "57P": _UNREACHABLE,
+    "57P": _CUT,
     "XX": N_("the database is damaged; restore it from a backup"),
 }
 """Advice by the beginning of an SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 _WITHOUT_STATE = {"OperationalError": _UNREACHABLE, "ConnectionTimeout": _UNREACHABLE}
-"""Advice by the driver's error where no server said anything."""
+"""Advice by the driver's error where the server says no state, as while connecting."""
 UNEXPECTED = N_("this is unexpected; nothing of this transaction was kept")
 
 

@@ -1,0 +1,419 @@
+"""One PostgreSQL database holds many accounts' ledgers, and each sees and writes its own rows only."""
+
+import threading
+from contextlib import closing
+from datetime import UTC, timedelta, timezone
+
+import psycopg
+import pytest
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, SQLModel, col, func, select
+
+from jobs.ledger.outbox import outbox
+from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.report.queries import sum_of_cents
+from jobs.ledger.runs import LeaseLostError, Ledger, _begin, hold_lock, open_snapshot
+from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
+from jobs.ledger.storage import postgresql as storage
+from jobs.ledger.storage.database import newest_schema_revision
+from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from jobs.ledger.storage.state_file import LedgerError
+from jobs.plan.planner import new_delivery
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Reason
+from tests import postgresql
+from tests.builders import ACCOUNT, route
+from tests.fakes import NIGHT
+from tests.unit.ledger.retention.test_erasure import value
+
+OTHER = "autre-compte"
+TABLES = SQLModel.metadata.sorted_tables
+
+
+@pytest.fixture
+def server():
+    """A server of the tests' own."""
+    postgresql.needed()
+    return postgresql.server()
+
+
+@pytest.fixture
+def database(server):
+    """A new database on it, already deployed."""
+    name = server.create()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def empty(server):
+    """A new database on it without anything."""
+    name = server.create(like="template0")
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def opened(server, database):
+    """How to open an account's ledger in it."""
+    engines = []
+
+    def opening(account=ACCOUNT, *, for_writing=True):
+        engines.append(open_postgresql(server.url(database), account, for_writing=for_writing))
+        return engines[-1]
+
+    yield opening
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def begin(opened, tmp_path):
+    """How to begin an account's run, as another machine does where another one runs already."""
+
+    def beginning(account=ACCOUNT):
+        with hold_lock(tmp_path / f"{len(list(tmp_path.iterdir()))}.db", now=NIGHT) as lock:
+            return _begin(opened(account), lock.path, account, "run", lock, now=NIGHT)
+
+    return beginning
+
+
+def whole_row(table, account, number):
+    """A row with everything that its table needs."""
+    columns = {
+        column.name: value(table, column, "L-1")
+        for column in table.columns
+        if column.primary_key or not (column.nullable or column.server_default)
+    }
+    ids = {name: number for name in ("id", "run", "request", "delivery") if isinstance(columns.get(name), int)}
+    return columns | ids | ({"account": account} if "account" in columns else {})
+
+
+def fill(engine, account, number):
+    """Put a row of an account into every table."""
+    with engine.begin() as connection:
+        for table in TABLES:
+            connection.execute(sqlalchemy.insert(table).values(whole_row(table, account, number)))
+
+
+def counts(run, tables=TABLES):
+    """How many rows of each table a query without any condition finds."""
+    return {table.name: run(f'TABLE "{table.name}"') for table in tables}
+
+
+# ── accounts are kept apart ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def filled(opened):
+    """Two accounts with a row in every table."""
+    engines = {ACCOUNT: opened(), OTHER: opened(OTHER)}
+    for number, (account, engine) in enumerate(engines.items(), start=101):
+        fill(engine, account, number)
+    return engines
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER])
+def test_a_query_without_an_account_sees_its_own_rows_only(filled, account):
+    """In every table, also those whose rows do not name one."""
+    with filled[account].begin() as connection:
+        assert dict.fromkeys((table.name for table in TABLES), 1) == counts(
+            lambda statement: len(connection.exec_driver_sql(statement).all())
+        )
+
+
+def test_the_owner_of_the_tables_sees_no_more(filled, server, database):
+    """Whoever comes past the job, by the address in its settings; without an account, there is nothing."""
+    assert filled
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        for account, rows in ((ACCOUNT, 1), ("", 0), (None, 0), ("no-such-account", 0)):
+            if account is not None:
+                connection.execute("SELECT set_config('oplead.account', %s, false)", (account,))
+            found = counts(lambda statement: len(connection.execute(statement).fetchall()))
+            assert {rows} == set(found.values()) or account is None
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        assert {0} == set(counts(lambda statement: len(connection.execute(statement).fetchall())).values())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_no_row_of_another_account_is_written(filled, table):
+    """Neither added, nor changed, nor taken over, nor erased."""
+    row = whole_row(table, OTHER, 102)
+    with filled[ACCOUNT].connect() as connection, pytest.raises(DBAPIError) as caught, connection.begin():
+        connection.execute(sqlalchemy.insert(table).values(row))
+    assert "42501" == caught.value.orig.sqlstate
+    with filled[ACCOUNT].begin() as connection:
+        if table.name == "attempt":  # nothing refers to it
+            connection.execute(sqlalchemy.delete(table))
+    with filled[OTHER].begin() as connection:
+        assert 1 == connection.scalar(select(func.count()).select_from(table))
+
+
+def test_the_account_is_forgotten_with_its_transaction(opened):
+    """A pooler may give the connection to another account's next."""
+    with opened().connect() as connection:
+        with connection.begin():
+            assert ACCOUNT == connection.exec_driver_sql("SELECT current_setting('oplead.account')").scalar()
+        driver = connection.connection.driver_connection
+        shown = driver.execute("SELECT current_setting('oplead.account', true), current_setting('lock_timeout')")
+        assert ("", "0") == shown.fetchone()
+        driver.rollback()
+
+
+def test_a_user_who_sees_every_row_is_refused(server, database):
+    """PostgreSQL applies no policy to superusers."""
+    url = server.url(database, user="postgres")
+    for use in (deploy, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
+        with pytest.raises(LedgerError, match="sees the rows of every account") as caught:
+            use(url)
+        assert postgresql.PASSWORD not in str(caught.value)
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plan(ledger, *leads):
+    """Add a delivery of each lead; return their ids."""
+    with ledger.write_transaction() as session:
+        for lead in leads:
+            row = {column.name: value(column.table, column, lead) for column in LEADS.columns if not column.nullable}
+            session.connection().execute(sqlalchemy.insert(LEADS).values(row | {"account": ledger.account}))
+        rows = [new_delivery(route(account=ledger.account), lead) for lead in leads]
+        for row in rows:
+            row.key = f"{ledger.account} {row.key}"
+        outbox.move_all(session, ledger, [Move(row, DeliveryState.PENDING, Reason.DUE) for row in rows], now=NIGHT)
+        return [row.id for row in rows]
+
+
+LEADS = SQLModel.metadata.tables["lead"]
+
+
+def test_ids_are_unique_in_the_database(begin):
+    """Of accounts that write at the same time, each in ascending order."""
+    one, other = begin(), begin(OTHER)
+    ids = [plan(ledger, f"{name}-1", f"{name}-2") for name in "AB" for ledger in (one, other)]
+
+    assert 8 == len({number for some in ids for number in some})
+    assert all(some == sorted(some) for some in ids)
+
+
+def test_ids_given_singly_come_from_the_same_sequence(begin):
+    """A row that the session adds alone gets none that was reserved."""
+    ledger = begin()
+    reserved = plan(ledger, "A-1", "A-2", "A-3")
+    with ledger.write_transaction() as session:
+        session.add(
+            row := Delivery(**new_delivery(route("other"), "A-1").model_dump(exclude={"id"}) | {"state": "pending"})
+        )
+        session.flush()
+
+        assert row.id not in reserved
+
+
+def taken_over(begin, done):
+    """Take the account over as soon as the database allows; tell by `done`."""
+    begin()
+    done.set()
+
+
+def test_nobody_takes_over_in_the_middle_of_a_transaction(begin):
+    """What it writes is committed under its lease; the next one is lost."""
+    ledger, done = begin(), threading.Event()
+    other = threading.Thread(target=taken_over, args=(begin, done))
+    with ledger.write_transaction() as session:
+        other.start()
+        assert not done.wait(1)
+        session.get(Run, ledger.run).exit_code = 0
+    other.join(30)
+
+    assert done.is_set()
+    with pytest.raises(LeaseLostError), ledger.write_transaction():
+        pass
+
+
+def test_views_are_consistent_and_change_nothing(opened):
+    """Whatever is committed meanwhile."""
+    engine = opened()
+    with open_snapshot(engine, "state") as session:
+        assert [] == session.exec(select(Run)).all()
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.insert(Run.__table__).values(**whole_row(Run.__table__, ACCOUNT, 1)))
+        assert [] == session.exec(select(Run)).all()
+    with pytest.raises(LedgerError, match="25006"), open_snapshot(engine, "state") as session:
+        session.connection().execute(sqlalchemy.delete(Run.__table__))
+
+
+def test_streamed_rows_may_be_left_unread(opened, begin):
+    """Their cursor ends with the transaction."""
+    plan(begin(), *(f"L-{number:04}" for number in range(1500)))
+    with open_snapshot(opened(), "state") as session:
+        rows = iter(session.exec(select(Delivery.lead).order_by(Delivery.lead), execution_options=STREAMED))
+        assert "L-0000" == next(rows)
+
+
+# ── what is stored ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_text_is_ordered_by_its_bytes(opened):
+    """Upper case before lower case, accents last, as SQLite does; the server's own language would mix them."""
+    labels = ["a", "B", "é", "Z", "e", "É", "z", "œ", "A b", "Ab"]
+    with Session(opened()) as session, session.begin():
+        session.add_all(StatusLabel(account=ACCOUNT, label=label, seen_at=NIGHT) for label in labels)
+        session.flush()
+        in_order = session.exec(select(StatusLabel.label).order_by(StatusLabel.label)).all()
+
+        assert sorted(labels) == in_order
+        assert ["É", "é", "œ"] == [label for label in in_order if label > "z"]
+        above = select(StatusLabel.label).where(col(StatusLabel.label) > "z").order_by(StatusLabel.label)
+        assert ["É", "é", "œ"] == session.exec(above).all()
+        assert ("A b", "œ") == session.exec(select(func.min(StatusLabel.label), func.max(StatusLabel.label))).one()
+
+
+def test_times_come_back_in_utc_to_the_microsecond(opened):
+    """Whatever zone they came in; one without a zone is refused."""
+    at = NIGHT.replace(microsecond=123456).astimezone(timezone(timedelta(hours=5)))
+    with Session(opened()) as session, session.begin():
+        session.add(StatusLabel(account=ACCOUNT, label="x", seen_at=at))
+        session.flush()
+        session.expire_all()
+        (found,) = session.exec(select(StatusLabel.seen_at))
+
+        assert (at, UTC) == (found, found.tzinfo)
+
+
+def test_numbers_have_64_bits(begin):
+    """Ids of all accounts together, and sums of values."""
+    large, ledger = 2**40, begin()
+    plan(ledger, "L-1", "L-2")
+    with ledger.write_transaction() as session:
+        session.add(Run(**whole_row(Run.__table__, ACCOUNT, large)))
+        session.exec(sqlalchemy.update(Delivery).values(value="90000000.25"))
+        session.flush()
+
+        assert large in session.exec(select(Run.id)).all()
+        assert 18000000050 == session.connection().scalar(select(sum_of_cents()))
+
+
+# ── the schema ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_deployed_schema_is_that_of_the_models(opened):
+    """Alembic finds nothing to change."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
+    with opened().begin() as connection:
+        assert [] == compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+
+
+def test_deploying_again_changes_nothing(server, empty):
+    """Nor does deploying from two machines at once."""
+    url = server.url(empty)
+    both = [threading.Thread(target=deploy, args=(url,)) for _ in range(2)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join(60)
+    deploy(url)
+
+    open_postgresql(url, ACCOUNT, for_writing=False).dispose()
+
+
+def test_an_older_database_is_refused_until_it_is_deployed(server, opened, database):
+    """The migrations run on PostgreSQL as on SQLite, and new tables are closed to other accounts."""
+    with opened().begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+    with pytest.raises(LedgerError, match="run `oplead-sync fleet deploy` first"):
+        opened()
+    deploy(server.url(database))
+
+    with opened().begin() as connection:
+        assert newest_schema_revision() == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
+        open_tables = (
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname = 'incident' AND NOT relforcerowsecurity"
+        )
+        assert [] == connection.exec_driver_sql(open_tables).all()
+
+
+def test_a_database_of_a_newer_version_is_refused(server, opened, database):
+    """Also by `fleet deploy`."""
+    with opened().begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for use in (deploy, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
+        with pytest.raises(LedgerError, match="of a newer oplead-sync"):
+            use(server.url(database))
+
+
+def test_a_database_with_tables_of_something_else_is_left_alone(server, empty):
+    """Their names are common words."""
+    with closing(psycopg.connect(server.url(empty), autocommit=True)) as connection:
+        connection.execute("CREATE TABLE lead (id integer)")
+    with pytest.raises(LedgerError, match=r"tables of something else \(lead\)"):
+        deploy(server.url(empty))
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: url.replace("oplead:", "nobody:"), "does not let this user into this database"),
+        (lambda url: url.replace("host=/", "host=/no/such/place/"), "the server cannot be reached"),
+        (lambda url: url.replace("/test_", "/no_such_"), "does not let this user into this database"),
+        (lambda _url: "mysql://u:s3cret-word@h/d", "this is no address of a PostgreSQL database"),
+        (lambda _url: "postgresql://u:s3cret-word@h:port/d", "this is no address of a PostgreSQL database"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_without_its_password(server, database, change, said):
+    """Nor is the user named."""
+    with pytest.raises(LedgerError, match=said) as caught:
+        open_postgresql(change(server.url(database)), ACCOUNT, for_writing=True)
+
+    assert postgresql.PASSWORD not in str(caught.value)
+    assert "nobody" not in str(caught.value)
+
+
+def test_a_database_that_was_never_deployed_says_what_to_run(server, empty):
+    """Opening creates nothing."""
+    with pytest.raises(LedgerError, match="run `oplead-sync fleet deploy` first"):
+        open_postgresql(server.url(empty), ACCOUNT, for_writing=True)
+
+
+def test_a_row_is_never_quoted(begin):
+    """The server's message would name its values."""
+    ledger = begin()
+    row = {"account": ACCOUNT, "label": "jane@example.org", "seen_at": NIGHT, "settled": False, "reported": 0}
+    with pytest.raises(LedgerError, match="23505") as caught, ledger.write_transaction() as session:
+        session.connection().execute(sqlalchemy.insert(StatusLabel.__table__), [row, row])
+
+    assert "jane" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_waiting_for_a_lock_ends(opened, begin, monkeypatch):
+    """As for SQLite's."""
+    monkeypatch.setattr(storage, "_LOCK_SECONDS", 1)
+    ledger = begin()
+    with opened().begin() as connection:
+        connection.execute(sqlalchemy.update(Lease.__table__).values(pid=1))
+        with pytest.raises(LedgerError, match="another program holds what this one needs"), ledger.write_transaction():
+            pass
+
+
+def cut(server, database, session):
+    """Have the server end every connection, and notice it."""
+    with server.connect() as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
+    session.exec(select(Run)).all()
+
+
+def test_a_connection_that_was_cut_is_replaced(server, database, begin):
+    """A restart of the server costs the transaction it cut, and no other."""
+    ledger = begin()
+    with pytest.raises(LedgerError, match="ended the connection"), ledger.write_transaction() as session:
+        cut(server, database, session)
+    with ledger.write_transaction() as session:
+        assert 1 == len(session.exec(select(Run)).all())
+    assert isinstance(ledger, Ledger)
