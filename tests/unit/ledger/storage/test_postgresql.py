@@ -1,5 +1,6 @@
 """One PostgreSQL database holds many accounts' ledgers, and each sees and writes its own rows only."""
 
+import shutil
 import threading
 from contextlib import closing
 from datetime import UTC, timedelta, timezone
@@ -7,17 +8,21 @@ from datetime import UTC, timedelta, timezone
 import psycopg
 import pytest
 import sqlalchemy
+from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, col, func, select
 
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.report.queries import sum_of_cents
-from jobs.ledger.runs import LeaseLostError, Ledger, _begin, hold_lock, open_snapshot
+from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
 from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
+from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.database import newest_schema_revision
 from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
+from jobs.ledger.storage.postgresql_tables import postgresql_tables
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState
@@ -69,12 +74,12 @@ def opened(server, database):
 
 
 @pytest.fixture
-def begin(opened, tmp_path):
-    """How to begin an account's run, as another machine does where another one runs already."""
+def begin(opened, server, database):
+    """How to begin an account's run, whether or not another one is at it."""
+    url = SecretStr(server.url(database))
 
     def beginning(account=ACCOUNT):
-        with hold_lock(tmp_path / f"{len(list(tmp_path.iterdir()))}.db", now=NIGHT) as lock:
-            return _begin(opened(account), lock.path, account, "run", lock, now=NIGHT)
+        return _begin(opened(account), PostgresqlState(url, account), account, "run", ServerLock(), now=NIGHT)
 
     return beginning
 
@@ -142,7 +147,8 @@ def test_no_row_of_another_account_is_written(filled, table):
     row = whole_row(table, OTHER, 102)
     with filled[ACCOUNT].connect() as connection, pytest.raises(DBAPIError) as caught, connection.begin():
         connection.execute(sqlalchemy.insert(table).values(row))
-    assert "42501" == caught.value.orig.sqlstate
+    # An attempt is of the transaction's account, which has no such request.
+    assert ("23503" if table.name == "attempt" else "42501") == caught.value.orig.sqlstate
     with filled[ACCOUNT].begin() as connection:
         if table.name == "attempt":  # nothing refers to it
             connection.execute(sqlalchemy.delete(table))
@@ -189,26 +195,37 @@ def plan(ledger, *leads):
 LEADS = SQLModel.metadata.tables["lead"]
 
 
-def test_ids_are_unique_in_the_database(begin):
-    """Of accounts that write at the same time, each in ascending order."""
+def test_each_account_counts_its_own_ids(begin):
+    """As in a file of its own, so that a ledger can be moved as it is."""
     one, other = begin(), begin(OTHER)
     ids = [plan(ledger, f"{name}-1", f"{name}-2") for name in "AB" for ledger in (one, other)]
 
-    assert 8 == len({number for some in ids for number in some})
-    assert all(some == sorted(some) for some in ids)
+    assert [[1, 2], [1, 2], [3, 4], [3, 4]] == ids
+    assert one.run == other.run == 1
 
 
-def test_ids_given_singly_come_from_the_same_sequence(begin):
-    """A row that the session adds alone gets none that was reserved."""
+def test_rows_of_one_statement_get_different_ids(begin):
+    """Also where other ids were given to many rows at once before."""
     ledger = begin()
-    reserved = plan(ledger, "A-1", "A-2", "A-3")
+    plan(ledger, "A-1", "A-2", "A-3")
     with ledger.write_transaction() as session:
-        session.add(
-            row := Delivery(**new_delivery(route("other"), "A-1").model_dump(exclude={"id"}) | {"state": "pending"})
-        )
+        columns = new_delivery(route("other"), "A-1").model_dump(exclude={"id"}) | {"state": "pending"}
+        session.add_all(rows := [Delivery(**columns | {"occurrence": number, "key": number}) for number in "123"])
         session.flush()
 
-        assert row.id not in reserved
+        assert {4, 5, 6} == {row.id for row in rows}
+        run = Run.__table__
+        values = [whole_row(run, ACCOUNT, 0) | {"night": None} for _ in range(3)]
+        session.connection().execute(
+            run.insert().values([{k: v for k, v in row.items() if k != "id"} for row in values])
+        )
+        assert [1, 2, 3, 4] == sorted(session.exec(select(Run.id)))
+
+
+@pytest.fixture
+def state(server, database):
+    """The account's state there."""
+    return PostgresqlState(SecretStr(server.url(database)), ACCOUNT)
 
 
 def taken_over(begin, done):
@@ -232,22 +249,22 @@ def test_nobody_takes_over_in_the_middle_of_a_transaction(begin):
         pass
 
 
-def test_views_are_consistent_and_change_nothing(opened):
+def test_views_are_consistent_and_change_nothing(opened, state):
     """Whatever is committed meanwhile."""
     engine = opened()
-    with open_snapshot(engine, "state") as session:
+    with open_snapshot(engine, state) as session:
         assert [] == session.exec(select(Run)).all()
         with engine.begin() as connection:
             connection.execute(sqlalchemy.insert(Run.__table__).values(**whole_row(Run.__table__, ACCOUNT, 1)))
         assert [] == session.exec(select(Run)).all()
-    with pytest.raises(LedgerError, match="25006"), open_snapshot(engine, "state") as session:
+    with pytest.raises(LedgerError, match="25006"), open_snapshot(engine, state) as session:
         session.connection().execute(sqlalchemy.delete(Run.__table__))
 
 
-def test_streamed_rows_may_be_left_unread(opened, begin):
+def test_streamed_rows_may_be_left_unread(opened, begin, state):
     """Their cursor ends with the transaction."""
     plan(begin(), *(f"L-{number:04}" for number in range(1500)))
-    with open_snapshot(opened(), "state") as session:
+    with open_snapshot(opened(), state) as session:
         rows = iter(session.exec(select(Delivery.lead).order_by(Delivery.lead), execution_options=STREAMED))
         assert "L-0000" == next(rows)
 
@@ -299,12 +316,12 @@ def test_numbers_have_64_bits(begin):
 
 
 def test_the_deployed_schema_is_that_of_the_models(opened):
-    """Alembic finds nothing to change."""
+    """With the account in every key, alembic finds nothing to change."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     with opened().begin() as connection:
-        assert [] == compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
+        assert [] == compare_metadata(MigrationContext.configure(connection), postgresql_tables())
 
 
 def test_deploying_again_changes_nothing(server, empty):
@@ -320,20 +337,38 @@ def test_deploying_again_changes_nothing(server, empty):
     open_postgresql(url, ACCOUNT, for_writing=False).dispose()
 
 
-def test_an_older_database_is_refused_until_it_is_deployed(server, opened, database):
-    """The migrations run on PostgreSQL as on SQLite, and new tables are closed to other accounts."""
-    with opened().begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+LATER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "9000", "{before}"
+branch_labels = depends_on = None
+
+
+def upgrade():
+    with op.batch_alter_table("run") as batch:
+        batch.add_column(sa.Column("note", sa.Text(), nullable=True))
+"""
+
+
+def test_an_older_database_is_refused_until_it_is_deployed(server, opened, database, tmp_path, monkeypatch):
+    """Migrations run on PostgreSQL as on SQLite, and keep accounts apart."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(files.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "9000_later.py").write_text(LATER.format(before=newest_schema_revision()))
+    for module in (files, storage):
+        monkeypatch.setattr(module, "MIGRATIONS", folder)
     with pytest.raises(LedgerError, match="run `oplead-sync fleet deploy` first"):
         opened()
     deploy(server.url(database))
 
     with opened().begin() as connection:
-        assert newest_schema_revision() == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
-        open_tables = (
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname = 'incident' AND NOT relforcerowsecurity"
-        )
-        assert [] == connection.exec_driver_sql(open_tables).all()
+        assert "9000" == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
+        assert [] == connection.exec_driver_sql("SELECT note FROM run").all()
+        unguarded = "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relforcerowsecurity"
+        assert ["alembic_version"] == [
+            name for (name,) in connection.exec_driver_sql(unguarded) if not name.startswith(("pg_", "sql_"))
+        ]
 
 
 def test_a_database_of_a_newer_version_is_refused(server, opened, database):
