@@ -12,7 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from connectors.language import _, _n
+from connectors.language import _, _n, in_clauses
 from connectors.records import Contact
 from connectors.text import remove_character_categories, tidy
 
@@ -327,7 +327,7 @@ def summarise_unusable_phones(contacts: Sequence[Contact]) -> str | None:
         return None
     reasons = Counter(_unusable_phone_reasons(lost)).most_common()
     # A single reason accounts for all of them: its count would repeat the total.
-    listed = "; ".join(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
+    listed = in_clauses(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
     return _n(
         "{count} of {leads} has a phone that cannot be read: {reasons}",
         "{count} of {leads} have a phone that cannot be read: {reasons}",

@@ -248,6 +248,16 @@ def in_lines(texts: Iterable[str]) -> str:
     return _with_english(lambda: "\n".join(map(in_english, said) if current_language() is Language.ENGLISH else said))
 
 
+def in_clauses(texts: Iterable[str]) -> str:
+    """Put texts into one line, with the language's space before each semicolon."""
+    said = [*texts]
+
+    def joined() -> str:
+        return "; ".join(map(in_english, said)) if current_language() is Language.ENGLISH else "\u202f; ".join(said)
+
+    return _with_english(joined)
+
+
 def format_list(texts: Sequence[str], *, either: bool = False) -> str:
     """Format a list: `a, b, and c` in English, or `a, b, or c` if `either`."""
     from babel import lists  # noqa: PLC0415

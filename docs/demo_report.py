@@ -12,6 +12,7 @@ from jobs.reporting.page.facts import (
     AgencyRow,
     BiddingFitness,
     CampaignRow,
+    CampaignSales,
     ClickIdWeek,
     CountedSales,
     CoverageRow,
@@ -109,8 +110,8 @@ def _headline() -> Headline:
             sales(AdPlatform.NONE, 25, 281_000, 25),
         ),
         counted=(
-            CountedSales(AdPlatform.GOOGLE, 41, 38, 38, 36),
-            CountedSales(AdPlatform.META, 17, 14, 14, 13),
+            CountedSales(AdPlatform.GOOGLE, 41, 38, 38, 36, 0),
+            CountedSales(AdPlatform.META, 17, 14, 14, 13, 2),
         ),
         recoverable=(
             Recoverable(
@@ -154,7 +155,7 @@ def _last_night() -> LastNight:
         Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 2, NO_VALUE, worth=Decimal(23_800)),
         Standing("sale", "meta", Outcome.IN_DOUBT, Reason.NO_OUTCOME, 1, Decimal(11_900)),
     )
-    return LastNight(214, _ago(minutes=30), _ago(minutes=26, seconds=12), 1, moved, standing)
+    return LastNight(214, _ago(minutes=30), _ago(minutes=26, seconds=12), 1, moved, standing, sent=47)
 
 
 def _trend() -> Iterator[NightCount]:
@@ -191,7 +192,16 @@ def _funnel() -> Funnel:
         for source, leads in (("google", 182), ("facebook", 79))
         for n, share in enumerate(shares[source])
     )
-    return Funnel(tuple(STAGES), campaigns, weeks)
+    sales = (
+        CampaignSales("google", "cpc", "Pompe à chaleur – Search", 28, Decimal(341_700), 1),
+        CampaignSales("", "", "", 23, Decimal(268_000), 0),
+        CampaignSales("facebook", "paid_social", "PAC – témoignages vidéo", 12, Decimal(131_250), 2),
+        CampaignSales("google", "cpc", "Isolation combles – Search", 10, Decimal(108_450), 0),
+        CampaignSales("instagram", "paid_social", "Fenêtres – avant/après", 5, Decimal(56_200), 0),
+        CampaignSales("google", "cpc", "Marque", 3, Decimal(42_150), 0),
+        CampaignSales("bing", "cpc", "Pompe à chaleur", 2, Decimal(21_900), 0),
+    )
+    return Funnel(tuple(STAGES), campaigns, weeks, sales)
 
 
 def _timing() -> Iterator[StageTiming]:

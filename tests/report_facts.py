@@ -11,6 +11,7 @@ from jobs.reporting.page.facts import (
     AgencyRow,
     BiddingFitness,
     CampaignRow,
+    CampaignSales,
     ClickIdWeek,
     CoverageRow,
     Funnel,
@@ -42,7 +43,7 @@ def empty_facts():
         headline=Headline((), (), (), ()),
         last_night=None,
         trend=(),
-        funnel=Funnel(("Rendez-vous",), (), ()),
+        funnel=Funnel(("Rendez-vous",), (), (), ()),
         timing=(),
         agencies=None,
         agency_field=None,
@@ -57,13 +58,14 @@ def one_lead():
         empty_facts(),
         headline=Headline((Sales(AdPlatform.GOOGLE, 1, Decimal(9000), 0, Decimal(0)),), (), (), ()),
         last_night=LastNight(
-            1, NOW, None, None, (Standing("sale", "google_ads", Outcome.WAITING, Reason.DUE, 1, Decimal(9000)),), ()
+            1, NOW, None, None, (Standing("sale", "google_ads", Outcome.WAITING, Reason.DUE, 1, Decimal(9000)),), (), 0
         ),
         trend=(NightCount(TODAY, "sale", "google_ads", Outcome.ACCEPTED, 1, Decimal(9000)),),
         funnel=Funnel(
             ("Rendez-vous",),
             (CampaignRow("google", "cpc", "Marque", 1, (1,), 1, Decimal(9000)),),
             (ClickIdWeek("google", date(2026, 11, 23), 1, 1),),
+            (CampaignSales("google", "cpc", "Marque", 1, Decimal(9000), 0),),
         ),
         timing=(
             StageTiming(
@@ -99,6 +101,7 @@ def many_leads():
         CampaignRow(f"source{n % 50}", "cpc", f"campagne_{'x' * (n % 90)}_{n}", 20, (9,) * 8, 2, Decimal(25_000 - n))
         for n in range(5000)
     )
+    sales = tuple(CampaignSales(row.source, row.medium, row.campaign, 2, row.value, 0) for row in campaigns)
     weeks = tuple(
         ClickIdWeek(f"source{n}", date(2026, 11, 23) - timedelta(weeks=week), 100, 90 - week)
         for n in range(50)
@@ -108,9 +111,9 @@ def many_leads():
         demo_facts(),
         conversion_names={},
         tasks=tuple(Task(Level.AMBER, Responsible.WEBSITE, f"Task {n}", "Do it.", NOW) for n in range(30)),
-        last_night=LastNight(300, NOW, NOW + timedelta(hours=2), 0, standing, standing),
+        last_night=LastNight(300, NOW, NOW + timedelta(hours=2), 0, standing, standing, 0),
         trend=trend,
-        funnel=Funnel(stages, campaigns, weeks),
+        funnel=Funnel(stages, campaigns, weeks, sales),
         timing=tuple(
             replace(timing, stage=stage)
             for stage in stages
@@ -139,6 +142,7 @@ def hostile_facts(text):
             (text, "Devis", "Gagné"),
             tuple(replace(row, source=text, medium=text, campaign=text) for row in facts.funnel.campaigns),
             tuple(replace(week, source=text) for week in facts.funnel.weeks),
+            tuple(replace(row, source=text, medium=text, campaign=text) for row in facts.funnel.sales),
         ),
         timing=tuple(replace(timing, stage=text) for timing in facts.timing[:1]),
         agencies=tuple(replace(row, name=text) for row in facts.agencies),

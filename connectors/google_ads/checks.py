@@ -7,7 +7,7 @@ from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import api_error_name
-from connectors.language import N_, _, _n
+from connectors.language import N_, _, _n, in_clauses
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
@@ -218,7 +218,7 @@ def _check_counting_type(found: resources.ConversionAction, subject: str, conver
         message = _("it counts one conversion per click: it takes none with gbraid or wbraid (iPhones)")
         if len(conversions) > 1:
             first = _("for each click, only the first of {conversions} counts", conversions=", ".join(conversions))
-            message = f"{message}; {first}"
+            message = in_clauses((message, first))
         advice = _("have it count every conversion, if those matter to you")
         return CheckFinding(subject, CheckVerdict.VERIFIED, message, advice)
     return CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads does not say how it counts"))
@@ -316,7 +316,7 @@ def describe_action(
         "{action}, for {conversions}: {facts}",
         action=_name(action),
         conversions=", ".join(conversions),
-        facts="; ".join(facts),
+        facts=in_clauses(facts),
     )
     verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
     return CheckFinding(_("conversion action {id}", id=action.id), verdict, message, is_notable=True)
@@ -344,7 +344,7 @@ def bidding_findings(
         sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
         named = [f"{sent[one.id]} {_name(one)}" for one in steering]
         named += [_("{one}, which is not sent from here", one=_name(one)) for one in others]
-        message = _("it learns from several actions in which one lead can count: {named}", named="; ".join(named))
+        message = _("it learns from several actions in which one lead can count: {named}", named=in_clauses(named))
         yield CheckFinding(_("bidding"), CheckVerdict.DOUBTFUL, message, _(_CHOOSE_ONE))
 
 
@@ -367,7 +367,9 @@ def _name(action: resources.ConversionAction) -> str:
     """Return an action's name, or its id if unprintable, with its category."""
     name = action.name[:_LONGEST_NAME]
     category = _member_name(action.category).lower().replace("_", " ")
-    return f"“{name}” ({category})" if name and name.isprintable() else f"{action.id} ({category})"
+    if name and name.isprintable():
+        return _("“{name}” ({category})", name=name, category=category)
+    return f"{action.id} ({category})"
 
 
 # ── recent uploads ───────────────────────────────────────────────────────────────────────────────

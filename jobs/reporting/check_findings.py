@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_count, translated
+from connectors.language import N_, _, _n, format_count, in_clauses, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountPresentation, never_wrap_column, table
@@ -196,7 +196,7 @@ def _unreadable(made: Forecast) -> CheckFinding:
         verdict = CheckVerdict.FAILED
         advice = _("Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have.")
     message = _n(
-        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons="; ".join(shown)
+        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons=in_clauses(shown)
     )
     return CheckFinding(_("unreadable leads"), verdict, message, advice)
 

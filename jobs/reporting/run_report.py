@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import N_, Language, Plural, _, _n, format_count, format_day, speaking
+from connectors.language import N_, Language, Plural, _, _n, format_count, format_day, in_clauses, speaking
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
@@ -290,7 +290,7 @@ def _read(summary: RunSummary) -> str:
         remarks.append(_("then it stopped"))
     elif not pulled.complete:
         remarks.append(_("time or requests are used up, the next run goes on there"))
-    return "; ".join(remarks)
+    return in_clauses(remarks)
 
 
 def _left_out(pulled: PullResult) -> Iterator[str]:
@@ -316,7 +316,7 @@ def _webhooks(taken: WebhooksTaken) -> str:
             "{count} webhooks again of a kind that is not understood",
             taken.known_unknown,
         )
-        text = f"{text}; {again}"
+        text = in_clauses((text, again))
     return text
 
 

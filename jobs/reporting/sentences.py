@@ -7,7 +7,17 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
-from connectors.language import _, _n, format_count, format_day, format_duration, format_number, format_time, translated
+from connectors.language import (
+    _,
+    _n,
+    format_count,
+    format_day,
+    format_duration,
+    format_number,
+    format_time,
+    in_clauses,
+    translated,
+)
 from jobs.reporting.wording.incidents import INCIDENTS, IncidentTexts
 from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, Part
 from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_CODES, SETTINGS_CODES
@@ -61,8 +71,14 @@ def _reason_texts(state: DeliveryState, reason: Reason, detail: str | None) -> S
         words = StateAndReasonTexts(words.short, means, sent.todo)
     if not detail:
         return words
-    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=translated(detail))
+    means = _("{meaning} Found: {detail}.", meaning=words.means, detail=_detail_in_words(detail))
     return StateAndReasonTexts(words.short, means, words.todo)
+
+
+def _detail_in_words(detail: str) -> str:
+    kinds = detail.removeprefix("only ")
+    # Too short a message for `translated` to find its words in texts of others.
+    return translated(detail) if kinds == detail else _("only {kinds}", kinds=kinds)
 
 
 def short_reason_for_state(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
@@ -177,7 +193,7 @@ def sentence(message: Message) -> str:
 
 def stop_sentence(stop: Stop) -> str:
     """Return why nothing more is read or sent."""
-    values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
+    values = {"answers": in_clauses(stop.answers), "wait": stop.wait, "times": stop.times}
     return _fill((Part(STOPS[stop.kind]),), values)
 
 

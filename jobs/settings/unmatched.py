@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from connectors.language import N_, _, _n
+from connectors.language import N_, _, _n, in_clauses
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -72,7 +72,9 @@ def unmatched(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
     document = read_file(file)
     found = (*_unmatched_paths(document.tree, seen), *_unmatched_labels(document.tree, seen))
     made = [
-        UnmatchedReference(document.problems([SettingsFinding(at, message)], file)[0], stops, f"{advice}; {_(_PROBE)}")
+        UnmatchedReference(
+            document.problems([SettingsFinding(at, message)], file)[0], stops, in_clauses((advice, _(_PROBE)))
+        )
         for at, message, stops, advice in found
     ]
     return sorted(made, key=lambda one: one.problem)

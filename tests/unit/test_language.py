@@ -29,11 +29,13 @@ from connectors.language import (
     format_share,
     format_short_day,
     format_time,
+    in_clauses,
     in_english,
     speaking,
     translated,
 )
 from connectors.oplead.parsing import webhook_parser
+from connectors.oplead.parsing.lead_parser import UnreadableLeadError, object_in_list
 from connectors.oplead.probe.specification import documentation
 from connectors.records import UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
@@ -159,6 +161,32 @@ def test_durations_have_the_unit_that_suits_them(duration, english, french):
     for language, words in ((Language.ENGLISH, english), (Language.FRENCH, french)):
         with speaking(language):
             assert format_lapse(duration).replace(WIDE, " ") == words
+
+
+def test_clauses_are_parted_as_the_language_does():
+    """French has a space before a semicolon; what is kept of them stays English."""
+    with speaking(Language.FRENCH):
+        text = in_clauses((_("added"), _("ended")))
+
+    assert f"{_texts('added')}\u202f; {_texts('ended')}" == text
+    assert "added; ended" == in_english(text)
+    with speaking(Language.ENGLISH):
+        assert "added; ended" == in_clauses(("added", "ended"))
+
+
+def _texts(message):
+    with speaking(Language.FRENCH):
+        return str(_(message))
+
+
+def test_a_list_entry_that_is_no_object_is_told_whole_in_french():
+    """Its reason is kept in English, and was half translated where no hint follows it."""
+    with speaking(Language.ENGLISH), pytest.raises(UnreadableLeadError) as refused:
+        object_in_list("not an object!")
+    with speaking(Language.FRENCH):
+        said = translated(str(refused.value))
+
+    assert "un élément de la liste n’est pas un objet (texte, 14 caractères)" == said
 
 
 def test_a_message_is_filled_in_only_if_it_has_values():

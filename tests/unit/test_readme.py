@@ -156,7 +156,7 @@ def test_json_output_with_a_missing_or_extra_key_is_refused(line):
         ("value_unreadable", "`otherwise`"),
         ("no_identifier", "Meta"),
         ("no_identifier", "postcode|code postal"),
-        ("another_platform", "only gclid"),
+        ("another_platform", "only gclid|gclid seulement"),
         ("window_closed", "`status --reason consent_refused`"),
     ],
 )

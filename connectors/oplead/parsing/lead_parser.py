@@ -250,7 +250,10 @@ def as_lead_id(value: object) -> LeadId | None:
 def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
     """Return a list entry, or raise UnreadableLeadError if it is not an object."""
     if not isinstance(entry, Mapping):
-        raise UnreadableLeadError(_("an entry of the list is no object ({shape}){hint}", shape=shape(entry), hint=hint))
+        what = shape(entry)
+        if not hint:  # a reason on record is told in another language by its message, in which no value is empty
+            raise UnreadableLeadError(_("an entry of the list is no object ({shape})", shape=what))
+        raise UnreadableLeadError(_("an entry of the list is no object ({shape}){hint}", shape=what, hint=hint))
     return entry
 
 

@@ -19,6 +19,8 @@ from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Tra
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
 
+_FROM, _TO = col(Transition.from_state), col(Transition.to_state)
+
 # ── runs and nights ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -63,6 +65,19 @@ def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[St
         known = reason if state in WITH_REASON else None
         cause = cause_from_columns(state, known, code, may_count_twice=twice)
         yield StateCount(conversion, destination, DeliveryState(state), cause, count, cents * CENTS)
+
+
+def count_sent(session: Session, run: int) -> int:
+    """Return how many conversions a run sent, whatever the answer."""
+    sent = or_(
+        and_(_FROM == DeliveryState.IN_FLIGHT, _TO != DeliveryState.PENDING),
+        and_(_TO == DeliveryState.IN_FLIGHT, col(Delivery.state) == DeliveryState.IN_FLIGHT),
+    )
+    return session.exec(
+        select(func.count(col(Delivery.id).distinct()))
+        .join(Transition, col(Transition.delivery) == col(Delivery.id))
+        .where(col(Transition.run) == run, of_kind(corrections=False), sent)
+    ).one()
 
 
 # ── conversions with their leads ─────────────────────────────────────────────────────────────────
@@ -115,22 +130,25 @@ def _was_moved(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(col(Transition.delivery) == col(Delivery.id), *conditions)
 
 
-_TO = col(Transition.to_state)
 _SENT = or_(
     col(Delivery.state) == DeliveryState.IN_FLIGHT,
     # What did not reach the platform returns to pending.
-    _was_moved(col(Transition.from_state) == DeliveryState.IN_FLIGHT, _TO != DeliveryState.PENDING),
+    _was_moved(_FROM == DeliveryState.IN_FLIGHT, _TO != DeliveryState.PENDING),
 )
 _RECEIVED = _was_moved(_TO.in_((DeliveryState.SUBMITTED, DeliveryState.ACCEPTED)))
 _PROGRESS = sqlalchemy.select(
     *(col(Delivery.lead), col(Delivery.destination), col(Delivery.conversion)),
     *(_SENT.label("sent"), _RECEIVED.label("received")),
     (col(Delivery.state) == DeliveryState.ACCEPTED).label("accepted"),
+    col(Delivery.state).in_((DeliveryState.SKIPPED, DeliveryState.CANCELLED)).label("not_to_be_sent"),
 ).where(bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
 
 
 def conversion_progress(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
-    """Yield how far each conversion of these leads got: lead, destination, conversion, sent, received and accepted."""
+    """Yield how far each conversion of these leads got.
+
+    The columns are lead, destination, conversion, sent, received, accepted and not_to_be_sent.
+    """
     yield from bulk.select_rows(session, _PROGRESS, account, leads)
 
 

@@ -210,9 +210,10 @@ def created_leads(
 ) -> Iterator[list[Row[Any]]]:
     """Yield the leads created in a span, each with its click ids: a row for each, or one without any.
 
-    The columns are id, decided_by (see `count_sold_leads`), facts, created_at, kind and clicked_at.
+    The columns are id, decided_by (see `count_sold_leads`), facts, utm_source, utm_medium, utm_campaign, created_at,
+    kind and clicked_at.
     """
-    lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts))
+    lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts), *_UTM)
     yield from _together(
         _read(
             session,
@@ -235,10 +236,10 @@ def entered_leads(
 ) -> Iterator[list[Row[Any]]]:
     """Yield the leads that entered one of these statuses first in a span, each with its click ids as `created_leads`.
 
-    The columns are id, decided_by, facts, at, latest (the last second at which it may have happened), kind and
-    clicked_at. Entries that are not dated are left out.
+    The columns are id, decided_by, facts, utm_source, utm_medium, utm_campaign, at, latest (the last second at which
+    it may have happened), kind and clicked_at. Entries that are not dated are left out.
     """
-    lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts))
+    lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts), *_UTM)
     yield from _together(
         _read(
             session,

@@ -68,14 +68,14 @@ def _chart(height: int, values: Sequence[Mapping[str, object]], **parts: object)
 _NAMES: Spec = {
     "type": "ordinal",
     "sort": None,
-    # Flush left: the page's font may be wider than the one that was measured.
+    # Flush left: the page's font may be a fifth wider than the one that was measured.
     "axis": {
         "labelColor": INK,
         "labelFontSize": 12,
         "labelAlign": "left",
-        "labelPadding": 96,
-        "labelLimit": 88,
-        "minExtent": 96,
+        "labelPadding": 124,
+        "labelLimit": 102,
+        "minExtent": 124,
     },
 }
 """Names down the left side, each once, in the order given."""
@@ -111,7 +111,11 @@ def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
         "y": {
             "field": "count",
             "type": "quantitative",
-            "axis": {"values": _ticks(bars), "labelExpr": "format(abs(datum.value), '~s')"},
+            "axis": {
+                "values": _ticks(bars),
+                "labelExpr": "format(abs(datum.value), '~s')",
+                "tickCount": 2 * _MOST_TICKS,  # of fewer than it would choose, it leaves out values, 0 among them
+            },
         },
         "order": {"field": "order"},
         "color": {
@@ -133,11 +137,12 @@ def _ticks(bars: Sequence[Bar]) -> list[int]:
     bottom = max(bar.lost for bar in bars)
     size = 10 ** (len(str(max(top, bottom))) - 1)
     steps = (max(size * each // 10, 1) for each in (2, 5, 10, 20, 50))
-    step = next(step for step in steps if max(top, bottom) <= _MOST_TICKS * step)
+    step = next(step for step in steps if top // step + bottom // step <= _MOST_TICKS)
     return list(range(-(bottom // step) * step, top + 1, step))
 
 
-_MOST_TICKS = 3
+_MOST_TICKS = 4
+"""Beside 0; more would run into each other."""
 
 
 def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:

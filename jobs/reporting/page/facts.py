@@ -150,6 +150,8 @@ class CountedSales:
     """Sent at least once, whatever the answer."""
     received: int
     accepted: int
+    not_to_be_sent: int
+    """Never sent and not to be: signed before the conversion's start, for one. Of leads still on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ class LastNight:
     """Where the conversions that it moved stood after it."""
     standing: tuple[Standing, ...]
     """All conversions as they stand now: the same counts as `status` shows."""
+    sent: int
+    """How many it sent, whatever the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,21 @@ class CampaignRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignSales:
+    """The sales signed in the period by leads that came from one campaign, whenever they were created."""
+
+    source: str
+    """Empty where the lead has no such UTM field, here and below."""
+    medium: str
+    campaign: str
+    count: int
+    value: Decimal
+    """The sum of the amounts that are known."""
+    unpriced: int
+    """How many have no amount."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClickIdWeek:
     """The leads of one UTM source created in one week, and how many have a click id."""
 
@@ -262,6 +281,8 @@ class Funnel:
     """By their ids, in the order of the settings; `created` is not among them."""
     campaigns: tuple[CampaignRow, ...]
     weeks: tuple[ClickIdWeek, ...]
+    sales: tuple[CampaignSales, ...]
+    """Of leads still on record."""
 
 
 # ── which stage to bid on ────────────────────────────────────────────────────────────────────────

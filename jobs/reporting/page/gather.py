@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -40,9 +40,10 @@ from jobs.reporting.page.facts import (
 )
 from jobs.reporting.page.leads.agencies import agencies
 from jobs.reporting.page.leads.archive import archived_period
-from jobs.reporting.page.leads.campaigns import count_created
+from jobs.reporting.page.leads.campaigns import count_created, sales_by_campaign
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales
+from jobs.reporting.page.leads.spellings import without_case
 from jobs.reporting.page.leads.stage_timing import stage_timing
 from jobs.reporting.page.platform_figures import platform_figures
 from jobs.reporting.page.responsible import RESPONSIBLE
@@ -97,7 +98,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
         ),
         last_night=_last_night(session, book, now, held.worth),
         trend=tuple(_trend(session, rules)),
-        funnel=archived.funnel(created.funnel),
+        funnel=without_case(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales)))),
         timing=stage_timing(
             session, rules, [each for each in SENT_TO if each in platforms_of_destinations(settings).values()]
         ),
@@ -165,7 +166,8 @@ def _last_night(session: Session, book: Rulebook, now: datetime, held: Mapping[P
     moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), {})
     worth = {Outcome.HELD: held, Outcome.EXPIRED: _worth_of_expired(session, book)}
     standing = _fold(queries.count_by_state_and_reason(session, book.account, now=now), worth)
-    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing)
+    sent = report_deliveries.count_sent(session, run.id)
+    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing, sent)
 
 
 def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decimal]:

@@ -71,6 +71,12 @@ _PLATFORM = _plain("platform", N_("Whose ad: `google`, `meta`, `other`, or `none
 _WHO = _plain("who", N_("Who can do it: `marketing`, `oplead_users`, `website` or `operator`."))
 _LEADS = _plain("leads", N_("How many leads."))
 
+_CAMPAIGN = (
+    _plain("source", N_("The UTM source; empty where the lead has none.")),
+    _plain("medium", N_("The UTM medium; empty where the lead has none.")),
+    _plain("campaign", N_("The UTM campaign; empty where the lead has none.")),
+)
+
 
 def _standings(rows: Callable[[ReportFacts], Iterable[Standing]], name: str, means: str) -> Table:
     columns = (
@@ -147,6 +153,7 @@ TABLES: tuple[Table, ...] = (
             _plain("sent", N_("How many were sent at least once, whatever the answer.")),
             _plain("received", N_("How many it received.")),
             _plain("accepted", N_("How many it accepted.")),
+            _plain("not_to_be_sent", N_("How many were never sent and are not to be, as those from before the start.")),
         ),
     ),
     Table(
@@ -191,13 +198,22 @@ TABLES: tuple[Table, ...] = (
         ),
     ),
     Table(
+        "campaign_sales",
+        N_("Sales signed in the period by campaign, from ads or not; the most valuable first."),
+        lambda facts: facts.funnel.sales,
+        (
+            *_CAMPAIGN,
+            _plain("count", N_("How many sales.")),
+            _plain("value", N_("The sum of the amounts that are known.")),
+            _plain("unpriced", N_("How many have no amount.")),
+        ),
+    ),
+    Table(
         "campaigns",
         N_("Leads created in the period by campaign, and how far they have come; the most valuable first."),
         lambda facts: facts.funnel.campaigns,
         (
-            _plain("source", N_("The UTM source; empty where the lead has none.")),
-            _plain("medium", N_("The UTM medium; empty where the lead has none.")),
-            _plain("campaign", N_("The UTM campaign; empty where the lead has none.")),
+            *_CAMPAIGN,
             _LEADS,
             Column(
                 "reached",

@@ -131,6 +131,6 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[Task]:
             _("Leads that cannot be read"),
             _n("{count} lead could not be read.", "{count} leads could not be read.", count)
             + " "
-            + _("Correct them in Oplead: the page says which ones, and why."),
+            + _("Correct them in Oplead; the report says which ones and why, under “Coverage”."),
             min(seen_at for leads in unreadable.values() for _id, seen_at in leads),
         )

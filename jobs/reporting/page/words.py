@@ -28,7 +28,7 @@ PLATFORMS: Mapping[AdPlatform, str] = {
     AdPlatform.NONE: N_("No ad click known"),
 }
 OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.SENT: N_("Sent, unanswered"),
+    Outcome.SENT: N_("Unanswered"),
     Outcome.RECEIVED: N_("Received"),
     Outcome.ACCEPTED: N_("Accepted"),
     Outcome.HELD: N_("Held back"),
@@ -45,7 +45,7 @@ GAPS: Mapping[Gap, str] = {
     Gap.MISSING_AMOUNT: N_("Sale without an amount"),
     Gap.AMBIGUOUS_CLICK_ID: N_("Click id of no certain platform"),
     Gap.CONSENT_MISSING: N_("Consent not asked"),
-    Gap.CONSENT_UNCLEAR: N_("Consent that cannot be understood"),
+    Gap.CONSENT_UNCLEAR: N_("Consent unknown"),
     Gap.UNREADABLE_LEAD: N_("Lead that cannot be read"),
 }
 FITNESS: Mapping[BiddingFitness, str] = {

@@ -101,7 +101,9 @@ def test_the_sections_stand_in_the_order_of_their_urgency(english):
     ids = [attributes["id"] for attributes in english.all("h2")]
 
     assert ids == ["state", "numbers", "night", "trend", "campaigns", "timing", "agencies", "coverage", "platforms"]
-    assert ["#content", *(f"#{each}" for each in ids[1:])] == [a["href"] for a in english.all("a")]
+    links = [a["href"] for a in english.all("a")]
+    assert ["#content", *(f"#{each}" for each in ids[1:]), "#reasons"] == links
+    assert "reasons" in [attributes.get("id") for attributes in english.all("div")]
 
 
 def test_the_three_numbers_add_up_what_the_records_say(english):
@@ -153,6 +155,53 @@ def test_reasons_say_what_they_cost(english):
     assert [["Too late", "20", "€74,900"], ["No amount", "6", "€71,400"]] == [[row[0], *row[-2:]] for row in costs[:2]]
 
 
+def test_the_night_begins_with_what_it_sent(english):
+    """Nobody has to add up tiles; what is not to be sent comes last, with its reason."""
+    assert ["Sent", "47", "Received", "28"] == english.texts[(at := english.texts.index("47") - 1) : at + 4]
+    facts = demo_facts()
+    skipped = replace(
+        facts.last_night.standing[0], outcome=Outcome.NOT_SENT, cause=Reason.BEFORE_SINCE, value=Decimal()
+    )
+    night = replace(facts.last_night, standing=(skipped, *facts.last_night.standing))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, last_night=night)))
+    rows = [row for row in shown.rows if row[-3:-2] == ["Not to be sent"]]
+
+    assert ["Before its start", "1,243", "–"] == [rows[-1][0], *rows[-1][-2:]]
+
+
+def test_sales_that_were_not_sent_are_explained_where_the_share_is():
+    """A share that is low for want of a past is not taken for a failure."""
+    facts = demo_facts()
+    google, meta = facts.headline.counted
+    counted = (replace(google, sent=20, not_to_be_sent=21), meta)
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, headline=replace(facts.headline, counted=counted))))
+
+    assert any(text.startswith("24 were not sent, of which 23 are not to be") for text in shown.texts)
+
+
+def test_two_names_of_one_source_are_pointed_out(english):
+    """Only those who write the links know whether they are one."""
+    facts = demo_facts()
+    row = replace(facts.funnel.campaigns[2], source="FB")
+    funnel = replace(facts.funnel, campaigns=(*facts.funnel.campaigns, row))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=funnel)))
+
+    hint = "“FB” and “facebook” are counted apart, as your links have them: write them alike, and they are one."
+    assert hint in shown.texts
+    assert not any("counted apart" in text for text in english.texts)
+
+
+def test_sales_by_campaign_add_up_to_the_sales_by_platform():
+    """On the page of the documentation, too."""
+    facts = demo_facts()
+
+    assert sum(row.count for row in facts.funnel.sales) == sum(row.count for row in facts.headline.sales)
+    assert sum(row.value for row in facts.funnel.sales) == sum(row.value for row in facts.headline.sales)
+
+
 def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
     """The next night resends the one; somebody has to look the other up."""
     with speaking(Language.ENGLISH):
@@ -193,7 +242,8 @@ def test_a_table_ends_after_its_biggest_rows():
         shown = Page(render(many_leads()))
 
     assert "and 4,975 more: the CSV files have all of them" in shown.texts
-    assert MOST_ROWS == sum(row[0].startswith("campagne_") for row in shown.rows)
+    campaigns = [row for row in shown.rows if row[0].startswith("campagne_")]
+    assert 2 * MOST_ROWS == len(campaigns), "their sales, and their leads"
 
 
 @pytest.mark.parametrize("language", Language)
@@ -255,7 +305,7 @@ def test_the_page_speaks_french():
         "Trois chiffres",
         "701\u202f650\xa0€",
         "84\u202f%",
-        "Du jeu. 29 oct. 2026 au ven. 27 nov. 2026 (30 jours), au sam. 28 nov. 2026 06:00",
+        "Du jeu. 29 oct. 2026 au ven. 27 nov. 2026 (30 jours), vu le sam. 28 nov. 2026 06:00",
     ):
         assert text in shown.texts
 

@@ -55,9 +55,10 @@ def test_lost_conversions_hang_below_the_line():
         (Bar(DAY, 1, 0, 1), [-1, 0, 1]),
         (Bar(DAY, 3, 0, 0), [0, 1, 2, 3]),
         (Bar(DAY, 3, 1, 1), [0, 2, 4]),
-        (Bar(DAY, 34, 0, 3), [0, 20]),
+        (Bar(DAY, 2, 0, 3), [-2, 0, 2]),
+        (Bar(DAY, 34, 0, 3), [0, 10, 20, 30]),
         (Bar(DAY, 2, 0, 120), [-100, -50, 0]),
-        (Bar(DAY, 99_999, 0, 0), [0, 50_000]),
+        (Bar(DAY, 99_999, 0, 0), [0, 20_000, 40_000, 60_000, 80_000]),
     ],
 )
 def test_only_whole_conversions_are_marked(bar, ticks):
@@ -86,3 +87,12 @@ def test_times_are_drawn_in_days():
     spec = times_to_stages([Span("Devis", timedelta(hours=36), timedelta(days=9), timedelta(days=90))])
 
     assert spec["data"]["values"] == [{"name": "Devis", "median": 1.5, "most": 9.0, "window": 90.0}]
+
+
+def test_all_marks_are_drawn():
+    """The library leaves out some of the values it is given where it takes them for too many."""
+    bars = [Bar(DAY, 2, 0, 1), Bar(DAY + timedelta(days=1), 1, 0, 5)]
+
+    assert ["4", "2", "0", "2"] == [
+        text for text in re.findall(r">([^<>]+)</text>", draw(outcomes_over_time(bars))) if text.isdigit()
+    ]

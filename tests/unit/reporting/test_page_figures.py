@@ -1,5 +1,6 @@
 """The page's numbers, counted by hand over a small ledger with every outcome."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,10 +12,12 @@ from jobs.ledger.report import queries
 from jobs.ledger.schema import IncidentRow, StatusLabel, UnreadableLeadRow
 from jobs.ledger.stored_values import values_to_json
 from jobs.reporting.page.facts import (
+    OUTCOMES,
     AdPlatform,
     AgencyRow,
     BiddingFitness,
     CampaignRow,
+    CampaignSales,
     ClickIdWeek,
     CountedSales,
     CoverageRow,
@@ -152,7 +155,7 @@ def test_the_headline(facts):
             sales(AdPlatform.NONE, 1, 2000),
         ),
         sales_before=(sales(GOOGLE, 1, 4000, 1, 4000), sales(META), sales(AdPlatform.OTHER), sales(AdPlatform.NONE)),
-        counted=(CountedSales(GOOGLE, 4, 2, 2, 1), CountedSales(META, 3, 1, 0, 0)),
+        counted=(CountedSales(GOOGLE, 4, 2, 2, 1, 0), CountedSales(META, 3, 1, 0, 0, 0)),
         recoverable=(
             Recoverable(Reason.CONSENT_MISSING, Responsible.WEBSITE, 1, Decimal(3000), on("12-02")),
             Recoverable(Reason.VALUE_MISSING, Responsible.OPLEAD_USERS, 1, Decimal(0), on("11-29")),
@@ -190,7 +193,7 @@ def test_the_last_night(facts):
         standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
     )
 
-    assert LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now) == facts.last_night
+    assert LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now, sent=2) == facts.last_night
 
 
 def night(*place, value):
@@ -235,6 +238,11 @@ def test_the_funnel(facts):
             ClickIdWeek("google", date(2026, 11, 2), 3, 3),
             ClickIdWeek("google", date(2026, 11, 9), 1, 1),
             ClickIdWeek("google", date(2026, 11, 23), 1, 1),
+        ),
+        (
+            CampaignSales(*HEAT, 3, Decimal(18000), 0),
+            CampaignSales(*WALLS, 3, Decimal(17000), 1),
+            CampaignSales("", "", "", 3, Decimal(9000), 0),
         ),
     )
 
@@ -307,8 +315,63 @@ def test_counts_agree_with_each_other_and_with_status(facts, ledger):
     assert sum(one.count for one in night.moved) == sum(one.count for one in tonight)
     leads = sum(campaign.leads for campaign in facts.funnel.campaigns)
     assert leads == sum(week.leads for week in facts.funnel.weeks) == sum(row.leads for row in facts.agencies)
+    assert sum(one.count for one in facts.funnel.sales) == sum(one.count for one in head.sales)
+    assert sum(one.value for one in facts.funnel.sales) == sum(one.value for one in head.sales)
     by_platform = {one.platform: one.count for one in head.sales}
     assert all(one.sales == by_platform[one.platform] for one in head.counted)
+
+
+def test_each_place_has_as_many_conversions_here_as_in_status(facts, ledger):
+    """Every state of a conversion is in one outcome, none in two."""
+    shown, told = Counter(), Counter()
+    for one in facts.last_night.standing:
+        shown[one.conversion, one.destination, one.outcome] += one.count
+    with ledger.read() as session:
+        for tally in queries.count_by_state_and_reason(session, ACCOUNT, now=NOW):
+            told[tally.conversion, tally.destination, OUTCOMES[tally.state]] += tally.count
+
+    assert told == shown
+
+
+def test_what_was_sent_is_what_became_of_it(facts):
+    """Of the conversions that a night sent, each is received, accepted, rejected, in doubt, or unanswered."""
+    answered = {Outcome.SENT, Outcome.RECEIVED, Outcome.ACCEPTED, Outcome.REJECTED, Outcome.IN_DOUBT}
+    night = facts.last_night
+
+    assert night.sent == sum(one.count for one in night.moved if one.outcome in answered)
+
+
+def test_what_did_not_reach_a_platform_was_not_sent(ledger, account):
+    """It waits for another night; one without an answer was sent all the same."""
+    ledger.conversion("L13", "rdv", "google_ads", [(4, *SENT, "pending")], value="60.00")
+    ledger.conversion("L13", "sale", "google_ads", [(4, *SENT)], value="60.00")
+    ledger.conversion("L12", "rdv", "google_ads", [(2, *SENT), (4, "accepted")], value="60.00")
+
+    assert 2 + 2 == ledger.gather(*account, PERIOD, NOW).last_night.sent
+
+
+def test_sales_from_before_the_start_are_told_apart(ledger, account):
+    """They explain a low share; neither one sent after all nor one of another platform's ad is among them."""
+    for lead, click in (("L21", "gclid"), ("L22", "gclid"), ("L23", "fbclid")):
+        ledger.lead(lead, "11-03", ("gagne", "11-05"), clicks=[click])
+        ledger.conversion(lead, "sale", "google_ads", [(2, "skipped")], reason=Reason.BEFORE_SINCE)
+    ledger.conversion("L22", "sale", "google_ads", [(2, *ACCEPTED)], occurrence=2, key="again")
+
+    assert [CountedSales(GOOGLE, 6, 3, 3, 2, 1), CountedSales(META, 4, 1, 0, 0, 0)] == list(
+        ledger.gather(*account, PERIOD, NOW).headline.counted
+    )
+
+
+def test_capitals_make_no_second_campaign(ledger, account):
+    """The spelling of most leads is shown; leads, stages, sales, euros and weeks are added up."""
+    loud = ("Google", "CPC", "pompes à chaleur")
+    ledger.lead("L20", "11-03", ("gagne", "11-05"), utm=loud, clicks=["gclid"], amount="500")
+    funnel = ledger.gather(*account, PERIOD, NOW).funnel
+
+    assert CampaignRow(*HEAT, 6, (2, 5, 1), 4, Decimal(18500)) == funnel.campaigns[0]
+    assert CampaignSales(*HEAT, 4, Decimal(18500), 0) == funnel.sales[0]
+    assert ClickIdWeek("google", date(2026, 11, 2), 4, 4) in funnel.weeks
+    assert [HEAT, WALLS, ("", "", "")] == [(row.source, row.medium, row.campaign) for row in funnel.campaigns]
 
 
 def test_an_empty_ledger_has_an_empty_page(tmp_path, account):

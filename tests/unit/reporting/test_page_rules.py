@@ -302,7 +302,7 @@ def test_how_far_a_sale_got(ledger, account, moves, expected):
     ledger.conversion("L-1", "sale", "meta", [(1, *ACCEPTED)])
     counted = ledger.gather(*account, PERIOD, NOW).headline.counted
 
-    assert (CountedSales(GOOGLE, 1, *expected), CountedSales(META, 0, 0, 0, 0)) == counted
+    assert (CountedSales(GOOGLE, 1, *expected, 0), CountedSales(META, 0, 0, 0, 0, 0)) == counted
 
 
 def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledger):
@@ -313,7 +313,7 @@ def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledge
     ledger.conversion("L-1", "funnel:signed", "meta", [(1, *SENT, "accepted")])
     counted = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW).headline.counted
 
-    assert CountedSales(META, 1, 1, 1, 1) == counted[1]
+    assert CountedSales(META, 1, 1, 1, 1, 0) == counted[1]
 
 
 # ── who can do what ──────────────────────────────────────────────────────────────────────────────
@@ -428,7 +428,7 @@ def test_accounts_in_one_ledger_count_apart(tmp_path, ledger, account):
     ledger.rows += other.rows
     facts = ledger.gather(*account, PERIOD, NOW)
 
-    assert CountedSales(GOOGLE, 1, 1, 1, 1) == facts.headline.counted[0]
+    assert CountedSales(GOOGLE, 1, 1, 1, 1, 0) == facts.headline.counted[0]
     assert ((), ()) == (facts.headline.recoverable, facts.coverage)
     assert 1 == sum(row.leads for row in facts.funnel.campaigns) == sum(row.leads for row in facts.agencies)
     assert 1 == facts.last_night.run

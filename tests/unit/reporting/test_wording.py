@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import jobs
+from connectors.language import Language, speaking
 from jobs.reporting.sentences import explain_state, sentence, stop_lines
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import MESSAGES, STOPS
@@ -59,6 +60,14 @@ def test_detail_follows_the_words_of_its_reason():
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
+
+
+def test_detail_is_told_in_the_readers_language():
+    """The ids that a lead has are names; the word before them is not."""
+    with speaking(Language.FRENCH):
+        words = explain_state(DeliveryState.SKIPPED, Reason.ANOTHER_PLATFORM, "only gclid, wbraid")
+
+    assert words.means.endswith("Trouvé\xa0: gclid, wbraid seulement.")
 
 
 def test_unconfirmed_delivery_says_why():

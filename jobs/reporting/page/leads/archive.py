@@ -168,7 +168,10 @@ class ArchivedPeriod:
             week = weeks.get(place) or ClickIdWeek(*place, 0, 0)
             weeks[place] = ClickIdWeek(*place, week.leads + one.leads, week.with_click_id + one.with_click_id)
         return Funnel(
-            counted.stages, sort_campaigns(campaigns.values()), tuple(week for _, week in sorted(weeks.items()))
+            counted.stages,
+            sort_campaigns(campaigns.values()),
+            tuple(week for _, week in sorted(weeks.items())),
+            counted.sales,
         )
 
     def whole_months_before(self, period: Period, zone: ZoneInfo) -> date | None:
@@ -203,6 +206,7 @@ def _add_known(one: CountedSales, archive: Archive) -> CountedSales:
         one.sent + sum(row.sent for row in its),
         one.received + sum(row.received for row in its),
         one.accepted + sum(row.accepted for row in its),
+        one.not_to_be_sent,
     )
 
 

@@ -1,4 +1,4 @@
-"""Leads of the period by campaign, how far they have come, and how many have a click id."""
+"""Leads and sales of the period by campaign, how far the leads have come, and how many have a click id."""
 
 import operator
 from collections import Counter, defaultdict
@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Row
 from sqlmodel import Session
 
 from jobs.ledger.report.leads import amounts_and_agency, count_leads, count_leads_by_stage, count_sold_leads
 from jobs.reporting.page.attribution import NOT_FROM_ADS
 from jobs.reporting.page.counting_rules import CountingRules, span_of
-from jobs.reporting.page.facts import CampaignRow, ClickIdWeek, Funnel, Period
+from jobs.reporting.page.facts import CampaignRow, CampaignSales, ClickIdWeek, Funnel, Period
+from jobs.reporting.page.leads.sales import CampaignName, Sale, campaign_of
 from jobs.settings.lint import CREATED
 
 
@@ -38,35 +37,30 @@ class CreatedLeads:
 def count_created(session: Session, rules: CountingRules) -> CreatedLeads:
     """Count the leads created in the period."""
     account = rules.settings.account
-    campaigns: defaultdict[tuple[str, str, str], _Campaign] = defaultdict(_Campaign)
+    campaigns: defaultdict[CampaignName, _Campaign] = defaultdict(_Campaign)
     weeks: defaultdict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
     for monday, week in _weeks(rules.period):
         span = span_of(week, rules.book.zone)
         for row in count_leads(session, account, span, not_from_ads=NOT_FROM_ADS, among=rules.leads):
-            name = _name(row)
+            name = campaign_of(row)
             campaigns[name].leads += row.leads
             counts = weeks[name[0], monday]
             counts[0] += row.leads
             counts[1] += row.with_click
     for row in count_leads_by_stage(session, account, rules.span, rules.stage_of, among=rules.leads):
-        campaigns[_name(row)].reached[row.stage] += row.leads
+        campaigns[campaign_of(row)].reached[row.stage] += row.leads
     unpriced = Counter[str]()
     sold = None if rules.sale.stage == CREATED else rules.sale_labels
     deciding = rules.deciding_labels
     for row in count_sold_leads(session, account, rules.span, sold=sold, deciding=deciding, among=rules.leads):
         if not rules.is_undone(row.decided_by):
-            campaign, amount = campaigns[_name(row)], rules.amount(row.facts)
+            campaign, amount = campaigns[campaign_of(row)], rules.amount(row.facts)
             campaign.won += row.leads
             if amount is None:
                 unpriced[amounts_and_agency(row.facts)[1] or ""] += row.leads
             else:
                 campaign.value += amount * row.leads
     return CreatedLeads(_funnel(rules, campaigns, weeks), unpriced)
-
-
-def _name(row: Row[Any]) -> tuple[str, str, str]:
-    """Return the UTM source, medium and campaign, empty where there is none."""
-    return row.utm_source or "", row.utm_medium or "", row.utm_campaign or ""
 
 
 def _weeks(period: Period) -> Iterator[tuple[date, Period]]:
@@ -80,7 +74,7 @@ def _weeks(period: Period) -> Iterator[tuple[date, Period]]:
 
 def _funnel(
     rules: CountingRules,
-    campaigns: Mapping[tuple[str, str, str], _Campaign],
+    campaigns: Mapping[CampaignName, _Campaign],
     weeks: Mapping[tuple[str, date], list[int]],
 ) -> Funnel:
     stages = tuple(rules.settings.stages)
@@ -89,10 +83,34 @@ def _funnel(
         for name, it in campaigns.items()
     ]
     shares = (ClickIdWeek(*place, *counts) for place, counts in sorted(weeks.items()))
-    return Funnel(stages, sort_campaigns(rows), tuple(shares))
+    return Funnel(stages, sort_campaigns(rows), tuple(shares), ())
+
+
+name_of = operator.attrgetter("source", "medium", "campaign")
 
 
 def sort_campaigns(campaigns: Iterable[CampaignRow]) -> tuple[CampaignRow, ...]:
     """Return campaigns, the most valuable first."""
-    place = operator.attrgetter("source", "medium", "campaign")
-    return tuple(sorted(campaigns, key=lambda row: (-row.value, -row.won, -row.leads, *place(row))))
+    return tuple(sorted(campaigns, key=lambda row: (-row.value, -row.won, -row.leads, *name_of(row))))
+
+
+def sales_by_campaign(sales: Iterable[Sale]) -> tuple[CampaignSales, ...]:
+    """Return the sales of each campaign, the most valuable first."""
+    found = defaultdict[CampaignName, list[Sale]](list)
+    for sale in sales:
+        found[sale.campaign].append(sale)
+    rows = (
+        CampaignSales(
+            *name,
+            len(its),
+            sum((sale.amount for sale in its if sale.amount is not None), Decimal()),
+            sum(sale.amount is None for sale in its),
+        )
+        for name, its in found.items()
+    )
+    return sort_sales(rows)
+
+
+def sort_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, ...]:
+    """Return the sales of campaigns, the most valuable first."""
+    return tuple(sorted(sales, key=lambda row: (-row.value, -row.count, *name_of(row))))

@@ -19,12 +19,13 @@ def count_sales_sent(session: Session, rules: CountingRules, sales: Sequence[Sal
     }
     came_from = {one.lead: one.platform for one in sales if one.platform in SENT_TO}
     # A lead counts once, however many destinations of the platform have it.
-    got: dict[str, set[str]] = {"sent": set(), "received": set(), "accepted": set()}
+    got: dict[str, set[str]] = {step: set() for step in ("sent", "received", "accepted", "not_to_be_sent")}
     for row in report_deliveries.conversion_progress(session, rules.settings.account, list(came_from)):
         if row.conversion in conversions and platforms.get(row.destination) is came_from[row.lead]:
             for step, leads in got.items():
                 if getattr(row, step):
                     leads.add(row.lead)
+    got["not_to_be_sent"] -= got["sent"]
     return tuple(
         CountedSales(platform, len(mine), *(len(mine & leads) for leads in got.values()))
         for platform in SENT_TO

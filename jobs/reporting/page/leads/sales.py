@@ -14,6 +14,14 @@ from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales
 from jobs.settings.lint import CREATED
 
+CampaignName = tuple[str, str, str]
+"""UTM source, medium and campaign, each empty where there is none."""
+
+
+def campaign_of(row: Row[Any]) -> CampaignName:
+    """Return which campaign a lead came from."""
+    return row.utm_source or "", row.utm_medium or "", row.utm_campaign or ""
+
 
 @dataclass(frozen=True, slots=True)
 class Sale:
@@ -24,6 +32,7 @@ class Sale:
     """In seconds since 1970."""
     platform: AdPlatform
     amount: Decimal | None
+    campaign: CampaignName
 
 
 def signed_sales(session: Session, rules: CountingRules) -> tuple[list[Sale], list[Sale]]:
@@ -50,7 +59,8 @@ def _sales(session: Session, rules: CountingRules) -> Iterator[Sale]:
 
 def _sale(rules: CountingRules, rows: Sequence[Row[Any]], at: int, latest: int) -> Sale:
     lead = rows[0]
-    return Sale(lead.id, at, last_ad_click(ad_clicks(rows), latest)[0], rules.amount(lead.facts))
+    platform = last_ad_click(ad_clicks(rows), latest)[0]
+    return Sale(lead.id, at, platform, rules.amount(lead.facts), campaign_of(lead))
 
 
 def sales_by_platform(rules: CountingRules, sales: Sequence[Sale]) -> tuple[Sales, ...]:

@@ -115,14 +115,22 @@ def counted(facts: ReportFacts) -> Mapping[str, object]:
             Column(_("Sent"), True),
             Column(_("Received"), True),
             Column(_("Accepted"), True),
+            Column(_(OUTCOMES[Outcome.NOT_SENT]), True),
         ),
         facts.headline.counted,
         lambda each: (
             _(PLATFORMS[each.platform]),
-            *map(format_count, (each.sales, each.sent, each.received, each.accepted)),
+            *map(format_count, (each.sales, each.sent, each.received, each.accepted, each.not_to_be_sent)),
         ),
     )
-    return {"share": format_share(accepted, sales) if sales else "", "accepted": accepted, "sales": sales, "grid": grid}
+    return {
+        "share": format_share(accepted, sales) if sales else "",
+        "accepted": accepted,
+        "sales": sales,
+        "unsent": sales - sum(each.sent for each in facts.headline.counted),
+        "not_to_be_sent": sum(each.not_to_be_sent for each in facts.headline.counted),
+        "grid": grid,
+    }
 
 
 def recoverable(facts: ReportFacts) -> Mapping[str, object]:
@@ -181,13 +189,17 @@ def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
     tiles = [
         Tile(_(name), format_count(count[outcome]), money_in(facts)(value[outcome]) if value[outcome] else "")
         for outcome, name in OUTCOMES.items()
-        if outcome is not Outcome.NOT_SENT or count[outcome]
+        if outcome not in _RARE or count[outcome]
     ]
     matched = [each.matched for each in night.moved if each.matched is not None]
     if matched:
-        after = list(OUTCOMES).index(Outcome.ACCEPTED) + 1
+        after = [tile.name for tile in tiles].index(_(OUTCOMES[Outcome.ACCEPTED])) + 1
         tiles.insert(after, Tile(_("Matched"), format_count(sum(matched)), _("where the platform says so")))
-    return tiles
+    return [Tile(_("Sent"), format_count(night.sent)), *tiles]
+
+
+_RARE = frozenset({Outcome.SENT, Outcome.NOT_SENT})
+"""Outcomes without a tile where a night has none of them."""
 
 
 def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str, str]) -> Grid:
@@ -212,7 +224,7 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
     return grid_of(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
 
 
-_NEEDS_NO_REASON = frozenset({Outcome.ACCEPTED, Outcome.SENT, Outcome.RECEIVED, Outcome.NOT_SENT})
+_NEEDS_NO_REASON = frozenset({Outcome.ACCEPTED, Outcome.SENT, Outcome.RECEIVED})
 
 
 def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
@@ -229,7 +241,8 @@ def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
     return grid_of(
         _("Why conversions did not get through, and what that costs"),
         (Column(_("Reason")), Column(_("Where they stand")), Column(_("Conversions"), True), Column(_("Value"), True)),
-        sorted(count, key=lambda key: (-value[key], -count[key], key)),
+        # What is not to be sent comes last: it is much at first, and nothing is wrong with it.
+        sorted(count, key=lambda key: (key[0] is Outcome.NOT_SENT, -value[key], -count[key], key)),
         lambda key: (
             Explained(capital(key[1]), f"{key[2]} {key[3]}"),
             _(OUTCOMES[key[0]]),

@@ -22,6 +22,7 @@ from jobs.reporting.page.facts import (
     AdPlatform,
     AgencyRow,
     CampaignRow,
+    CampaignSales,
     CoverageRow,
     ReportFacts,
 )
@@ -51,9 +52,53 @@ def funnel(facts: ReportFacts) -> Mapping[str, object] | None:
     """Return the campaigns; None without leads."""
     campaigns = facts.funnel.campaigns
     weeks = _shares(facts)
-    if not campaigns and not weeks:
+    if not campaigns and not weeks and not facts.funnel.sales:
         return None
-    return {"figure": _all_campaigns(facts), "grid": _campaigns(facts), "shares": weeks}
+    return {
+        "sales": _sales(facts),
+        "figure": _all_campaigns(facts),
+        "grid": _campaigns(facts),
+        "shares": weeks,
+        "alike": _written_in_two_ways(facts),
+    }
+
+
+def _sales(facts: ReportFacts) -> Grid:
+    def cells(row: CampaignSales) -> tuple[str, ...]:
+        return (
+            *_campaign(row),
+            format_count(row.count),
+            known_money_in(facts)(row.value),
+            format_count(row.unpriced),
+        )
+
+    return grid_of(
+        _("Sales signed in the period by campaign, from ads or not; the most valuable first"),
+        (
+            Column(_("Campaign")),
+            Column(_("Source / medium")),
+            Column(_("Sales"), True),
+            Column(_("Value"), True),
+            Column(_("Without amount"), True),
+        ),
+        facts.funnel.sales,
+        cells,
+    )
+
+
+def _campaign(row: CampaignRow | CampaignSales) -> tuple[str, str]:
+    return row.campaign or _("(no campaign)"), " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER
+
+
+_TWO_NAMES = (("fb", "facebook"), ("ig", "instagram"))
+"""Sources that may well be one, which only those who write the links can tell."""
+
+
+def _written_in_two_ways(facts: ReportFacts) -> Sequence[tuple[str, str]]:
+    """Return the pairs of sources that look like one, spelled as they are."""
+    rows: Sequence[CampaignRow | CampaignSales] = (*facts.funnel.campaigns, *facts.funnel.sales)
+    sources = {row.source.casefold(): row.source for row in rows}
+    return [(sources[short], sources[long]) for short, long in _TWO_NAMES if short in sources and long in sources]
 
 
 def _all_campaigns(facts: ReportFacts) -> Figure | None:
@@ -79,13 +124,12 @@ def _campaigns(facts: ReportFacts) -> Grid:
 
     def cells(row: CampaignRow) -> tuple[str, ...]:
         return (
-            row.campaign or _("(no campaign)"),
-            " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER,
+            *_campaign(row),
             format_count(row.leads),
             *map(format_count, row.reached),
             format_count(row.won),
             format_share(row.won, row.leads),
-            money_in(facts)(row.value),
+            (known_money_in if row.won else money_in)(facts)(row.value),
         )
 
     return grid_of(
@@ -229,9 +273,9 @@ def agencies(facts: ReportFacts) -> Grid | None:
         )
 
     return grid_of(
-        _("By {field}, those with most leads first", field=facts.agency_field or ""),
+        _("The period’s leads by agency, those with most first"),
         (
-            Column(facts.agency_field or _("Agency")),
+            Column(_("Agency")),
             Column(_("Leads"), True),
             Column(_("Untouched"), True),
             Column(_("Share"), True),
