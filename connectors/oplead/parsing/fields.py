@@ -14,7 +14,7 @@ _MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a qua
 _FLOAT_DIGITS = 14  # an exponent-form number this long has lost digits to floating point
 _ESCAPE = re.compile(
     r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # a surrogate pair
-    r"|(?P<half>\\u[Dd][89A-Fa-f][0-9A-Fa-f]{2})"
+    r"|(?P<unfit>\\u(?:[Dd][89A-Fa-f][0-9A-Fa-f]{2}|0000))"
     r"|\\.",  # any other escape, both characters: a backslash may itself be escaped
 )
 _HALF = re.compile(r"[\ud800-\udfff]")
@@ -24,8 +24,8 @@ def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> objec
     """Parse a JSON text, with numbers as Decimal.
 
     A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write it) stays
-    text so that it is not mistaken for one. A lone surrogate (half of a truncated emoji) becomes U+FFFD, since it
-    can be neither hashed nor stored.
+    text so that it is not mistaken for one. A lone surrogate (half of a truncated emoji) and a NUL become U+FFFD:
+    the one can be neither hashed nor stored, the other is refused by PostgreSQL.
 
     Raises:
         ValueError: the text is not JSON, is truncated, has too many values or is nested too deeply.
@@ -38,7 +38,7 @@ def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> objec
     except UnicodeEncodeError:
         text = _HALF.sub("\ufffd", text)
     if "\\u" in text:
-        text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], text)
+        text = _ESCAPE.sub(lambda match: "\\ufffd" if match["unfit"] else match[0], text)
     try:
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
     except RecursionError:

@@ -247,10 +247,11 @@ def test_numbers_are_exact_and_mangled_ids_stay_text():
         ('"\ud83d"', "\ufffd"),
         (b'"\xf0\x9f\x98\x80"', "\U0001f600"),
         (r'{"\ud83d": ["\ud83d"]}', {"\ufffd": ["\ufffd"]}),
+        (r'"a\u0000\\u0000"', "a\ufffd\\u0000"),
     ],
 )
-def test_replaces_lone_surrogates(written, read):
-    """They can be neither hashed nor stored; complete pairs stay."""
+def test_replaces_lone_surrogates_and_nul(written, read):
+    """The ones can be neither hashed nor stored, the other is refused by PostgreSQL; complete pairs stay."""
     assert read == read_json(written)
 
 
