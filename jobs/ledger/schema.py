@@ -65,8 +65,11 @@ STREAMED = {"yield_per": 1_000}
 
 
 def _index_of_some(where: sqlalchemy.TextClause, *columns: str, name: str | None = None, unique: bool = False) -> Index:
-    """Return an index of the rows that a condition matches."""
-    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    """Return an index of the rows that a condition matches.
+
+    Only SQLite's option is named; `postgresql_tables` adds PostgreSQL's, which has every command load its dialect.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=where)
 
 
 def _of_lead() -> ForeignKeyConstraint:

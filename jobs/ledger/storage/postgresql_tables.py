@@ -19,8 +19,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlmodel import SQLModel
 
+from jobs.ledger.schema import Run
+
+MODELS = Run.metadata
 ACCOUNT = "current_setting('oplead.account', true)"
 """The account that a transaction is of; without one, null, which is no account's."""
 NEXT_ID = """
@@ -39,15 +41,15 @@ No two transactions ask at once, since one run holds the account. Volatile, it s
 
 def postgresql_tables() -> MetaData:
     """Return the tables to create."""
-    made = MetaData(naming_convention=SQLModel.metadata.naming_convention)
-    for table in SQLModel.metadata.sorted_tables:
+    made = MetaData(naming_convention=MODELS.naming_convention)
+    for table in MODELS.sorted_tables:
         Table(table.name, made, *_columns(table), *_constraints(table), *_indexes(table))
     return made
 
 
 def _columns(table: Table) -> Iterator[Column[Any]]:
     if "account" not in table.columns:
-        kind = SQLModel.metadata.tables["lease"].columns["account"].type
+        kind = MODELS.tables["lease"].columns["account"].type
         yield Column("account", kind, nullable=False, server_default=text(ACCOUNT))
     for column in table.columns:
         default = column.server_default.arg if column.server_default is not None else None  # type: ignore[attr-defined]
@@ -73,7 +75,7 @@ def _constraints(
 
 def _indexes(table: Table) -> Iterator[Index]:
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        where = index.dialect_options["postgresql"]["where"]
+        where = index.dialect_kwargs.get("sqlite_where")
         names = _with_account(index.columns.keys())
         yield Index(index.name, *names, unique=index.unique, postgresql_where=where)
 
