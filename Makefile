@@ -115,7 +115,8 @@ $(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
 	$(BIN)/python -m compileall -q jobs connectors
 	touch $@
 
-$(VENV)/developing: $(VENV)/installed requirements-dev.lock
+$(VENV)/developing: $(VENV)/installed requirements-fleet.lock requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-fleet.lock
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
@@ -126,7 +127,8 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 lock: develop ## write the locks anew, after a change of the dependencies in pyproject.toml
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-build.lock --group build
-	$(COMPILE) -o requirements-dev.lock -c requirements.lock -c requirements-build.lock --group dev pyproject.toml
+	$(COMPILE) -o requirements-fleet.lock -c requirements.lock -c requirements-build.lock --extra fleet pyproject.toml
+	$(COMPILE) -o requirements-dev.lock -c requirements-fleet.lock -c requirements-build.lock --group dev pyproject.toml
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

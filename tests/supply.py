@@ -1,6 +1,7 @@
 """What an installation is made of: `python tests/supply.py licences`, `sizes`, or `sbom FILE`.
 
-Read from requirements.lock and from the metadata of what is installed, so that neither needs the internet.
+Read from the locks and from the metadata of what is installed, so that neither needs the internet. Licences are those
+of a fleet, which has everything; sizes and the bill of materials are those of one company's installation.
 """
 
 import json
@@ -17,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+FLEET_LOCK = ROOT / "requirements-fleet.lock"
 
 ALLOWED = {
     *("MIT", "MIT-0", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "PSF-2.0", "Unlicense"),
@@ -24,7 +26,12 @@ ALLOWED = {
     "LicenseRef-Meta-Platform",  # to be used with Meta's own services, as we do
 }
 """Licences that any package may have, by their SPDX names."""
-ALLOWED_FOR = {"pycountry": "LGPL-2.1-only"}
+ALLOWED_FOR = {
+    "psycopg": "LGPL-3.0-only",
+    "psycopg-binary": "LGPL-3.0-only",
+    "psycopg-pool": "LGPL-3.0-only",
+    "pycountry": "LGPL-2.1-only",
+}
 """Weak copyleft: allowed for packages that are installed beside ours, whole and replaceable, and imported only."""
 
 SPELLINGS = {
@@ -71,9 +78,9 @@ class Package:
             return None
 
 
-def packages() -> list[Package]:
-    """Everything in the lock, by name."""
-    found = re.finditer(r"^([\w.-]+)==([^\s;]+)(.*?)(?=^\S|\Z)", LOCK.read_text(), re.MULTILINE | re.DOTALL)
+def packages(lock: Path = LOCK) -> list[Package]:
+    """Everything in a lock, by name."""
+    found = re.finditer(r"^([\w.-]+)==([^\s;]+)(.*?)(?=^\S|\Z)", lock.read_text(), re.MULTILINE | re.DOTALL)
     return [Package(each[1], each[2], tuple(re.findall(r"sha256:(\w+)", each[3]))) for each in found]
 
 
@@ -101,7 +108,7 @@ def is_allowed(package: Package, licence: str) -> bool:
 
 def licences() -> Iterator[tuple[Package, str, bool]]:
     """Each installed package, its licence, and whether that is allowed."""
-    for package in packages():
+    for package in packages(FLEET_LOCK):
         if package.installed:
             licence = licence_of(package)
             yield package, licence or "unknown", licence is not None and is_allowed(package, licence)

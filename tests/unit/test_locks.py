@@ -17,8 +17,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-RUNTIME, BUILD, DEVELOPMENT = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
-LOCKS = (RUNTIME, BUILD, DEVELOPMENT)
+RUNTIME, FLEET = "requirements.lock", "requirements-fleet.lock"
+BUILD, DEVELOPMENT = "requirements-build.lock", "requirements-dev.lock"
+LOCKS = (RUNTIME, FLEET, BUILD, DEVELOPMENT)
 PYTHONS = ("3.11", "3.13")
 SYSTEMS = {"linux": "posix", "darwin": "posix", "win32": "nt"}
 
@@ -27,7 +28,9 @@ def roots(lock: str) -> Iterator[Requirement]:
     """The requirements in pyproject.toml that a lock answers."""
     if lock != BUILD:
         yield from map(Requirement, PROJECT["project"]["dependencies"])
-    for group in {RUNTIME: [], BUILD: ["build"], DEVELOPMENT: ["build", "dev"]}[lock]:
+    if lock == FLEET:
+        yield from map(Requirement, PROJECT["project"]["optional-dependencies"]["fleet"])
+    for group in {BUILD: ["build"], DEVELOPMENT: ["build", "dev"]}.get(lock, []):
         yield from (Requirement(line) for line in PROJECT["dependency-groups"][group] if isinstance(line, str))
 
 
@@ -116,9 +119,11 @@ def test_each_lock_entry_pins_one_version_with_hashes(lock):
 
 def test_the_locks_agree():
     """The versions tested are those that run."""
-    runtime, build, development = map(locked, LOCKS)
+    runtime, fleet, build, development = map(locked, LOCKS)
 
     assert runtime | build == {name: development[name] for name in runtime | build}
+    assert runtime == {name: fleet[name] for name in runtime}
+    assert fleet.items() >= {name: pin for name, pin in development.items() if name in fleet}.items()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -133,10 +138,16 @@ def test_installed_versions_match_the_lock(lock):
 
 
 def test_users_get_no_test_tools():
-    """`make demo` and `make install` leave pytest and the linters out."""
+    """`make demo`, `make install` and a fleet leave pytest and the linters out."""
     tools = {"pytest", "mypy", "ruff", "hypothesis", "uv"}
 
-    assert tools.isdisjoint(locked(RUNTIME).keys() | locked(BUILD).keys())
+    assert tools.isdisjoint(locked(RUNTIME).keys() | locked(FLEET).keys() | locked(BUILD).keys())
+
+
+def test_one_company_gets_no_database_driver():
+    """PostgreSQL and the fleet's queue are an extra."""
+    assert {"psycopg", "procrastinate"} <= locked(FLEET).keys()
+    assert {"psycopg", "procrastinate"}.isdisjoint(locked(RUNTIME))
 
 
 def test_the_makefile_never_lets_pip_resolve():
