@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from connectors.language import Language, _, chosen_language, speaking
 from jobs.cli import values
+from jobs.cli.fleet import commands as fleet
 from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
     EXIT_CODES,
@@ -77,6 +78,7 @@ app = typer.Typer(
 )
 app.add_typer(oplead.app)
 app.add_typer(values.app)
+app.add_typer(fleet.app)
 
 
 class _FileIgnoringWriteErrors(FileIO):

@@ -110,6 +110,11 @@ _TYPEABLE = re.compile(r"[!-~]+")
 HOW_TO_REFER = N_("write ${VARIABLE} for an environment variable, or file:/path for a file that holds it")
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text names where a secret is, rather than being one."""
+    return bool(_VARIABLE.fullmatch(text.strip())) or text.startswith("file:")
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceResolver:
     """Resolves references; relative paths start at `folder`, the configuration file's own."""
