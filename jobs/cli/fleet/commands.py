@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from connectors.language import _
-from jobs.cli.options import Json, command
+from jobs.cli.options import (
+    EXIT_CODES,
+    AlreadySentFile,
+    AssumeTime,
+    Conversion,
+    Destination,
+    DryRun,
+    FirstChange,
+    Json,
+    LastChange,
+    Yes,
+    command,
+)
 
 if TYPE_CHECKING:
     from jobs.fleet.database import FleetDatabase
@@ -153,3 +165,38 @@ def run(names: Names, *, database: Database = None) -> int:
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
 
     return change_accounts(_open_database(database), names, "run")
+
+
+@command(app, EXIT_CODES)
+def backfill(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")],
+    *,
+    first: FirstChange = None,
+    last: LastChange = None,
+    conversion: Conversion = None,
+    destination: Destination = None,
+    assume_time: AssumeTime = None,
+    already_sent: AlreadySentFile = None,
+    folder: Folder = _HERE,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+    database: Database = None,
+) -> int:
+    """Send what happened before a conversion's start, for one account, from this machine.
+
+    As `backfill` does, by the settings that the fleet has; this machine needs the account's secrets and its state.
+    """
+    from jobs.cli.fleet.backfill import backfill_account  # noqa: PLC0415
+    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
+
+    chosen = chosen_backfill(
+        first,
+        last,
+        conversion=conversion,
+        destination=destination,
+        assume_time=assume_time,
+        already_sent=already_sent,
+    )
+    return backfill_account(_open_database(database), account, folder, Approval(yes, dry_run, json), chosen)
