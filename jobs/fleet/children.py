@@ -23,6 +23,10 @@ class ChildDiedError(Exception):
     """The process that worked on an account ended before its result."""
 
 
+class NurseryEndedError(Exception):
+    """No more children can be started; the worker must be started again."""
+
+
 class ChildNursery:
     """Forks children on request; itself forked before its parent has a thread or a connection.
 
@@ -43,10 +47,18 @@ class ChildNursery:
         os.close(lifeline)
 
     def start_child(self) -> Connection:
-        """Fork a child and return the connection to it."""
+        """Fork a child and return the connection to it.
+
+        Raises:
+            NurseryEndedError: the nursery was killed, or closed.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._requests, [b"!"], [theirs.fileno()])
+            try:
+                socket.send_fds(self._requests, [b"!"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise NurseryEndedError from None
         return Connection(ours.detach())
 
     def close(self) -> None:

@@ -33,11 +33,18 @@ class FleetDatabase:
     url: str = field(repr=False)
 
     @property
+    def secrets(self) -> Iterator[str]:
+        """What logs must not show."""
+        yield self.url
+        if password := conninfo_to_dict(self.url).get("password"):
+            yield str(password)
+
+    @property
     def connect_options(self) -> dict[str, Any]:
         """What each connection adds to the address."""
         return {
             "options": f"-c search_path={SCHEMA}",
-            "application_name": "oplead-sync fleet",
+            "application_name": "oplead-sync",
             "connect_timeout": _CONNECT_SECONDS,
         }
 

@@ -41,14 +41,19 @@ def enqueue_due_accounts(connection: Connection) -> int:
         """
     ).fetchall()
     jobs = [_job(row["name"], _LOWEST if row["failures"] else 0, asked=row["asked_at"] is not None) for row in due]
+    return len(jobs) if _defer(connection, jobs) else sum(_defer(connection, [each]) for each in jobs)
+
+
+def _defer(connection: Connection, jobs: list[Job]) -> bool:
+    """Enqueue jobs, all or none; False if one of the accounts was enqueued meanwhile."""
     if not jobs:
-        return 0
+        return True
     try:
         with connection.transaction():
             JobManager(SyncPsycopgConnector()).batch_defer_jobs(jobs, connection=connection)
-    except AlreadyEnqueued:  # by a version that does not take the lock; the next look finds the others
-        return 0
-    return len(jobs)
+    except AlreadyEnqueued:
+        return False
+    return True
 
 
 def _job(name: str, lower: int, *, asked: bool) -> Job:

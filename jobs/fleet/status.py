@@ -78,7 +78,10 @@ class AccountRow:
 
 
 def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
-    """Return how all accounts fare; a worker that was silent for so long is dead."""
+    """Return how all accounts fare; a worker that was silent for so long is dead.
+
+    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing.
+    """
     head = connection.execute(
         "SELECT now() AS now, count(*) AS workers FROM procrastinate_workers WHERE last_heartbeat > now() - %s",
         [silent_for],
@@ -92,8 +95,7 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
             SELECT exit_code, why, started_at FROM fleet_run
-            WHERE account = a.name AND ended_at IS NOT NULL AND task IS NOT NULL
-                AND NOT (task = 'nothing' AND exit_code = 0) AND exit_code < 128
+            WHERE account = a.name AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
             ORDER BY id DESC LIMIT 1
         ) r ON true
         WHERE a.removed_at IS NULL

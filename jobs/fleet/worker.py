@@ -99,23 +99,26 @@ class FleetWorker:
         self._stopping.set()
 
     async def _work(self) -> None:
-        upkeep = [
-            asyncio.create_task(self._every(self.pace.heartbeat, self._keep_alive)),
-            asyncio.create_task(self._every(self.pace.look, self._look_after_the_queue)),
-        ]
+        heart = asyncio.create_task(self._every(self.pace.heartbeat, self._keep_alive))
+        upkeep = asyncio.create_task(self._every(self.pace.look, self._look_after_the_queue))
         places = [asyncio.create_task(self._serve(Child(self.nursery))) for _number in range(self.concurrency)]
-        await self._stopping.wait()
-        upkeep[1].cancel()
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([stopping, heart, upkeep, *places], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()  # also where one of them failed, which none should
+        upkeep.cancel()
         # Heartbeats go on until nothing is under way, or no more than a kill may do to it.
         _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
-        for each in (*late, *upkeep):
-            each.cancel()
         if late:
             _log.warning("work under way did not end in time and is left to other workers", accounts=len(late))
             self.nursery.close()
-        await asyncio.gather(*late, *upkeep, return_exceptions=True)
+        for each in (*late, heart):
+            each.cancel()
+        results = await asyncio.gather(heart, upkeep, *places, return_exceptions=True)
         with suppress(ConnectorException):
             await self._manager.unregister_worker(self._id)
+        for failure in results:
+            if isinstance(failure, Exception):
+                raise failure
 
     async def _every(self, seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something now and then again, whatever becomes of it: a database comes back."""

@@ -2,13 +2,11 @@
 
 import json
 import signal
-import threading
 from collections import Counter
 
 import pytest
 
-from tests.e2e.support.fleet import PATIENCE, Fleet
-from tests.postgres_server import server
+from tests.e2e.support.fleet import IMPATIENT, PATIENCE
 
 NAMES = [f"maison-{number:02}" for number in range(20)]
 NIGHT = [("2026-09-10", 0)]
@@ -22,26 +20,6 @@ def dying(ledger):
     return began(ledger)
 Ledger.read_transaction = dying
 """
-IMPATIENT = """
-from datetime import timedelta
-import jobs.fleet.work as work
-work.RETRY_AFTER, work.MAX_RETRY_WAIT = timedelta(seconds=0.1), timedelta(seconds=0.1)
-"""
-
-
-@pytest.fixture
-def fleet(company):
-    """A fleet without accounts, deployed; each of its accounts has one lead that signed."""
-    company.serve(company.lead(1, ("Gagné", company.START)))
-    with server().database() as url:
-        made = Fleet(company, url)
-        made.done("deploy")
-        yield made
-
-
-def ended_nights(fleet):
-    """How many nights have ended."""
-    return len(fleet.runs("task = 'night' AND exit_code = 0"))
 
 
 @pytest.mark.parametrize("names", [NAMES[:6], pytest.param(NAMES, marks=pytest.mark.exhaustive)], ids=len)
@@ -50,7 +28,7 @@ def test_two_workers_share_the_accounts(fleet, names):
     fleet.add(*names)
 
     with fleet.worker("--concurrency", 2) as one, fleet.worker("--concurrency", 2) as other:
-        fleet.wait_for(lambda: ended_nights(fleet) == len(names))
+        fleet.wait_for(lambda: fleet.ended_nights() == len(names))
         for each in (one, other):
             each.send_signal(signal.SIGTERM)
         assert [0, 0] == [each.wait(PATIENCE) for each in (one, other)]
@@ -66,13 +44,7 @@ def test_two_workers_share_the_accounts(fleet, names):
 
 def test_killed_worker_s_night_is_taken_up_by_another(fleet):
     """Killed with an upload under way: the other ends that night, with nothing lost and nothing counted twice."""
-    reached, opened = threading.Event(), threading.Event()
-
-    def gate(_request):
-        reached.set()
-        opened.wait(PATIENCE)
-
-    fleet.company.before("data_manager", "/v1/events:ingest", gate)
+    reached, opened = fleet.gate()
     fleet.add("maison-00")
     with fleet.worker() as first:
         assert reached.wait(PATIENCE)
@@ -80,7 +52,7 @@ def test_killed_worker_s_night_is_taken_up_by_another(fleet):
         first.wait(PATIENCE)
         opened.set()
     with fleet.worker():
-        fleet.wait_for(lambda: ended_nights(fleet) == 1)
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
 
     assert [None, 0] == [run["exit_code"] for run in fleet.runs()]
     assert [("2026-09-10", 0)] == [night for night in fleet.nights("maison-00") if night[0]]
@@ -95,7 +67,7 @@ def test_account_that_kills_its_process_stops_no_other(fleet):
 
     with fleet.worker("--concurrency", 1, prelude=POISON + IMPATIENT) as worker:
         fleet.wait_for(lambda: len(fleet.runs("account = 'maison-00' AND exit_code = 70")) == 6)
-        fleet.wait_for(lambda: ended_nights(fleet) == 3)
+        fleet.wait_for(lambda: fleet.ended_nights() == 3)
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(PATIENCE)
 
@@ -142,12 +114,12 @@ def test_paused_account_runs_only_once_it_is_resumed(fleet):
     fleet.done("accounts", "pause", "maison-00")
 
     with fleet.worker():
-        fleet.wait_for(lambda: ended_nights(fleet) == 1)
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
         code, _, err = fleet.command("run", "maison-00")
         assert (2, True) == (code, "maison-00 is paused" in err)
         assert [] == fleet.nights("maison-00")
         fleet.done("accounts", "resume", "maison-00")
-        fleet.wait_for(lambda: ended_nights(fleet) == 2)
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
 
     assert NIGHT == fleet.nights("maison-00")
 
@@ -160,20 +132,14 @@ def test_new_account_waits_for_its_first_night(fleet):
         fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))
         assert [] == fleet.nights("maison-00")
         fleet.done("run", "maison-00")
-        fleet.wait_for(lambda: ended_nights(fleet) == 1)
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
 
     assert NIGHT == fleet.nights("maison-00")
 
 
 def test_stop_lets_a_night_come_to_a_safe_end(fleet):
     """A worker that is told to stop ends its uploads, and the next one goes on at once."""
-    reached, opened = threading.Event(), threading.Event()
-
-    def gate(_request):
-        reached.set()
-        opened.wait(PATIENCE)
-
-    fleet.company.before("data_manager", "/v1/events:ingest", gate)
+    reached, opened = fleet.gate()
     fleet.add("maison-00")
     with fleet.worker() as worker:
         assert reached.wait(PATIENCE)
@@ -184,7 +150,7 @@ def test_stop_lets_a_night_come_to_a_safe_end(fleet):
     assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
 
     with fleet.worker():
-        fleet.wait_for(lambda: ended_nights(fleet) == 1)
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
 
     assert {"submitted": 2} == fleet.states("maison-00")
 

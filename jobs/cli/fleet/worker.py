@@ -21,7 +21,7 @@ _log = structlog.stdlib.get_logger()
 def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, health: Path | None) -> int:
     """Work until a signal requests a stop, then return 0."""
     with signals_and_logging() as (stop, redaction):
-        redaction.redact_secrets([database.url])
+        redaction.redact_secrets(database.secrets)
         work = work_on_this_machine(folder.absolute(), stop, redaction)
         # First of all: a fork copies threads and connections, broken.
         nursery = ChildNursery(load_all_connectors, work.do)

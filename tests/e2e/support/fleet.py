@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import threading
 import time
 from contextlib import closing, contextmanager
 
@@ -22,6 +23,13 @@ pace = WorkerPace(look=0.2, poll=0.1, heartbeat=0.2, dead_after=2.0, drain=15.0)
 started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)
 """
 """A worker whose minutes are split seconds."""
+
+IMPATIENT = """
+from datetime import timedelta
+import jobs.fleet.work as work
+work.RETRY_AFTER, work.MAX_RETRY_WAIT = timedelta(seconds=0.1), timedelta(seconds=0.1)
+"""
+"""A worker that tries again at once."""
 
 
 class Fleet:
@@ -95,6 +103,17 @@ class Fleet:
         with closing(sqlite3.connect(self.folder / "states" / f"{name}.db", timeout=10)) as connection:
             return connection.execute(statement).fetchall()
 
+    def gate(self):
+        """Have every upload wait; return what is set at the first, and what lets them through once it is set."""
+        reached, opened = threading.Event(), threading.Event()
+
+        def wait(_request):
+            reached.set()
+            opened.wait(PATIENCE)
+
+        self.company.before("data_manager", "/v1/events:ingest", wait)
+        return reached, opened
+
     # ── the database ─────────────────────────────────────────────────────────────────────────────
 
     def execute(self, statement):
@@ -113,6 +132,10 @@ class Fleet:
     def runs(self, what="ended_at IS NOT NULL"):
         """The runs that workers have recorded, in order."""
         return self.rows(f"SELECT * FROM fleet_run WHERE {what} ORDER BY id")  # noqa: S608 - tests' own words
+
+    def ended_nights(self):
+        """How many nights have ended well."""
+        return len(self.runs("task = 'night' AND exit_code = 0"))
 
     def wait_for(self, true):
         """Poll a condition for a bounded time."""
