@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+from tests.e2e.support.typed import documented
 
 NAMES = [f"maison-{number:02}" for number in range(20)]
 NIGHT = [("2026-09-10", 0)]
@@ -73,7 +74,7 @@ def test_account_that_kills_its_process_stops_no_other(fleet):
 
     assert [NIGHT] * 3 == [fleet.nights(name) for name in NAMES[1:4]]
     code, out, _ = fleet.command("status", "--json")
-    head, *accounts = map(json.loads, out.splitlines())
+    head, *accounts = map(documented, out.splitlines())
     assert 1 == code
     assert ("maison-00", "needs_a_human", 70) == tuple(accounts[0][key] for key in ("account", "state", "exit_code"))
     assert {"needs_a_human": 1, "ok": 3} == {state: count for state, count in head["states"].items() if count}
@@ -84,7 +85,8 @@ def test_account_that_kills_its_process_stops_no_other(fleet):
 def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     """Each file's fate is said; a secret written into a file never reaches the database."""
     bad = fleet.file("maison-01", currency="Euro")
-    leaky = fleet.file("maison-02", oplead={"token": "sk-very-secret"})
+    oplead = json.loads(fleet.company.config.read_text())["oplead"]
+    leaky = fleet.file("maison-02", oplead=oplead | {"token": "sk-very-secret"})
     unplanned = fleet.file("maison-03", schedule=None)
 
     code, out, err = fleet.command("accounts", "add", bad, leaky, unplanned, fleet.file("maison-00"))
@@ -93,6 +95,7 @@ def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     assert "maison-00: stored, version 1\n" == out
     for file in (bad, leaky, unplanned):
         assert str(file) in err
+    assert f"{leaky}: a secret must not stand in this file" in err
     assert "very-secret" not in err
     assert [{"account": "maison-00"}] == fleet.rows("SELECT account FROM fleet_settings")
 
@@ -164,3 +167,26 @@ def test_password_is_shown_nowhere(fleet):
 
     assert [2] * 4 == [code for code, _, _ in said]
     assert "s3cret-word" not in str(said)
+
+
+def test_list_and_status_read_well_in_both_languages(fleet):
+    """Eighty columns suffice, and every state has its words."""
+    fleet.add(*NAMES[:2])
+    fleet.done("accounts", "pause", "maison-01")
+    fleet.execute("UPDATE fleet_account SET night_at = now() - interval '26 hours' WHERE name = 'maison-00'")
+    fleet.environ["COLUMNS"] = "80"
+
+    assert ["maison-00", "maison-01"] == [
+        documented(line)["name"] for line in fleet.done("accounts", "list", "--json").splitlines()
+    ]
+    code, english, _ = fleet.command("status")
+    fleet.environ["LANGUAGE"] = fleet.environ["LC_ALL"] = "fr_FR.UTF-8"
+    _, french, _ = fleet.command("status")
+
+    assert 1 == code
+    assert 80 >= max(map(len, (english + french).splitlines()))
+    for said, words in (
+        (english, ("2 accounts", "late", "paused", "2 nights late")),
+        (french, ("2 comptes", "en retard", "en pause", "2 nuits en retard")),
+    ):
+        assert [] == [word for word in words if word not in said], said

@@ -60,7 +60,7 @@ def _open_database(written: str | None) -> "FleetDatabase":
         import procrastinate  # noqa: F401, PLC0415
         import psycopg  # noqa: F401, PLC0415
     except ImportError:
-        raise UsageError(_("this takes more libraries: pip install 'oplead-sync[fleet]'")) from None
+        raise UsageError(_("this takes more libraries: `pip install 'oplead-sync[fleet]'`")) from None
     from jobs.fleet.database import find_database  # noqa: PLC0415
 
     return find_database(written, os.environ, Path.cwd())
