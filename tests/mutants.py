@@ -113,6 +113,13 @@ FAULTS = (
         "tests/e2e/test_fleet.py",
     ),
     Fault(
+        "no worker is taken for dead because the database was away",
+        "jobs/fleet/worker.py",
+        "if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:",
+        "if True:",
+        "tests/e2e/test_fleet_faults.py",
+    ),
+    Fault(
         "a worker whose database was away records what its night came to",
         "jobs/fleet/worker.py",
         "if not await self._surely(lambda connection: queue.end_run",

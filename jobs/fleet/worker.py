@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -33,7 +34,7 @@ _log = structlog.stdlib.get_logger()
 class WorkerPace:
     """How often a worker does what, in seconds."""
 
-    look: float = 60.0
+    look: float = 45.0
     """Between two looks for accounts that are due, and for workers that died."""
     poll: float = 5.0
     """Between two looks into the queue while it is empty."""
@@ -67,6 +68,9 @@ class FleetWorker:
     _under_way: set[int] = field(default_factory=set, init=False)
     """The jobs that this worker knows to be its own."""
     _stray: set[int] = field(default_factory=set, init=False)
+    _is_cut_off: bool = field(default=True, init=False)
+    _heard_since: float = field(default=0.0, init=False)
+    """When the database began to answer, on the monotonic clock."""
 
     async def run(self) -> None:
         """Work until a stop is requested, and wait a bounded time for what is under way.
@@ -134,18 +138,25 @@ class FleetWorker:
         if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
             # Paused for so long that it was taken for dead: its accounts are others' by now.
             self._id = await self._manager.register_worker()
+        if self._is_cut_off:
+            self._is_cut_off, self._heard_since = False, time.monotonic()
 
     async def _look_after_the_queue(self) -> None:
-        for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
-            # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
-            with suppress(ConnectorException):
-                await self._manager.finish_job(job, Status.FAILED, delete_job=True)
-        await self._manager.prune_stalled_workers(self.pace.dead_after)
+        # While the database was away, nobody's heart could beat: all have time to be heard first.
+        if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
+            await self._give_up_dead_workers()
         await self._give_up_stray_jobs()
         for account in await self._in_database(queue.release_lost_runs):
             _log.warning("its worker died, and the account is due again", account=account)
         await self._in_database(queue.enqueue_due_accounts)
         await self._in_database(queue.delete_old_runs)
+
+    async def _give_up_dead_workers(self) -> None:
+        for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
+            # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
+            with suppress(ConnectorException):
+                await self._manager.finish_job(job, Status.FAILED, delete_job=True)
+        await self._manager.prune_stalled_workers(self.pace.dead_after)
 
     async def _give_up_stray_jobs(self) -> None:
         """Give up jobs that the database gave to this worker in an answer that was lost: at two looks, not ours."""
@@ -218,8 +229,8 @@ class FleetWorker:
                 self._log_silence(error)
             await asyncio.sleep(self.pace.poll)
 
-    @staticmethod
-    def _log_silence(error: Exception) -> None:
+    def _log_silence(self, error: Exception) -> None:
+        self._is_cut_off = True
         _log.warning(
             "the fleet's database does not answer, and is tried again", why=type(error.__cause__ or error).__name__
         )
