@@ -45,6 +45,10 @@ class StopSignal:
         """The number of the signal that requested the stop, if any did."""
         return self._number[0] or None
 
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable once a stop is requested, and stays so."""
+        return self._wake
+
     def close(self) -> None:
         """Close the pipe, once no thread naps any longer."""
         os.close(self._wake)

@@ -17,6 +17,7 @@ from apscheduler.triggers.date import DateTrigger
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
+from jobs.exit_codes import Exit
 from jobs.timetable import DueNight, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
@@ -60,6 +61,12 @@ class TaskOutcome:
     """When to ask for outcomes next."""
     undone: bool = False
     """Whether the task failed and must be retried."""
+    exit_code: int = Exit.DONE
+    """What the task's run ended with."""
+    run: int | None = None
+    """The run's number in the ledger; None if there was nothing to do, or it failed."""
+    why: str | None = None
+    """Why a human is needed, if one is."""
 
 
 class ScheduledAccount(Protocol):

@@ -114,6 +114,14 @@ def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets
     return open_accounts([file], environ, secrets=secrets)[0]
 
 
+def open_stored_account(
+    name: str, text: str, folder: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True
+) -> AccountFile:
+    """Load settings that are stored elsewhere, as if their file were in `folder`."""
+    file = folder / f"{name}.yaml"
+    return AccountFile(file, load(file, environ, secrets=secrets, text=text))
+
+
 def problems_of(invalid: InvalidSettings) -> str:
     """List the problems, one a line."""
     return "\n".join(map(str, invalid.problems))

@@ -10,25 +10,30 @@ from datetime import date, timedelta
 from functools import partial
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from connectors.language import Language, _, chosen_language, speaking
 from jobs.cli import state_commands, values
+from jobs.cli.fleet import commands as fleet
 from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
     EXIT_CODES,
+    AlreadySentFile,
+    AssumeTime,
     AtOnce,
     Config,
     Configs,
     Conversion,
     Destination,
     DryRun,
+    FirstChange,
     FirstRun,
     GoogleTransport,
     Json,
+    LastChange,
     Leads,
     PathPrefix,
     Seed,
@@ -78,6 +83,7 @@ app = typer.Typer(
 app.add_typer(oplead.app)
 app.add_typer(values.app)
 app.add_typer(state_commands.app)
+app.add_typer(fleet.app)
 
 
 class _FileIgnoringWriteErrors(FileIO):
@@ -341,24 +347,12 @@ def probe(
 def backfill(
     config: Config,
     *,
-    first: Annotated[
-        date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
-    ] = None,
-    last: Annotated[
-        date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
-    ] = None,
+    first: FirstChange = None,
+    last: LastChange = None,
     conversion: Conversion = None,
     destination: Destination = None,
-    assume_time: Annotated[
-        Literal["updated_at"] | None,
-        typer.Option(help="Take a lead's last update for the time of a change Oplead does not date; never to Meta."),
-    ] = None,
-    already_sent: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="What was sent by other means, never to send: LEAD or LEAD,CONVERSION a line."
-        ),
-    ] = None,
+    assume_time: AssumeTime = None,
+    already_sent: AlreadySentFile = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -367,24 +361,20 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
+    from jobs.cli.accounts import open_account  # noqa: PLC0415
     from jobs.cli.night.approval import Approval  # noqa: PLC0415
-    from jobs.cli.night.approved_send import Backfill, send_approved  # noqa: PLC0415
+    from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415
+    from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
 
-    if (first is None) != (last is None) or (first is None and already_sent is None):
-        raise typer.BadParameter(_("write --from DAY and --to DAY, or --already-sent FILE, or all of them"))
-    if first is not None and last is not None and first > last:
-        raise typer.BadParameter(_("--from is after --to"))
-    if assume_time and first is None:
-        raise typer.BadParameter(_("write --from DAY and --to DAY with it"), param_hint="--assume-time")
-    chosen = partial(
-        Backfill,
-        days=None if first is None or last is None else (first, last),
+    chosen = chosen_backfill(
+        first,
+        last,
         conversion=conversion,
         destination=destination,
-        assume_time=assume_time is not None,
+        assume_time=assume_time,
         already_sent=already_sent,
     )
-    return send_approved(config, Approval(yes, dry_run, json), chosen)
+    return send_approved(partial(open_account, config), Approval(yes, dry_run, json), chosen)
 
 
 @command(app, EXIT_CODES)
@@ -402,12 +392,13 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
+    from jobs.cli.accounts import open_account  # noqa: PLC0415
     from jobs.cli.night.approval import Approval  # noqa: PLC0415
     from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
     from jobs.ledger.outbox.requeue import RejectionFilter  # noqa: PLC0415
 
     refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
-    return send_approved(config, Approval(yes, dry_run, json), refused)
+    return send_approved(partial(open_account, config), Approval(yes, dry_run, json), refused)
 
 
 @command(app)

@@ -22,6 +22,17 @@ stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n
 _FILES = "An account's YAML file, or a folder of them; may be repeated."
 _FIRST_RUN = "This account has never run: create its state. Without this, a missing state is reported."
 
+
+def day(text: str) -> date:
+    """Read a day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        from connectors.language import _  # noqa: PLC0415
+
+        raise typer.BadParameter(_("write a day as 2026-09-01")) from None
+
+
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The account's YAML file.")]
 Configs = Annotated[list[Path], typer.Option("--config", "-c", metavar="FILE|DIR", help=_FILES)]
 AtOnce = Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")]
@@ -38,21 +49,25 @@ Specification = Annotated[
 ]
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
+FirstChange = Annotated[
+    date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
+]
+LastChange = Annotated[
+    date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
+]
+AssumeTime = Annotated[
+    Literal["updated_at"] | None,
+    typer.Option(help="Take a lead's last update for the time of a change Oplead does not date; never to Meta."),
+]
+AlreadySentFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What was sent by other means, never to send: LEAD or LEAD,CONVERSION a line."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
 Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
 GoogleTransport = Annotated[
     Literal["data_manager", "google_ads_api"], typer.Option(help="The Google interface that carries conversions.")
 ]
-
-
-def day(text: str) -> date:
-    """Read a day."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        from connectors.language import _  # noqa: PLC0415
-
-        raise typer.BadParameter(_("write a day as 2026-09-01")) from None
 
 
 def command(

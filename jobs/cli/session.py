@@ -411,6 +411,14 @@ def ping_with_outcome(settings: Settings) -> Iterator[Callable[[int], None]]:
         raise
 
 
+def why_human_is_needed(summary: RunSummary) -> str | None:
+    """Return the first sentence on why a human is needed, if one is."""
+    if summary.source_stopped:
+        return stop_sentence(summary.source_stopped)
+    stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped.items()]
+    return next(iter([*stops, *map(sentence, summary.attention)]), None)
+
+
 _ENDED = {
     RunReadingScope.EVERYTHING: "night ended",
     RunReadingScope.WEBHOOKS: "webhooks taken up",

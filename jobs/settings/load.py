@@ -23,6 +23,7 @@ from jobs.settings.document import (
     Tree,
     did_you_mean,
     dotted,
+    read_document,
     read_file,
     texts_with_paths,
     value_at,
@@ -65,7 +66,7 @@ class InvalidSettings:
 Loaded = ValidSettings | InvalidSettings
 
 
-def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loaded:
+def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True, text: str | None = None) -> Loaded:
     """Read and validate a configuration file; never raises, whatever the file holds.
 
     Args:
@@ -73,8 +74,9 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loa
         environ: where `${VARIABLE}` is looked up first, before the `.env` beside the file; problems and notes
             never include a value from either.
         secrets: whether to resolve secrets; commands that only read the state work without them.
+        text: what the file holds, if it is stored elsewhere; then `path` only says where relative paths start.
     """
-    document = read_file(path)
+    document = read_file(path) if text is None else read_document(text)
     language = _language(document.tree)
     # What is wrong with the file is said in its language, too, unless one is spoken already, as English for programs.
     with speaking(chosen_language() or language):

@@ -111,8 +111,8 @@ HOW_TO_REFER = N_("write ${VARIABLE} for an environment variable, or file:/path 
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text refers to a secret elsewhere."""
-    return text.startswith("file:") or _VARIABLE.fullmatch(text.strip()) is not None
+    """Whether a text names where a secret is, rather than being one."""
+    return bool(_VARIABLE.fullmatch(text.strip())) or text.startswith("file:")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,16 @@ def load_connectors(accounts: Iterable[Settings]) -> None:
             from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
 
 
+def load_all_connectors() -> None:
+    """Load the modules that any account's night may need, so that processes forked from now on have them."""
+    import httpx  # noqa: F401, PLC0415
+
+    from connectors.google_ads.sink import GoogleSink  # noqa: F401, PLC0415
+    from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
+    from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
+    from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
+
+
 # SDKs are slow to load: import a connector only if an account uses it.
 
 

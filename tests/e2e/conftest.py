@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import quick
+from tests import postgres_server, quick
 
 
 def _support(name):
@@ -51,6 +51,18 @@ def company(key_file, tmp_path):
     company = _company.Company(tmp_path, key=key_file)
     with company.sandbox:
         yield company
+
+
+@pytest.fixture
+def fleet(company):
+    """A fleet without accounts, deployed; each of its accounts will have one lead that signed."""
+    from tests.e2e.support.fleet import Fleet  # noqa: PLC0415 - only where there is a server
+
+    with postgres_server.server().database() as url:
+        company.serve(company.lead(1, ("Gagné", company.START)))
+        made = Fleet(company, url)
+        made.done("deploy")
+        yield made
 
 
 _company = _support("company")

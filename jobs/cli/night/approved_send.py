@@ -16,7 +16,7 @@ from rich.console import Console
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, answering, open_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, answering, presentation_of_account
 from jobs.cli.night.approval import Approval
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
@@ -152,12 +152,14 @@ class _ApprovedSend(ABC):
 
 
 def send_approved(
-    file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _ApprovedSend]
+    open_account: Callable[[], AccountFile],
+    approval: Approval,
+    make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _ApprovedSend],
 ) -> int:
     """Make a `Backfill` or a `RetryRejected` of an account, run it, and return the exit code."""
     with signals_and_logging() as (stop, redaction):
         approval.require_approver()
-        account, console = open_account(file), results_console()
+        account, console = open_account(), results_console()
         settings, console.quiet = account.settings, approval.json
         redaction.redact_secrets(account.secrets)
         with (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from pydantic import AnyUrl
@@ -27,7 +28,14 @@ from jobs.cli.accounts import (
 from jobs.cli.night.run import print_one_night
 from jobs.cli.output import failure_of, report, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
-from jobs.cli.session import RunOptions, do_night, expect_state, log_night, work_between_nights
+from jobs.cli.session import (
+    RunOptions,
+    do_night,
+    expect_state,
+    log_night,
+    why_human_is_needed,
+    work_between_nights,
+)
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
@@ -38,6 +46,7 @@ from jobs.reporting.console import day_and_time, say
 from jobs.reporting.run_report import Night
 from jobs.run_context import RunReadingScope, Watch
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
+from jobs.settings.schema import ScheduleSettings
 from jobs.timetable import DueNight, Timetable, cron_timetable, daily
 from jobs.wiring.account import inbox_of, open_clock
 from jobs.wiring.state import account_state
@@ -56,9 +65,9 @@ def schedule_accounts(
     The file `health` is touched regularly while the service is alive.
     """
     with signals_and_logging() as (stop, redaction), suppress(StoppedBySignal):
-        shared = _Shared(stop, redaction, json_wanted=json_wanted)
+        shared = SharedByAccounts(stop, redaction, json_wanted=json_wanted)
         shared.accounts = [
-            _ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
+            ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
         ]
         for each in shared.accounts if first_run else ():
             with suppress(UsageError):
@@ -81,16 +90,18 @@ def schedule_accounts(
 
 
 @dataclass(slots=True)
-class _Shared:
+class SharedByAccounts:
     """State shared by the accounts of one process."""
 
     stop: StopSignal
     redaction: Redaction
     json_wanted: bool
-    accounts: "list[_ServedAccount]" = field(default_factory=list)
+    accounts: "list[ServedAccount]" = field(default_factory=list)
     clock: AnyUrl | None = None
     """The address of the sandbox clock that all accounts use; None means the machine's clock."""
     printing: threading.Lock = field(default_factory=threading.Lock)
+    prints_results: bool = True
+    """Whether results are printed, beside the log."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,10 +109,16 @@ class _Shared:
         return frozenset(each.account.name for each in self.accounts)
 
 
-class _ServedAccount:
+def timetable_of(when: ScheduleSettings, zone: ZoneInfo) -> Timetable:
+    """Return when the nights of a schedule are due."""
+    nights = daily(when.daily, zone) if when.daily else cron_timetable(when.cron or "", zone)
+    return replace(nights, also_every=when.also_every)
+
+
+class ServedAccount:
     """One settings file and its nights, as the scheduler runs them; reports its own failures."""
 
-    def __init__(self, account: AccountFile, shared: _Shared, *, first_run: bool) -> None:
+    def __init__(self, account: AccountFile, shared: SharedByAccounts, *, first_run: bool) -> None:
         self.account = account
         self._shared = shared
         self._first_run = first_run
@@ -128,8 +145,7 @@ class _ServedAccount:
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
         expect_state(settings, first_run=self._may_create_state(), others=shared.names)
-        nights = daily(when.daily, settings.zone) if when.daily else cron_timetable(when.cron or "", settings.zone)
-        return replace(nights, also_every=when.also_every)
+        return timetable_of(when, settings.zone)
 
     def _may_create_state(self) -> bool:
         """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
@@ -201,6 +217,14 @@ class _ServedAccount:
 
         return self._run_task(do)
 
+    def run_night(self, night: date, clock: Clock) -> TaskOutcome:
+        """Run a date's night, even if it is done."""
+        options = RunOptions(first_run=self._may_create_state(), others=self._shared.names)
+        stop = self._shared.stop
+        return self._run_task(
+            lambda watch: do_night(self.account.settings, options, watch=watch, stop=stop, clock=clock, night=night)
+        )
+
     def fetch_outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
         return self._run_task(partial(self._between_nights, RunReadingScope.NOTHING, clock))
@@ -232,19 +256,25 @@ class _ServedAccount:
                 if night is None:
                     return TaskOutcome()
                 log_night(night)
-                with self._shared.printing:
-                    print_one_night(
-                        night,
-                        presentation_of_account(settings, self.account.file),
-                        json_wanted=self._shared.json_wanted,
-                    )
+                if self._shared.prints_results:
+                    self._print(night)
+                summary = night.summary
                 with open_state_read_only(settings) as session:
-                    return TaskOutcome(runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT))
+                    next_pass = runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT)
+                return TaskOutcome(
+                    next_pass, exit_code=summary.exit_code, run=summary.run, why=why_human_is_needed(summary)
+                )
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
-                report(failure_of(error))
-                return TaskOutcome(undone=True)
+                failure = failure_of(error)
+                report(failure)
+                return TaskOutcome(undone=True, exit_code=failure.exit_code, why=failure.message)
+
+    def _print(self, night: Night) -> None:
+        heading = presentation_of_account(self.account.settings, self.account.file)
+        with self._shared.printing:
+            print_one_night(night, heading, json_wanted=self._shared.json_wanted)
 
     @contextmanager
     def _bind_context(self) -> Iterator[None]:

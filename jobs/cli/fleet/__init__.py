@@ -1,0 +1,1 @@
+"""`oplead-sync fleet …`: many accounts on any number of machines."""

@@ -1,0 +1,127 @@
+"""Work on one account of a fleet, in a process of its own: what is due by its own clock, and when anything is next."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from connectors.language import speaking
+from connectors.ports import Clock
+from jobs.cancellation import StoppedBySignal, StopSignal
+from jobs.cli.accounts import AccountFile, open_stored_account
+from jobs.cli.night.schedule import ServedAccount, SharedByAccounts, timetable_of
+from jobs.cli.output import failure_of, report, signal_exit_code
+from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+from jobs.privacy.redaction import Redaction
+from jobs.scheduler import TaskOutcome
+from jobs.settings import ValidSettings
+from jobs.timetable import DueNight, Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class AccountWork:
+    """How this machine works on accounts."""
+
+    folder: Path
+    """Where relative paths in settings start."""
+    stop: StopSignal
+    redaction: Redaction
+    environ: Mapping[str, str]
+
+    def do(self, order: WorkOrder) -> WorkResult:
+        """Do what is due for an account; never raises, since the next order follows."""
+        stored = order.settings
+        account = open_stored_account(stored.account, stored.text, self.folder, self.environ)
+        self.redaction.redact_secrets(account.secrets)
+        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(account.language):
+            try:
+                return self._do(account, order)
+            except StoppedBySignal as stopped:
+                return WorkResult(DidTask.NOTHING, signal_exit_code(stopped.number))
+            except Exception as error:  # noqa: BLE001 - a worker goes on, whatever an account's work comes to
+                failure = failure_of(error)
+                report(failure)
+                wait = self._until_next_night(order)
+                return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=failure.message)
+
+    def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
+        shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
+        served = ServedAccount(account, shared, first_run=order.settings.first_run)
+        shared.accounts = [served]
+        shared.clock = account.settings.clock
+        table = served.timetable()
+        with served.open_clock() as clock:
+            began = clock.now()
+            task, outcome, open_night = _do_what_is_due(served, table, order, clock)
+            return _result(task, outcome, table, open_night, began=began, now=clock.now())
+
+    def _until_next_night(self, order: WorkOrder) -> timedelta | None:
+        """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
+        stored = order.settings
+        loaded = open_stored_account(stored.account, stored.text, self.folder, {}, secrets=False).loaded
+        if not isinstance(loaded, ValidSettings) or loaded.settings.schedule is None:
+            return None
+        now = datetime.now(loaded.settings.zone)
+        firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
+        return None if firing is None else firing.at - now
+
+
+def work_on_this_machine(folder: Path, stop: StopSignal, redaction: Redaction) -> AccountWork:
+    """Return how this machine works on accounts, with its own environment."""
+    return AccountWork(folder, stop, redaction, os.environ)
+
+
+def _do_what_is_due(
+    served: ServedAccount, table: Timetable, order: WorkOrder, clock: Clock
+) -> tuple[DidTask, TaskOutcome, DueNight | None]:
+    """Do a night, else an outcomes pass, else what webhooks report; return also the night that is due, if there is one.
+
+    The ledger knows what was done, so that nothing is done twice, whoever else works on the account.
+    """
+    now = clock.now()
+    if order.is_asked_for:
+        return DidTask.NIGHT, served.run_night(now.astimezone(table.zone).date(), clock), table.latest_due_night(now)
+    due = table.latest_due_night(now)
+    if due is None:
+        return DidTask.NOTHING, TaskOutcome(), None
+    # Before the fleet had it, an account may never have run; then no night was missed.
+    outcome = served.run_night_if_due(due.night, clock, if_missed=due.at < now - order.age)
+    if outcome.run is not None or outcome.undone:
+        return DidTask.NIGHT, outcome, due
+    if outcome.next_outcomes is not None and outcome.next_outcomes <= now:
+        return DidTask.OUTCOMES, served.fetch_outcomes(clock), None
+    if table.also_every is not None:
+        reported = served.process_reported_leads(clock)
+        if reported.run is not None or reported.undone:
+            return DidTask.INBOX, reported, None
+    return DidTask.NOTHING, outcome, None
+
+
+def _result(
+    task: DidTask,
+    outcome: TaskOutcome,
+    table: Timetable,
+    open_night: DueNight | None,
+    *,
+    began: datetime,
+    now: datetime,
+) -> WorkResult:
+    following = table.next_night_after(began)
+    nexts = [
+        None if following is None else following.at,
+        outcome.next_outcomes,
+        None if table.also_every is None else now + table.also_every,
+    ]
+    next_at = min((each for each in nexts if each is not None), default=None)
+    night = open_night if outcome.undone and open_night is not None else following
+    return WorkResult(
+        task,
+        outcome.exit_code,
+        None if next_at is None else next_at - now,
+        None if night is None else night.at - now,
+        outcome.run,
+        outcome.why,
+    )

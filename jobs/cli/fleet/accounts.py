@@ -1,0 +1,127 @@
+"""`fleet deploy`, `fleet accounts` and `fleet run`: the tables, the settings in them, and which accounts run."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, assert_never
+
+from connectors.language import _, format_time
+from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts, secrets_of
+from jobs.cli.output import failure_of, report, worst_exit_code
+from jobs.exit_codes import Exit, UsageError
+from jobs.fleet.accounts import (
+    add_account,
+    ask_for_run,
+    list_accounts,
+    pause_account,
+    remove_account,
+    resume_account,
+)
+from jobs.fleet.database import Connection, FleetDatabase
+from jobs.fleet.deploy import deploy, require_deployed
+from jobs.fleet.queue import enqueue_due_accounts
+from jobs.reporting.console import print_json, print_rows, say
+from jobs.settings.references import HOW_TO_REFER, is_reference
+from jobs.settings.schema import Settings
+
+
+def deploy_fleet(database: FleetDatabase) -> int:
+    """Create or upgrade the fleet's tables, say what was done, and return 0."""
+    applied = deploy(database)
+    say(*applied, _("The fleet's tables are up to date."))
+    return Exit.DONE
+
+
+def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: bool) -> int:
+    """Store each account's settings, say what became of each, and return the worst exit code."""
+    opened = open_accounts(find_settings_files(paths), {}, secrets=False)
+    codes = []
+    with database.connect() as connection:
+        require_deployed(connection)
+    for account in opened:
+        try:
+            _refuse_unfit(account)
+            text = account.file.read_text(encoding="utf-8-sig")
+            with database.connect() as connection:
+                version = add_account(connection, account.name, text, first_run=first_run)
+            say(_added(account.name, version))
+            codes.append(Exit.DONE)
+        except (UsageError, OSError) as error:
+            codes.append(Exit(report(failure_of(error))))
+    return worst_exit_code(codes)
+
+
+def _added(name: str, version: int | None) -> str:
+    if version is None:
+        return _("{name}: nothing has changed", name=name)
+    return _("{name}: stored, version {version}", name=name, version=version)
+
+
+def _refuse_unfit(account: AccountFile) -> None:
+    """Return if a worker can run the account.
+
+    Raises:
+        UsageError: the settings must not run, name no schedule, or hold a secret itself.
+    """
+    settings = account.settings
+    problems = []
+    if settings.schedule is None:
+        problems.append(_('schedule: write when the night is due, as schedule: { daily: "05:30" }'))
+    if any(not is_reference(each) for each in secrets_of(settings)) or _holds_key(settings):
+        problems.append(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
+    if problems:
+        raise UsageError("\n".join(f"{account.file}: {each}" for each in problems))
+
+
+def _holds_key(settings: Settings) -> bool:
+    return any("{" in str(each.credentials).removeprefix("${") for each in settings.google_ads)
+
+
+def show_accounts(database: FleetDatabase, *, json_wanted: bool) -> int:
+    """Print the accounts and return 0."""
+    with database.connect() as connection:
+        found = list_accounts(connection)
+    if json_wanted:
+        for each in found:
+            print_json(each)
+        return Exit.DONE
+    rows = [(each.name, str(each.version), _("paused") if each.paused else format_time(each.due_at)) for each in found]
+    if rows:
+        print_rows((_("account"), _("version"), _("next")), rows)
+    else:
+        say(_("The fleet has no accounts yet: oplead-sync fleet accounts add FILE"))
+    return Exit.DONE
+
+
+Change = Literal["pause", "resume", "remove", "run"]
+
+
+def change_accounts(database: FleetDatabase, names: Sequence[str], change: Change) -> int:
+    """Change each account, say what became of each, and return the worst exit code."""
+    do, done = _change(change)
+    codes = []
+    for name in names:
+        try:
+            with database.connect() as connection:
+                do(connection, name)
+            say(f"{name}: {done}")
+            codes.append(Exit.DONE)
+        except UsageError as error:
+            codes.append(Exit(report(failure_of(error))))
+    if change == "run":
+        with database.connect() as connection:
+            enqueue_due_accounts(connection)
+    return worst_exit_code(codes)
+
+
+def _change(change: Change) -> tuple[Callable[[Connection, str], None], str]:
+    match change:
+        case "pause":
+            return pause_account, _("paused")
+        case "resume":
+            return resume_account, _("resumed")
+        case "remove":
+            return remove_account, _("removed; its state is as it was")
+        case "run":
+            return ask_for_run, _("runs as soon as a worker is free")
+        case _:
+            assert_never(change)

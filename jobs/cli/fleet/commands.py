@@ -1,0 +1,202 @@
+"""`oplead-sync fleet …`: the commands; they load their code, and the fleet's libraries, when they run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connectors.language import _
+from jobs.cli.options import (
+    EXIT_CODES,
+    AlreadySentFile,
+    AssumeTime,
+    Conversion,
+    Destination,
+    DryRun,
+    FirstChange,
+    Json,
+    LastChange,
+    Yes,
+    command,
+)
+
+if TYPE_CHECKING:
+    from jobs.fleet.database import FleetDatabase
+
+app = typer.Typer(
+    name="fleet", help="Run many accounts on any number of machines, by way of PostgreSQL.", no_args_is_help=True
+)
+accounts = typer.Typer(name="accounts", help="Which accounts the fleet runs.", no_args_is_help=True)
+app.add_typer(accounts)
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REFERENCE",
+        help="Where the database's address is: file:/path or ${VARIABLE}. Default: OPLEAD_SYNC_DATABASE, or the file "
+        "that OPLEAD_SYNC_DATABASE_FILE names.",
+    ),
+]
+Names = Annotated[list[str], typer.Argument(metavar="ACCOUNT...", help="The accounts' names.")]
+Folder = Annotated[
+    Path,
+    typer.Option(metavar="DIR", help="Where relative paths in settings start, and where .env is. Default: here."),
+]
+_HERE = Path()
+_CODES = "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug."
+
+
+def _open_database(written: str | None) -> "FleetDatabase":
+    """Return the fleet's database.
+
+    Raises:
+        UsageError: none is named, or the fleet's libraries are not installed.
+    """
+    import os  # noqa: PLC0415
+
+    from jobs.exit_codes import UsageError  # noqa: PLC0415
+
+    try:
+        import procrastinate  # noqa: F401, PLC0415
+        import psycopg  # noqa: F401, PLC0415
+    except ImportError:
+        raise UsageError(_("this takes more libraries: `pip install 'oplead-sync[fleet]'`")) from None
+    from jobs.fleet.database import find_database  # noqa: PLC0415
+
+    return find_database(written, os.environ, Path.cwd())
+
+
+@command(app, _CODES)
+def deploy(*, database: Database = None) -> int:
+    """Create the fleet's tables, or bring them up to date.
+
+    Once for each database, and again with each new version, before its workers start. Repeating it does no harm.
+    """
+    from jobs.cli.fleet.accounts import deploy_fleet  # noqa: PLC0415
+
+    return deploy_fleet(_open_database(database))
+
+
+@command(accounts, "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug.")
+def add(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Settings files, or folders of them.")],
+    *,
+    first_run: Annotated[
+        bool, typer.Option("--first-run", help="These accounts have never run: a worker may create their state.")
+    ] = False,
+    database: Database = None,
+) -> int:
+    """Store accounts' settings, or new versions of them.
+
+    Each file is checked first, as `check` does; one that must not run is refused, and the others are stored. Secrets
+    stay references, which each worker resolves on its machine.
+    """
+    from jobs.cli.fleet.accounts import add_accounts  # noqa: PLC0415
+
+    return add_accounts(_open_database(database), files, first_run=first_run)
+
+
+@command(accounts, _CODES, name="list")
+def list_(*, database: Database = None, json: Json = False) -> int:
+    """List the accounts."""
+    from jobs.cli.fleet.accounts import show_accounts  # noqa: PLC0415
+
+    return show_accounts(_open_database(database), json_wanted=json)
+
+
+@command(accounts, _CODES)
+def pause(names: Names, *, database: Database = None) -> int:
+    """Have accounts run no more until they are resumed; a run under way ends by itself."""
+    from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
+
+    return change_accounts(_open_database(database), names, "pause")
+
+
+@command(accounts, _CODES)
+def resume(names: Names, *, database: Database = None) -> int:
+    """Have paused accounts run again; a night that they missed is made up for."""
+    from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
+
+    return change_accounts(_open_database(database), names, "resume")
+
+
+@command(accounts, _CODES)
+def remove(names: Names, *, database: Database = None) -> int:
+    """Take accounts out of the fleet; their states are not touched."""
+    from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
+
+    return change_accounts(_open_database(database), names, "remove")
+
+
+@command(app, "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug.")
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")] = 4,
+    folder: Folder = _HERE,
+    health: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Touched every few seconds while the worker is alive.")
+    ] = None,
+    database: Database = None,
+) -> int:
+    """Run accounts when they are due.
+
+    Goes on until Ctrl-C, SIGTERM or SIGHUP; then it takes no new account, and those at work have a minute to come to a
+    safe end. Any number of workers share the accounts; what a worker that died had begun, others take up within two
+    minutes. Supports systemd's Type=notify and WatchdogSec.
+    """
+    from jobs.cli.fleet.worker import run_worker  # noqa: PLC0415
+
+    return run_worker(_open_database(database), concurrency=concurrency, folder=folder, health=health)
+
+
+@command(
+    app, "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database."
+)
+def status(*, database: Database = None, json: Json = False) -> int:
+    """Show how the accounts fare, the worst first."""
+    from jobs.cli.fleet.status import show_fleet  # noqa: PLC0415
+
+    return show_fleet(_open_database(database), json_wanted=json)
+
+
+@command(app, _CODES)
+def run(names: Names, *, database: Database = None) -> int:
+    """Have workers run accounts' nights now, before all others."""
+    from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
+
+    return change_accounts(_open_database(database), names, "run")
+
+
+@command(app, EXIT_CODES)
+def backfill(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")],
+    *,
+    first: FirstChange = None,
+    last: LastChange = None,
+    conversion: Conversion = None,
+    destination: Destination = None,
+    assume_time: AssumeTime = None,
+    already_sent: AlreadySentFile = None,
+    folder: Folder = _HERE,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+    database: Database = None,
+) -> int:
+    """Send what happened before a conversion's start, for one account, from this machine.
+
+    As `backfill` does, by the settings that the fleet has; this machine needs the account's secrets and its state.
+    """
+    from jobs.cli.fleet.backfill import backfill_account  # noqa: PLC0415
+    from jobs.cli.night.approval import Approval  # noqa: PLC0415
+    from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
+
+    chosen = chosen_backfill(
+        first,
+        last,
+        conversion=conversion,
+        destination=destination,
+        assume_time=assume_time,
+        already_sent=already_sent,
+    )
+    return backfill_account(_open_database(database), account, folder, Approval(yes, dry_run, json), chosen)

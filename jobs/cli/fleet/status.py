@@ -1,0 +1,87 @@
+"""`fleet status`: how the accounts fare, the worst first."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from typing import assert_never
+
+from connectors.language import _, _n, format_count, format_time
+from jobs.fleet.database import FleetDatabase
+from jobs.fleet.deploy import require_deployed
+from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, read_status
+from jobs.fleet.worker import WorkerPace
+from jobs.reporting.console import duration, facts_grid, print_json, print_section, results_console
+
+_MOST_CAUSES = 20
+
+
+def show_fleet(database: FleetDatabase, *, json_wanted: bool) -> int:
+    """Print how the accounts fare; return 1 if a human is needed or nights are late."""
+    with database.connect() as connection:
+        require_deployed(connection)
+        status = read_status(connection, silent_for=timedelta(seconds=WorkerPace().dead_after))
+    if json_wanted:
+        counts = Counter(each.state for each in status.accounts)
+        head = {"now": status.now, "workers": status.workers, "queue_seconds": round(status.queue_age.total_seconds())}
+        print_json({**head, "states": {state: counts[state] for state in AccountState}})
+        for each in status.accounts:
+            print_json(each)
+    else:
+        _print(status)
+    return status.exit_code
+
+
+def _print(status: FleetStatus) -> None:
+    console = results_console()
+    heading = _n("{count} account", "{count} accounts", len(status.accounts))
+    console.print(f"[bold]{heading}[/bold] · {format_time(status.now.astimezone(UTC))} (UTC)")
+    counts = Counter(each.state for each in status.accounts)
+    rows = [(state_name(state), format_count(counts[state])) for state in AccountState if counts[state]]
+    if nights := sum(each.nights_late for each in status.accounts):
+        rows.append((_("nights late"), format_count(nights)))
+    rows.append((_("workers"), format_count(status.workers)))
+    if counts[AccountState.WAITING] or counts[AccountState.LATE]:
+        rows.append((_("longest wait"), duration(status.queue_age)))
+    console.print(facts_grid(rows))
+    causes = _causes(status.accounts)
+    print_section(console, _("[bold yellow]These need a human[/bold yellow]"), causes[:_MOST_CAUSES])
+    if len(causes) > _MOST_CAUSES:
+        more = len(causes) - _MOST_CAUSES
+        console.print(_n("… and {count} more (see --json)", "… and {count} more (see --json)", more))
+    late = [each for each in status.accounts if each.nights_late and each.state is AccountState.LATE]
+    rows = [(each.account, _n("{count} night late", "{count} nights late", each.nights_late)) for each in late]
+    print_section(console, _("[bold]These are late[/bold]"), rows[:_MOST_CAUSES])
+
+
+def _causes(accounts: Sequence[AccountStatus]) -> list[tuple[str, str]]:
+    """Return the accounts of each cause, and the cause: what hits many is said once; the most frequent first."""
+    by_cause = defaultdict[str, list[str]](list)
+    for each in accounts:
+        if each.state is AccountState.NEEDS_A_HUMAN:
+            why = each.why or _("its last run ended with {code}", code=each.exit_code)
+            by_cause[why].append(each.account)
+    found = sorted(by_cause.items(), key=lambda item: -len(item[1]))
+    return [(_names(names), why) for why, names in found]
+
+
+def _names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else _n("{count} account", "{count} accounts", len(names))
+
+
+def state_name(state: AccountState) -> str:
+    """Return a state in words."""
+    match state:
+        case AccountState.NEEDS_A_HUMAN:
+            return _("needs a human")
+        case AccountState.LATE:
+            return _("late")
+        case AccountState.RUNNING:
+            return _("at work")
+        case AccountState.WAITING:
+            return _("waiting")
+        case AccountState.PAUSED:
+            return _("paused")
+        case AccountState.OK:
+            return _("fine")
+        case _:
+            assert_never(state)

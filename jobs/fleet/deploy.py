@@ -1,0 +1,123 @@
+"""Creates the fleet's tables and procrastinate's, and brings both up to date."""
+
+from importlib.resources import files
+
+from psycopg.sql import SQL, Identifier
+
+from connectors.language import _
+from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError
+
+_OLDEST_SERVER = 150_000
+_LOCK = 0x6F70_6C65_6164_01
+"""Key of the advisory lock that lets one deployment at a time through."""
+
+_TABLES = """
+CREATE TABLE fleet_account (
+    name text PRIMARY KEY,
+    paused boolean NOT NULL DEFAULT false,
+    -- whether a worker may create the account's state, since the account has never run
+    first_run boolean NOT NULL,
+    added_at timestamptz NOT NULL DEFAULT now(),
+    removed_at timestamptz,
+    -- when to work on it next
+    due_at timestamptz NOT NULL DEFAULT now(),
+    -- when its first night that is not done was or will be due
+    night_at timestamptz,
+    -- how often in a row the work on it failed
+    failures integer NOT NULL DEFAULT 0,
+    -- when somebody asked for a run at once
+    asked_at timestamptz
+);
+CREATE INDEX fleet_account_due ON fleet_account (due_at) WHERE removed_at IS NULL AND NOT paused;
+
+CREATE TABLE fleet_settings (
+    account text NOT NULL REFERENCES fleet_account,
+    version integer NOT NULL,
+    text text NOT NULL,
+    digest text NOT NULL,
+    added_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account, version)
+);
+
+CREATE TABLE fleet_run (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account text NOT NULL REFERENCES fleet_account,
+    job bigint NOT NULL,
+    worker text NOT NULL,
+    settings_version integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    -- night, outcomes, inbox or nothing
+    task text,
+    -- null while it runs, and for good if its worker died
+    exit_code smallint,
+    -- the run's number in the account's ledger
+    ledger_run bigint,
+    -- a sentence without personal data
+    why text
+);
+CREATE INDEX fleet_run_of_account ON fleet_run (account, id DESC);
+CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
+"""
+_OWN_REVISIONS = {"fleet-1": _TABLES}
+"""Each revision of our own tables, in order, with its statements."""
+
+
+def deploy(database: FleetDatabase) -> list[str]:
+    """Create or upgrade all tables and return the names of what was applied; nothing if all is up to date.
+
+    Raises:
+        FleetDatabaseError: the server is too old, or refuses.
+    """
+    with database.connect() as connection:
+        if connection.info.server_version < _OLDEST_SERVER:
+            raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA)))
+        connection.execute("CREATE TABLE IF NOT EXISTS fleet_revision (name text PRIMARY KEY, at timestamptz NOT NULL)")
+        return list(_apply(connection))
+
+
+def _apply(connection: Connection) -> list[str]:
+    known = _applied(connection)
+    if any(name in known for name in _library_revisions()):
+        pending = {name: text for name, text in _library_revisions().items() if name not in known}
+    else:
+        # The library's schema as a whole stands for all of its revisions.
+        schema = (files("procrastinate.sql") / "schema.sql").read_text(encoding="utf-8")
+        connection.execute(schema.encode())
+        _record(connection, list(_library_revisions()))
+        pending = {}
+    pending |= {name: text for name, text in _OWN_REVISIONS.items() if name not in known}
+    for statements in pending.values():
+        connection.execute(statements.encode())
+    _record(connection, list(pending))
+    return [name for name in (*_library_revisions(), *_OWN_REVISIONS) if name not in known]
+
+
+def require_deployed(connection: Connection) -> None:
+    """Return if the tables are those of this version.
+
+    Raises:
+        FleetDatabaseError: they are older, newer or missing.
+    """
+    known, expected = _applied(connection), {*_library_revisions(), *_OWN_REVISIONS}
+    if expected - known:
+        raise FleetDatabaseError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
+    if known - expected:
+        raise FleetDatabaseError(_("the fleet's tables are newer than this version: upgrade this machine too"))
+
+
+def _applied(connection: Connection) -> set[str]:
+    return {row["name"] for row in connection.execute("SELECT name FROM fleet_revision")}
+
+
+def _record(connection: Connection, names: list[str]) -> None:
+    connection.execute("INSERT INTO fleet_revision SELECT name, now() FROM unnest(%s::text[]) AS name", [names])
+
+
+def _library_revisions() -> dict[str, str]:
+    """Return procrastinate's migrations, in order, by their file's name."""
+    folder = files("procrastinate.sql") / "migrations"
+    found = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
+    return {each.name.removesuffix(".sql"): each.read_text(encoding="utf-8") for each in found}

@@ -1,0 +1,142 @@
+"""How the fleet's accounts fare: one state for each, and what is late."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from jobs.exit_codes import Exit
+from jobs.fleet.database import Connection
+
+LATE_AFTER = timedelta(hours=1)
+"""A night that is not done so long after it was due is late."""
+_DAY = timedelta(days=1)
+_NEEDS_A_HUMAN = frozenset({Exit.ATTENTION, Exit.CONFIGURATION, Exit.STOPPED, Exit.BUG})
+
+
+class AccountState(StrEnum):
+    """How an account fares, the worst first."""
+
+    NEEDS_A_HUMAN = "needs_a_human"
+    """Its last run says so, or failed."""
+    LATE = "late"
+    """A night is not done an hour after it was due."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    """It is due, and waits for a worker or for another try."""
+    PAUSED = "paused"
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """One account in the fleet's status."""
+
+    account: str
+    state: AccountState
+    exit_code: int | None
+    """What its last run ended with; None if it has none, or its worker died."""
+    why: str | None
+    """Why a human is needed."""
+    last_run_at: datetime | None
+    due_at: datetime
+    nights_late: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """Everything `fleet status` reports."""
+
+    now: datetime
+    workers: int
+    """Workers that are alive."""
+    queue_age: timedelta
+    """How long the account that is next in the queue has been due."""
+    accounts: Sequence[AccountStatus]
+    """The worst first."""
+
+    @property
+    def exit_code(self) -> Exit:
+        """Whether a human is needed, or a night is late."""
+        bad = {AccountState.NEEDS_A_HUMAN, AccountState.LATE}
+        return Exit.ATTENTION if any(each.state in bad for each in self.accounts) else Exit.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """What the tables say of an account."""
+
+    account: str
+    paused: bool
+    is_running: bool
+    due_at: datetime
+    night_at: datetime | None
+    failures: int
+    exit_code: int | None
+    why: str | None
+    last_run_at: datetime | None
+
+
+def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
+    """Return how all accounts fare; a worker that was silent for so long is dead.
+
+    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing.
+    """
+    head = connection.execute(
+        "SELECT now() AS now, count(*) AS workers FROM procrastinate_workers WHERE last_heartbeat > now() - %s",
+        [silent_for],
+    ).fetchone()
+    if head is None:
+        raise AssertionError("a count returns a row")
+    rows = connection.execute(
+        """
+        SELECT a.name AS account, a.paused, a.due_at, a.night_at, a.failures, r.exit_code, r.why,
+            r.started_at AS last_run_at,
+            EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
+        FROM fleet_account a LEFT JOIN LATERAL (
+            SELECT exit_code, why, started_at FROM fleet_run
+            WHERE account = a.name AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
+            ORDER BY id DESC LIMIT 1
+        ) r ON true
+        WHERE a.removed_at IS NULL
+        """
+    )
+    now: datetime = head["now"]
+    found = [AccountRow(**row) for row in rows]
+    due = [each.due_at for each in found if not each.paused and not each.is_running]
+    accounts = sorted((judge(row, now) for row in found), key=_worst_first)
+    return FleetStatus(now, head["workers"], max(timedelta(), now - min(due, default=now)), accounts)
+
+
+def judge(row: AccountRow, now: datetime) -> AccountStatus:
+    """Return how an account fares."""
+    night_at = row.night_at or row.due_at
+    is_late = not row.paused and now - night_at > LATE_AFTER
+    return AccountStatus(
+        row.account,
+        _state(row, now, is_late=is_late),
+        row.exit_code,
+        row.why,
+        row.last_run_at,
+        row.due_at,
+        (now - night_at) // _DAY + 1 if is_late else 0,
+    )
+
+
+def _state(row: AccountRow, now: datetime, *, is_late: bool) -> AccountState:
+    if row.paused:
+        return AccountState.PAUSED
+    if row.exit_code in _NEEDS_A_HUMAN:
+        return AccountState.NEEDS_A_HUMAN
+    if is_late:
+        return AccountState.LATE
+    if row.is_running:
+        return AccountState.RUNNING
+    return AccountState.WAITING if row.due_at <= now or row.failures else AccountState.OK
+
+
+_ORDER = list(AccountState)
+
+
+def _worst_first(one: AccountStatus) -> tuple[int, int, str]:
+    return _ORDER.index(one.state), -one.nights_late, one.account

@@ -1,0 +1,81 @@
+"""What a worker does for one account: the order, its result, and when to work on the account next."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from jobs.exit_codes import Exit
+from jobs.fleet.accounts import StoredSettings
+from jobs.scheduler import MAX_RETRY_WAIT, RETRY_AFTER
+
+MOST_RETRIES = 5
+"""After as many failures in a row, an account waits for its next night."""
+STOPPED_BY_SIGNAL = 128
+"""Exit codes from this value up mean that the worker was told to stop."""
+_UNKNOWN_NIGHT = timedelta(days=1)
+"""When to look again at settings that name no night."""
+
+
+class DidTask(StrEnum):
+    """What was done for an account."""
+
+    NIGHT = "night"
+    OUTCOMES = "outcomes"
+    INBOX = "inbox"
+    NOTHING = "nothing"
+    """Nothing was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """One account whose due work is to be done."""
+
+    settings: StoredSettings
+    age: timedelta
+    """How long ago the account was added."""
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether somebody asked for a night at once."""
+        return self.settings.asked_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """What became of an order. Spans rather than times: an account's clock may be a sandbox's."""
+
+    task: DidTask
+    exit_code: int
+    next_in: timedelta | None = None
+    """When anything is due next; None if the settings don't say."""
+    night_in: timedelta | None = None
+    """When the first night that is not done is due, negative if it is overdue; None if the settings don't say."""
+    ledger_run: int | None = None
+    why: str | None = None
+    """Why a human is needed, in a sentence without personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """When to work on an account again."""
+
+    wait: timedelta
+    failures: int
+    """How often in a row it has failed by then."""
+
+
+def next_work(result: WorkResult, failures: int) -> Next:
+    """Return when to work on an account after a result, when it had failed `failures` times in a row before."""
+    until_night = _UNKNOWN_NIGHT if result.next_in is None else result.next_in
+    match result.exit_code:
+        case Exit.DONE | Exit.ATTENTION | Exit.STOPPED:
+            return Next(until_night, 0)
+        case Exit.CONFIGURATION:
+            # New settings make it due at once.
+            return Next(until_night, failures + 1)
+        case code if code >= STOPPED_BY_SIGNAL:
+            return Next(timedelta(), failures)
+    if failures >= MOST_RETRIES and result.exit_code != Exit.HELD:
+        return Next(until_night, failures + 1)
+    wait = min(RETRY_AFTER * 2 ** min(failures, MOST_RETRIES), MAX_RETRY_WAIT)
+    return Next(min(wait, max(until_night, RETRY_AFTER)), failures + 1)

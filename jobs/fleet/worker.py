@@ -1,0 +1,243 @@
+"""A worker: takes due accounts from the queue, has children work on them, and looks after the queue for all."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+from procrastinate.psycopg_connector import PsycopgConnector
+
+from connectors.language import _
+from jobs.cancellation import StopSignal
+from jobs.exit_codes import Exit
+from jobs.fleet import queue
+from jobs.fleet.accounts import latest_settings
+from jobs.fleet.children import Child, ChildDiedError, ChildNursery
+from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+
+T = TypeVar("T")
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPace:
+    """How often a worker does what, in seconds."""
+
+    look: float = 45.0
+    """Between two looks for accounts that are due, and for workers that died."""
+    poll: float = 5.0
+    """Between two looks into the queue while it is empty."""
+    heartbeat: float = 10.0
+    dead_after: float = 60.0
+    """How long a worker may be silent before its accounts are given to others; with `look`, under two minutes."""
+    drain: float = 60.0
+    """How long work under way may take to end after a stop."""
+
+
+@dataclass(slots=True)
+class FleetWorker:
+    """One process's share of the fleet's work.
+
+    The library's own worker is not used: while it waits for a night to end, after a stop or a lost connection, it sends
+    no heartbeat, so that others would take that night for lost.
+    """
+
+    database: FleetDatabase
+    nursery: ChildNursery
+    stop: StopSignal
+    concurrency: int
+    pace: WorkerPace = field(default_factory=WorkerPace)
+    beat: Callable[[], None] = lambda: None
+    """Called at each heartbeat, for whoever watches this process."""
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    _manager: JobManager = field(init=False)
+    _threads: ThreadPoolExecutor = field(init=False)
+    _stopping: asyncio.Event = field(init=False)
+    _id: int = field(default=0, init=False)
+    _under_way: set[int] = field(default_factory=set, init=False)
+    """The jobs that this worker knows to be its own."""
+    _stray: set[int] = field(default_factory=set, init=False)
+    _is_cut_off: bool = field(default=True, init=False)
+    _heard_since: float = field(default=0.0, init=False)
+    """When the database began to answer, on the monotonic clock."""
+
+    async def run(self) -> None:
+        """Work until a stop is requested, and wait a bounded time for what is under way.
+
+        Raises:
+            FleetDatabaseError: the database cannot be reached at the start.
+        """
+        connector = PsycopgConnector(
+            conninfo=self.database.url, kwargs=self.database.connect_options, min_size=1, max_size=2, timeout=30.0
+        )
+        self._manager = JobManager(connector)
+        self._stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.stop.fileno(), self._stop_looking)
+        try:
+            with ThreadPoolExecutor(self.concurrency + 2) as self._threads:
+                await connector.open_async()
+                self._id = await self._manager.register_worker()
+                await self._work()
+        except (ConnectorException, psycopg.Error) as error:
+            why = type(error.__cause__ or error).__name__
+            raise FleetDatabaseError(_("the fleet's database: {why}", why=why)) from None
+        finally:
+            loop.remove_reader(self.stop.fileno())
+            with suppress(ConnectorException):
+                await connector.close_async()
+
+    def _stop_looking(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.stop.fileno())
+        self._stopping.set()
+
+    async def _work(self) -> None:
+        heart = asyncio.create_task(self._every(self.pace.heartbeat, self._keep_alive))
+        upkeep = asyncio.create_task(self._every(self.pace.look, self._look_after_the_queue))
+        places = [asyncio.create_task(self._serve(Child(self.nursery))) for _number in range(self.concurrency)]
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([stopping, heart, upkeep, *places], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()  # also where one of them failed, which none should
+        upkeep.cancel()
+        # Heartbeats go on until nothing is under way, or no more than a kill may do to it.
+        _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
+        if late:
+            _log.warning("work under way did not end in time and is left to other workers", accounts=len(late))
+            self.nursery.close()
+        for each in (*late, heart):
+            each.cancel()
+        results = await asyncio.gather(heart, upkeep, *places, return_exceptions=True)
+        with suppress(ConnectorException):
+            await self._manager.unregister_worker(self._id)
+        for failure in results:
+            if isinstance(failure, Exception):
+                raise failure
+
+    async def _every(self, seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something now and then again, whatever becomes of it: a database comes back."""
+        while True:
+            try:
+                await do()
+            except (ConnectorException, FleetDatabaseError) as error:
+                self._log_silence(error)
+            await asyncio.sleep(seconds)
+
+    async def _keep_alive(self) -> None:
+        self.beat()
+        if not await self._in_database(lambda connection: queue.beat(connection, self._id)):
+            # Paused for so long that it was taken for dead: its accounts are others' by now.
+            self._id = await self._manager.register_worker()
+        if self._is_cut_off:
+            self._is_cut_off, self._heard_since = False, time.monotonic()
+
+    async def _look_after_the_queue(self) -> None:
+        # While the database was away, nobody's heart could beat: all have time to be heard first.
+        if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:
+            await self._give_up_dead_workers()
+        await self._give_up_stray_jobs()
+        for account in await self._in_database(queue.release_lost_runs):
+            _log.warning("its worker died, and the account is due again", account=account)
+        await self._in_database(queue.enqueue_due_accounts)
+        await self._in_database(queue.delete_old_runs)
+
+    async def _give_up_dead_workers(self) -> None:
+        for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
+            # Not `retry_job`: a worker that was only paused would end the job of its successor, which has the same id.
+            with suppress(ConnectorException):
+                await self._manager.finish_job(job, Status.FAILED, delete_job=True)
+        await self._manager.prune_stalled_workers(self.pace.dead_after)
+
+    async def _give_up_stray_jobs(self) -> None:
+        """Give up jobs that the database gave to this worker in an answer that was lost: at two looks, not ours."""
+        found = await self._manager.list_jobs_async(status=Status.DOING.value, worker_id=self._id)
+        stray = {job.id for job in found if job.id is not None} - self._under_way
+        for number in stray & self._stray:
+            with suppress(ConnectorException):
+                await self._manager.finish_job_by_id_async(number, Status.FAILED, delete_job=True)
+        self._stray = stray
+
+    async def _serve(self, child: Child) -> None:
+        """Take account after account from the queue until a stop is requested."""
+        while not self._stopping.is_set():
+            try:
+                job = await self._manager.fetch_job([queue.QUEUE], self._id)
+            except ConnectorException as error:
+                self._log_silence(error)
+                job = None
+            if job is None or job.id is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self.pace.poll)
+                continue
+            self._under_way.add(job.id)
+            try:
+                await self._do(job, child)
+            finally:
+                self._under_way.discard(job.id)
+
+    async def _do(self, job: Job, child: Child) -> None:
+        """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`."""
+        account = str(job.task_kwargs["account"])
+        begun = await self._surely(lambda connection: self._begin(connection, account, job))
+        if begun is not None:
+            run, order = begun
+            result = await self._result(child, account, order)
+            if not await self._surely(lambda connection: queue.end_run(connection, run, result)):
+                _log.warning("the account was given to another worker meanwhile", account=account)
+        await self._delete(job)
+
+    async def _delete(self, job: Job) -> None:
+        while True:
+            try:
+                return await self._manager.finish_job(job, Status.SUCCEEDED, delete_job=True)
+            except ConnectorException as error:
+                if isinstance(error.__cause__, psycopg.errors.RaiseException):
+                    return None  # deleted already, by whoever took this worker for dead
+                self._log_silence(error)
+            await asyncio.sleep(self.pace.poll)
+
+    def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
+        settings = latest_settings(connection, account)
+        if settings is None or job.id is None:
+            return None
+        run = queue.begin_run(connection, account, job=job.id, worker=self.name, version=settings.version)
+        return run, WorkOrder(settings, run.started_at - settings.added_at)
+
+    async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, child.do, order)
+        except ChildDiedError:
+            _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
+            return WorkResult(DidTask.NOTHING, Exit.BUG, why=_("the process that worked on it died"))
+
+    async def _surely(self, do: Callable[[Connection], T]) -> T:
+        """Do something in the database, however long it is away: a job that nobody ends would hold its account."""
+        while True:
+            try:
+                return await self._in_database(do)
+            except FleetDatabaseError as error:
+                self._log_silence(error)
+            await asyncio.sleep(self.pace.poll)
+
+    def _log_silence(self, error: Exception) -> None:
+        self._is_cut_off = True
+        _log.warning(
+            "the fleet's database does not answer, and is tried again", why=type(error.__cause__ or error).__name__
+        )
+
+    async def _in_database(self, do: Callable[[Connection], T]) -> T:
+        def in_transaction() -> T:
+            with self.database.connect() as connection:
+                return do(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, in_transaction)

@@ -1,0 +1,145 @@
+"""A fleet of accounts on one sandbox, with its own database and workers."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests import quick
+from tests.e2e.support.forked import Forked
+
+PATIENCE = 60
+"""Seconds to wait for what a worker does."""
+QUICK = """
+import functools
+import jobs.cli.fleet.worker as started
+from jobs.fleet.worker import WorkerPace
+pace = WorkerPace(look=0.2, poll=0.1, heartbeat=0.2, dead_after=2.0, drain=15.0)
+started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)
+"""
+"""A worker whose minutes are split seconds."""
+
+IMPATIENT = """
+from datetime import timedelta
+import jobs.fleet.work as work
+work.RETRY_AFTER, work.MAX_RETRY_WAIT = timedelta(seconds=0.1), timedelta(seconds=0.1)
+"""
+"""A worker that tries again at once."""
+
+
+class Fleet:
+    """Accounts that all play the same company, each with a state of its own."""
+
+    def __init__(self, company, url):
+        self.company = company
+        self.url = url
+        self.folder = company.directory / "fleet"
+        self.folder.mkdir()
+        inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+        self.environ = inherited | company.environ | {"OPLEAD_SYNC_DATABASE": url}
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, *arguments, prelude=""):
+        """Start `fleet …` in its own process."""
+        return Forked(["fleet", *arguments], environ=self.environ, cwd=self.folder, prelude=prelude)
+
+    def command(self, *arguments):
+        """The exit code, stdout and stderr of `fleet …`."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=PATIENCE)
+        return process.returncode, out, err
+
+    def done(self, *arguments):
+        """The stdout of `fleet …`, which succeeds."""
+        code, out, err = self.command(*arguments)
+        assert 0 == code, out + err
+        return out
+
+    @contextmanager
+    def worker(self, *options, prelude=""):
+        """A worker with quick minutes; killed at the end if it still runs."""
+        process = self.start("worker", *options, prelude=QUICK + prelude)
+        try:
+            yield process
+        finally:
+            process.kill()
+            self.said = process.communicate(timeout=10)[1]
+
+    # ── accounts ─────────────────────────────────────────────────────────────────────────────────
+
+    def file(self, name, **changes):
+        """The settings file of an account."""
+        state = quick.with_state(self.folder / "states" / f"{name}.db")
+        told = json.loads(self.company.config.read_text())
+        told |= {"account": name, "state": f"sqlite:///{state}", "schedule": {"daily": "05:30"}} | changes
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps(told), encoding="utf-8")
+        return path
+
+    def add(self, *names):
+        """Add accounts whose night is due."""
+        self.done("accounts", "add", *map(self.file, names))
+        self.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
+
+    def nights(self, name):
+        """The date and exit code of each run of an account that was a night."""
+        return self._ledger(name, "SELECT night, exit_code FROM run WHERE command = 'run' ORDER BY id")
+
+    def states(self, name):
+        """How many of an account's deliveries are in each state."""
+        return dict(self._ledger(name, "SELECT state, count(*) FROM delivery GROUP BY state"))
+
+    def keys(self, *names):
+        """The key of every delivery of these accounts."""
+        return [key for name in names for (key,) in self._ledger(name, "SELECT key FROM delivery")]
+
+    def _ledger(self, name, statement):
+        with closing(sqlite3.connect(self.folder / "states" / f"{name}.db", timeout=10)) as connection:
+            return connection.execute(statement).fetchall()
+
+    def gate(self):
+        """Have every upload wait; return what is set at the first, and what lets them through once it is set."""
+        reached, opened = threading.Event(), threading.Event()
+
+        def wait(_request):
+            reached.set()
+            opened.wait(PATIENCE)
+
+        self.company.before("data_manager", "/v1/events:ingest", wait)
+        return reached, opened
+
+    # ── the database ─────────────────────────────────────────────────────────────────────────────
+
+    def execute(self, statement):
+        """Run a statement on the fleet's tables."""
+        with self._connect() as connection:
+            connection.execute(statement)
+
+    def rows(self, statement):
+        """The rows that a query of the fleet's tables finds."""
+        with self._connect() as connection:
+            return connection.execute(statement).fetchall()
+
+    def _connect(self):
+        return psycopg.connect(self.url, row_factory=dict_row, options="-c search_path=oplead_fleet")
+
+    def runs(self, what="ended_at IS NOT NULL"):
+        """The runs that workers have recorded, in order."""
+        return self.rows(f"SELECT * FROM fleet_run WHERE {what} ORDER BY id")  # noqa: S608 - tests' own words
+
+    def ended_nights(self):
+        """How many nights have ended well."""
+        return len(self.runs("task = 'night' AND exit_code = 0"))
+
+    def wait_for(self, true):
+        """Poll a condition for a bounded time."""
+        end = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < end, self.rows("SELECT * FROM fleet_account") + self.runs("true")
+            time.sleep(0.05)

@@ -1,0 +1,192 @@
+"""A fleet on a real PostgreSQL: workers share the accounts, and take up what a dead one left."""
+
+import json
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+from tests.e2e.support.typed import documented
+
+NAMES = [f"maison-{number:02}" for number in range(20)]
+NIGHT = [("2026-09-10", 0)]
+POISON = """
+import os, signal
+from jobs.ledger.runs import Ledger
+began = Ledger.read_transaction
+def dying(ledger):
+    if ledger.account == "maison-00":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return began(ledger)
+Ledger.read_transaction = dying
+"""
+
+
+@pytest.mark.parametrize("names", [NAMES[:6], pytest.param(NAMES, marks=pytest.mark.exhaustive)], ids=len)
+def test_two_workers_share_the_accounts(fleet, names):
+    """Each account's night runs once, by one of them, and everything is sent once."""
+    fleet.add(*names)
+
+    with fleet.worker("--concurrency", 2) as one, fleet.worker("--concurrency", 2) as other:
+        fleet.wait_for(lambda: fleet.ended_nights() == len(names))
+        for each in (one, other):
+            each.send_signal(signal.SIGTERM)
+        assert [0, 0] == [each.wait(PATIENCE) for each in (one, other)]
+
+    assert [NIGHT] * len(names) == [fleet.nights(name) for name in names]
+    assert 2 == len({run["worker"] for run in fleet.runs()})
+    sent = [key for name in names for key in fleet.keys(name)]
+    assert 2 * len(names) == len(sent)
+    assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
+    assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+    assert [] == fleet.rows("SELECT * FROM procrastinate_workers")
+
+
+def test_killed_worker_s_night_is_taken_up_by_another(fleet):
+    """Killed with an upload under way: the other ends that night, with nothing lost and nothing counted twice."""
+    reached, opened = fleet.gate()
+    fleet.add("maison-00")
+    with fleet.worker() as first:
+        assert reached.wait(PATIENCE)
+        first.kill()
+        first.wait(PATIENCE)
+        opened.set()
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+
+    assert [None, 0] == [run["exit_code"] for run in fleet.runs()]
+    assert [("2026-09-10", 0)] == [night for night in fleet.nights("maison-00") if night[0]]
+    assert {"submitted": 2} == fleet.states("maison-00")
+    fleet.company.clock.advance(fleet.company.START + fleet.company.OUTCOMES_AFTER)
+    assert dict.fromkeys(fleet.keys("maison-00"), 1) == {line.key: line.times for line in fleet.company.counted()}
+
+
+def test_account_that_kills_its_process_stops_no_other(fleet):
+    """It is tried a bounded number of times, and then a human is told."""
+    fleet.add(*NAMES[:4])
+
+    with fleet.worker("--concurrency", 1, prelude=POISON + IMPATIENT) as worker:
+        fleet.wait_for(lambda: len(fleet.runs("account = 'maison-00' AND exit_code = 70")) == 6)
+        fleet.wait_for(lambda: fleet.ended_nights() == 3)
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(PATIENCE)
+
+    assert [NIGHT] * 3 == [fleet.nights(name) for name in NAMES[1:4]]
+    code, out, _ = fleet.command("status", "--json")
+    head, *accounts = map(documented, out.splitlines())
+    assert 1 == code
+    assert ("maison-00", "needs_a_human", 70) == tuple(accounts[0][key] for key in ("account", "state", "exit_code"))
+    assert {"needs_a_human": 1, "ok": 3} == {state: count for state, count in head["states"].items() if count}
+    (row,) = fleet.rows("SELECT due_at > now() + interval '1 hour' AS far FROM fleet_account WHERE name = 'maison-00'")
+    assert row["far"]
+
+
+def test_bad_file_is_refused_and_the_others_are_stored(fleet):
+    """Each file's fate is said; a secret written into a file never reaches the database."""
+    bad = fleet.file("maison-01", currency="Euro")
+    oplead = json.loads(fleet.company.config.read_text())["oplead"]
+    leaky = fleet.file("maison-02", oplead=oplead | {"token": "sk-very-secret"})
+    unplanned = fleet.file("maison-03", schedule=None)
+
+    code, out, err = fleet.command("accounts", "add", bad, leaky, unplanned, fleet.file("maison-00"))
+
+    assert 2 == code
+    assert "maison-00: stored, version 1\n" == out
+    for file in (bad, leaky, unplanned):
+        assert str(file) in err
+    assert f"{leaky}: a secret must not stand in this file" in err
+    assert "very-secret" not in err
+    assert [{"account": "maison-00"}] == fleet.rows("SELECT account FROM fleet_settings")
+
+
+def test_settings_are_kept_version_by_version(fleet):
+    """The same text adds none; a new one is looked at at once."""
+    fleet.add("maison-00")
+
+    assert "maison-00: nothing has changed\n" == fleet.done("accounts", "add", fleet.file("maison-00"))
+    assert "maison-00: stored, version 2\n" == fleet.done(
+        "accounts", "add", fleet.file("maison-00", schedule={"daily": "06:00"})
+    )
+    assert [1, 2] == [row["version"] for row in fleet.rows("SELECT version FROM fleet_settings ORDER BY version")]
+
+
+def test_paused_account_runs_only_once_it_is_resumed(fleet):
+    """Neither at its time nor when asked for; then it makes up for its night."""
+    fleet.add(*NAMES[:2])
+    fleet.done("accounts", "pause", "maison-00")
+
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+        code, _, err = fleet.command("run", "maison-00")
+        assert (2, True) == (code, "maison-00 is paused" in err)
+        assert [] == fleet.nights("maison-00")
+        fleet.done("accounts", "resume", "maison-00")
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
+
+    assert NIGHT == fleet.nights("maison-00")
+
+
+def test_new_account_waits_for_its_first_night(fleet):
+    """Before it was added, no night was missed; asked for, it runs at once."""
+    fleet.done("accounts", "add", fleet.file("maison-00", schedule={"daily": "05:00"}))
+
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))
+        assert [] == fleet.nights("maison-00")
+        fleet.done("run", "maison-00")
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+
+    assert NIGHT == fleet.nights("maison-00")
+
+
+def test_stop_lets_a_night_come_to_a_safe_end(fleet):
+    """A worker that is told to stop ends its uploads, and the next one goes on at once."""
+    reached, opened = fleet.gate()
+    fleet.add("maison-00")
+    with fleet.worker() as worker:
+        assert reached.wait(PATIENCE)
+        worker.send_signal(signal.SIGTERM)
+        opened.set()
+        assert 0 == worker.wait(PATIENCE)
+    assert [143] == [run["exit_code"] for run in fleet.runs()]
+    assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+
+    assert {"submitted": 2} == fleet.states("maison-00")
+
+
+def test_password_is_shown_nowhere(fleet):
+    """Neither in what commands say nor in a worker's log, even when the database refuses."""
+    wrong = fleet.url.replace("/test_", "/no_such_")
+    fleet.environ["OPLEAD_SYNC_DATABASE"] = wrong
+
+    said = [fleet.command(*words) for words in (("status",), ("deploy",), ("worker",), ("status", "--database", wrong))]
+
+    assert [2] * 4 == [code for code, _, _ in said]
+    assert "s3cret-word" not in str(said)
+
+
+def test_list_and_status_read_well_in_both_languages(fleet):
+    """Eighty columns suffice, and every state has its words."""
+    fleet.add(*NAMES[:2])
+    fleet.done("accounts", "pause", "maison-01")
+    fleet.execute("UPDATE fleet_account SET night_at = now() - interval '26 hours' WHERE name = 'maison-00'")
+    fleet.environ["COLUMNS"] = "80"
+
+    assert ["maison-00", "maison-01"] == [
+        documented(line)["name"] for line in fleet.done("accounts", "list", "--json").splitlines()
+    ]
+    code, english, _ = fleet.command("status")
+    fleet.environ["LANGUAGE"] = fleet.environ["LC_ALL"] = "fr_FR.UTF-8"
+    _, french, _ = fleet.command("status")
+
+    assert 1 == code
+    assert 80 >= max(map(len, (english + french).splitlines()))
+    for said, words in (
+        (english, ("2 accounts", "late", "paused", "2 nights late")),
+        (french, ("2 comptes", "en retard", "en pause", "2 nuits en retard")),
+    ):
+        assert [] == [word for word in words if word not in said], said

@@ -1,0 +1,79 @@
+"""A fleet whose database, workers and tables misbehave."""
+
+import signal
+import time
+
+from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+from tests.postgres_server import server
+
+
+def test_night_goes_on_while_the_database_is_away(fleet):
+    """Its result is recorded once the database is back, and the worker works on."""
+    reached, opened = fleet.gate()
+    fleet.add("maison-00")
+
+    with fleet.worker() as worker:
+        assert reached.wait(PATIENCE)
+        server().halt()
+        opened.set()
+        time.sleep(3)
+        server().start()
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+        fleet.add("maison-01")
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(PATIENCE)
+
+    assert [0, 0] == [run["exit_code"] for run in fleet.runs()]
+    assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+
+
+def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
+    """Another worker takes the account for left behind, finds it held, and runs no second night."""
+    reached, opened = fleet.gate()
+    fleet.add("maison-00")
+
+    with fleet.worker() as paused:
+        assert reached.wait(PATIENCE)
+        paused.send_signal(signal.SIGSTOP)
+        with fleet.worker(prelude=IMPATIENT) as other:
+            fleet.wait_for(lambda: fleet.runs("exit_code = 75"))
+            opened.set()
+            fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))
+            paused.send_signal(signal.SIGCONT)
+            fleet.add("maison-01", "maison-02")
+            fleet.wait_for(lambda: fleet.ended_nights() == 2)
+            for each in (paused, other):
+                each.send_signal(signal.SIGTERM)
+            assert [0, 0] == [each.wait(PATIENCE) for each in (paused, other)]
+
+    assert [("2026-09-10", 0)] == fleet.nights("maison-00")
+    assert {"submitted": 2} == fleet.states("maison-00")
+    assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+
+
+def test_deployments_at_once_do_the_work_once(fleet):
+    """The second waits for the first, and finds all done; so does each later one."""
+    fleet.execute("DROP SCHEMA oplead_fleet CASCADE")
+
+    both = [fleet.start("deploy"), fleet.start("deploy")]
+    said = [each.communicate(timeout=PATIENCE) for each in both]
+
+    assert [0, 0] == [each.returncode for each in both], said
+    assert 1 == sum("fleet-1" in out for out, _ in said)
+    assert "The fleet's tables are up to date.\n" == fleet.done("deploy")
+
+
+def test_commands_refuse_tables_of_another_version(fleet):
+    """Older ones name the command that upgrades them, newer ones the machine."""
+    fleet.execute("INSERT INTO fleet_revision VALUES ('fleet-9', now())")
+    code, _, err = fleet.command("worker")
+    assert (2, True) == (code, "newer than this version" in err)
+
+    fleet.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%'")
+    code, _, err = fleet.command("status")
+    assert (2, True) == (code, "run `oplead-sync fleet deploy`" in err)
+
+    fleet.execute("DROP SCHEMA oplead_fleet CASCADE")
+    code, _, err = fleet.command("status")
+    assert (2, True) == (code, "run `oplead-sync fleet deploy`" in err)

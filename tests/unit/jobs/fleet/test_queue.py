@@ -1,0 +1,147 @@
+"""The queue in a real database: who comes first, and that nobody comes twice."""
+
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from procrastinate.manager import JobManager
+from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
+
+from jobs.exit_codes import Exit
+from jobs.fleet import queue
+from jobs.fleet.accounts import add_account, ask_for_run
+from jobs.fleet.database import FleetDatabase
+from jobs.fleet.deploy import deploy
+from jobs.fleet.work import DidTask, WorkResult
+from tests.postgres_server import server
+
+pytestmark = pytest.mark.xdist_group("postgresql")
+DONE = WorkResult(DidTask.NIGHT, Exit.DONE, timedelta(hours=1), timedelta(days=1), ledger_run=1)
+
+
+@pytest.fixture
+def database():
+    """A database with a fleet's tables."""
+    with server().database() as url:
+        made = FleetDatabase(url)
+        deploy(made)
+        yield made
+
+
+@contextmanager
+def fleet_of(database, *names):
+    """A connection to a fleet of these accounts, due one after the other."""
+    with database.connect() as connection:
+        for number, name in enumerate(names):
+            add_account(connection, name, f"account: {name}", first_run=True)
+            due = timedelta(minutes=len(names) - number)
+            connection.execute("UPDATE fleet_account SET due_at = now() - %s WHERE name = %s", [due, name])
+        yield connection
+
+
+def taken(connection):
+    """The accounts in the order in which workers take them, each fetched as a worker does."""
+    names = []
+    while row := connection.execute(
+        "SELECT id, lock FROM procrastinate_fetch_job_v2(%s::varchar[], NULL) WHERE id IS NOT NULL", [[queue.QUEUE]]
+    ).fetchone():
+        names.append(row["lock"])
+    return names
+
+
+def test_oldest_comes_first_the_asked_for_before_and_the_failing_after(database):
+    """An account that fails every night costs the others nothing."""
+    with fleet_of(database, "fails", "older", "newer", "asked") as connection:
+        connection.execute("UPDATE fleet_account SET failures = 1 WHERE name = 'fails'")
+        ask_for_run(connection, "asked")
+
+        assert 4 == queue.enqueue_due_accounts(connection)
+        assert ["asked", "older", "newer", "fails"] == taken(connection)
+
+
+def test_account_is_enqueued_once(database):
+    """Neither again while it waits nor while it is at work."""
+    with fleet_of(database, "one") as connection:
+        assert [1, 0] == [queue.enqueue_due_accounts(connection) for _ in range(2)]
+        assert ["one"] == taken(connection)
+        assert 0 == queue.enqueue_due_accounts(connection)
+
+
+def test_two_workers_do_not_look_at_once(database):
+    """The second finds the first at it, and leaves it to it."""
+    with fleet_of(database, "one") as connection, database.connect() as other:
+        connection.commit()
+        assert 1 == queue.enqueue_due_accounts(connection)
+        assert 0 == queue.enqueue_due_accounts(other)
+
+
+def due_in(connection, name="one"):
+    """When an account is due."""
+    row = connection.execute("SELECT due_at - now() AS wait FROM fleet_account WHERE name = %s", [name]).fetchone()
+    return row["wait"]
+
+
+def begun(connection, *, job=1, version=1):
+    """A run of the account, an hour ago."""
+    run = queue.begin_run(connection, "one", job=job, worker="w", version=version)
+    connection.execute("UPDATE fleet_run SET started_at = now() - interval '1 hour' WHERE id = %s", [run.id])
+    return run
+
+
+def test_result_says_when_the_account_is_due(database):
+    """And the account's state may not be created any more."""
+    with fleet_of(database, "one") as connection:
+        assert queue.end_run(connection, begun(connection), DONE)
+
+        assert timedelta(hours=1) == due_in(connection)
+        assert [{"first_run": False}] == connection.execute("SELECT first_run FROM fleet_account").fetchall()
+
+
+def test_what_was_asked_or_changed_meanwhile_is_due_at_once(database):
+    """A run that began before does not stand for it."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+        ask_for_run(connection, "one")
+        queue.end_run(connection, run, DONE)
+        assert timedelta() == due_in(connection)
+
+        run = begun(connection)
+        connection.execute("UPDATE fleet_account SET asked_at = now() - interval '2 hours'")
+        add_account(connection, "one", "account: one # changed", first_run=False)
+        queue.end_run(connection, run, DONE)
+        assert timedelta() == due_in(connection)
+        assert [{"asked_at": None}] == connection.execute("SELECT asked_at FROM fleet_account").fetchall()
+
+
+def test_run_without_a_job_is_lost_and_due_again(database):
+    """Twice at once, then ever later; what its worker has to say afterwards is not heard."""
+    with fleet_of(database, "one") as connection:
+        waits = []
+        for _ in range(5):
+            run = begun(connection)
+            assert ["one"] == queue.release_lost_runs(connection)
+            waits.append(due_in(connection))
+            assert not queue.end_run(connection, run, DONE)
+
+        assert [timedelta(minutes=minutes) for minutes in (0, 0, 1, 2, 4)] == waits
+        assert [] == queue.release_lost_runs(connection)
+
+
+def test_run_with_a_job_is_not_lost(database):
+    """Its worker is at it."""
+    with fleet_of(database, "one") as connection:
+        queue.enqueue_due_accounts(connection)
+        row = connection.execute("SELECT id FROM procrastinate_jobs").fetchone()
+        begun(connection, job=row["id"])
+
+        assert [] == queue.release_lost_runs(connection)
+
+
+def test_account_enqueued_meanwhile_keeps_no_other_waiting(database):
+    """The library refuses it, and takes the others."""
+    with fleet_of(database, "one", "two") as connection:
+        job = queue._job("one", 0, asked=False)
+        with connection.transaction():
+            JobManager(SyncPsycopgConnector()).batch_defer_jobs([job.evolve(lock="other")], connection=connection)
+
+        assert 1 == queue.enqueue_due_accounts(connection)

@@ -1,0 +1,57 @@
+"""When an account is worked on again, by what became of the last time."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.exit_codes import Exit
+from jobs.fleet.work import MOST_RETRIES, DidTask, Next, WorkResult, next_work
+
+TONIGHT = timedelta(hours=9)
+RETRY = timedelta(minutes=5)
+
+
+def after(code, failures=0, next_in=TONIGHT):
+    """When an account is worked on again that ended with this code."""
+    return next_work(WorkResult(DidTask.NIGHT, code, next_in), failures)
+
+
+@pytest.mark.parametrize("code", [Exit.DONE, Exit.ATTENTION, Exit.STOPPED])
+def test_completed_work_waits_for_what_is_due_next(code):
+    """What failed before is forgotten."""
+    assert Next(TONIGHT, 0) == after(code, failures=3)
+
+
+def test_wrong_settings_wait_for_the_next_night():
+    """Trying again mends nothing."""
+    assert Next(TONIGHT, 1) == after(Exit.CONFIGURATION)
+
+
+def test_settings_that_name_no_night_are_looked_at_daily():
+    """The secret that they lack may be there by then."""
+    assert Next(timedelta(days=1), 1) == after(Exit.CONFIGURATION, next_in=None)
+
+
+def test_crash_is_tried_again_ever_later_and_then_left_to_the_next_night():
+    """From five minutes on, twice as long each time, an hour at most."""
+    waits = [after(Exit.BUG, failures).wait for failures in range(MOST_RETRIES + 1)]
+
+    assert [RETRY, 2 * RETRY, 4 * RETRY, 8 * RETRY, timedelta(hours=1), TONIGHT] == waits
+    assert Next(TONIGHT, 100) == after(Exit.BUG, 99)
+
+
+def test_held_account_is_tried_again_however_often():
+    """Whoever holds it will be done at some time."""
+    assert Next(timedelta(hours=1), 100) == after(Exit.HELD, 99)
+
+
+def test_retry_never_comes_after_the_next_night():
+    """The night makes up for it."""
+    soon = timedelta(minutes=20)
+
+    assert soon == after(Exit.BUG, 4, soon).wait
+
+
+def test_stopped_work_is_due_at_once_and_no_failure():
+    """The worker was told to stop; the account did nothing wrong."""
+    assert Next(timedelta(), 2) == after(128 + 15, failures=2)
