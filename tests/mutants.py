@@ -243,8 +243,8 @@ FAULTS = (
     ),
     Fault(
         "a reader's place in the inbox outlives what is deleted",
-        "jobs/webhooks/inbox.py",
-        "AND received_at < :before AND id < (SELECT max(id) FROM event)",
+        "jobs/webhooks/sql_inbox.py",
+        "AND received_at < :before AND id < (SELECT max(id) FROM {table})",
         "AND received_at < :before",
         "tests/contract/webhooks",
     ),
@@ -257,14 +257,14 @@ FAULTS = (
     ),
     Fault(
         "a clock that jumps ahead deletes no event that waits",
-        "jobs/webhooks/inbox.py",
+        "jobs/webhooks/sql_inbox.py",
         "WHERE received_at BETWEEN :before AND :yesterday",
         "WHERE received_at >= :before",
         "tests/contract/webhooks/test_inbox.py",
     ),
     Fault(
         "a guess of a webhook's body cannot be tested outside the inbox",
-        "jobs/webhooks/inbox.py",
+        "jobs/webhooks/sql_inbox.py",
         'hmac.digest(salt, received.digest.encode(), "sha256").hex()',
         "received.digest",
         "tests/contract/webhooks/test_inbox.py",

@@ -17,7 +17,8 @@ import pytest
 
 from jobs.ledger.runs import _begin
 from jobs.ledger.storage.lock import hold_lock, lock_path
-from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from jobs.ledger.storage.postgresql import open_postgresql
+from jobs.wiring.state import deploy_database
 from tests.builders import ACCOUNT
 
 _PROGRAMS = Path("/usr/lib/postgresql")
@@ -71,7 +72,7 @@ class Server:
         self._numbers = itertools.count(1)
         self.execute(f"CREATE ROLE {OWNER} LOGIN")
         self.execute(f"CREATE DATABASE deployed OWNER {OWNER}")
-        deploy(self.url("deployed"))
+        deploy_database(self.url("deployed"))
 
     def _run(self, *command):
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)

@@ -9,7 +9,7 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
 from jobs.oplead_commands.creation.identity import recognition_mark_of
 from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.file_inbox import FileInbox
 from jobs.wiring.account import identifiers_of_person
 from tests.e2e.support.typed import type_in
 
@@ -32,7 +32,7 @@ def company(company):
         company.lead(2, ("Gagné", yesterday)),
     )
     company.night()
-    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
     inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
     inbox.close()
     with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:

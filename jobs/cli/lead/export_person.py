@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox
 from jobs.privacy.export import export_ledger
 from jobs.reporting.console import as_json_value
 from jobs.settings import Settings
-from jobs.webhooks.inbox import Inbox
-from jobs.wiring.account import inbox_file
+from jobs.wiring.account import account_inbox
 from jobs.wiring.state import folder_beside_state
 
 
@@ -60,14 +60,11 @@ def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
 
 
 def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:
-    path = inbox_file(settings)
-    inbox = None if path is None else Inbox.open_for_reading(path)
+    inbox = account_inbox(settings).open_for_reading()
     if inbox is None:
         return ()
-    try:
+    with closing(inbox):
         return inbox.events_of([lead]).get(lead, ())
-    finally:
-        inbox.close()
 
 
 def _event(received: ReceivedEvent) -> dict[str, Any]:

@@ -7,7 +7,7 @@ forgotten lead, each time that somebody is forgotten: a command that was killed 
 import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,8 +47,7 @@ from jobs.reporting.forget_report import (
 from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.page.writing import page_name
 from jobs.settings import Settings
-from jobs.webhooks.inbox import Inbox
-from jobs.wiring.account import compile_rules_only, identifiers_of_person, inbox_file, open_clock
+from jobs.wiring.account import account_inbox, compile_rules_only, identifiers_of_person, open_clock
 from jobs.wiring.state import account_state, folder_beside_state
 
 _STDIN = "-"
@@ -267,8 +266,8 @@ class _Aftermath:
 
     def _compact(self) -> None:
         outbox = outbox_path(folder_beside_state(self.settings), self.settings.account)
-        for path in (*self.ledger.state.files, inbox_file(self.settings), outbox):
-            if path is None or not path.exists() or not path.stat().st_size:
+        for path in (*self.ledger.state.files, *account_inbox(self.settings).files, outbox):
+            if not path.exists() or not path.stat().st_size:
                 continue
             with self._trying(), explaining_errors(path):
                 if not compact(path):
@@ -318,24 +317,18 @@ def _report(
 
 
 def _count_events(settings: Settings, leads: Collection[LeadId]) -> int:
-    path = inbox_file(settings)
-    inbox = None if path is None else Inbox.open_for_reading(path)
+    inbox = account_inbox(settings).open_for_reading()
     if inbox is None:
         return 0
-    try:
+    with closing(inbox):
         return sum(map(len, inbox.events_of(leads).values()))
-    finally:
-        inbox.close()
 
 
 def _erase_events(settings: Settings, leads: Collection[LeadId]) -> int:
     """Erase the webhook events about these leads, and return how many there were; the receiver may go on."""
-    path = inbox_file(settings)
-    if path is None or not path.exists() or not path.stat().st_size:
-        return 0
-    with explaining_errors(path):
-        inbox = Inbox.open_for_writing(path)
-        try:
+    location = account_inbox(settings)
+    with explaining_errors(str(location)):
+        if not location.exists():
+            return 0
+        with closing(location.open_for_writing()) as inbox:
             return inbox.erase(leads)
-        finally:
-            inbox.close()
