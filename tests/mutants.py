@@ -249,6 +249,20 @@ FAULTS = (
         "tests/contract/webhooks",
     ),
     Fault(
+        "a reader of a shared inbox passes over no event that is committed later",
+        "jobs/webhooks/postgresql_inbox.py",
+        'connection.execute(_HOLD, {"seed": _WRITERS})',
+        "pass",
+        "tests/contract/webhooks/test_shared_inbox.py",
+    ),
+    Fault(
+        "what a file's receiver takes while its inbox is moved is not lost",
+        "jobs/webhooks/file_inbox.py",
+        "self._path.rename(set_aside_name(self._path))",
+        "pass",
+        "tests/contract/webhooks/test_shared_inbox.py",
+    ),
+    Fault(
         "a field that a form has emptied is filled again",
         "connectors/website/capture.min.js",
         "(e.value&&e.value!=e.dataset[a]||",
