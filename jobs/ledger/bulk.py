@@ -112,9 +112,15 @@ def insert_missing_into(model: type[SQLModel]) -> Insert:
 @cache
 def upsert_into(model: type[SQLModel], *columns: str) -> Insert:
     """Return a statement that adds rows, or sets these columns of rows that exist; without any, all of them."""
-    add = insert_into(model)
-    set_ = {each.name: each for each in add.excluded if each.name in columns or not (columns or each.primary_key)}
-    return add.ext(_Overwriting(index_elements=list(table_of(model).primary_key), set_=set_))
+    excluded = insert_into(model).excluded
+    return upsert_setting(
+        model, {each.name: each for each in excluded if each.name in columns or not (columns or each.primary_key)}
+    )
+
+
+def upsert_setting(model: type[SQLModel], values: Mapping[str, ColumnElement[Any]]) -> Insert:
+    """Return a statement that adds rows, or gives those that exist these values; `excluded` is what was to be added."""
+    return insert_into(model).ext(_Overwriting(index_elements=list(table_of(model).primary_key), set_=values))
 
 
 def new_ids(session: Session, model: type[SQLModel], count: int) -> range:

@@ -134,6 +134,7 @@ class FileInbox(SqlInbox):
     @contextmanager
     def set_aside(self) -> Iterator[StoredEvents]:
         """Yield what is stored, and after the block rename the file, unless that failed; no receiver adds to it."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the journal is not renamed
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             names = ("id", *COLUMNS.split(", "))

@@ -49,11 +49,8 @@ _HOLD = (
     .where(bulk.belongs_to(col(LabelMove.account), col(LabelMove.lead)))
     .values(waits=True)
 )
-_NEW_MOVE = bulk.insert_into(LabelMove)
-_MOVE = _NEW_MOVE.on_conflict_do_update(
-    index_elements=["account", "lead"],
-    set_={"after": _NEW_MOVE.excluded.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.excluded.waits)},
-)
+_NEW_MOVE = bulk.insert_into(LabelMove).excluded
+_MOVE = bulk.upsert_setting(LabelMove, {"after": _NEW_MOVE.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.waits)})
 
 
 def record_labels(
