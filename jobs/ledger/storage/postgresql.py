@@ -29,6 +29,8 @@ from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
 _STATEMENT_SECONDS = 600
+_KEPT = 8
+"""How many connections are kept open where many accounts share them."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -48,13 +50,13 @@ _TABLES = Run.metadata
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
+def open_postgresql(url: str, account: str, *, for_writing: bool, connections: int = 2) -> Engine:
     """Open an account's ledger in a database; no transaction sees another account's rows, whatever it asks for.
 
     Raises:
         LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
     """
-    engine = _engine(url, account, for_writing=for_writing)
+    engine = _engine(url, account, for_writing=for_writing, connections=connections)
     try:
         with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
             _refuse_omnipotent_user(connection)
@@ -83,7 +85,7 @@ class SharedDatabase:
             LedgerError: the database cannot be used.
         """
         if self._engine is None:
-            self._engine = open_postgresql(self._url, account, for_writing=True)
+            self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
         return self._engine.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:
@@ -96,13 +98,13 @@ class SharedDatabase:
             self._engine.dispose()
 
 
-def _engine(url: str, account: str | None, *, for_writing: bool) -> Engine:
+def _engine(url: str, account: str | None, *, for_writing: bool, connections: int = 2) -> Engine:
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
         hide_parameters=True,
         pool_pre_ping=True,
-        pool_size=2,
+        pool_size=connections,
         execution_options={"account": account or "", "read_only": not for_writing},
     )
 
