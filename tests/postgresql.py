@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from sqlmodel import SQLModel
 
 from jobs.ledger.runs import _begin
-from jobs.ledger.storage.postgresql import deploy
 from jobs.ledger.storage.postgresql_state import PostgresqlState
+from jobs.wiring.state import deploy_database
 from tests.builders import ACCOUNT
 
 _PROGRAMS = Path("/usr/lib/postgresql")
@@ -74,7 +74,7 @@ class Server:
         self._numbers = itertools.count(1)
         self.execute(f"CREATE ROLE {OWNER} LOGIN")
         self.execute(f"CREATE DATABASE deployed OWNER {OWNER}")
-        deploy(self.url("deployed"))
+        deploy_database(self.url("deployed"))
 
     def _run(self, *command):
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)

@@ -47,7 +47,7 @@ from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progre
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring.account import compile_rules_only, inbox_file, open_clock
+from jobs.wiring.account import account_inbox, compile_rules_only, open_clock
 from jobs.wiring.night import configured_dead_mans_switch, notice_recipients, open_connectors
 from jobs.wiring.state import account_state
 
@@ -307,10 +307,11 @@ def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: Ru
     """Erase what webhooks have reported of leads since they were forgotten."""
     with run.ledger.read_transaction() as session:
         forgotten = all_forgotten(session, run.ledger.account)
-    path = inbox_file(settings)
-    if path is not None and erase_events(path, forgotten):
-        # Out of its journal too, unless somebody is reading it.
-        compact(path)
+    inbox = account_inbox(settings)
+    if erase_events(inbox, forgotten):
+        for file in inbox.files:
+            # Out of its journal too, unless somebody is reading it.
+            compact(file)
 
 
 # ── after a night ────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,8 @@ from jobs.ledger.storage.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, print_rows, say
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.inbox import InboxLocation
+from jobs.wiring.inbox import inbox_location
 from jobs.wiring.state import state_of
 
 _NOTHING = N_("nothing heard yet")
@@ -67,7 +68,7 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
             silent=format_count(silent),
         )
     )
-    if silent and not _inbox_file(context).exists():
+    if silent and not _inbox_location(context).exists():
         serve = context.command("webhooks serve")
         say(_("No receiver has run here: start `{command}` where provider.url leads.", command=serve))
     return Exit.DONE
@@ -92,17 +93,14 @@ def latest_feedback_of_each_lead(
 # ── where it was heard ───────────────────────────────────────────────────────────────────────────
 
 
-def _inbox_file(context: OpleadContext) -> Path:
+def _inbox_location(context: OpleadContext) -> InboxLocation:
     look = context.known.settings
-    folder, account = context.known.state_folder, look.account
-    assert folder is not None and account is not None  # noqa: S101, PT018 - the outbox's path has been found
-    return (
-        folder / f"{account}.inbox.db" if look.webhooks is None else look.webhooks.webhook_inbox_path(account, folder)
-    )
+    assert look.account is not None  # noqa: S101 - the outbox's path has been found
+    return inbox_location(context.known.state, look.account, look.webhooks)
 
 
 def _feedback_from_webhooks(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, LatestFeedback]:
-    inbox = Inbox.open_for_reading(_inbox_file(context))
+    inbox = _inbox_location(context).open_for_reading()
     if inbox is None:
         return {}
     with closing(inbox):

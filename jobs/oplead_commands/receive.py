@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
+from jobs.exit_codes import CommandError
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.inbox import INBOX_ERRORS, Inbox, InboxLocation
 from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring.oplead import webhook_parser
@@ -37,7 +36,7 @@ class WebhookAccount:
     account: str
     settings: OpleadSection
     webhooks: WebhookSettings
-    inbox: Path
+    inbox: InboxLocation
 
 
 class SignsOfLife(Protocol):
@@ -112,8 +111,10 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
 
 def _inbox(one: WebhookAccount) -> Inbox:
     try:
-        return Inbox.open_for_writing(one.inbox)
-    except (sqlite3.Error, OSError) as error:
+        return one.inbox.open_for_writing()
+    except CommandError:
+        raise
+    except INBOX_ERRORS as error:
         raise Misconfigured(
             _("webhooks.inbox: {file} cannot be written ({error})", file=one.inbox, error=error)
         ) from None

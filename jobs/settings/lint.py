@@ -27,7 +27,7 @@ from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
 from jobs.settings.schema import EXPECTED, Settings
-from jobs.settings.types import Span, Strict, parse_age, parse_as_type
+from jobs.settings.types import SQLITE, Span, Strict, parse_age, parse_as_type
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""
@@ -412,6 +412,13 @@ def _within(conversion: Tree) -> timedelta:
         return timedelta()
 
 
+def _an_inbox_lies_with_its_state(tree: Tree) -> Found:
+    is_file = (text_at(tree, "state") or SQLITE).startswith(SQLITE)
+    for path, _file in texts_at(tree, "webhooks.inbox"):
+        if not is_file:
+            yield path, _("the state is in a database, and so is the inbox: take this key out")
+
+
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
     for path, text in texts_with_paths(tree):
@@ -443,6 +450,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _a_schedule_is_daily_or_cron,
     _a_weekly_summary_goes_somewhere,
     _nothing_is_erased_too_soon,
+    _an_inbox_lies_with_its_state,
     _references_stand_where_they_are_read,
 )
 

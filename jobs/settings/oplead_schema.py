@@ -333,7 +333,7 @@ class WebhookSettings(Strict):
     public_url: Address | None = None
     """The address Oplead calls, without the secret, such as https://hooks.maison-durand.fr."""
     inbox: Annotated[Path, BeforeValidator(_resolve_path_from_settings, json_schema_input_type=str)] | None = None
-    """The receiver's file; default: `ACCOUNT.inbox.db` beside the state."""
+    """The receiver's file; default: `ACCOUNT.inbox.db` beside the state. If that is a database, the inbox is in it."""
     fields: WebhookFields = WebhookFields()
     """Where things are in a webhook."""
     subscriptions: SubscriptionSettings = SubscriptionSettings()
@@ -346,10 +346,6 @@ class WebhookSettings(Strict):
     """How many connections may be open at once."""
     per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
     """How many webhooks are taken a minute."""
-
-    def webhook_inbox_path(self, account: str, folder: Path) -> Path:
-        """Return the receiver's file, for an account whose state is in a folder."""
-        return self.inbox or folder / f"{account}.inbox.db"
 
     @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:

@@ -259,7 +259,7 @@ class Strict(BaseModel):
         return written
 
 
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
@@ -310,7 +310,7 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
         if urlsplit(state).password is not None:
             raise ValueError(_("a password must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
         return StateDatabase(SecretStr(_database_url(state)), folder)
-    path = state.removeprefix(_SQLITE)
+    path = state.removeprefix(SQLITE)
     if path == state or path.endswith("/") or not path.strip():
         raise ValueError(
             _(

@@ -1,13 +1,12 @@
 """The inbox as one run reads it: if it cannot be read, the run goes on without it, and a human is told."""
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from connectors.crm import ReceivedEvent
 from connectors.records import LeadId
-from jobs.webhooks.inbox import Inbox, WaitingEvents
+from jobs.exit_codes import CommandError
+from jobs.webhooks.inbox import INBOX_ERRORS, Inbox, InboxLocation, WaitingEvents
 
 T = TypeVar("T")
 
@@ -15,9 +14,9 @@ T = TypeVar("T")
 class InboxReader:
     """One run's view of an account's inbox; use it from one thread at a time."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, location: InboxLocation | None = None) -> None:
         """Open nothing yet; None stands for an account without webhooks."""
-        self._path = path
+        self._location = location
         self._inbox: Inbox | None = None
         self.problem: str | None = None
         """Why it cannot be read; from then on it counts as missing for this run."""
@@ -25,11 +24,11 @@ class InboxReader:
 
     def latest_event_id(self) -> int | None:
         """Return the id of the latest event; None if there is no inbox that can be read."""
-        return self._query_inbox(Inbox.latest_event_id, None)
+        return self._query_inbox(lambda inbox: inbox.latest_event_id(), None)
 
     def identity(self) -> str:
         """Return what tells this inbox from another made in its place; empty if there is none that can be read."""
-        return self._query_inbox(Inbox.identity, "")
+        return self._query_inbox(lambda inbox: inbox.identity(), "")
 
     def count_waiting_events(self, *, after: int) -> WaitingEvents | None:
         """Return the events after a place; None if there is no inbox that can be read."""
@@ -53,19 +52,21 @@ class InboxReader:
         return self._damaged if self._inbox is None else len(self._inbox.damaged)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the inbox."""
         if self._inbox is not None:
             self._damaged = len(self._inbox.damaged)
             self._inbox.close()
             self._inbox = None
 
     def _query_inbox(self, question: Callable[[Inbox], T], otherwise: T) -> T:
-        if self._path is None or self.problem is not None:
+        if self._location is None or self.problem is not None:
             return otherwise
         try:
-            self._inbox = self._inbox or Inbox.open_for_reading(self._path)
+            self._inbox = self._inbox or self._location.open_for_reading()
             return otherwise if self._inbox is None else question(self._inbox)
-        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+        except CommandError as error:
+            self.problem = str(error)
+        except (*INBOX_ERRORS, ValueError, TypeError) as error:
             # ValueError, TypeError: the time of the latest arrival is damaged.
-            self.problem = f"{self._path}: {error}"
-            return otherwise
+            self.problem = f"{self._location}: {error}"
+        return otherwise

@@ -1,7 +1,6 @@
 """The receiver: checks who sends and how much, and acknowledges an event only once it is durable."""
 
 import hmac
-import sqlite3
 import time
 from base64 import b64encode
 from collections import Counter
@@ -19,6 +18,7 @@ from starlette.routing import Route, Router
 
 from connectors.crm import ReceivedEvent
 from jobs.webhooks.group_commit import BusyError, GroupCommit
+from jobs.webhooks.inbox import INBOX_ERRORS
 
 _A_MINUTE = 60
 _MEMORY = 64 * 1024 * 1024  # bytes, for all bodies being read at once
@@ -177,7 +177,7 @@ class Receiver:
     async def _store(self, hook: WebhookEndpoint, events: Sequence[ReceivedEvent]) -> HTTPStatus:
         try:
             await hook.inbox.add(events)
-        except (BusyError, sqlite3.Error, OSError) as error:
+        except (BusyError, *INBOX_ERRORS) as error:
             if self._failures.allows_one_more():  # once a minute, or each request would repeat it
                 why = str(error) or "too many events are waiting for the disk"
                 _log.error("events cannot be stored; the sender is told to try again", account=hook.account, why=why)

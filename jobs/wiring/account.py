@@ -11,7 +11,9 @@ from jobs.cancellation import StopSignal
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
 from jobs.settings.schema import Settings
+from jobs.webhooks.inbox import InboxLocation
 from jobs.webhooks.inbox_reader import InboxReader
+from jobs.wiring.inbox import inbox_location
 
 Look = OpleadSection | Settings
 """Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
@@ -58,17 +60,14 @@ def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
 
 def inbox_of(settings: Settings) -> InboxReader:
     """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
-    return InboxReader(inbox_file(settings) if settings.webhooks is not None else None)
+    if settings.webhooks is None or settings.state is None:
+        return InboxReader()
+    return InboxReader(account_inbox(settings))
 
 
-def inbox_file(settings: Settings) -> Path | None:
-    """Return where the account's webhooks arrive, or would arrive if the settings named any; None without a state."""
-    folder = pace_folder(settings)
-    if folder is None:
-        return None
-    if settings.webhooks is None:
-        return folder / f"{settings.account}.inbox.db"
-    return settings.webhooks.webhook_inbox_path(settings.account, folder)
+def account_inbox(settings: Settings) -> InboxLocation:
+    """Return where the account's webhooks arrive, or would arrive if the settings named any."""
+    return inbox_location(settings.state, settings.account, settings.webhooks)
 
 
 def pace_folder(settings: Settings) -> Path | None:

@@ -37,6 +37,18 @@ def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
             assert_never(never)
 
 
+def deploy_database(url: str) -> None:
+    """Create what accounts keep in a database, ledgers and inboxes, or bring it up to date.
+
+    Raises:
+        LedgerError: the database cannot be used, holds something else, or is of a newer version.
+    """
+    from jobs.ledger.storage.postgresql import deploy  # noqa: PLC0415 - few need its driver
+    from jobs.webhooks.postgresql_inbox import inbox_tables  # noqa: PLC0415
+
+    deploy(url, inbox_tables())
+
+
 def recorded_starts(settings: Settings) -> dict[tuple[str, str], datetime]:
     """Return when each conversion starts to count, by conversion and destination, as earlier runs settled it.
 

@@ -9,7 +9,7 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
 from jobs.oplead_commands.creation.identity import recognition_mark_of
 from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.file_inbox import FileInbox
 from jobs.wiring.account import identifiers_of_person
 from tests.e2e.support.typed import type_in
 
@@ -32,7 +32,7 @@ def company(company):
         company.lead(2, ("Gagné", yesterday)),
     )
     company.night()
-    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
     inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
     inbox.close()
     with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_forgotten_person(company):
 def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
     """The receiver knows of nobody that they are forgotten; another lead's event stays."""
     assert 0 == company.command("forget", "--lead", "L-1")[0]
-    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
     inbox.append([event(company, "L-1"), event(company, "L-2", EventKind.APPOINTMENT)])
     assert {("maison-test.inbox.db-wal", LABEL)} <= traces(company)
     company.clock.advance(company.clock.now() + DAY)
@@ -214,7 +214,7 @@ def test_mistyped_id_is_refused_and_blocks_no_lead(company):
 
 def test_lead_that_only_a_webhook_has_named_is_forgotten(company):
     """It is on record in the inbox: its event goes, and it is kept out."""
-    inbox = Inbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
     inbox.append([event(company, "L-5")])
     inbox.close()
 

@@ -12,7 +12,7 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.ledger.schema import InboxPlace, StatusChange
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.file_inbox import FileInbox
 from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -153,7 +153,7 @@ def test_a_run_killed_while_it_takes_up_the_inbox_loses_nothing(company, point):
     company.serve(*(company.lead(number, ("Gagné", at(9))) for number in range(2, 17)))
     events = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
     company.clock.advance(at(10))
-    with closing(Inbox.open_for_writing(company.directory / "maison-test.inbox.db")) as inbox:
+    with closing(FileInbox.open_for_writing(company.directory / "maison-test.inbox.db")) as inbox:
         inbox.append(
             [ReceivedEvent(one, at(9), sha256(one.lead.encode()).hexdigest(), is_unique=True) for one in events]
         )

@@ -13,6 +13,7 @@ from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
+from jobs.webhooks.file_inbox import InboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
@@ -43,7 +44,7 @@ class Account:
 
     def run(self, ledger, **more):
         """The run that holds the ledger."""
-        more = {"inbox": self._opened.enter_context(closing(InboxReader(self.inbox)))} | more
+        more = {"inbox": self._opened.enter_context(closing(InboxReader(self.inbox and InboxFile(self.inbox))))} | more
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
         return RunContext(ledger, self.book, deps)
 

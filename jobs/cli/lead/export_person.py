@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +22,7 @@ from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox
 from jobs.privacy.export import export_ledger
 from jobs.reporting.console import as_json_value
 from jobs.settings import Settings
-from jobs.webhooks.inbox import Inbox
-from jobs.wiring.account import inbox_file
+from jobs.wiring.account import account_inbox
 from jobs.wiring.state import folder_beside_state
 
 
@@ -74,14 +74,11 @@ def _nothing_held(settings: Settings, lead: LeadId, left_before: datetime | None
 
 
 def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:
-    path = inbox_file(settings)
-    inbox = None if path is None else Inbox.open_for_reading(path)
+    inbox = account_inbox(settings).open_for_reading()
     if inbox is None:
         return ()
-    try:
+    with closing(inbox):
         return inbox.events_of([lead]).get(lead, ())
-    finally:
-        inbox.close()
 
 
 def _event(received: ReceivedEvent) -> dict[str, Any]:

@@ -7,7 +7,7 @@ forgotten lead, each time that somebody is forgotten: a command that was killed 
 import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +48,7 @@ from jobs.reporting.forget_report import (
 from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.page.writing import page_name
 from jobs.settings import Settings
-from jobs.webhooks.inbox import Inbox
-from jobs.wiring.account import compile_rules_only, identifiers_of_person, inbox_file, open_clock
+from jobs.wiring.account import account_inbox, compile_rules_only, identifiers_of_person, open_clock
 from jobs.wiring.state import account_state, folder_beside_state
 
 _STDIN = "-"
@@ -260,7 +259,7 @@ class _Aftermath:
         with self.ledger.read_transaction() as session:
             forgotten = all_forgotten(session, self.ledger.account)
         with self._trying():
-            events = erase_events(inbox_file(self.settings), forgotten)
+            events = erase_events(account_inbox(self.settings), forgotten)
         with self._trying():
             creations = self._erase_creations(forgotten, created.keys())
         with self._trying():
@@ -294,8 +293,8 @@ class _Aftermath:
 
     def _compact(self) -> None:
         outbox = outbox_path(folder_beside_state(self.settings), self.settings.account)
-        for path in (*self.ledger.state.files, inbox_file(self.settings), outbox):
-            if path is None or not path.exists() or not path.stat().st_size:
+        for path in (*self.ledger.state.files, *account_inbox(self.settings).files, outbox):
+            if not path.exists() or not path.stat().st_size:
                 continue
             with self._trying(), explaining_errors(path):
                 if not compact(path):
@@ -341,11 +340,8 @@ def _report(
 
 
 def _count_events(settings: Settings, leads: Collection[LeadId]) -> int:
-    path = inbox_file(settings)
-    inbox = None if path is None else Inbox.open_for_reading(path)
+    inbox = account_inbox(settings).open_for_reading()
     if inbox is None:
         return 0
-    try:
+    with closing(inbox):
         return sum(map(len, inbox.events_of(leads).values()))
-    finally:
-        inbox.close()

@@ -3,9 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import SecretStr
 
 from connectors.language import _, format_list
 from connectors.notifiers import Liveness
@@ -15,7 +18,12 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
 from jobs.reporting.console import print_json, say
 from jobs.settings import InvalidSettings
-from jobs.settings.load import load_partial
+from jobs.settings.load import PartialSettings, load_partial
+from jobs.settings.types import StateDatabase
+from jobs.wiring.inbox import inbox_location, shared_database
+
+if TYPE_CHECKING:  # few need its driver
+    from jobs.ledger.storage.postgresql import SharedDatabase
 
 _SHARED = ("listen", "connections", "seconds")
 _log = structlog.stdlib.get_logger()
@@ -24,9 +32,14 @@ _log = structlog.stdlib.get_logger()
 def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Receive until a signal says to stop; print the address at the start, and counts at the end."""
     with signals_and_logging() as (stop, redaction):
-        accounts = [_load_webhook_account(file, os.environ) for file in find_settings_files(paths)]
-        for each in accounts:
-            redaction.redact_secrets(secrets_of(each.settings))
+        database_at = cache(shared_database)
+        accounts = []
+        for file in find_settings_files(paths):
+            known = _load_known(file, os.environ)
+            redaction.redact_secrets(secrets_of(known.settings))
+            if isinstance(known.state, StateDatabase):
+                redaction.redact_secrets(known.state.secrets)
+            accounts.append(_webhook_account(known, file, database_at))
         _expect_one_receiver(accounts)
         total = receive(
             accounts,
@@ -40,20 +53,27 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def _load_webhook_account(file: Path, environ: Mapping[str, str]) -> WebhookAccount:
+def _load_known(file: Path, environ: Mapping[str, str]) -> PartialSettings:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
         raise UsageError(problems_of(known))
-    account, webhooks, folder = known.settings.account, known.settings.webhooks, known.state_folder
+    return known
+
+
+def _webhook_account(
+    known: PartialSettings, file: Path, database_at: "Callable[[SecretStr], SharedDatabase]"
+) -> WebhookAccount:
+    account, webhooks = known.settings.account, known.settings.webhooks
     if account is None or webhooks is None:
         missing = "account" if account is None else "webhooks"
         raise UsageError(
             _("{file}: {key} is missing; docs/webhooks.md shows how to set up webhooks", file=file, key=missing)
         )
-    if folder is None:
+    if known.state is None:
         raise UsageError(_("{file}: state is missing; the inbox is kept beside it", file=file))
-    return WebhookAccount(account, known.settings, webhooks, webhooks.webhook_inbox_path(account, folder))
+    inbox = inbox_location(known.state, account, webhooks, database_at=database_at)
+    return WebhookAccount(account, known.settings, webhooks, inbox)
 
 
 def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:
@@ -82,7 +102,8 @@ def _expect_one_receiver(accounts: Sequence[WebhookAccount]) -> None:
 _OWN: Mapping[str, Callable[[WebhookAccount], object]] = {
     "account": lambda one: one.account,
     "webhooks.secret": lambda one: one.webhooks.secret.get_secret_value(),
-    "webhooks.inbox": lambda one: one.inbox.resolve(),
+    # In a database, each account has its own inbox.
+    "webhooks.inbox": lambda one: tuple(file.resolve() for file in one.inbox.files) or one.account,
 }
 
 

@@ -1,7 +1,6 @@
 """`state move`: moves an account's ledger from its file to a database."""
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +9,16 @@ from jobs.cli.accounts import answering, open_account
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
+from jobs.ledger.storage.state_file import explaining_errors
 from jobs.oplead_commands.creation.outbox import outbox_path
 from jobs.reporting.console import say
 from jobs.settings import Settings
 from jobs.settings.load import read_state_address
 from jobs.settings.types import StateDatabase, StateFile
-from jobs.wiring.account import inbox_file
+from jobs.webhooks.file_inbox import InboxFile, set_aside_name
+from jobs.webhooks.move import move_inbox
+from jobs.webhooks.postgresql_inbox import InboxTable
+from jobs.wiring.account import account_inbox
 from jobs.wiring.state import folder_beside_state, state_of
 
 
@@ -27,13 +30,14 @@ def move_account(file: Path, to: str) -> int:
         if not isinstance(settings.state, StateFile):
             raise UsageError(_("{file}: this account's state is in a database already", file=file))
         moved = settings.model_copy(update={"state": _address(to, file, settings.account)})
-        _expect_files_in_place(settings, moved)
+        _expect_outbox_in_place(settings, moved)
         source, target = SqliteState(settings.state.path), state_of(moved.state, moved.account)
         count = move_state(source, target, now=datetime.now(UTC))
         if count:
             say(_n("{count} row was moved and compared.", "{count} rows were moved and compared.", count))
         else:
             say(_("This state was moved before; nothing was changed."))
+        _move_events(settings, moved)
         say(
             _(
                 "Write `state: {to}` in {file}. Then {path} is no longer used: delete it after the first good night, "
@@ -46,6 +50,26 @@ def move_account(file: Path, to: str) -> int:
         return Exit.DONE
 
 
+def _move_events(settings: Settings, moved: Settings) -> None:
+    """Move the webhooks' inbox, if it is a file."""
+    source, target = account_inbox(settings), account_inbox(moved)
+    if not isinstance(source, InboxFile) or not isinstance(target, InboxTable):
+        return
+    with explaining_errors(source.path):
+        count = move_inbox(source, target)
+    if count:
+        say(
+            _n(
+                "{count} event of the webhooks' inbox was moved too. Start the receiver again with the new settings; "
+                "{path} is no longer used.",
+                "{count} events of the webhooks' inbox were moved too. Start the receiver again with the new settings; "
+                "{path} is no longer used.",
+                count,
+                path=set_aside_name(source.path),
+            )
+        )
+
+
 def _address(to: str, file: Path, account: str) -> StateFile | StateDatabase:
     try:
         return read_state_address(to, file, account, os.environ)
@@ -53,21 +77,12 @@ def _address(to: str, file: Path, account: str) -> StateFile | StateDatabase:
         raise UsageError(f"--to: {error}") from None
 
 
-def _expect_files_in_place(settings: Settings, moved: Settings) -> None:
-    """Check that what lies beside the state will be found from its new place.
+def _expect_outbox_in_place(settings: Settings, moved: Settings) -> None:
+    """Check that the record of created leads, which lies beside the state, will be found from its new place.
 
     Raises:
-        UsageError: a file has to be moved first.
+        UsageError: it has to be moved first.
     """
-    wrong = [
-        _("{old}: move this file to {new} first, while nothing runs", old=old, new=new)
-        for old, new in zip(_files_beside(settings), _files_beside(moved), strict=True)
-        if old != new and old is not None and old.exists()
-    ]
-    if wrong:
-        raise UsageError("\n".join(wrong))
-
-
-def _files_beside(settings: Settings) -> Iterator[Path | None]:
-    yield inbox_file(settings)
-    yield outbox_path(folder_beside_state(settings), settings.account)
+    old, new = (outbox_path(folder_beside_state(each), each.account) for each in (settings, moved))
+    if old != new and old.exists():
+        raise UsageError(_("{old}: move this file to {new} first, while nothing runs", old=old, new=new))

@@ -1,10 +1,23 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
 
 from connectors.language import _
@@ -16,6 +29,8 @@ from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
 _STATEMENT_SECONDS = 600
+_KEPT = 8
+"""How many connections are kept open where many accounts share them."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -37,13 +52,13 @@ _TABLES = Run.metadata
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
+def open_postgresql(url: str, account: str, *, for_writing: bool, connections: int = 2) -> Engine:
     """Open an account's ledger in a database; no transaction sees another account's rows, whatever it asks for.
 
     Raises:
         LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
     """
-    engine = _engine(url, account, for_writing=for_writing)
+    engine = _engine(url, account, for_writing=for_writing, connections=connections)
     try:
         with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
             _refuse_omnipotent_user(connection)
@@ -54,24 +69,56 @@ def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
     return engine
 
 
-def _engine(url: str, account: str | None, *, for_writing: bool) -> Engine:
+class SharedDatabase:
+    """One database for short transactions of many accounts, over a few connections; opened when first used."""
+
+    def __init__(self, url: str) -> None:
+        """Open nothing yet."""
+        self._url = url
+        self._engine: Engine | None = None
+
+    def __str__(self) -> str:
+        return shown_address(parsed_address(self._url))
+
+    def engine_of(self, account: str, *, for_writing: bool) -> Engine:
+        """Return an engine whose transactions see this account's rows only.
+
+        Raises:
+            LedgerError: the database cannot be used.
+        """
+        if self._engine is None:
+            self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
+        return self._engine.execution_options(account=account, read_only=not for_writing)
+
+    def explaining_errors(self) -> AbstractContextManager[None]:
+        """Raise the driver's errors as `LedgerError`."""
+        return explaining_postgresql_errors(parsed_address(self._url))
+
+    def close(self) -> None:
+        """Close every connection; whoever goes on opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+def _engine(url: str, account: str | None, *, for_writing: bool, connections: int = 2) -> Engine:
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
         hide_parameters=True,
         pool_pre_ping=True,
-        pool_size=2,
-        execution_options={} if for_writing else {"read_only": True},
+        pool_size=connections,
+        execution_options={"account": account or "", "read_only": not for_writing},
     )
 
     # What holds for a transaction only, so that a pooler may give the connection to another account's next.
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        is_view = "on" if connection.get_execution_options().get("read_only") else "off"
+        options = connection.get_execution_options()
+        is_view = "on" if options["read_only"] else "off"
         if is_view == "on":
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         settings = {
-            "oplead.account": account or "",
+            "oplead.account": options["account"],
             "timezone": "UTC",
             "lock_timeout": f"{_LOCK_SECONDS}s",
             "statement_timeout": f"{_STATEMENT_SECONDS}s",
@@ -150,8 +197,12 @@ def _is_newest(connection: Connection) -> bool:
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
 
 
-def deploy(url: str) -> None:
+def deploy(url: str, *beside: MetaData) -> None:
     """Create the ledgers' tables in a database, or bring them up to date; one that is keeps as it is.
+
+    Args:
+        url: the database.
+        beside: other tables of accounts, each row with its `account`, to create unless they are there.
 
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
@@ -163,7 +214,9 @@ def deploy(url: str) -> None:
             connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
             connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
             _bring_up_to_date(connection)
-            for table in _TABLES.sorted_tables:
+            for tables in beside:
+                tables.create_all(connection)
+            for table in (table for tables in (_TABLES, *beside) for table in tables.sorted_tables):
                 _isolate_accounts(connection, table)
     finally:
         engine.dispose()

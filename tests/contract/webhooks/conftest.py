@@ -12,10 +12,14 @@ import pytest
 
 from connectors.crm import EventKind
 from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
+from jobs.ledger.storage.postgresql import SharedDatabase
+from jobs.webhooks.file_inbox import FileInbox, InboxFile
 from jobs.webhooks.group_commit import GroupCommit
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.postgresql_inbox import InboxTable
 from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, WebhookEndpoint
 from jobs.webhooks.server import ServerLimits, serve
+from tests import postgresql
+from tests.builders import ACCOUNT
 
 SECRET = "correct-horse-battery-staple"
 NAMES = {kind: kind.value for kind in EventKind}
@@ -27,7 +31,7 @@ class Running:
 
     def __init__(self, folder, limits, **hook):
         self.path = folder / "test.inbox.db"
-        self.inbox = Inbox.open_for_writing(self.path)
+        self.inbox = FileInbox.open_for_writing(self.path)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=600)
         self.port = self.listener.getsockname()[1]
         self.limits = limits
@@ -86,7 +90,7 @@ class Running:
 
     def stored(self):
         """The lead and the label of each stored event."""
-        with closing(Inbox.open_for_reading(self.path)) as inbox:
+        with closing(FileInbox.open_for_reading(self.path)) as inbox:
             leads = inbox.leads_with_events(after=0, to=inbox.latest_event_id())
             return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
 
@@ -108,6 +112,29 @@ def status(line):
             return None
         answer += part
     return int(answer.split(b" ", 2)[1])
+
+
+@pytest.fixture
+def database():
+    """The address of a new database."""
+    postgresql.needed()
+    with postgresql.server().database() as name:
+        yield postgresql.server().url(name)
+
+
+@pytest.fixture(params=["file", "database"])
+def location_of(request, tmp_path):
+    """Where an account's inbox will be, by the account's name."""
+    if request.param == "file":
+        return lambda account: InboxFile(tmp_path / f"{account}.inbox.db")
+    url = request.getfixturevalue("database")
+    return lambda account: InboxTable(SharedDatabase(url), account)
+
+
+@pytest.fixture
+def location(location_of):
+    """Where the inbox of an account will be."""
+    return location_of(ACCOUNT)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,8 +11,9 @@ import pytest
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
-from connectors.records import LeadId
-from jobs.webhooks.inbox import KEPT, Inbox
+from connectors.records import LeadId, Moment
+from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.inbox import INBOX_ERRORS, KEPT
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -26,9 +28,9 @@ def won(number, at):
 
 
 @pytest.fixture
-def inbox(tmp_path):
+def inbox(location):
     """An empty inbox."""
-    with closing(Inbox.open_for_writing(tmp_path / "inbox.db")) as opened:
+    with closing(location.open_for_writing()) as opened:
         yield opened
 
 
@@ -93,26 +95,93 @@ def test_a_readers_place_outlives_what_it_has_read(inbox):
     assert ["L-3"] == inbox.leads_with_events(after=read_to, to=inbox.latest_event_id())
 
 
-def test_a_lead_without_news_costs_no_query_of_its_own(inbox):
+def test_a_lead_without_news_costs_no_query_of_its_own(tmp_path):
     """A night asks for the events of whole pages of leads."""
-    inbox.append([won(1, NOW)])
-    asked = []
-    inbox._connection.set_trace_callback(asked.append)
-    inbox.events_of([LeadId(f"L-{number}") for number in range(2, 1_002)])
+    with closing(FileInbox.open_for_writing(tmp_path / "inbox.db")) as inbox:
+        inbox.append([won(1, NOW)])
+        asked = []
+        inbox._connection.set_trace_callback(asked.append)
+        inbox.events_of([LeadId(f"L-{number}") for number in range(2, 1_002)])
 
     assert 1 == len(asked)
 
 
-def test_a_digest_is_salted_so_that_nobody_can_test_a_guess_of_a_body_elsewhere(tmp_path):
+def test_a_digest_is_salted_so_that_nobody_can_test_a_guess_of_a_body_elsewhere(location_of):
     """The same body has another digest in every inbox, and none is what the parser made of it."""
     parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookOptions({}))
     body = json.dumps({"id": "L-1", "status": "Gagné", "email": "jeanne@martin.fr"}).encode()
     parsed = parser.parse(body, NOW)
     digests = [parsed[0].digest]
-    for name in ("one.db", "other.db"):
-        with closing(Inbox.open_for_writing(tmp_path / name)) as inbox:
+    for name in ("one", "other"):
+        with closing(location_of(name).open_for_writing()) as inbox:
             assert [1, 0] == [inbox.append(parsed), inbox.append(parsed)]
             ((kept,),) = inbox.events_of([LeadId("L-1")]).values()
             digests.append(kept.digest)
 
     assert 3 == len(set(digests))
+
+
+def test_an_event_is_read_as_it_was_received(inbox):
+    """With the date or the time that it had; a digest apart, which is salted."""
+    appointment = Moment(datetime(2026, 8, 1, 10, tzinfo=UTC))
+    dated = WebhookEvent(EventKind.APPOINTMENT, LeadId("L-1"), "RDV pris", Moment(date(2026, 7, 19)), appointment)
+    strange = WebhookEvent(None, LeadId("L-1"), structure="event: text")
+    inbox.append([ReceivedEvent(dated, NOW, "a", is_unique=True), ReceivedEvent(strange, NOW, "b", is_unique=False)])
+    ((first, second),) = inbox.events_of([LeadId("L-1"), LeadId("L-2")]).values()
+
+    assert (dated, NOW, True) == (first.event, first.received_at, first.is_unique)
+    assert (strange, NOW, False) == (second.event, second.received_at, second.is_unique)
+    assert {"event: text": 1} == inbox.count_unknown_structures(after=0, to=2)
+    assert {} == inbox.count_unknown_structures(after=2, to=2)
+    assert [1, NOW] == [inbox.count_waiting_events(after=1).count, inbox.count_waiting_events(after=2).received_at]
+    assert {LeadId("L-1"): [first]} == inbox.events_of([LeadId("L-1")], to=1)
+
+
+def test_a_body_without_a_time_is_news_unless_its_lead_told_the_same_last(inbox):
+    """A lead may return to a status; what tells of no lead is compared with the last of those."""
+
+    def told(lead, label):
+        event = WebhookEvent(EventKind.STATUS_CHANGE, lead and LeadId(lead), label)
+        return ReceivedEvent(event, NOW, f"{lead} {label}", is_unique=False)
+
+    assert 1 == inbox.append([told("L-1", "Gagné"), told("L-1", "Gagné")])
+    assert 1 == inbox.append([told(None, "Perdu"), told("L-1", "Gagné"), told(None, "Perdu")])
+    assert 2 == inbox.append([told("L-1", "Perdu"), told("L-1", "Gagné"), told(None, "Perdu")])
+
+
+def test_erased_events_leave_a_readers_place(inbox):
+    """The latest stays without saying whose it was, and the next has a higher id."""
+    inbox.append([won(1, NOW), won(2, NOW), won(3, NOW), won(1, NOW + SECOND)])
+    inbox.append([replace(won(1, NOW), digest="later")])
+    latest = inbox.latest_event_id()
+
+    assert 2 == inbox.erase([LeadId("L-1"), LeadId("L-4")])
+    assert latest == inbox.latest_event_id()
+    assert ["L-2", "L-3"] == stored(inbox)
+    assert {} == inbox.events_of([LeadId("L-1")])
+    assert 1 == inbox.append([won(1, NOW)])
+    assert ["L-1"] == inbox.leads_with_events(after=latest, to=inbox.latest_event_id())
+
+
+def test_an_inbox_is_made_by_its_receiver_and_keeps_its_identity(location):
+    """A reader opens nothing that no receiver has made."""
+    assert (False, None) == (location.exists(), location.open_for_reading())
+    identities = []
+    for _ in range(2):
+        with closing(location.open_for_writing()) as inbox:
+            identities.append(inbox.identity())
+            inbox.append([won(1, NOW)])
+    with closing(location.open_for_reading()) as inbox:
+        identities.append(inbox.identity())
+
+        assert ["L-1"] == stored(inbox)
+    assert location.exists()
+    assert 1 == len(set(identities)) == len(set(filter(None, identities)))
+
+
+def test_readers_write_nothing(location):
+    """Whatever they are made to."""
+    with closing(location.open_for_writing()) as inbox:
+        inbox.append([won(1, NOW)])
+    with closing(location.open_for_reading()) as inbox, pytest.raises(INBOX_ERRORS):
+        inbox.erase([LeadId("L-1")])

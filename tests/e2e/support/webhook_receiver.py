@@ -10,7 +10,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.file_inbox import FileInbox
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.typed import documented
 
@@ -22,18 +22,22 @@ PATIENCE = 60
 class ReceiverProcess:
     """`oplead webhooks serve` on one settings file; in a block it is started, and killed at the end if still there."""
 
-    def __init__(self, folder, *, account="maison-test", **webhooks):
+    def __init__(self, folder, *, account="maison-test", state=None, **webhooks):
         """Write the settings; nothing runs yet."""
         self.folder = folder
         self.port = free_port()
         keys = {"secret": "${HOOK}", "listen": f'"127.0.0.1:{self.port}"', **webhooks}
+        folder.mkdir(exist_ok=True)
         self.settings = folder / f"{account}.yaml"
         self.settings.write_text(
-            f"account: {account}\noplead: {{ token: '${{OPLEAD_TOKEN}}' }}\nwebhooks:\n"
+            f"account: {account}\noplead: {{ token: '${{OPLEAD_TOKEN}}' }}\n"
+            + ("state: ${DATABASE}\n" if state else "")
+            + "webhooks:\n"
             + "".join(f"  {key}: {value}\n" for key, value in keys.items())
         )
         self.inbox = folder / f"{account}.inbox.db"
         self.environ = {"PATH": os.environ["PATH"], "OPLEAD_TOKEN": "token-of-oplead", "HOOK": SECRET}
+        self.environ |= {"DATABASE": state} if state else {}
         self.log = ""
         """What it has logged, once it has ended."""
         self._process = None
@@ -90,7 +94,7 @@ class ReceiverProcess:
 
     def stored(self):
         """The lead of every stored event."""
-        with closing(Inbox.open_for_reading(self.inbox)) as inbox:
+        with closing(FileInbox.open_for_reading(self.inbox)) as inbox:
             rows = inbox._connection.execute("SELECT lead FROM event ORDER BY id").fetchall()
         return [lead for (lead,) in rows]
 

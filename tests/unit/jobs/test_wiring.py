@@ -12,6 +12,7 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings
 from jobs.settings.types import StateFile
+from jobs.webhooks.file_inbox import InboxFile
 from jobs.wiring.account import inbox_of
 from jobs.wiring.oplead import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
@@ -105,4 +106,4 @@ def test_the_inbox_is_that_of_an_account_with_webhooks(written, expected):
         webhooks=None if written is None else WebhookSettings(secret="s" * 20, **written),
     )
 
-    assert (None if expected is None else Path(expected)) == inbox_of(settings)._path
+    assert (None if expected is None else InboxFile(Path(expected))) == inbox_of(settings)._location

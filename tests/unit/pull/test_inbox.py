@@ -20,7 +20,7 @@ from jobs.pull.inbox import NewEvents, has_work
 from jobs.pull.ingest import PullResult
 from jobs.rules.model import StatusTimeOrigin
 from jobs.run_context import NightStep, RunReadingScope, SyncMode, no_progress_display
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.file_inbox import FileInbox, InboxFile
 from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
@@ -55,7 +55,7 @@ def received(name, label, at=WON, *, kind=EventKind.STATUS_CHANGE, structure="")
 
 def deliver(account, *events):
     """Have the receiver take these events."""
-    inbox = Inbox.open_for_writing(account.inbox)
+    inbox = FileInbox.open_for_writing(account.inbox)
     inbox.append(events)
     inbox.close()
 
@@ -451,7 +451,7 @@ def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
 def test_a_row_that_holds_no_time_is_a_damaged_inbox(account):
     """It is not guessed at."""
     win(account, "L-1")
-    writing = Inbox.open_for_writing(account.inbox)
+    writing = FileInbox.open_for_writing(account.inbox)
     writing._connection.execute("UPDATE event SET received_at = 'yesterday'")
     writing.close()
 
@@ -532,7 +532,11 @@ def test_without_news_nothing_is_read(account):
 
 def has_more(account):
     """Whether a run between nights would find anything to do, and how many statements it takes to tell."""
-    with account.hold() as ledger, closing(InboxReader(account.inbox)) as inbox, ledger.read_transaction() as session:
+    with (
+        account.hold() as ledger,
+        closing(InboxReader(InboxFile(account.inbox))) as inbox,
+        ledger.read_transaction() as session,
+    ):
         statements = []
         listen(session.connection(), "before_cursor_execute", lambda *more: statements.append(more[2]))
         return has_work(session, ledger.account, inbox, now=account.clock.now()), len(statements)
@@ -810,7 +814,7 @@ def test_an_appointment_becomes_a_change_beside_the_status(account):
 
 def test_what_waits_in_the_inbox_can_be_told(account):
     """Until a run has taken it up."""
-    inbox = InboxReader(account.inbox)
+    inbox = InboxReader(InboxFile(account.inbox))
 
     assert inbox.count_waiting_events(after=0) is None
     win(account, "L-1", "L-2")

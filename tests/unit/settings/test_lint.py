@@ -128,8 +128,10 @@ def test_the_unmodified_configuration_is_valid(loaded):
         ),
         (
             {"schedule": "{ daily: '05:30', also_every: 1 h }"},
-            "schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",
+            "webhooks.inbox: the state is in a database, and so is the inbox: take this key out",
+            {"state": "'${DATABASE}'", "webhooks": "{ secret: '${WEBHOOK_SECRET}', inbox: in.db }"},
         ),
+        ("schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",),
         (
             {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${WEBHOOK_SECRET}' }"},
             "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",

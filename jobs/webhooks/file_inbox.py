@@ -1,0 +1,189 @@
+"""An inbox in a SQLite file: one receiver writes to it."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from connectors.language import _
+from connectors.records import LeadId
+from jobs.webhooks.sql_inbox import COLUMNS, Answer, Dialect, SqlInbox, StoredEvents, Values
+
+# SQLite's autoincrement gives no id twice, whatever is deleted.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at TEXT NOT NULL,
+    kind TEXT,
+    lead TEXT,
+    label TEXT,
+    at TEXT,
+    appointment_at TEXT,
+    structure TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    is_unique INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ix_event_digest ON event (digest) WHERE is_unique;
+CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
+CREATE INDEX IF NOT EXISTS ix_event_not_understood ON event (id) WHERE kind IS NULL;
+CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL);
+INSERT INTO identity SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM identity);
+CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
+INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
+"""
+_BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _FileTransaction:
+    connection: sqlite3.Connection
+
+    def run(self, statement: str, values: Values | Sequence[Values]) -> Answer:
+        """Run a statement."""
+        if isinstance(values, Sequence):
+            return self.connection.executemany(statement, values)
+        return self.connection.execute(statement, values)
+
+    def leads(self, leads: Collection[LeadId]) -> str:
+        """Return leads as one value."""
+        return json.dumps(list(leads))
+
+    def salt(self) -> bytes:
+        """Return the file's salt."""
+        (salt,) = self.connection.execute("SELECT salt FROM salt").fetchone()
+        return bytes(salt)
+
+
+class FileInbox(SqlInbox):
+    """One account's inbox in a file; use each instance from one thread at a time."""
+
+    _dialect: ClassVar[Dialect] = Dialect(
+        table="event",
+        new_id="NULL",
+        same_lead="lead IS :lead",
+        among="lead IN (SELECT value FROM json_each(:leads))",
+        unique="digest",
+    )
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Use an open connection to a file; see `open_for_writing` and `open_for_reading`."""
+        super().__init__()
+        self._connection = connection
+        self._path = path
+        self._file = _identity(path)
+
+    @classmethod
+    def open_for_writing(cls, path: Path) -> Self:
+        """Open the inbox for the receiver, creating it if it is missing; only its owner may read it."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # an existing file may be open to others
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, path)
+
+    @classmethod
+    def open_for_reading(cls, path: Path) -> Self | None:
+        """Open the inbox for a reader; None if no receiver has ever made one."""
+        if not InboxFile(path).exists():
+            return None
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA query_only = TRUE")
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def identity(self) -> str:
+        """Return what tells this inbox from another that was made in its place."""
+        (found,) = self._connection.execute("SELECT id FROM identity").fetchone() or ("",)
+        return str(found)
+
+    @contextmanager
+    def _reading(self) -> Iterator[_FileTransaction]:
+        yield _FileTransaction(self._connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[_FileTransaction]:
+        """Hold the file for the block; what was written to one that no reader would find is not kept.
+
+        Raises:
+            OSError: the file was deleted or replaced.
+            sqlite3.Error: the file cannot be written.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield _FileTransaction(self._connection)
+            self._refuse_if_replaced()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def set_aside(self) -> Iterator[StoredEvents]:
+        """Yield what is stored, and after the block rename the file, unless that failed; no receiver adds to it."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the journal is not renamed
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            names = ("id", *COLUMNS.split(", "))
+            rows = self._connection.execute(f"SELECT id, {COLUMNS} FROM event ORDER BY id")  # noqa: S608 - our columns
+            stored = [dict(zip(names, row, strict=True)) for row in rows]
+            yield StoredEvents(_FileTransaction(self._connection).salt(), stored)
+            self._path.rename(set_aside_name(self._path))
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _refuse_if_replaced(self) -> None:
+        if _identity(self._path) != self._file:
+            said = _("{path} was replaced by another file; start the receiver again", path=self._path)
+            raise OSError(said)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFile:
+    """An inbox's place: a file."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Return whether a receiver has ever made the file."""
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    def open_for_writing(self) -> FileInbox:
+        """Open the file, creating it if it is missing."""
+        return FileInbox.open_for_writing(self.path)
+
+    def open_for_reading(self) -> FileInbox | None:
+        """Open the file; None if there is none."""
+        return FileInbox.open_for_reading(self.path)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+
+def set_aside_name(path: Path) -> Path:
+    """Return what an inbox's file is called once its events were moved."""
+    return path.with_name(f"{path.name}.moved")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one of the same name."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

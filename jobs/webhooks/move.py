@@ -1,0 +1,24 @@
+"""Moves an account's inbox from its file to a database, with the ids and the identity by which readers go on."""
+
+from contextlib import closing
+
+from jobs.webhooks.file_inbox import InboxFile
+from jobs.webhooks.postgresql_inbox import InboxTable
+
+
+def move_inbox(source: InboxFile, target: InboxTable) -> int:
+    """Copy every event, set the file aside, and return how many events there were; 0 if there is no file.
+
+    A receiver that still writes to the file refuses what comes from then on, so that its senders repeat it. Killed
+    anywhere and repeated, it ends the same.
+
+    Raises:
+        CommandError: the database has events of this account already, or cannot be used.
+        sqlite3.Error, OSError: the file cannot be used.
+    """
+    if not source.exists():
+        return 0
+    with closing(source.open_for_writing()) as old, closing(target.open_for_writing()) as new:
+        with old.set_aside() as events:
+            new.take_over(old.identity(), events)
+        return len(events.rows)

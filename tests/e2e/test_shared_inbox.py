@@ -1,0 +1,115 @@
+"""Webhooks of accounts whose state is in a PostgreSQL database: several receivers, one inbox, nights that read it."""
+
+import json
+import random
+import threading
+from collections import Counter
+from contextlib import ExitStack, closing
+from datetime import timedelta
+
+import pytest
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId, Moment
+from jobs.ledger.storage.postgresql import SharedDatabase
+from jobs.webhooks.postgresql_inbox import InboxTable
+from tests import postgresql
+from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
+from tests.e2e.support.webhook_sender import Sender
+from tests.e2e.test_webhooks import HOOK, PERSON, _until, body
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def database():
+    """The name of a new database."""
+    postgresql.needed()
+    with postgresql.server().database() as name:
+        yield name
+
+
+def stored(database):
+    """The lead of every stored event."""
+    with closing(postgresql.server().connect(database)) as connection:
+        return [lead for (lead,) in connection.execute("SELECT lead FROM webhook_event ORDER BY id")]
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(2_000, marks=pytest.mark.exhaustive)])
+def test_what_either_of_two_receivers_acknowledged_is_stored_once(tmp_path, database, count):
+    """Every event is sent to both, in another order, and each is killed twice; the senders go on until heard."""
+    events = [[body(number) for number in range(turn * count, (turn + 1) * count)] for turn in range(4)]
+    url = postgresql.server().url(database)
+    receivers = [ReceiverProcess(tmp_path / name, state=url) for name in ("one", "other")]
+    senders = [Sender(each.port, HOOK, connections=4, patience=100) for each in receivers]
+    dice = random.Random(7)
+    with ExitStack() as running:
+        for receiver in receivers:
+            running.enter_context(receiver)
+        for turn, bodies in enumerate(events):
+            orders = [dice.sample(bodies, count) for _ in senders]
+            sending = [
+                threading.Thread(target=each.deliver, args=[order]) for each, order in zip(senders, orders, strict=True)
+            ]
+            for thread in sending:
+                thread.start()
+            receiver, sender = receivers[turn % 2], senders[turn % 2]
+            _until(lambda of=sender, wanted=turn * count + 10: len(of.acknowledged) >= wanted)
+            acknowledged = [json.loads(one) for one in sender.acknowledged]
+            receiver.kill()
+            assert {one.get("lead", one)["id"] for one in acknowledged} <= set(stored(database))
+            receiver.start()
+            for thread in sending:
+                thread.join(100)
+        ended = [receiver.stop() for receiver in receivers]
+
+    assert [0, 0] == [code for code, _ in ended]
+    assert [4 * count, 4 * count] == [len(sender.acknowledged) for sender in senders]
+    assert all(sender.failed for sender in senders)
+    assert {f"L-{number}": 1 for number in range(4 * count)} == Counter(stored(database))
+    for secret in (url, SECRET, *PERSON.values()):
+        assert secret not in "".join(receiver.log for receiver in receivers)
+
+
+@pytest.fixture
+def played(company, database):
+    """Plays commands of a company whose state is in a database."""
+    company.settings["webhooks"] = {"secret": "${HOOK}"}
+    company.environ |= {"HOOK": SECRET, "DATABASE": postgresql.server().url(database)}
+
+    def play(*arguments):
+        config = company.config
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"state": "${DATABASE}"}))
+        with company.ended(company.start_command(*arguments, config=config)) as process:
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 0, out + err
+            return out
+
+    return play
+
+
+def test_a_night_takes_up_what_a_database_holds_and_forget_erases_it(company, played, database):
+    """A sale that Oplead dates nowhere has the time that the webhook told."""
+    sold = company.START + 10 * HOUR
+    company.sandbox.oplead.set_switch("status_dates", "none")
+    company.serve(company.lead(1), company.lead(2))
+    played("run", "--first-run")
+    company.clock.advance(sold + HOUR)
+    company.serve(company.lead(1, ("Gagné", sold)))
+    told = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(sold)) for name in ("L-1", "L-9")]
+    location = InboxTable(SharedDatabase(postgresql.server().url(database)), "maison-test")
+    with closing(location.open_for_writing()) as inbox:
+        inbox.append([ReceivedEvent(each, sold, str(each.lead), is_unique=True) for each in told])
+    status = json.loads(played("status", "--json"))
+    company.clock.advance(company.START + DAY)
+    night = json.loads(played("run", "--json"))
+    person = json.loads(played("export-person", "--lead", "L-1"))
+    forgotten = json.loads(played("forget", "--lead", "L-1", "--json"))
+
+    assert 2 == status["webhooks"]["count"]
+    assert 2 == night["pulled"]["webhooks"]["leads"]
+    assert 1 == len(person["webhook_events"])
+    assert {sold} == {line.at for line in company.counted()}
+    assert (1, []) == (forgotten["events"], forgotten["unfinished"])
+    assert ["L-9"] == stored(database)
+    assert 0 == json.loads(played("status", "--json"))["webhooks"]["count"]
