@@ -47,8 +47,9 @@ def known(arguments):
 
 
 def text_of_everything():
-    """The files of config/deploy/, and what each says."""
-    return {path.name: path.read_text() for path in DEPLOY.rglob("*") if path.is_file()}
+    """The files that are shipped, and what each says; not those that whoever tries them has added."""
+    places = (DEPLOY.glob("*"), DEPLOY.glob("systemd/*"))
+    return {path.name: path.read_text() for place in places for path in place if path.is_file()}
 
 
 # ── the image ────────────────────────────────────────────────────────────────────────────────────
