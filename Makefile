@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench licences sizes sbom format schema messages script docs picture install develop shed lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -105,6 +105,25 @@ shed:
 	find babel/locale-data -name '*.dat' ! -name 'root.dat' ! -name 'en*.dat' ! -name 'fr*.dat' -delete && \
 	find phonenumbers/geodata -name 'data*' -delete && \
 	rm -rf phonenumbers/carrierdata pycountry/locales pycountry/tests examples facebook_business/test
+
+# No pip and no checkout beside it, for an image or a folder that nobody writes to. Hashes of sources, unlike their
+# dates, hold in a copy: bytecode that does not hold would be compiled anew at each start.
+TREE := build/runtime
+TOOLS := build/tools
+FILL = $(TOOLS)/bin/pip --python $(TREE)/bin/python install --quiet --disable-pip-version-check --no-deps --no-compile
+COMPILE_TREE = $(TREE)/bin/python -m compileall --invalidation-mode unchecked-hash
+runtime: ## put what a fleet runs into a folder of its own, TREE=/opt/oplead-sync
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-build.lock
+	rm -rf build/wheel
+	$(TOOLS)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(PYTHON) -m venv --clear --without-pip $(TREE)
+	$(FILL) --require-hashes -r requirements-fleet.lock
+	$(FILL) --no-index build/wheel/*.whl
+	@$(MAKE) --no-print-directory --silent shed VENV=$(TREE)
+	# Some of others' files are no Python at all; ours must be.
+	$(COMPILE_TREE) -qq $(TREE)/lib || true
+	$(COMPILE_TREE) -q $(addprefix $(TREE)/lib/python*/site-packages/,jobs connectors)
 
 $(VENV)/installed: requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("oplead-sync needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'

@@ -1602,6 +1602,27 @@ FAULTS = (
         "tests/unit/test_supply.py",
     ),
     Fault(
+        "the fleet's role is no superuser, who would see every account's rows",
+        "config/deploy/postgres-init.sh",
+        "LOGIN NOSUPERUSER",
+        "LOGIN SUPERUSER",
+        "tests/unit/test_deploy.py::test_the_owner_is_no_superuser_and_can_deploy",
+    ),
+    Fault(
+        "no secret or state gets into the image",
+        ".dockerignore",
+        "**/*.db\n",
+        "",
+        "tests/unit/test_deploy.py::test_the_images_builder_is_given_no_secret_state_or_test",
+    ),
+    Fault(
+        "a worker that is stopped may bring what is under way to a safe end",
+        "config/deploy/systemd/oplead-sync-worker@.service",
+        "TimeoutStopSec=90",
+        "TimeoutStopSec=30",
+        "tests/unit/test_deploy.py::test_a_worker_is_given_longer_to_stop_than_it_gives_its_work",
+    ),
+    Fault(
         "an installation keeps the version of the Google Ads API that is called",
         "Makefile",
         "! -name '$(API)' -exec",

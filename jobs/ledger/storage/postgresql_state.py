@@ -87,10 +87,12 @@ class PostgresqlState:
                 stack.callback(engine.dispose)
                 connection = engine.connect()
                 stack.callback(_end, connection)
-                connection.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
                 key = func.hashtextextended(self.account, _LEASES)
                 if not connection.scalar(select(func.pg_try_advisory_xact_lock(key))):
                     raise self._held(connection)
+                # Last, and without parameters: a result before it would stay open, and with it what it saw, so that
+                # for a whole night the server could clean up nothing that any account leaves behind.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield ServerLock()
 
     def _held(self, connection: Connection) -> LeaseHeldError:
