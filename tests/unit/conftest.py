@@ -19,6 +19,16 @@ from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
+ON_POSTGRESQL = ("alerts", "plan", "privacy", "reporting", "retention")
+"""Folders whose tests `make test-all` runs on PostgreSQL as well; the ledger's own always do."""
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test of an account on both databases, unless it names one."""
+    named = any(mark.args[0] == "database" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database" in metafunc.fixturenames and metafunc.definition.path.parent.name in ON_POSTGRESQL and not named:
+        metafunc.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.exhaustive)])
+
 
 class Account:
     """What a night needs and leaves behind; each step can also be run alone."""
@@ -147,7 +157,7 @@ def reused_database():
 
 @pytest.fixture
 def database():
-    """Where the state lies; folders whose tests run on PostgreSQL too name both."""
+    """Where the state lies, unless a test is run on both."""
     return "sqlite"
 
 

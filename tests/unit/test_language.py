@@ -387,8 +387,9 @@ _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})
 _NO_SENTENCE = re.compile(
-    r"\s*(BEGIN|CREATE|DELETE|DROP TABLE|INSERT|PRAGMA|SELECT|UPDATE|WHERE|WITH|CAST|\.\w+ FROM)[ (]| PRAGMA"
-    r"|\(?original IS |\) AS (BIG)?INT|\w+ IS NOT NULL|\w+ = [A-Z]+$|key, content, |received_at, kind, "
+    r"\s*\(?(ALTER TABLE|BEGIN|CREATE|DELETE|DROP (POLICY|TABLE)|EXISTS|INSERT|PRAGMA|SELECT|SET TRANSACTION|UPDATE"
+    r"|WHERE|WITH|CAST|\.\w+ FROM)[ (]| PRAGMA| (ENABLE|FORCE) ROW LEVEL| AS (JSONB|value FROM)|current_setting\("
+    r"|\(?original IS |\)+ AS (BIG)?INT|\w+ IS NOT NULL|\w+ = [A-Z]+$|key, content, |received_at, kind, "
     r"|(POST|PUT) |bold (red|yellow|green)|<svg |indexof\(|\s+AED AFN|\s*Exit codes: "
 )
 _SENTENCE = re.compile(r"[^\W\d_]{2,}[^\w{}]* [^\w{}]*[^\W\d_]{2,}")

@@ -111,6 +111,7 @@ def test_label_replaced_by_its_new_name_sends_no_old_sale(account):
     assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.states, account.sink.calls)
 
 
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_account_renamed_over_its_state_is_refused(account):
     """Every key includes the account name."""
     account.night()

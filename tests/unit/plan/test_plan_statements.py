@@ -38,9 +38,9 @@ def statements(ledger, do):
     return len(made)
 
 
-def two_nights(account, state, leads):
+def two_nights(account, leads):
     """Count the statements of each part up to the call, as leads are won and as their amounts change."""
-    state.clear()
+    account.state.clear()
     account.clock.time = fakes.NIGHT
     account.source.leads.clear()
     account.put(*(lead(f"L-{number:03}") for number in range(leads)))
@@ -74,11 +74,11 @@ def _night(account, send):
 
 
 @pytest.mark.parametrize("once", [None, DedupRule(DedupScope.CLICK, timedelta(days=30))])
-def test_fifty_leads_take_as_many_statements_as_ten(account, reused_state, once):
+def test_fifty_leads_take_as_many_statements_as_ten(account, once):
     """Whether a conversion counts for every lead, or once per click."""
     account.book = rulebook(route(target=TARGET, field_value=from_field(), once=once))
 
-    assert two_nights(account, reused_state, 10) == two_nights(account, reused_state, 50)
+    assert two_nights(account, 10) == two_nights(account, 50)
 
 
 def test_a_new_delivery_costs_one_key_and_no_object_that_the_session_tracks(account):

@@ -383,7 +383,7 @@ def test_click_id_is_erased_when_its_window_closes(account):
     account.prepare()
     account.prepare()
 
-    assert b"gclid-of-L-1" not in account.path.read_bytes()
+    assert b"gclid-of-L-1" not in account.state.contents()
     assert {"L-1": "expired"} == account.states
 
 

@@ -94,6 +94,7 @@ class Decade:
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_ten_years_of_nights_are_flat_and_add_up(account):
     """The third year's report says the same in the fourth year and in the tenth."""
     account.source.page = 10_000
