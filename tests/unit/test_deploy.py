@@ -129,10 +129,11 @@ def test_a_worker_is_given_longer_to_stop_than_it_gives_its_work():
     assert seconds(worker["Service"]["TimeoutStopSec"]) > DRAIN
 
 
-def test_workers_start_on_tables_that_are_up_to_date():
-    """First the server, then the deployment, then they."""
+def test_what_goes_on_starts_on_tables_that_are_up_to_date():
+    """First the server, then the deployment, then workers and receivers."""
     assert {"database": {"condition": "service_healthy"}} == services()["deploy"]["depends_on"]
-    assert {"deploy": {"condition": "service_completed_successfully"}} == services()["worker"]["depends_on"]
+    for name in ENDLESS:
+        assert {"deploy": {"condition": "service_completed_successfully"}} == services()[name]["depends_on"]
 
 
 def test_the_database_is_reached_by_the_fleet_alone():
