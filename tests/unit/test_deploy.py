@@ -34,6 +34,7 @@ DRAIN = 60
 """Seconds that a worker gives what is under way."""
 SHORT = re.compile(r"[a-z]+:\d+\.\d+[a-z0-9.-]*")
 """An image of the engine's default registry, by a version."""
+PAGES = ("fleet-operations.md", "fr/fleet-operations.md")
 PASSWORD = 'it\'s "quoted" $(here) \\ and `there`'
 NAMES_A_HOST = re.compile(r"\b[a-z0-9-]+\.(?:io|com|org|net|dev|fr|eu|local|internal)\b")
 
@@ -128,10 +129,11 @@ def test_a_worker_is_given_longer_to_stop_than_it_gives_its_work():
     assert seconds(worker["Service"]["TimeoutStopSec"]) > DRAIN
 
 
-def test_workers_start_on_tables_that_are_up_to_date():
-    """First the server, then the deployment, then they."""
+def test_what_goes_on_starts_on_tables_that_are_up_to_date():
+    """First the server, then the deployment, then workers and receivers."""
     assert {"database": {"condition": "service_healthy"}} == services()["deploy"]["depends_on"]
-    assert {"deploy": {"condition": "service_completed_successfully"}} == services()["worker"]["depends_on"]
+    for name in ENDLESS:
+        assert {"deploy": {"condition": "service_completed_successfully"}} == services()[name]["depends_on"]
 
 
 def test_the_database_is_reached_by_the_fleet_alone():
@@ -172,6 +174,29 @@ def test_systemd_understands_each_unit_and_finds_it_confined(path, tmp_path):
         done = subprocess.run([ANALYZE, *check, copy], check=False, capture_output=True, text=True, timeout=30)
         assert 0 == done.returncode, done.stdout + done.stderr
         assert path.name not in done.stderr, done.stderr
+
+
+# ── the pages ────────────────────────────────────────────────────────────────────────────────────
+
+
+def told():
+    """Each command that the pages about a fleet tell to type, in either language, but for what stands for a value."""
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES]
+    code = [found for page in pages for found in (*re.findall(r"`([^`\n]+)`", page), *page.splitlines())]
+    typed = re.compile(r"(?:.* deploy |.*oplead-sync )?((?:fleet|state|forget|status) [^`]*)")
+    return sorted({match[1] for match in map(typed.fullmatch, code) if match})
+
+
+@pytest.mark.parametrize("line", told())
+def test_the_pages_tell_commands_of_this_program(line):
+    """With options that it has."""
+    known(line.split())
+
+
+def test_the_pages_tell_of_commands():
+    """The pattern above finds them."""
+    assert {"fleet deploy", "fleet status --json"} <= set(told())
+    assert any(line.startswith("state move --config") for line in told())
 
 
 # ── no secrets, no hosts ─────────────────────────────────────────────────────────────────────────
