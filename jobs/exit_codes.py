@@ -17,7 +17,7 @@ class Exit(IntEnum):
     BUG = 70
     """An unexpected failure (sysexits' EX_SOFTWARE)."""
     HELD = 75
-    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
+    """Another run holds the account, or its database is away; it can be tried again (sysexits' EX_TEMPFAIL)."""
 
 
 class CommandError(Exception):

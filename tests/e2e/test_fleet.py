@@ -129,7 +129,7 @@ def test_paused_account_runs_only_once_it_is_resumed(fleet):
 
 def test_new_account_waits_for_its_first_night(fleet):
     """Before it was added, no night was missed; asked for, it runs at once."""
-    fleet.done("accounts", "add", fleet.file("maison-00", schedule={"daily": "05:00"}))
+    fleet.done("accounts", "add", "--first-run", fleet.file("maison-00", schedule={"daily": "05:00"}))
 
     with fleet.worker():
         fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))

@@ -22,10 +22,13 @@ from jobs.fleet.queue import enqueue_due_accounts
 from jobs.reporting.console import print_json, print_rows, say
 from jobs.settings.references import HOW_TO_REFER, is_reference
 from jobs.settings.schema import Settings
+from jobs.settings.types import StateFile
+from jobs.wiring.state import deploy_database
 
 
 def deploy_fleet(database: FleetDatabase) -> int:
-    """Create or upgrade the fleet's tables, say what was done, and return 0."""
+    """Create or upgrade the tables of ledgers, inboxes and the fleet, say what was done, and return 0."""
+    deploy_database(database.url)
     applied = deploy(database)
     say(*applied, _("The fleet's tables are up to date."))
     return Exit.DONE
@@ -66,7 +69,16 @@ def _refuse_unfit(account: AccountFile) -> None:
     problems = []
     if settings.schedule is None:
         problems.append(_('schedule: write when the night is due, as schedule: { daily: "05:30" }'))
-    if any(not is_reference(each) for each in secrets_of(settings)) or _holds_key(settings):
+    if isinstance(settings.state, StateFile):
+        problems.append(
+            _(
+                "state: a file is on one machine, and each of them would send everything; write the database, as "
+                "{reference}",
+                reference="${OPLEAD_SYNC_DATABASE}",
+            )
+        )
+    elsewhere = settings.model_copy(update={"state": None})  # it is looked up, and so no reference any more
+    if any(not is_reference(each) for each in secrets_of(elsewhere)) or _holds_key(settings):
         problems.append(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
     if problems:
         raise UsageError("\n".join(f"{account.file}: {each}" for each in problems))

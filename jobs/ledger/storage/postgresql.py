@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -30,7 +31,7 @@ _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
 _STATEMENT_SECONDS = 600
 _KEPT = 8
-"""How many connections are kept open where many accounts share them."""
+"""How many connections a process keeps open between transactions."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -52,13 +53,13 @@ _TABLES = Run.metadata
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_postgresql(url: str, account: str, *, for_writing: bool, connections: int = 2) -> Engine:
+def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
     """Open an account's ledger in a database; no transaction sees another account's rows, whatever it asks for.
 
     Raises:
         LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
     """
-    engine = _engine(url, account, for_writing=for_writing, connections=connections)
+    engine = _engine(url).execution_options(account=account, read_only=not for_writing)
     try:
         with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
             _refuse_omnipotent_user(connection)
@@ -87,7 +88,7 @@ class SharedDatabase:
             LedgerError: the database cannot be used.
         """
         if self._engine is None:
-            self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
+            self._engine = open_postgresql(self._url, account, for_writing=True)
         return self._engine.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:
@@ -100,14 +101,17 @@ class SharedDatabase:
             self._engine.dispose()
 
 
-def _engine(url: str, account: str | None, *, for_writing: bool, connections: int = 2) -> Engine:
+@cache
+def _engine(url: str) -> Engine:
+    """Return the process's one engine for a database: what it has compiled serves the next account too."""
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
         hide_parameters=True,
         pool_pre_ping=True,
-        pool_size=connections,
-        execution_options={"account": account or "", "read_only": not for_writing},
+        pool_size=_KEPT,
+        max_overflow=-1,
+        execution_options={"account": "", "read_only": False},
     )
 
     # What holds for a transaction only, so that a pooler may give the connection to another account's next.
@@ -207,7 +211,7 @@ def deploy(url: str, *beside: MetaData) -> None:
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
     """
-    engine = _engine(url, None, for_writing=True)
+    engine = _engine(url)
     try:
         with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
             _refuse_omnipotent_user(connection)

@@ -30,6 +30,16 @@ _WITHOUT_STATE = {"OperationalError": _UNREACHABLE, "ConnectionTimeout": _UNREAC
 UNEXPECTED = N_("this is unexpected; nothing of this transaction was kept")
 
 
+_AWAY = ("08", "40", "53", "55P03", "57P")
+"""Beginnings of the SQLSTATEs of what passes by itself."""
+
+
+def is_away(error: object) -> bool:
+    """Return whether the database may answer if it is asked again later: it is away, full or busy."""
+    state = getattr(error, "sqlstate", None)
+    return state.startswith(_AWAY) if isinstance(state, str) else type(error).__name__ in _WITHOUT_STATE
+
+
 def is_drivers(error: object) -> bool:
     """Return whether an error is of PostgreSQL's driver, which is not loaded to find out."""
     return type(error).__module__.partition(".")[0] == "psycopg"

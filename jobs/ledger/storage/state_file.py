@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from connectors.language import N_, _
-from jobs.exit_codes import CommandError
-from jobs.ledger.storage.postgresql_errors import UNEXPECTED, is_drivers, name_and_advice
+from jobs.exit_codes import CommandError, Exit
+from jobs.ledger.storage.postgresql_errors import UNEXPECTED, is_away, is_drivers, name_and_advice
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -91,6 +91,12 @@ def _open_for_owner_only(name: str, flags: int) -> int:
 
 class LedgerError(CommandError):
     """The state cannot be used; nothing was lost, and the message says what to do."""
+
+
+class StateAwayError(LedgerError):
+    """The database that holds the state is away; the message says what to do, and it may be tried again."""
+
+    exit_code = Exit.HELD
 
 
 class NoStateError(LedgerError):
@@ -212,7 +218,8 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
         if is_drivers(cause):
-            raise LedgerError(_cannot_use(path, *name_and_advice(cause))) from None
+            kind = StateAwayError if is_away(cause) else LedgerError
+            raise kind(_cannot_use(path, *name_and_advice(cause))) from None
         if not isinstance(cause, sqlite3.DatabaseError):
             raise
         raise LedgerError(_advice(path, cause)) from None

@@ -2,15 +2,13 @@
 
 import json
 import os
-import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import psycopg
 from psycopg.rows import dict_row
 
-from tests import quick
 from tests.e2e.support.forked import Forked
 
 PATIENCE = 60
@@ -75,21 +73,20 @@ class Fleet:
 
     def file(self, name, **changes):
         """The settings file of an account."""
-        state = quick.with_state(self.folder / "states" / f"{name}.db")
         told = json.loads(self.company.config.read_text())
-        told |= {"account": name, "state": f"sqlite:///{state}", "schedule": {"daily": "05:30"}} | changes
+        told |= {"account": name, "state": "${OPLEAD_SYNC_DATABASE}", "schedule": {"daily": "05:30"}} | changes
         path = self.folder / f"{name}.yaml"
         path.write_text(json.dumps(told), encoding="utf-8")
         return path
 
     def add(self, *names):
         """Add accounts whose night is due."""
-        self.done("accounts", "add", *map(self.file, names))
+        self.done("accounts", "add", "--first-run", *map(self.file, names))
         self.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
 
     def nights(self, name):
         """The date and exit code of each run of an account that was a night."""
-        return self._ledger(name, "SELECT night, exit_code FROM run WHERE command = 'run' ORDER BY id")
+        return self._ledger(name, "SELECT CAST(night AS text), exit_code FROM run WHERE command = 'run' ORDER BY id")
 
     def states(self, name):
         """How many of an account's deliveries are in each state."""
@@ -100,7 +97,8 @@ class Fleet:
         return [key for name in names for (key,) in self._ledger(name, "SELECT key FROM delivery")]
 
     def _ledger(self, name, statement):
-        with closing(sqlite3.connect(self.folder / "states" / f"{name}.db", timeout=10)) as connection:
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SELECT set_config('oplead.account', %s, true)", (name,))
             return connection.execute(statement).fetchall()
 
     def gate(self):
