@@ -152,7 +152,7 @@ FAULTS = (
         "jobs/fleet/worker.py",
         "if not self._is_cut_off and time.monotonic() - self._heard_since >= self.pace.dead_after:",
         "if True:",
-        "tests/e2e/test_fleet_faults.py",
+        "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
         "a worker whose database was away records what its night came to",

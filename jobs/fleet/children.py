@@ -136,12 +136,12 @@ def _nurse(
     requests: socket.socket, lifeline: int, load: Callable[[], None], work: Callable[[WorkOrder], WorkResult]
 ) -> None:
     """Fork a child for each request, until the worker has ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the system buries them
     load()
     gc.collect()
     gc.freeze()  # so that children share this memory for longer
     while True:
         message, ends, _flags, _address = socket.recv_fds(requests, 1, 1)
+        _bury_children(os.WNOHANG if message else 0)
         if not message:
             return
         (end,) = ends
@@ -150,9 +150,15 @@ def _nurse(
         os.close(end)
 
 
+def _bury_children(options: int) -> None:
+    """Wait for children that have ended, so that their time is counted as this process's; without options, for all."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
+
+
 def _serve(end: int, lifeline: int, work: Callable[[WorkOrder], WorkResult]) -> None:
     """Do orders until the worker parts with this child."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     threading.Thread(target=_end_with_worker, args=(lifeline,), daemon=True).start()
     connection: Connection = Connection(end)
     with suppress(EOFError, OSError):

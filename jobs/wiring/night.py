@@ -93,9 +93,10 @@ def load_connectors(accounts: Iterable[Settings]) -> None:
 
 
 def load_all_connectors() -> None:
-    """Load the modules that any account's night may need, so that processes forked from now on have them."""
+    """Load what most accounts' nights need, libraries included, so that processes forked from now on share it."""
     import httpx  # noqa: F401, PLC0415
 
+    from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: F401, PLC0415
     from connectors.google_ads.sink import GoogleSink  # noqa: F401, PLC0415
     from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
     from connectors.oplead import OpleadSource  # noqa: F401, PLC0415

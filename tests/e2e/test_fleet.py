@@ -158,6 +158,35 @@ def test_stop_lets_a_night_come_to_a_safe_end(fleet):
     assert {"submitted": 2} == fleet.states("maison-00")
 
 
+def test_backfill_goes_by_the_settings_that_the_fleet_has(fleet):
+    """From the machine on which it is typed, for one account; the file is not asked."""
+    fleet.add("maison-00")
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+    (fleet.folder / "maison-00.yaml").unlink()
+    days = ("--from", "2026-08-01", "--to", "2026-08-10")
+
+    (line,) = fleet.done("backfill", "maison-00", *days, "--dry-run", "--json").splitlines()
+    code, _, err = fleet.command("backfill", "maison-99", *days, "--dry-run")
+
+    assert ("backfill", True) == tuple(documented(line)[key] for key in ("command", "rehearsed"))
+    assert (2, True) == (code, "the fleet runs no account maison-99" in err)
+
+
+def test_cause_that_hits_many_accounts_is_named_once(fleet):
+    """A secret that no worker finds is one line, not one for each account; new settings are tried at once."""
+    del fleet.environ["OPLEAD_TOKEN"]
+    fleet.add(*NAMES[:3])
+
+    with fleet.worker():
+        fleet.wait_for(lambda: len(fleet.runs("exit_code = 2")) == 3)
+        code, out, _ = fleet.command("status")
+
+    assert 1 == code
+    assert 1 == out.count("OPLEAD_TOKEN is not set")
+    assert "3 accounts" in out.partition("These need a human")[2]
+
+
 def test_password_is_shown_nowhere(fleet):
     """Neither in what commands say nor in a worker's log, even when the database refuses."""
     wrong = fleet.url.replace("/test_", "/no_such_")

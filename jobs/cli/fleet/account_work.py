@@ -1,6 +1,7 @@
 """Work on one account of a fleet, in a process of its own: what is due by its own clock, and when anything is next."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,7 +46,8 @@ class AccountWork:
                 failure = failure_of(error)
                 report(failure)
                 wait = self._until_next_night(order)
-                return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=failure.message)
+                why = _without_file(failure.message, account.file)
+                return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
@@ -67,6 +69,11 @@ class AccountWork:
         now = datetime.now(loaded.settings.zone)
         firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
         return None if firing is None else firing.at - now
+
+
+def _without_file(message: str, file: Path) -> str:
+    """Return a message on stored settings without their file and line, so that equal causes are equal."""
+    return re.sub(rf"^{re.escape(str(file))}:(\d+:\d+:)? *", "", message, flags=re.MULTILINE)
 
 
 def work_on_this_machine(folder: Path, stop: StopSignal, redaction: Redaction) -> AccountWork:

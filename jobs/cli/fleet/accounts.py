@@ -1,6 +1,7 @@
 """`fleet deploy`, `fleet accounts` and `fleet run`: the tables, the settings in them, and which accounts run."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -20,8 +21,8 @@ from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.reporting.console import print_json, print_rows, say
+from jobs.settings import Settings, load
 from jobs.settings.references import HOW_TO_REFER, is_reference
-from jobs.settings.schema import Settings
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
 
@@ -44,6 +45,8 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         try:
             _refuse_unfit(account)
             text = account.file.read_text(encoding="utf-8-sig")
+            # What is stored is what was checked, even if the file was written to meanwhile.
+            _refuse_unfit(replace(account, loaded=load(account.file, {}, secrets=False, text=text)))
             with database.connect() as connection:
                 version = add_account(connection, account.name, text, first_run=first_run)
             say(_added(account.name, version))
