@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import AwareDatetime, TypeAdapter
 
@@ -73,13 +74,35 @@ def _clamp_pause_end(until: datetime | None, now: datetime, longest: timedelta) 
     return min(until, now + longest) if until is not None and until > now else None
 
 
+HISTORY = TypeAdapter(ProcessRequestHistory)
+"""Reads and writes a history as JSON."""
 _TRACES = TypeAdapter(dict[str, ProcessRequestHistory])
 
 
+class RequestHistories(Protocol):
+    """The recent requests to one platform by several processes; those that cannot be shared count for nobody."""
+
+    def lock_and_update_history(
+        self, own: ProcessRequestHistory, now: datetime
+    ) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
+        """Hold the histories for the block; yield the other processes', then write `own` on exit.
+
+        Raises:
+            Transient: another process held them for too long.
+        """
+
+    def close(self) -> None:
+        """Close what was opened for it."""
+
+
+def pace_key(address: str, token: str) -> str:
+    """Return what names the pace for `address` and `token`: a digest that reveals neither."""
+    return hashlib.sha256(f"{address}\0{token}".encode(errors="replace")).hexdigest()[:16]
+
+
 def pace_file(folder: Path, address: str, token: str) -> Path:
-    """Return the pace file for `address` and `token`; its name is a digest that reveals neither."""
-    digest = hashlib.sha256(f"{address}\0{token}".encode(errors="replace")).hexdigest()
-    return folder / f"oplead-sync-{digest[:16]}.pace"
+    """Return the pace file for `address` and `token`."""
+    return folder / f"oplead-sync-{pace_key(address, token)}.pace"
 
 
 class SharedRequestHistory:
@@ -111,6 +134,9 @@ class SharedRequestHistory:
             yield tuple(others.values())
             if file:
                 self._write(file, {**others, self._me: own})
+
+    def close(self) -> None:
+        """Do nothing: the file is open for the length of a block only."""
 
     def _open(self, stack: ExitStack) -> FileIO | None:
         """Return the locked file, or None if it can't be shared; the OS releases the lock if this process dies."""
@@ -181,7 +207,7 @@ class Pacer:
         clock: Clock,
         per_minute: int,
         *,
-        shared: SharedRequestHistory | None = None,
+        shared: RequestHistories | None = None,
         cancel_token: CancelToken | None = None,
     ) -> None:
         """Create a pacer that uses what the other processes leave free.
@@ -189,7 +215,7 @@ class Pacer:
         Args:
             clock: tells the time.
             per_minute: at least 1.
-            shared: file shared with the other processes; None paces this process alone.
+            shared: what the other processes have asked; None paces this process alone.
             cancel_token: called before each slot; may raise to prevent further requests.
         """
         if per_minute < 1:
@@ -237,6 +263,11 @@ class Pacer:
             now = self._clock.now()
             self._own.throttled_until = now + THROTTLED_FOR
             self._publish(now)
+
+    def close(self) -> None:
+        """Close what is shared with other processes; the pacer stays usable."""
+        if self._shared is not None:
+            self._shared.close()
 
     def _publish(self, now: datetime) -> None:
         # If locked out, the next request publishes it; until then the others count this one as running.

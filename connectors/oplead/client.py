@@ -120,6 +120,7 @@ class OpleadClient:
         """Close the idle connections; the client stays usable."""
         while self._idle:
             self._idle.pop().client.close()
+        self.pacer.close()
 
     def lead_path(self, lead_id: str, pattern: str = "") -> str:
         """Return the path of one lead, its id percent-encoded; `pattern` overrides `oplead.lead_path`."""

@@ -40,7 +40,10 @@ SELECT (SELECT count(*) FROM {table} WHERE id > :after), (SELECT received_at FRO
 _LEADS = """
 SELECT lead FROM {table} WHERE id > :after AND id <= :to AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)
 """
-_EVENTS = f"SELECT id, {COLUMNS} FROM {{table}} WHERE {{among}} AND id <= :to ORDER BY id"  # noqa: S608 - our columns
+_EVENTS = """
+SELECT id, received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique
+FROM {table} WHERE {among} AND id <= :to ORDER BY id
+"""
 _STRUCTURES = """
 SELECT structure, count(*) FROM {table} WHERE id > :after AND id <= :to AND kind IS NULL GROUP BY structure
 """

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from connectors.clock import MachineClock
 from connectors.ports import Clock
@@ -68,8 +67,3 @@ def inbox_of(settings: Settings) -> InboxReader:
 def account_inbox(settings: Settings) -> InboxLocation:
     """Return where the account's webhooks arrive, or would arrive if the settings named any."""
     return inbox_location(settings.state, settings.account, settings.webhooks)
-
-
-def pace_folder(settings: Settings) -> Path | None:
-    """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
-    return None if settings.state is None else settings.state.folder

@@ -17,7 +17,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
-from jobs.wiring.account import inbox_of, pace_folder
+from jobs.wiring.account import inbox_of
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
         )
 
     client = oplead_client(
-        settings, clock, folder=pace_folder(settings), cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+        settings, clock, state=settings.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
     )
     return OpleadSource(client, wanted_fields=book.extraction.paths)
 

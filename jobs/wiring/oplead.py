@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 from urllib.parse import urlsplit
 
 from connectors.crm import EventKind, ReceivedEvent
@@ -17,14 +16,16 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import Settings
-from jobs.wiring.account import Look, open_clock, pace_folder
+from jobs.settings.types import StateDatabase, StateFile
+from jobs.wiring.account import Look, open_clock
+from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
     from connectors.oplead.files import FileOptions
     from connectors.oplead.writing.lists import OpleadLists
     from connectors.oplead.writing.writer import OpleadWriter
-    from connectors.rate_limit import Pacer
+    from connectors.rate_limit import Pacer, RequestHistories
 
 
 def oplead_source(
@@ -44,7 +45,7 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
     """Return a reader of what an account's Oplead is set up for."""
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
-    client = oplead_client(settings, clock, folder=pace_folder(settings))
+    client = oplead_client(settings, clock, state=settings.state)
     return closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks)))
 
 
@@ -72,9 +73,7 @@ def oplead_writer(
                 auth=AuthOptions(style="none"),
             ),
             clock=clock,
-            pacer=_pacer(
-                (options.form.url, options.form.token), look.oplead.rate, clock, known.state_folder, cancel_token
-            ),
+            pacer=_pacer((options.form.url, options.form.token), look.oplead.rate, clock, known.state, cancel_token),
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
@@ -83,7 +82,7 @@ def oplead_writer(
 
 def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
     return oplead_client(
-        known.settings, clock, folder=known.state_folder, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+        known.settings, clock, state=known.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
     )
 
 
@@ -91,17 +90,17 @@ def oplead_client(
     look: Look,
     clock: Clock,
     *,
-    folder: Path | None,
+    state: StateFile | StateDatabase | None,
     cancel_token: CancelToken = never_cancelled,
     clocks_within: timedelta | None = None,
 ) -> "OpleadClient":
-    """Return a client of the Oplead that settings name, at the pace that is shared through `folder`."""
+    """Return a client of the Oplead that settings name, at the pace that is shared through a state, or beside it."""
     from connectors.oplead import OpleadClient  # noqa: PLC0415
 
     return OpleadClient(
         oplead_options(look),
         clock=clock,
-        pacer=pacer_for(look.oplead, clock, folder=folder, cancel_token=cancel_token),
+        pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token),
         cancel_token=cancel_token,
         clocks_within=clocks_within,
     )
@@ -204,18 +203,42 @@ def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[
 
 
 def pacer_for(
-    oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
+    oplead: OpleadSettings,
+    clock: Clock,
+    *,
+    state: StateFile | StateDatabase | None,
+    cancel_token: CancelToken = never_cancelled,
 ) -> "Pacer":
-    """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
+    """Return the request pacer, shared by all processes of an account by its state."""
     service = (str(oplead.base_url), oplead.key)
-    return _pacer(service, oplead.rate, clock, folder, cancel_token)
+    return _pacer(service, oplead.rate, clock, state, cancel_token)
 
 
 def _pacer(
-    service: tuple[str, str], per_minute: int, clock: Clock, folder: Path | None, cancel_token: CancelToken
+    service: tuple[str, str],
+    per_minute: int,
+    clock: Clock,
+    state: StateFile | StateDatabase | None,
+    cancel_token: CancelToken,
 ) -> "Pacer":
-    """Return a pacer for an address and a token, shared through the folder if there is one."""
-    from connectors.rate_limit import Pacer, SharedRequestHistory, pace_file  # noqa: PLC0415
+    """Return a pacer for an address and a token, shared by an account's state if it has one."""
+    from connectors.rate_limit import Pacer  # noqa: PLC0415
 
-    shared = None if folder is None else SharedRequestHistory(pace_file(folder, *service))
-    return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
+    return Pacer(clock, per_minute, shared=_shared_pace(service, state), cancel_token=cancel_token)
+
+
+def _shared_pace(service: tuple[str, str], state: StateFile | StateDatabase | None) -> "RequestHistories | None":
+    """Return what processes of one machine share beside a file, and those of several in a database."""
+    from connectors.rate_limit import SharedRequestHistory, pace_file, pace_key  # noqa: PLC0415
+
+    match state:
+        case None:
+            return None
+        case StateFile():
+            return SharedRequestHistory(pace_file(state.folder, *service))
+        case StateDatabase(url):
+            from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
+
+            return DatabaseRequestHistory(shared_database(url), pace_key(*service))
+        case never:
+            assert_never(never)

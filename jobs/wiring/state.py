@@ -38,15 +38,16 @@ def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
 
 
 def deploy_database(url: str) -> None:
-    """Create what accounts keep in a database, ledgers and inboxes, or bring it up to date.
+    """Create what accounts keep in a database, ledgers, inboxes and paces, or bring it up to date.
 
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
     """
     from jobs.ledger.storage.postgresql import deploy  # noqa: PLC0415 - few need its driver
     from jobs.webhooks.postgresql_inbox import inbox_tables  # noqa: PLC0415
+    from jobs.wiring.pace import pace_tables  # noqa: PLC0415
 
-    deploy(url, inbox_tables())
+    deploy(url, inbox_tables(), pace_tables())
 
 
 def recorded_starts(settings: Settings) -> dict[tuple[str, str], datetime]:

@@ -1,7 +1,6 @@
 """Surveys an Oplead or its exported files, with our rules for reading amounts and labels."""
 
 from decimal import Decimal
-from pathlib import Path
 
 from connectors.ports import Clock
 from connectors.survey import Survey
@@ -9,6 +8,7 @@ from jobs.rules.extraction import read_amount
 from jobs.rules.model import UnreadableAmount, normalise_label
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import ExportFileSettings
+from jobs.settings.types import StateDatabase, StateFile
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 
@@ -17,7 +17,7 @@ def survey_oplead(
     clock: Clock,
     *,
     leads: int | None,
-    folder: Path | None = None,
+    state: StateFile | StateDatabase | None = None,
     named: frozenset[str] = frozenset(),
     specification: bytes | None = None,
 ) -> Survey:
@@ -25,7 +25,7 @@ def survey_oplead(
 
     `specification` is a copy of Oplead's OpenAPI specification; without one it is looked for at Oplead's documentation
     page. If there is one and `leads` is None, five requests are enough. Counts the leads filled at each path in
-    `named`; shares the request pace of the account whose state is in `folder`.
+    `named`; shares the request pace of the account that has this `state`.
 
     Raises:
         Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
@@ -33,7 +33,7 @@ def survey_oplead(
     """
     from connectors.oplead.probe import OpleadProbe, find_specification, parse_downloaded_specification  # noqa: PLC0415
 
-    client = oplead_client(look, clock, folder=folder)
+    client = oplead_client(look, clock, state=state)
     documentation = (
         find_specification(client) if specification is None else parse_downloaded_specification(specification)
     )

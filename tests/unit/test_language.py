@@ -5,6 +5,7 @@ import re
 import string
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,9 @@ from jobs.reporting.wording.reasons import NOTHING
 from jobs.rules.reasons import DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings import document
+from jobs.webhooks import postgresql_inbox
+from jobs.webhooks.file_inbox import FileInbox
+from jobs.webhooks.postgresql_inbox import PostgresqlInbox
 
 NARROW, WIDE = "\u202f", "\xa0"
 
@@ -426,6 +430,8 @@ NO_SENTENCES = {
     "jobs/cli/oplead/lead_options.py": {lead_options._FIELD},
     "jobs/cli/options.py": {options._FILES, options._FIRST_RUN},
     "jobs/cli/usage_errors.py": {"Value error, ", "Invalid value"},
+    "jobs/webhooks/file_inbox.py": {*astuple(FileInbox._dialect)},
+    "jobs/webhooks/postgresql_inbox.py": {*astuple(PostgresqlInbox._dialect), postgresql_inbox._ACCOUNT.text},
     "jobs/ledger/leads/lead_writes.py": {"without id: "},
     "jobs/ledger/storage/state_file.py": {"disk is full", "unable to open"},
     "jobs/oplead_commands/importing/columns.py": set(columns.NAMES.values()),

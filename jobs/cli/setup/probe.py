@@ -51,7 +51,7 @@ def _probe(
     else:
         with open_wait_showing_clock(look) as clock:
             survey = survey_oplead(
-                look, clock, leads=leads, folder=known.state_folder, named=named, specification=specification
+                look, clock, leads=leads, state=known.state, named=named, specification=specification
             )
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
     kept = {name: _to_yaml_value(value) for name, value in unchanged.items()}

@@ -206,7 +206,7 @@ def deploy(url: str, *beside: MetaData) -> None:
 
     Args:
         url: the database.
-        beside: other tables of accounts, each row with its `account`, to create unless they are there.
+        beside: other tables to create unless they are there; those with an `account` are kept apart too.
 
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
@@ -220,7 +220,8 @@ def deploy(url: str, *beside: MetaData) -> None:
             _bring_up_to_date(connection)
             for tables in beside:
                 tables.create_all(connection)
-            for table in (table for tables in (_TABLES, *beside) for table in tables.sorted_tables):
+            of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
+            for table in (*_TABLES.sorted_tables, *of_accounts):
                 _isolate_accounts(connection, table)
     finally:
         engine.dispose()

@@ -85,13 +85,14 @@ def test_commands_with_one_key_and_folder_share_a_rate_limit(tmp_path: Path):
     """Accounts with their states in one folder share it, and another key has its own."""
     clock = FakeClock()
     asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
-    with slot(pacer_for(OpleadSettings(**asked), clock, folder=tmp_path)):
+    state = StateFile(tmp_path / "state.db")
+    with slot(pacer_for(OpleadSettings(**asked), clock, state=state)):
         pass
 
-    assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path).take() > clock.now()
-    assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, folder=tmp_path).take() is None
-    assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path / "other").take() is None
-    assert pacer_for(OpleadSettings(**asked), clock, folder=None).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, state=state).take() > clock.now()
+    assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, state=state).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, state=StateFile(tmp_path / "other" / "state.db")).take() is None
+    assert pacer_for(OpleadSettings(**asked), clock, state=None).take() is None
 
 
 @pytest.mark.parametrize(

@@ -128,10 +128,12 @@ def test_the_unmodified_configuration_is_valid(loaded):
         ),
         (
             {"schedule": "{ daily: '05:30', also_every: 1 h }"},
-            "webhooks.inbox: the state is in a database, and so is the inbox: take this key out",
-            {"state": "'${DATABASE}'", "webhooks": "{ secret: '${WEBHOOK_SECRET}', inbox: in.db }"},
+            "schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",
         ),
-        ("schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",),
+        (
+            {"state": "'${DATABASE}'", "webhooks": "{ secret: '${WEBHOOK_SECRET}', inbox: in.db }"},
+            "webhooks.inbox: the state is in a database, and so is the inbox: take this key out",
+        ),
         (
             {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${WEBHOOK_SECRET}' }"},
             "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",
