@@ -87,15 +87,18 @@ def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     bad = fleet.file("maison-01", currency="Euro")
     oplead = json.loads(fleet.company.config.read_text())["oplead"]
     leaky = fleet.file("maison-02", oplead=oplead | {"token": "sk-very-secret"})
+    google = json.loads(fleet.company.config.read_text())["google_ads"]
+    pasted = fleet.file("maison-04", google_ads=google | {"credentials": '{"private_key": "-----BEGIN PRIVATE KEY"}'})
     unplanned = fleet.file("maison-03", schedule=None)
 
-    code, out, err = fleet.command("accounts", "add", bad, leaky, unplanned, fleet.file("maison-00"))
+    code, out, err = fleet.command("accounts", "add", bad, leaky, pasted, unplanned, fleet.file("maison-00"))
 
     assert 2 == code
     assert "maison-00: stored, version 1\n" == out
-    for file in (bad, leaky, unplanned):
+    for file in (bad, leaky, pasted, unplanned):
         assert str(file) in err
-    assert f"{leaky}: a secret must not stand in this file" in err
+    for file in (leaky, pasted):
+        assert f"{file}: a secret must not stand in this file" in err
     assert "very-secret" not in err
     assert [{"account": "maison-00"}] == fleet.rows("SELECT account FROM fleet_settings")
 

@@ -1,7 +1,6 @@
 """`fleet deploy`, `fleet accounts` and `fleet run`: the tables, the settings in them, and which accounts run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -21,7 +20,7 @@ from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.reporting.console import print_json, print_rows, say
-from jobs.settings import Settings, load
+from jobs.settings import load
 from jobs.settings.references import HOW_TO_REFER, is_reference
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
@@ -43,10 +42,7 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         require_deployed(connection)
     for account in opened:
         try:
-            _refuse_unfit(account)
-            text = account.file.read_text(encoding="utf-8-sig")
-            # What is stored is what was checked, even if the file was written to meanwhile.
-            _refuse_unfit(replace(account, loaded=load(account.file, {}, secrets=False, text=text)))
+            text = _checked_text(account)
             with database.connect() as connection:
                 version = add_account(connection, account.name, text, first_run=first_run)
             say(_added(account.name, version))
@@ -54,6 +50,25 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         except (UsageError, OSError) as error:
             codes.append(Exit(report(failure_of(error))))
     return worst_exit_code(codes)
+
+
+def _checked_text(account: AccountFile) -> str:
+    """Return what the account's file holds.
+
+    Raises:
+        UsageError: no worker could run it, or it was written to since it was loaded.
+    """
+    _refuse_unfit(account)
+    text = account.file.read_text(encoding="utf-8-sig")
+    if load(account.file, {}, secrets=False, text=text) != account.loaded:
+        raise UsageError(_("{file} has just been written to; try again", file=account.file))
+    if "-----BEGIN" in text:  # a key
+        raise UsageError(f"{account.file}: {_secret_in_file()}")
+    return text
+
+
+def _secret_in_file() -> str:
+    return _("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER))
 
 
 def _added(name: str, version: int | None) -> str:
@@ -81,14 +96,10 @@ def _refuse_unfit(account: AccountFile) -> None:
             )
         )
     elsewhere = settings.model_copy(update={"state": None})  # it is looked up, and so no reference any more
-    if any(not is_reference(each) for each in secrets_of(elsewhere)) or _holds_key(settings):
-        problems.append(_("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
+    if any(not is_reference(each) for each in secrets_of(elsewhere)):
+        problems.append(_secret_in_file())
     if problems:
         raise UsageError("\n".join(f"{account.file}: {each}" for each in problems))
-
-
-def _holds_key(settings: Settings) -> bool:
-    return any("{" in str(each.credentials).removeprefix("${") for each in settings.google_ads)
 
 
 def show_accounts(database: FleetDatabase, *, json_wanted: bool) -> int:
