@@ -153,13 +153,18 @@ def test_one_company_gets_no_database_driver():
 def test_the_makefile_never_lets_pip_resolve():
     """Each install takes exactly what it is given."""
     makefile = (ROOT / "Makefile").read_text()
-    pip = re.search(r"^PIP = (.*)$", makefile, re.MULTILINE)[1]
-    calls = re.findall(r"^\t\$\(PIP\) (.*)$", makefile, re.MULTILINE)
+    names = re.findall(r"^(PIP|FILL) = (.*)$", makefile, re.MULTILINE)
+    calls = re.findall(r"^\t\$\((?:PIP|FILL)\) (.*)$", makefile, re.MULTILINE)
+    for name, how in names:
+        assert "--no-deps" in how
+        makefile = makefile.replace(f"{name} = {how}", "")
 
-    assert "--no-deps" in pip
-    assert "pip install" not in makefile.replace(f"PIP = {pip}", "")
+    assert 2 == len(names)
     assert calls
-    assert all("--require-hashes" in call or "--no-build-isolation" in call for call in calls)
+    assert all(re.search("--require-hashes|--no-build-isolation|--no-index", call) for call in calls)
+    for call in re.findall(r"^\t.*pip (?:install|wheel) .*$", makefile, re.MULTILINE):
+        assert "--no-deps" in call
+        assert re.search("--require-hashes|--no-build-isolation", call)
 
 
 def test_no_lock_names_an_index():

@@ -77,6 +77,8 @@ _STATES: Mapping[Outcome, DeliveryState] = {
 
 _RESENT = frozenset({Reason.ANSWER_LOST, Reason.RUN_DIED})
 """In doubt for now: the next night sends it again. For any other reason, it stays so."""
+TWO_NAMES = (("fb", "facebook"), ("ig", "instagram"))
+"""Sources that may well be one, which only those who write the links can tell."""
 
 
 def explain_outcome(outcome: Outcome, cause: Cause) -> StateAndReasonTexts:

@@ -40,6 +40,7 @@ from jobs.reporting.page.words import (
     FITNESS,
     GAPS,
     PLATFORMS,
+    TWO_NAMES,
 )
 
 MOST_SOURCES = 6
@@ -90,15 +91,11 @@ def _campaign(row: CampaignRow | CampaignSales) -> tuple[str, str]:
     return row.campaign or _("(no campaign)"), " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER
 
 
-_TWO_NAMES = (("fb", "facebook"), ("ig", "instagram"))
-"""Sources that may well be one, which only those who write the links can tell."""
-
-
 def _written_in_two_ways(facts: ReportFacts) -> Sequence[tuple[str, str]]:
     """Return the pairs of sources that look like one, spelled as they are."""
     rows: Sequence[CampaignRow | CampaignSales] = (*facts.funnel.campaigns, *facts.funnel.sales)
     sources = {row.source.casefold(): row.source for row in rows}
-    return [(sources[short], sources[long]) for short, long in _TWO_NAMES if short in sources and long in sources]
+    return [(sources[short], sources[long]) for short, long in TWO_NAMES if short in sources and long in sources]
 
 
 def _all_campaigns(facts: ReportFacts) -> Figure | None:
