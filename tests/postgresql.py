@@ -54,32 +54,35 @@ class Server:
     """A running server; its databases are copies of one that was deployed."""
 
     def __init__(self, programs):
+        self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="oplead-pg-"))
+        self._process = None
         atexit.register(self.stop)
         if _USER:
             shutil.chown(self.folder, _USER)
-        data = self.folder / "data"
         how = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", *_FRENCH)
-        self._run(programs / "initdb", "--pgdata", data, *how)
-        settings = [part for each in _FAST for part in ("-c", each)]
-        self._log = (self.folder / "log").open("wb")
-        self._process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", self.folder, *settings],
-            stdout=self._log,
-            stderr=self._log,
-            cwd=self.folder,
-            user=_USER,
-        )
-        self._wait()
+        self._run("initdb", "--pgdata", self.folder / "data", *how)
+        self.start()
         self._numbers = itertools.count(1)
         self.execute(f"CREATE ROLE {OWNER} LOGIN")
         self.execute(f"CREATE DATABASE deployed OWNER {OWNER}")
         deploy_database(self.url("deployed"))
 
-    def _run(self, *command):
+    def _run(self, program, *options):
+        command = [self._programs / program, *options]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)
 
-    def _wait(self):
+    def start(self):
+        """Start the server, and wait until it answers."""
+        settings = [part for each in _FAST for part in ("-c", each)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.folder / "data", "-k", self.folder, *settings],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                user=_USER,
+            )
         until = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -89,17 +92,18 @@ class Server:
                     raise
                 time.sleep(0.02)
 
+    def halt(self):
+        """Stop the server at once, and cut every connection."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(_PATIENCE)
+
     def stop(self):
-        """End the server and remove its folder."""
-        if hasattr(self, "_log"):
-            self._log.close()
-        process = getattr(self, "_process", None)
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGINT)
+        """Stop the server and remove its folder."""
+        if self._process is not None and self._process.poll() is None:
             try:
-                process.wait(_PATIENCE)
+                self.halt()
             except subprocess.TimeoutExpired:
-                process.kill()
+                self._process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def connect(self, database="postgres", user="postgres"):
@@ -121,6 +125,15 @@ class Server:
         self.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {like}")
         return name
 
+    @contextmanager
+    def database(self, *, like="template1"):
+        """Yield the address of a new database, in which nothing is; it is removed at the end."""
+        name = self.create(like=like)
+        try:
+            yield self.url(name)
+        finally:
+            self.drop(name)
+
     def drop(self, name):
         """Remove a database, whoever is connected to it."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -128,7 +141,8 @@ class Server:
 
 @functools.cache
 def server():
-    """The server of this process."""
+    """The server of this process; without one, the test is skipped, or fails in CI."""
+    needed()
     return Server(_programs())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgres_server, quick
+from tests import postgresql, quick
 
 
 def _support(name):
@@ -58,7 +58,7 @@ def fleet(company):
     """A fleet without accounts, deployed; each of its accounts will have one lead that signed."""
     from tests.e2e.support.fleet import Fleet  # noqa: PLC0415 - only where there is a server
 
-    with postgres_server.server().database() as url:
+    with postgresql.server().database() as url:
         company.serve(company.lead(1, ("Gagné", company.START)))
         made = Fleet(company, url)
         made.done("deploy")

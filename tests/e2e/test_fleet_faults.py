@@ -4,7 +4,7 @@ import signal
 import time
 
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
-from tests.postgres_server import server
+from tests.postgresql import server
 
 
 def test_night_goes_on_while_the_database_is_away(fleet):

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.fleet.database import FleetDatabaseError, find_database
-from tests.postgres_server import server
+from tests.postgresql import server
 
 URL = "postgresql://fleet:s3cret-word@db.example/fleet"
 

@@ -13,7 +13,7 @@ from jobs.fleet.accounts import add_account, ask_for_run
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
 from jobs.fleet.work import DidTask, WorkResult
-from tests.postgres_server import server
+from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DONE = WorkResult(DidTask.NIGHT, Exit.DONE, timedelta(hours=1), timedelta(days=1), ledger_run=1)

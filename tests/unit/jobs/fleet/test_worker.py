@@ -8,7 +8,7 @@ import pytest
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
 from jobs.fleet.worker import FleetWorker, WorkerPace
-from tests.postgres_server import server
+from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
