@@ -8,11 +8,11 @@ from tests.postgresql import server
 
 
 def test_night_goes_on_while_the_database_is_away(fleet):
-    """Its result is recorded once the database is back, and the worker works on."""
+    """It is done again once the database is back, nothing is sent twice, and the worker works on."""
     reached, opened = fleet.gate()
     fleet.add("maison-00")
 
-    with fleet.worker() as worker:
+    with fleet.worker(prelude=IMPATIENT) as worker:
         assert reached.wait(PATIENCE)
         server().halt()
         opened.set()
@@ -24,7 +24,11 @@ def test_night_goes_on_while_the_database_is_away(fleet):
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(PATIENCE)
 
-    assert [0, 0] == [run["exit_code"] for run in fleet.runs()]
+    assert {0, 75} == {run["exit_code"] for run in fleet.runs("task = 'night'")}
+    assert [("2026-09-10", 0)] == [night for night in fleet.nights("maison-00") if night[0]]
+    fleet.company.clock.advance(fleet.company.START + fleet.company.OUTCOMES_AFTER)
+    keys = fleet.keys("maison-00", "maison-01")
+    assert dict.fromkeys(keys, 1) == {line.key: line.times for line in fleet.company.counted()}
     assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
 
 

@@ -28,8 +28,8 @@ from jobs.wiring.state import deploy_database
 
 def deploy_fleet(database: FleetDatabase) -> int:
     """Create or upgrade the tables of ledgers, inboxes and the fleet, say what was done, and return 0."""
-    deploy_database(database.url)
     applied = deploy(database)
+    deploy_database(database.url)
     say(*applied, _("The fleet's tables are up to date."))
     return Exit.DONE
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     URL,
     Connection,
+    Dialect,
     Engine,
     MetaData,
     Table,
@@ -19,7 +20,10 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.engine import Compiled
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import LRUCache
 
 from connectors.language import _
 from jobs.ledger.schema import Run
@@ -31,7 +35,7 @@ _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
 _STATEMENT_SECONDS = 600
 _KEPT = 8
-"""How many connections a process keeps open between transactions."""
+"""How many connections are kept open where many accounts share them."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -45,6 +49,7 @@ _CONNECT = {
 }
 _DEPLOYING = 0x4F504C53  # "OPLS"
 """The key of the advisory lock under which a schema changes."""
+_COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
@@ -53,13 +58,14 @@ _TABLES = Run.metadata
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_postgresql(url: str, account: str, *, for_writing: bool) -> Engine:
+def open_postgresql(url: str, account: str, *, for_writing: bool, connections: int = 2) -> Engine:
     """Open an account's ledger in a database; no transaction sees another account's rows, whatever it asks for.
 
     Raises:
         LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
     """
-    engine = _engine(url).execution_options(account=account, read_only=not for_writing)
+    with explaining_postgresql_errors(parsed_address(url)):
+        engine = _engine(url, account, for_writing=for_writing, connections=connections)
     try:
         with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
             _refuse_omnipotent_user(connection)
@@ -88,7 +94,7 @@ class SharedDatabase:
             LedgerError: the database cannot be used.
         """
         if self._engine is None:
-            self._engine = open_postgresql(self._url, account, for_writing=True)
+            self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
         return self._engine.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:
@@ -101,18 +107,25 @@ class SharedDatabase:
             self._engine.dispose()
 
 
+# As for files, engines share what one of them has compiled: a cache, and the dialect that its keys name.
 @cache
-def _engine(url: str) -> Engine:
-    """Return the process's one engine for a database: what it has compiled serves the next account too."""
+def _dialect(url: str) -> Dialect:
+    """Return the dialect that all engines of a database share, completed by a first connection."""
+    engine = create_engine(parsed_address(url), connect_args=_CONNECT, poolclass=NullPool)
+    engine.connect().close()
+    return engine.dialect
+
+
+def _engine(url: str, account: str = "", *, for_writing: bool = True, connections: int = 2) -> Engine:
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
         hide_parameters=True,
         pool_pre_ping=True,
-        pool_size=_KEPT,
-        max_overflow=-1,
-        execution_options={"account": "", "read_only": False},
+        pool_size=connections,
+        execution_options={"account": account, "read_only": not for_writing, "compiled_cache": _COMPILED},
     )
+    engine.dialect = _dialect(url)
 
     # What holds for a transaction only, so that a pooler may give the connection to another account's next.
     @event.listens_for(engine, "begin")

@@ -38,9 +38,10 @@ def take_back(path, revision):
     with raw(older) as connection:
         connection.execute("PRAGMA foreign_keys=off")
         connection.execute("ATTACH ? AS newer", (str(path),))
-        for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
-            if table != "alembic_version":
-                connection.execute(copying(connection, table))
+        tables = "SELECT name FROM {}.sqlite_master WHERE type = 'table' AND name <> 'alembic_version'"
+        both = f"{tables.format('main')} INTERSECT {tables.format('newer')}"
+        for (table,) in connection.execute(both).fetchall():
+            connection.execute(copying(connection, table))
     shutil.copy(older, path)
     older.unlink()
     open_engine(path, for_writing=True).dispose()

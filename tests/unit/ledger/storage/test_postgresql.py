@@ -320,8 +320,10 @@ def test_the_deployed_schema_is_that_of_the_models(opened):
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
+    tables = postgresql_tables()
     with opened().begin() as connection:
-        assert [] == compare_metadata(MigrationContext.configure(connection), postgresql_tables())
+        ours = {"include_name": lambda name, kind, _parents: kind != "table" or name in tables.tables}
+        assert [] == compare_metadata(MigrationContext.configure(connection, opts=ours), tables)
 
 
 def test_deploying_again_changes_nothing(server, empty):
@@ -366,9 +368,9 @@ def test_an_older_database_is_refused_until_it_is_deployed(server, opened, datab
         assert "9000" == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
         assert [] == connection.exec_driver_sql("SELECT note FROM run").all()
         unguarded = "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relforcerowsecurity"
-        assert ["alembic_version"] == [
+        assert {"alembic_version", "pace"} == {
             name for (name,) in connection.exec_driver_sql(unguarded) if not name.startswith(("pg_", "sql_"))
-        ]
+        }
 
 
 def test_a_database_of_a_newer_version_is_refused(server, opened, database):
