@@ -27,6 +27,8 @@ PLATFORMS: Mapping[AdPlatform, str] = {
     AdPlatform.OTHER: N_("Other ads"),
     AdPlatform.NONE: N_("No ad click known"),
 }
+DESTINATIONS: Mapping[str, str] = {"google_ads": N_("Google Ads"), "meta": N_("Meta")}
+"""What everybody calls those that the settings give no id of their own."""
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.SENT: N_("Unanswered"),
     Outcome.RECEIVED: N_("Received"),

@@ -30,6 +30,7 @@ from jobs.reporting.page.sections.grids import (
     Column,
     Figure,
     Grid,
+    destination_name,
     grid_of,
     known_money_in,
     money_in,
@@ -90,7 +91,7 @@ def _campaign(row: CampaignRow | CampaignSales) -> tuple[str, str]:
     return row.campaign or _("(no campaign)"), " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER
 
 
-_TWO_NAMES = (("fb", "facebook"), ("ig", "instagram"))
+_TWO_NAMES = (("adwords", "google"), ("fb", "facebook"), ("ig", "instagram"))
 """Sources that may well be one, which only those who write the links can tell."""
 
 
@@ -330,7 +331,7 @@ def platforms(facts: ReportFacts) -> Grid | None:
         sorted(facts.platforms, key=lambda each: not each.differs),
         lambda each: (
             each.name,
-            each.destination,
+            destination_name(each.destination),
             each.theirs,
             NO_NUMBER if each.ours is None else each.ours,
             _("▲ differs") if each.differs else _("the same") if each.ours == each.theirs else NO_NUMBER,
