@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -171,6 +172,17 @@ def test_the_night_begins_with_what_it_sent(english):
     assert ["Before its start", "1,243", "–"] == [rows[-1][0], *rows[-1][-2:]]
 
 
+def test_a_night_of_seconds_is_not_said_to_have_lasted_none():
+    """It took no 0 minutes."""
+    facts = demo_facts()
+    short = replace(facts.last_night, ended_at=facts.last_night.started_at + timedelta(seconds=20))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, last_night=short)))
+
+    (said,) = [text for text in shown.texts if text.startswith("The last night began")]
+    assert "It took" not in said
+
+
 def test_sales_that_were_not_sent_are_explained_where_the_share_is():
     """A share that is low for want of a past is not taken for a failure."""
     facts = demo_facts()
@@ -236,6 +248,10 @@ def test_two_names_of_one_source_are_pointed_out(english):
     hint = "“FB” and “facebook” are counted apart, as your links have them: write them alike, and they are one."
     assert hint in shown.texts
     assert not any("counted apart" in text for text in english.texts)
+    old = replace(facts.funnel.campaigns[2], source="adwords")
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=(*facts.funnel.campaigns, old)))))
+    assert any(text.startswith("“adwords” and “google” are counted apart") for text in shown.texts)
 
 
 def test_sales_by_campaign_add_up_to_the_sales_by_platform():

@@ -174,9 +174,10 @@ def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
     if night is None:
         return None
     started = night.started_at.astimezone(facts.zone)
+    lasted = night.ended_at - night.started_at if night.ended_at else timedelta()
     return {
         "started": format_time(started),
-        "lasted": format_lapse(night.ended_at - night.started_at) if night.ended_at else "",
+        "lasted": format_lapse(lasted) if lasted >= timedelta(minutes=1) else "",
         "ending": ending(night.exit_code if night.ended_at else None),
         "tiles": _tiles(facts, night),
         "moved": _by_outcome(_("What the last night moved"), night.moved, names),
