@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import groupby
+from typing import assert_never
 
 from rich.console import Console
 from rich.markup import escape
@@ -35,8 +36,6 @@ _VERDICTS = {
     CheckVerdict.UNREADABLE: N_("not readable"),
     CheckVerdict.VERIFIED: N_("verified"),
 }
-_COUNTED = {**_VERDICTS, CheckVerdict.DOUBTFUL: N_("to look at")}
-"""Labels for the verdicts in the counts."""
 
 
 def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]], *, verbose: bool = False) -> None:
@@ -46,7 +45,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     """
     every = [(destination, finding) for destination, findings in found.items() for finding in findings]
     counted = Counter(finding.verdict for _destination, finding in every)
-    summary = ", ".join(f"{counted[verdict]} {_(_COUNTED[verdict])}" for verdict in _STYLES if counted[verdict])
+    summary = ", ".join(_counted(verdict, counted[verdict]) for verdict in _STYLES if counted[verdict])
     console.print()
     console.print(_("[bold]As the platforms have it[/bold]: {summary}", summary=summary or _("nothing to look up")))
     made = Table.grid(padding=(0, 2))
@@ -76,6 +75,19 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     console.print(made)
     if counted[CheckVerdict.UNREADABLE]:
         console.print("  " + _("[dim]What this access cannot read says nothing against sending.[/dim]"))
+
+
+def _counted(verdict: CheckVerdict, count: int) -> str:
+    match verdict:
+        case CheckVerdict.FAILED:
+            return _n("{count} failed", "{count} failed", count)
+        case CheckVerdict.DOUBTFUL:
+            return _n("{count} to look at", "{count} to look at", count)
+        case CheckVerdict.UNREADABLE:
+            return _n("{count} not readable", "{count} not readable", count)
+        case CheckVerdict.VERIFIED:
+            return _n("{count} verified", "{count} verified", count)
+    assert_never(verdict)
 
 
 def _passed_without_advice(finding: CheckFinding) -> bool:

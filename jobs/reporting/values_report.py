@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from connectors.language import _, _n, format_count, format_day, format_rate
 from jobs.reporting.console import AccountPresentation, table
+from jobs.reporting.sentences import stage_in_words
 from jobs.rules.expected_value import MoneyInterval, StageValue, TooThin
 
 _WIDTH = 80
@@ -73,7 +74,7 @@ def print_values(console: Console, account: AccountPresentation, found: ValueSug
 
 
 def _title(account: AccountPresentation, stage: StageSuggestion) -> str:
-    return stage.stage if stage.conversion is None else account.conversion(stage.conversion)
+    return stage_in_words(stage.stage) if stage.conversion is None else account.conversion(stage.conversion)
 
 
 def _print_table(console: Console, rows: Sequence[tuple[str, StageValue, Sequence[tuple[str, StageValue]]]]) -> None:

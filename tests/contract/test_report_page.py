@@ -1,6 +1,7 @@
 """The report's page in a browser: on a desk and a phone, light and dark, in each language, and on paper."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import axe_playwright_python
@@ -25,6 +26,15 @@ CUT_OFF = """() => [...document.querySelectorAll(".scroll")]
     .filter(each => each.scrollWidth > each.clientWidth + 1)
     .map(each => `${each.ariaLabel} ${each.scrollWidth} ${each.clientWidth}`)"""
 
+BROKEN_WORDS = """() => [...document.querySelectorAll("main table:not(details *) :is(tbody th, td)")].flatMap(cell => {
+    const texts = [...cell.childNodes].filter(each => each.nodeType === Node.TEXT_NODE)
+    return texts.flatMap(text => [...text.data.matchAll(/[\\p{L}_]{2,14}/gu)].filter(word => {
+        const range = document.createRange()
+        range.setStart(text, word.index)
+        range.setEnd(text, word.index + word[0].length)
+        return new Set([...range.getClientRects()].map(each => each.top)).size > 1
+    }).map(word => word[0]))
+})"""
 NEVER_CUT = """() => [...document.querySelectorAll("tr, figure, .tasks li, .tiles")]
     .every(each => getComputedStyle(each).breakInside === "avoid")"""
 
@@ -131,6 +141,20 @@ def test_a_page_prints_on_a4(name, language, browser, pages):
 
     sizes = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", printed))
     assert {(595, 842)} == {(round(float(width)), round(float(height))) for width, height in sizes}
+
+
+def test_long_names_of_stages_break_no_other_word_on_paper(browser, tmp_path):
+    """The heads give way to campaigns and sources."""
+    facts = demo_facts()
+    names = ("Rendez-vous téléphonique confirmé par le conseiller", "Financement-refusé-administrativement", "Gagné")
+    file = tmp_path / "long.html"
+    with speaking(Language.FRENCH):
+        page = render(replace(facts, stage_names=dict(zip(facts.funnel.stages, names, strict=True))))
+    file.write_text(page, encoding="utf-8")
+    with Shown(browser, file, viewport={"width": PRINTED, "height": 1000}) as page:
+        page.emulate_media(media="print")
+        assert [] == page.evaluate(CUT_OFF)
+        assert [] == page.evaluate(BROKEN_WORDS)
 
 
 def test_a_page_can_be_walked_through_by_keyboard(browser, pages):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from connectors.language import format_short_day
+from connectors.language import format_count, format_share, format_short_day
 from connectors.text import strip_control_characters
 
 Spec = dict[str, Any]
@@ -153,6 +153,7 @@ def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
         for name, (_week, whole, part) in zip(names, weeks, strict=True)
     ]
     shown = list(dict.fromkeys((names[0], names[-1])))
+    percent = format_share(0, 1).removeprefix("0")
     encoding = {
         "x": {
             "field": "week",
@@ -165,7 +166,7 @@ def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
             "field": "share",
             "type": "quantitative",
             "scale": {"domain": [0, 1]},
-            "axis": {"values": [0, 0.5, 1], "labelExpr": "format(100 * datum.value, '.0f') + '\u202f%'"},
+            "axis": {"values": [0, 0.5, 1], "labelExpr": f"format(100 * datum.value, '.0f') + '{percent}'"},
         },
     }
     mark = {"type": "line", "color": STRONG, "strokeWidth": 2, "point": {"color": STRONG, "size": 28, "filled": True}}
@@ -174,7 +175,7 @@ def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
 
 def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
     """A bar for each stage, from the top, with its count at its end."""
-    values = [{"name": name, "count": count} for name, count in stages]
+    values = [{"name": name, "count": count, "label": format_count(count)} for name, count in stages]
     most = max(1, *(count for _name, count in stages))  # and room for its number behind it
     y = {"field": "name", **_NAMES, "scale": {"paddingInner": 0.35}}
     x = {
@@ -186,7 +187,7 @@ def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
     }
     bars = {"mark": {"type": "bar", "color": STRONG, "cornerRadiusEnd": 3}, "encoding": {"y": y, "x": x}}
     text = {"type": "text", "align": "left", "dx": 5, "color": INK, "fontSize": 12, "clip": False}
-    counts = {"mark": text, "encoding": {"y": y, "x": x, "text": {"field": "count", "format": ","}}}
+    counts = {"mark": text, "encoding": {"y": y, "x": x, "text": {"field": "label"}}}
     return _chart(34 * len(stages) + 8, values, layer=[bars, counts])
 
 

@@ -27,6 +27,8 @@ PLATFORMS: Mapping[AdPlatform, str] = {
     AdPlatform.OTHER: N_("Other ads"),
     AdPlatform.NONE: N_("No ad click known"),
 }
+DESTINATIONS: Mapping[str, str] = {"google_ads": N_("Google Ads"), "meta": N_("Meta")}
+"""What everybody calls those that the settings give no id of their own."""
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.SENT: N_("Unanswered"),
     Outcome.RECEIVED: N_("Received"),
@@ -77,7 +79,7 @@ _STATES: Mapping[Outcome, DeliveryState] = {
 
 _RESENT = frozenset({Reason.ANSWER_LOST, Reason.RUN_DIED})
 """In doubt for now: the next night sends it again. For any other reason, it stays so."""
-TWO_NAMES = (("fb", "facebook"), ("ig", "instagram"))
+TWO_NAMES = (("adwords", "google"), ("fb", "facebook"), ("ig", "instagram"))
 """Sources that may well be one, which only those who write the links can tell."""
 
 

@@ -112,7 +112,7 @@ def test_stages_without_a_conversion_are_shown_too(suggest):
     """Every lead is created; nobody had a quote; of a lost lead nobody asks."""
     said = lines(suggest(leads=400))
 
-    assert "created 100 / 400" in said
+    assert "lead created 100 / 400" in said
     assert "quote No value can be suggested yet. Leads that came to this stage: 0; won: 0; with an amount: 0." in said
     assert "lost" not in said
 
@@ -167,6 +167,7 @@ def test_french_marketers_read_french(suggest, monkeypatch):
 
     assert "value: expected" in text
     assert "Vente moyenne" in text
+    assert "lead créé" in text
     assert "25,0" in text
     assert max(map(len, text.splitlines())) <= 80
 

@@ -5,6 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from connectors.language import Language, speaking
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.reporting.check_findings import print_findings
 
@@ -42,6 +43,15 @@ def test_heading_counts_the_verdicts():
     )
     assert "As the platforms have it: 2 verified\n" in _printed([FOUND[0], FOUND[3]])
     assert "As the platforms have it: nothing to look up" in _printed([])
+
+
+def test_counts_agree_with_their_words_in_french():
+    """One is *vérifié*, two are *vérifiés*."""
+    with speaking(Language.FRENCH):
+        one, all_found = _printed([FOUND[0]]), " ".join(_printed(FOUND).split())
+
+    assert "1 vérifié\n" in one
+    assert "2 échecs, 1 à voir, 1 illisible, 3 vérifiés" in all_found
 
 
 def test_verified_findings_fold_into_one_line():

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -100,9 +101,10 @@ def test_the_sections_stand_in_the_order_of_their_urgency(english):
     """Tasks come first, what platforms say last."""
     ids = [attributes["id"] for attributes in english.all("h2")]
 
-    assert ids == ["state", "numbers", "night", "trend", "campaigns", "timing", "agencies", "coverage", "platforms"]
+    assert ids == ["state", "numbers", "night", "standing", "trend", *ids[5:]]
+    assert ids[5:] == ["campaigns", "timing", "agencies", "coverage", "platforms"]
     links = [a["href"] for a in english.all("a")]
-    assert ["#content", *(f"#{each}" for each in ids[1:]), "#reasons"] == links
+    assert ["#content", *(f"#{each}" for each in ids[1:]), "#recoverable", "#reasons"] == links
     assert "reasons" in [attributes.get("id") for attributes in english.all("div")]
 
 
@@ -170,6 +172,17 @@ def test_the_night_begins_with_what_it_sent(english):
     assert ["Before its start", "1,243", "–"] == [rows[-1][0], *rows[-1][-2:]]
 
 
+def test_a_night_of_seconds_is_not_said_to_have_lasted_none():
+    """It took no 0 minutes."""
+    facts = demo_facts()
+    short = replace(facts.last_night, ended_at=facts.last_night.started_at + timedelta(seconds=20))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, last_night=short)))
+
+    (said,) = [text for text in shown.texts if text.startswith("The last night began")]
+    assert "It took" not in said
+
+
 def test_sales_that_were_not_sent_are_explained_where_the_share_is():
     """A share that is low for want of a past is not taken for a failure."""
     facts = demo_facts()
@@ -179,6 +192,49 @@ def test_sales_that_were_not_sent_are_explained_where_the_share_is():
         shown = Page(render(replace(facts, headline=replace(facts.headline, counted=counted))))
 
     assert any(text.startswith("24 were not sent, of which 23 are not to be") for text in shown.texts)
+
+
+def test_sales_sent_and_not_sent_add_up(english):
+    """Each platform's row leaves no sale unexplained."""
+    heads = ["Platform", "Sales", "Sent", "Received", "Accepted", "Not sent", "of which not to be"]
+    at = english.rows.index(heads)
+
+    assert [["Google", "41", "38", "38", "36", "3", "0"], ["Meta", "17", "14", "14", "13", "3", "2"]] == english.rows[
+        at + 1 : at + 3
+    ]
+
+
+def test_the_first_line_says_what_can_still_be_saved(english):
+    """Who does all that needs doing may still have money to save."""
+    facts = demo_facts()
+    nothing = replace(facts, tasks=(), headline=replace(facts.headline, recoverable=()))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(nothing))
+
+    assert "€81,920 can be saved within seven days" in english.texts
+    assert not any("can be saved within" in text for text in shown.texts)
+
+
+def test_what_the_night_held_or_lost_is_worth_what_its_leads_are():
+    """A tile and the reasons below it price a conversion alike."""
+    facts = demo_facts()
+    lost = replace(facts.last_night.moved[0], outcome=Outcome.EXPIRED, count=4, value=Decimal(), worth=Decimal(4321))
+    night = replace(facts.last_night, moved=(lost,))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, last_night=night)))
+
+    at = shown.texts.index("€4,321")
+    assert ["Expired", "4"] == shown.texts[at - 2 : at]
+
+
+def test_the_built_in_stage_has_a_name():
+    """It is in no settings, so Oplead has no label for it."""
+    facts = demo_facts()
+    created = (replace(facts.timing[0], stage="created"), *facts.timing[1:])
+    with speaking(Language.FRENCH):
+        shown = Page(render(replace(facts, timing=created)))
+
+    assert any(row[0] == "lead créé" for row in shown.rows)
 
 
 def test_two_names_of_one_source_are_pointed_out(english):
@@ -192,6 +248,10 @@ def test_two_names_of_one_source_are_pointed_out(english):
     hint = "“FB” and “facebook” are counted apart, as your links have them: write them alike, and they are one."
     assert hint in shown.texts
     assert not any("counted apart" in text for text in english.texts)
+    old = replace(facts.funnel.campaigns[2], source="adwords")
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=(*facts.funnel.campaigns, old)))))
+    assert any(text.startswith("“adwords” and “google” are counted apart") for text in shown.texts)
 
 
 def test_sales_by_campaign_add_up_to_the_sales_by_platform():
@@ -213,8 +273,8 @@ def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
 
 def test_matched_is_told_only_where_a_platform_tells_it(english):
     """None is not zero."""
-    assert any(row[:2] == ["Rendez-vous pris", "meta"] and row[-1] == "511" for row in english.rows)
-    assert any(row[:2] == ["Vente signée", "google_ads"] and row[-1] == "not told" for row in english.rows)
+    assert any(row[:2] == ["Rendez-vous pris", "Meta"] and row[-1] == "511" for row in english.rows)
+    assert any(row[:2] == ["Vente signée", "Google Ads"] and row[-1] == "not told" for row in english.rows)
 
 
 def test_a_difference_is_told_in_words_and_first(english):
@@ -233,7 +293,7 @@ def test_sections_without_data_say_so():
     assert [] == shown.all("table")
     assert "Everything is all right." in shown.texts
     assert "No night has run yet. Its figures will be here in the morning." in shown.texts
-    assert 7 == sum("empty" in (attributes.get("class") or "") for attributes in shown.all("p"))
+    assert 8 == sum("empty" in (attributes.get("class") or "") for attributes in shown.all("p"))
 
 
 def test_a_table_ends_after_its_biggest_rows():

@@ -82,6 +82,18 @@ def test_days_are_named_in_the_language_of_the_page():
             assert f">{name}</text>" in draw(outcomes_over_time([Bar(DAY, 1, 0, 0)]))
 
 
+@pytest.mark.parametrize(
+    ("language", "count", "half"), [(Language.ENGLISH, "1,464", "50%"), (Language.FRENCH, "1\u202f464", "50\u202f%")]
+)
+def test_numbers_are_written_as_in_the_tables(language, count, half):
+    """The same number reads alike on one page."""
+    with speaking(language):
+        bars, line = draw(funnel([("Leads", 1464)])), draw(share_by_week([(DAY, 10, 9)]))
+
+    assert f">{count}<" in bars
+    assert f">{half}<" in line
+
+
 def test_times_are_drawn_in_days():
     """A dot, a line and a mark share one scale."""
     spec = times_to_stages([Span("Devis", timedelta(hours=36), timedelta(days=9), timedelta(days=90))])

@@ -35,6 +35,7 @@ from jobs.reporting.page.sections.grids import (
     Tile,
     capital,
     conversion_name,
+    destination_name,
     grid_of,
     known_money_in,
     money_in,
@@ -115,12 +116,14 @@ def counted(facts: ReportFacts) -> Mapping[str, object]:
             Column(_("Sent"), True),
             Column(_("Received"), True),
             Column(_("Accepted"), True),
-            Column(_(OUTCOMES[Outcome.NOT_SENT]), True),
+            Column(_("Not sent"), True),
+            Column(_("of which not to be"), True),
         ),
         facts.headline.counted,
         lambda each: (
             _(PLATFORMS[each.platform]),
-            *map(format_count, (each.sales, each.sent, each.received, each.accepted, each.not_to_be_sent)),
+            *map(format_count, (each.sales, each.sent, each.received, each.accepted)),
+            *map(format_count, (each.sales - each.sent, each.not_to_be_sent)),
         ),
     )
     return {
@@ -157,6 +160,7 @@ def recoverable(facts: ReportFacts) -> Mapping[str, object]:
     return {
         "count": sum(each.count for each in rows),
         "value": money_in(facts)(sum((each.value for each in rows), Decimal(0))),
+        "first": format_time(min(each.first_expiry for each in rows).astimezone(facts.zone)) if rows else "",
         "grid": grid,
     }
 
@@ -170,9 +174,10 @@ def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
     if night is None:
         return None
     started = night.started_at.astimezone(facts.zone)
+    lasted = night.ended_at - night.started_at if night.ended_at else timedelta()
     return {
         "started": format_time(started),
-        "lasted": format_lapse(night.ended_at - night.started_at) if night.ended_at else "",
+        "lasted": format_lapse(lasted) if lasted >= timedelta(minutes=1) else "",
         "ending": ending(night.exit_code if night.ended_at else None),
         "tiles": _tiles(facts, night),
         "moved": _by_outcome(_("What the last night moved"), night.moved, names),
@@ -185,7 +190,7 @@ def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
     count, value = Counter[Outcome](), defaultdict[Outcome, Decimal](Decimal)
     for each in night.moved:
         count[each.outcome] += each.count
-        value[each.outcome] += each.value
+        value[each.outcome] += _worth(each)
     tiles = [
         Tile(_(name), format_count(count[outcome]), money_in(facts)(value[outcome]) if value[outcome] else "")
         for outcome, name in OUTCOMES.items()
@@ -196,6 +201,11 @@ def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
         after = [tile.name for tile in tiles].index(_(OUTCOMES[Outcome.ACCEPTED])) + 1
         tiles.insert(after, Tile(_("Matched"), format_count(sum(matched)), _("where the platform says so")))
     return [Tile(_("Sent"), format_count(night.sent)), *tiles]
+
+
+def _worth(standing: Standing) -> Decimal:
+    """Return what conversions are worth; those that were not sent, by their leads."""
+    return standing.value if standing.worth is None else standing.worth
 
 
 _RARE = frozenset({Outcome.SENT, Outcome.NOT_SENT})
@@ -218,7 +228,7 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
         numbers = [format_count(rows[key][outcome]) for outcome in shown]
         if matched:
             numbers.append(format_count(matched[key]) if key in matched else _("not told"))
-        return (conversion_name(names, key[0]), key[1], *numbers)
+        return (conversion_name(names, key[0]), destination_name(key[1]), *numbers)
 
     biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
     return grid_of(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
@@ -237,7 +247,7 @@ def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
             words = explain_outcome(each.outcome, each.cause)
             key = (each.outcome, words.short, words.means, words.todo)
             count[key] += each.count
-            value[key] += each.value if each.worth is None else each.worth
+            value[key] += _worth(each)
     return grid_of(
         _("Why conversions did not get through, and what that costs"),
         (Column(_("Reason")), Column(_("Where they stand")), Column(_("Conversions"), True), Column(_("Value"), True)),
@@ -287,7 +297,7 @@ def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
     for each in facts.trend:
         nights[each.conversion, each.destination][each.night][each.outcome] += each.count
     last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
-    trends = [_Trend(conversion_name(names, key[0]), key[1], found) for key, found in nights.items()]
+    trends = [_Trend(conversion_name(names, key[0]), destination_name(key[1]), found) for key, found in nights.items()]
     trends.sort(key=lambda trend: -trend.total(date.min, last).total())
     return {
         "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],

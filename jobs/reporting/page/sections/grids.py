@@ -7,11 +7,14 @@ from typing import TypeVar
 
 from connectors.language import (
     NO_NUMBER,
+    _,
     format_round_money,
 )
 from jobs.reporting.page.facts import (
     ReportFacts,
 )
+from jobs.reporting.page.words import DESTINATIONS
+from jobs.reporting.sentences import stage_in_words
 
 MOST_ROWS = 25
 """Of a table on the page; the CSV files have them all."""
@@ -109,6 +112,12 @@ def conversion_name(names: Mapping[str, str], conversion: str) -> str:
     return f"{name} ({kind})" if of_a_kind else names.get(conversion, conversion)
 
 
+def destination_name(destination: str) -> str:
+    """Return what everybody calls a destination; its id if it has no other name."""
+    known = DESTINATIONS.get(destination)
+    return _(known) if known else destination
+
+
 def stage_name(facts: ReportFacts, stage: str) -> str:
     """Return what Oplead calls a stage."""
-    return facts.stage_names.get(stage, stage)
+    return facts.stage_names.get(stage) or stage_in_words(stage)

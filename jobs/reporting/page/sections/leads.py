@@ -30,6 +30,7 @@ from jobs.reporting.page.sections.grids import (
     Column,
     Figure,
     Grid,
+    destination_name,
     grid_of,
     known_money_in,
     money_in,
@@ -327,7 +328,7 @@ def platforms(facts: ReportFacts) -> Grid | None:
         sorted(facts.platforms, key=lambda each: not each.differs),
         lambda each: (
             each.name,
-            each.destination,
+            destination_name(each.destination),
             each.theirs,
             NO_NUMBER if each.ours is None else each.ours,
             _("▲ differs") if each.differs else _("the same") if each.ours == each.theirs else NO_NUMBER,
