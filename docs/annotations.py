@@ -187,7 +187,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "missing": "assume_granted",
         "because": "Consent is a condition of the form",
     },
-    "ConsentSignal": {"field": "leadData.consent", "granted": '[oui, "1"]', "refused": "[non]"},
+    "ConsentSignalSettings": {"field": "leadData.consent", "granted": '[oui, "1"]', "refused": "[non]"},
     "ExcludeSettings": {
         "email_domains": "[maison-durand.fr]",
         "phones": '["01 99 00 00 00"]',

@@ -177,7 +177,7 @@ def settle_already_sent(
     return done
 
 
-def preview_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
+def count_picked_by_age(run: RunContext) -> tuple[AgeGroupOutcomeCounts, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.read_transaction() as session:

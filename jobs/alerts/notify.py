@@ -130,7 +130,7 @@ def gather_facts(
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
     passes = runs.inbox_runs_before(session, ledger.account, ledger.run)
-    tonight = queries.qualified_since(
+    tonight = queries.conversions_qualified_since(
         session, *passes, ledger.run, since=summary.started_at - NIGHTS * timedelta(days=1)
     )
     return NightFacts(

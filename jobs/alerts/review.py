@@ -92,7 +92,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
     # A night judges what has qualified since the last one.
     passes = runs.inbox_runs_before(session, account, run)
-    tonight = queries.qualified_since(session, *passes, run, since=now - BEFORE)
+    tonight = queries.conversions_qualified_since(session, *passes, run, since=now - BEFORE)
     yield from blocked_conversion_anomalies(
         tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE, but=passes)
     )

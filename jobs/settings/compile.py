@@ -26,7 +26,7 @@ from jobs.rules.model import (
 )
 from jobs.rules.reasons import DestinationScope
 from jobs.settings.schema import (
-    ConsentSignal,
+    ConsentSignalSettings,
     ConversionSettings,
     DestinationSettings,
     ExcludeSettings,
@@ -264,7 +264,7 @@ def _conversion_route(
     )
 
 
-def sale_of(settings: Settings) -> ConversionSettings:
+def sale_conversion(settings: Settings) -> ConversionSettings:
     """Return the conversion that is the sale: `report.sale`, else the only one valued by a field, else the last."""
     priced = [each for each in settings.conversions if isinstance(each.value, ValueFromFieldSettings)]
     default = priced[0] if len(priced) == 1 else settings.conversions[-1]
@@ -273,7 +273,7 @@ def sale_of(settings: Settings) -> ConversionSettings:
 
 def sale_terms(settings: Settings) -> SaleTerms:
     """Return what counts as a sale, and where its amount is."""
-    sale = sale_of(settings)
+    sale = sale_conversion(settings)
     return SaleTerms(
         labels=_labels(settings, (sale.stage, *sale.implied_by)),
         undone_by=_labels(settings, sale.undo_when),
@@ -284,7 +284,7 @@ def sale_terms(settings: Settings) -> SaleTerms:
 
 def estimated_cohorts(settings: Settings) -> dict[str, Cohort]:
     """Return the leads of each conversion but the sale, and of each stage without one, by its id or name."""
-    sale = sale_of(settings)
+    sale = sale_conversion(settings)
     of_conversions = {each.id: _cohort(settings, each) for each in settings.conversions if each is not sale}
     taken = {each.stage for each in settings.conversions} | {*sale.implied_by, *sale.undo_when}
     stages = ("created", *settings.stages)
@@ -379,7 +379,7 @@ def _extraction(settings: Settings) -> RequiredLeadData:
     )
 
 
-def _consent_field(signal: ConsentSignal) -> ConsentField:
+def _consent_field(signal: ConsentSignalSettings) -> ConsentField:
     return ConsentField(signal.field, granted=_normalised(signal.granted), refused=_normalised(signal.refused))
 
 

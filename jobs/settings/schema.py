@@ -358,7 +358,7 @@ class UnlabelledClickIdSettings(Strict):
     """Whether 15 to 17 bare digits are a Meta lead id."""
 
 
-class ConsentSignal(Strict):
+class ConsentSignalSettings(Strict):
     """A field of the lead that says whether one use of its data is allowed."""
 
     field: Path_
@@ -372,9 +372,9 @@ class ConsentSignal(Strict):
 class ConsentRule(Strict):
     """What the lead consented to, as Google's two signals."""
 
-    ad_user_data: ConsentSignal
+    ad_user_data: ConsentSignalSettings
     """The field that says whether the lead's data may be sent for advertising."""
-    ad_personalization: ConsentSignal | None = None
+    ad_personalization: ConsentSignalSettings | None = None
     """The field that says whether it may be used to personalise advertising."""
     missing: Literal["withhold", "assume_granted"] = "withhold"
     """What a missing answer means: `withhold` does not send, `assume_granted` takes it as yes."""

@@ -354,7 +354,7 @@ class Backfill(_ApprovedSend):
         if self.request is None:
             return Preview(already_sent=settled)
         undated = requeue.pick_requested(run, self.request)
-        return Preview(requeue.preview_picked_by_age(run), self.count_approved(ledger), undated, settled)
+        return Preview(requeue.count_picked_by_age(run), self.count_approved(ledger), undated, settled)
 
     def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))

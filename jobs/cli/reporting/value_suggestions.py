@@ -13,7 +13,7 @@ from jobs.reporting.console import print_json, results_console
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
 from jobs.settings import Settings
-from jobs.settings.compile import estimated_cohorts, sale_of, sale_terms
+from jobs.settings.compile import estimated_cohorts, sale_conversion, sale_terms
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
@@ -37,7 +37,7 @@ def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted:
         account=settings.account,
         currency=settings.currency,
         until=until,
-        sale=sale_of(settings).id,
+        sale=sale_conversion(settings).id,
         stages=tuple(
             StageSuggestion(
                 stage=conversions[name].stage if name in conversions else name,

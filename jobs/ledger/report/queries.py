@@ -318,7 +318,7 @@ STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[QualifiedConversion]:
+def conversions_qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[QualifiedConversion]:
     """Yield the conversions that qualified in these runs since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
@@ -347,7 +347,7 @@ def qualified_in_earlier_runs(
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
         if earlier is not None and earlier not in but:
-            yield from qualified_since(session, earlier, since=since)
+            yield from conversions_qualified_since(session, earlier, since=since)
 
 
 def pairs_with_deliveries(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

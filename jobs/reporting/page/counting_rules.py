@@ -11,7 +11,7 @@ from connectors.records import LeadId
 from jobs.ledger.report.leads import Span, amounts_and_agency
 from jobs.reporting.page.facts import TIMING_DAYS, Period
 from jobs.settings import Settings
-from jobs.settings.compile import Rulebook, sale_of
+from jobs.settings.compile import Rulebook, sale_conversion
 from jobs.settings.schema import ConversionSettings, ValueFromFieldSettings
 
 
@@ -41,7 +41,7 @@ class CountingRules:
     @cached_property
     def sale(self) -> ConversionSettings:
         """The conversion that counts as a signed sale."""
-        return sale_of(self.settings)
+        return sale_conversion(self.settings)
 
     @cached_property
     def stage_of(self) -> Mapping[str, str]:

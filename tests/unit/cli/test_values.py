@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from jobs.cli.app import app
 from jobs.ledger.schema import LeadRow, Lease, StatusChange
 from jobs.settings import load
-from jobs.settings.compile import estimated_cohorts, sale_of
+from jobs.settings.compile import estimated_cohorts, sale_conversion
 from tests import quick
 from tests.builders import at, hold
 from tests.e2e.support.typed import documented
@@ -185,5 +185,5 @@ def test_the_sale_is_the_one_with_an_amount_else_the_last(settings, before, afte
     settings.write_text(SETTINGS.replace(before, after))
     known = load(settings, {}, secrets=False).settings
 
-    assert sale == sale_of(known).id
+    assert sale == sale_conversion(known).id
     assert {"visit", "created", "quote"} == set(estimated_cohorts(known))

@@ -31,7 +31,7 @@ from jobs.reporting.page.responsible import RESPONSIBLE, level_of_incident, who_
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
-from jobs.settings.compile import sale_of
+from jobs.settings.compile import sale_conversion
 from tests import builders, quick
 from tests.fakes import NIGHT
 from tests.large_ledger import Past, Some
@@ -214,7 +214,7 @@ def test_which_conversion_is_a_signed_sale(tmp_path, text, report, sale):
     # Purchase takes a value; another event need not have one.
     settings, _ = settings_from(tmp_path, text.replace("Purchase", "Contact"), report)
 
-    assert sale == sale_of(settings).id
+    assert sale == sale_conversion(settings).id
 
 
 def test_a_sale_may_be_the_creation_of_a_lead(tmp_path, ledger):
