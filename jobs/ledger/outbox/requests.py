@@ -140,7 +140,8 @@ def first_sends_by_request(
     first = (
         sqlalchemy.select(col(Request.sent_at), func.count())
         .where(*mine, *_first_send_conditions(corrections=corrections))
-        .group_by(col(Request.id))
+        # PostgreSQL counts only a primary key as naming its row, which is here the account and the id.
+        .group_by(col(Request.id), col(Request.sent_at))
     )
     return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
 
