@@ -203,6 +203,9 @@ def test_expiry_is_notified_with_its_date_three_days_ahead(told, receiver):
     (row,) = told.deliveries().values()
     early = list(receiver.titles)
     number = (row.expires_at - told.START) // DAY - 6
+    # A gap of more than a month would be notified as well.
+    for between in range(30, number, 30):
+        night(told, between)
     while len(receiver.titles) == 1:
         number += 1
         night(told, number)
