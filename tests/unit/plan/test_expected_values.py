@@ -280,6 +280,7 @@ def test_a_renamed_conversion_keeps_its_estimates(experienced):
     assert ["rdv"] == [each.conversion for each in estimates(experienced)]
 
 
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_steps_of_an_estimate_grow_linearly(experienced):
     """Twice the leads cost twice the steps of the database."""
 

@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -53,7 +54,8 @@ def leads_of_night(number, created):
 
 def sums(facts):
     """What a page adds up."""
-    return facts.headline.sales, facts.headline.counted, facts.funnel
+    # Sales by campaign, of which platforms know some, are shown while their leads are held.
+    return facts.headline.sales, facts.headline.counted, replace(facts.funnel, sales=())
 
 
 class Decade:
