@@ -24,6 +24,7 @@ from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
 from jobs.fleet.children import Child, ChildDiedError, ChildNursery
 from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 T = TypeVar("T")
@@ -192,7 +193,7 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            if not await self._surely(lambda connection: queue.end_run(connection, run, result)):
+            if not await self._surely(lambda connection: _end_run(connection, account, run, result)):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
 
@@ -241,3 +242,11 @@ class FleetWorker:
                 return do(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_transaction)
+
+
+def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
+    """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile."""
+    is_ended = queue.end_run(connection, run, result)
+    if is_ended:
+        record_problems(connection, account, result)
+    return is_ended

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, open_stored_account
 from jobs.cli.night.schedule import ServedAccount, SharedByAccounts, timetable_of
 from jobs.cli.output import failure_of, report, signal_exit_code
-from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+from jobs.fleet.problems import incident_problem
+from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
-from jobs.settings import ValidSettings
+from jobs.settings import Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
 
 
@@ -58,7 +59,11 @@ class AccountWork:
         with served.open_clock() as clock:
             began = clock.now()
             task, outcome, open_night = _do_what_is_due(served, table, order, clock)
-            return _result(task, outcome, table, open_night, began=began, now=clock.now())
+            now = clock.now()
+            return replace(
+                _result(task, outcome, table, open_night, began=began, now=now),
+                problems=_problems(account.settings, outcome, now),
+            )
 
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
@@ -69,6 +74,17 @@ class AccountWork:
         now = datetime.now(loaded.settings.zone)
         firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
         return None if firing is None else firing.at - now
+
+
+def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[Problem, ...] | None:
+    """Return all that an account needs a human for, if its run has looked."""
+    if outcome.incidents is None:
+        return None
+    of_platforms = (("google_ads", settings.google_ads), ("meta", settings.meta))
+    platforms = {each.id: platform for platform, destinations in of_platforms for each in destinations}
+    return tuple(
+        incident_problem(settings.account, each.incident, now - each.since, platforms) for each in outcome.incidents
+    )
 
 
 def _without_file(message: str, file: Path) -> str:
