@@ -28,6 +28,7 @@ _FAILED = {
     Exit.CONFIGURATION: N_("Nights do not run: settings, secrets or state"),
     Exit.BUG: N_("Nights fail for a reason that nobody foresaw"),
 }
+_NEEDED = N_("Somebody is needed")
 _OF_ONE_ACCOUNT = re.compile(r"\d[\d-]{4,}|\b(?=\w*\d)(?=\w*[A-Za-z])\w[\w-]{11,}")
 """Numbers of customers and data sets, and ids of requests; not an answer's HTTP status."""
 
@@ -169,7 +170,7 @@ def _in_words(rows: Sequence[_Row]) -> FleetCause:
 def _failure_in_words(row: _Row) -> tuple[Level, Responsible, str, str]:
     told = json.loads(row.details)
     level = Level.AMBER if told["exit_code"] == Exit.ATTENTION else Level.RED
-    title = _(_FAILED.get(told["exit_code"], N_("Somebody is needed")))
+    title = _(_FAILED.get(told["exit_code"], _NEEDED))
     return level, Responsible.OPERATOR, title, translated(told["why"])
 
 

@@ -32,11 +32,15 @@ class AccountWork:
     stop: StopSignal
     redaction: Redaction
     environ: Mapping[str, str]
+    told_by_fleet: frozenset[str] = frozenset()
+    """Addresses that the fleet tells itself, once for all accounts."""
 
     def do(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
-        account = open_stored_account(stored.account, stored.text, self.folder, self.environ)
+        account = self._without_told_by_fleet(
+            open_stored_account(stored.account, stored.text, self.folder, self.environ)
+        )
         self.redaction.redact_secrets(account.secrets)
         with structlog.contextvars.bound_contextvars(account=stored.account), speaking(account.language):
             try:
@@ -65,6 +69,15 @@ class AccountWork:
                 problems=_problems(account.settings, outcome, now),
             )
 
+    def _without_told_by_fleet(self, account: AccountFile) -> AccountFile:
+        """Return the account without addresses of the fleet: what hits all accounts would reach them once for each."""
+        loaded = account.loaded
+        if not isinstance(loaded, ValidSettings):
+            return account
+        own = tuple(each for each in loaded.settings.notify if each.get_secret_value() not in self.told_by_fleet)
+        settings = loaded.settings.model_copy(update={"notify": own})
+        return replace(account, loaded=replace(loaded, settings=settings))
+
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
         stored = order.settings
@@ -92,9 +105,11 @@ def _without_file(message: str, file: Path) -> str:
     return re.sub(rf"^{re.escape(str(file))}:(\d+:\d+:)? *", "", message, flags=re.MULTILINE)
 
 
-def work_on_this_machine(folder: Path, stop: StopSignal, redaction: Redaction) -> AccountWork:
+def work_on_this_machine(
+    folder: Path, stop: StopSignal, redaction: Redaction, *, told_by_fleet: frozenset[str]
+) -> AccountWork:
     """Return how this machine works on accounts, with its own environment."""
-    return AccountWork(folder, stop, redaction, os.environ)
+    return AccountWork(folder, stop, redaction, os.environ, told_by_fleet)
 
 
 def _do_what_is_due(
