@@ -235,9 +235,7 @@ def test_worker_shows_and_tells_how_the_fleet_fares(fleet):
             "OPLEAD_SYNC_FLEET_NOTIFY": f"json://{receiver.address}/hook-t0ken",
             "NOTIFY_URL": f"json://{receiver.address}/hook-t0ken",
         }
-        fleet.company.config.write_text(
-            json.dumps(json.loads(fleet.company.config.read_text()) | {"notify": ["${NOTIFY_URL}"]})
-        )
+        fleet.company.settings |= {"notify": ["${NOTIFY_URL}"]}
         fleet.add(*NAMES[:3])
         with fleet.worker():
             fleet.wait_for(lambda: len(fleet.runs("exit_code = 3")) == 3)

@@ -21,6 +21,7 @@ from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
 from jobs.settings import Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
+from jobs.wiring.account import platform_of_each_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[
     """Return all that an account needs a human for, if its run has looked."""
     if outcome.incidents is None:
         return None
-    of_platforms = (("google_ads", settings.google_ads), ("meta", settings.meta))
-    platforms = {each.id: platform for platform, destinations in of_platforms for each in destinations}
+    platforms = platform_of_each_destination(settings)
     return tuple(
         incident_problem(settings.account, each.incident, now - each.since, platforms) for each in outcome.incidents
     )
