@@ -176,6 +176,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_problems.py",
     ),
     Fault(
+        "the fleet's addresses are told of nights that are late",
+        "jobs/fleet/problems.py",
+        "*_late_nights(connection)]",
+        "]",
+        "tests/unit/jobs/fleet/test_problems.py",
+    ),
+    Fault(
         "no lead's id leaves an account for the fleet's tables",
         "jobs/fleet/problems.py",
         'if name != "leads"',

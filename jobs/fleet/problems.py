@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,6 +11,7 @@ from hashlib import sha256
 from connectors.language import N_, _, in_english, translated
 from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
+from jobs.fleet.status import LATE_AFTER
 from jobs.fleet.work import DidTask, Problem, WorkResult
 from jobs.ledger.incidents import incident_of, stored_cause
 from jobs.ledger.schema import IncidentRow
@@ -147,7 +148,27 @@ def read_causes(connection: Connection) -> list[FleetCause]:
     by_cause = defaultdict[str, list[_Row]](list)
     for row in found:
         by_cause[row["same_as"]].append(_Row(**row))
-    return sorted((_in_words(rows) for rows in by_cause.values()), key=_worst_first)
+    causes = [*map(_in_words, by_cause.values()), *_late_nights(connection)]
+    return sorted(causes, key=_worst_first)
+
+
+def _late_nights(connection: Connection) -> Iterator[FleetCause]:
+    """Yield what makes nights late for no reason that an account has told of: too few workers, or a database away."""
+    late = connection.execute(
+        """
+        SELECT name, coalesce(night_at, due_at) AS due_at FROM fleet_account
+        WHERE removed_at IS NULL AND NOT paused AND coalesce(night_at, due_at) < now() - %s
+            AND NOT EXISTS (SELECT 1 FROM fleet_problem WHERE account = name AND cause = %s)
+        ORDER BY 2, 1
+        """,
+        [LATE_AFTER, FAILURE],
+    ).fetchall()
+    if late:
+        text = _(
+            "They were due more than an hour ago, and are not done: are enough workers alive, and their databases?"
+        )
+        names = [row["name"] for row in late]
+        yield FleetCause("late", Level.RED, Responsible.OPERATOR, _("Nights are late"), text, late[0]["due_at"], names)
 
 
 _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)

@@ -166,3 +166,16 @@ def test_leads_do_not_leave_the_account():
     )
 
     assert "lead-77" not in problem.details
+
+
+def test_late_nights_are_a_cause_unless_their_account_has_told_why(connection):
+    """Too few workers are told of as well; of a paused account nothing is expected."""
+    connection.execute("UPDATE fleet_account SET night_at = now() - interval '61 minutes'")
+    connection.execute("UPDATE fleet_account SET night_at = now() - interval '59 minutes' WHERE name = 'two'")
+    (cause,) = read_causes(connection)
+    assert (["one", "three"], Level.RED, "Nights are late") == (list(cause.accounts), cause.level, cause.title)
+
+    record_problems(connection, "one", failed("no token"))
+    assert [["one"], ["three"]] == sorted(causes(connection))
+    pause_account(connection, "three")
+    assert [["one"]] == causes(connection)
