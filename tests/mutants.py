@@ -211,6 +211,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_notices.py",
     ),
     Fault(
+        "an address of a fleet in trouble has a bounded number of messages an hour",
+        "jobs/fleet/notices.py",
+        " if lately[each] < MOST_AN_HOUR)",
+        ")",
+        "tests/unit/jobs/fleet/test_notices.py",
+    ),
+    Fault(
         "that something is over is tried a bounded number of times",
         "jobs/fleet/notices.py",
         "message.tries + 1 >= MOST_TRIES_WHEN_OVER",

@@ -5,6 +5,7 @@ dies in between leaves its claim, which runs out: then another sends the message
 through. So a crash costs at most one repeat, and never silences anything.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,9 @@ GROWN_AFTER = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 CLAIM = timedelta(minutes=10)
 """How long a worker may take to send a message, far more than it does."""
-MOST_AT_ONCE = 20
-"""Messages that a worker sends in one go."""
+MOST_AN_HOUR = 20
+"""Messages of open causes that an address has in an hour, the worst first: nobody reads more, whatever is wrong."""
+_MOST_AT_ONCE = 50
 MOST_TRIES_WHEN_OVER = 8
 """What is over is worth so many tries, in four hours; what is open is tried for as long as it is."""
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
@@ -97,7 +99,7 @@ def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[
         FleetDatabaseError: the database cannot be used.
     """
     reachable = dict(recipients)
-    for _number in range(MOST_AT_ONCE):
+    for _number in range(_MOST_AT_ONCE):
         if should_stop():
             return
         with database.connect() as connection:
@@ -141,8 +143,12 @@ def claim_next(connection: Connection, addresses: Sequence[str]) -> Message | No
 def _due(
     causes: Sequence[FleetCause], told: Mapping[tuple[str, str], Told], addresses: Sequence[str], now: datetime
 ) -> Iterator[Message]:
+    an_hour_ago = now - timedelta(hours=1)
+    lately = Counter(
+        address for (_same, address), known in told.items() if (known.told_at or an_hour_ago) > an_hour_ago
+    )
     for cause in causes:
-        for address in addresses:
+        for address in (each for each in addresses if lately[each] < MOST_AN_HOUR):
             known = told.get((cause.same_as, address))
             if why := news(known, len(cause.accounts), now):
                 yield _open_message(cause, address, why, known)

@@ -32,6 +32,8 @@ _FAILED = {
 _NEEDED = N_("Somebody is needed")
 _OF_ONE_ACCOUNT = re.compile(r"\d[\d-]{4,}|\b(?=\w*\d)(?=\w*[A-Za-z])\w[\w-]{11,}")
 """Numbers of customers and data sets, and ids of requests; not an answer's HTTP status."""
+_SECRETS_PLACE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|(?<![\w/])/[^\s:]+")
+"""Variables and files: each account has its own, and all are missing where a machine was set up wrongly."""
 
 
 # ── of one account ───────────────────────────────────────────────────────────────────────────────
@@ -68,7 +70,8 @@ def _what_it_is_about(incident: Incident, platforms: Mapping[str, str]) -> list[
 def _failure(account: str, exit_code: int, why: str) -> Problem:
     english = in_english(why)
     details = json.dumps({"exit_code": exit_code, "why": english}, ensure_ascii=False)
-    return Problem(FAILURE, _digest([FAILURE, str(exit_code), _without_ids(account, english)]), details)
+    same = _SECRETS_PLACE.sub("…", _without_ids(account, english))
+    return Problem(FAILURE, _digest([FAILURE, str(exit_code), same]), details)
 
 
 def _without_ids(account: str, text: str) -> str:

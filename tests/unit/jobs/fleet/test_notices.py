@@ -13,7 +13,7 @@ from jobs.fleet import notices
 from jobs.fleet.accounts import add_account
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
-from jobs.fleet.notices import CLAIM, MOST_TRIES_WHEN_OVER, tell
+from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, tell
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkResult
 from tests.postgresql import server
@@ -119,6 +119,20 @@ def test_each_cause_is_a_message_the_worst_first(fleet):
     fleet.look()
 
     assert ["2 accounts", "1 account"] == [title.partition(":")[0] for title in fleet.inbox.titles]
+
+
+def test_an_address_has_a_bounded_number_of_messages_an_hour(fleet):
+    """However many different things are wrong; those that hit most accounts come first, and none is left out."""
+    for name in NAMES[: MOST_AN_HOUR + 5]:
+        fleet.fail(name, why=f"this is what only {chr(97 + int(name[-2:]))} says")
+    fleet.fail(*NAMES[100:102])
+    for _ in range(3):
+        fleet.look()
+    assert MOST_AN_HOUR == len(fleet.inbox.messages)
+    assert fleet.inbox.titles[0].startswith("2 accounts")
+
+    fleet.look(after=timedelta(hours=1))
+    assert MOST_AN_HOUR + 6 == len(fleet.inbox.messages)
 
 
 def test_of_two_workers_one_sends(fleet):

@@ -95,6 +95,24 @@ def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
     assert "est en pause" in cause.text
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "the environment variable MAISON_{upper}_TOKEN is not set: type  export MAISON_{upper}_TOKEN=…",
+        "/run/accounts/{name}-google.json: No such file or directory",
+        "google_ads.credentials: the file /run/accounts/{name}.key is empty",
+    ],
+)
+def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
+    """Each account has its own variable or file, and a machine that was set up wrongly has none of them."""
+    for name in ("one", "two", "three"):
+        record_problems(connection, name, failed(why.format(name=name, upper=name.upper())))
+
+    (cause,) = read_causes(connection)
+    assert 3 == len(cause.accounts)
+    assert cause.text.startswith(f"{cause.accounts[0]}, for example: ")
+
+
 def test_night_knows_all_that_is_open(connection):
     """What it does not find is over; what it finds again goes on since then."""
     record_problems(connection, "one", night(stopped(hours=5), stopped(destination="meta")))
