@@ -1,4 +1,4 @@
-"""Exports a run's metrics for Prometheus, as a textfile for the node exporter."""
+"""Exports metrics for Prometheus, a run's and others', as a textfile for the node exporter."""
 
 import errno
 import os
@@ -19,6 +19,7 @@ from jobs.ledger.runs import Ledger
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.registry import Collector
 
 _PREFIX = "oplead_sync"
 _FILE_START = f"# HELP {_PREFIX}_".encode()
@@ -84,8 +85,8 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
         )
 
 
-def write_metrics(measured: AccountMetrics, path: Path) -> None:
-    """Replace the previous run's metrics atomically.
+def write_metrics(measured: "Collector", path: Path) -> None:
+    """Replace the previous metrics atomically.
 
     A new file is readable by its owner only; permissions set on an existing file are kept.
 

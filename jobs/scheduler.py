@@ -16,6 +16,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
+from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.exit_codes import Exit
 from jobs.timetable import DueNight, Timetable
@@ -67,6 +68,8 @@ class TaskOutcome:
     """The run's number in the ledger; None if there was nothing to do, or it failed."""
     why: str | None = None
     """Why a human is needed, if one is."""
+    incidents: tuple[OpenIncident, ...] | None = None
+    """All that are open; None if nobody looked."""
 
 
 class ScheduledAccount(Protocol):

@@ -59,7 +59,36 @@ CREATE TABLE fleet_run (
 CREATE INDEX fleet_run_of_account ON fleet_run (account, id DESC);
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
-_OWN_REVISIONS = {"fleet-1": _TABLES}
+_PROBLEMS = """
+CREATE TABLE fleet_problem (
+    account text NOT NULL REFERENCES fleet_account,
+    -- tells it from the account's other problems
+    cause text NOT NULL,
+    -- equal for all accounts that have the same problem
+    same_as text NOT NULL,
+    -- what its words are made of: ids and counts, never personal data
+    details text NOT NULL,
+    since timestamptz NOT NULL,
+    -- when it was last found
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account, cause)
+);
+
+CREATE TABLE fleet_notice (
+    same_as text NOT NULL,
+    -- a fingerprint: addresses are secrets
+    address text NOT NULL,
+    -- what the last message that was taken said; null if none was
+    title text,
+    accounts integer,
+    told_at timestamptz,
+    -- until then, a worker that claimed it sends it, or it waits for another try
+    next_try_at timestamptz NOT NULL,
+    failures integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (same_as, address)
+);
+"""
+_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-problems": _PROBLEMS}
 """Each revision of our own tables, in order, with its statements."""
 
 

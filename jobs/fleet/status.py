@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 
+from connectors.language import _
 from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
 
@@ -25,6 +27,8 @@ class AccountState(StrEnum):
     WAITING = "waiting"
     """It is due, and waits for a worker or for another try."""
     PAUSED = "paused"
+    NEVER_RAN = "never_ran"
+    """It is new, and its first night is not due yet, or has just come due."""
     OK = "ok"
 
 
@@ -41,6 +45,8 @@ class AccountStatus:
     last_run_at: datetime | None
     due_at: datetime
     nights_late: int
+    late_since: datetime | None
+    """When the first of them was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
     now: datetime = head["now"]
     found = [AccountRow(**row) for row in rows]
     due = [each.due_at for each in found if not each.paused and not each.is_running]
-    accounts = sorted((judge(row, now) for row in found), key=_worst_first)
+    accounts = sorted((judge(row, now) for row in found), key=worst_first)
     return FleetStatus(now, head["workers"], max(timedelta(), now - min(due, default=now)), accounts)
 
 
@@ -120,6 +126,7 @@ def judge(row: AccountRow, now: datetime) -> AccountStatus:
         row.last_run_at,
         row.due_at,
         (now - night_at) // _DAY + 1 if is_late else 0,
+        night_at if is_late else None,
     )
 
 
@@ -132,11 +139,35 @@ def _state(row: AccountRow, now: datetime, *, is_late: bool) -> AccountState:
         return AccountState.LATE
     if row.is_running:
         return AccountState.RUNNING
+    if row.last_run_at is None and not row.failures:
+        return AccountState.NEVER_RAN
     return AccountState.WAITING if row.due_at <= now or row.failures else AccountState.OK
 
 
 _ORDER = list(AccountState)
 
 
-def _worst_first(one: AccountStatus) -> tuple[int, int, str]:
+def worst_first(one: AccountStatus) -> tuple[int, int, str]:
+    """Return a key that sorts accounts, the worst first."""
     return _ORDER.index(one.state), -one.nights_late, one.account
+
+
+def state_name(state: AccountState) -> str:
+    """Return a state in words."""
+    match state:
+        case AccountState.NEEDS_A_HUMAN:
+            return _("needs a human")
+        case AccountState.LATE:
+            return _("late")
+        case AccountState.RUNNING:
+            return _("at work")
+        case AccountState.WAITING:
+            return _("waiting")
+        case AccountState.PAUSED:
+            return _("paused")
+        case AccountState.NEVER_RAN:
+            return _("never ran")
+        case AccountState.OK:
+            return _("fine")
+        case _:
+            assert_never(state)

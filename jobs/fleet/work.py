@@ -41,6 +41,20 @@ class WorkOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Something for which an account needs a human."""
+
+    cause: str
+    """Tells it from the account's other problems."""
+    same_as: str
+    """Equal for all accounts that have the same problem."""
+    details: str
+    """What its words are made of, as JSON without personal data."""
+    open_for: timedelta = timedelta()
+    """How long the account has had it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkResult:
     """What became of an order. Spans rather than times: an account's clock may be a sandbox's."""
 
@@ -53,6 +67,8 @@ class WorkResult:
     ledger_run: int | None = None
     why: str | None = None
     """Why a human is needed, in a sentence without personal data."""
+    problems: tuple[Problem, ...] | None = None
+    """All that the account needs a human for; None if nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
 from jobs.fleet.children import Child, ChildDiedError, ChildNursery
 from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 T = TypeVar("T")
@@ -38,6 +39,8 @@ class WorkerPace:
     """Between two looks for accounts that are due, and for workers that died."""
     poll: float = 5.0
     """Between two looks into the queue while it is empty."""
+    watch: float = 60.0
+    """Between two looks at how all accounts fare, for the page, the metrics and the notices."""
     heartbeat: float = 10.0
     dead_after: float = 60.0
     """How long a worker may be silent before its accounts are given to others; with `look`, under two minutes."""
@@ -60,6 +63,8 @@ class FleetWorker:
     pace: WorkerPace = field(default_factory=WorkerPace)
     beat: Callable[[], None] = lambda: None
     """Called at each heartbeat, for whoever watches this process."""
+    watch: Callable[[Callable[[], bool]], None] = lambda _should_stop: None
+    """Tells people how the fleet fares; called now and then, on a thread of its own. Never raises."""
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     _manager: JobManager = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
@@ -86,7 +91,7 @@ class FleetWorker:
         loop = asyncio.get_running_loop()
         loop.add_reader(self.stop.fileno(), self._stop_looking)
         try:
-            with ThreadPoolExecutor(self.concurrency + 2) as self._threads:
+            with ThreadPoolExecutor(self.concurrency + 3) as self._threads:
                 await connector.open_async()
                 self._id = await self._manager.register_worker()
                 await self._work()
@@ -105,11 +110,13 @@ class FleetWorker:
     async def _work(self) -> None:
         heart = asyncio.create_task(self._every(self.pace.heartbeat, self._keep_alive))
         upkeep = asyncio.create_task(self._every(self.pace.look, self._look_after_the_queue))
+        watching = asyncio.create_task(self._every(self.pace.watch, self._watch))
         places = [asyncio.create_task(self._serve(Child(self.nursery))) for _number in range(self.concurrency)]
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([stopping, heart, upkeep, *places], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopping, heart, upkeep, watching, *places], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()  # also where one of them failed, which none should
         upkeep.cancel()
+        watching.cancel()
         # Heartbeats go on until nothing is under way, or no more than a kill may do to it.
         _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
         if late:
@@ -117,7 +124,7 @@ class FleetWorker:
             self.nursery.close()
         for each in (*late, heart):
             each.cancel()
-        results = await asyncio.gather(heart, upkeep, *places, return_exceptions=True)
+        results = await asyncio.gather(heart, upkeep, watching, *places, return_exceptions=True)
         with suppress(ConnectorException):
             await self._manager.unregister_worker(self._id)
         for failure in results:
@@ -150,6 +157,9 @@ class FleetWorker:
             _log.warning("its worker died, and the account is due again", account=account)
         await self._in_database(queue.enqueue_due_accounts)
         await self._in_database(queue.delete_old_runs)
+
+    async def _watch(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, self.watch, self._stopping.is_set)
 
     async def _give_up_dead_workers(self) -> None:
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after):
@@ -192,7 +202,7 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            if not await self._surely(lambda connection: queue.end_run(connection, run, result)):
+            if not await self._surely(lambda connection: _end_run(connection, account, run, result)):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
 
@@ -241,3 +251,11 @@ class FleetWorker:
                 return do(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_transaction)
+
+
+def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
+    """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile."""
+    is_ended = queue.end_run(connection, run, result)
+    if is_ended:
+        record_problems(connection, account, result)
+    return is_ended

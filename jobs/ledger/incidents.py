@@ -191,6 +191,11 @@ def incident_of(row: IncidentRow) -> Incident:
     return Incident(identity, {"unreadable": _kind_as_stored(row), "since": row.first_seen_at})
 
 
+def stored_cause(identity: IncidentId) -> str:
+    """Return what identifies an incident, as it is stored."""
+    return _ID.dump_json(identity).decode()
+
+
 def _id_of(row: IncidentRow) -> IncidentId:
     """Return what identifies a recorded incident; as it is stored if another version wrote what this one lacks."""
     with suppress(ValueError):
@@ -232,7 +237,7 @@ def record_incident(
 ) -> bool:
     """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
     opens = row is None or row.cleared_at is not None
-    cause = _ID.dump_json(incident.id).decode()
+    cause = stored_cause(incident.id)
     row = row or IncidentRow(account=account, cause=cause, details="", first_seen_at=now)
     row.details = values_to_json(incident.values)
     if opens:

@@ -35,6 +35,12 @@ def open_clock(look: Look, stop: StopSignal | None = None, *, patience: float = 
         yield clock
 
 
+def platform_of_each_destination(settings: Settings) -> dict[str, str]:
+    """Return the platform's section in the settings for each destination's id."""
+    sections = {"google_ads": settings.google_ads, "meta": settings.meta}
+    return {each.id: name for name, destinations in sections.items() for each in destinations}
+
+
 def compile_rules_only(settings: Settings) -> Rulebook:
     """Compile the settings without any connector: no key is read and no vendor library is loaded."""
     from connectors.google_ads import platform as google_ads  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """Builds what a night needs from one account's settings: a clock, a source, sinks, the inbox and where notices go."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -193,15 +193,26 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
 
 def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
+    return recipients_at([each.get_secret_value() for each in settings.notify], "notify")
+
+
+def recipients_at(urls: Sequence[str], place: str) -> dict[str, Recipient]:
+    """Return who is at these addresses, which `place` names, keyed by a fingerprint."""
     from connectors.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
 
-    urls = [each.get_secret_value() for each in settings.notify]
     return {
         sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(
-            f"notify.{position}", AppriseNotifier(url), is_mailbox=is_mailbox(url)
+            f"{place}.{position}", AppriseNotifier(url), is_mailbox=is_mailbox(url)
         )
         for position, url in enumerate(urls)
     }
+
+
+def unknown_addresses(urls: Sequence[str]) -> list[int]:
+    """Return the positions of addresses of no known service."""
+    from connectors.notifiers import is_address  # noqa: PLC0415
+
+    return [position for position, url in enumerate(urls) if not is_address(url)]
 
 
 def notice_trials(settings: Settings) -> "list[NoticeTrial]":

@@ -10,8 +10,10 @@ from playwright.sync_api import sync_playwright
 
 from connectors.language import Language, speaking
 from docs.demo_report import demo_facts
+from jobs.fleet.page import render_fleet
 from jobs.reporting.page.render import index_row, render, render_index
 from tests.browser import chromium_or_skip
+from tests.fleet_facts import fine_fleet, fleet
 from tests.report_facts import ALL, empty_facts
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
@@ -58,6 +60,9 @@ def pages(tmp_path_factory):
             for name, facts in ALL.items():
                 written[name, language] = folder / f"{len(written)}.html"
                 written[name, language].write_text(render(facts()), encoding="utf-8")
+            for name, (status, causes) in {"fleet": fleet(), "fine fleet": fine_fleet()}.items():
+                written[name, language] = folder / f"{name}-{language}.html"
+                written[name, language].write_text(render_fleet(status, causes), encoding="utf-8")
             written["index", language] = folder / f"index-{language}.html"
             rows = [index_row(facts, "0.html") for facts in (demo_facts(), empty_facts())]
             written["index", language].write_text(render_index(rows), encoding="utf-8")
@@ -86,7 +91,7 @@ class Shown:
 
 
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("name", [*ALL, "index"])
+@pytest.mark.parametrize("name", [*ALL, "index", "fleet", "fine fleet"])
 def test_a_page_fits_every_screen_and_is_silent(name, language, browser, pages):
     """Nothing sticks out at the side, nothing is loaded, nothing is complained of; colours follow the system."""
     papers = set()
@@ -111,6 +116,7 @@ def test_a_page_fits_every_screen_and_is_silent(name, language, browser, pages):
         ("no lead", Language.ENGLISH, DESK, "light"),
         ("one lead", Language.FRENCH, PHONE, "dark"),
         ("index", Language.ENGLISH, PHONE, "light"),
+        *(("fleet", Language.FRENCH, width, scheme) for width in (DESK, PHONE) for scheme in ("light", "dark")),
     ],
 )
 def test_axe_finds_nothing(name, language, width, scheme, browser, pages):  # noqa: PLR0917 - pytest names them
@@ -127,7 +133,7 @@ def test_axe_finds_nothing(name, language, width, scheme, browser, pages):  # no
 
 
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("name", ["demo", "no lead", "100,000 leads"])
+@pytest.mark.parametrize("name", ["demo", "no lead", "100,000 leads", "fleet"])
 def test_a_page_prints_on_a4(name, language, browser, pages):
     """Every table fits the paper, in dark ink on white whatever the screen; the PDF has A4 pages."""
     shown = Shown(browser, pages[name, language], viewport={"width": PRINTED, "height": 1000}, color_scheme="dark")

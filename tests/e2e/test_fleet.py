@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import documented
 
 NAMES = [f"maison-{number:02}" for number in range(20)]
@@ -222,3 +223,44 @@ def test_list_and_status_read_well_in_both_languages(fleet):
         (french, ("2 comptes", "en retard", "en pause", "2 nuits en retard")),
     ):
         assert [] == [word for word in words if word not in said], said
+
+
+def test_worker_shows_and_tells_how_the_fleet_fares(fleet):
+    """One message for all accounts, at an address that stands in their settings too; a page and metrics beside it."""
+    fleet.company.fail("data_manager", "status", path="/v1/events:ingest", status=401, count=99)
+    with receiving() as receiver:
+        fleet.environ |= {
+            "OPLEAD_SYNC_FLEET_PAGE": "fleet.html",
+            "OPLEAD_SYNC_FLEET_METRICS": "fleet.prom",
+            "OPLEAD_SYNC_FLEET_NOTIFY": f"json://{receiver.address}/hook-t0ken",
+            "NOTIFY_URL": f"json://{receiver.address}/hook-t0ken",
+        }
+        fleet.company.settings |= {"notify": ["${NOTIFY_URL}"]}
+        fleet.add(*NAMES[:3])
+        with fleet.worker():
+            fleet.wait_for(lambda: len(fleet.runs("exit_code = 3")) == 3)
+            fleet.wait_for(lambda: receiver.titles)
+            code, out, _ = fleet.command("status", "--out", "own.html", "--metrics", "own.prom")
+            fleet.company.heal()
+            fleet.done("run", *NAMES[:3])
+            fleet.wait_for(lambda: len(receiver.titles) == 2)
+
+    (new, _), (over, _) = receiver.taken
+    assert ("google_ads stopped", "Over: google_ads stopped") == (new.partition(": ")[2], over)
+    assert (1, True) == (code, "The page is in own.html" in out)
+    page, metrics = ((fleet.folder / name).read_text() for name in ("own.html", "own.prom"))
+    assert 1 == page.count("</span> google_ads stopped")
+    assert 'oplead_sync_fleet_open_incidents{severity="urgent"} 3.0' in metrics
+    assert (fleet.folder / "fleet.html").read_text().startswith(page[:500])
+    assert "# TYPE oplead_sync_fleet_accounts gauge" in (fleet.folder / "fleet.prom").read_text()
+    assert "t0ken" not in page + out + fleet.said
+
+
+def test_address_of_no_service_is_refused_at_the_start(fleet):
+    """Without showing it: it may hold a password. So is a page that has no file."""
+    fleet.environ["OPLEAD_SYNC_FLEET_NOTIFY"] = "json://127.0.0.1/x https://t0ken.example/x"
+
+    code, _, err = fleet.command("worker")
+
+    assert (2, True, False) == (code, "OPLEAD_SYNC_FLEET_NOTIFY: address 2" in err, "t0ken" in err)
+    assert 2 == fleet.command("status", "--open")[0]

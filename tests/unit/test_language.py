@@ -377,6 +377,7 @@ def test_lists_end_as_is_usual(texts, either, english, french):
 FOR_PROGRAMS = (
     "connectors/sandbox",  # another program, in English
     "jobs/ledger/storage/migrations",
+    "jobs/fleet/metrics.py",
     "jobs/metrics.py",
     "jobs/oplead_commands/creation/value_names.py",  # for `--help`
     "jobs/webhooks/receiver.py",

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, open_stored_account
 from jobs.cli.night.schedule import ServedAccount, SharedByAccounts, timetable_of
 from jobs.cli.output import failure_of, report, signal_exit_code
-from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+from jobs.fleet.problems import incident_problem
+from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
 from jobs.scheduler import TaskOutcome
-from jobs.settings import ValidSettings
+from jobs.settings import Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
+from jobs.wiring.account import platform_of_each_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,15 @@ class AccountWork:
     stop: StopSignal
     redaction: Redaction
     environ: Mapping[str, str]
+    told_by_fleet: frozenset[str] = frozenset()
+    """Addresses that the fleet tells itself, once for all accounts."""
 
     def do(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
-        account = open_stored_account(stored.account, stored.text, self.folder, self.environ)
+        account = self._without_told_by_fleet(
+            open_stored_account(stored.account, stored.text, self.folder, self.environ)
+        )
         self.redaction.redact_secrets(account.secrets)
         with structlog.contextvars.bound_contextvars(account=stored.account), speaking(account.language):
             try:
@@ -58,7 +64,20 @@ class AccountWork:
         with served.open_clock() as clock:
             began = clock.now()
             task, outcome, open_night = _do_what_is_due(served, table, order, clock)
-            return _result(task, outcome, table, open_night, began=began, now=clock.now())
+            now = clock.now()
+            return replace(
+                _result(task, outcome, table, open_night, began=began, now=now),
+                problems=_problems(account.settings, outcome, now),
+            )
+
+    def _without_told_by_fleet(self, account: AccountFile) -> AccountFile:
+        """Return the account without addresses of the fleet: what hits all accounts would reach them once for each."""
+        loaded = account.loaded
+        if not isinstance(loaded, ValidSettings):
+            return account
+        own = tuple(each for each in loaded.settings.notify if each.get_secret_value() not in self.told_by_fleet)
+        settings = loaded.settings.model_copy(update={"notify": own})
+        return replace(account, loaded=replace(loaded, settings=settings))
 
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
@@ -71,14 +90,26 @@ class AccountWork:
         return None if firing is None else firing.at - now
 
 
+def _problems(settings: Settings, outcome: TaskOutcome, now: datetime) -> tuple[Problem, ...] | None:
+    """Return all that an account needs a human for, if its run has looked."""
+    if outcome.incidents is None:
+        return None
+    platforms = platform_of_each_destination(settings)
+    return tuple(
+        incident_problem(settings.account, each.incident, now - each.since, platforms) for each in outcome.incidents
+    )
+
+
 def _without_file(message: str, file: Path) -> str:
     """Return a message on stored settings without their file and line, so that equal causes are equal."""
     return re.sub(rf"^{re.escape(str(file))}:(\d+:\d+:)? *", "", message, flags=re.MULTILINE)
 
 
-def work_on_this_machine(folder: Path, stop: StopSignal, redaction: Redaction) -> AccountWork:
+def work_on_this_machine(
+    folder: Path, stop: StopSignal, redaction: Redaction, *, told_by_fleet: frozenset[str]
+) -> AccountWork:
     """Return how this machine works on accounts, with its own environment."""
-    return AccountWork(folder, stop, redaction, os.environ)
+    return AccountWork(folder, stop, redaction, os.environ, told_by_fleet)
 
 
 def _do_what_is_due(

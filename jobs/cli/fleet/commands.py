@@ -152,11 +152,23 @@ def worker(
 @command(
     app, "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database."
 )
-def status(*, database: Database = None, json: Json = False) -> int:
+def status(
+    *,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one HTML page: causes, late nights, all accounts.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show that page in the browser.")] = False,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write metrics for Prometheus, for node_exporter's textfile collector."),
+    ] = None,
+    database: Database = None,
+    json: Json = False,
+) -> int:
     """Show how the accounts fare, the worst first."""
-    from jobs.cli.fleet.status import show_fleet  # noqa: PLC0415
+    from jobs.cli.fleet.status import FleetOutput, show_fleet  # noqa: PLC0415
 
-    return show_fleet(_open_database(database), json_wanted=json)
+    return show_fleet(_open_database(database), FleetOutput(out, metrics, opens=open_), json_wanted=json)
 
 
 @command(app, _CODES)

@@ -2,24 +2,49 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, timedelta
-from typing import assert_never
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
 
 from connectors.language import _, _n, format_count, format_time
+from jobs.cli.fleet.watch import read_now, write_files
+from jobs.exit_codes import UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
-from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, read_status
-from jobs.fleet.worker import WorkerPace
-from jobs.reporting.console import duration, facts_grid, print_json, print_section, results_console
+from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
+from jobs.reporting.console import duration, facts_grid, print_json, print_section, results_console, say
 
 _MOST_CAUSES = 20
 
 
-def show_fleet(database: FleetDatabase, *, json_wanted: bool) -> int:
-    """Print how the accounts fare; return 1 if a human is needed or nights are late."""
+@dataclass(frozen=True, slots=True)
+class FleetOutput:
+    """What `fleet status` writes beside what it prints."""
+
+    page: Path | None = None
+    metrics: Path | None = None
+    opens: bool = False
+
+
+def show_fleet(database: FleetDatabase, output: FleetOutput, *, json_wanted: bool) -> int:
+    """Print how the accounts fare; return 1 if a human is needed or nights are late.
+
+    Raises:
+        UsageError: there is no page to open, or a file cannot be written.
+    """
+    if output.opens and output.page is None:
+        raise UsageError(_("--open shows the page: name its file with --out"))
     with database.connect() as connection:
         require_deployed(connection)
-        status = read_status(connection, silent_for=timedelta(seconds=WorkerPace().dead_after))
+        status = read_now(connection)
+        write_files(connection, status, output.page, output.metrics)
+    if output.page is not None:
+        if not json_wanted:
+            say(_("The page is in {page}", page=output.page))
+        if output.opens:
+            from jobs.cli.reporting.report import open_pages  # noqa: PLC0415 - only for those who want it
+
+            open_pages([output.page])
     if json_wanted:
         counts = Counter(each.state for each in status.accounts)
         head = {"now": status.now, "workers": status.workers, "queue_seconds": round(status.queue_age.total_seconds())}
@@ -66,22 +91,3 @@ def _causes(accounts: Sequence[AccountStatus]) -> list[tuple[str, str]]:
 
 def _names(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else _n("{count} account", "{count} accounts", len(names))
-
-
-def state_name(state: AccountState) -> str:
-    """Return a state in words."""
-    match state:
-        case AccountState.NEEDS_A_HUMAN:
-            return _("needs a human")
-        case AccountState.LATE:
-            return _("late")
-        case AccountState.RUNNING:
-            return _("at work")
-        case AccountState.WAITING:
-            return _("waiting")
-        case AccountState.PAUSED:
-            return _("paused")
-        case AccountState.OK:
-            return _("fine")
-        case _:
-            assert_never(state)

@@ -262,7 +262,11 @@ class ServedAccount:
                 with open_state_read_only(settings) as session:
                     next_pass = runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT)
                 return TaskOutcome(
-                    next_pass, exit_code=summary.exit_code, run=summary.run, why=why_human_is_needed(summary)
+                    next_pass,
+                    exit_code=summary.exit_code,
+                    run=summary.run,
+                    why=why_human_is_needed(summary),
+                    incidents=night.notices,
                 )
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass)

@@ -67,7 +67,7 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     with speaking(common_language(accounts)):
         index = _write_index(written)
     if options.opens:
-        _open([each.page for each in written] if index is None else [index])
+        open_pages([each.page for each in written] if index is None else [index])
     return worst_exit_code(codes)
 
 
@@ -140,7 +140,8 @@ def _write_index(written: Sequence[_Written]) -> Path | None:
     return write_text_at_once(render_index(rows), written[0].page.parent / INDEX)
 
 
-def _open(pages: Iterable[Path]) -> None:
+def open_pages(pages: Iterable[Path]) -> None:
+    """Show pages in the browser."""
     import webbrowser  # noqa: PLC0415 - only for those who want it
 
     for page in pages:

@@ -99,6 +99,11 @@ def render_index(rows: Iterable[IndexRow]) -> str:
     return _environment().get_template("index.html.j2").render(lang=current_language(), rows=listed)
 
 
+def render_page(template: str, **values: object) -> str:
+    """Return another page with this one's style and parts, in the current language."""
+    return _environment().get_template(template).render(lang=current_language(), **values)
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(

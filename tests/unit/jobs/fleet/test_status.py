@@ -35,6 +35,9 @@ OVERDUE = {"night_at": NOW - timedelta(hours=2), "due_at": NOW - timedelta(hours
         (AccountState.RUNNING, {"is_running": True}),
         (AccountState.WAITING, {"due_at": NOW, "night_at": NOW}),
         (AccountState.WAITING, {"failures": 1}),
+        (AccountState.WAITING, {"failures": 1, "last_run_at": None}),
+        (AccountState.NEVER_RAN, {"last_run_at": None}),
+        (AccountState.LATE, {"last_run_at": None} | OVERDUE),
     ],
 )
 def test_state(state, changes):
@@ -47,4 +50,7 @@ def test_state(state, changes):
 )
 def test_nights_late(nights, late):
     """One an hour after it was due, and one more each day."""
-    assert nights == judge(replace(FINE, night_at=NOW - late), NOW).nights_late
+    judged = judge(replace(FINE, night_at=NOW - late), NOW)
+
+    assert nights == judged.nights_late
+    assert (NOW - late if nights else None) == judged.late_since

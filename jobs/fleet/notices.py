@@ -1,0 +1,257 @@
+"""Tells the fleet's own addresses what accounts need a human for: one message for a cause, however many it hits.
+
+Before a message is sent, a worker claims it in the database, so that of any number of workers one sends it. One that
+dies in between leaves its claim, which runs out: then another sends the message, a second time if the first had got
+through. So a crash costs at most one repeat, and never silences anything.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from connectors.language import _, _n, format_list, format_time
+from connectors.text import strip_control_characters
+from jobs.alerts.notify import Recipients
+from jobs.fleet.database import Connection, FleetDatabase
+from jobs.fleet.problems import FleetCause, read_causes
+from jobs.reporting.page.words import RESPONSIBLE
+
+GROWN = 2
+"""A cause that hits so many times the accounts that were told of is told again …"""
+GROWN_AFTER = timedelta(hours=1)
+"""… but not sooner than so long after: nights come one after the other."""
+REMIND_AFTER = timedelta(days=1)
+CLAIM = timedelta(minutes=10)
+"""How long a worker may take to send a message, far more than it does."""
+MOST_AN_HOUR = 20
+"""Messages of open causes that an address has in an hour, the worst first: nobody reads more, whatever is wrong."""
+_MOST_AT_ONCE = 50
+MOST_TRIES_WHEN_OVER = 8
+"""What is over is worth so many tries, in four hours; what is open is tried for as long as it is."""
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+_FORGET_AFTER = timedelta(days=30)
+_NAMED = 5
+_LOCK = 0x6F70_6C65_6164_03
+"""Key of the advisory lock under which one worker at a time claims a message."""
+_log = structlog.stdlib.get_logger()
+
+
+class News(StrEnum):
+    """Why a message is due."""
+
+    NEW = "new"
+    GROWN = "grown"
+    STILL = "still"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an address was told of a cause, and when."""
+
+    next_try_at: datetime
+    told_at: datetime | None = None
+    """None if no message was taken yet."""
+    accounts: int = 0
+    title: str = ""
+    failures: int = 0
+
+
+def news(told: Told | None, accounts: int, now: datetime) -> News | None:
+    """Return why an address is to be told of a cause that so many accounts have now; None if it is not."""
+    if told is None:
+        return News.NEW if accounts else None
+    if now < told.next_try_at:
+        return None
+    if told.told_at is None:
+        return News.NEW if accounts else None
+    if not accounts:
+        return News.OVER
+    if accounts >= GROWN * told.accounts and now >= told.told_at + GROWN_AFTER:
+        return News.GROWN
+    return News.STILL if now >= told.told_at + REMIND_AFTER else None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that this worker has claimed."""
+
+    same_as: str
+    address: str
+    """The mark of who is to have it."""
+    why: News
+    title: str
+    text: str
+    cause_title: str
+    accounts: int
+    tries: int
+    """How often it was not taken."""
+
+
+def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[[], bool]) -> None:
+    """Send what is due, one message after the other; an address that takes one not is left alone until the next time.
+
+    Raises:
+        FleetDatabaseError: the database cannot be used.
+    """
+    reachable = dict(recipients)
+    for _number in range(_MOST_AT_ONCE):
+        if should_stop():
+            return
+        with database.connect() as connection:
+            message = claim_next(connection, list(reachable))
+        if message is None:
+            return
+        recipient = reachable[message.address]
+        title, text = strip_control_characters(message.title), strip_control_characters(message.text, keep="\n")
+        is_taken = recipient.by.send(title, text, urgent=message.why is not News.OVER)
+        with database.connect() as connection:
+            (_record_taken if is_taken else _record_refused)(connection, message)
+        if not is_taken:
+            _log.warning(
+                "a notice of the fleet was not taken, and is tried again",
+                address=recipient.place,
+                tries=message.tries + 1,
+            )
+            del reachable[message.address]
+
+
+def claim_next(connection: Connection, addresses: Sequence[str]) -> Message | None:
+    """Claim the worst message that is due to one of these addresses; None if none is, or another worker is at it."""
+    locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine, now() AS now", [_LOCK]).fetchone()
+    if locked is None or not locked["mine"]:
+        return None
+    now: datetime = locked["now"]
+    causes, told = read_causes(connection), _read_told(connection, addresses)
+    _forget_untold(connection, causes)
+    found = next(_due(causes, told, addresses, now), None)
+    if found is not None:
+        connection.execute(
+            """
+            INSERT INTO fleet_notice (same_as, address, next_try_at) VALUES (%s, %s, now() + %s)
+            ON CONFLICT (same_as, address) DO UPDATE SET next_try_at = excluded.next_try_at
+            """,
+            [found.same_as, found.address, CLAIM],
+        )
+    return found
+
+
+def _due(
+    causes: Sequence[FleetCause], told: Mapping[tuple[str, str], Told], addresses: Sequence[str], now: datetime
+) -> Iterator[Message]:
+    an_hour_ago = now - timedelta(hours=1)
+    lately = Counter(
+        address for (_same, address), known in told.items() if (known.told_at or an_hour_ago) > an_hour_ago
+    )
+    for cause in causes:
+        for address in (each for each in addresses if lately[each] < MOST_AN_HOUR):
+            known = told.get((cause.same_as, address))
+            if why := news(known, len(cause.accounts), now):
+                yield _open_message(cause, address, why, known)
+    are_open = {cause.same_as for cause in causes}
+    for (same_as, address), known in told.items():
+        if same_as not in are_open and news(known, 0, now):
+            yield _over_message(same_as, address, known)
+
+
+def _read_told(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str, str], Told]:
+    rows = connection.execute(
+        "SELECT * FROM fleet_notice WHERE address = ANY(%s) ORDER BY same_as, address", [list(addresses)]
+    )
+    return {
+        (row["same_as"], row["address"]): Told(
+            row["next_try_at"], row["told_at"], row["accounts"] or 0, row["title"] or "", row["failures"]
+        )
+        for row in rows
+    }
+
+
+def _forget_untold(connection: Connection, causes: Sequence[FleetCause]) -> None:
+    """Forget what was over before any message of it was taken, and what addresses knew that are no longer used."""
+    connection.execute(
+        """
+        DELETE FROM fleet_notice
+        WHERE next_try_at <= now() AND (told_at IS NULL OR told_at < now() - %s) AND same_as <> ALL(%s::text[])
+        """,
+        [_FORGET_AFTER, [each.same_as for each in causes]],
+    )
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _open_message(cause: FleetCause, address: str, why: News, told: Told | None) -> Message:
+    count, since = len(cause.accounts), f"{format_time(cause.since.astimezone(UTC))} (UTC)"
+    title = _n("{count} account: {title}", "{count} accounts: {title}", count, title=cause.title)
+    lines = [
+        cause.text,
+        _("Accounts: {names}", names=_names(cause.accounts)),
+        " · ".join(
+            (
+                _("Who can do it: {who}", who=_(RESPONSIBLE[cause.who])),
+                _("since {moment}", moment=since),
+            )
+        ),
+    ]
+    if why is News.GROWN and told is not None:
+        lines.insert(0, _n("It was {count} account before.", "It was {count} accounts before.", told.accounts))
+    elif why is News.STILL:
+        lines.insert(0, _("It still needs a human."))
+    lines.append(_("`oplead-sync fleet status` shows all of them."))
+    tries = told.failures if told else 0
+    return Message(cause.same_as, address, why, title, "\n".join(lines), cause.title, count, tries)
+
+
+def _over_message(same_as: str, address: str, told: Told) -> Message:
+    title = _("Over: {title}", title=told.title)
+    text = _n(
+        "No account needs a human for this any more; {count} did.",
+        "No account needs a human for this any more; {count} did.",
+        told.accounts,
+    )
+    return Message(same_as, address, News.OVER, title, text, told.title, told.accounts, told.failures)
+
+
+def _names(accounts: Sequence[str]) -> str:
+    more = len(accounts) - _NAMED
+    named = list(accounts[:_NAMED])
+    return format_list(named) if more <= 0 else ", ".join([*named, _n("{count} more", "{count} more", more)])
+
+
+# ── what became of it ────────────────────────────────────────────────────────────────────────────
+
+
+def _record_taken(connection: Connection, message: Message) -> None:
+    if message.why is News.OVER:
+        _forget(connection, message)
+        return
+    connection.execute(
+        """
+        UPDATE fleet_notice SET told_at = now(), next_try_at = now(), failures = 0, title = %s, accounts = %s
+        WHERE same_as = %s AND address = %s
+        """,
+        [message.cause_title, message.accounts, message.same_as, message.address],
+    )
+
+
+def _record_refused(connection: Connection, message: Message) -> None:
+    if message.why is News.OVER and message.tries + 1 >= MOST_TRIES_WHEN_OVER:
+        _forget(connection, message)
+        return
+    wait = min(_FIRST_WAIT * 2 ** min(message.tries, 10), _LONGEST_WAIT)
+    connection.execute(
+        """
+        UPDATE fleet_notice SET next_try_at = now() + %s, failures = failures + 1 WHERE same_as = %s AND address = %s
+        """,
+        [wait, message.same_as, message.address],
+    )
+
+
+def _forget(connection: Connection, message: Message) -> None:
+    connection.execute(
+        "DELETE FROM fleet_notice WHERE same_as = %s AND address = %s", [message.same_as, message.address]
+    )
