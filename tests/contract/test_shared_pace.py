@@ -42,10 +42,10 @@ pacer.close()
 
 @pytest.fixture
 def database():
-    """The name of a new database."""
-    postgresql.needed()
-    with postgresql.server().database() as name:
-        yield name
+    """The name of a new database that has the tables."""
+    name = postgresql.server().create()
+    yield name
+    postgresql.server().drop(name)
 
 
 @pytest.fixture
