@@ -405,8 +405,29 @@ FAULTS = (
     Fault(
         "machines with one token keep one rate together",
         "jobs/wiring/pace.py",
-        "yield tuple(each for each in others.values() if each)",
+        "yield [each for each in self._others.values() if each]",
         "yield ()",
+        "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "a moment in which the database is slow ends no pace that machines share",
+        "jobs/wiring/pace.py",
+        "if not _is_busy(error) or time.monotonic() > until:",
+        "if True:",
+        "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "machines share a pace again once the database is back",
+        "jobs/wiring/pace.py",
+        "self._retry_at = now + RETRY_AFTER",
+        "self._retry_at = now + RETRY_AFTER * 1000",
+        "tests/contract/test_shared_pace.py",
+    ),
+    Fault(
+        "machines that shared a pace stay within it while the database is away",
+        "jobs/wiring/pace.py",
+        "for each in (*seen, *[own] * len(last)) if each]",
+        "for each in seen if each]",
         "tests/contract/test_shared_pace.py",
     ),
     Fault(
