@@ -3,8 +3,10 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -30,6 +32,8 @@ _WRITE = text("""
 INSERT INTO pace (key, process, history) VALUES (:key, :process, :history)
 ON CONFLICT (key, process) DO UPDATE SET history = excluded.history
 """)
+_EVERYONE = ""
+"""The process of the row in which everybody's requests of the last day are summed up, since no process lasts a day."""
 _log = logging.getLogger(__name__)
 RETRY_AFTER = timedelta(minutes=1)
 """How long a process paces itself alone before it tries the database again."""
@@ -44,7 +48,7 @@ def pace_tables() -> MetaData:
 
 
 class DatabaseRequestHistory:
-    """The recent requests with one token by every process that shares a database.
+    """The recent requests that share one pace, by every process that shares a database.
 
     An unreadable row blocks requests for a minute. While the database cannot be used, this process paces itself, and
     tries again every `RETRY_AFTER`: an outage of it must not stop reading. Both turns are logged.
@@ -62,7 +66,7 @@ class DatabaseRequestHistory:
         self._key = key
         self._patience = patience
         self._me = secrets.token_hex(8)
-        self._others: Mapping[str, ProcessRequestHistory] = {}
+        self._others: dict[str, ProcessRequestHistory] = {}
         """As last seen."""
         self._unreadable: Sequence[str] = ()
         """Whose rows are to be replaced, or their minute would never end."""
@@ -110,10 +114,17 @@ class DatabaseRequestHistory:
             self._read(connection, now)
         if gone := [name for name, each in self._others.items() if not each]:
             connection.execute(_FORGET, {"key": self._key, "gone": gone})
-        for process, history in ((self._me, own), *((each, self._others[each]) for each in self._unreadable)):
+        rows = {process: self._others[process] for process in self._unreadable}
+        rows[self._me] = replace(own, per_hour={})
+        if own.per_hour:
+            day = self._others.get(_EVERYONE, ProcessRequestHistory([], [], None, None))
+            rows[_EVERYONE] = replace(day, per_hour=dict(Counter(day.per_hour) + Counter(own.per_hour)))
+        for process, history in rows.items():
             written = HISTORY.dump_json(history).decode()
             connection.execute(_WRITE, {"key": self._key, "process": process, "history": written})
         connection.commit()
+        self._others |= {_EVERYONE: rows[_EVERYONE]} if _EVERYONE in rows else {}
+        own.per_hour.clear()  # the others count it from now on
 
     def _with_patience(self, connection: Connection, do: Callable[[], None]) -> None:
         """Do something again for as long as others are in its way."""
@@ -128,9 +139,9 @@ class DatabaseRequestHistory:
 
     def _presumed(self, own: ProcessRequestHistory, now: datetime) -> Sequence[ProcessRequestHistory]:
         """Return what the others are presumed to have asked while nobody can tell."""
-        last = [each for each in self._others.values() if each]
-        seen = [each.without_expired_requests(now) for each in last]
-        return [each for each in (*seen, *[own] * len(last)) if each]
+        seen = [each.without_expired_requests(now) for each in self._others.values()]
+        asking = sum(bool(each) for process, each in self._others.items() if process != _EVERYONE)
+        return [each for each in (*seen, *[replace(own, per_hour={})] * asking) if each]
 
     @contextmanager
     def _sharing(self, now: datetime) -> Iterator[None]:
