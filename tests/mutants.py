@@ -431,6 +431,27 @@ FAULTS = (
         "tests/contract/test_shared_pace.py",
     ),
     Fault(
+        "accounts of one Google Cloud project keep within its day together",
+        "jobs/wiring/pace.py",
+        "per_hour=dict(Counter(day.per_hour) + Counter(own.per_hour))",
+        "per_hour=dict(own.per_hour)",
+        "tests/contract/test_google_quota.py",
+    ),
+    Fault(
+        "a request counts for a whole day",
+        "connectors/rate_limit.py",
+        "_HOUR_COUNTS_FOR = timedelta(days=1) + _HOUR",
+        "_HOUR_COUNTS_FOR = timedelta(days=1)",
+        "tests/unit/connectors/test_rate_limit.py",
+    ),
+    Fault(
+        "what waits for a project's quota is not on record as perhaps sent",
+        "jobs/deliver/sender.py",
+        "if (stop := self._take_turn(target, turn)) is not None:",
+        "if (made := self._send_batch_once(target, batch, breaker)) and (stop := self._take_turn(target, turn)):",
+        "tests/unit/deliver/test_stops.py",
+    ),
+    Fault(
         "forgetting a lead erases its webhook events from a database too",
         "jobs/webhooks/sql_inbox.py",
         "for each in (_BLANK_LATEST, _ERASE))",
