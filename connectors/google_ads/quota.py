@@ -3,7 +3,8 @@
 https://developers.google.com/data-manager/api/devguides/limits
 """
 
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,10 @@ LONGEST_WAIT = timedelta(minutes=5)
 """How long a request waits for its turn; then what it was to carry is left for a later run."""
 
 
+_SPREAD = timedelta(seconds=5)
+"""Over how long those that wait for the same turn ask for it again: many at once would only wait for one another."""
+
+
 class Direction(StrEnum):
     """What a request does: each direction has the whole quota."""
 
@@ -34,6 +39,8 @@ class ProjectQuota:
     project: str
     pacer: Pacer
     clock: Clock
+    jitter: Callable[[], float] = random.random
+    """Returns a number from 0 to 1 that spreads out those that wait."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -52,7 +59,7 @@ class ProjectQuota:
                     ),
                     retry_after=free_at - self.clock.now(),
                 )
-            self.clock.sleep_until(free_at)
+            self.clock.sleep_until(free_at + self.jitter() * _SPREAD)
         try:
             yield
         finally:

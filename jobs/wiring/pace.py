@@ -19,8 +19,8 @@ from jobs.ledger.storage.postgresql import SharedDatabase
 
 _PACES = 0x4F504C50  # "OPLP"
 """The seed of the keys of our locks."""
-# Whoever is paused must not keep the others waiting for long; a crash may cost the last requests on record. A short
-# wait for the lock, repeated, ends soon after a stop of the server or the holder's.
+# Whoever is paused must not keep the others waiting for long; a crash may cost the last requests on record. The wait
+# for the lock is short, and repeated for as long as this process has patience.
 _HOLD = text("""
 SELECT set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'off', true),
 set_config('lock_timeout', '1s', true),
