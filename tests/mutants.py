@@ -426,7 +426,7 @@ FAULTS = (
     Fault(
         "machines that shared a pace stay within it while the database is away",
         "jobs/wiring/pace.py",
-        "for each in (*seen, *[own] * len(last)) if each]",
+        "for each in (*seen, *[replace(own, per_hour={})] * asking) if each]",
         "for each in seen if each]",
         "tests/contract/test_shared_pace.py",
     ),
