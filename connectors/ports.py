@@ -1,6 +1,7 @@
 """Protocols between the jobs and the outside world; jobs depend on these, never on an adapter."""
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -145,6 +146,18 @@ class LoadsLibrary(Protocol):
 
     def load(self, target: Target) -> None:
         """Load what encoding for a target takes, so that `encode` and `encode_adjustment` are quick."""
+
+
+@runtime_checkable
+class SharesQuota(Protocol):
+    """A sink whose platform counts requests of many accounts together."""
+
+    def turn(self, target: Target) -> AbstractContextManager[None]:
+        """Wait, within bounds, until one more request for a target may go out, and count it for the block.
+
+        Raises:
+            Transient: it would take too long; with the time until there is a turn.
+        """
 
 
 @runtime_checkable

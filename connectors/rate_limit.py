@@ -7,9 +7,10 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
@@ -32,6 +33,9 @@ _LARGEST_FILE = 1_000_000  # bytes
 _LOCK_POLL = 0.005  # seconds
 _UNKNOWN = "unknown"
 """Key of the trace that stands in for an unreadable file."""
+_HOUR = timedelta(hours=1)
+_HOUR_COUNTS_FOR = timedelta(days=1) + _HOUR
+"""How long the requests that began in an hour count towards a day's limit: the last of them began at its end."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class ProcessRequestHistory:
     """The pace is halved until then because the platform answered 429."""
     closed_until: AwareDatetime | None
     """No requests until then, because earlier ones are unknown."""
+    per_hour: dict[AwareDatetime, int] = field(default_factory=dict)
+    """How many requests began in each hour of the last day, by its start; empty where a day has no limit."""
 
     def without_expired_requests(self, now: datetime) -> "ProcessRequestHistory":
         """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
@@ -59,10 +65,11 @@ class ProcessRequestHistory:
             ],
             throttled_until=_clamp_pause_end(self.throttled_until, now, THROTTLED_FOR),
             closed_until=_clamp_pause_end(self.closed_until, now, WINDOW),
+            per_hour={hour: count for hour, count in self.per_hour.items() if now - hour < _HOUR_COUNTS_FOR},
         )
 
     def __bool__(self) -> bool:
-        return bool(self.running or self.answered or self.throttled_until or self.closed_until)
+        return bool(self.running or self.answered or self.throttled_until or self.closed_until or self.per_hour)
 
 
 def _clamp_future_time(at: datetime, now: datetime) -> datetime:
@@ -196,7 +203,7 @@ def _open_privately(name: str, flags: int) -> int:
 
 
 class Pacer:
-    """Limits requests to `per_minute` in any minute, across threads and processes.
+    """Limits requests to `per_minute` in any minute, and to `per_day` in any day, across threads and processes.
 
     A slot is freed a minute after the response, not the request, since the platform may count a request when it
     completes.
@@ -207,6 +214,7 @@ class Pacer:
         clock: Clock,
         per_minute: int,
         *,
+        per_day: int | None = None,
         shared: RequestHistories | None = None,
         cancel_token: CancelToken | None = None,
     ) -> None:
@@ -215,13 +223,15 @@ class Pacer:
         Args:
             clock: tells the time.
             per_minute: at least 1.
+            per_day: at least 1; requests count by the hour, for up to an hour longer than a day. None for no limit.
             shared: what the other processes have asked; None paces this process alone.
             cancel_token: called before each slot; may raise to prevent further requests.
         """
-        if per_minute < 1:
-            raise ValueError("a pace is at least one request a minute")
+        if per_minute < 1 or (per_day is not None and per_day < 1):
+            raise ValueError("a pace is at least one request a minute, and a day")
         self._clock = clock
         self._per_minute = per_minute
+        self._per_day = per_day
         self._shared = shared
         self._cancel_token = cancel_token
         self._own = ProcessRequestHistory([], [], None, None)
@@ -242,7 +252,7 @@ class Pacer:
                 with self._opened(now) as others:
                     free_at = self._free_at(now, others)
                     if free_at is None:
-                        self._own.running.append(now)
+                        self._begin(now)
                         return None
                 if free_at > now:
                     return free_at
@@ -269,6 +279,12 @@ class Pacer:
         if self._shared is not None:
             self._shared.close()
 
+    def _begin(self, now: datetime) -> None:
+        self._own.running.append(now)
+        if self._per_day is not None:
+            hour = now.replace(minute=0, second=0, microsecond=0)
+            self._own.per_hour[hour] = self._own.per_hour.get(hour, 0) + 1
+
     def _publish(self, now: datetime) -> None:
         # If locked out, the next request publishes it; until then the others count this one as running.
         with suppress(Transient), self._opened(now):
@@ -286,6 +302,8 @@ class Pacer:
         closed = [trace.closed_until for trace in traces if trace.closed_until]
         if closed:
             return max(closed)
+        if (day_free_at := self._day_free_at(traces)) is not None:
+            return day_free_at
         answered = sorted(at for trace in traces for at in trace.answered)
         running = sum(len(trace.running) for trace in traces)
         halved = any(trace.throttled_until for trace in traces)
@@ -296,3 +314,18 @@ class Pacer:
         if answered:
             return answered[min(too_many, len(answered)) - 1] + WINDOW
         return now + _POLL if any(trace.running for trace in others) else now
+
+    def _day_free_at(self, traces: Sequence[ProcessRequestHistory]) -> datetime | None:
+        """Return when the day's limit allows one more; None if it does now."""
+        if self._per_day is None:
+            return None
+        per_hour: Counter[datetime] = Counter()
+        for trace in traces:
+            per_hour.update(trace.per_hour)
+        too_many, free_at = per_hour.total() - self._per_day + 1, None
+        for hour in sorted(per_hour):
+            if too_many <= 0:
+                break
+            too_many -= per_hour[hour]
+            free_at = hour + _HOUR_COUNTS_FOR
+        return free_at

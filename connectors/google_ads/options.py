@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken, checked_address
 from connectors.language import _
+
+if TYPE_CHECKING:  # few tasks that read a key ask anything
+    from connectors.google_ads.quota import ProjectQuota
 
 Transport = Literal["data_manager", "google_ads_api"]
 
@@ -33,6 +36,10 @@ class GoogleOptions:
     """Seconds per network wait."""
     validate_only: bool = False
     """Have conversions checked without counting them; rows that pass are answered as done, `VALIDATED`."""
+    writes: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
+    """The quota from which uploads to the Data Manager API take their turns; None for no limit."""
+    reads: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
+    """That of requests for their outcomes."""
     cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
     """Uploads, and waits for the token server, end soon after it raises."""
 

@@ -1,6 +1,7 @@
 """`ConversionSink` for Google Ads over either transport."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 
 from connectors.google_ads import platform
@@ -21,7 +22,7 @@ class GoogleSink:
         endpoint(options, options.transport)
         read_key(options.key_file)
         self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
-        self._configured = options.transport
+        self._configured, self._writes = options.transport, options.writes
         self.limits = platform.LIMITS[options.transport]
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
@@ -31,6 +32,16 @@ class GoogleSink:
     def load(self, target: Target) -> None:
         """Load the library of the target's transport."""
         self._by(target.transport)
+
+    def turn(self, target: Target) -> AbstractContextManager[None]:
+        """Wait for the Cloud project's quota, if the target's transport is the one that has it, and count a request.
+
+        Raises:
+            Transient: the quota is used up.
+        """
+        if target.transport != "data_manager" or self._writes is None:
+            return nullcontext()
+        return self._writes.turn()
 
     def encode(self, event: Event) -> bytes:
         """Encode an event for the configured transport."""

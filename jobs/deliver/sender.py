@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import product
@@ -9,7 +10,8 @@ from typing import assert_never
 
 from sqlmodel import Session
 
-from connectors.ports import AdjustmentSink, ConversionSink, LoadsLibrary
+from connectors.errors import Transient
+from connectors.ports import AdjustmentSink, ConversionSink, LoadsLibrary, SharesQuota
 from connectors.records import (
     DestinationId,
     EncodedEvent,
@@ -380,7 +382,11 @@ class Sender:
         """
         answered, why = 0, ""
         for attempt in range(ATTEMPTS):
-            made = self._send_batch_once(target, batch, breaker)
+            with ExitStack() as turn:
+                # Before the intent: what only waits is not on record as perhaps sent.
+                if (stop := self._take_turn(target, turn)) is not None:
+                    return stop
+                made = self._send_batch_once(target, batch, breaker)
             if made is None:
                 return SendNext()
             intent, follow = made
@@ -405,6 +411,16 @@ class Sender:
                 self._defer(intent, DEFER)
                 return SendNext() if answered else SendingStop(_kept_failing(why), whole_destination=False)
         return SendingStop(_kept_failing(why), whole_destination=True)
+
+    def _take_turn(self, target: Target, turn: ExitStack) -> SendingStop | None:
+        """Wait for a turn where accounts share a quota; if it is used up, return the stop that leaves the rest due."""
+        if isinstance(self.sink, SharesQuota):
+            try:
+                turn.enter_context(self.sink.turn(target))
+            except Transient as error:
+                why = Stop(StopKind.ASKED_TO_WAIT, (str(error),), error.retry_after or LONGEST_WAIT)
+                return SendingStop(why, whole_destination=True)
+        return None
 
     def _send_batch_once(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker

@@ -10,7 +10,7 @@ def move_inbox(source: InboxFile, target: InboxTable) -> int:
     """Copy every event, set the file aside, and return how many events there were; 0 if there is no file.
 
     A receiver that still writes to the file refuses what comes from then on, so that its senders repeat it. Killed
-    anywhere and repeated, it ends the same.
+    anywhere and repeated, it ends the same, and what receivers stored meanwhile, in either place, is there once.
 
     Raises:
         CommandError: the database has events of this account already, or cannot be used.

@@ -30,7 +30,7 @@ from sqlalchemy.types import BigInteger
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import LATEST_ID, Answer, Dialect, SqlInbox, StoredEvents, Values
+from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, Answer, Dialect, SqlInbox, StoredEvents, Values
 
 _ACCOUNT = text("current_setting('oplead.account', true)")
 _WRITERS = 0x4F504C49  # "OPLI"
@@ -42,6 +42,9 @@ pg_advisory_xact_lock(hashtextextended(current_setting('oplead.account'), :seed)
 """)
 _MAKE = "INSERT INTO webhook_inbox (identity, salt) VALUES (:identity, :salt) ON CONFLICT (account) DO NOTHING"
 _ADOPT = "UPDATE webhook_inbox SET identity = :identity, salt = :salt"
+_TAKEN = """
+INSERT INTO webhook_move (taken_to) VALUES (:to) ON CONFLICT (account) DO UPDATE SET taken_to = excluded.taken_to
+"""
 _COPY = """
 INSERT INTO webhook_event (id, received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique)
 VALUES (:id, :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique)
@@ -70,6 +73,13 @@ def inbox_tables() -> MetaData:
         Column("account", plain, primary_key=True, server_default=_ACCOUNT),
         Column("identity", plain, nullable=False),
         Column("salt", LargeBinary, nullable=False),
+    )
+    Table(
+        "webhook_move",
+        tables,
+        Column("account", plain, primary_key=True, server_default=_ACCOUNT),
+        # the id, in the inbox that was moved here, of the last event that was taken over
+        Column("taken_to", BigInteger, nullable=False),
     )
     event = Table(
         "webhook_event",
@@ -112,6 +122,10 @@ class _DatabaseTransaction:
         """Return the account's salt."""
         return bytes(self.connection.execute(text("SELECT salt FROM webhook_inbox")).scalar_one())
 
+    def taken_to(self) -> int | None:
+        """Return the last event taken over from the inbox that was moved here; None if none was moved."""
+        return self.connection.execute(text("SELECT taken_to FROM webhook_move")).scalar()
+
 
 class PostgresqlInbox(SqlInbox):
     """One account's inbox in a database; use each instance from one thread at a time."""
@@ -136,21 +150,28 @@ class PostgresqlInbox(SqlInbox):
             transaction.run(_MAKE, {"identity": secrets.token_hex(16), "salt": secrets.token_bytes(32)})
 
     def take_over(self, identity: str, events: StoredEvents) -> None:
-        """Store an inbox's events as they are, in place of an empty one; what was taken over before is left out.
+        """Store an inbox's events as they are, in place of an empty one.
+
+        Repeated, it adds what has come since, under ids after all that receivers have stored here meanwhile. What was
+        taken over before is told by its id there, which no other event ever has: what was erased here since stays so.
 
         Raises:
             CommandError: this account has other events here.
         """
+        rows = [{**row, "is_unique": bool(row["is_unique"])} for row in events.rows]
         with self._writing() as transaction:
+            taken_to = transaction.taken_to()
             ((latest,),) = transaction.run(self._dialect.fill(LATEST_ID), {}).fetchall()
-            if latest and transaction.identity() != identity:
+            is_repeated = taken_to is not None and transaction.identity() == identity
+            if not is_repeated and (latest or taken_to):
                 raise CommandError(
                     _("{place}: webhooks of this account have arrived here already", place=self._database)
                 )
-            transaction.run(_ADOPT, {"identity": identity, "salt": events.salt})
-            rows = [{**row, "is_unique": bool(row["is_unique"])} for row in events.rows if row["id"] > latest]
-            if rows:
-                transaction.run(_COPY, rows)
+            if not is_repeated:
+                transaction.run(_ADOPT, {"identity": identity, "salt": events.salt})
+            if new := [row for row in rows if row["id"] > (taken_to or 0)]:
+                transaction.run(self._dialect.fill(APPEND) if is_repeated else _COPY, new)
+            transaction.run(_TAKEN, {"to": rows[-1]["id"] if rows else 0})
 
     def close(self) -> None:
         """Close the database's connections, also for the other accounts that share them."""

@@ -15,7 +15,7 @@ from jobs.webhooks.inbox import KEPT, WaitingEvents
 COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
 # An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
 # status it had, and then the same body is news.
-_APPEND = """
+APPEND = """
 INSERT INTO {table} (id, received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique)
 SELECT {new_id}, :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique
 WHERE :is_unique OR :digest <> coalesce((SELECT digest FROM {table} WHERE {same_lead} ORDER BY id DESC LIMIT 1), '')
@@ -141,7 +141,7 @@ class SqlInbox(ABC):
         times = {"before": (now - KEPT).isoformat(), "yesterday": (now - _DAY).isoformat()}
         with self._writing() as transaction:
             salt = transaction.salt()
-            new = transaction.run(self._dialect.fill(_APPEND), [_row(event, salt) for event in events]).rowcount
+            new = transaction.run(self._dialect.fill(APPEND), [_row(event, salt) for event in events]).rowcount
             transaction.run(self._dialect.fill(_DELETE_OLD), times)
         return new
 

@@ -18,6 +18,7 @@ from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
 from jobs.wiring.account import inbox_of
+from jobs.wiring.google_quota import GoogleQuotas
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ def open_connectors(
     Raises:
         Misconfigured: a destination's credentials cannot be used.
     """
-    sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
+    quotas = GoogleQuotas(settings.state, clock, cancel_token)
+    sinks = _sinks(settings, quotas, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
-        readers = _statement_readers(settings, cancel_token)
+    with (
+        closing(quotas),
+        closing(_source(settings, book, clock, cancel_token)) as source,
+        closing(inbox_of(settings)) as inbox,
+    ):
+        readers = _statement_readers(settings, quotas, cancel_token)
         yield (
             book,
             Deps(
@@ -107,13 +113,13 @@ def load_all_connectors() -> None:
 
 
 def _sinks(
-    settings: Settings, *, validate_only: bool, cancel_token: CancelToken
+    settings: Settings, quotas: GoogleQuotas, *, validate_only: bool, cancel_token: CancelToken
 ) -> dict[DestinationId, ConversionSink]:
     sinks: dict[DestinationId, ConversionSink] = {}
     for google in settings.google_ads:
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-        google_options = _google_options(google, validate_only=validate_only, cancel_token=cancel_token)
+        google_options = _google_options(google, quotas, validate_only=validate_only, cancel_token=cancel_token)
         sinks[DestinationId(google.id)] = GoogleSink(google_options)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
@@ -123,12 +129,14 @@ def _sinks(
     return sinks
 
 
-def _statement_readers(settings: Settings, cancel_token: CancelToken) -> dict[DestinationId, StatementReader]:
+def _statement_readers(
+    settings: Settings, quotas: GoogleQuotas, cancel_token: CancelToken
+) -> dict[DestinationId, StatementReader]:
     readers: dict[DestinationId, StatementReader] = {}
     for google in settings.google_ads:
         from connectors.google_ads.statements import GoogleStatements  # noqa: PLC0415
 
-        google_options = _google_options(google, validate_only=True, cancel_token=cancel_token)
+        google_options = _google_options(google, quotas, validate_only=True, cancel_token=cancel_token)
         readers[DestinationId(google.id)] = GoogleStatements(google_options)
     for meta in settings.meta:
         from connectors.meta.statements import MetaStatements  # noqa: PLC0415
@@ -139,9 +147,14 @@ def _statement_readers(settings: Settings, cancel_token: CancelToken) -> dict[De
 
 
 def _google_options(
-    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
+    google: GoogleAdsSettings,
+    quotas: GoogleQuotas | None = None,
+    *,
+    validate_only: bool,
+    cancel_token: CancelToken = never_cancelled,
 ) -> "GoogleOptions":
     from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
+    from connectors.google_ads.quota import Direction  # noqa: PLC0415
 
     return GoogleOptions(
         customer_id=google.customer_id,
@@ -151,6 +164,9 @@ def _google_options(
         data_manager_endpoint=str(google.endpoint),
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
+        # A human's few checks need no turn.
+        writes=quotas.quota(google, Direction.WRITE) if quotas else None,
+        reads=quotas.quota(google, Direction.READ) if quotas else None,
         cancel_token=cancel_token,
     )
 

@@ -6,10 +6,12 @@ from contextlib import closing
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import event, text
 
-from connectors.rate_limit import LONGEST_REQUEST, WINDOW
+from connectors.rate_limit import LONGEST_REQUEST, WINDOW, pace_key
 from jobs.settings.oplead_schema import OpleadSettings
 from jobs.settings.types import StateDatabase
+from jobs.wiring import pace
 from jobs.wiring.oplead import pacer_for
 from tests import postgresql
 from tests.fakes import FakeClock, slot
@@ -42,10 +44,10 @@ pacer.close()
 
 @pytest.fixture
 def database():
-    """The name of a new database."""
-    postgresql.needed()
-    with postgresql.server().database() as name:
-        yield name
+    """The name of a new database that has the tables."""
+    name = postgresql.server().create()
+    yield name
+    postgresql.server().drop(name)
 
 
 @pytest.fixture
@@ -103,18 +105,124 @@ def test_an_unreadable_row_stops_all_requests_for_a_minute(machine, database):
         connection.execute("UPDATE pace SET history = '{'")
 
     assert clock.now() + WINDOW == machine(clock).take()
+    clock.time += WINDOW
+    assert machine(clock).take() is None
 
 
-def test_an_outage_does_not_stop_reading(machine, database, caplog):
-    """The process paces itself alone from then on, and says so once."""
+def go_away(database, *, back=False):
+    """Have a database refuse connections, and cut those it has; or take them again."""
+    postgresql.server().execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {back}")
+    ours = f"FROM pg_stat_activity WHERE datname = '{database}'"
+    postgresql.server().execute(f"SELECT pg_terminate_backend(pid, 10000) {ours}")
+
+
+def taken(pacer):
+    """Take all that there is without a wait, and return how much that was."""
+    count = 0
+    while pacer.take() is None:
+        count += 1
+        pacer.release_request_slot()
+    return count
+
+
+def test_an_outage_does_not_stop_reading_and_ends(machine, database, caplog):
+    """The process paces itself alone for a while, and says so once, and once that it shares again."""
     clock = FakeClock()
-    pacer = machine(clock)
+    pacer, other = machine(clock), machine(clock)
     with slot(pacer):
-        postgresql.server().execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
-        ours = f"FROM pg_stat_activity WHERE datname = '{database}'"
-        postgresql.server().execute(f"SELECT pg_terminate_backend(pid, 10000) {ours}")
+        go_away(database)
     with slot(pacer):
         pass
-
     assert clock.now() < pacer.take()
+    clock.time += WINDOW
+    assert 2 == taken(pacer)
+    go_away(database, back=True)
+    assert clock.now() < pacer.take()
+    assert 1 == taken(other)  # the end of the first request is not on record yet
+    clock.time += WINDOW
+
+    assert 2 == taken(pacer) + taken(other)
     assert 1 == caplog.text.count("no pace is shared with other processes: postgresql://")
+    assert 1 == caplog.text.count("the pace is shared with other processes again: postgresql://")
+
+
+def test_processes_that_shared_a_pace_stay_within_it_while_the_database_is_away(machine, database):
+    """Each presumes that those it has seen ask as often as it does itself."""
+    clock = FakeClock()
+    both = [machine(clock, rate=6) for _ in range(2)]
+    assert [None, None] == [each.take() for each in both]
+    for each in both:
+        each.release_request_slot()
+    clock.time += WINDOW / 2
+    with slot(both[0]), slot(both[1]):
+        go_away(database)
+    minutes = []
+    for _ in range(3):
+        minutes.append([taken(each) for each in both])
+        clock.time += WINDOW
+
+    assert [3, 3] == minutes[2]
+    assert 6 >= max(map(sum, minutes))
+
+
+@pytest.fixture
+def contended(database, monkeypatch):
+    """Holds the lock of every pace; a wait for it is short."""
+    monkeypatch.setattr(pace, "_HOLD", text(pace._HOLD.text.replace("'1s'", "'20ms'")))
+    with closing(postgresql.server().connect(database)) as holder:
+        key = pace_key("https://crm.example.org/", "tok-1")
+        holder.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", [key, pace._PACES])
+        yield holder
+
+
+def test_a_slow_moment_costs_no_sharing(machine, contended, caplog):
+    """What another process holds for a while is waited for."""
+    clock = FakeClock()
+    pacer, waits = machine(clock), []
+    shared = pacer._shared._database
+    shared.engine_of("", for_writing=True)
+
+    @event.listens_for(shared._engine, "handle_error")
+    def _on_error(context):
+        waits.append(context.original_exception.sqlstate)
+        contended.execute("SELECT pg_advisory_unlock_all()")
+
+    with slot(pacer):
+        assert None is machine(clock).take()
+        assert clock.now() < machine(clock).take()
+
+    assert ["55P03"] == waits
+    assert not caplog.text
+
+
+def test_a_lock_that_is_never_released_blocks_nobody(machine, contended, caplog):
+    """The process goes on alone, and with the others once the lock is free."""
+    clock = FakeClock()
+    pacer = machine(clock)
+    pacer._shared._patience = 0.05
+    assert 2 == taken(pacer)
+    contended.execute("SELECT pg_advisory_unlock_all()")
+    clock.time += WINDOW
+    with slot(machine(clock)):
+        assert 1 == taken(pacer)
+
+    assert ["no pace", "the pace"] == [each.getMessage()[:8].strip() for each in caplog.records]
+
+
+def test_a_serialization_failure_is_tried_again(machine, database, caplog):
+    """Everything of that transaction is done anew."""
+    with closing(postgresql.server().connect(database, postgresql.OWNER)) as connection:
+        connection.execute("""
+            CREATE SEQUENCE tried;
+            CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF nextval('tried') = 1 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;
+                RETURN new;
+            END $$;
+            CREATE TRIGGER fail_once BEFORE INSERT ON pace FOR EACH ROW EXECUTE FUNCTION fail_once()
+        """)
+    clock = FakeClock()
+    with slot(machine(clock)):
+        assert 1 == taken(machine(clock))
+
+    assert not caplog.text

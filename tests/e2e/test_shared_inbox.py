@@ -23,10 +23,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 @pytest.fixture
 def database():
-    """The name of a new database."""
-    postgresql.needed()
-    with postgresql.server().database() as name:
-        yield name
+    """The name of a new database that has the tables."""
+    name = postgresql.server().create()
+    yield name
+    postgresql.server().drop(name)
 
 
 def stored(database):

@@ -32,6 +32,7 @@ ALLOWED = {
     "settings/types.py",
     "settings/unmatched.py",
     "wiring/account.py",
+    "wiring/google_quota.py",
     "wiring/night.py",
 }
 

@@ -6,7 +6,7 @@ https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -206,11 +206,14 @@ class DataManagerSink:
         """Return the outcomes of a request, if the API has them yet.
 
         Raises:
-            Transient: the status is unavailable; retry later.
+            Transient: the status is unavailable, or the quota for asking is used up; retry later.
             Misconfigured: the account or its token is refused.
         """
         try:
-            with closing(open_session(self._endpoint, self._account.token())) as session:
+            with (
+                self._options.reads.turn() if self._options.reads else nullcontext(),
+                closing(open_session(self._endpoint, self._account.token())) as session,
+            ):
                 address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
                 ask = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
                 response = run_call(session, ask, timeout, cancel_token=self._options.cancel_token)

@@ -6,7 +6,7 @@ https://developers.google.com/data-manager/api/devguides/diagnostics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -56,7 +56,10 @@ def _ask_each(options: GoogleOptions, latest: Sequence[SentRequest]) -> tuple[As
         for request in latest:
             if time.monotonic() > until:
                 break
-            with closing(open_session(address, account.token())) as session:
+            with (
+                options.reads.turn() if options.reads else nullcontext(),
+                closing(open_session(address, account.token())) as session,
+            ):
                 ask = partial(
                     session.get,
                     f"{address}/v1/requestStatus:retrieve",

@@ -1,8 +1,13 @@
 """`resolve` over real sockets: the outcome of a request, as far as the answer proves it."""
 
+from datetime import timedelta
+
 import pytest
 
 from connectors.errors import Misconfigured, Transient
+from connectors.google_ads.quota import ProjectQuota
+from connectors.google_ads.statements import GoogleStatements
+from connectors.rate_limit import Pacer
 from connectors.records import (
     ForgottenRequest,
     Lost,
@@ -12,8 +17,10 @@ from connectors.records import (
     OutcomeClass,
     PartlyRefused,
     RowOutcomes,
+    SentRequest,
     StillPending,
 )
+from tests.fakes import NIGHT, FakeClock
 
 DONE = Outcome(OutcomeClass.DONE, "SUCCESS")
 NO_CLICK = "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"
@@ -32,6 +39,21 @@ def test_resolve_sends_one_authorised_get(google):
     assert {"requestId": ["req-1"]} == call.query
     assert "Bearer ya29.invented" == call.headers["authorization"]
     assert b"" == call.body
+
+
+def test_each_question_takes_its_turn_from_the_projects_quota(google):
+    """Also where a night asks what was received; while there is none left, nothing is asked."""
+    google.api.say(_status("SUCCESS"))
+    clock = FakeClock()
+    google.use(reads=ProjectQuota("shop", Pacer(clock, 9, per_day=2), clock))
+    google.resolve()
+    sent = SentRequest(google.target, NIGHT, 1, "req-1")
+    for _ in range(2):
+        GoogleStatements(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
+    with pytest.raises(Transient, match="shop"):
+        google.resolve()
+
+    assert 2 == len(google.api.calls)
 
 
 def test_success_accepts_every_row(google):

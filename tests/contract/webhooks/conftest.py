@@ -116,10 +116,9 @@ def status(line):
 
 @pytest.fixture
 def database():
-    """The address of a new database."""
-    postgresql.needed()
-    with postgresql.server().database() as name:
-        yield postgresql.server().url(name)
+    """The address of a new database that has the tables."""
+    with postgresql.server().database(like="deployed") as url:
+        yield url
 
 
 @pytest.fixture(params=["file", "database"])

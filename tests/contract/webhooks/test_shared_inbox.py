@@ -1,8 +1,10 @@
 """An inbox that several receivers write to at once, each over connections of its own."""
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,11 +17,12 @@ from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks.file_inbox import FileInbox, InboxFile, set_aside_name
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.move import move_inbox
-from jobs.webhooks.postgresql_inbox import InboxTable
+from jobs.webhooks.postgresql_inbox import InboxTable, PostgresqlInbox
 from tests import postgresql
 from tests.builders import ACCOUNT
 from tests.contract.webhooks.conftest import PATIENCE
 from tests.contract.webhooks.test_inbox import NOW, stored, won
+from tests.fakes import Crash
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
 
@@ -185,6 +188,61 @@ def test_a_move_that_was_killed_before_the_file_was_set_aside_is_repeated(databa
     with pytest.raises(CommandError, match="have arrived here already"):
         move_inbox(file, other)
     assert file.exists()
+
+
+@pytest.mark.parametrize("dies", ["before the commit", "before the file is set aside", "at the end"])
+def test_a_move_that_is_killed_and_repeated_loses_and_doubles_nothing(database, tmp_path, monkeypatch, dies):
+    """Receivers go on in between, at the file, and in the database once it has the inbox; a sender asks both."""
+    file, table = InboxFile(tmp_path / "inbox.db"), InboxTable(SharedDatabase(database), ACCOUNT)
+    is_there, told = dies != "before the commit", [won(1, NOW), won(2, NOW)]
+    with closing(file.open_for_writing()) as old, closing(table.open_for_writing()) as new:
+        old.append(told)
+        for number in (3, 6):
+            killed_at(dies, file, table, monkeypatch)
+            if is_there:
+                new.append([won(number, NOW), won(number + 1, NOW)])
+                new.erase([LeadId("L-1")])
+            read_to = new.latest_event_id()
+            with suppress(OSError):  # refused: the sender repeats it elsewhere
+                old.append([won(number + 1, NOW), won(number + 2, NOW)])
+        move_inbox(file, table)
+        with pytest.raises(OSError, match=r"inbox\.db"):
+            old.append([won(9, NOW)])
+
+        there = Counter(stored(new))
+        later = new.leads_with_events(after=read_to, to=new.latest_event_id())
+    expected = {"before the commit": [1, 2, 4, 5, 7, 8], "at the end": [2, 3, 4, 6, 7]}
+    assert Counter(f"L-{number}" for number in expected.get(dies, range(2, 9))) == there
+    assert ([] if dies == "at the end" else ["L-8"]) == later[-1:]
+    assert 0 == move_inbox(file, table)
+
+
+def killed_at(moment, file, table, monkeypatch):
+    """Move an inbox, and die there."""
+
+    def die(*_):
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        if moment == "before the commit":
+            patch.setattr(PostgresqlInbox, "_writing", dying_at_the_end(PostgresqlInbox._writing))
+        elif moment == "before the file is set aside":
+            patch.setattr(Path, "rename", die)
+        with pytest.raises(Crash) if moment != "at the end" else nullcontext():
+            move_inbox(file, table)
+
+
+def dying_at_the_end(writing):
+    """A transaction that is never committed, where it has work to commit."""
+
+    @contextmanager
+    def dying(inbox):
+        with writing(inbox) as transaction:
+            yield transaction
+            if transaction.taken_to() is not None:
+                raise Crash
+
+    return dying
 
 
 def old_identity(folder):

@@ -14,6 +14,8 @@ from tests.fakes import slot
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class StillClock:
@@ -190,3 +192,19 @@ def test_a_limit_of_zero_is_refused():
     """The pacer would wait for ever."""
     with pytest.raises(ValueError, match="at least one"):
         Pacer(StillClock(), 0)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.lists(st.integers(0, 9 * 3600), min_size=1, max_size=60))
+def test_no_day_exceeds_its_limit(per_day, seconds):
+    """What began in an hour counts until that hour is a day old; then it is free again."""
+    clock = StillClock()
+    pacer = Pacer(clock, 1000, per_day=per_day)
+    sent = []
+    for pause in seconds:
+        clock.time += timedelta(seconds=pause)
+        asked_at, at = clock.time, ask(pacer, clock)
+        assert at == asked_at or at - sent[-per_day] <= DAY + HOUR
+        sent.append(at)
+
+    assert per_day >= max(sum(start <= at <= start + DAY for at in sent) for start in sent)

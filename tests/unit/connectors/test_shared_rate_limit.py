@@ -264,6 +264,6 @@ def test_the_pace_file_reveals_no_key(process, path):
     assert name != pace_file(path.parent, "https://api.example.org", "tok-other").name
     assert name != pace_file(path.parent, "https://other.example.org", "tok-0123456789").name
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    assert {"running", "answered", "throttled_until", "closed_until"} == {
+    assert {"running", "answered", "throttled_until", "closed_until", "per_hour"} == {
         name for trace in json.loads(path.read_bytes()).values() for name in trace
     }

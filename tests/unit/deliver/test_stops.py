@@ -1,15 +1,19 @@
 """A night cancelled at any point leaves nothing in flight, and the next night does the rest."""
 
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
 import pytest
 
+from connectors.errors import Transient
 from jobs.cancellation import StoppedBySignal
 from jobs.deliver.sender import ATTEMPTS
 from jobs.ledger.schema import Request
 from jobs.nightly import run_night, validate
+from jobs.rules.reasons import Stop, StopKind
 from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import lead, route, rulebook
@@ -95,3 +99,74 @@ def test_resolving_outcomes_alone_replays_nothing(account):
 
     assert {"L-1": "in_doubt"} == account.states
     assert ATTEMPTS == len(account.rows(Request))
+
+
+class Turns:
+    """A quota that accounts share: as many turns as a test says, and what they were taken for."""
+
+    def __init__(self, sink, left):
+        self.sink = sink
+        self.left = left
+        self.under_way = 0
+        self.calls = []
+        self._submit, sink.submit, sink.turn = sink.submit, self._counted, self.turn
+
+    @contextmanager
+    def turn(self, _target):
+        """Take one, or say when there is one."""
+        if not self.left:
+            raise Transient("the quota of project shop is used up", retry_after=timedelta(hours=20))
+        self.left -= 1
+        self.under_way += 1
+        yield
+        self.under_way -= 1
+
+    def _counted(self, target, batch):
+        self.calls.append((self.under_way, len(batch)))
+        return self._submit(target, batch)
+
+
+def test_what_a_spent_quota_leaves_stays_due_and_is_sent_once_by_the_next_run(account):
+    """Nothing of it is on record as tried; a human is told how long the quota is used up."""
+    account.sink.limits = replace(account.sink.limits, batch=2)
+    account.book = rulebook(route(limits=account.sink.limits))
+    turns = Turns(account.sink, 1)
+    account.put(*(lead(f"L-{number}") for number in range(1, 6)))
+    summary = night(account)
+
+    assert Counter(submitted=2, pending=3) == Counter(account.states.values())
+    assert 1 == len(account.rows(Request))
+    assert [Stop(StopKind.ASKED_TO_WAIT, ("the quota of project shop is used up",), timedelta(hours=20))] == list(
+        summary.stopped.values()
+    )
+    assert not account.clock.slept
+
+    turns.left = 9
+    account.clock.time += HALF_HOUR
+    night(account)
+
+    assert [(1, 2), (1, 2), (1, 1)] == turns.calls
+    assert {"submitted", "accepted"} == set(account.states.values())
+    assert {1} == set(account.sink.counted.values())
+    assert (7, 0) == (turns.left, turns.under_way)
+
+
+def test_a_stop_while_waiting_for_a_turn_leaves_nothing_in_doubt(account):
+    """What only waits is not on record as perhaps sent."""
+    account.put(lead("L-1"))
+    turns = Turns(account.sink, 1)
+
+    @contextmanager
+    def stopped(_target):
+        raise StoppedBySignal(15)
+        yield
+
+    account.sink.turn = stopped
+    with pytest.raises(StoppedBySignal):
+        night(account)
+
+    assert {"L-1": "pending"} == account.states
+    assert [] == account.requests
+    account.sink.turn = turns.turn
+    night(account)
+    assert {"L-1": 1} == {row.lead: account.sink.counted[row.key] for row in account.rows()}

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -16,6 +19,7 @@ from connectors.google_ads.ads_api import sink as ads_api
 from connectors.google_ads.data_manager import sink as data_manager
 from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.sink import GoogleSink
+from connectors.ports import SharesQuota
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
@@ -146,6 +150,22 @@ def test_frozen_events_use_the_transport_they_were_encoded_for(options, carriers
     assert RowOutcomes((Outcome(OutcomeClass.DONE, frozen_for),) * 2) == receipt
     assert [(frozen_for, 2)] == carriers[frozen_for][0].submitted
     assert {frozen_for} == carriers.keys()
+
+
+@pytest.mark.parametrize("present", BOTH)
+def test_only_the_data_manager_api_has_a_quota_of_the_project(options, present):
+    """A replay takes its turn by the transport that carries it."""
+    turns = []
+    quota = SimpleNamespace(turn=lambda: nullcontext(turns.append(1)))
+    sink = GoogleSink(options(present, writes=quota))
+    for transport in BOTH:
+        with sink.turn(replace(EVENT.target, transport=transport)):
+            pass
+    with GoogleSink(options(present)).turn(EVENT.target):
+        pass
+
+    assert isinstance(sink, SharesQuota)
+    assert 1 == len(turns)
 
 
 @pytest.mark.parametrize("carried_by", BOTH)

@@ -1,0 +1,78 @@
+"""The Data Manager API's quota of a Google Cloud project, which everyone with a key of that project uses together.
+
+https://developers.google.com/data-manager/api/devguides/limits
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from connectors.errors import Transient
+from connectors.language import _
+from connectors.ports import Clock
+from connectors.rate_limit import Pacer
+
+PER_MINUTE = 300
+PER_DAY = 100_000
+LONGEST_WAIT = timedelta(minutes=5)
+"""How long a request waits for its turn; then what it was to carry is left for a later run."""
+
+
+_SPREAD = timedelta(seconds=5)
+"""Over how long those that wait for the same turn ask for it again: many at once would only wait for one another."""
+
+
+class Direction(StrEnum):
+    """What a request does: each direction has the whole quota."""
+
+    WRITE = "write"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectQuota:
+    """What a project may still ask in one direction."""
+
+    project: str
+    pacer: Pacer
+    clock: Clock
+    jitter: Callable[[], float] = random.random
+    """Returns a number from 0 to 1 that spreads out those that wait."""
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until one more request may go out, and count it for the block.
+
+        Raises:
+            Transient: the minute stays full, or the day's quota is used up; with the time until there is some.
+        """
+        until = self.clock.now() + LONGEST_WAIT
+        while (free_at := self.pacer.take()) is not None:
+            if free_at > until:
+                raise Transient(
+                    _(
+                        "the accounts that use the Google Cloud project {project} have used up its quota of requests",
+                        project=self.project,
+                    ),
+                    retry_after=free_at - self.clock.now(),
+                )
+            self.clock.sleep_until(free_at + self.jitter() * _SPREAD)
+        try:
+            yield
+        finally:
+            self.pacer.release_request_slot()
+
+
+def project_of(key: Mapping[str, object]) -> str:
+    """Return the project of a service account by its key file's fields: the one that Google counts its requests for.
+
+    Google would count them for another that the request names as `x-goog-user-project`; ours name none.
+    """
+    if isinstance(project := key.get("project_id"), str) and project:
+        return project
+    # NAME@PROJECT.iam.gserviceaccount.com
+    email = str(key["client_email"])
+    return email.rpartition("@")[2].removesuffix(".iam.gserviceaccount.com") or email

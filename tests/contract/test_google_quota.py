@@ -1,0 +1,208 @@
+"""The quota of a Google Cloud project, which all accounts that use it share through their states' database."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydantic import SecretStr
+
+from connectors.errors import Transient
+from connectors.google_ads.quota import LONGEST_WAIT, Direction, project_of
+from connectors.rate_limit import LONGEST_REQUEST, WINDOW
+from jobs.cancellation import StoppedBySignal, never_cancelled
+from jobs.settings.types import StateDatabase, StateFile
+from jobs.wiring.google_quota import GoogleQuotas
+from tests import postgresql
+from tests.fakes import FakeClock
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def database():
+    """The name of a new database that has the tables."""
+    name = postgresql.server().create()
+    yield name
+    postgresql.server().drop(name)
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Sets small quotas; a key file's name is its project."""
+    monkeypatch.setattr("connectors.google_ads.options.read_key", lambda path: {"project_id": path.stem})
+
+    def limit(per_minute=100, per_day=1000):
+        monkeypatch.setattr("connectors.google_ads.quota.PER_MINUTE", per_minute)
+        monkeypatch.setattr("connectors.google_ads.quota.PER_DAY", per_day)
+
+    limit()
+    return limit
+
+
+@pytest.fixture
+def account(request, limits, tmp_path):
+    """Makes the quotas of an account's night, each as a process of its own has them; by default on PostgreSQL."""
+    del limits
+    made = []
+
+    def make(clock, *, is_file=False, cancel_token=never_cancelled):
+        if is_file:
+            state = StateFile(tmp_path / "state.db")
+        else:
+            state = StateDatabase(SecretStr(postgresql.server().url(request.getfixturevalue("database"))), tmp_path)
+        made.append(GoogleQuotas(state, clock, cancel_token))
+        return made[-1]
+
+    yield make
+    for quotas in made:
+        quotas.close()
+
+
+def quota(quotas, project="shop", direction=Direction.WRITE):
+    """The quota of a destination whose key is of a project."""
+    place = SimpleNamespace(endpoint="https://datamanager.googleapis.com/", credentials=Path(f"{project}.json"))
+    return quotas.quota(place, direction)
+
+
+def asked(quotas, **place):
+    """Make requests until one would have to wait, and return how many that was."""
+    pacer, count = quota(quotas, **place).pacer, 0
+    while pacer.take() is None:
+        pacer.release_request_slot()
+        count += 1
+    return count
+
+
+def test_processes_that_ask_at_once_never_exceed_a_minute_or_a_day(account, limits):
+    """Three nights with two threads each, on one clock, for as long as there is some of the day's quota."""
+    limits(per_minute=8, per_day=30)
+    clock, sent, mutex = FakeClock(), [], threading.Lock()
+    nights = [account(clock) for _ in range(3)]
+
+    def ask(quotas):
+        try:
+            while len(sent) <= 30:
+                with quota(quotas).turn(), mutex:
+                    sent.append(clock.now())
+        except Transient as error:
+            return error.retry_after
+        return timedelta()
+
+    with ThreadPoolExecutor(6) as threads:
+        waits = list(threads.map(ask, nights * 2))
+
+    assert 30 == len(sent)
+    assert 8 >= max(sum(start <= at <= start + timedelta(seconds=60) for at in sent) for start in sent)
+    assert DAY <= min(waits)
+    assert max(waits) <= DAY + HOUR
+
+
+def test_a_days_requests_count_whatever_became_of_their_processes(account, limits, database):
+    """They are summed up in one row, and leave it once they are a day old."""
+    limits(per_day=5)
+    clock = FakeClock()
+    for _ in range(3):
+        with closing(account(clock)) as night, quota(night).turn():
+            pass
+        clock.time += 2 * HOUR
+    counts = [asked(account(clock)), asked(account(clock))]
+    clock.time += DAY - 3 * HOUR
+    counts.append(asked(account(clock)))
+    with closing(postgresql.server().connect(database)) as connection:
+        rows = Counter(process for (process,) in connection.execute("SELECT process FROM pace"))
+
+    assert [2, 0, 2] == counts
+    assert 1 == rows[""]
+    assert 2 >= rows.total()
+
+
+def test_a_spent_project_costs_no_other_project_and_no_other_direction(account, limits):
+    """Each has a quota of its own."""
+    limits(per_day=2)
+    clock = FakeClock()
+    one, other = account(clock), account(clock)
+
+    assert 2 == asked(one)
+    with pytest.raises(Transient, match="shop"), quota(other).turn():
+        pass
+    assert [2, 2] == [asked(other, project="garden"), asked(other, direction=Direction.READ)]
+    assert not clock.slept
+
+
+def test_a_dead_process_blocks_nobody(account, limits):
+    """Its request counts as answered once it is longer than any."""
+    limits(per_minute=1)
+    clock = FakeClock()
+    quota(account(clock)).pacer.take()
+    began = clock.now()
+    waits = []
+    while not waits or clock.now() - began < LONGEST_REQUEST:
+        try:
+            with quota(account(clock)).turn():
+                waits.append(clock.now() - began)
+        except Transient as error:
+            clock.time += error.retry_after
+
+    assert [True] == [LONGEST_REQUEST + WINDOW <= each <= LONGEST_WAIT * 2 for each in waits]
+
+
+def test_a_full_minute_is_waited_for_and_a_stop_ends_the_wait(account, limits):
+    """The wait is the clock's, which a signal ends; no turn is taken after it."""
+    limits(per_minute=1)
+    stopping = []
+
+    def cancel_token():
+        if stopping:
+            raise StoppedBySignal(15)
+
+    clock = FakeClock()
+    night = account(clock, cancel_token=cancel_token)
+    with quota(night).turn():
+        began = clock.now()
+    with quota(night).turn():
+        waited = clock.now() - began
+    stopping.append(True)
+    with pytest.raises(StoppedBySignal), quota(night).turn():
+        pass
+
+    assert WINDOW <= waited < LONGEST_WAIT
+
+
+def test_beside_a_file_destinations_share_a_minute_within_the_process(account, limits):
+    """There is no day's limit, and nothing is kept."""
+    limits(per_minute=3, per_day=1)
+    clock = FakeClock()
+    night = account(clock, is_file=True)
+
+    assert [3, 0] == [asked(night), asked(night)]
+    assert [3, 3] == [asked(night, project="garden"), asked(night, direction=Direction.READ)]
+
+
+def test_the_database_holds_no_name_of_a_project(account, database):
+    """A digest tells one from another."""
+    asked(account(FakeClock()), project="invented-project")
+    with closing(postgresql.server().connect(database)) as connection:
+        rows = connection.execute("TABLE pace").fetchall()
+
+    assert rows
+    assert not [row for row in rows if "invented" in "".join(row)]
+
+
+@pytest.mark.parametrize(
+    ("key", "project"),
+    [
+        ({"project_id": "shop-1", "client_email": "job@other.iam.gserviceaccount.com"}, "shop-1"),
+        ({"client_email": "job@shop-1.iam.gserviceaccount.com"}, "shop-1"),
+        ({"project_id": None, "client_email": "job@shop.example.com.iam.gserviceaccount.com"}, "shop.example.com"),
+        ({"project_id": "", "client_email": "job@project.example"}, "project.example"),
+    ],
+)
+def test_a_key_file_tells_its_project(key, project):
+    """By its own field, else by where the service account's address belongs."""
+    assert project == project_of(key)
