@@ -5,7 +5,7 @@ from importlib.resources import files
 from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
-from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError, refuse_omnipotent_user
 
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
@@ -53,13 +53,21 @@ CREATE TABLE fleet_run (
     exit_code smallint,
     -- the run's number in the account's ledger
     ledger_run bigint,
-    -- a sentence without personal data
+    -- a sentence in English without personal data
     why text
 );
 CREATE INDEX fleet_run_of_account ON fleet_run (account, id DESC);
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
-_OWN_REVISIONS = {"fleet-1": _TABLES}
+_BY_START = """
+-- old runs are deleted by when they started
+CREATE INDEX fleet_run_started ON fleet_run (started_at);
+"""
+_INCIDENTS = """
+-- how many of an account's incidents its last run left open, and the first one's title, in English
+ALTER TABLE fleet_account ADD open_incidents integer NOT NULL DEFAULT 0, ADD incident text;
+"""
+_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _INCIDENTS}
 """Each revision of our own tables, in order, with its statements."""
 
 
@@ -67,9 +75,10 @@ def deploy(database: FleetDatabase) -> list[str]:
     """Create or upgrade all tables and return the names of what was applied; nothing if all is up to date.
 
     Raises:
-        FleetDatabaseError: the server is too old, or refuses.
+        FleetDatabaseError: the server is too old, or refuses, or shows the user every account's rows.
     """
     with database.connect() as connection:
+        refuse_omnipotent_user(connection)
         if connection.info.server_version < _OLDEST_SERVER:
             raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -95,9 +95,10 @@ def begin_run(connection: Connection, account: str, *, job: int, worker: str, ve
 
 
 def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
-    """Record a result and when the account is due next; do nothing if the run was given up as lost meanwhile.
+    """Record a result and when the account is due next; False if the run was given up and another has begun since.
 
-    An account whose settings changed during the run, or that was asked for meanwhile, is due at once.
+    What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
+    whose settings changed during the run, or that was asked for meanwhile, is due at once.
     """
     after = next_work(result, run.failures)
     values = {
@@ -109,6 +110,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         "wait": after.wait,
         "failures": after.failures,
         "night_in": result.night_in,
+        "open_incidents": result.open_incidents,
+        "incident": result.incident,
         "has_state": result.task is not DidTask.NOTHING and result.ledger_run is not None,
     }
     ended = connection.execute(
@@ -116,8 +119,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         WITH ended AS (
             UPDATE fleet_run SET
                 ended_at = now(), exit_code = %(exit_code)s, task = %(task)s, ledger_run = %(ledger_run)s, why = %(why)s
-            WHERE id = %(run)s AND ended_at IS NULL
-            RETURNING account, started_at, settings_version
+            WHERE id = %(run)s AND exit_code IS NULL
+            RETURNING id, account, started_at, settings_version
         )
         UPDATE fleet_account SET
             due_at = CASE
@@ -128,8 +131,11 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
             night_at = CASE WHEN %(night_in)s::interval IS NULL THEN night_at ELSE now() + %(night_in)s END,
             failures = %(failures)s,
             first_run = first_run AND NOT %(has_state)s,
+            open_incidents = coalesce(%(open_incidents)s, open_incidents),
+            incident = CASE WHEN %(open_incidents)s::integer IS NULL THEN incident ELSE %(incident)s END,
             asked_at = CASE WHEN asked_at > ended.started_at OR %(exit_code)s >= 75 THEN asked_at END
-        FROM ended WHERE name = ended.account
+        FROM ended
+        WHERE name = ended.account AND NOT EXISTS (SELECT 1 FROM fleet_run WHERE account = name AND id > ended.id)
         """,
         values,
     )

@@ -52,7 +52,11 @@ class WorkResult:
     """When the first night that is not done is due, negative if it is overdue; None if the settings don't say."""
     ledger_run: int | None = None
     why: str | None = None
-    """Why a human is needed, in a sentence without personal data."""
+    """Why a human is needed, in a sentence without personal data; in English, and translated where it is shown."""
+    open_incidents: int | None = None
+    """How many of the account's incidents are open; None if the work did not come so far."""
+    incident: str | None = None
+    """The first one's title, in English."""
 
 
 @dataclass(frozen=True, slots=True)

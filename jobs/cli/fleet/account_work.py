@@ -3,22 +3,27 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
-from connectors.language import speaking
+from connectors.language import Language, speaking
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, open_stored_account
 from jobs.cli.night.schedule import ServedAccount, SharedByAccounts, timetable_of
 from jobs.cli.output import failure_of, report, signal_exit_code
+from jobs.cli.state import open_state_read_only
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
+from jobs.ledger.incidents import incident_of, recorded_incidents
+from jobs.ledger.storage.state_file import LedgerError
 from jobs.privacy.redaction import Redaction
+from jobs.reporting.sentences import incident_notice
 from jobs.scheduler import TaskOutcome
-from jobs.settings import ValidSettings
+from jobs.settings import Settings, ValidSettings
 from jobs.timetable import DueNight, Timetable
 
 
@@ -35,9 +40,10 @@ class AccountWork:
     def do(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
-        account = open_stored_account(stored.account, stored.text, self.folder, self.environ)
-        self.redaction.redact_secrets(account.secrets)
-        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(account.language):
+        # What this says is logged and stored, in English; the night itself speaks the account's language.
+        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(Language.ENGLISH):
+            account = open_stored_account(stored.account, stored.text, self.folder, self.environ)
+            self.redaction.redact_secrets(account.secrets)
             try:
                 return self._do(account, order)
             except StoppedBySignal as stopped:
@@ -58,7 +64,8 @@ class AccountWork:
         with served.open_clock() as clock:
             began = clock.now()
             task, outcome, open_night = _do_what_is_due(served, table, order, clock)
-            return _result(task, outcome, table, open_night, began=began, now=clock.now())
+            result = _result(task, outcome, table, open_night, began=began, now=clock.now())
+        return result if result.ledger_run is None else _with_incidents(result, account.settings)
 
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
@@ -69,6 +76,16 @@ class AccountWork:
         now = datetime.now(loaded.settings.zone)
         firing = timetable_of(loaded.settings.schedule, loaded.settings.zone).next_night_after(now)
         return None if firing is None else firing.at - now
+
+
+def _with_incidents(result: WorkResult, settings: Settings) -> WorkResult:
+    """Return the result of a run with the incidents that it left open; as it is if they cannot be read any more."""
+    with suppress(LedgerError), open_state_read_only(settings) as session:
+        rows = recorded_incidents(session, settings.account).values()
+        left = sorted((row for row in rows if row.cleared_at is None), key=lambda row: row.first_seen_at)
+        first = incident_notice(incident_of(left[0])).title if left else None
+        return replace(result, open_incidents=len(left), incident=first)
+    return result
 
 
 def _without_file(message: str, file: Path) -> str:

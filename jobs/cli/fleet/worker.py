@@ -1,6 +1,8 @@
 """`fleet worker`: runs accounts when they are due, until it is told to stop."""
 
 import asyncio
+import logging
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -10,27 +12,44 @@ from jobs.cli.fleet.account_work import work_on_this_machine
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.fleet.children import ChildNursery
-from jobs.fleet.database import FleetDatabase
+from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.worker import FleetWorker
 from jobs.wiring.night import load_all_connectors
 
 _log = structlog.stdlib.get_logger()
+_SILENCED = ("psycopg", "procrastinate")
+"""Of what they say, only where they said it would be shown; the worker says itself when the database is away."""
 
 
 def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, health: Path | None) -> int:
-    """Work until a signal requests a stop, then return 0."""
+    """Work until a signal requests a stop, then return 0.
+
+    Raises:
+        FleetAwayError: the database is away.
+        FleetDatabaseError: it cannot be used, or shows its user every account's rows.
+    """
     with signals_and_logging() as (stop, redaction):
         redaction.redact_secrets(database.secrets)
+        for library in _SILENCED:
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         work = work_on_this_machine(folder.absolute(), stop, redaction)
         # First of all: a fork copies threads and connections, broken.
         nursery = ChildNursery(load_all_connectors, work.do)
         liveness = Liveness(health)
         try:
             with database.connect() as connection:
+                refuse_omnipotent_user(connection)
                 require_deployed(connection)
             liveness.report_ready()
             worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat)
+            _log.info(
+                "the worker has started",
+                worker=worker.name,
+                database=database.place,
+                concurrency=concurrency,
+                version=version("oplead-sync"),
+            )
             asyncio.run(worker.run())
         finally:
             liveness.report_stopping()

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.exit_codes import Exit
-from jobs.fleet.status import AccountRow, AccountState, judge
+from jobs.fleet import queue
+from jobs.fleet.accounts import add_account
+from jobs.fleet.database import FleetDatabase
+from jobs.fleet.deploy import deploy
+from jobs.fleet.status import AccountRow, AccountState, judge, read_status
+from jobs.fleet.work import DidTask, WorkResult
+from tests.postgresql import server
+
+pytestmark = pytest.mark.xdist_group("postgresql")
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 FINE = AccountRow(
@@ -30,16 +38,38 @@ OVERDUE = {"night_at": NOW - timedelta(hours=2), "due_at": NOW - timedelta(hours
         (AccountState.PAUSED, {"paused": True, "exit_code": Exit.BUG} | OVERDUE),
         (AccountState.NEEDS_A_HUMAN, {"exit_code": Exit.ATTENTION}),
         (AccountState.NEEDS_A_HUMAN, {"exit_code": Exit.CONFIGURATION} | OVERDUE),
+        (AccountState.NEEDS_A_HUMAN, {"open_incidents": 1, "is_running": True}),
         (AccountState.LATE, OVERDUE),
         (AccountState.LATE, {"is_running": True} | OVERDUE),
         (AccountState.RUNNING, {"is_running": True}),
         (AccountState.WAITING, {"due_at": NOW, "night_at": NOW}),
-        (AccountState.WAITING, {"failures": 1}),
+        (AccountState.WAITING, {"failures": 1, "held_why": "away"}),
     ],
 )
 def test_state(state, changes):
     """The worst that is true of it; of one that is paused, nothing is expected."""
     assert state is judge(replace(FINE, **changes), NOW).state
+
+
+BAD = {"exit_code": Exit.STOPPED, "why": "the source stopped"}
+LEFT_OPEN = {"open_incidents": 1, "incident": "10 were rejected"}
+HELD = {"failures": 1, "held_why": "the database is away"}
+
+
+@pytest.mark.parametrize(
+    ("told", "changes"),
+    [
+        ((Exit.DONE, None), {}),
+        ((Exit.STOPPED, "the source stopped"), BAD | LEFT_OPEN | HELD),
+        ((Exit.DONE, "10 were rejected"), LEFT_OPEN | HELD),
+        ((Exit.HELD, "the database is away"), HELD),
+    ],
+)
+def test_reason_is_the_one_that_needs_a_human_first(told, changes):
+    """A night that was done again, or is tried again, hides nothing that is still wrong."""
+    found = judge(replace(FINE, **changes), NOW)
+
+    assert told == (found.exit_code, found.why)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +78,30 @@ def test_state(state, changes):
 def test_nights_late(nights, late):
     """One an hour after it was due, and one more each day."""
     assert nights == judge(replace(FINE, night_at=NOW - late), NOW).nights_late
+
+
+def ran(connection, code, task=DidTask.NIGHT, **more):
+    """The account as its status says after a run that ended so."""
+    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1)
+    queue.end_run(connection, run, WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more))
+    (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+    return found.state, found.exit_code, found.why
+
+
+def test_what_a_later_run_leaves_open_is_told_until_it_is_over():
+    """A night that is done again says 0; the incident that the first one opened still needs somebody."""
+    with server().database() as url:
+        database = FleetDatabase(url)
+        deploy(database)
+        with database.connect() as connection:
+            add_account(connection, "maison", "account: maison", first_run=False)
+            opened = {"open_incidents": 1, "incident": "10 were rejected"}
+            human = AccountState.NEEDS_A_HUMAN
+
+            assert (human, 1, "x") == ran(connection, Exit.ATTENTION, why="x", **opened)
+            assert (human, 0, "10 were rejected") == ran(connection, Exit.DONE, **opened)
+            assert (human, 0, "10 were rejected") == ran(connection, Exit.HELD, why="away")
+            assert (human, 0, "10 were rejected") == ran(connection, Exit.DONE, DidTask.NOTHING)
+            assert (AccountState.OK, 0, None) == ran(connection, Exit.DONE, DidTask.OUTCOMES, open_incidents=0)
+            assert (AccountState.WAITING, 75, "away") == ran(connection, Exit.HELD, why="away")
+            assert (AccountState.OK, 0, None) == ran(connection, Exit.DONE, open_incidents=0)
