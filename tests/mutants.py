@@ -190,6 +190,27 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_database.py",
     ),
     Fault(
+        "a secrets command that failed gives no secret",
+        "jobs/settings/secrets_command.py",
+        "if code != 0:",
+        "if False:",
+        "tests/unit/settings/test_secrets_command.py",
+    ),
+    Fault(
+        "a secrets command may not take for ever",
+        "jobs/settings/secrets_command.py",
+        "if not selector.select(max(0.0, until - time.monotonic())):",
+        "if not selector.select():",
+        "tests/unit/settings/test_secrets_command.py",
+    ),
+    Fault(
+        "a wrong configuration does not restart a worker again and again",
+        "config/deploy/systemd/oplead-sync-worker@.service",
+        "RestartPreventExitStatus=2\n",
+        "",
+        "tests/unit/test_deploy.py",
+    ),
+    Fault(
         "an account new to a fleet makes up for no night before it",
         "jobs/cli/fleet/account_work.py",
         "if_missed=due.at < now - order.age",

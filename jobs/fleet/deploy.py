@@ -59,14 +59,10 @@ CREATE TABLE fleet_run (
 CREATE INDEX fleet_run_of_account ON fleet_run (account, id DESC);
 CREATE INDEX fleet_run_open ON fleet_run (job) WHERE ended_at IS NULL;
 """
-_BY_START = """
--- old runs are deleted by when they started
-CREATE INDEX fleet_run_started ON fleet_run (started_at);
-"""
-_INCIDENTS = """
--- how many of an account's incidents its last run left open, and the first one's title, in English
-ALTER TABLE fleet_account ADD open_incidents integer NOT NULL DEFAULT 0, ADD incident text;
-"""
+_BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
+"""Old runs are deleted by when they started."""
+_INCIDENTS = "ALTER TABLE fleet_account ADD open_incidents integer NOT NULL DEFAULT 0, ADD incident text;"
+"""How many of an account's incidents its last run left open, and the first one's title, in English."""
 _OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _INCIDENTS}
 """Each revision of our own tables, in order, with its statements."""
 

@@ -131,7 +131,8 @@ def _refuse_known_state(account: AccountFile) -> None:
         raise UsageError(
             _(
                 "{file}: this account has run: its state is {path}, and without it everything would be sent again. "
-                "Move it first: oplead-sync state move --config {file} --to '{reference}'; then leave --first-run out",
+                "Move it first: `oplead-sync state move --config {file} --to '{reference}'`; then leave --first-run "
+                "out",
                 file=account.file,
                 path=path,
                 reference="${OPLEAD_SYNC_DATABASE}",
@@ -175,8 +176,8 @@ def _refuse_unfit(account: AccountFile) -> None:
 def _state_to_write(account: AccountFile, path: Path) -> str:
     if path.exists():
         return _(
-            "state: {path} is on one machine, and each of them would send everything; move it: oplead-sync state move "
-            "--config {file} --to '{reference}', and write state: {reference}",
+            "state: {path} is on one machine, and each of them would send everything; move it: `oplead-sync state "
+            "move --config {file} --to '{reference}'`, and write `state: {reference}`",
             path=path,
             file=account.file,
             reference="${OPLEAD_SYNC_DATABASE}",
