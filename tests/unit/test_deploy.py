@@ -35,7 +35,7 @@ DRAIN = 60
 """Seconds that a worker gives what is under way."""
 SHORT = re.compile(r"[a-z]+:\d+\.\d+[a-z0-9.-]*")
 """An image of the engine's default registry, by a version."""
-PAGES = ("fleet-operations.md", "fr/fleet-operations.md")
+PAGES = ("fleet.md", "fr/flotte.md", "fleet-operations.md", "fr/fleet-operations.md")
 PASSWORD = 'it\'s "quoted" $(here) \\ and `there`'
 NAMES_A_HOST = re.compile(r"\b[a-z0-9-]+\.(?:io|com|org|net|dev|fr|eu|local|internal)\b")
 

@@ -65,7 +65,7 @@ class AccountWork:
             began = clock.now()
             task, outcome, open_night = _do_what_is_due(served, table, order, clock)
             result = _result(task, outcome, table, open_night, began=began, now=clock.now())
-        return result if result.ledger_run is None else _with_incidents(result, account.settings)
+        return result if outcome.undone else _with_incidents(result, account.settings)
 
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
@@ -79,7 +79,7 @@ class AccountWork:
 
 
 def _with_incidents(result: WorkResult, settings: Settings) -> WorkResult:
-    """Return the result of a run with the incidents that it left open; as it is if they cannot be read any more."""
+    """Return a result with the account's open incidents; as it is if there is no state, or none that can be read."""
     with suppress(LedgerError), open_state_read_only(settings) as session:
         rows = recorded_incidents(session, settings.account).values()
         left = sorted((row for row in rows if row.cleared_at is None), key=lambda row: row.first_seen_at)

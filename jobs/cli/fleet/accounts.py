@@ -215,7 +215,7 @@ def change_accounts(database: FleetDatabase, names: Sequence[str], change: Chang
         try:
             with database.connect() as connection:
                 do(connection, name)
-            say(f"{name}: {done}")
+            say(_("{name}: {done}", name=name, done=done))
             codes.append(Exit.DONE)
         except UsageError as error:
             codes.append(Exit(report(failure_of(error))))
