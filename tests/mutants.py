@@ -94,8 +94,15 @@ FAULTS = (
     Fault(
         "an account with an open incident is not called fine",
         "jobs/fleet/status.py",
-        "if row.exit_code in _NEEDS_A_HUMAN or row.open_incidents:",
-        "if row.exit_code in _NEEDS_A_HUMAN:",
+        "or row.attention is not None or row.open_incidents:",
+        "or row.attention is not None:",
+        "tests/unit/jobs/fleet/test_status.py",
+    ),
+    Fault(
+        "a night that was done again does not hide what the first one told",
+        "jobs/fleet/status.py",
+        "AND (exit_code <> 0 OR (task = 'night' AND NOT asked))",
+        "AND (exit_code <> 0 OR task = 'night')",
         "tests/unit/jobs/fleet/test_status.py",
     ),
     Fault(

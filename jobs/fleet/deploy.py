@@ -63,7 +63,9 @@ _BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
 """Old runs are deleted by when they started."""
 _INCIDENTS = "ALTER TABLE fleet_account ADD open_incidents integer NOT NULL DEFAULT 0, ADD incident text;"
 """How many of an account's incidents its last run left open, and the first one's title, in English."""
-_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _INCIDENTS}
+_ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
+"""Whether somebody asked for the night, beside those that the schedule names."""
+_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _INCIDENTS, "fleet-4": _ASKED}
 """Each revision of our own tables, in order, with its statements."""
 
 

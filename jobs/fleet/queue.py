@@ -80,14 +80,16 @@ class OpenRun:
     started_at: datetime
 
 
-def begin_run(connection: Connection, account: str, *, job: int, worker: str, version: int) -> OpenRun:
-    """Record that a worker begins to work on an account."""
+def begin_run(
+    connection: Connection, account: str, *, job: int, worker: str, version: int, asked: bool = False
+) -> OpenRun:
+    """Record that a worker begins to work on an account, and whether somebody asked for it."""
     row = connection.execute(
         """
-        INSERT INTO fleet_run (account, job, worker, settings_version) VALUES (%s, %s, %s, %s)
+        INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
         RETURNING id, started_at, (SELECT failures FROM fleet_account WHERE name = account) AS failures
         """,
-        [account, job, worker, version],
+        [account, job, worker, version, asked],
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")

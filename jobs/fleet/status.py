@@ -79,13 +79,16 @@ class AccountRow:
     """Why its last attempt, after that run, is made again; None if none is."""
     open_incidents: int = 0
     incident: str | None = None
+    attention: str | None = None
+    """What its last night by the schedule told, if one that somebody asked for has ended well since."""
 
 
 def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
     """Return how all accounts fare; a worker that was silent for so long is dead.
 
-    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing. Where
-    a night is done again and finds nothing new, what the first one found is open still.
+    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing. A
+    night that is done again because somebody asked for it looks at what has changed since: what the first one told a
+    human, and the incidents that it left open, still hold.
     """
     head = connection.execute(
         "SELECT now() AS now, count(*) AS workers FROM procrastinate_workers WHERE last_heartbeat > now() - %s",
@@ -98,6 +101,7 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
         SELECT a.name AS account, a.paused, a.due_at, a.night_at, a.failures, r.exit_code, r.why,
             r.started_at AS last_run_at, a.open_incidents, a.incident,
             CASE WHEN attempt.exit_code = %(held)s THEN attempt.why END AS held_why,
+            CASE WHEN told.exit_code = %(attention)s THEN coalesce(told.why, '') END AS attention,
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
             SELECT exit_code, why, started_at FROM fleet_run
@@ -106,10 +110,14 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
         ) r ON true LEFT JOIN LATERAL (
             SELECT exit_code, why FROM fleet_run
             WHERE account = a.name AND exit_code IS NOT NULL ORDER BY id DESC LIMIT 1
-        ) attempt ON true
+        ) attempt ON true LEFT JOIN LATERAL (
+            SELECT exit_code, why FROM fleet_run
+            WHERE account = a.name AND exit_code < 75 AND (exit_code <> 0 OR (task = 'night' AND NOT asked))
+            ORDER BY id DESC LIMIT 1
+        ) told ON true
         WHERE a.removed_at IS NULL
         """,
-        {"held": int(Exit.HELD)},
+        {"held": int(Exit.HELD), "attention": int(Exit.ATTENTION)},
     )
     now: datetime = head["now"]
     found = [AccountRow(**row) for row in rows]
@@ -138,6 +146,8 @@ def _outcome(row: AccountRow) -> tuple[int | None, str | None]:
     """Return what to tell of an account: what needs a human first, then what keeps it from its night."""
     if row.exit_code in _NEEDS_A_HUMAN:
         return row.exit_code, row.why
+    if row.attention is not None:
+        return Exit.ATTENTION, row.attention or None
     if row.open_incidents:
         return row.exit_code, row.incident
     return (row.exit_code, row.why) if row.held_why is None else (Exit.HELD, row.held_why)
@@ -146,7 +156,7 @@ def _outcome(row: AccountRow) -> tuple[int | None, str | None]:
 def _state(row: AccountRow, now: datetime, *, is_late: bool) -> AccountState:
     if row.paused:
         return AccountState.PAUSED
-    if row.exit_code in _NEEDS_A_HUMAN or row.open_incidents:
+    if row.exit_code in _NEEDS_A_HUMAN or row.attention is not None or row.open_incidents:
         return AccountState.NEEDS_A_HUMAN
     if is_late:
         return AccountState.LATE

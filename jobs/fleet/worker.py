@@ -217,7 +217,14 @@ class FleetWorker:
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None
-        run = queue.begin_run(connection, account, job=job.id, worker=self.name, version=settings.version)
+        run = queue.begin_run(
+            connection,
+            account,
+            job=job.id,
+            worker=self.name,
+            version=settings.version,
+            asked=settings.asked_at is not None,
+        )
         return run, WorkOrder(settings, run.started_at - settings.added_at)
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:

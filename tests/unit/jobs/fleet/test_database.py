@@ -138,9 +138,10 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
             connection.execute("DROP INDEX fleet_run_started")
             connection.execute("ALTER TABLE fleet_account DROP open_incidents, DROP incident")
-            connection.execute("DELETE FROM fleet_revision WHERE name IN ('fleet-2', 'fleet-3')")
+            connection.execute("ALTER TABLE fleet_run DROP asked")
+            connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
 
-        assert ["fleet-2", "fleet-3"] == deploy(database)
+        assert ["fleet-2", "fleet-3", "fleet-4"] == deploy(database)
         with database.connect() as connection:
             assert [{"open_incidents": 0}] == connection.execute("SELECT open_incidents FROM fleet_account").fetchall()
             assert connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'fleet_run_started'").fetchone()

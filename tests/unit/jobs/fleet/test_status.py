@@ -80,28 +80,45 @@ def test_nights_late(nights, late):
     assert nights == judge(replace(FINE, night_at=NOW - late), NOW).nights_late
 
 
-def ran(connection, code, task=DidTask.NIGHT, **more):
+def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
     """The account as its status says after a run that ended so."""
-    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1)
+    run = queue.begin_run(connection, "maison", job=1, worker="w", version=1, asked=asked)
     queue.end_run(connection, run, WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more))
     (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
     return found.state, found.exit_code, found.why
 
 
-def test_what_a_later_run_leaves_open_is_told_until_it_is_over():
-    """A night that is done again says 0; the incident that the first one opened still needs somebody."""
+@pytest.fixture
+def connection():
+    """A connection to a fleet of one account."""
     with server().database() as url:
         database = FleetDatabase(url)
         deploy(database)
-        with database.connect() as connection:
-            add_account(connection, "maison", "account: maison", first_run=False)
-            opened = {"open_incidents": 1, "incident": "10 were rejected"}
-            human = AccountState.NEEDS_A_HUMAN
+        with database.connect() as made:
+            add_account(made, "maison", "account: maison", first_run=False)
+            yield made
 
-            assert (human, 1, "x") == ran(connection, Exit.ATTENTION, why="x", **opened)
-            assert (human, 0, "10 were rejected") == ran(connection, Exit.DONE, **opened)
-            assert (human, 0, "10 were rejected") == ran(connection, Exit.HELD, why="away")
-            assert (human, 0, "10 were rejected") == ran(connection, Exit.DONE, DidTask.NOTHING)
-            assert (AccountState.OK, 0, None) == ran(connection, Exit.DONE, DidTask.OUTCOMES, open_incidents=0)
-            assert (AccountState.WAITING, 75, "away") == ran(connection, Exit.HELD, why="away")
-            assert (AccountState.OK, 0, None) == ran(connection, Exit.DONE, open_incidents=0)
+
+HUMAN, OK = AccountState.NEEDS_A_HUMAN, AccountState.OK
+
+
+def test_incident_that_is_open_still_is_told_until_it_is_over(connection):
+    """A later run says 0; what an earlier one opened still needs somebody."""
+    opened = {"open_incidents": 1, "incident": "10 were rejected"}
+
+    assert (HUMAN, 1, "x") == ran(connection, Exit.ATTENTION, why="x", **opened)
+    assert (HUMAN, 0, "10 were rejected") == ran(connection, Exit.DONE, **opened)
+    assert (HUMAN, 0, "10 were rejected") == ran(connection, Exit.HELD, why="away")
+    assert (HUMAN, 0, "10 were rejected") == ran(connection, Exit.DONE, DidTask.NOTHING)
+    assert (OK, 0, None) == ran(connection, Exit.DONE, DidTask.OUTCOMES, open_incidents=0)
+    assert (AccountState.WAITING, 75, "away") == ran(connection, Exit.HELD, why="away")
+    assert (OK, 0, None) == ran(connection, Exit.DONE, open_incidents=0)
+
+
+def test_night_that_is_done_again_hides_nothing_that_the_first_one_told(connection):
+    """It looks at what has changed since, and says 0; a stop that it got past is over. The next night tells anew."""
+    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.ATTENTION, why="a label is unknown")
+    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.DONE, asked=True)
+    assert (OK, 0, None) == ran(connection, Exit.DONE)
+    assert (HUMAN, 3, "it stopped") == ran(connection, Exit.STOPPED, why="it stopped")
+    assert (OK, 0, None) == ran(connection, Exit.DONE, asked=True)
