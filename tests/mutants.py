@@ -120,6 +120,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_database.py",
     ),
     Fault(
+        "a worker that is paused in a transaction does not hold up all others",
+        "jobs/fleet/database.py",
+        " -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
+        "",
+        "tests/unit/jobs/fleet/test_database.py",
+    ),
+    Fault(
         "a fleet is not run by a user who sees every account's rows",
         "jobs/fleet/database.py",
         'if row is not None and row["sees_all"]:',

@@ -21,6 +21,8 @@ VARIABLE = "OPLEAD_SYNC_DATABASE"
 VARIABLE_OF_FILE = f"{VARIABLE}_FILE"
 OPTION = "--database"
 _CONNECT_SECONDS = 10
+_IDLE_SECONDS = 20
+"""How long a transaction may leave the server without work: a paused worker must not keep the others from looking."""
 Connection = psycopg.Connection[DictRow]
 
 
@@ -58,7 +60,7 @@ class FleetDatabase:
     def connect_options(self) -> dict[str, Any]:
         """What each connection adds to the address."""
         return {
-            "options": f"-c search_path={SCHEMA}",
+            "options": f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
             "application_name": "oplead-sync",
             "connect_timeout": _CONNECT_SECONDS,
         }

@@ -6,6 +6,7 @@ from procrastinate.exceptions import ConnectorException
 
 from connectors.language import Language, speaking
 from jobs.exit_codes import UsageError
+from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
 from jobs.fleet.deploy import deploy
 from tests.postgresql import server
@@ -121,6 +122,25 @@ def test_fleet_is_not_deployed_by_a_user_who_sees_every_account():
         deploy(FleetDatabase(url))
 
     assert "without SUPERUSER and BYPASSRLS" in str(refused.value)
+
+
+def test_worker_that_is_paused_in_a_transaction_holds_up_no_other_for_long(monkeypatch):
+    """The server ends its transaction, and with it the lock under which one worker at a time looks for what is due."""
+    monkeypatch.setattr(fleet_database, "_IDLE_SECONDS", 1)
+    lock, waited = "SELECT pg_advisory_xact_lock(1)", []
+
+    def work_paused(database):
+        with database.connect() as paused:
+            paused.execute(lock)
+            with database.connect() as other:
+                other.execute("SET lock_timeout = '20s'")
+                waited.append(other.execute(lock).rowcount)
+            paused.execute("SELECT 1")
+
+    with server().database() as url, pytest.raises(FleetDatabaseError):
+        work_paused(FleetDatabase(url))
+
+    assert [1] == waited
 
 
 def test_place_is_shown_without_user_and_password():
