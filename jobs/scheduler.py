@@ -67,7 +67,7 @@ class TaskOutcome:
     run: int | None = None
     """The run's number in the ledger; None if there was nothing to do, or it failed."""
     why: str | None = None
-    """Why a human is needed, if one is."""
+    """Why a human is needed, if one is, or why the task failed; in English."""
     incidents: tuple[OpenIncident, ...] | None = None
     """All that are open; None if nobody looked."""
 

@@ -1,6 +1,6 @@
 """The fleet's accounts: their settings, version by version, and which of them are run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -25,35 +25,80 @@ class StoredSettings:
     """When somebody asked for a run at once."""
 
 
-def add_account(connection: Connection, name: str, text: str, *, first_run: bool) -> int | None:
-    """Store an account's settings, and have it looked at now; return their version, or None if nothing changed.
+@dataclass(frozen=True, slots=True)
+class AddedAccount:
+    """What adding an account has changed."""
+
+    version: int | None
+    """The number of its settings, if they are new."""
+    revived: bool = False
+    """Whether it had been removed."""
+    allowed_first_run: bool = False
+    """Whether a worker may create its state, and might not before."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything has changed."""
+        return self.version is not None or self.revived or self.allowed_first_run
+
+
+def add_account(connection: Connection, name: str, text: str, *, first_run: bool) -> AddedAccount:
+    """Store an account's settings, and have it looked at now if anything changes.
 
     An account that was removed comes back; one that is paused stays paused.
     """
     digest = sha256(text.encode()).hexdigest()
-    connection.execute(
-        """
-        INSERT INTO fleet_account AS known (name, first_run) VALUES (%(name)s, %(first_run)s)
-        ON CONFLICT (name) DO UPDATE SET
-            removed_at = NULL,
-            added_at = CASE WHEN known.removed_at IS NULL THEN known.added_at ELSE now() END,
-            first_run = known.first_run OR excluded.first_run
-        """,
-        {"name": name, "first_run": first_run},
-    )
-    # The row of the account, which is locked by now, lets one writer at a time count versions.
+    # The row of the account, which is locked from here on, lets one writer at a time count versions.
+    created = connection.execute(
+        "INSERT INTO fleet_account (name, first_run) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, first_run]
+    ).rowcount
+    known = connection.execute(
+        "SELECT removed_at, first_run FROM fleet_account WHERE name = %s FOR UPDATE", [name]
+    ).fetchone()
     last = connection.execute(
         "SELECT version, digest FROM fleet_settings WHERE account = %s ORDER BY version DESC LIMIT 1", [name]
     ).fetchone()
-    if last is not None and last["digest"] == digest:
-        return None
     version = 1 if last is None else int(last["version"]) + 1
-    connection.execute(
-        "INSERT INTO fleet_settings (account, version, text, digest) VALUES (%s, %s, %s, %s)",
-        [name, version, text, digest],
+    added = AddedAccount(
+        version if last is None or last["digest"] != digest else None,
+        revived=not created and known is not None and known["removed_at"] is not None,
+        allowed_first_run=first_run and known is not None and not known["first_run"],
     )
-    connection.execute("UPDATE fleet_account SET due_at = now(), failures = 0 WHERE name = %s", [name])
-    return version
+    if added.version is not None:
+        connection.execute(
+            "INSERT INTO fleet_settings (account, version, text, digest) VALUES (%s, %s, %s, %s)",
+            [name, version, text, digest],
+        )
+    if added.changed:
+        connection.execute(
+            """
+            UPDATE fleet_account SET
+                added_at = CASE WHEN removed_at IS NULL THEN added_at ELSE now() END,
+                removed_at = NULL, first_run = first_run OR %s, due_at = now(), failures = 0
+            WHERE name = %s
+            """,
+            [first_run, name],
+        )
+    return added
+
+
+def settings_of_others(connection: Connection, name: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and current settings of each other account whose settings hold one of the words, by name.
+
+    So that one of thousands can be checked against all others without reading their settings; paused ones count too.
+    """
+    rows = connection.execute(
+        """
+        SELECT a.name, s.text FROM fleet_account a JOIN LATERAL (
+            SELECT text FROM fleet_settings WHERE account = a.name ORDER BY version DESC LIMIT 1
+        ) s ON true
+        WHERE a.removed_at IS NULL AND a.name <> %s
+            AND EXISTS (SELECT 1 FROM unnest(%s::text[]) AS word WHERE strpos(s.text, word) > 0)
+        ORDER BY a.name
+        """,
+        [name, words],
+    )
+    return ((row["name"], row["text"]) for row in rows)
 
 
 def latest_settings(connection: Connection, name: str) -> StoredSettings | None:

@@ -11,19 +11,29 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
-from jobs.exit_codes import CommandError, UsageError
+from jobs.exit_codes import CommandError, Exit, UsageError
+from jobs.ledger.storage.postgresql_errors import is_away, name_and_advice
 from jobs.settings.references import ReferenceResolver, read_env_file
 
 SCHEMA = "oplead_fleet"
 """The schema with the fleet's tables and procrastinate's."""
 VARIABLE = "OPLEAD_SYNC_DATABASE"
 VARIABLE_OF_FILE = f"{VARIABLE}_FILE"
+OPTION = "--database"
 _CONNECT_SECONDS = 10
+_IDLE_SECONDS = 20
+"""How long a transaction may leave the server without work: a paused worker must not keep the others from looking."""
 Connection = psycopg.Connection[DictRow]
 
 
 class FleetDatabaseError(CommandError):
-    """The database cannot be used; the message never holds its password."""
+    """The database cannot be used; the message says what to do, and never holds its password."""
+
+
+class FleetAwayError(FleetDatabaseError):
+    """The database is away, full or busy, and may be tried again."""
+
+    exit_code = Exit.HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,17 @@ class FleetDatabase:
             yield str(password)
 
     @property
+    def place(self) -> str:
+        """Where it is, without user, password and options."""
+        parts = conninfo_to_dict(self.url)
+        host, port = parts.get("host") or "localhost", parts.get("port")
+        return f"postgresql://{host}{f':{port}' if port else ''}/{parts.get('dbname', '')}"
+
+    @property
     def connect_options(self) -> dict[str, Any]:
         """What each connection adds to the address."""
         return {
-            "options": f"-c search_path={SCHEMA}",
+            "options": f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s",
             "application_name": "oplead-sync",
             "connect_timeout": _CONNECT_SECONDS,
         }
@@ -53,7 +70,8 @@ class FleetDatabase:
         """Yield a connection; the block is one transaction.
 
         Raises:
-            FleetDatabaseError: the database cannot be reached, or a statement failed.
+            FleetAwayError: the database is away; it may be tried again.
+            FleetDatabaseError: it cannot be used until somebody mends it, or a statement failed.
         """
         with explaining_database_errors():
             connection = psycopg.Connection.connect(self.url, row_factory=dict_row, **self.connect_options)
@@ -66,12 +84,43 @@ def explaining_database_errors() -> Iterator[None]:
     """Raise `FleetDatabaseError` for an error of the database."""
     try:
         yield
-    except psycopg.errors.UndefinedTable:
-        raise FleetDatabaseError(_("the database holds no fleet yet: run `oplead-sync fleet deploy` once")) from None
     except psycopg.Error as error:
-        # Not the whole text: a statement's error quotes values.
-        said = error.diag.message_primary or str(error).partition("\n")[0]
-        raise FleetDatabaseError(_("the fleet's database: {why}", why=said)) from None
+        raise explained(error) from None
+
+
+def explained(error: BaseException) -> FleetDatabaseError:
+    """Return what to do about an error of the database, which one of a library's may have caused."""
+    cause = error.__cause__ or error
+    if isinstance(cause, FleetDatabaseError):
+        return cause
+    if isinstance(cause, psycopg.errors.UndefinedTable):
+        return FleetDatabaseError(_("the database holds no fleet yet: run `oplead-sync fleet deploy` once"))
+    if type(cause).__name__ == "PoolTimeout":  # the library's, of its own pool, which could not connect
+        cause = psycopg.OperationalError(str(cause))
+    kind, advice = name_and_advice(cause)
+    # Not the whole text: a statement's error quotes values.
+    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    said = said or str(cause).partition("\n")[0] or kind
+    message = _("the fleet's database: {advice} ({why})", advice=_(advice), why=said)
+    return FleetAwayError(message) if is_away(cause) else FleetDatabaseError(message)
+
+
+def refuse_omnipotent_user(connection: Connection) -> None:
+    """Return if PostgreSQL keeps accounts apart for this user.
+
+    Raises:
+        FleetDatabaseError: it shows the user every account's rows, and so does every state that lies here.
+    """
+    row = connection.execute(
+        "SELECT rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    if row is not None and row["sees_all"]:
+        raise FleetDatabaseError(
+            _(
+                "the fleet's database: this user sees the rows of every account; use one without SUPERUSER and "
+                "BYPASSRLS, to whom the database belongs"
+            )
+        )
 
 
 def find_database(written: str | None, environ: Mapping[str, str], folder: Path) -> FleetDatabase:
@@ -86,14 +135,18 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
         UsageError: no database is named, or the address cannot be used.
     """
     references = ReferenceResolver(environ, folder, read_env_file(folder))
+    source, reference = _reference(written, environ)
+    is_typed = source == OPTION and reference.startswith("postgres")
     try:
-        url = _address(written, references, environ)
+        url = reference if is_typed else references.secret(reference)
         parts = conninfo_to_dict(url)
     except psycopg.Error:
-        raise UsageError(_("this is no address of a database; write postgresql://user@host/name")) from None
+        raise UsageError(
+            _("{source}: this is no address of a database; write postgresql://user@host/name", source=source)
+        ) from None
     except ValueError as error:
-        raise UsageError(_("the fleet's database: {why}", why=error)) from None
-    if written == url and "password" in parts:
+        raise UsageError(_("the fleet's database, by {source}: {why}", source=source, why=error)) from None
+    if is_typed and "password" in parts:
         raise UsageError(
             _(
                 "everyone on this machine can read a password that is typed: put the address into {variable}, or write "
@@ -104,9 +157,10 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
     return FleetDatabase(url)
 
 
-def _address(written: str | None, references: ReferenceResolver, environ: Mapping[str, str]) -> str:
+def _reference(written: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return what names the database, and the reference that it holds."""
     if written is not None:
-        return written if written.startswith("postgres") else references.secret(written)
+        return OPTION, written
     if path := environ.get(VARIABLE_OF_FILE):
-        return references.secret(f"file:{path}")
-    return references.secret(f"${{{VARIABLE}}}")
+        return VARIABLE_OF_FILE, f"file:{path}"
+    return VARIABLE, f"${{{VARIABLE}}}"

@@ -5,7 +5,7 @@ from importlib.resources import files
 from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
-from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError, refuse_omnipotent_user
 
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
@@ -53,7 +53,7 @@ CREATE TABLE fleet_run (
     exit_code smallint,
     -- the run's number in the account's ledger
     ledger_run bigint,
-    -- a sentence without personal data
+    -- a sentence in English without personal data
     why text
 );
 CREATE INDEX fleet_run_of_account ON fleet_run (account, id DESC);
@@ -66,6 +66,8 @@ CREATE TABLE fleet_problem (
     cause text NOT NULL,
     -- equal for all accounts that have the same problem
     same_as text NOT NULL,
+    -- in English, and translated where it is shown; empty where the account's run says it
+    title text NOT NULL,
     -- what its words are made of: ids and counts, never personal data
     details text NOT NULL,
     since timestamptz NOT NULL,
@@ -88,7 +90,11 @@ CREATE TABLE fleet_notice (
     PRIMARY KEY (same_as, address)
 );
 """
-_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-problems": _PROBLEMS}
+_BY_START = "CREATE INDEX fleet_run_started ON fleet_run (started_at);"
+"""Old runs are deleted by when they started."""
+_ASKED = "ALTER TABLE fleet_run ADD asked boolean NOT NULL DEFAULT false;"
+"""Whether somebody asked for the night, beside those that the schedule names."""
+_OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "fleet-4": _PROBLEMS}
 """Each revision of our own tables, in order, with its statements."""
 
 
@@ -96,9 +102,10 @@ def deploy(database: FleetDatabase) -> list[str]:
     """Create or upgrade all tables and return the names of what was applied; nothing if all is up to date.
 
     Raises:
-        FleetDatabaseError: the server is too old, or refuses.
+        FleetDatabaseError: the server is too old, or refuses, or shows the user every account's rows.
     """
     with database.connect() as connection:
+        refuse_omnipotent_user(connection)
         if connection.info.server_version < _OLDEST_SERVER:
             raise FleetDatabaseError(_("the fleet needs PostgreSQL 15 or later"))
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -40,7 +40,7 @@ _SECRETS_PLACE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|(?<![\w/])/[^\s:
 
 
 def incident_problem(account: str, incident: Incident, open_for: timedelta, platforms: Mapping[str, str]) -> Problem:
-    """Return an account's open incident as a problem.
+    """Return an account's open incident as a problem; what is said of it must be English.
 
     Args:
         account: whose it is.
@@ -53,7 +53,8 @@ def incident_problem(account: str, incident: Incident, open_for: timedelta, plat
     same = [incident.id.kind.value, *_what_it_is_about(incident, platforms)]
     if isinstance(why := incident.values.get("why"), Stop):
         same += [why.kind, *(_without_ids(account, each) for each in why.answers)]
-    return Problem(stored_cause(incident.id), _digest(same), values_to_json(values), open_for)
+    title = incident_notice(incident).title
+    return Problem(stored_cause(incident.id), _digest(same), values_to_json(values), title, open_for)
 
 
 def _what_it_is_about(incident: Incident, platforms: Mapping[str, str]) -> list[str]:
@@ -98,13 +99,13 @@ def record_problems(connection: Connection, account: str, result: WorkResult) ->
     for each in found:
         connection.execute(
             """
-            INSERT INTO fleet_problem AS known (account, cause, same_as, details, since)
-            VALUES (%s, %s, %s, %s, now() - %s::interval)
+            INSERT INTO fleet_problem AS known (account, cause, same_as, title, details, since)
+            VALUES (%s, %s, %s, %s, %s, now() - %s::interval)
             ON CONFLICT (account, cause) DO UPDATE SET
                 since = CASE WHEN known.same_as = excluded.same_as THEN known.since ELSE excluded.since END,
-                same_as = excluded.same_as, details = excluded.details, seen_at = now()
+                same_as = excluded.same_as, title = excluded.title, details = excluded.details, seen_at = now()
             """,
-            [account, each.cause, each.same_as, each.details, each.open_for],
+            [account, each.cause, each.same_as, each.title, each.details, each.open_for],
         )
 
 

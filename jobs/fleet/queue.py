@@ -80,14 +80,16 @@ class OpenRun:
     started_at: datetime
 
 
-def begin_run(connection: Connection, account: str, *, job: int, worker: str, version: int) -> OpenRun:
-    """Record that a worker begins to work on an account."""
+def begin_run(
+    connection: Connection, account: str, *, job: int, worker: str, version: int, asked: bool = False
+) -> OpenRun:
+    """Record that a worker begins to work on an account, and whether somebody asked for it."""
     row = connection.execute(
         """
-        INSERT INTO fleet_run (account, job, worker, settings_version) VALUES (%s, %s, %s, %s)
+        INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
         RETURNING id, started_at, (SELECT failures FROM fleet_account WHERE name = account) AS failures
         """,
-        [account, job, worker, version],
+        [account, job, worker, version, asked],
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")
@@ -95,9 +97,10 @@ def begin_run(connection: Connection, account: str, *, job: int, worker: str, ve
 
 
 def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
-    """Record a result and when the account is due next; do nothing if the run was given up as lost meanwhile.
+    """Record a result and when the account is due next; False if the run was given up and another has begun since.
 
-    An account whose settings changed during the run, or that was asked for meanwhile, is due at once.
+    What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
+    whose settings changed during the run, or that was asked for meanwhile, is due at once.
     """
     after = next_work(result, run.failures)
     values = {
@@ -116,8 +119,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
         WITH ended AS (
             UPDATE fleet_run SET
                 ended_at = now(), exit_code = %(exit_code)s, task = %(task)s, ledger_run = %(ledger_run)s, why = %(why)s
-            WHERE id = %(run)s AND ended_at IS NULL
-            RETURNING account, started_at, settings_version
+            WHERE id = %(run)s AND exit_code IS NULL
+            RETURNING id, account, started_at, settings_version
         )
         UPDATE fleet_account SET
             due_at = CASE
@@ -129,7 +132,8 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
             failures = %(failures)s,
             first_run = first_run AND NOT %(has_state)s,
             asked_at = CASE WHEN asked_at > ended.started_at OR %(exit_code)s >= 75 THEN asked_at END
-        FROM ended WHERE name = ended.account
+        FROM ended
+        WHERE name = ended.account AND NOT EXISTS (SELECT 1 FROM fleet_run WHERE account = name AND id > ended.id)
         """,
         values,
     )

@@ -20,7 +20,7 @@ class AccountState(StrEnum):
     """How an account fares, the worst first."""
 
     NEEDS_A_HUMAN = "needs_a_human"
-    """Its last run says so, or failed."""
+    """Its last run says so, or failed, or left an incident open."""
     LATE = "late"
     """A night is not done an hour after it was due."""
     RUNNING = "running"
@@ -41,7 +41,7 @@ class AccountStatus:
     exit_code: int | None
     """What its last run ended with; None if it has none, or its worker died."""
     why: str | None
-    """Why a human is needed."""
+    """Why a human is needed, or why it is tried again; in English."""
     last_run_at: datetime | None
     due_at: datetime
     nights_late: int
@@ -81,12 +81,20 @@ class AccountRow:
     exit_code: int | None
     why: str | None
     last_run_at: datetime | None
+    held_why: str | None = None
+    """Why its last attempt, after that run, is made again; None if none is."""
+    open_incidents: int = 0
+    incident: str | None = None
+    attention: str | None = None
+    """What its last night by the schedule told, if one that somebody asked for has ended well since."""
 
 
 def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
     """Return how all accounts fare; a worker that was silent for so long is dead.
 
-    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing.
+    An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing. A
+    night that is done again because somebody asked for it looks at what has changed since: what the first one told a
+    human, and the incidents that it left open, still hold.
     """
     head = connection.execute(
         "SELECT now() AS now, count(*) AS workers FROM procrastinate_workers WHERE last_heartbeat > now() - %s",
@@ -97,15 +105,28 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
     rows = connection.execute(
         """
         SELECT a.name AS account, a.paused, a.due_at, a.night_at, a.failures, r.exit_code, r.why,
-            r.started_at AS last_run_at,
+            r.started_at AS last_run_at, p.open_incidents, p.incident,
+            CASE WHEN attempt.exit_code = %(held)s THEN attempt.why END AS held_why,
+            CASE WHEN told.exit_code = %(attention)s THEN coalesce(told.why, '') END AS attention,
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
             SELECT exit_code, why, started_at FROM fleet_run
             WHERE account = a.name AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
             ORDER BY id DESC LIMIT 1
-        ) r ON true
+        ) r ON true LEFT JOIN LATERAL (
+            SELECT exit_code, why FROM fleet_run
+            WHERE account = a.name AND exit_code IS NOT NULL ORDER BY id DESC LIMIT 1
+        ) attempt ON true LEFT JOIN LATERAL (
+            SELECT exit_code, why FROM fleet_run
+            WHERE account = a.name AND exit_code < 75 AND (exit_code <> 0 OR (task = 'night' AND NOT asked))
+            ORDER BY id DESC LIMIT 1
+        ) told ON true LEFT JOIN LATERAL (
+            SELECT count(*) AS open_incidents, (array_agg(title ORDER BY since, cause))[1] AS incident
+            FROM fleet_problem WHERE account = a.name AND title <> '' AND seen_at >= a.added_at
+        ) p ON true
         WHERE a.removed_at IS NULL
-        """
+        """,
+        {"held": int(Exit.HELD), "attention": int(Exit.ATTENTION)},
     )
     now: datetime = head["now"]
     found = [AccountRow(**row) for row in rows]
@@ -118,11 +139,12 @@ def judge(row: AccountRow, now: datetime) -> AccountStatus:
     """Return how an account fares."""
     night_at = row.night_at or row.due_at
     is_late = not row.paused and now - night_at > LATE_AFTER
+    exit_code, why = _outcome(row)
     return AccountStatus(
         row.account,
         _state(row, now, is_late=is_late),
-        row.exit_code,
-        row.why,
+        exit_code,
+        why,
         row.last_run_at,
         row.due_at,
         (now - night_at) // _DAY + 1 if is_late else 0,
@@ -130,10 +152,21 @@ def judge(row: AccountRow, now: datetime) -> AccountStatus:
     )
 
 
+def _outcome(row: AccountRow) -> tuple[int | None, str | None]:
+    """Return what to tell of an account: what needs a human first, then what keeps it from its night."""
+    if row.exit_code in _NEEDS_A_HUMAN:
+        return row.exit_code, row.why
+    if row.attention is not None:
+        return Exit.ATTENTION, row.attention or None
+    if row.open_incidents:
+        return row.exit_code, row.incident
+    return (row.exit_code, row.why) if row.held_why is None else (Exit.HELD, row.held_why)
+
+
 def _state(row: AccountRow, now: datetime, *, is_late: bool) -> AccountState:
     if row.paused:
         return AccountState.PAUSED
-    if row.exit_code in _NEEDS_A_HUMAN:
+    if row.exit_code in _NEEDS_A_HUMAN or row.attention is not None or row.open_incidents:
         return AccountState.NEEDS_A_HUMAN
     if is_late:
         return AccountState.LATE

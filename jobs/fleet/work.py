@@ -50,6 +50,8 @@ class Problem:
     """Equal for all accounts that have the same problem."""
     details: str
     """What its words are made of, as JSON without personal data."""
+    title: str = ""
+    """In English, and translated where it is shown; empty where the run says it."""
     open_for: timedelta = timedelta()
     """How long the account has had it."""
 
@@ -66,7 +68,7 @@ class WorkResult:
     """When the first night that is not done is due, negative if it is overdue; None if the settings don't say."""
     ledger_run: int | None = None
     why: str | None = None
-    """Why a human is needed, in a sentence without personal data."""
+    """Why a human is needed, in a sentence without personal data; in English, and translated where it is shown."""
     problems: tuple[Problem, ...] | None = None
     """All that the account needs a human for; None if nobody looked."""
 

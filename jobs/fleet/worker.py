@@ -17,16 +17,17 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.psycopg_connector import PsycopgConnector
 
-from connectors.language import _
+from connectors.language import N_
 from jobs.cancellation import StopSignal
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
 from jobs.fleet.children import Child, ChildDiedError, ChildNursery
-from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError
+from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError, explained
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
+PROCESS_DIED = N_("the process that worked on it died")
 T = TypeVar("T")
 _log = structlog.stdlib.get_logger()
 
@@ -74,6 +75,8 @@ class FleetWorker:
     """The jobs that this worker knows to be its own."""
     _stray: set[int] = field(default_factory=set, init=False)
     _is_cut_off: bool = field(default=True, init=False)
+    _is_away: bool = field(default=False, init=False)
+    """Whether the log says that the database is away."""
     _heard_since: float = field(default=0.0, init=False)
     """When the database began to answer, on the monotonic clock."""
 
@@ -81,7 +84,8 @@ class FleetWorker:
         """Work until a stop is requested, and wait a bounded time for what is under way.
 
         Raises:
-            FleetDatabaseError: the database cannot be reached at the start.
+            FleetAwayError: the database cannot be reached at the start.
+            FleetDatabaseError: it cannot be used.
         """
         connector = PsycopgConnector(
             conninfo=self.database.url, kwargs=self.database.connect_options, min_size=1, max_size=2, timeout=30.0
@@ -96,8 +100,7 @@ class FleetWorker:
                 self._id = await self._manager.register_worker()
                 await self._work()
         except (ConnectorException, psycopg.Error) as error:
-            why = type(error.__cause__ or error).__name__
-            raise FleetDatabaseError(_("the fleet's database: {why}", why=why)) from None
+            raise explained(error) from None
         finally:
             loop.remove_reader(self.stop.fileno())
             with suppress(ConnectorException):
@@ -117,6 +120,7 @@ class FleetWorker:
         self._stopping.set()  # also where one of them failed, which none should
         upkeep.cancel()
         watching.cancel()
+        _log.info("no new account is taken, and those at work end", at_work=len(self._under_way))
         # Heartbeats go on until nothing is under way, or no more than a kill may do to it.
         _ended, late = await asyncio.wait(places, timeout=self.pace.drain)
         if late:
@@ -137,7 +141,7 @@ class FleetWorker:
             try:
                 await do()
             except (ConnectorException, FleetDatabaseError) as error:
-                self._log_silence(error)
+                self._note_silence(error)
             await asyncio.sleep(seconds)
 
     async def _keep_alive(self) -> None:
@@ -147,6 +151,9 @@ class FleetWorker:
             self._id = await self._manager.register_worker()
         if self._is_cut_off:
             self._is_cut_off, self._heard_since = False, time.monotonic()
+        if self._is_away:
+            self._is_away = False
+            _log.info("the fleet's database answers again")
 
     async def _look_after_the_queue(self) -> None:
         # While the database was away, nobody's heart could beat: all have time to be heard first.
@@ -183,7 +190,7 @@ class FleetWorker:
             try:
                 job = await self._manager.fetch_job([queue.QUEUE], self._id)
             except ConnectorException as error:
-                self._log_silence(error)
+                self._note_silence(error)
                 job = None
             if job is None or job.id is None:
                 with suppress(TimeoutError):
@@ -213,14 +220,21 @@ class FleetWorker:
             except ConnectorException as error:
                 if isinstance(error.__cause__, psycopg.errors.RaiseException):
                     return None  # deleted already, by whoever took this worker for dead
-                self._log_silence(error)
+                self._note_silence(error)
             await asyncio.sleep(self.pace.poll)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None
-        run = queue.begin_run(connection, account, job=job.id, worker=self.name, version=settings.version)
+        run = queue.begin_run(
+            connection,
+            account,
+            job=job.id,
+            worker=self.name,
+            version=settings.version,
+            asked=settings.asked_at is not None,
+        )
         return run, WorkOrder(settings, run.started_at - settings.added_at)
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
@@ -228,7 +242,7 @@ class FleetWorker:
             return await asyncio.get_running_loop().run_in_executor(self._threads, child.do, order)
         except ChildDiedError:
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
-            return WorkResult(DidTask.NOTHING, Exit.BUG, why=_("the process that worked on it died"))
+            return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)
 
     async def _surely(self, do: Callable[[Connection], T]) -> T:
         """Do something in the database, however long it is away: a job that nobody ends would hold its account."""
@@ -236,14 +250,14 @@ class FleetWorker:
             try:
                 return await self._in_database(do)
             except FleetDatabaseError as error:
-                self._log_silence(error)
+                self._note_silence(error)
             await asyncio.sleep(self.pace.poll)
 
-    def _log_silence(self, error: Exception) -> None:
+    def _note_silence(self, error: Exception) -> None:
         self._is_cut_off = True
-        _log.warning(
-            "the fleet's database does not answer, and is tried again", why=type(error.__cause__ or error).__name__
-        )
+        if not self._is_away:
+            self._is_away = True
+            _log.warning("the fleet's database does not answer, and is tried until it does", why=str(explained(error)))
 
     async def _in_database(self, do: Callable[[Connection], T]) -> T:
         def in_transaction() -> T:

@@ -1,4 +1,4 @@
-"""Resolve secrets and paths from `${VARIABLE}`, `.env` and files, and validate addresses and key files."""
+"""Resolve secrets and paths from `${VARIABLE}`, `.env`, a command and files, and validate addresses and key files."""
 
 import json
 import re
@@ -14,6 +14,8 @@ from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 from connectors.http import is_loopback
 from connectors.language import N_, _
 from jobs.settings.document import read_limited
+from jobs.settings.secrets_command import VARIABLE as COMMAND
+from jobs.settings.secrets_command import ask_command
 
 NAME = ".env"
 MAX_ENV_FILE_BYTES = 262_144
@@ -125,6 +127,8 @@ class ReferenceResolver:
     """The fallback for variables missing from `environ`."""
     looks_up: bool = True
     """Whether to resolve secrets at all; if not, each keeps its reference as its value."""
+    _said: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What the secrets command said, by name: it is asked once for each, however often settings refer to it."""
 
     def secret(self, text: str) -> str:
         """Return the secret behind a reference, without surrounding white space.
@@ -188,6 +192,8 @@ class ReferenceResolver:
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._value_in_env_file(name))
         if found is None:
+            found = self._from_command(name)
+        if found is None:
             how = (
                 self.env_file.missing_variable_instructions(name)
                 if self.env_file
@@ -196,11 +202,18 @@ class ReferenceResolver:
             raise ValueError(_("the environment variable {name} is not set: {how}", name=name, how=how))
         return found.strip()
 
+    def _from_command(self, name: str) -> str | None:
+        if name not in self._said:
+            self._said[name] = ask_command(name, self.environ, limit=MAX_SECRET_BYTES)
+        return self._said[name]
+
     def _value_in_env_file(self, name: str) -> str | None:
         return self.env_file.values.get(name) if self.env_file else None
 
     def _source(self, name: str) -> str:
         """Name a variable's source for a message."""
+        if self._said.get(name) is not None:
+            return _("what {command} says for {name}", command=COMMAND, name=name)
         if self.env_file is None or name in self.environ:
             return _("the environment variable {name}", name=name)
         return f"{name} in {self.env_file.path}"

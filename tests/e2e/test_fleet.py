@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from jobs.ledger.storage.sqlite_state import SqliteState
+from jobs.ledger.storage.state_file import seal
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import documented
@@ -104,6 +106,36 @@ def test_bad_file_is_refused_and_the_others_are_stored(fleet):
     assert [{"account": "maison-00"}] == fleet.rows("SELECT account FROM fleet_settings")
 
 
+def test_account_is_checked_against_those_that_the_fleet_has(fleet):
+    """Added one after the other, two clash as much as if added at once; an account never clashes with its old self."""
+    hooks = {"secret": "${HOOKS}"}
+    fleet.done("accounts", "add", fleet.file("maison-00", metrics="m.prom", webhooks=hooks))
+    shares = [fleet.file("maison-01", metrics="./m.prom"), fleet.file("maison-02", webhooks=hooks)]
+
+    code, _, err = fleet.command("accounts", "add", *shares)
+
+    assert 2 == code
+    for file, key in zip(shares, ("metrics", "webhooks.secret"), strict=True):
+        assert f"{file}: maison-00, which is in the fleet, has the same `{key}:`" in err
+    fleet.done("accounts", "add", fleet.file("maison-00", metrics="m.prom"), fleet.file("maison-03", metrics="n.prom"))
+    assert ["maison-00", "maison-03"] == sorted({row["account"] for row in fleet.rows("TABLE fleet_settings")})
+
+
+def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
+    """Without what it has on record, everything would be sent again; the message names the command that moves it."""
+    file, path = fleet.file("maison-00"), fleet.folder / "maison-00.db"
+    SqliteState(path).create()
+    for said, changes in (("this account has run", {}), ("is on one machine", {"state": "sqlite:///maison-00.db"})):
+        code, _, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-00", **changes))
+
+        assert (2, True) == (code, said in err), err
+        assert f"oplead-sync state move --config {file} --to '${{OPLEAD_SYNC_DATABASE}}'" in err.replace("\n", " ")
+    seal(path, fleet.url)
+    code, _, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-00"))
+    assert (2, True) == (code, "was moved to a database; leave --first-run out" in err)
+    fleet.done("accounts", "add", file)
+
+
 def test_settings_are_kept_version_by_version(fleet):
     """The same text adds none; a new one is looked at at once."""
     fleet.add("maison-00")
@@ -185,10 +217,35 @@ def test_cause_that_hits_many_accounts_is_named_once(fleet):
     with fleet.worker():
         fleet.wait_for(lambda: len(fleet.runs("exit_code = 2")) == 3)
         code, out, _ = fleet.command("status")
+    fleet.environ["LANGUAGE"] = fleet.environ["LC_ALL"] = "fr_FR.UTF-8"
+    _, french, _ = fleet.command("status")
+    *_, one = map(documented, fleet.command("status", "--json")[1].splitlines())
 
     assert 1 == code
     assert 1 == out.count("OPLEAD_TOKEN is not set")
     assert "3 accounts" in out.partition("These need a human")[2]
+    assert 1 == french.count("OPLEAD_TOKEN n’est pas définie")
+    assert "is not set" not in french
+    assert "OPLEAD_TOKEN is not set" in one["why"]
+
+
+def test_incident_that_a_night_leaves_open_is_told_after_the_night_is_done_again(fleet):
+    """The second night of a date finds nothing new and ends with 0; what is wrong is wrong still."""
+    fleet.add("maison-00")
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+        # One of a kind that only a later version resolves.
+        fleet.in_ledger(
+            "maison-00",
+            "INSERT INTO incident (account, cause, details, first_seen_at, undelivered) "
+            """VALUES ('maison-00', '{"kind": "later"}', '{}', now(), '[]')""",
+        )
+        fleet.done("run", "maison-00")
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
+
+    code, out, _ = fleet.command("status", "--json")
+    (account,) = map(documented, out.splitlines()[1:])
+    assert (1, "needs_a_human", 0, True) == (code, account["state"], account["exit_code"], bool(account["why"]))
 
 
 def test_password_is_shown_nowhere(fleet):
@@ -198,8 +255,28 @@ def test_password_is_shown_nowhere(fleet):
 
     said = [fleet.command(*words) for words in (("status",), ("deploy",), ("worker",), ("status", "--database", wrong))]
 
-    assert [2] * 4 == [code for code, _, _ in said]
+    assert 0 not in [code for code, _, _ in said]
+    assert "does not exist" in said[0][2]
     assert "s3cret-word" not in str(said)
+
+
+def test_worker_says_where_it_works_and_when_it_drains(fleet):
+    """In lines of its own; a superuser, whom PostgreSQL shows every account's rows, is refused."""
+    with fleet.worker("--concurrency", 3) as worker:
+        fleet.wait_for(lambda: fleet.rows("TABLE procrastinate_workers"))
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(PATIENCE)
+    lines = [json.loads(line) for line in fleet.said.splitlines()]
+    started = next(line for line in lines if line["event"] == "the worker has started")
+    drains = next(line for line in lines if line["event"] == "no new account is taken, and those at work end")
+
+    assert (3, 0) == (started["concurrency"], drains["at_work"])
+    assert started["version"]
+    assert started["database"].startswith("postgresql://")
+    assert "s3cret-word" not in fleet.said
+    fleet.environ["OPLEAD_SYNC_DATABASE"] = fleet.url.replace("oplead:", "postgres:")
+    code, _, err = fleet.command("worker")
+    assert (2, True) == (code, "without SUPERUSER and BYPASSRLS" in err)
 
 
 def test_list_and_status_read_well_in_both_languages(fleet):

@@ -1,5 +1,6 @@
 """A fleet whose database, workers and tables misbehave."""
 
+import json
 import signal
 import time
 
@@ -25,11 +26,46 @@ def test_night_goes_on_while_the_database_is_away(fleet):
         assert 0 == worker.wait(PATIENCE)
 
     assert {0, 75} == {run["exit_code"] for run in fleet.runs("task = 'night'")}
+    told = [json.loads(line)["event"] for line in fleet.said.splitlines()]
+    away = ("the fleet's database does not answer, and is tried until it does", "the fleet's database answers again")
+    assert [*away] == [each for each in told if each in away]
+    assert [] == [each for each in told if "reported something" in each]
     assert [("2026-09-10", 0)] == [night for night in fleet.nights("maison-00") if night[0]]
     fleet.company.clock.advance(fleet.company.START + fleet.company.OUTCOMES_AFTER)
     keys = fleet.keys("maison-00", "maison-01")
     assert dict.fromkeys(keys, 1) == {line.key: line.times for line in fleet.company.counted()}
     assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+
+
+def test_commands_and_workers_say_that_the_database_is_away_and_may_be_tried_again(fleet):
+    """With 75, by which a service manager or cron knows that nobody has to mend anything."""
+    server().halt()
+    try:
+        said = [fleet.command(*words) for words in (("status",), ("run", "maison-00"), ("deploy",), ("worker",))]
+    finally:
+        server().start()
+
+    assert [75] * 4 == [code for code, _, _ in said]
+    assert ["see that it runs" in err for _, _, err in said] == [True] * 4
+
+
+def test_night_that_is_tried_again_says_why(fleet):
+    """Nobody needs to do anything yet; who looks sees what holds it up."""
+    fleet.add("maison-00")
+    fleet.execute("UPDATE fleet_account SET due_at = now() + interval '1 hour'")
+    fleet.execute(
+        "INSERT INTO fleet_run (account, job, worker, settings_version, ended_at, task, exit_code, why) "
+        "VALUES ('maison-00', 1, 'w', 1, now(), 'night', 75, 'another program holds what this one needs; try again "
+        "when that has ended')"
+    )
+
+    code, out, _ = fleet.command("status")
+    fleet.environ["LANGUAGE"] = fleet.environ["LC_ALL"] = "fr_FR.UTF-8"
+    _, french, _ = fleet.command("status")
+
+    assert 0 == code
+    assert "another program holds" in " ".join(out.partition("These are tried again")[2].split())
+    assert "un autre programme" in " ".join(french.partition("Sont retentés")[2].split())
 
 
 def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
@@ -46,7 +82,7 @@ def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
             fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))
             paused.send_signal(signal.SIGCONT)
             fleet.add("maison-01", "maison-02")
-            fleet.wait_for(lambda: fleet.ended_nights() == 2)
+            fleet.wait_for(lambda: fleet.ended_nights() == 3)
             for each in (paused, other):
                 each.send_signal(signal.SIGTERM)
             assert [0, 0] == [each.wait(PATIENCE) for each in (paused, other)]

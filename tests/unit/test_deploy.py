@@ -10,6 +10,7 @@ import time
 import psycopg
 import pytest
 
+from jobs.exit_codes import Exit
 from jobs.ledger.storage.postgresql import deploy
 from tests import postgresql
 from tests.recipes import (
@@ -34,7 +35,7 @@ DRAIN = 60
 """Seconds that a worker gives what is under way."""
 SHORT = re.compile(r"[a-z]+:\d+\.\d+[a-z0-9.-]*")
 """An image of the engine's default registry, by a version."""
-PAGES = ("fleet-operations.md", "fr/fleet-operations.md")
+PAGES = ("fleet.md", "fr/flotte.md", "fleet-operations.md", "fr/fleet-operations.md")
 PASSWORD = 'it\'s "quoted" $(here) \\ and `there`'
 NAMES_A_HOST = re.compile(r"\b[a-z0-9-]+\.(?:io|com|org|net|dev|fr|eu|local|internal)\b")
 
@@ -161,6 +162,24 @@ def test_each_unit_starts_a_command_of_this_program(path):
 
     assert program.endswith("/bin/oplead-sync")
     known(arguments)
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_wrong_settings_are_not_tried_again_and_again(path):
+    """Nothing but a human mends what ends with 2; what ends otherwise, as with a database that is away, may."""
+    service = unit(path)["Service"]
+
+    assert str(int(Exit.CONFIGURATION)) in service["RestartPreventExitStatus"].split()
+    assert str(int(Exit.HELD)) not in service["RestartPreventExitStatus"].split()
+    assert service["Restart"] in ("on-failure", "always")
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_units_wait_for_the_network_and_for_no_database_of_this_machine(path):
+    """It is mostly elsewhere, and `postgresql.service` here would not be it."""
+    section = unit(path)["Unit"]
+
+    assert {"network-online.target"} == {section["After"], section["Wants"]}
 
 
 @pytest.mark.skipif(not ANALYZE, reason="needs systemd")

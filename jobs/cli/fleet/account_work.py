@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from connectors.language import speaking
+from connectors.language import Language, speaking
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import AccountFile, open_stored_account
@@ -39,11 +39,12 @@ class AccountWork:
     def do(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
-        account = self._without_told_by_fleet(
-            open_stored_account(stored.account, stored.text, self.folder, self.environ)
-        )
-        self.redaction.redact_secrets(account.secrets)
-        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(account.language):
+        # What this says is logged and stored, in English; the night itself speaks the account's language.
+        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(Language.ENGLISH):
+            account = self._without_told_by_fleet(
+                open_stored_account(stored.account, stored.text, self.folder, self.environ)
+            )
+            self.redaction.redact_secrets(account.secrets)
             try:
                 return self._do(account, order)
             except StoppedBySignal as stopped:

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from connectors.language import _, format_time
-from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts, secrets_of
+from jobs.cli.accounts import (
+    AccountFile,
+    find_settings_files,
+    open_accounts,
+    open_stored_account,
+    secrets_of,
+)
 from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
+    AddedAccount,
     add_account,
     ask_for_run,
     list_accounts,
     pause_account,
     remove_account,
     resume_account,
+    settings_of_others,
 )
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
+from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind
 from jobs.reporting.console import print_json, print_rows, say
-from jobs.settings import load
+from jobs.settings import Settings, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER, is_reference
 from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
@@ -42,23 +51,27 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
         require_deployed(connection)
     for account in opened:
         try:
-            text = _checked_text(account)
+            text = _checked_text(account, first_run=first_run)
             with database.connect() as connection:
-                version = add_account(connection, account.name, text, first_run=first_run)
-            say(_added(account.name, version))
+                _refuse_conflict(connection, account)
+                added = add_account(connection, account.name, text, first_run=first_run)
+            say(_added(account.name, added))
             codes.append(Exit.DONE)
-        except (UsageError, OSError) as error:
+        except (UsageError, LedgerError, OSError) as error:
             codes.append(Exit(report(failure_of(error))))
     return worst_exit_code(codes)
 
 
-def _checked_text(account: AccountFile) -> str:
+def _checked_text(account: AccountFile, *, first_run: bool) -> str:
     """Return what the account's file holds.
 
     Raises:
-        UsageError: no worker could run it, or it was written to since it was loaded.
+        UsageError: no worker could run it, it has a state beside it that `first_run` would leave behind, or it was
+            written to since it was loaded.
     """
     _refuse_unfit(account)
+    if first_run:
+        _refuse_known_state(account)
     text = account.file.read_text(encoding="utf-8-sig")
     if load(account.file, {}, secrets=False, text=text) != account.loaded:
         raise UsageError(_("{file} has just been written to; try again", file=account.file))
@@ -71,10 +84,74 @@ def _secret_in_file() -> str:
     return _("a secret must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER))
 
 
-def _added(name: str, version: int | None) -> str:
-    if version is None:
-        return _("{name}: nothing has changed", name=name)
-    return _("{name}: stored, version {version}", name=name, version=version)
+def _refuse_conflict(connection: Connection, account: AccountFile) -> None:
+    """Return if the account has nothing that only one may have, and one that the fleet has already has.
+
+    Raises:
+        UsageError: it has.
+    """
+    own = _claims(account.settings)
+    words = [each.name if isinstance(each, Path) else each for each in own.values()]
+    for name, text in settings_of_others(connection, account.name, words):
+        # As a worker does, which resolves all paths from one folder.
+        loaded = open_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
+        theirs = _claims(loaded.settings) if isinstance(loaded, ValidSettings) else {}
+        if same := [key for key, value in own.items() if theirs.get(key) == value]:
+            raise UsageError(
+                _(
+                    "{file}: {other}, which is in the fleet, has the same `{key}:`; write another in one of them",
+                    file=account.file,
+                    other=name,
+                    key=same[0],
+                )
+            )
+
+
+def _claims(settings: Settings) -> dict[str, Path | str]:
+    """Return what the account writes to, or is recognised by, and no other may have, by its key in the settings."""
+    webhooks = settings.webhooks
+    found = {
+        "metrics": settings.metrics and settings.metrics.resolve(),
+        "webhooks.secret": webhooks and webhooks.secret.get_secret_value(),
+        "webhooks.inbox": webhooks and webhooks.inbox and webhooks.inbox.resolve(),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _refuse_known_state(account: AccountFile) -> None:
+    """Return if no state lies where the account had it by default before it was in a database.
+
+    Raises:
+        UsageError: one does, and what it has on record would go out again.
+    """
+    path = account.file.resolve().parent / f"{account.name}.db"
+    with explaining_errors(path):
+        kind = file_kind(path)
+    if kind is FileKind.LEDGER:
+        raise UsageError(
+            _(
+                "{file}: this account has run: its state is {path}, and without it everything would be sent again. "
+                "Move it first: `oplead-sync state move --config {file} --to '{reference}'`; then leave --first-run "
+                "out",
+                file=account.file,
+                path=path,
+                reference="${OPLEAD_SYNC_DATABASE}",
+            )
+        )
+    if kind is FileKind.SEALED:
+        raise UsageError(
+            _("{file}: this account's state was moved to a database; leave --first-run out", file=account.file)
+        )
+
+
+def _added(name: str, added: AddedAccount) -> str:
+    if added.version is not None:
+        return _("{name}: stored, version {version}", name=name, version=added.version)
+    if added.revived:
+        return _("{name}: back in the fleet, with the settings that it had", name=name)
+    if added.allowed_first_run:
+        return _("{name}: a worker may create its state now; its settings are as they were", name=name)
+    return _("{name}: nothing has changed", name=name)
 
 
 def _refuse_unfit(account: AccountFile) -> None:
@@ -88,18 +165,27 @@ def _refuse_unfit(account: AccountFile) -> None:
     if settings.schedule is None:
         problems.append(_('schedule: write when the night is due, as schedule: { daily: "05:30" }'))
     if isinstance(settings.state, StateFile):
-        problems.append(
-            _(
-                "state: a file is on one machine, and each of them would send everything; write the database, as "
-                "{reference}",
-                reference="${OPLEAD_SYNC_DATABASE}",
-            )
-        )
+        problems.append(_state_to_write(account, settings.state.path))
     elsewhere = settings.model_copy(update={"state": None})  # it is looked up, and so no reference any more
     if any(not is_reference(each) for each in secrets_of(elsewhere)):
         problems.append(_secret_in_file())
     if problems:
         raise UsageError("\n".join(f"{account.file}: {each}" for each in problems))
+
+
+def _state_to_write(account: AccountFile, path: Path) -> str:
+    if path.exists():
+        return _(
+            "state: {path} is on one machine, and each of them would send everything; move it: `oplead-sync state "
+            "move --config {file} --to '{reference}'`, and write `state: {reference}`",
+            path=path,
+            file=account.file,
+            reference="${OPLEAD_SYNC_DATABASE}",
+        )
+    return _(
+        "state: a file is on one machine, and each of them would send everything; write the database, as {reference}",
+        reference="${OPLEAD_SYNC_DATABASE}",
+    )
 
 
 def show_accounts(database: FleetDatabase, *, json_wanted: bool) -> int:
@@ -129,7 +215,7 @@ def change_accounts(database: FleetDatabase, names: Sequence[str], change: Chang
         try:
             with database.connect() as connection:
                 do(connection, name)
-            say(f"{name}: {done}")
+            say(_("{name}: {done}", name=name, done=done))
             codes.append(Exit.DONE)
         except UsageError as error:
             codes.append(Exit(report(failure_of(error))))

@@ -43,7 +43,7 @@ Folder = Annotated[
     typer.Option(metavar="DIR", help="Where relative paths in settings start, and where .env is. Default: here."),
 ]
 _HERE = Path()
-_CODES = "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug."
+_CODES = "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug; 75 the database is away, try again."
 
 
 def _open_database(written: str | None) -> "FleetDatabase":
@@ -77,7 +77,10 @@ def deploy(*, database: Database = None) -> int:
     return deploy_fleet(_open_database(database))
 
 
-@command(accounts, "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug.")
+@command(
+    accounts,
+    "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug; 75 the database is away.",
+)
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Settings files, or folders of them.")],
     *,
@@ -128,7 +131,10 @@ def remove(names: Names, *, database: Database = None) -> int:
     return change_accounts(_open_database(database), names, "remove")
 
 
-@command(app, "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug.")
+@command(
+    app,
+    "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug; 75 the database is away.",
+)
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")] = 4,
@@ -150,7 +156,9 @@ def worker(
 
 
 @command(
-    app, "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database."
+    app,
+    "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database; "
+    "75 the database is away.",
 )
 def status(
     *,

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from connectors.language import _, _n, format_count, format_time
+from connectors.language import _, _n, format_count, format_time, translated
 from jobs.cli.fleet.watch import read_now, write_files
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
 from jobs.reporting.console import duration, facts_grid, print_json, print_section, results_console, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _MOST_CAUSES = 20
 
@@ -68,25 +72,45 @@ def _print(status: FleetStatus) -> None:
     if counts[AccountState.WAITING] or counts[AccountState.LATE]:
         rows.append((_("longest wait"), duration(status.queue_age)))
     console.print(facts_grid(rows))
-    causes = _causes(status.accounts)
-    print_section(console, _("[bold yellow]These need a human[/bold yellow]"), causes[:_MOST_CAUSES])
-    if len(causes) > _MOST_CAUSES:
-        more = len(causes) - _MOST_CAUSES
-        console.print(_n("… and {count} more (see --json)", "… and {count} more (see --json)", more))
+    needed = [each for each in status.accounts if each.state is AccountState.NEEDS_A_HUMAN]
+    _print_causes(console, _("[bold yellow]These need a human[/bold yellow]"), needed)
     late = [each for each in status.accounts if each.nights_late and each.state is AccountState.LATE]
     rows = [(each.account, _n("{count} night late", "{count} nights late", each.nights_late)) for each in late]
     print_section(console, _("[bold]These are late[/bold]"), rows[:_MOST_CAUSES])
+    again = [each for each in status.accounts if each.exit_code == Exit.HELD and each not in needed]
+    _print_causes(console, _("[bold]These are tried again[/bold]"), again)
+
+
+def _print_causes(console: "Console", title: str, accounts: Sequence[AccountStatus]) -> None:
+    causes = _causes(accounts)
+    print_section(console, title, causes[:_MOST_CAUSES])
+    if len(causes) > _MOST_CAUSES:
+        more = len(causes) - _MOST_CAUSES
+        console.print(_n("… and {count} more (see --json)", "… and {count} more (see --json)", more))
 
 
 def _causes(accounts: Sequence[AccountStatus]) -> list[tuple[str, str]]:
     """Return the accounts of each cause, and the cause: what hits many is said once; the most frequent first."""
     by_cause = defaultdict[str, list[str]](list)
     for each in accounts:
-        if each.state is AccountState.NEEDS_A_HUMAN:
-            why = each.why or _("its last run ended with {code}", code=each.exit_code)
-            by_cause[why].append(each.account)
+        why = in_reader_s_words(each.why) if each.why else _("its last run ended with {code}", code=each.exit_code)
+        by_cause[why].append(each.account)
     found = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     return [(_names(names), why) for why, names in found]
+
+
+def in_reader_s_words(why: str) -> str:
+    """Return a reason, which is stored in English, in the language that is spoken, line by line.
+
+    A line may begin with what it is about, as a setting's path, which stays.
+    """
+    return "\n".join(map(_line_in_words, why.splitlines()))
+
+
+def _line_in_words(line: str) -> str:
+    said = translated(line)
+    about, colon, rest = line.partition(": ")
+    return f"{about}{colon}{_line_in_words(rest)}" if said == line and rest else said
 
 
 def _names(names: Sequence[str]) -> str:

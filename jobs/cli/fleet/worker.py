@@ -1,7 +1,9 @@
 """`fleet worker`: runs accounts when they are due, until it is told to stop."""
 
 import asyncio
+import logging
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -12,18 +14,27 @@ from jobs.cli.fleet.watch import find_watch
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.fleet.children import ChildNursery
-from jobs.fleet.database import FleetDatabase
+from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.worker import FleetWorker
 from jobs.wiring.night import load_all_connectors
 
 _log = structlog.stdlib.get_logger()
+_SILENCED = ("psycopg", "procrastinate")
+"""Of what they say, only where they said it would be shown; the worker says itself when the database is away."""
 
 
 def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, health: Path | None) -> int:
-    """Work until a signal requests a stop, then return 0."""
+    """Work until a signal requests a stop, then return 0.
+
+    Raises:
+        FleetAwayError: the database is away.
+        FleetDatabaseError: it cannot be used, or shows its user every account's rows.
+    """
     with signals_and_logging() as (stop, redaction):
         redaction.redact_secrets(database.secrets)
+        for library in _SILENCED:
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         watch = find_watch(database, os.environ, folder.absolute())
         redaction.redact_secrets(iter(watch.addresses))
         work = work_on_this_machine(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
@@ -32,9 +43,17 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         liveness = Liveness(health)
         try:
             with database.connect() as connection:
+                refuse_omnipotent_user(connection)
                 require_deployed(connection)
             liveness.report_ready()
             worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.look)
+            _log.info(
+                "the worker has started",
+                worker=worker.name,
+                database=database.place,
+                concurrency=concurrency,
+                version=version("oplead-sync"),
+            )
             asyncio.run(worker.run())
         finally:
             liveness.report_stopping()

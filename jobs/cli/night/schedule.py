@@ -13,7 +13,7 @@ import structlog
 from pydantic import AnyUrl
 from sqlmodel import Session
 
-from connectors.language import _, speaking
+from connectors.language import Language, _, in_english, speaking
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
@@ -261,19 +261,17 @@ class ServedAccount:
                 summary = night.summary
                 with open_state_read_only(settings) as session:
                     next_pass = runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT)
+                with speaking(Language.ENGLISH):
+                    why = why_human_is_needed(summary)
                 return TaskOutcome(
-                    next_pass,
-                    exit_code=summary.exit_code,
-                    run=summary.run,
-                    why=why_human_is_needed(summary),
-                    incidents=night.notices,
+                    next_pass, exit_code=summary.exit_code, run=summary.run, why=why, incidents=night.notices
                 )
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
                 failure = failure_of(error)
                 report(failure)
-                return TaskOutcome(undone=True, exit_code=failure.exit_code, why=failure.message)
+                return TaskOutcome(undone=True, exit_code=failure.exit_code, why=in_english(failure.message))
 
     def _print(self, night: Night) -> None:
         heading = presentation_of_account(self.account.settings, self.account.file)

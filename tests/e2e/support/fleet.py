@@ -96,6 +96,12 @@ class Fleet:
         """The key of every delivery of these accounts."""
         return [key for name in names for (key,) in self._ledger(name, "SELECT key FROM delivery")]
 
+    def in_ledger(self, name, statement):
+        """Run a statement as an account, which sees its own rows."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SELECT set_config('oplead.account', %s, true)", (name,))
+            return connection.execute(statement).statusmessage
+
     def _ledger(self, name, statement):
         with psycopg.connect(self.url) as connection:
             connection.execute("SELECT set_config('oplead.account', %s, true)", (name,))

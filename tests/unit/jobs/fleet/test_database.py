@@ -1,9 +1,14 @@
 """Where the fleet's database is, and that its password is shown nowhere."""
 
+import psycopg
 import pytest
+from procrastinate.exceptions import ConnectorException
 
+from connectors.language import Language, speaking
 from jobs.exit_codes import UsageError
-from jobs.fleet.database import FleetDatabaseError, find_database
+from jobs.fleet import database as fleet_database
+from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
+from jobs.fleet.deploy import deploy
 from tests.postgresql import server
 
 URL = "postgresql://fleet:s3cret-word@db.example/fleet"
@@ -42,8 +47,19 @@ def test_address_without_a_password_may_be_typed(tmp_path):
     [
         (URL, {}, "everyone on this machine can read a password that is typed"),
         (None, {}, "OPLEAD_SYNC_DATABASE is not set"),
-        (None, {"OPLEAD_SYNC_DATABASE": "postgresql//fleet:s3cret-word@db"}, "this is no address of a database"),
-        ("s3cret-word", {}, "a secret must not stand in this file"),
+        (
+            None,
+            {"OPLEAD_SYNC_DATABASE": "postgresql//fleet:s3cret-word@db"},
+            "OPLEAD_SYNC_DATABASE: this is no address of a database",
+        ),
+        ("${FLEET}", {"FLEET": "s3cret-word"}, "--database: this is no address of a database"),
+        ("${FLEET}", {}, "by --database: the environment variable FLEET is not set"),
+        (
+            None,
+            {"OPLEAD_SYNC_DATABASE_FILE": "gone"},
+            "by OPLEAD_SYNC_DATABASE_FILE: the file named here does not exist",
+        ),
+        ("s3cret-word", {}, "by --database: a secret must not stand in this file"),
     ],
 )
 def test_address_that_cannot_be_used_is_refused_without_showing_it(tmp_path, written, environ, why):
@@ -65,3 +81,88 @@ def test_password_is_neither_in_errors_nor_in_representations(tmp_path):
     assert "does not exist" in str(refused.value)
     assert "s3cret-word" not in f"{refused.value} {database!r}"
     assert "s3cret-word" in list(database.secrets)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "advice"),
+    [
+        (psycopg.OperationalError("connection refused"), FleetAwayError, "cannot be reached"),
+        (psycopg.errors.AdminShutdown("bye"), FleetAwayError, "run again"),
+        (psycopg.errors.TooManyConnections("full"), FleetAwayError, "no connection left"),
+        (psycopg.errors.InsufficientPrivilege("permission denied"), FleetDatabaseError, "may not do that"),
+        (psycopg.errors.UndefinedTable("no relation"), FleetDatabaseError, "run `oplead-sync fleet deploy`"),
+    ],
+)
+def test_database_that_is_away_is_told_from_one_that_somebody_must_mend(error, expected, advice):
+    """The first may be tried again; each says what to do, also where the queue's library has met it."""
+    wrapped = ConnectorException()
+    wrapped.__cause__ = error
+
+    for each in (error, wrapped):
+        found = explained(each)
+        assert (expected, 75 if expected is FleetAwayError else 2) == (type(found), found.exit_code)
+        assert advice in str(found)
+
+
+def test_advice_is_in_the_reader_s_language():
+    """What the server said stands behind it, as it said it."""
+    with speaking(Language.FRENCH):
+        said = str(explained(psycopg.errors.InsufficientPrivilege("permission denied")))
+
+    assert said.startswith("la base de la flotte")
+    assert said.endswith("(permission denied)")
+    assert "this user" not in said
+
+
+def test_fleet_is_not_deployed_by_a_user_who_sees_every_account():
+    """Row-level security, by which states here are kept apart, does not hold for a superuser."""
+    with server().database() as url:
+        with pytest.raises(FleetDatabaseError) as refused:
+            deploy(FleetDatabase(url.replace("oplead:", "postgres:")))
+        deploy(FleetDatabase(url))
+
+    assert "without SUPERUSER and BYPASSRLS" in str(refused.value)
+
+
+def test_worker_that_is_paused_in_a_transaction_holds_up_no_other_for_long(monkeypatch):
+    """The server ends its transaction, and with it the lock under which one worker at a time looks for what is due."""
+    monkeypatch.setattr(fleet_database, "_IDLE_SECONDS", 1)
+    lock, waited = "SELECT pg_advisory_xact_lock(1)", []
+
+    def work_paused(database):
+        with database.connect() as paused:
+            paused.execute(lock)
+            with database.connect() as other:
+                other.execute("SET lock_timeout = '20s'")
+                waited.append(other.execute(lock).rowcount)
+            paused.execute("SELECT 1")
+
+    with server().database() as url, pytest.raises(FleetDatabaseError):
+        work_paused(FleetDatabase(url))
+
+    assert [1] == waited
+
+
+def test_place_is_shown_without_user_and_password():
+    """A log says where a worker works."""
+    assert "postgresql://db.example/fleet" == FleetDatabase(URL).place
+    assert "postgresql://db:6432/fleet" == FleetDatabase("host=db port=6432 dbname=fleet password=x").place
+
+
+def test_tables_of_an_earlier_version_are_brought_up_to_date():
+    """What was deployed before is completed, and what it holds stays."""
+    with server().database() as url:
+        database = FleetDatabase(url)
+        deploy(database)
+        with database.connect() as connection:
+            connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
+            connection.execute("DROP INDEX fleet_run_started")
+            connection.execute("DROP TABLE fleet_problem, fleet_notice")
+            connection.execute("ALTER TABLE fleet_run DROP asked")
+            connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
+
+        assert ["fleet-2", "fleet-3", "fleet-4"] == deploy(database)
+        with database.connect() as connection:
+            assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
+            assert [] == connection.execute("SELECT 1 FROM fleet_problem, fleet_notice").fetchall()
+            assert connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'fleet_run_started'").fetchone()

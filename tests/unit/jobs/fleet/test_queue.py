@@ -81,6 +81,11 @@ def due_in(connection, name="one"):
     return row["wait"]
 
 
+def failures_of(connection):
+    """How often in a row the account has failed."""
+    return connection.execute("SELECT failures FROM fleet_account").fetchone()["failures"]
+
+
 def begun(connection, *, job=1, version=1):
     """A run of the account, an hour ago."""
     run = queue.begin_run(connection, "one", job=job, worker="w", version=version)
@@ -114,17 +119,50 @@ def test_what_was_asked_or_changed_meanwhile_is_due_at_once(database):
 
 
 def test_run_without_a_job_is_lost_and_due_again(database):
-    """Twice at once, then ever later; what its worker has to say afterwards is not heard."""
+    """Twice at once, then ever later."""
     with fleet_of(database, "one") as connection:
         waits = []
         for _ in range(5):
             run = begun(connection)
             assert ["one"] == queue.release_lost_runs(connection)
             waits.append(due_in(connection))
-            assert not queue.end_run(connection, run, DONE)
+            assert run.failures + 1 == failures_of(connection)
 
         assert [timedelta(minutes=minutes) for minutes in (0, 0, 1, 2, 4)] == waits
         assert [] == queue.release_lost_runs(connection)
+
+
+def results(connection):
+    """The exit code of each run, in order."""
+    return [row["exit_code"] for row in connection.execute("SELECT exit_code FROM fleet_run ORDER BY id")]
+
+
+def test_result_that_comes_late_is_recorded_though_another_worker_has_taken_over(database):
+    """What the first worker did was done; when the account is due, and how often it failed, the second says."""
+    with fleet_of(database, "one") as connection, database.connect() as other:
+        run = begun(connection)
+        queue.release_lost_runs(connection)
+        connection.commit()
+        taken_over = begun(other, job=2)
+        other.commit()
+
+        assert not queue.end_run(connection, run, DONE)
+        assert ([Exit.DONE, None], 1) == (results(connection), failures_of(connection))
+        connection.commit()
+        assert queue.end_run(other, taken_over, WorkResult(DidTask.NIGHT, Exit.HELD, timedelta(hours=9)))
+        assert ([Exit.DONE, Exit.HELD], 2) == (results(other), failures_of(other))
+
+
+def test_result_that_comes_late_counts_where_nobody_has_taken_over(database):
+    """And is recorded once."""
+    with fleet_of(database, "one") as connection:
+        run = begun(connection)
+        queue.release_lost_runs(connection)
+
+        assert queue.end_run(connection, run, DONE)
+        assert (timedelta(hours=1), 0) == (due_in(connection), failures_of(connection))
+        assert not queue.end_run(connection, run, WorkResult(DidTask.NIGHT, Exit.BUG))
+        assert [Exit.DONE] == results(connection)
 
 
 def test_run_with_a_job_is_not_lost(database):

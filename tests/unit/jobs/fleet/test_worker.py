@@ -1,9 +1,12 @@
 """When a worker takes others for dead."""
 
 import asyncio
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
@@ -33,18 +36,38 @@ class Manager:
         return []
 
 
-def test_nobody_is_taken_for_dead_until_all_could_be_heard():
-    """Neither at the start nor after the database was away: nobody's heart could beat."""
+@pytest.fixture
+def worker():
+    """A worker that has registered, in a database of its own."""
     with server().database() as url, ThreadPoolExecutor(1) as threads:
         database = FleetDatabase(url)
         deploy(database)
         with database.connect() as connection:
             connection.execute("SELECT procrastinate_register_worker_v1()")
-        worker = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER))
-        manager = Manager()
-        worker._manager, worker._threads, worker._id = manager, threads, 1
+        made = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER))
+        made._manager, made._threads, made._id = Manager(), threads, 1
+        yield made
 
-        asked = asyncio.run(_play(worker, manager))
+
+def test_log_says_once_that_the_database_is_away_and_once_that_it_is_back(worker):
+    """However often it was tried; and what is wrong."""
+    with capture_logs() as logged:
+        for _ in range(3):
+            asyncio.run(worker._keep_alive())
+            for _ in range(2):
+                worker._note_silence(psycopg.OperationalError("connection refused"))
+
+    away, back = (
+        "the fleet's database does not answer, and is tried until it does",
+        "the fleet's database answers again",
+    )
+    assert {away: 3, back: 2} == Counter(each["event"] for each in logged)
+    assert "(connection refused)" in logged[0]["why"]
+
+
+def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker):
+    """Neither at the start nor after the database was away: nobody's heart could beat."""
+    asked = asyncio.run(_play(worker, worker._manager))
 
     assert [0, 0, 1, 1, 1, 2] == asked
 
@@ -63,5 +86,5 @@ async def _play(worker, manager):
         await look()
         await asyncio.sleep(DEAD_AFTER)
         await look()
-        worker._log_silence(OSError())
+        worker._note_silence(psycopg.OperationalError())
     return asked
