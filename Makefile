@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
+.PHONY: demo test test-all fuzz mutants chaos chaos-fleet check site bench licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -33,6 +33,12 @@ mutants: develop ## break each guarantee once, in a copy, and see which test not
 CHAOS_KILLS ?= 220
 chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS (70 take three minutes), over nights in which everything fails
 	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
+
+CHAOS_ACCOUNTS ?= 20
+CHAOS_NIGHTS ?= 8
+chaos-fleet: develop ## kill and pause the workers, the database and the receivers of a fleet, over CHAOS_NIGHTS of CHAOS_ACCOUNTS
+	CHAOS_ACCOUNTS=$(CHAOS_ACCOUNTS) CHAOS_NIGHTS=$(CHAOS_NIGHTS) \
+	$(BIN)/pytest -q -s -n 0 --timeout 0 tests/e2e/test_fleet_chaos.py
 
 check: develop ## format, lint, types, import contracts, dependencies and their licences, links of the documentation; changes no file
 	$(BIN)/ruff format --check .

@@ -97,6 +97,11 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(_PATIENCE)
 
+    def crash(self):
+        """End the server as a crash does; it recovers when it starts."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(_PATIENCE)
+
     def stop(self):
         """Stop the server and remove its folder."""
         if self._process is not None and self._process.poll() is None:
