@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos chaos-fleet check site bench licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
+.PHONY: demo test test-all fuzz mutants chaos chaos-fleet check site bench bench-fleet licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -59,6 +59,12 @@ BASE ?=
 BENCH ?=
 bench: develop ## how fast all this is here; SIZE=full takes long, BASE=REVISION compares, BENCH="--only sending" for some
 	$(BIN)/python -m tests.bench --size $(SIZE) $(if $(BASE),--base $(BASE)) $(BENCH)
+
+ACCOUNTS ?= 200
+LEADS ?= 50
+WORKERS ?= 1 2 4
+bench-fleet: develop ## how fast WORKERS play the first night of ACCOUNTS with LEADS each on PostgreSQL
+	$(BIN)/python -m tests.bench.fleet_nights --accounts $(ACCOUNTS) --leads $(LEADS) --workers $(WORKERS)
 
 licences: develop ## list what is installed, with its licence
 	@$(BIN)/python tests/supply.py licences

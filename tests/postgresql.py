@@ -72,6 +72,11 @@ class Server:
         command = [self._programs / program, *options]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)
 
+    @property
+    def pid(self):
+        """The process that starts one for each connection."""
+        return self._process.pid
+
     def start(self):
         """Start the server, and wait until it answers."""
         settings = [part for each in _FAST for part in ("-c", each)]
