@@ -35,6 +35,8 @@ BLOWS = ("kill", "kill", "kill a child", "cut", "pause", "pause and cut")
 """What may befall the fleet at any time."""
 PLANNED = (("restart", "kill receiver", "pause"), ("crash", "kill receiver", "pause and cut"))
 """What befalls it anyway, from night to night in turn."""
+EVENTS = 150
+"""Webhooks that arrive each night."""
 PACE = """
 import functools
 import jobs.cli.fleet.worker as started
@@ -57,6 +59,8 @@ class FleetChaos:
         self.done = Counter()
         self.dates = []
         self.workers = []
+        self.events = []
+        """The lead of each event that was sent to both receivers."""
         self._wanted = workers
         self._running = ExitStack()
         # What is committed must outlive a crash of the server, as everywhere but in tests.
@@ -64,6 +68,7 @@ class FleetChaos:
 
     def __enter__(self):
         self.fleet.add(*self.names)
+        self._start_receivers()
         for _ in range(self._wanted):
             self._start_worker()
         return self
@@ -79,28 +84,31 @@ class FleetChaos:
 
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
 
-    def receive(self, folder, events):
-        """Have two receivers take in events, each sent to both until it is acknowledged, from now to the end."""
+    def _start_receivers(self):
+        url, folder = self.fleet.url, self.fleet.folder
         self.receivers = [
-            self._running.enter_context(ReceiverProcess(folder / name, account="maison-hook", state=self.fleet.url))
+            self._running.enter_context(ReceiverProcess(folder / name, account="maison-hook", state=url))
             for name in ("one", "other")
         ]
-        self.events = [f"L-{number}" for number in range(events)]
-        self._senders = [Sender(each.port, f"/hooks/{SECRET}", connections=1, patience=600) for each in self.receivers]
-        bodies = [body(number) for number in range(events)]
-        self._sending = [
-            threading.Thread(target=each.deliver, args=[self.draw.sample(bodies, events)], daemon=True)
+        self._senders = [Sender(each.port, f"/hooks/{SECRET}", connections=1) for each in self.receivers]
+
+    def _send_webhooks(self):
+        """Begin to send new events to both receivers, each until it is acknowledged; return what waits for the end."""
+        bodies = [body(len(self.events) + number) for number in range(EVENTS)]
+        self.events += [f"L-{len(self.events) + number}" for number in range(EVENTS)]
+        sending = [
+            threading.Thread(target=each.deliver, args=[self.draw.sample(bodies, EVENTS)], daemon=True)
             for each in self._senders
         ]
-        for thread in self._sending:
+        for thread in sending:
             thread.start()
 
-    def received(self):
-        """How often each event is stored, once all were acknowledged."""
-        for thread in self._sending:
-            thread.join(PATIENCE)
-        assert [len(self.events)] * 2 == [len(each.acknowledged) for each in self._senders]
-        return Counter(lead for (lead,) in self._ask("SELECT lead FROM webhook_event"))
+        def wait():
+            for thread in sending:
+                thread.join(PATIENCE)
+            assert [len(self.events)] * 2 == [len(each.acknowledged) for each in self._senders]
+
+        return wait
 
     # ── nights ───────────────────────────────────────────────────────────────────────────────────
 
@@ -110,11 +118,15 @@ class FleetChaos:
         self.story._move_leads()
         self.story._plant()
         self._have_due(self.names)
+        wait_for_webhooks = self._send_webhooks()
         for blow in PLANNED[(len(self.dates) - 1) % len(PLANNED)]:
             self._strike(blow)
         for _ in range(blows):
             self._strike(self.draw.choice(BLOWS))
         self.company.heal()
+        for receiver in self.receivers:
+            receiver.revive()
+        wait_for_webhooks()
         self._end()
 
     def quiet_nights(self):
@@ -163,6 +175,8 @@ class FleetChaos:
 
     def _strike(self, blow):
         self._let_it_work()
+        for receiver in self.receivers:
+            receiver.revive()
         self.done[blow] += 1
         worker = self.draw.choice(self.workers)
         match blow:
@@ -226,6 +240,10 @@ class FleetChaos:
         yield from (f"{name}: {count} nights of {date}" for (name, date), count in (nights - expected).items())
         yield from (f"{name}: no night of {date}" for name, date in expected - nights)
         yield from (f"left open: {run}" for run in self.fleet.runs("ended_at IS NULL"))
+        stored = Counter(lead for (lead,) in self._ask("SELECT lead FROM webhook_event"))
+        if stored != Counter(self.events):
+            yield f"webhooks lost: {Counter(self.events) - stored}, stored twice: {stored - Counter(self.events)}"
+        yield from (f"receiver: {code}" for code, _ in (each.stop() for each in self.receivers) if code)
 
     def _ask(self, statement, *values):
         """Rows of every account."""
