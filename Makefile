@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
+.PHONY: demo test test-all fuzz mutants chaos chaos-fleet check site bench bench-fleet licences sizes sbom format schema messages script docs picture install develop runtime shed lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -34,6 +34,12 @@ CHAOS_KILLS ?= 220
 chaos: develop ## kill the job more than 200 times, or CHAOS_KILLS (70 take three minutes), over nights in which everything fails
 	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -q -s -n 2 --timeout 0 tests/e2e/test_chaos.py
 
+CHAOS_ACCOUNTS ?= 20
+CHAOS_NIGHTS ?= 8
+chaos-fleet: develop ## kill and pause the workers, the database and the receivers of a fleet, over CHAOS_NIGHTS of CHAOS_ACCOUNTS
+	CHAOS_ACCOUNTS=$(CHAOS_ACCOUNTS) CHAOS_NIGHTS=$(CHAOS_NIGHTS) \
+	$(BIN)/pytest -q -s -n 0 --timeout 0 tests/e2e/test_fleet_chaos.py
+
 check: develop ## format, lint, types, import contracts, dependencies and their licences, links of the documentation; changes no file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -53,6 +59,12 @@ BASE ?=
 BENCH ?=
 bench: develop ## how fast all this is here; SIZE=full takes long, BASE=REVISION compares, BENCH="--only sending" for some
 	$(BIN)/python -m tests.bench --size $(SIZE) $(if $(BASE),--base $(BASE)) $(BENCH)
+
+ACCOUNTS ?= 200
+LEADS ?= 50
+WORKERS ?= 1 2 4
+bench-fleet: develop ## how fast WORKERS play the first night of ACCOUNTS with LEADS each on PostgreSQL
+	$(BIN)/python -m tests.bench.fleet_nights --accounts $(ACCOUNTS) --leads $(LEADS) --workers $(WORKERS)
 
 licences: develop ## list what is installed, with its licence
 	@$(BIN)/python tests/supply.py licences

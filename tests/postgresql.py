@@ -72,6 +72,11 @@ class Server:
         command = [self._programs / program, *options]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, user=_USER, timeout=_PATIENCE)
 
+    @property
+    def pid(self):
+        """The process that starts one for each connection."""
+        return self._process.pid
+
     def start(self):
         """Start the server, and wait until it answers."""
         settings = [part for each in _FAST for part in ("-c", each)]
@@ -95,6 +100,11 @@ class Server:
     def halt(self):
         """Stop the server at once, and cut every connection."""
         self._process.send_signal(signal.SIGINT)
+        self._process.wait(_PATIENCE)
+
+    def crash(self):
+        """End the server as a crash does; it recovers when it starts."""
+        self._process.send_signal(signal.SIGQUIT)
         self._process.wait(_PATIENCE)
 
     def stop(self):

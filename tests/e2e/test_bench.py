@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests import postgresql
 from tests.bench.__main__ import GROUPS
 from tests.bench.figures import FIGURES
 from tests.bench.program import ROOT
@@ -13,10 +14,11 @@ from tests.bench.program import ROOT
 SECONDS = 600
 
 
-def bench(*arguments):
+def bench(*arguments, module="tests.bench"):
     """What it prints."""
+    size = ("--size", "tiny") if module == "tests.bench" else ()
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.bench", "--size", "tiny", *arguments],
+        [sys.executable, "-m", module, *size, *arguments],
         cwd=ROOT,
         check=False,
         timeout=SECONDS,
@@ -37,6 +39,17 @@ def test_every_figure_of_a_group_is_measured(group):
     for key in GROUPS[group].keys:
         assert re.search(rf"^{re.escape(FIGURES[key].what.replace('`', ''))} .*\d", printed, re.MULTILINE)
     assert ("leads on record" in printed) is (group == "ledgers")
+
+
+@pytest.mark.timeout(SECONDS)
+def test_night_of_a_fleet_is_measured():
+    """There is a line for each number of workers, and everything was sent."""
+    postgresql.needed()
+    sizes = ("--accounts", "3", "--leads", "5", "--workers", "1", "2")
+    printed = bench(*sizes, module="tests.bench.fleet_nights")
+
+    found = re.findall(r"^ +(\d) +\d+\.\d s +\d+ +\d+\.\d\d s +\d+\.\d\d s +\d+ MB +0$", printed, re.MULTILINE)
+    assert ["1", "2"] == found
 
 
 @pytest.mark.timeout(SECONDS)

@@ -9,6 +9,7 @@ import pytest
 from connectors.sandbox.google.ads_api import state as ads_api_state
 from connectors.sandbox.google.data_manager import server as data_manager_server
 from connectors.sandbox.meta import server as meta_server
+from jobs.rules.reasons import Reason
 from tests.e2e.support import playing, wires
 from tests.e2e.support.playing import Way
 
@@ -34,6 +35,41 @@ ALONE = Way(alone=True, switches=FLIPPED)
 DATA_MANAGER_FLIPPED = Way(switches=FLIPPED)
 ADS_API = Way("google_ads_api")
 ADS_API_FLIPPED = Way("google_ads_api", switches=FLIPPED)
+ON_POSTGRESQL = Way(database="postgresql")
+ADS_API_ON_POSTGRESQL = Way("google_ads_api", database="postgresql")
+OURS = {*Reason}
+SAMPLE = {
+    "both_names",
+    "both_phone",
+    "wbraid",
+    "click_id_appears_after_change",
+    "click_six_hours_over_at_second_run",
+    "google_gbraid_unreadable",
+    "too_old_for_google",
+    "window_past",
+    "lead_without_id",
+    "undated_old_lead",
+    "undated_new_lead_never_updated",
+    "won_lost_won_over_nights",
+    "funnel_first_stage_past",
+    "meta_amount_absent_waiting",
+    "meta_amount_unreadable",
+    "meta_consent_missing",
+    "meta_consent_refused",
+    "meta_consent_unknown",
+    "meta_consent_withdrawn_while_pending",
+    "meta_id_appears_after_change",
+    "meta_refused_fbc",
+    "meta_time_before_creation",
+    "meta_too_old_for_meta",
+    "meta_undated_old_lead",
+    "all_meta_too_little",
+    "strict_meta_no_value",
+    "no_indices_good",
+    "autumn_overlap",
+    "first_run_undated",
+}
+"""The cases that `make test` plays on PostgreSQL: each state and reason, each kind of id, times in two zones."""
 OF_SHARED_ROWS = ("no_indices", "stopped")
 """Variants about rows that share one request."""
 
@@ -65,6 +101,23 @@ def test_every_sandbox_switch_is_played_or_excluded_with_a_reason():
     assert switches == {name for _, name, _ in FLIPPED} | NOT_PLAYED_HERE.keys()
 
 
+def test_sample_holds_every_state_and_reason():
+    """What `make test` plays on PostgreSQL leaves out repetition, and no kind of result."""
+
+    def results(cases):
+        return {
+            (place, expected.get("state"), expected.get("reason") in OURS and expected["reason"])
+            for case in cases
+            for place in ("expect", "expect_meta")
+            for expected in case.get(place, {}).values()
+            if expected is not True
+        }
+
+    sample = [case for case in playing.CASES if case["id"] in SAMPLE]
+    assert len(SAMPLE) == len(sample)
+    assert results(playing.CASES) == results(sample)
+
+
 def parametrize(*ways):
     """Yield each case in each of these ways; one worker plays a variant in one way once."""
     for way in ways:
@@ -73,22 +126,24 @@ def parametrize(*ways):
             if way.alone and variant in OF_SHARED_ROWS:
                 continue
             marks = [by_one_worker(variant, way)]
-            if way not in (DATA_MANAGER, ADS_API) or (way == ADS_API and variant != "base"):
+            if not is_played_by_make_test(way, case):
                 marks.append(pytest.mark.exhaustive)
-            yield pytest.param(way, case, id=f"{case['id']}-{named(way)}", marks=marks)
+            yield pytest.param(way, case, id=f"{case['id']}-{way.name}", marks=marks)
 
 
-def named(way):
-    """The name of a way in test ids."""
-    return f"{way.transport}{'-alone' if way.alone else ''}{'-flipped' if way.switches else ''}"
+def is_played_by_make_test(way, case):
+    """Whether a case is played in this way even where something is left out."""
+    if way == ON_POSTGRESQL:
+        return case["id"] in SAMPLE
+    return way == DATA_MANAGER or (way == ADS_API and playing.variant_of(case) == "base")
 
 
 def by_one_worker(variant, way):
     """The mark that has one worker play a variant in one way for all tests that use it."""
-    return pytest.mark.xdist_group(f"cases-{variant}-{named(way)}")
+    return pytest.mark.xdist_group(f"cases-{variant}-{way.name}")
 
 
-@pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))
+@pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE, ON_POSTGRESQL)))
 def test_case_over_data_manager(way, case):
     """The lead ends in its expected state, and exactly the expected events reach Google."""
     result = playing.played(playing.variant_of(case), way, wires)
@@ -98,7 +153,11 @@ def test_case_over_data_manager(way, case):
 
 @pytest.mark.parametrize(
     ("way", "case"),
-    [each for each in parametrize(ADS_API, ADS_API_FLIPPED) if each.values[1].get("ads_api") != "skip"],
+    [
+        each
+        for each in parametrize(ADS_API, ADS_API_FLIPPED, ADS_API_ON_POSTGRESQL)
+        if each.values[1].get("ads_api") != "skip"
+    ],
 )
 def test_case_over_google_ads_api(way, case):
     """The same leads give the same results over Google's other API, except for what it cannot carry."""
@@ -110,7 +169,11 @@ def test_case_over_google_ads_api(way, case):
 
 @pytest.mark.parametrize(
     ("way", "case"),
-    [each for each in parametrize(DATA_MANAGER, ALONE, ADS_API_FLIPPED) if "expect_meta" in each.values[1]],
+    [
+        each
+        for each in parametrize(DATA_MANAGER, ALONE, ADS_API_FLIPPED, ON_POSTGRESQL)
+        if "expect_meta" in each.values[1]
+    ],
 )
 def test_case_at_meta(way, case):
     """The lead ends in its expected state at Meta, whichever transport Google uses."""

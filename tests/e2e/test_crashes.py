@@ -10,9 +10,39 @@ from datetime import timedelta
 
 import pytest
 
+from tests import postgresql
+
+ON_POSTGRESQL = {
+    "test_replays_the_same_bytes_after_a_kill_while_sending",
+    "test_meta_replay_after_a_kill_is_flagged_as_possible_duplicate",
+    "test_unsaved_outcome_is_requested_again_after_a_kill",
+}
+"""What `make test` repeats on PostgreSQL; `make test-all` repeats everything but what concerns a file."""
 YESTERDAY = timedelta(days=1)
 KILLED = -signal.SIGKILL
 BOTH = ("appointment", "sale")
+
+
+def pytest_generate_tests(metafunc):
+    """Kill each run on both databases."""
+    name = metafunc.function.__name__
+    marks = () if name in ON_POSTGRESQL else (pytest.mark.exhaustive,)
+    databases = ["sqlite"] if name == "test_state_creation_is_atomic_when_killed" else ["sqlite", "postgresql"]
+    metafunc.parametrize(
+        "database", [pytest.param(each, marks=marks if each == "postgresql" else ()) for each in databases]
+    )
+
+
+@pytest.fixture
+def company(company, database):
+    """A company whose state lies in a file or in a database."""
+    if database == "sqlite":
+        yield company
+        return
+    server = postgresql.server()
+    with server.database(like="deployed") as url:
+        company.use_database(url)
+        yield company
 
 
 def sold(company, number, amount="12 500,00 €"):

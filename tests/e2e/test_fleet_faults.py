@@ -3,8 +3,13 @@
 import json
 import signal
 import time
+from collections import Counter
+from datetime import timedelta
 
-from tests.e2e.support.fleet import IMPATIENT, PATIENCE
+import pytest
+
+from tests.contract.endless import body_without_end, dripping_head, endless
+from tests.e2e.support.fleet import IMPATIENT, PATIENCE, stop_all
 from tests.postgresql import server
 
 
@@ -90,6 +95,78 @@ def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
     assert [("2026-09-10", 0)] == fleet.nights("maison-00")
     assert {"submitted": 2} == fleet.states("maison-00")
     assert [] == fleet.rows("SELECT * FROM procrastinate_jobs")
+
+
+@pytest.mark.parametrize(
+    ("place", "uploads"),
+    [
+        pytest.param(("data_manager", "/v1/events:ingest"), 3, id="while sending"),
+        pytest.param(("oplead", "/v1/leads"), 2, id="while reading", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_paused_night_that_was_taken_over_sends_and_writes_nothing_more(fleet, place, uploads):
+    """Only the call that it had begun reaches a platform; its successor takes that for in doubt, and repeats it."""
+    reached, opened = fleet.gate(*place)
+    fleet.add("maison-00")
+
+    with fleet.worker() as paused:
+        assert reached.wait(PATIENCE)
+        go_on = stop_all(paused.pid)
+        opened.set()
+        fleet.cut()
+        with fleet.worker(prelude=IMPATIENT) as other:
+            fleet.wait_for(lambda: fleet.ended_nights() == 1)
+            written = fleet.written("maison-00")
+            other.send_signal(signal.SIGTERM)
+            assert 0 == other.wait(PATIENCE)
+        go_on()
+        fleet.add("maison-01")
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
+        paused.send_signal(signal.SIGTERM)
+        assert 0 == paused.wait(PATIENCE)
+
+    assert written == fleet.written("maison-00")
+    sent = fleet.company.sent()
+    assert uploads == sum(len(sent[key]) for key in fleet.keys("maison-00"))
+    assert [] == fleet.company.traffic.changed(Counter())
+    fleet.company.clock.advance(fleet.company.START + fleet.company.OUTCOMES_AFTER)
+    assert {1} == {line.times for line in fleet.company.counted()}
+
+
+SLOW_TO_WAIT = """
+import functools, httpx
+from connectors import oplead
+oplead.OpleadClient = functools.partial(oplead.OpleadClient, timeout=httpx.Timeout(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "dates"),
+    [
+        pytest.param(body_without_end, ["2026-09-10", "2026-09-11", "2026-09-12"], id="a page without end"),
+        pytest.param(dripping_head, ["2026-09-10"], id="a page that never begins", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_account_that_fails_every_night_costs_the_others_nothing(fleet, script, dates):
+    """Its Oplead answers without end: each of its nights is given up in time and tried once, the others' are done."""
+    others = ["maison-01", "maison-02"]
+    with endless(script) as server, fleet.worker("--concurrency", 1, prelude=SLOW_TO_WAIT) as worker:
+        oplead = json.loads(fleet.company.config.read_text())["oplead"]
+        fleet.add("maison-00", oplead=oplead | {"base_url": server.url})
+        fleet.add(*others)
+        for number in range(len(dates)):
+            if number:
+                fleet.company.clock.advance(fleet.company.clock.now() + timedelta(days=1))
+                fleet.execute("UPDATE fleet_account SET due_at = now()")
+            fleet.wait_for(lambda wanted=3 * (number + 1): len(fleet.runs("task = 'night'")) >= wanted)
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(PATIENCE)
+
+    assert [[(date, 0) for date in dates]] * 2 == [fleet.nights(name) for name in others]
+    assert [(date, 3) for date in dates] == fleet.nights("maison-00")
+    assert not server.waited_out
+    sent = [key for name in others for key in fleet.keys(name)]
+    assert Counter(sent) == Counter({key: len(events) for key, events in fleet.company.sent().items()})
 
 
 def test_deployments_at_once_do_the_work_once(fleet):

@@ -4,12 +4,15 @@ import copy
 import json
 import os
 import sqlite3
+import time
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import psycopg
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
@@ -20,8 +23,8 @@ from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs.ledger import schema
 from jobs.ledger.runs import finish_run, open_locked_ledger
-from jobs.ledger.storage.database import open_engine
 from jobs.ledger.storage.lock import lock_path
+from jobs.ledger.storage.postgresql_state import PostgresqlState
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
@@ -42,6 +45,10 @@ OUTCOMES_AFTER = timedelta(minutes=31)
 DATASET = "1234567890"
 FUNNEL = {"created": "lead_received", "appointment": "appointment_set", "won": "sale"}
 LONGEST_COMMAND_SECONDS = 60
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND backend_type = 'client backend'
+"""
 SETTINGS = {
     "account": "maison-test",
     "timezone": "Europe/Paris",
@@ -152,9 +159,10 @@ class Company:
         self.directory = directory
         self.state = directory / "run" / "state.db"
         self.lock = lock_path(self.state)
-        quick.with_state(self.state)
+        self.ledger = SqliteState(quick.with_state(self.state))
         self.settings = copy.deepcopy(SETTINGS)
         self.max_per_run = None
+        self._database = None
         self._read = None
         self.traffic = Traffic()
         folder = directory / "sandbox"
@@ -282,7 +290,7 @@ class Company:
         """The settings file, written from the current settings."""
         addresses = self.sandbox.addresses
         settings = copy.deepcopy(self.settings)
-        settings["state"] = f"sqlite:///{self.state}"
+        settings["state"] = f"sqlite:///{self.state}" if self._database is None else "${DATABASE}"
         settings["clock"] = addresses["clock"]
         if "source" not in settings:
             told = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
@@ -299,6 +307,16 @@ class Company:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
         return path
+
+    def use_database(self, url):
+        """Keep the state in a deployed database, where it is as empty as that in a file."""
+        self._database = self.environ["DATABASE"] = url
+        self.ledger = PostgresqlState(SecretStr(url), self.settings["account"])
+        engine = self.ledger.open_engine(for_writing=True)
+        with Session(engine) as session:
+            session.add(schema.Lease(account=self.ledger.account, epoch=0, pid=0, started_at=START))
+            session.commit()
+        engine.dispose()
 
     def use_demo_settings(self):
         """Use the settings that the demonstration writes."""
@@ -345,7 +363,7 @@ class Company:
             open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
             open_connectors(settings, clock) as (book, deps),
-            open_locked_ledger(SqliteState(self.state), settings.account, "run", now=clock.now()) as ledger,
+            open_locked_ledger(self.ledger, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
@@ -376,7 +394,18 @@ class Company:
         """Run until the kill; return the exit code."""
         with ended(self.start_killed(point, nth, command)) as process:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
-            return process.returncode
+        self._wait_for_the_server()
+        return process.returncode
+
+    def _wait_for_the_server(self):
+        """Return once a database has noticed that whoever was connected is gone, and let go of the account."""
+        end = time.monotonic() + LONGEST_COMMAND_SECONDS
+        while self._database is not None:
+            with psycopg.connect(self._database) as connection:
+                if connection.execute(_OTHERS).fetchone() == (0,):
+                    return
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
     def _start(self, prelude, arguments, config=None):
         inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
@@ -397,7 +426,7 @@ class Company:
         return self._rows(select(schema.Delivery).where(schema.is_correction()).order_by(schema.Delivery.id))
 
     def _rows(self, wanted):
-        engine = open_engine(self.state, for_writing=False)
+        engine = self.ledger.open_engine(for_writing=False)
         try:
             with Session(engine) as session:
                 return list(session.exec(wanted))
@@ -451,11 +480,11 @@ class Company:
     def _damages(self):
         sent_anew = [row for row in self.corrections() if row.transport == "data_manager" and row.event_sha256]
         corrected = Counter(row.key for row in sent_anew)
+        return [*(self._damages_of_the_file() if self._database is None else ()), *self.traffic.changed(corrected)]
+
+    def _damages_of_the_file(self):
         with closing(sqlite3.connect(self.state)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-        return [
-            *([] if verdict == "ok" else [f"integrity: {verdict}"]),
-            *(f"foreign key: {orphan}" for orphan in orphans),
-            *self.traffic.changed(corrected),
-        ]
+        yield from [] if verdict == "ok" else [f"integrity: {verdict}"]
+        yield from (f"foreign key: {orphan}" for orphan in orphans)

@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from tests import postgresql
 from tests.e2e.support.forked import Forked
 
 PATIENCE = 60
@@ -79,9 +83,9 @@ class Fleet:
         path.write_text(json.dumps(told), encoding="utf-8")
         return path
 
-    def add(self, *names):
+    def add(self, *names, **changes):
         """Add accounts whose night is due."""
-        self.done("accounts", "add", "--first-run", *map(self.file, names))
+        self.done("accounts", "add", "--first-run", *(self.file(name, **changes) for name in names))
         self.execute("UPDATE fleet_account SET added_at = now() - interval '1 day'")
 
     def nights(self, name):
@@ -102,12 +106,17 @@ class Fleet:
             connection.execute("SELECT set_config('oplead.account', %s, true)", (name,))
             return connection.execute(statement).statusmessage
 
+    def written(self, name):
+        """Every row that runs of an account write as they go on."""
+        tables = ("lease", "run", "lead", "delivery", "request", "attempt", "transition")
+        return {table: self._ledger(name, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}  # noqa: S608
+
     def _ledger(self, name, statement):
         with psycopg.connect(self.url) as connection:
             connection.execute("SELECT set_config('oplead.account', %s, true)", (name,))
             return connection.execute(statement).fetchall()
 
-    def gate(self):
+    def gate(self, server="data_manager", path="/v1/events:ingest"):
         """Have every upload wait; return what is set at the first, and what lets them through once it is set."""
         reached, opened = threading.Event(), threading.Event()
 
@@ -115,10 +124,18 @@ class Fleet:
             reached.set()
             opened.wait(PATIENCE)
 
-        self.company.before("data_manager", "/v1/events:ingest", wait)
+        self.company.before(server, path, wait)
         return reached, opened
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────
+
+    def cut(self):
+        """Cut every connection to the database, as a network does."""
+        with postgresql.server().connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [conninfo_to_dict(self.url)["dbname"]],
+            )
 
     def execute(self, statement):
         """Run a statement on the fleet's tables."""
@@ -147,3 +164,32 @@ class Fleet:
         while not true():
             assert time.monotonic() < end, self.rows("SELECT * FROM fleet_account") + self.runs("true")
             time.sleep(0.05)
+
+
+def stop_all(pid):
+    """Stop a process and all its descendants, as when their machine is paused; return what lets them go on."""
+    stopped = []
+    while found := [each for each in descendants(pid) if each not in stopped]:
+        for each in found:
+            send_signal(each, signal.SIGSTOP)
+        stopped += found
+
+    def go_on():
+        for each in stopped:
+            send_signal(each, signal.SIGCONT)
+
+    return go_on
+
+
+def descendants(pid):
+    """A process and everything that it started, each before its own."""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *(each for child in children for each in descendants(int(child)))]
+    return []
+
+
+def send_signal(pid, number):
+    """Send a signal to a process that may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsResponse
+from pydantic import SecretStr
 from sqlmodel import select
 
 from connectors.google_ads.platform import LIMITS
@@ -26,13 +27,14 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger import schema
 from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.storage.postgresql_state import PostgresqlState
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import ValidSettings, load
 from jobs.wiring.account import open_clock
 from jobs.wiring.night import open_connectors
-from tests import quick
+from tests import postgresql, quick
 
 HERE = Path(__file__).parent.parent
 CASES = quick.read_yaml(HERE / "cases.yaml")
@@ -52,6 +54,14 @@ class Way:
     """Whether each event has its own request, so that platforms need not tell rows apart."""
     switches: tuple = ()
     """(platform, switch, position)."""
+    database: str = "sqlite"
+    """Where the ledger lies."""
+
+    @property
+    def name(self):
+        """The name in test ids."""
+        parts = (self.transport, "alone" * self.alone, "flipped" * bool(self.switches))
+        return "-".join(filter(None, (*parts, "postgresql" * (self.database == "postgresql"))))
 
 
 class Played:
@@ -162,13 +172,14 @@ def _played(variant, way, wires):
         with Sandbox(quick.with_key(directory), start=nights[0]) as sandbox:
             _prepare(sandbox, cases, SETTINGS["variants"][variant].get("switches", {}), way)
             settings = _settings(variant, way, sandbox, directory)
+            state = _state(settings, way, directory)
             for night in nights:
                 sandbox.clock.advance(max(night, sandbox.clock.now()))
                 _serve(sandbox, cases, night)
-                assert _run(settings, sandbox, directory / "state.db").source_stopped is None
+                assert _run(settings, sandbox, state).source_stopped is None
             sandbox.clock.advance(nights[-1] + UNTIL_OUTCOMES)
-            _run(settings, sandbox, directory / "state.db")
-            _read_ledger(settings, directory / "state.db", result)
+            _run(settings, sandbox, state)
+            _read_ledger(settings, state, result)
     return result
 
 
@@ -181,9 +192,23 @@ def _noted(handle, note):
     return noted
 
 
+def _state(settings, way, directory):
+    """An empty state of the account's own, in a file or in a database that it shares with all other ways."""
+    if way.database == "sqlite":
+        return SqliteState(quick.with_state(directory / "state.db"))
+    return PostgresqlState(SecretStr(_shared_database()), settings.account)
+
+
+@functools.cache
+def _shared_database():
+    """The address of a database for all accounts that this worker plays."""
+    return postgresql.server().url(postgresql.server().create("cases"))
+
+
 def _settings(variant, way, sandbox, directory):
-    """The variant's settings, pointed at a sandbox."""
+    """The variant's settings, pointed at a sandbox, for an account that is played in no other way."""
     told = copy.deepcopy(laid_over(SETTINGS["base"], SETTINGS["variants"][variant].get("settings", {})))
+    told["account"] = f"{variant}-{way.name}".replace("_", "-")
     addresses = sandbox.addresses
     told["clock"] = addresses["clock"]
     told["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
@@ -206,7 +231,7 @@ def _run(settings, sandbox, state):
         open_clock(settings) as clock,
         quick.clock_at_hand(clock, sandbox.clock),
         open_connectors(settings, clock) as (book, deps),
-        open_locked_ledger(SqliteState(quick.with_state(state)), settings.account, "run", now=clock.now()) as ledger,
+        open_locked_ledger(state, settings.account, "run", now=clock.now(), first_run=not state.exists()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))
 
@@ -241,7 +266,7 @@ def _read_ledger(settings, state, result):
     """Read from the ledger what the tests compare."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        open_locked_ledger(SqliteState(state), settings.account, "test", now=after) as ledger,
+        open_locked_ledger(state, settings.account, "test", now=after) as ledger,
         ledger.read_transaction() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()
