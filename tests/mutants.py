@@ -658,9 +658,16 @@ FAULTS = (
     Fault(
         "whoever lost the lease writes nothing",
         "jobs/ledger/runs.py",
-        'if session.connection().scalar(_EPOCH, {"of_account": self.account}) != self.epoch:',
+        "if row is None or Holder(*row) != self.holder:",
         "if False:",
         "tests/unit/ledger/test_lease.py tests/e2e/test_two_runs.py",
+    ),
+    Fault(
+        "a run of a restored ledger is another one, though it has the same number",
+        "jobs/ledger/runs.py",
+        "if row is None or Holder(*row) != self.holder:",
+        "if row is None or row.epoch != self.epoch:",
+        "tests/unit/ledger/test_lease.py",
     ),
     Fault(
         "one run holds an account",

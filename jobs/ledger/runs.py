@@ -126,8 +126,21 @@ class LeaseLostError(LedgerError):
     exit_code = Exit.HELD
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds an account's lease; after a restore, two runs may have the same epoch."""
+
+    epoch: int
+    pid: int
+    started_at: datetime
+
+
 _LEASES = table_of(Lease)
-_EPOCH = select(_LEASES.c.epoch).where(_LEASES.c.account == bindparam("of_account")).with_for_update()
+_HOLDER = (
+    select(_LEASES.c.epoch, _LEASES.c.pid, _LEASES.c.started_at)
+    .where(_LEASES.c.account == bindparam("of_account"))
+    .with_for_update()
+)
 """Asked in each transaction, so past the unit of work; on PostgreSQL nobody takes over until it ends."""
 
 
@@ -138,9 +151,14 @@ class Ledger:
     engine: Engine
     state: State
     account: str
-    epoch: int
+    holder: Holder
     run: int
     lock: Lock
+
+    @property
+    def epoch(self) -> int:
+        """The number of this run's lease."""
+        return self.holder.epoch
 
     def record_upcoming_request(self, request: int) -> None:
         """Record, outside the state, a request about to be sent, so that a copy without it is detected."""
@@ -155,7 +173,8 @@ class Ledger:
             LedgerError: the state cannot be written.
         """
         with self.state.explaining_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            if session.connection().scalar(_EPOCH, {"of_account": self.account}) != self.epoch:
+            row = session.connection().execute(_HOLDER, {"of_account": self.account}).one_or_none()
+            if row is None or Holder(*row) != self.holder:
                 raise LeaseLostError(
                     _("{path}: another run has taken this account over; this one stops", path=self.state)
                 )
@@ -294,11 +313,12 @@ def _begin(
         _refuse_outdated_state(session, lease, lock, state)
         if unless is not None:
             unless(session)
-        lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, os.getpid(), now
-        run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
+        holder = Holder(lease.epoch + 1, os.getpid(), now)
+        lease.epoch, lease.pid, lease.started_at = holder.epoch, holder.pid, holder.started_at
+        run = Run(account=account, command=command, epoch=holder.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, state, account, lease.epoch, stored_row_id(run), lock)
+        return Ledger(engine, state, account, holder, stored_row_id(run), lock)
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
