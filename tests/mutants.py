@@ -221,8 +221,29 @@ FAULTS = (
     Fault(
         "a copy that differs is not kept",
         "jobs/ledger/storage/move.py",
-        "if table := differing_table(source, copied):",
+        "if table := differing_table(here, there):",
         "if table := None:",
+        "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "another ledger in the new place is not taken for the one that was moved",
+        "jobs/ledger/storage/move.py",
+        "if last and there.execute(row.where(table.c.id == last.id)).first() != last:",
+        "if False:",
+        "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "a ledger that has gone on elsewhere is not moved a second time",
+        "jobs/ledger/storage/move.py",
+        "if read_seal(source.path).is_moved:",
+        "if False:",
+        "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "a file whose copy may have been kept stays closed to runs",
+        "jobs/ledger/storage/move.py",
+        "is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target))",
+        "is_open = True",
         "tests/unit/ledger/storage/test_move.py",
     ),
     Fault(

@@ -12,7 +12,8 @@ from sqlmodel import Session, col, func, select
 from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
-from jobs.ledger.schema import Lease, Request, Run, stored_row_id
+from jobs.ledger.schema import Lease, Run, stored_row_id
+from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.state import Lock, State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.logs import Log
@@ -239,49 +240,13 @@ def open_locked_ledger(
                 raise NoStateError(state)
             lock = stack.enter_context(state.hold(now=now))
             if first_run:
-                _refuse_lost_state(lock, state)
+                refuse_lost_state(lock, state)
                 state.create()
             engine = state.open_engine(for_writing=True)
             stack.callback(engine.dispose)
             ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
             ledger.record_upcoming_request(lock.request)
         yield ledger
-
-
-def _refuse_lost_state(lock: Lock, state: State) -> None:
-    """Refuse to create a state where earlier runs have left traces."""
-    if lock.epoch and not state.exists():
-        raise LedgerError(
-            _(
-                "{path}: the state is gone, and this account has run here before (run {epoch} was the last): "
-                "restore it from a backup. To begin anew all the same, delete {name} beside it while nothing "
-                "runs; what was sent is then not known.",
-                path=state,
-                epoch=lock.epoch,
-                name=lock.name,
-            )
-        )
-
-
-def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: State) -> None:
-    """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
-    last = session.exec(select(func.max(Request.id))).one() or 0
-    if lease.epoch < lock.epoch or last < lock.request:
-        raise LedgerError(
-            _(
-                "{path}: this state is older than what was done here: it ends with run {epoch} and request "
-                "{last}, and there were run {newer_epoch} and request {newer}. Is it a restored backup, or did "
-                "it lose its -wal file? Bring the newer one back if there is one. Else what was sent since "
-                "goes again, and a platform may count it twice. To go on with this one, delete {name} beside "
-                "it while nothing runs.",
-                path=state,
-                epoch=lease.epoch,
-                last=last,
-                newer_epoch=lock.epoch,
-                newer=lock.request,
-                name=lock.name,
-            )
-        )
 
 
 def _begin(
@@ -296,21 +261,11 @@ def _begin(
 ) -> Ledger:
     """Increment the account's epoch, so that earlier holders can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
-        others = [name for name in session.exec(select(Lease.account)) if name != account]
-        if others and session.get(Lease, account) is None:
-            raise LedgerError(
-                _(
-                    "{path}: this state holds account {other!r}, not {account!r}. Renamed? The account's name "
-                    "is part of every key: write the old one again. A new account needs a `state:` of its own.",
-                    path=state,
-                    other=others[0],
-                    account=account,
-                )
-            )
+        refuse_other_account(session, account, state)
         lease = session.get(Lease, account, with_for_update=True) or Lease(
             account=account, epoch=0, pid=os.getpid(), started_at=now
         )
-        _refuse_outdated_state(session, lease, lock, state)
+        refuse_outdated_state(session, lease, lock, state)
         if unless is not None:
             unless(session)
         holder = Holder(lease.epoch + 1, os.getpid(), now)

@@ -308,7 +308,7 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
         return StateDatabase(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
         if urlsplit(state).password is not None:
-            raise ValueError(_("a password must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
+            raise ValueError(_("a password must not be written out here: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
         return StateDatabase(SecretStr(_database_url(state)), folder)
     path = state.removeprefix(SQLITE)
     if path == state or path.endswith("/") or not path.strip():

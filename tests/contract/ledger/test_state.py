@@ -146,8 +146,8 @@ def test_a_ledger_moved_to_a_database_goes_on_there(tmp_path, database):
     with run(file, first_run=True) as ledger:
         finish_run(ledger, 0, now=NIGHT)
 
-    assert 0 < move_state(file, target, now=NIGHT)
-    assert 0 == move_state(file, target, now=NIGHT)
+    assert 0 < move_state(file, target, ACCOUNT, now=NIGHT)
+    assert 0 == move_state(file, target, ACCOUNT, now=NIGHT)
     with run(target):
         pass
     assert [1, 2] == runs_in(target)

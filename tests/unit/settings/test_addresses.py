@@ -87,7 +87,7 @@ WRITE_AN_ADDRESS = (
         ("'sqlite:///:memory:'", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
         (
             "postgresql://fleet:s3cret@db/fleet",
-            f"a password must not stand in this file: {HOW_TO_REFER}",
+            f"a password must not be written out here: {HOW_TO_REFER}",
         ),
         ("'${OPLEAD_TOKEN}'", "this is no address of a PostgreSQL database; it begins with postgresql://"),
         ("sqlite:///a.db?mode=ro", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
