@@ -219,6 +219,27 @@ FAULTS = (
         "tests/unit/ledger/storage/test_move.py",
     ),
     Fault(
+        "a migration on PostgreSQL reaches the rows of every account",
+        "jobs/ledger/storage/postgresql.py",
+        "    for name in forced:\n",
+        "    for name in ():\n",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "a migration on PostgreSQL leaves accounts apart",
+        "jobs/ledger/storage/postgresql.py",
+        "    for name in forced & set(inspect(connection).get_table_names()):\n",
+        "    for name in ():\n",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "deploying what is deployed waits for no run",
+        "jobs/ledger/storage/postgresql.py",
+        "if table.name not in isolated:",
+        "if True:",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "a copy that differs is not kept",
         "jobs/ledger/storage/move.py",
         "if table := differing_table(here, there):",

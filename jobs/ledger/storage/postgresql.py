@@ -53,6 +53,9 @@ _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
+_POLICY = "own_account"
+_AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
+"""The policy's condition as PostgreSQL shows it, by the type of the column."""
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -234,8 +237,11 @@ def deploy(url: str, *beside: MetaData) -> None:
             for tables in beside:
                 tables.create_all(connection)
             of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
+            isolated = _isolated_tables(connection)
             for table in (*_TABLES.sorted_tables, *of_accounts):
-                _isolate_accounts(connection, table)
+                # Not again: each change of a policy waits for every run's transactions, and they for it.
+                if table.name not in isolated:
+                    _isolate_accounts(connection, table)
     finally:
         engine.dispose()
 
@@ -245,7 +251,8 @@ def _bring_up_to_date(connection: Connection) -> None:
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
         if not _is_newest(connection):
-            _migrate(connection, "upgrade")
+            with _every_account_shown(connection):
+                _migrate(connection, "upgrade")
         return
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
@@ -267,16 +274,46 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
         (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, "head")
 
 
+@contextmanager
+def _every_account_shown(connection: Connection) -> Iterator[None]:
+    """Show the tables' owner, who deploys, the rows of every account; otherwise a migration would change none.
+
+    If the block fails, its transaction ends and takes this back.
+    """
+    forced = _isolated_tables(connection)
+    for name in forced:
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} NO FORCE ROW LEVEL SECURITY")
+    yield
+    for name in forced & set(inspect(connection).get_table_names()):
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} FORCE ROW LEVEL SECURITY")
+
+
+def _isolated_tables(connection: Connection) -> set[str]:
+    """Return the tables of which PostgreSQL shows and takes an account's rows only."""
+    rows = connection.exec_driver_sql(
+        "SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid "
+        "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity AND relforcerowsecurity "
+        "AND polname = %s AND polcmd = '*' AND pg_get_expr(polqual, polrelid) = ANY(%s) "
+        "AND pg_get_expr(polwithcheck, polrelid) = ANY(%s)",
+        (_POLICY, _AS_SHOWN, _AS_SHOWN),
+    )
+    return set(rows.scalars())
+
+
 def _isolate_accounts(connection: Connection, table: Table) -> None:
     """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
-    name = connection.dialect.identifier_preparer.format_table(table)
+    name = _quoted(connection, table.name)
     for statement in (
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
-        f"DROP POLICY IF EXISTS own_account ON {name}",
-        f"CREATE POLICY own_account ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
+        f"DROP POLICY IF EXISTS {_POLICY} ON {name}",
+        f"CREATE POLICY {_POLICY} ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
     ):
         connection.exec_driver_sql(statement)
+
+
+def _quoted(connection: Connection, table: str) -> str:
+    return connection.dialect.identifier_preparer.quote(table)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────
