@@ -219,6 +219,13 @@ FAULTS = (
         "tests/unit/ledger/storage/test_move.py",
     ),
     Fault(
+        "an intent on PostgreSQL is on disk before its request goes out",
+        "jobs/ledger/storage/postgresql.py",
+        'settings["synchronous_commit"] = "on"',
+        "pass",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "a migration on PostgreSQL reaches the rows of every account",
         "jobs/ledger/storage/postgresql.py",
         "    for name in forced:\n",

@@ -135,8 +135,6 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
     def _on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         is_view = "on" if options["read_only"] else "off"
-        if is_view == "on":
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         settings = {
             "oplead.account": options["account"],
             "timezone": "UTC",
@@ -144,6 +142,11 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
             "statement_timeout": f"{_STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
         }
+        if is_view == "on":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        else:
+            # A request goes out once its intent is committed, which a crash of the server must then not lose.
+            settings["synchronous_commit"] = "on"
         connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
 
     @event.listens_for(engine, "after_cursor_execute")
