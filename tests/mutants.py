@@ -226,6 +226,20 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
+        "a server that lets a user in no more is not taken for one that is away",
+        "jobs/ledger/storage/postgresql_errors.py",
+        "return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK",
+        "return False",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "a server that starts up is away, and not one that refuses",
+        "jobs/ledger/storage/postgresql_errors.py",
+        "return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK",
+        "return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) != Ping.NO_RESPONSE",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "a migration on PostgreSQL reaches the rows of every account",
         "jobs/ledger/storage/postgresql.py",
         "    for name in forced:\n",

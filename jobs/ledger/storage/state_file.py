@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from connectors.language import N_, _
 from jobs.exit_codes import CommandError, Exit
-from jobs.ledger.storage.postgresql_errors import UNEXPECTED, is_away, is_drivers, name_and_advice
+from jobs.ledger.storage.postgresql_errors import UNEXPECTED, diagnose, is_drivers
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -263,8 +263,9 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
         if is_drivers(cause):
-            kind = StateAwayError if is_away(cause) else LedgerError
-            raise kind(_cannot_use(path, *name_and_advice(cause))) from None
+            found = diagnose(cause)
+            kind = StateAwayError if found.is_away else LedgerError
+            raise kind(_cannot_use(path, found.name, found.advice)) from None
         if not isinstance(cause, sqlite3.DatabaseError):
             raise
         raise LedgerError(_advice(path, cause)) from None

@@ -1,6 +1,8 @@
 """One PostgreSQL database holds many accounts' ledgers, and each sees and writes its own rows only."""
 
 import shutil
+import socket
+import socketserver
 import threading
 from contextlib import closing
 from datetime import UTC, timedelta, timezone
@@ -12,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, col, func, select
 
+from jobs.exit_codes import Exit
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.report.queries import sum_of_cents
@@ -23,7 +26,7 @@ from jobs.ledger.storage.database import newest_schema_revision
 from jobs.ledger.storage.postgresql import deploy, open_postgresql
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
-from jobs.ledger.storage.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError, StateAwayError
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
@@ -489,6 +492,64 @@ def test_what_cannot_be_opened_is_told_without_its_password(server, database, ch
 
     assert postgresql.PASSWORD not in str(caught.value)
     assert "nobody" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda url: url.replace("oplead:", "nobody:"), lambda url: url.replace("/test_", "/no_such_")]
+)
+def test_a_server_that_lets_nobody_in_is_not_away(server, database, change):
+    """Nobody who tries again later will get in."""
+    with pytest.raises(LedgerError, match="the server runs, and does not let this user into this database") as caught:
+        open_postgresql(change(server.url(database)), ACCOUNT, for_writing=True)
+
+    assert Exit.CONFIGURATION == caught.value.exit_code
+
+
+def test_a_server_without_a_connection_left_may_be_tried_again(server, database):
+    """It says so in words only."""
+    server.execute(f"ALTER DATABASE {database} CONNECTION LIMIT 0")
+    with pytest.raises(StateAwayError, match="the server has no room or no connection left"):
+        open_postgresql(server.url(database), ACCOUNT, for_writing=True)
+
+
+STARTING = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+
+
+class Starting(socketserver.BaseRequestHandler):
+    """A server that starts up: it answers, and lets nobody in yet."""
+
+    def handle(self):
+        """Refuse to talk in secret, then to talk at all."""
+        self.request.settimeout(10)
+        if 8 == int.from_bytes(self.request.recv(4, socket.MSG_PEEK)):  # the length of a request for TLS
+            self.request.recv(8)
+            self.request.sendall(b"N")
+        self.request.recv(4096)
+        self.request.sendall(b"E" + (len(STARTING) + 4).to_bytes(4) + STARTING)
+
+
+@pytest.fixture
+def starting():
+    """The port of a server that starts up."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Starting) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield serving.server_address[1]
+        serving.shutdown()
+        thread.join(10)
+
+
+def test_a_server_that_starts_may_be_tried_again(starting):
+    """As one that is not there."""
+    with pytest.raises(StateAwayError, match="the server cannot be reached, or takes no connections now"):
+        open_postgresql(f"postgresql://u:p@127.0.0.1:{starting}/d", ACCOUNT, for_writing=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_server_that_is_not_there_may_be_tried_again(host):
+    """It may come back, also under its name."""
+    with pytest.raises(StateAwayError, match="the server cannot be reached, or takes no connections now"):
+        open_postgresql(f"postgresql://u:p@{host}/d", ACCOUNT, for_writing=True)
 
 
 def test_a_database_that_was_never_deployed_says_what_to_run(server, empty):
