@@ -80,11 +80,11 @@ def _does_server_answer(error: object) -> bool:
     """Whether the server to which this connection was not made takes connections."""
     attempt = getattr(error, "pgconn", None)
     if attempt is None:
-        return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK
+        return False
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - it is loaded where its errors are
     from psycopg.pq import PGconn, Ping  # noqa: PLC0415
 
     # The user as well: otherwise its name is looked up, which fails for one that has none.
     place = {b"host", b"hostaddr", b"port", b"user"}
     options = {each.keyword.decode(): each.val.decode() for each in attempt.info if each.keyword in place and each.val}
-    return False
+    return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK
