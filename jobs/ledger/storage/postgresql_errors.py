@@ -42,7 +42,8 @@ _NO_CONNECTION_LEFT = re.compile(r"too many|connection slots|trop de|emplacement
 
 https://www.postgresql.org/docs/current/libpq-status.html has no function for it.
 """
-_PING_SECONDS = 5
+_PING_SECONDS = 3
+"""Short, since the driver lets no other thread of this process run meanwhile."""
 
 
 class Diagnosis(NamedTuple):
