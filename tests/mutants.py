@@ -240,6 +240,13 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
+        "an account's lease on PostgreSQL ends soon after its machine is gone",
+        "jobs/ledger/storage/postgresql_state.py",
+        '"tcp_keepalives_idle = 60",',
+        "",
+        "tests/contract/ledger/test_state.py",
+    ),
+    Fault(
         "a migration on PostgreSQL reaches the rows of every account",
         "jobs/ledger/storage/postgresql.py",
         "    for name in forced:\n",

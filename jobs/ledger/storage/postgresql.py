@@ -40,9 +40,12 @@ _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
     "connect_timeout": 10,
+    # A server that is gone is noticed within a minute, whether it owes an answer or not; firewalls see some traffic.
+    "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
     "application_name": "oplead-sync",
     # A pooler may give each transaction another connection, to which statements prepared on one are unknown.
     "prepare_threshold": None,
