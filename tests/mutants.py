@@ -247,6 +247,13 @@ FAULTS = (
         "tests/contract/ledger/test_state.py",
     ),
     Fault(
+        "no part of a database's password passes for its host",
+        "jobs/database_address.py",
+        'if url.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1 or parts.fragment:',
+        'if url.count("@") > parts.netloc.count("@") or parts.fragment:',
+        "tests/unit/settings/test_addresses.py",
+    ),
+    Fault(
         "a migration on PostgreSQL reaches the rows of every account",
         "jobs/ledger/storage/postgresql.py",
         "    for name in forced:\n",

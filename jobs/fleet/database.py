@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
+from jobs.database_address import split_address
 from jobs.exit_codes import CommandError, UsageError
 from jobs.settings.references import ReferenceResolver, read_env_file
 
@@ -89,6 +90,7 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
     try:
         url = _address(written, references, environ)
         parts = conninfo_to_dict(url)
+        split_address(url)
     except psycopg.Error:
         raise UsageError(_("this is no address of a database; write postgresql://user@host/name")) from None
     except ValueError as error:

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
+from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
 from jobs.ledger.storage.postgresql_tables import ACCOUNT, NEXT_ID, postgresql_tables
@@ -174,6 +175,8 @@ def parsed_address(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
+    else:
+        _refuse_unclear(url)
     if parsed is None or parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
         raise LedgerError(
             _("this is no address of a PostgreSQL database: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
@@ -183,6 +186,13 @@ def parsed_address(url: str) -> URL:
     except ImportError:
         raise LedgerError(_("a state on PostgreSQL needs its driver: run `pip install 'oplead-sync[fleet]'`")) from None
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _refuse_unclear(url: str) -> None:
+    try:
+        split_address(url)
+    except ValueError as error:
+        raise LedgerError(_("the address of the database: {why}", why=error)) from None
 
 
 def shown_address(url: URL) -> str:

@@ -43,6 +43,11 @@ def test_address_without_a_password_may_be_typed(tmp_path):
         (URL, {}, "everyone on this machine can read a password that is typed"),
         (None, {}, "OPLEAD_SYNC_DATABASE is not set"),
         (None, {"OPLEAD_SYNC_DATABASE": "postgresql//fleet:s3cret-word@db"}, "this is no address of a database"),
+        (
+            None,
+            {"OPLEAD_SYNC_DATABASE": "postgresql://db/fleet?password=s3cret-word"},
+            "its password must stand before",
+        ),
         ("s3cret-word", {}, "a secret must not stand in this file"),
     ],
 )
