@@ -22,9 +22,7 @@ def split_address(url: str) -> SplitResult:
         raise ValueError(_unclear())
     if options & _SECRET_OPTIONS:
         raise ValueError(
-            _(
-                "its password must stand before the host, as postgresql://USER:PASSWORD@HOST/DATABASE, not in an option"
-            )
+            _("its password must stand before the host, as postgresql://USER:PASSWORD@HOST/DATABASE, not in an option")
         )
     return parts
 
@@ -36,4 +34,7 @@ def passwords(url: str) -> set[str]:
 
 
 def _unclear() -> str:
-    return _("its user or password holds @, /, ?, #, [ or ]: write %40, %2F, %3F, %23, %5B or %5D in their place")
+    return _(
+        "its user or password holds `@`, `/`, `?`, `#`, `[` or `]`: write them as `%40`, `%2F`, `%3F`, `%23`, `%5B` or "
+        "`%5D`"
+    )

@@ -59,8 +59,8 @@ FAULTS = (
     Fault(
         "on PostgreSQL, nobody takes an account over in the middle of a transaction",
         "jobs/ledger/runs.py",
-        '== bindparam("of_account")).with_for_update()',
-        '== bindparam("of_account"))',
+        "    .with_for_update()\n",
+        "",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(

@@ -126,7 +126,7 @@ def test_a_password_that_not_everybody_sees_is_refused(address):
 
 def test_a_hidden_password_is_refused_where_the_address_is_found(tmp_path):
     """In the environment as in the settings."""
-    with pytest.raises(ValueError, match="user or password holds @"):
+    with pytest.raises(ValueError, match="user or password holds `@`"):
         read_state_address("${DATABASE}", tmp_path / "a.yaml", "a", {"DATABASE": HIDDEN[2]})
 
 

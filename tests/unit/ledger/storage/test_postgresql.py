@@ -484,7 +484,7 @@ def test_a_database_with_tables_of_something_else_is_left_alone(server, empty):
         (lambda _url: "mysql://u:s3cret-word@h/d", "this is no address of a PostgreSQL database"),
         (lambda _url: "postgresql://u:s3cret-word@h:port/d", "this is no address of a PostgreSQL database"),
         (lambda _url: "postgresql://u@h/d?password=s3cret-word", "its password must stand before the host"),
-        (lambda _url: "postgresql://u:x@s3cret-word@h/d", "its user or password holds @"),
+        (lambda _url: "postgresql://u:x@s3cret-word@h/d", "its user or password holds `@`"),
     ],
 )
 def test_what_cannot_be_opened_is_told_without_its_password(server, database, change, said):
