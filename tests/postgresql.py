@@ -4,6 +4,7 @@ import atexit
 import functools
 import itertools
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ _PATIENCE = 30
 """Seconds for the server to start."""
 _USER = "postgres" if os.geteuid() == 0 else None
 """PostgreSQL refuses to be run by root."""
-_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=", "max_connections=60")
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=60")
 _FRENCH = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr-FR")
 """A language that sorts by letters, accents and case, as a server may; the ledger's text must not."""
 OWNER = "oplead"
@@ -55,6 +56,8 @@ class Server:
 
     def __init__(self, programs):
         self._programs = programs
+        self.host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        """Where it listens beside its socket: one of this machine's, since all servers have one port."""
         self.folder = Path(tempfile.mkdtemp(prefix="oplead-pg-"))
         self._process = None
         atexit.register(self.stop)
@@ -79,7 +82,7 @@ class Server:
 
     def start(self):
         """Start the server, and wait until it answers."""
-        settings = [part for each in _FAST for part in ("-c", each)]
+        settings = [part for each in (*_FAST, f"listen_addresses={self.host}") for part in ("-c", each)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.folder / "data", "-k", self.folder, *settings],
@@ -125,8 +128,10 @@ class Server:
         with self.connect() as connection:
             connection.execute(statement)
 
-    def url(self, database, user=OWNER):
+    def url(self, database, user=OWNER, *, over_network=False):
         """The address of a database, as settings have it; the server asks for no password."""
+        if over_network:
+            return f"postgresql://{user}:{PASSWORD}@{self.host}/{database}"
         return f"postgresql://{user}:{PASSWORD}@/{database}?host={self.folder}"
 
     def create(self, name=None, *, like="deployed"):

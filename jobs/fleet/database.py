@@ -11,8 +11,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
+from jobs.database_address import split_address
 from jobs.exit_codes import CommandError, Exit, UsageError
-from jobs.ledger.storage.postgresql_errors import is_away, name_and_advice
+from jobs.ledger.storage.postgresql_errors import diagnose
 from jobs.settings.references import ReferenceResolver, read_env_file
 
 SCHEMA = "oplead_fleet"
@@ -97,12 +98,12 @@ def explained(error: BaseException) -> FleetDatabaseError:
         return FleetDatabaseError(_("the database holds no fleet yet: run `oplead-sync fleet deploy` once"))
     if type(cause).__name__ == "PoolTimeout":  # the library's, of its own pool, which could not connect
         cause = psycopg.OperationalError(str(cause))
-    kind, advice = name_and_advice(cause)
+    found = diagnose(cause)
     # Not the whole text: a statement's error quotes values.
     said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
-    said = said or str(cause).partition("\n")[0] or kind
-    message = _("the fleet's database: {advice} ({why})", advice=_(advice), why=said)
-    return FleetAwayError(message) if is_away(cause) else FleetDatabaseError(message)
+    said = said or str(cause).partition("\n")[0] or found.name
+    message = _("the fleet's database: {advice} ({why})", advice=_(found.advice), why=said)
+    return FleetAwayError(message) if found.is_away else FleetDatabaseError(message)
 
 
 def refuse_omnipotent_user(connection: Connection) -> None:
@@ -140,6 +141,7 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
     try:
         url = reference if is_typed else references.secret(reference)
         parts = conninfo_to_dict(url)
+        split_address(url)
     except psycopg.Error:
         raise UsageError(
             _("{source}: this is no address of a database; write postgresql://user@host/name", source=source)

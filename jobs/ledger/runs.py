@@ -12,7 +12,8 @@ from sqlmodel import Session, col, func, select
 from connectors.language import _
 from jobs.exit_codes import CommandError, Exit
 from jobs.ledger.bulk import table_of
-from jobs.ledger.schema import Lease, Request, Run, stored_row_id
+from jobs.ledger.schema import Lease, Run, stored_row_id
+from jobs.ledger.storage.refusals import refuse_lost_state, refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.state import Lock, State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.logs import Log
@@ -126,8 +127,21 @@ class LeaseLostError(LedgerError):
     exit_code = Exit.HELD
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds an account's lease; after a restore, two runs may have the same epoch."""
+
+    epoch: int
+    pid: int
+    started_at: datetime
+
+
 _LEASES = table_of(Lease)
-_EPOCH = select(_LEASES.c.epoch).where(_LEASES.c.account == bindparam("of_account")).with_for_update()
+_HOLDER = (
+    select(_LEASES.c.epoch, _LEASES.c.pid, _LEASES.c.started_at)
+    .where(_LEASES.c.account == bindparam("of_account"))
+    .with_for_update()
+)
 """Asked in each transaction, so past the unit of work; on PostgreSQL nobody takes over until it ends."""
 
 
@@ -138,9 +152,14 @@ class Ledger:
     engine: Engine
     state: State
     account: str
-    epoch: int
+    holder: Holder
     run: int
     lock: Lock
+
+    @property
+    def epoch(self) -> int:
+        """The number of this run's lease."""
+        return self.holder.epoch
 
     def record_upcoming_request(self, request: int) -> None:
         """Record, outside the state, a request about to be sent, so that a copy without it is detected."""
@@ -155,7 +174,8 @@ class Ledger:
             LedgerError: the state cannot be written.
         """
         with self.state.explaining_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            if session.connection().scalar(_EPOCH, {"of_account": self.account}) != self.epoch:
+            row = session.connection().execute(_HOLDER, {"of_account": self.account}).one_or_none()
+            if row is None or Holder(*row) != self.holder:
                 raise LeaseLostError(
                     _("{path}: another run has taken this account over; this one stops", path=self.state)
                 )
@@ -220,49 +240,13 @@ def open_locked_ledger(
                 raise NoStateError(state)
             lock = stack.enter_context(state.hold(now=now))
             if first_run:
-                _refuse_lost_state(lock, state)
+                refuse_lost_state(lock, state)
                 state.create()
             engine = state.open_engine(for_writing=True)
             stack.callback(engine.dispose)
             ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
             ledger.record_upcoming_request(lock.request)
         yield ledger
-
-
-def _refuse_lost_state(lock: Lock, state: State) -> None:
-    """Refuse to create a state where earlier runs have left traces."""
-    if lock.epoch and not state.exists():
-        raise LedgerError(
-            _(
-                "{path}: the state is gone, and this account has run here before (run {epoch} was the last): "
-                "restore it from a backup. To begin anew all the same, delete {name} beside it while nothing "
-                "runs; what was sent is then not known.",
-                path=state,
-                epoch=lock.epoch,
-                name=lock.name,
-            )
-        )
-
-
-def _refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: State) -> None:
-    """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
-    last = session.exec(select(func.max(Request.id))).one() or 0
-    if lease.epoch < lock.epoch or last < lock.request:
-        raise LedgerError(
-            _(
-                "{path}: this state is older than what was done here: it ends with run {epoch} and request "
-                "{last}, and there were run {newer_epoch} and request {newer}. Is it a restored backup, or did "
-                "it lose its -wal file? Bring the newer one back if there is one. Else what was sent since "
-                "goes again, and a platform may count it twice. To go on with this one, delete {name} beside "
-                "it while nothing runs.",
-                path=state,
-                epoch=lease.epoch,
-                last=last,
-                newer_epoch=lock.epoch,
-                newer=lock.request,
-                name=lock.name,
-            )
-        )
 
 
 def _begin(
@@ -277,28 +261,19 @@ def _begin(
 ) -> Ledger:
     """Increment the account's epoch, so that earlier holders can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
-        others = [name for name in session.exec(select(Lease.account)) if name != account]
-        if others and session.get(Lease, account) is None:
-            raise LedgerError(
-                _(
-                    "{path}: this state holds account {other!r}, not {account!r}. Renamed? The account's name "
-                    "is part of every key: write the old one again. A new account needs a `state:` of its own.",
-                    path=state,
-                    other=others[0],
-                    account=account,
-                )
-            )
+        refuse_other_account(session, account, state)
         lease = session.get(Lease, account, with_for_update=True) or Lease(
             account=account, epoch=0, pid=os.getpid(), started_at=now
         )
-        _refuse_outdated_state(session, lease, lock, state)
+        refuse_outdated_state(session, lease, lock, state)
         if unless is not None:
             unless(session)
-        lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, os.getpid(), now
-        run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
+        holder = Holder(lease.epoch + 1, os.getpid(), now)
+        lease.epoch, lease.pid, lease.started_at = holder.epoch, holder.pid, holder.started_at
+        run = Run(account=account, command=command, epoch=holder.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        return Ledger(engine, state, account, lease.epoch, stored_row_id(run), lock)
+        return Ledger(engine, state, account, holder, stored_row_id(run), lock)
 
 
 def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:

@@ -127,7 +127,7 @@ class Run(LedgerRow, table=True):
 
 
 class Lease(AccountRow, table=True):
-    """The right to write: every write transaction checks the epoch."""
+    """The right to write: every write transaction checks who holds it."""
 
     epoch: int
     pid: int

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from connectors.language import N_, _
+from jobs.database_address import passwords, split_address
 from jobs.settings.meanings import meaning_of
 from jobs.settings.references import HOW_TO_REFER, ReferenceResolver, is_reference
 
@@ -288,8 +288,7 @@ class StateDatabase:
         """What of the address must not be shown."""
         url = self.url.get_secret_value()
         yield url
-        if password := urlsplit(url).password:
-            yield password
+        yield from passwords(url)
 
 
 def state_address(state: str | None, *, account: str, references: ReferenceResolver) -> StateFile | StateDatabase:
@@ -307,8 +306,8 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
     if is_reference(state):
         return StateDatabase(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
-        if urlsplit(state).password is not None:
-            raise ValueError(_("a password must not stand in this file: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
+        if split_address(state).password is not None:
+            raise ValueError(_("a password must not be written out here: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
         return StateDatabase(SecretStr(_database_url(state)), folder)
     path = state.removeprefix(SQLITE)
     if path == state or path.endswith("/") or not path.strip():
@@ -340,4 +339,5 @@ def _referred_url(reference: str, references: ReferenceResolver) -> str:
 def _database_url(text: str) -> str:
     if not _POSTGRESQL.match(text):
         raise ValueError(_("this is no address of a PostgreSQL database; it begins with postgresql://"))
+    split_address(text)
     return text

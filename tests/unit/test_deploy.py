@@ -273,7 +273,7 @@ def test_the_password_is_taken_as_it_stands_in_its_file(prepared):
     """Neither the shell nor SQL understands any of it."""
     server = postgresql.server()
     (server.folder / "data" / "pg_hba.conf").write_text(
-        f"local {prepared} {prepared} scram-sha-256\nlocal all all trust\n"
+        f"local {prepared} {prepared} scram-sha-256\nlocal all all trust\nhost all all samehost trust\n"
     )
     server.execute("SELECT pg_reload_conf()")
     where = {"host": str(server.folder), "dbname": prepared, "user": prepared}

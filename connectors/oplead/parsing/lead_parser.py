@@ -35,6 +35,7 @@ _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 _LONGEST_LABEL = 200
+_LONGEST_UTM = 200  # characters; the three of them are a key, of which PostgreSQL takes 2,700 bytes
 _LONGEST_HISTORY = 1_000  # status changes; each is processed for every stage of every conversion
 _LARGEST_LEAD = 1024 * 1024  # characters of JSON
 _DEEPEST = 100  # levels; Python itself fails at a few hundred
@@ -137,7 +138,7 @@ class LeadParser:
         updated_at = self._moment(found, self.paths.updated_at, "updated_at")
         label = clean_label(text_of(found.first(self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
-        utm = Utm(*[found.first_text(paths) for paths in utm_paths])
+        utm = Utm(*[_shortened(found.first_text(paths), _LONGEST_UTM) for paths in utm_paths])
         ids, problem = self._click_ids(found, utm.source)
         return Lead(
             id=id,
@@ -297,8 +298,11 @@ def clean_label(text: str | None) -> str | None:
     """Return a status fit to store and display: without control characters, and truncated."""
     if text is None:
         return None
-    label = strip_control_characters(text).strip()
-    return (label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…") or None
+    return _shortened(strip_control_characters(text).strip(), _LONGEST_LABEL) or None
+
+
+def _shortened(text: str | None, most: int) -> str | None:
+    return text if text is None or len(text) <= most else f"{text[:most]}…"
 
 
 def _country(found: PathValues, paths: tuple[str, ...]) -> str | None:

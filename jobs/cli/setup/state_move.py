@@ -32,7 +32,7 @@ def move_account(file: Path, to: str) -> int:
         moved = settings.model_copy(update={"state": _address(to, file, settings.account)})
         _expect_outbox_in_place(settings, moved)
         source, target = SqliteState(settings.state.path), state_of(moved.state, moved.account)
-        count = move_state(source, target, now=datetime.now(UTC))
+        count = move_state(source, target, moved.account, now=datetime.now(UTC))
         if count:
             say(_n("{count} row was moved and compared.", "{count} rows were moved and compared.", count))
         else:
@@ -70,11 +70,14 @@ def _move_events(settings: Settings, moved: Settings) -> None:
         )
 
 
-def _address(to: str, file: Path, account: str) -> StateFile | StateDatabase:
+def _address(to: str, file: Path, account: str) -> StateDatabase:
     try:
-        return read_state_address(to, file, account, os.environ)
+        address = read_state_address(to, file, account, os.environ)
     except ValueError as error:
         raise UsageError(f"--to: {error}") from None
+    if isinstance(address, StateFile):
+        raise UsageError(_("--to: this names a file; a state is moved to a database"))
+    return address
 
 
 def _expect_outbox_in_place(settings: Settings, moved: Settings) -> None:

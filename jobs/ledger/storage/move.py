@@ -1,56 +1,99 @@
 """Moves an account's ledger from its file to another place.
 
 The file is sealed first, so that at no instant two ledgers are live; the rows are copied and compared in one
-transaction, so that the other place has all of them or none. Killed anywhere and repeated, it ends the same.
+transaction, so that the other place has all of them or none; then the file says that it was moved. Killed anywhere and
+repeated, it ends the same. A copy that fails, and of which nothing was kept for certain, opens the file to runs again.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
+from sqlmodel import Session, SQLModel
 
 from connectors.language import _
 from jobs.ledger.bulk import table_of
-from jobs.ledger.schema import Lease
+from jobs.ledger.schema import Lease, Request, Run
 from jobs.ledger.storage.database import open_sealed
+from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state import State
-from jobs.ledger.storage.state_file import FileKind, LedgerError, file_kind, seal, sealed_for
+from jobs.ledger.storage.state import Lock, State
+from jobs.ledger.storage.state_file import (
+    FileKind,
+    LedgerError,
+    NoStateError,
+    file_kind,
+    mark_moved,
+    read_seal,
+    refuse_damaged,
+    seal,
+    unseal,
+)
 from jobs.ledger.storage.transfer import copy_rows, differing_table
 
+_IDENTITY: dict[type[SQLModel], tuple[str, ...]] = {
+    Run: ("id", "account", "command", "epoch", "started_at"),
+    Request: ("id", "account", "run", "destination", "action", "sent_at"),
+}
+"""What of a row stays the same from when it is written."""
 
-def move_state(source: SqliteState, target: State, *, now: datetime) -> int:
+
+def move_state(source: SqliteState, target: State, account: str, *, now: datetime) -> int:
     """Move the ledger, and return its number of rows; 0 if it had been moved already.
 
     Raises:
         LeaseHeldError: a run holds the account, here or there.
-        LedgerError: there is no ledger here, another one there, or it could not be copied; the message says what to do.
+        LedgerError: there is no ledger of this account here, another one there, or it could not be copied; the message
+            says what to do.
     """
-    with ExitStack() as stack:
-        stack.enter_context(source.hold(now=now))
-        stack.enter_context(target.hold(now=now))
-        is_repeated = file_kind(source.path) is FileKind.SEALED
+    with source.hold(now=now) as lock, target.hold(now=now):
+        with source.explaining_errors():
+            is_repeated = file_kind(source.path) is FileKind.SEALED
         if is_repeated:
             _expect_same_place(source, target)
+            if _has_ledger(target):
+                _expect_descendant(source, target)
+                mark_moved(source.path)
+                return 0
+            _expect_unmoved(source, target)
         else:
+            _expect_movable(source, account, lock)
             _expect_no_ledger(target)
-            # Brings an older state up to date, so that both have the same tables.
-            source.open_engine(for_writing=True).dispose()
             seal(source.path, str(target))
-        if not target.exists():
-            target.create()
-        old, new = open_sealed(source.path), target.open_engine(for_writing=True)
-        stack.callback(old.dispose)
-        stack.callback(new.dispose)
-        with source.explaining_errors(), target.explaining_errors():
-            return _copy(old, new, target)
+        copied = _copy(source, target, is_repeated=is_repeated)
+        mark_moved(source.path)
+        return copied
 
 
 def _expect_same_place(source: SqliteState, target: State) -> None:
-    if (place := sealed_for(source.path)) != str(target):
+    if (place := read_seal(source.path).place) != str(target):
         raise LedgerError(
             _("{path}: this state was moved to {place}, or is being moved: name that place", path=source, place=place)
         )
+
+
+def _expect_movable(source: SqliteState, account: str, lock: Lock) -> None:
+    """Refuse, before it is sealed, a file from which no run of the account could go on; bring an older one up to date.
+
+    Afterwards both places have the same tables.
+    """
+    if not source.exists():
+        raise NoStateError(source)
+    refuse_damaged(source.path)
+    engine = source.open_engine(for_writing=True)
+    with _disposing(engine), source.explaining_errors(), Session(engine) as session:
+        refuse_other_account(session, account, source)
+        lease = session.get(Lease, account)
+        if lease is None:
+            raise LedgerError(
+                _(
+                    "{path}: no run has used this state, so there is nothing to move: write the new place under "
+                    "`state:`, and begin there by `oplead-sync run --first-run`",
+                    path=source,
+                )
+            )
+        refuse_outdated_state(session, lease, lock, source)
 
 
 def _expect_no_ledger(target: State) -> None:
@@ -60,17 +103,116 @@ def _expect_no_ledger(target: State) -> None:
         )
 
 
-def _copy(old: Engine, new: Engine, target: State) -> int:
-    with old.execution_options(read_only=True).begin() as source, new.begin() as copied:
-        if copied.scalar(select(table_of(Lease).c.epoch)) is not None:
-            return 0
-        count = copy_rows(source, copied)
-        if table := differing_table(source, copied):
-            raise LedgerError(
-                _(
-                    "{place}: the copy of {table} differs from the file, so nothing was kept of it; please report this",
-                    place=target,
-                    table=table,
+def _has_ledger(target: State) -> bool:
+    if not target.exists():
+        return False
+    with _view(target) as there:
+        return there.scalar(select(table_of(Lease).c.epoch)) is not None
+
+
+def _expect_descendant(source: SqliteState, target: State) -> None:
+    """Check that the ledger there goes on from this file's: it has the last run and the last request that this has."""
+    with _sealed_view(source) as here, _view(target) as there:
+        for model, names in _IDENTITY.items():
+            table = table_of(model)
+            row = select(*(table.c[name] for name in names))
+            last = here.execute(row.order_by(table.c.id.desc()).limit(1)).first()
+            if last and there.execute(row.where(table.c.id == last.id)).first() != last:
+                raise LedgerError(
+                    _(
+                        "{place}: this account's state there does not go on from {path}: it was begun anew there, or "
+                        "restored from before the move. Let nothing run there. Restore it to after the move; or, if "
+                        "what ran there may be forgotten, delete its rows and repeat this.",
+                        place=target,
+                        path=source,
+                    )
                 )
+
+
+def _expect_unmoved(source: SqliteState, target: State) -> None:
+    if read_seal(source.path).is_moved:
+        raise LedgerError(
+            _(
+                "{place}: {path} was moved there, and this account has no state there any more: restore it from a "
+                "backup from after the move. What has been sent since is not in this file.",
+                place=target,
+                path=source,
             )
-        return count
+        )
+
+
+def _copy(source: SqliteState, target: State, *, is_repeated: bool) -> int:
+    """Copy and compare every row in one transaction there, and return how many there were.
+
+    If that fails, runs may use the file again, unless the other place may have kept the copy.
+    """
+    is_to_commit = False
+    try:
+        if not target.exists():
+            target.create()
+        with _sealed_view(source) as here, _transaction(target) as there:
+            copied = copy_rows(here, there)
+            _expect_same_rows(here, there, target)
+            is_to_commit = True
+    except BaseException as error:
+        # What this process did not ask to commit is not kept; of what an earlier one asked, it may not have heard.
+        is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target))
+        if is_open:
+            unseal(source.path)
+        if isinstance(error, LedgerError):
+            raise type(error)(_after_failure(error, source, target, is_open=is_open)) from None
+        raise
+    return copied
+
+
+def _expect_same_rows(here: Connection, there: Connection, target: State) -> None:
+    if table := differing_table(here, there):
+        raise LedgerError(
+            _("{place}: the copy of {table} differs from the file; please report this", place=target, table=table)
+        )
+
+
+def _is_seen_without_ledger(target: State) -> bool:
+    with suppress(LedgerError):
+        return not _has_ledger(target)
+    return False
+
+
+def _after_failure(error: LedgerError, source: SqliteState, target: State, *, is_open: bool) -> str:
+    if is_open:
+        return _("{error}. Nothing was moved, and runs use {path} as before.", error=error, path=source)
+    return _(
+        "{error}. Nobody knows whether {place} has kept the copy, so {path} stays closed to runs: repeat this.",
+        error=error,
+        place=target,
+        path=source,
+    )
+
+
+@contextmanager
+def _sealed_view(source: SqliteState) -> Iterator[Connection]:
+    engine = open_sealed(source.path)
+    with _disposing(engine), source.explaining_errors(), engine.execution_options(read_only=True).begin() as here:
+        yield here
+
+
+@contextmanager
+def _view(target: State) -> Iterator[Connection]:
+    engine = target.open_engine(for_writing=False)
+    with _disposing(engine), target.explaining_errors(), engine.execution_options(read_only=True).begin() as there:
+        yield there
+
+
+@contextmanager
+def _transaction(target: State) -> Iterator[Connection]:
+    engine = target.open_engine(for_writing=True)
+    with _disposing(engine), target.explaining_errors(), engine.begin() as there:
+        yield there
+
+
+@contextmanager
+def _disposing(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        engine.dispose()

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
+from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
 from jobs.ledger.storage.postgresql_tables import ACCOUNT, NEXT_ID, postgresql_tables
@@ -40,9 +41,12 @@ _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
     "connect_timeout": 10,
+    # A server that is gone is noticed within a minute, whether it owes an answer or not; firewalls see some traffic.
+    "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
     "application_name": "oplead-sync",
     # A pooler may give each transaction another connection, to which statements prepared on one are unknown.
     "prepare_threshold": None,
@@ -53,6 +57,9 @@ _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
 _TABLES = Run.metadata
+_POLICY = "own_account"
+_AS_SHOWN = [f"({column} = current_setting('oplead.account'::text, true))" for column in ("account", "(account)::text")]
+"""The policy's condition as PostgreSQL shows it, by the type of the column."""
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
@@ -132,8 +139,6 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
     def _on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         is_view = "on" if options["read_only"] else "off"
-        if is_view == "on":
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         settings = {
             "oplead.account": options["account"],
             "timezone": "UTC",
@@ -141,6 +146,11 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
             "statement_timeout": f"{_STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
         }
+        if is_view == "on":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        else:
+            # A request goes out once its intent is committed, which a crash of the server must then not lose.
+            settings["synchronous_commit"] = "on"
         connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
 
     @event.listens_for(engine, "after_cursor_execute")
@@ -165,6 +175,8 @@ def parsed_address(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
+    else:
+        _refuse_unclear(url)
     if parsed is None or parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
         raise LedgerError(
             _("this is no address of a PostgreSQL database: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
@@ -174,6 +186,13 @@ def parsed_address(url: str) -> URL:
     except ImportError:
         raise LedgerError(_("a state on PostgreSQL needs its driver: run `pip install 'oplead-sync[fleet]'`")) from None
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _refuse_unclear(url: str) -> None:
+    try:
+        split_address(url)
+    except ValueError as error:
+        raise LedgerError(_("the address of the database: {why}", why=error)) from None
 
 
 def shown_address(url: URL) -> str:
@@ -234,8 +253,11 @@ def deploy(url: str, *beside: MetaData) -> None:
             for tables in beside:
                 tables.create_all(connection)
             of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
+            isolated = _isolated_tables(connection)
             for table in (*_TABLES.sorted_tables, *of_accounts):
-                _isolate_accounts(connection, table)
+                # Not again: each change of a policy waits for every run's transactions, and they for it.
+                if table.name not in isolated:
+                    _isolate_accounts(connection, table)
     finally:
         engine.dispose()
 
@@ -245,7 +267,8 @@ def _bring_up_to_date(connection: Connection) -> None:
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
         if not _is_newest(connection):
-            _migrate(connection, "upgrade")
+            with _every_account_shown(connection):
+                _migrate(connection, "upgrade")
         return
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
@@ -267,16 +290,46 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
         (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, "head")
 
 
+@contextmanager
+def _every_account_shown(connection: Connection) -> Iterator[None]:
+    """Show the tables' owner, who deploys, the rows of every account; otherwise a migration would change none.
+
+    If the block fails, its transaction ends and takes this back.
+    """
+    forced = _isolated_tables(connection)
+    for name in forced:
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} NO FORCE ROW LEVEL SECURITY")
+    yield
+    for name in forced & set(inspect(connection).get_table_names()):
+        connection.exec_driver_sql(f"ALTER TABLE {_quoted(connection, name)} FORCE ROW LEVEL SECURITY")
+
+
+def _isolated_tables(connection: Connection) -> set[str]:
+    """Return the tables of which PostgreSQL shows and takes an account's rows only."""
+    rows = connection.exec_driver_sql(
+        "SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid "
+        "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity AND relforcerowsecurity "
+        "AND polname = %s AND polcmd = '*' AND pg_get_expr(polqual, polrelid) = ANY(%s) "
+        "AND pg_get_expr(polwithcheck, polrelid) = ANY(%s)",
+        (_POLICY, _AS_SHOWN, _AS_SHOWN),
+    )
+    return set(rows.scalars())
+
+
 def _isolate_accounts(connection: Connection, table: Table) -> None:
     """Have PostgreSQL show and take an account's rows only, also where the tables' owner asks."""
-    name = connection.dialect.identifier_preparer.format_table(table)
+    name = _quoted(connection, table.name)
     for statement in (
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
-        f"DROP POLICY IF EXISTS own_account ON {name}",
-        f"CREATE POLICY own_account ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
+        f"DROP POLICY IF EXISTS {_POLICY} ON {name}",
+        f"CREATE POLICY {_POLICY} ON {name} USING (account = {ACCOUNT}) WITH CHECK (account = {ACCOUNT})",
     ):
         connection.exec_driver_sql(statement)
+
+
+def _quoted(connection: Connection, table: str) -> str:
+    return connection.dialect.identifier_preparer.quote(table)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────

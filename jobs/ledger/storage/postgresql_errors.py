@@ -1,14 +1,21 @@
 """What an error of PostgreSQL, or of the way to it, means for an operator."""
 
+import re
+from typing import NamedTuple
+
 from connectors.language import N_
 
 _UNREACHABLE = N_(
-    "the server cannot be reached, or does not let this user into this database; see that it runs and that the address "
-    "and the password are right"
+    "the server cannot be reached, or takes no connections now; see that it runs and that its address is right"
+)
+_REFUSED = N_(
+    "the server runs, and does not let this user into this database: check user, password and database in the address, "
+    "and the server's pg_hba.conf"
 )
 _CUT = N_("the server ended the connection; run again: what was committed is safe")
 _DEPLOY = N_("its tables are missing: run `oplead-sync fleet deploy` first")
 _BUSY = N_("another program holds what this one needs; try again when that has ended")
+_FULL = N_("the server has no room or no connection left; make room and run again: what was committed is safe")
 _PAUSED = N_("this process paused too long in a transaction; nothing of it was kept")
 _BY_STATE = {
     "08": _CUT,
@@ -18,26 +25,35 @@ _BY_STATE = {
     "42501": N_("this user may not do that; the tables are for the user who deployed them"),
     "42703": _DEPLOY,
     "42P01": _DEPLOY,
-    "53": N_("the server has no room or no connection left; make room and run again: what was committed is safe"),
+    "53": _FULL,
     "55P03": _BUSY,
     "57014": N_("a statement took too long and was ended; nothing of this transaction was kept"),
     "57P": _CUT,
     "XX": N_("the database is damaged; restore it from a backup"),
 }
 """Advice by the beginning of an SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
-_WITHOUT_STATE = {"OperationalError": _UNREACHABLE, "ConnectionTimeout": _UNREACHABLE}
-"""Advice by the driver's error where the server says no state, as while connecting."""
 UNEXPECTED = N_("this is unexpected; nothing of this transaction was kept")
-
-
+_WITHOUT_STATE = ("OperationalError", "ConnectionTimeout")
+"""The driver's errors where the server says no state, as while connecting."""
 _AWAY = ("08", "40", "53", "55P03", "57P")
 """Beginnings of the SQLSTATEs of what passes by itself."""
+_NO_CONNECTION_LEFT = re.compile(r"too many|connection slots|trop de|emplacements de connexion")
+"""How a server refuses one more connection, for which the driver knows no state; in other languages it goes unnoticed.
+
+https://www.postgresql.org/docs/current/libpq-status.html has no function for it.
+"""
+_PING_SECONDS = 3
+"""Short, since the driver lets no other thread of this process run meanwhile."""
 
 
-def is_away(error: object) -> bool:
-    """Return whether the database may answer if it is asked again later: it is away, full or busy."""
-    state = getattr(error, "sqlstate", None)
-    return state.startswith(_AWAY) if isinstance(state, str) else type(error).__name__ in _WITHOUT_STATE
+class Diagnosis(NamedTuple):
+    """What an error means."""
+
+    name: str
+    """The error's name, without its message, which may quote a row or an address."""
+    advice: str
+    is_away: bool
+    """Whether the database may answer if it is asked again later: it is away, full or busy."""
 
 
 def is_drivers(error: object) -> bool:
@@ -45,10 +61,31 @@ def is_drivers(error: object) -> bool:
     return type(error).__module__.partition(".")[0] == "psycopg"
 
 
-def name_and_advice(error: object) -> tuple[str, str]:
-    """Return an error's name and what to do, without its message, which may quote a row or an address."""
+def diagnose(error: object) -> Diagnosis:
+    """Return what an error of the driver means; of one while connecting, the server is asked whether it is there."""
     state = getattr(error, "sqlstate", None)
-    kind = type(error).__name__
-    if not isinstance(state, str):
-        return kind, _WITHOUT_STATE.get(kind, UNEXPECTED)
-    return state, next((advice for start, advice in _BY_STATE.items() if state.startswith(start)), UNEXPECTED)
+    if isinstance(state, str):
+        advice = next((advice for start, advice in _BY_STATE.items() if state.startswith(start)), UNEXPECTED)
+        return Diagnosis(state, advice, state.startswith(_AWAY))
+    name = type(error).__name__
+    if name not in _WITHOUT_STATE:
+        return Diagnosis(name, UNEXPECTED, is_away=False)
+    if not _does_server_answer(error):
+        return Diagnosis(name, _UNREACHABLE, is_away=True)
+    if _NO_CONNECTION_LEFT.search(str(error)):
+        return Diagnosis(name, _FULL, is_away=True)
+    return Diagnosis(name, _REFUSED, is_away=False)
+
+
+def _does_server_answer(error: object) -> bool:
+    """Whether the server to which this connection was not made takes connections."""
+    attempt = getattr(error, "pgconn", None)
+    if attempt is None:
+        return False
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - it is loaded where its errors are
+    from psycopg.pq import PGconn, Ping  # noqa: PLC0415
+
+    # The user as well: otherwise its name is looked up, which fails for one that has none.
+    place = {b"host", b"hostaddr", b"port", b"user"}
+    options = {each.keyword.decode(): each.val.decode() for each in attempt.info if each.keyword in place and each.val}
+    return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK

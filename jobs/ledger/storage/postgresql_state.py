@@ -29,6 +29,15 @@ from jobs.ledger.storage.transfer import copy_rows
 _LEASE = table_of(Lease)
 _LEASES = 0x4F504C53  # "OPLS"
 """The seed of the keys of our locks, which other programs of the database do not use."""
+_WHILE_HELD = (
+    "idle_in_transaction_session_timeout = 0",
+    # The server lets go of the account of a machine that is gone after two minutes of silence, not after two hours.
+    "tcp_keepalives_idle = 60",
+    "tcp_keepalives_interval = 15",
+    "tcp_keepalives_count = 4",
+)
+_WITH_TRANSACTION_TIMEOUT = (17,)
+"""The first version of PostgreSQL that can end a transaction for its age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,10 @@ class PostgresqlState:
                     raise self._held(connection)
                 # Last, and without parameters: a result before it would stay open, and with it what it saw, so that
                 # for a whole night the server could clean up nothing that any account leaves behind.
-                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+                for setting in _WHILE_HELD:
+                    connection.exec_driver_sql(f"SET LOCAL {setting}")
+                if (connection.dialect.server_version_info or ()) >= _WITH_TRANSACTION_TIMEOUT:
+                    connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
             yield ServerLock()
 
     def _held(self, connection: Connection) -> LeaseHeldError:

@@ -6,13 +6,14 @@ import sqlite3
 import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
 from connectors.language import N_, _
 from jobs.exit_codes import CommandError, Exit
-from jobs.ledger.storage.postgresql_errors import UNEXPECTED, is_away, is_drivers, name_and_advice
+from jobs.ledger.storage.postgresql_errors import UNEXPECTED, diagnose, is_drivers
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -129,34 +130,78 @@ def has_state(path: Path) -> bool:
             )
         )
     if found is FileKind.SEALED:
-        raise LedgerError(
-            _(
-                "{path}: this state was moved to {place}, or is being moved: write that place under `state:`. If the "
-                "move was interrupted, repeat it: `oplead-sync state move`",
-                path=path,
-                place=sealed_for(path),
-            )
-        )
+        raise LedgerError(_where_it_is(path))
     return found is FileKind.LEDGER
 
 
-def sealed_for(path: Path) -> str:
-    """Return where a sealed state was moved to."""
+def _where_it_is(path: Path) -> str:
+    seal = read_seal(path)
+    if seal.is_moved:
+        return _(
+            "{path}: this state was moved to {place}: write that place under `state:`", path=path, place=seal.place
+        )
+    return _(
+        "{path}: this state is being moved to {place}, and that was interrupted: repeat `oplead-sync state move`",
+        path=path,
+        place=seal.place,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a sealed state says of its move."""
+
+    place: str
+    is_moved: bool
+    """Whether the other place is known to have it."""
+
+
+def read_seal(path: Path) -> Seal:
+    """Return what a sealed state says of its move."""
     with explaining_errors(path), closing(open_read_only(path)) as connection:
-        (place,) = connection.execute("SELECT place FROM moved").fetchone()
-        return str(place)
+        place, is_moved = connection.execute("SELECT place, is_moved FROM moved").fetchone()
+        return Seal(str(place), bool(is_moved))
 
 
 def seal(path: Path, place: str) -> None:
-    """Keep every run from using a state that is moved to another place; sealing it again changes nothing."""
+    """Keep every run from using a state that is to be moved to another place."""
+    with _changing(path) as connection:
+        connection.execute("CREATE TABLE moved (place TEXT NOT NULL, is_moved INTEGER NOT NULL)")
+        connection.execute("INSERT INTO moved VALUES (?, 0)", (place,))
+        connection.execute(f"PRAGMA application_id = {SEALED_ID}")
+
+
+def mark_moved(path: Path) -> None:
+    """Record in a sealed state that the other place has it."""
+    with _changing(path) as connection:
+        connection.execute("UPDATE moved SET is_moved = 1")
+
+
+def unseal(path: Path) -> None:
+    """Let runs use a sealed state again; only if the other place has nothing of it."""
+    with _changing(path) as connection:
+        connection.execute("DROP TABLE moved")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[sqlite3.Connection]:
     with explaining_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        (number,) = connection.execute("PRAGMA application_id").fetchone()
-        if number == APPLICATION_ID:
-            connection.execute("CREATE TABLE moved (place TEXT NOT NULL)")
-            connection.execute("INSERT INTO moved VALUES (?)", (place,))
-            connection.execute(f"PRAGMA application_id = {SEALED_ID}")
+        yield connection
         connection.execute("COMMIT")
+
+
+def refuse_damaged(path: Path) -> None:
+    """Read a whole state, and refuse it if any of it is damaged.
+
+    Raises:
+        LedgerError: it is damaged, or cannot be read.
+    """
+    with explaining_errors(path), closing(open_read_only(path)) as connection:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise LedgerError(_cannot_use(path, "SQLITE_CORRUPT", _DAMAGED))
 
 
 _CHECK_STATE = N_("check `state:` in the settings")
@@ -218,8 +263,9 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
         if is_drivers(cause):
-            kind = StateAwayError if is_away(cause) else LedgerError
-            raise kind(_cannot_use(path, *name_and_advice(cause))) from None
+            found = diagnose(cause)
+            kind = StateAwayError if found.is_away else LedgerError
+            raise kind(_cannot_use(path, found.name, found.advice)) from None
         if not isinstance(cause, sqlite3.DatabaseError):
             raise
         raise LedgerError(_advice(path, cause)) from None

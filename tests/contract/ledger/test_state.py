@@ -1,12 +1,15 @@
 """What every place of a state promises, whether it is a file or a database."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 from textwrap import dedent
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import Engine, event
 from sqlmodel import select
 
 from jobs.ledger.runs import LeaseLostError, finish_run, open_for_reading, open_locked_ledger
@@ -146,8 +149,8 @@ def test_a_ledger_moved_to_a_database_goes_on_there(tmp_path, database):
     with run(file, first_run=True) as ledger:
         finish_run(ledger, 0, now=NIGHT)
 
-    assert 0 < move_state(file, target, now=NIGHT)
-    assert 0 == move_state(file, target, now=NIGHT)
+    assert 0 < move_state(file, target, ACCOUNT, now=NIGHT)
+    assert 0 == move_state(file, target, ACCOUNT, now=NIGHT)
     with run(target):
         pass
     assert [1, 2] == runs_in(target)
@@ -168,3 +171,56 @@ def test_a_held_account_does_not_keep_the_server_from_cleaning_up(database):
     with PostgresqlState(SecretStr(database), ACCOUNT).hold(now=NIGHT), postgresql.server().connect() as connection:
         held = "SELECT backend_xid, backend_xmin FROM pg_stat_activity WHERE state = 'idle in transaction'"
         assert [(None, None)] == connection.execute(held).fetchall()
+
+
+@pytest.fixture
+def networked():
+    """The account's state in a new database that is reached over the network."""
+    postgresql.needed()
+    name = postgresql.server().create()
+    yield PostgresqlState(SecretStr(postgresql.server().url(name, over_network=True)), ACCOUNT)
+    postgresql.server().drop(name)
+
+
+@pytest.fixture
+def used():
+    """The connections that were used, the last one last."""
+    connections = []
+
+    def note(connection, *_statement):
+        connections.append(connection)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield connections
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_a_machine_that_is_gone_holds_its_account_for_two_minutes(networked, used):
+    """Nobody ends its connection; the server has to ask."""
+    with networked.hold(now=NIGHT):
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+        idle, interval, count = (int(used[-1].exec_driver_sql(f"SHOW {name}").scalar()) for name in names)
+
+        assert 120 >= idle + interval * count
+
+
+def test_a_server_that_is_gone_is_noticed_within_a_minute(networked, used):
+    """Whether it owes an answer or a night goes by without a word."""
+    with (
+        networked.hold(now=NIGHT),
+        socket.socket(fileno=os.dup(used[-1].connection.driver_connection.fileno())) as connected,
+    ):
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        idle, interval, count, unanswered = (connected.getsockopt(socket.IPPROTO_TCP, name) for name in names)
+
+        assert 60 >= idle + interval * count
+        assert 60_000 == unanswered
+
+
+def test_no_timeout_of_the_server_ends_a_lease(networked, used):
+    """A night says nothing over its connection for as long as it takes."""
+    with networked.hold(now=NIGHT):
+        limits = "SELECT name, setting FROM pg_settings WHERE name ~ 'transaction(_session)?_timeout'"
+
+        assert {"0"} == {row.setting for row in used[-1].exec_driver_sql(limits)}

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from datetime import timedelta
 
 import pytest
 
@@ -107,6 +108,15 @@ def test_overtaken_run_writes_nothing_more(ledger):
         session.add(ConfigDigest(account=ACCOUNT, kind="late", digest="x"))
     with ledger.read_transaction() as session:
         assert session.get(ConfigDigest, (ACCOUNT, "late")) is None
+
+
+@pytest.mark.parametrize("other", [{"pid": 1}, {"started_at": NIGHT + timedelta(microseconds=1)}])
+def test_a_run_of_a_restored_state_has_the_same_epoch_and_another_holder(ledger, other):
+    """The backup was one run behind, so its next run counted up to this run's own epoch."""
+    with ledger.write_transaction() as session:
+        session.get(Lease, ACCOUNT).sqlmodel_update(other)
+    with pytest.raises(LeaseLostError), ledger.write_transaction():
+        pass
 
 
 def test_deleted_lease_row_counts_as_lost(ledger):

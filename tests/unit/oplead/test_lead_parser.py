@@ -319,6 +319,13 @@ def test_sanitises_and_truncates_labels():
     assert "x" * 200 + "…" == long.label
 
 
+def test_a_utm_field_of_any_length_can_be_stored():
+    """It is part of a key, of which a database takes only so much."""
+    long = parse(id="L-1", createdAt="2026-06-01T09:00:00Z", status="Gagné", utm_campaign="x" * 10_000)
+
+    assert "x" * 200 + "…" == long.utm.campaign
+
+
 def test_number_of_a_million_digits_stays_text():
     """No amount is that long, and arithmetic on it would take minutes."""
     assert "9" * 1_000_000 == read_json("9" * 1_000_000)

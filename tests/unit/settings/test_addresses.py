@@ -2,6 +2,8 @@
 
 import pytest
 
+from jobs.database_address import split_address
+from jobs.settings.load import read_state_address
 from jobs.settings.references import HOW_TO_REFER
 
 LOCAL = {
@@ -87,7 +89,7 @@ WRITE_AN_ADDRESS = (
         ("'sqlite:///:memory:'", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
         (
             "postgresql://fleet:s3cret@db/fleet",
-            f"a password must not stand in this file: {HOW_TO_REFER}",
+            f"a password must not be written out here: {HOW_TO_REFER}",
         ),
         ("'${OPLEAD_TOKEN}'", "this is no address of a PostgreSQL database; it begins with postgresql://"),
         ("sqlite:///a.db?mode=ro", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
@@ -96,3 +98,41 @@ WRITE_AN_ADDRESS = (
 def test_an_address_that_names_no_state_is_refused(complaints, state, message):
     """The message says what to write."""
     assert [f"state: {message}"] == complaints(state=state)
+
+
+HIDDEN = [
+    "postgresql://fleet@db/fleet?password=s3cret",
+    "postgresql://fleet@db/fleet?sslmode=require&SSLPASSWORD=s3cret",
+    "postgresql://fleet:s3@cret@db/fleet",
+    "postgresql://fleet:s3/cret@db/fleet",
+    "postgresql://fleet:s3?cret@db/fleet",
+    "postgresql://fleet:s3#cret@db/fleet",
+    "postgresql://fleet:s3[cret@db/fleet",
+    "postgresql://fleet:s3\u2100cret@db/fleet",
+]
+"""Addresses of which one reader or another takes a part of the password for something else, and shows it."""
+
+
+@pytest.mark.parametrize("address", HIDDEN)
+def test_a_password_that_not_everybody_sees_is_refused(address):
+    """Without showing any of it."""
+    with pytest.raises(
+        ValueError, match=r"^its (password must stand before the host|user or password holds)"
+    ) as caught:
+        split_address(address)
+
+    assert [] == [part for part in ("s3", "cret", "fleet:") if part in str(caught.value)]
+
+
+def test_a_hidden_password_is_refused_where_the_address_is_found(tmp_path):
+    """In the environment as in the settings."""
+    with pytest.raises(ValueError, match="user or password holds `@`"):
+        read_state_address("${DATABASE}", tmp_path / "a.yaml", "a", {"DATABASE": HIDDEN[2]})
+
+
+def test_a_password_is_redacted_as_it_is_written_and_as_it_is_meant(tmp_path):
+    """An address has to escape what a driver then quotes as it is."""
+    url = "postgresql://fleet:s3%40cret@db/fleet"
+    address = read_state_address("${DATABASE}", tmp_path / "a.yaml", "a", {"DATABASE": url})
+
+    assert {url, "s3%40cret", "s3@cret"} == set(address.secrets)

@@ -59,6 +59,11 @@ def test_address_without_a_password_may_be_typed(tmp_path):
             {"OPLEAD_SYNC_DATABASE_FILE": "gone"},
             "by OPLEAD_SYNC_DATABASE_FILE: the file named here does not exist",
         ),
+        (
+            None,
+            {"OPLEAD_SYNC_DATABASE": "postgresql://db/fleet?password=s3cret-word"},
+            "its password must stand before",
+        ),
         ("s3cret-word", {}, "by --database: a secret must not stand in this file"),
     ],
 )

@@ -1,6 +1,8 @@
 """One PostgreSQL database holds many accounts' ledgers, and each sees and writes its own rows only."""
 
 import shutil
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, timedelta, timezone
@@ -12,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, col, func, select
 
+from jobs.exit_codes import Exit
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.report.queries import sum_of_cents
@@ -23,10 +26,11 @@ from jobs.ledger.storage.database import newest_schema_revision
 from jobs.ledger.storage.postgresql import deploy, open_postgresql
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
-from jobs.ledger.storage.state_file import LedgerError
+from jobs.ledger.storage.state_file import LedgerError, StateAwayError
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
+from jobs.wiring.state import deploy_database
 from tests import postgresql
 from tests.builders import ACCOUNT, route
 from tests.fakes import NIGHT
@@ -249,6 +253,13 @@ def test_nobody_takes_over_in_the_middle_of_a_transaction(begin):
         pass
 
 
+def test_what_is_committed_is_on_disk(server, database, begin):
+    """Before a request is sent, its intent is; whatever the server, the database or the user is set to."""
+    server.execute(f"ALTER ROLE {postgresql.OWNER} IN DATABASE {database} SET synchronous_commit = off")
+    with begin().write_transaction() as session:
+        assert "on" == session.connection().exec_driver_sql("SHOW synchronous_commit").scalar()
+
+
 def test_views_are_consistent_and_change_nothing(opened, state):
     """Whatever is committed meanwhile."""
     engine = opened()
@@ -350,16 +361,35 @@ branch_labels = depends_on = None
 def upgrade():
     with op.batch_alter_table("run") as batch:
         batch.add_column(sa.Column("note", sa.Text(), nullable=True))
+    op.execute("UPDATE run SET note = account")
+    op.drop_table("retired")
 """
 
 
-def test_an_older_database_is_refused_until_it_is_deployed(server, opened, database, tmp_path, monkeypatch):
-    """Migrations run on PostgreSQL as on SQLite, and keep accounts apart."""
+RETIRED = """
+CREATE TABLE retired (account text);
+ALTER TABLE retired ENABLE ROW LEVEL SECURITY;
+ALTER TABLE retired FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_account ON retired USING (account = current_setting('oplead.account', true))
+    WITH CHECK (account = current_setting('oplead.account', true));
+"""
+
+
+@pytest.fixture
+def later(tmp_path, monkeypatch, server, database):
+    """A later version, whose migration changes rows and drops a table."""
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        connection.execute(RETIRED)
     folder = tmp_path / "migrations"
     shutil.copytree(files.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / "9000_later.py").write_text(LATER.format(before=newest_schema_revision()))
     for module in (files, storage):
         monkeypatch.setattr(module, "MIGRATIONS", folder)
+
+
+@pytest.mark.usefixtures("later")
+def test_an_older_database_is_refused_until_it_is_deployed(server, opened, database):
+    """Migrations run on PostgreSQL as on SQLite, and keep accounts apart."""
     with pytest.raises(LedgerError, match="run `oplead-sync fleet deploy` first"):
         opened()
     deploy(server.url(database))
@@ -367,10 +397,62 @@ def test_an_older_database_is_refused_until_it_is_deployed(server, opened, datab
     with opened().begin() as connection:
         assert "9000" == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
         assert [] == connection.exec_driver_sql("SELECT note FROM run").all()
-        unguarded = "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relforcerowsecurity"
-        assert {"alembic_version", "pace"} == {
-            name for (name,) in connection.exec_driver_sql(unguarded) if not name.startswith(("pg_", "sql_"))
-        }
+    assert not unguarded(server, database)
+
+
+def test_a_migration_reaches_the_rows_of_every_account(server, opened, database, request):
+    """The owner, who deploys, otherwise sees none; afterwards each account sees its own again."""
+    for number, account in enumerate((ACCOUNT, OTHER), start=101):
+        fill(opened(account), account, number)
+    request.getfixturevalue("later")
+    deploy(server.url(database))
+
+    for account in (ACCOUNT, OTHER):
+        with opened(account).begin() as connection:
+            assert [account] == connection.exec_driver_sql("SELECT note FROM run").scalars().all()
+    assert not unguarded(server, database)
+
+
+def unguarded(server, database):
+    """The tables of which the owner sees every row, but for those that are of no account."""
+    with server.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+            "AND NOT (relforcerowsecurity AND relrowsecurity)"
+        )
+        return {name for (name,) in rows} - {"alembic_version", "pace"}
+
+
+def test_deploying_what_is_deployed_waits_for_no_run(server, opened, database, monkeypatch):
+    """Nor does a run wait for it: one that reads holds its tables for as long as it reads."""
+    monkeypatch.setattr(storage, "_STATEMENT_SECONDS", 1)
+    with opened().begin() as connection:
+        for table in TABLES:
+            connection.exec_driver_sql(f'TABLE "{table.name}"')
+        deploy_database(server.url(database))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE lead NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE lead DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY own_account ON lead",
+        "ALTER POLICY own_account ON lead USING (true)",
+        "ALTER POLICY own_account ON lead WITH CHECK (true)",
+    ],
+)
+def test_a_table_that_shows_too_much_is_isolated_again(server, database, change):
+    """By the next deployment."""
+    with server.connect(database) as connection:
+        found = "SELECT qual, with_check, relforcerowsecurity, relrowsecurity FROM pg_policies, pg_class"
+        shown = f"{found} WHERE tablename = relname AND relname = 'lead'"
+        before = connection.execute(shown).fetchall()
+        connection.execute(change)
+        assert before != connection.execute(shown).fetchall()
+        deploy(server.url(database))
+
+        assert before == connection.execute(shown).fetchall()
 
 
 def test_a_database_of_a_newer_version_is_refused(server, opened, database):
@@ -401,6 +483,8 @@ def test_a_database_with_tables_of_something_else_is_left_alone(server, empty):
         (lambda url: url.replace("/test_", "/no_such_"), "does not let this user into this database"),
         (lambda _url: "mysql://u:s3cret-word@h/d", "this is no address of a PostgreSQL database"),
         (lambda _url: "postgresql://u:s3cret-word@h:port/d", "this is no address of a PostgreSQL database"),
+        (lambda _url: "postgresql://u@h/d?password=s3cret-word", "its password must stand before the host"),
+        (lambda _url: "postgresql://u:x@s3cret-word@h/d", "its user or password holds `@`"),
     ],
 )
 def test_what_cannot_be_opened_is_told_without_its_password(server, database, change, said):
@@ -410,6 +494,66 @@ def test_what_cannot_be_opened_is_told_without_its_password(server, database, ch
 
     assert postgresql.PASSWORD not in str(caught.value)
     assert "nobody" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda url: url.replace("oplead:", "nobody:"), lambda url: url.replace("/test_", "/no_such_")]
+)
+def test_a_server_that_lets_nobody_in_is_not_away(server, database, change):
+    """Nobody who tries again later will get in."""
+    with pytest.raises(LedgerError, match="the server runs, and does not let this user into this database") as caught:
+        open_postgresql(change(server.url(database)), ACCOUNT, for_writing=True)
+
+    assert Exit.CONFIGURATION == caught.value.exit_code
+
+
+def test_a_server_without_a_connection_left_may_be_tried_again(server, database):
+    """It says so in words only."""
+    server.execute(f"ALTER DATABASE {database} CONNECTION LIMIT 0")
+    with pytest.raises(StateAwayError, match="the server has no room or no connection left"):
+        open_postgresql(server.url(database), ACCOUNT, for_writing=True)
+
+
+STARTING = """
+import socket, socketserver
+
+SAID = b"SFATAL\\0C57P03\\0Mthe database system is starting up\\0\\0"
+
+
+class Starting(socketserver.BaseRequestHandler):
+    def handle(self):
+        if 8 == int.from_bytes(self.request.recv(4, socket.MSG_PEEK), "big"):  # the length of a request for TLS
+            self.request.recv(8)
+            self.request.sendall(b"N")
+        self.request.recv(4096)
+        self.request.sendall(b"E" + (len(SAID) + 4).to_bytes(4, "big") + SAID)
+
+
+with socketserver.TCPServer(("127.0.0.1", 0), Starting) as serving:
+    print(serving.server_address[1], flush=True)
+    serving.serve_forever()
+"""
+
+
+@pytest.fixture
+def starting():
+    """The port of a server that starts up: a process of its own, since the driver lets no thread run meanwhile."""
+    with subprocess.Popen([sys.executable, "-c", STARTING], stdout=subprocess.PIPE, text=True) as process:
+        yield int(process.stdout.readline())
+        process.kill()
+
+
+def test_a_server_that_starts_may_be_tried_again(starting):
+    """As one that is not there."""
+    with pytest.raises(StateAwayError, match="the server cannot be reached, or takes no connections now"):
+        open_postgresql(f"postgresql://u:p@127.0.0.1:{starting}/d", ACCOUNT, for_writing=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_server_that_is_not_there_may_be_tried_again(host):
+    """It may come back, also under its name."""
+    with pytest.raises(StateAwayError, match="the server cannot be reached, or takes no connections now"):
+        open_postgresql(f"postgresql://u:p@{host}/d", ACCOUNT, for_writing=True)
 
 
 def test_a_database_that_was_never_deployed_says_what_to_run(server, empty):

@@ -1,0 +1,40 @@
+"""The address of a PostgreSQL database, in which all who read it have to find the same password."""
+
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from connectors.language import _
+
+_SECRET_OPTIONS = {"password", "sslpassword"}
+
+
+def split_address(url: str) -> SplitResult:
+    """Return the parts of an address.
+
+    Raises:
+        ValueError: not everybody would see its password as one; the message shows nothing of it.
+    """
+    try:
+        parts = urlsplit(url)
+        options = {name.lower() for name, _value in parse_qsl(parts.query, keep_blank_values=True)}
+    except ValueError:
+        raise ValueError(_unclear()) from None
+    if url.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1 or parts.fragment:
+        raise ValueError(_unclear())
+    if options & _SECRET_OPTIONS:
+        raise ValueError(
+            _("its password must stand before the host, as postgresql://USER:PASSWORD@HOST/DATABASE, not in an option")
+        )
+    return parts
+
+
+def passwords(url: str) -> set[str]:
+    """Return an address's password, as it is written there and as it is meant; raises as `split_address`."""
+    written = split_address(url).password
+    return {written, unquote(written)} if written else set()
+
+
+def _unclear() -> str:
+    return _(
+        "its user or password holds `@`, `/`, `?`, `#`, `[` or `]`: write them as `%40`, `%2F`, `%3F`, `%23`, `%5B` or "
+        "`%5D`"
+    )
