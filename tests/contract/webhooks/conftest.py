@@ -118,8 +118,8 @@ def status(line):
 def database():
     """The address of a new database."""
     postgresql.needed()
-    with postgresql.server().database() as name:
-        yield postgresql.server().url(name)
+    with postgresql.server().database(like="deployed") as url:
+        yield url
 
 
 @pytest.fixture(params=["file", "database"])
