@@ -115,7 +115,7 @@ FAULTS = (
     Fault(
         "a fleet's database that is away is told from one that somebody must mend",
         "jobs/fleet/database.py",
-        "return FleetAwayError(message) if is_away(cause) else",
+        "return FleetAwayError(message) if found.is_away else",
         "return",
         "tests/unit/jobs/fleet/test_database.py",
     ),

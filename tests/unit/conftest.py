@@ -1,6 +1,7 @@
 """One account with an in-memory source and platform, night after night."""
 
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 from sqlmodel import col, select
@@ -19,14 +20,14 @@ from tests import postgresql
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
-ON_POSTGRESQL = ("alerts", "plan", "privacy", "reporting", "retention")
+ON_POSTGRESQL = {Path(__file__).with_name(name) for name in ("alerts", "plan", "privacy", "reporting", "retention")}
 """Folders whose tests `make test-all` runs on PostgreSQL as well; the ledger's own always do."""
 
 
 def pytest_generate_tests(metafunc):
     """Run a test of an account on both databases, unless it names one."""
     named = any(mark.args[0] == "database" for mark in metafunc.definition.iter_markers("parametrize"))
-    if "database" in metafunc.fixturenames and metafunc.definition.path.parent.name in ON_POSTGRESQL and not named:
+    if "database" in metafunc.fixturenames and metafunc.definition.path.parent in ON_POSTGRESQL and not named:
         metafunc.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.exhaustive)])
 
 
