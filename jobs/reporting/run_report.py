@@ -123,8 +123,8 @@ class Night:
     tallies: tuple[StateCount, ...]
     """Deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
     mode: Mode = Mode.RUN
-    notices: tuple[OpenIncident, ...] = ()
-    """The open incidents. Each is sent as a notice once, but listed here as long as it lasts."""
+    notices: tuple[OpenIncident, ...] | None = None
+    """The open incidents; None if nobody looked. Each is sent as a notice once, but listed here as long as it lasts."""
     brief: Brief | None = None
     """What the report's page says first; None where nobody reads it."""
 
@@ -156,7 +156,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
             _("new") if one.is_new else _("since {day}", day=format_day(one.since.astimezone(account.zone).date())),
             incident_notice(one.incident).title,
         )
-        for one in night.notices
+        for one in night.notices or ()
     ]
     print_section(console, _("[bold]Notices[/bold]"), notices)
     if night.brief is not None:
@@ -234,7 +234,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "stopped": summary.stopped,
         "attention": summary.attention,
         "deliveries": night.tallies,
-        "notices": [_notice_json(one) for one in night.notices],
+        "notices": [_notice_json(one) for one in night.notices or ()],
         "exit_code": summary.exit_code,
     }
 
