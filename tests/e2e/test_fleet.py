@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state_file import seal
+from jobs.ledger.storage.state_file import mark_moved, seal
 from tests.e2e.support.fleet import IMPATIENT, PATIENCE
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import documented
@@ -130,7 +130,10 @@ def test_account_whose_state_is_in_a_file_is_not_begun_anew(fleet):
 
         assert (2, True) == (code, said in err), err
         assert f"oplead-sync state move --config {file} --to '${{OPLEAD_SYNC_DATABASE}}'" in err.replace("\n", " ")
-    seal(path, fleet.url)
+    seal(path, "the fleet's database")
+    code, _, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-00"))
+    assert (2, True) == (code, "that was interrupted: repeat `oplead-sync state move`" in err.replace("\n", " ")), err
+    mark_moved(path)
     code, _, err = fleet.command("accounts", "add", "--first-run", fleet.file("maison-00"))
     assert (2, True) == (code, "was moved to a database; leave --first-run out" in err)
     fleet.done("accounts", "add", file)

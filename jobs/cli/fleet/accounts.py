@@ -27,7 +27,7 @@ from jobs.fleet.accounts import (
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
-from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind
+from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind, has_state, read_seal
 from jobs.reporting.console import print_json, print_rows, say
 from jobs.settings import Settings, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER, is_reference
@@ -123,6 +123,7 @@ def _refuse_known_state(account: AccountFile) -> None:
 
     Raises:
         UsageError: one does, and what it has on record would go out again.
+        LedgerError: it is being moved, or cannot be read.
     """
     path = account.file.resolve().parent / f"{account.name}.db"
     with explaining_errors(path):
@@ -139,6 +140,8 @@ def _refuse_known_state(account: AccountFile) -> None:
             )
         )
     if kind is FileKind.SEALED:
+        if not read_seal(path).is_moved:
+            has_state(path)  # which raises, and says how to finish the move
         raise UsageError(
             _("{file}: this account's state was moved to a database; leave --first-run out", file=account.file)
         )
