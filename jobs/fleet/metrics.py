@@ -75,7 +75,7 @@ def measure_fleet(connection: Connection, status: FleetStatus, causes: Sequence[
     runs = connection.execute(
         """
         SELECT exit_code, count(*) AS count FROM fleet_run
-        WHERE ended_at > now() - interval '1 day' GROUP BY exit_code
+        WHERE ended_at > now() - interval '1 day' AND started_at > now() - interval '2 days' GROUP BY exit_code
         """
     )
     by_code = Counter({str(int(code)): 0 for code in Exit} | {"signal": 0, "lost": 0, "other": 0})
