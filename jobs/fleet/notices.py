@@ -93,7 +93,7 @@ class Message:
 
 
 def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[[], bool]) -> None:
-    """Send what is due, one message after the other; an address that takes one not is left alone until the next time.
+    """Send what is due, one message after the other; an address that refuses one is left alone until the next look.
 
     Raises:
         FleetDatabaseError: the database cannot be used.
@@ -198,7 +198,7 @@ def _open_message(cause: FleetCause, address: str, why: News, told: Told | None)
         ),
     ]
     if why is News.GROWN and told is not None:
-        lines.insert(0, _n("It was {count} account before.", "It was {count} accounts before.", told.accounts))
+        lines.insert(0, _n("Before, it was {count} account.", "Before, it was {count} accounts.", told.accounts))
     elif why is News.STILL:
         lines.insert(0, _("It still needs a human."))
     lines.append(_("`oplead-sync fleet status` shows all of them."))

@@ -97,15 +97,15 @@ def find_watch(database: FleetDatabase, environ: Mapping[str, str], folder: Path
         folder: where relative paths start.
 
     Raises:
-        UsageError: an address is none, or its file cannot be read.
+        UsageError: an address is not valid, or its file cannot be read.
     """
     known = {**read_env_file(folder).values, **environ}
     addresses = tuple(_addresses(known, folder).split())
     if unknown := unknown_addresses(addresses):
         raise UsageError(
             _(
-                "{variable}: address {number} is of no service that is known; write it as under `notify:`, and put "
-                "spaces or new lines between several",
+                "{variable}: address {number} is of no known service; write it as under `notify:`, and put spaces or "
+                "new lines between several",
                 variable=NOTIFY,
                 number=unknown[0] + 1,
             )

@@ -65,13 +65,13 @@ class Fleet:
         with self.database.connect() as connection:
             for name in names:
                 add_account(connection, name, "", first_run=True)
-                record_problems(connection, name, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why=why))
+                record_problems(connection, name, WorkResult(DidTask.NIGHT, Exit.CONFIGURATION, why=why), asked=False)
 
     def mend(self, *names):
         """Have their nights run."""
         with self.database.connect() as connection:
             for name in names:
-                record_problems(connection, name, DONE)
+                record_problems(connection, name, DONE, asked=False)
 
     def look(self, *, after=timedelta()):
         """Look as a worker does, some time later."""
@@ -180,7 +180,7 @@ def test_cause_that_grows_is_told_again_when_it_has_doubled(fleet):
     fleet.look(after=timedelta(hours=1))
 
     assert ["4 accounts", "9 accounts"] == [title.partition(":")[0] for title in fleet.inbox.titles]
-    assert fleet.inbox.messages[1][1].startswith("It was 4 accounts before.\n")
+    assert fleet.inbox.messages[1][1].startswith("Before, it was 4 accounts.\n")
 
 
 def test_doubling_within_the_hour_waits(fleet):
