@@ -74,6 +74,7 @@ def add_account(connection: Connection, name: str, text: str, *, first_run: bool
             """
             UPDATE fleet_account SET
                 added_at = CASE WHEN removed_at IS NULL THEN added_at ELSE now() END,
+                night_at = CASE WHEN removed_at IS NULL THEN night_at END,
                 removed_at = NULL, first_run = first_run OR %s, due_at = now(), failures = 0
             WHERE name = %s
             """,
@@ -121,12 +122,17 @@ def pause_account(connection: Connection, name: str) -> None:
 
 
 def resume_account(connection: Connection, name: str) -> None:
-    """Have a paused account run again, and look at once whether a night was missed."""
+    """Have a paused account run again, and look at once whether a night was missed.
+
+    Its nights of before are not late: nothing was expected of it.
+    """
     _update(
         connection,
         name,
         """
-        UPDATE fleet_account SET paused = false, due_at = now(), failures = 0 WHERE name = %s AND removed_at IS NULL
+        UPDATE fleet_account SET
+            night_at = CASE WHEN NOT paused THEN night_at END, paused = false, due_at = now(), failures = 0
+        WHERE name = %s AND removed_at IS NULL
         """,
     )
 

@@ -29,6 +29,7 @@ _FAILED = {
     Exit.CONFIGURATION: N_("Nights do not run: settings, secrets or state"),
     Exit.BUG: N_("Nights fail for a reason that nobody foresaw"),
 }
+"""What keeps nights from running."""
 _NEEDED = N_("Somebody is needed")
 _OF_ONE_ACCOUNT = re.compile(r"\d[\d-]{4,}|\b(?=\w*\d)(?=\w*[A-Za-z])\w[\w-]{11,}")
 """Numbers of customers and data sets, and ids of requests; not an answer's HTTP status."""
@@ -84,18 +85,28 @@ def _digest(parts: Sequence[str]) -> str:
     return sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def record_problems(connection: Connection, account: str, result: WorkResult) -> None:
-    """Record what a result says of an account's problems.
+def record_problems(connection: Connection, account: str, result: WorkResult, *, asked: bool) -> None:
+    """Record what a result says of an account's problems, and whether somebody asked for the run.
 
     A run that looked knows all its incidents. A night that failed leaves its account without incidents to tell, so
-    that its own reason is one more, until a night has run: that outcomes were asked for mends nothing.
+    that its own reason is one more, until a night has run: that outcomes were asked for mends nothing. A night that is
+    done again because somebody asked for it looks at what has changed since, so that what the first one told still
+    holds, as in `read_status`.
     """
     found = list(result.problems or ())
     if not found and result.why and result.exit_code in _TOLD_BY_FAILURE:
         found = [_failure(account, result.exit_code, result.why)]
     if result.problems is not None:
         kept = [each.cause for each in found] + ([FAILURE] if result.task is not DidTask.NIGHT else [])
-        connection.execute("DELETE FROM fleet_problem WHERE account = %s AND cause <> ALL(%s::text[])", [account, kept])
+        only_again = asked and result.exit_code == Exit.DONE
+        connection.execute(
+            """
+            DELETE FROM fleet_problem
+            WHERE account = %s AND cause <> ALL(%s::text[])
+                AND NOT (%s AND cause = %s AND (details::json ->> 'exit_code')::int = %s)
+            """,
+            [account, kept, only_again, FAILURE, int(Exit.ATTENTION)],
+        )
     for each in found:
         connection.execute(
             """
@@ -162,10 +173,14 @@ def _late_nights(connection: Connection) -> Iterator[FleetCause]:
         """
         SELECT name, coalesce(night_at, due_at) AS due_at FROM fleet_account
         WHERE removed_at IS NULL AND NOT paused AND coalesce(night_at, due_at) < now() - %s
-            AND NOT EXISTS (SELECT 1 FROM fleet_problem WHERE account = name AND cause = %s)
+            AND NOT EXISTS (
+                SELECT 1 FROM fleet_problem
+                WHERE account = name AND cause = %s AND (details::json ->> 'exit_code')::int = ANY(%s)
+                    AND seen_at >= added_at
+            )
         ORDER BY 2, 1
         """,
-        [LATE_AFTER, FAILURE],
+        [LATE_AFTER, FAILURE, [int(code) for code in _FAILED]],
     ).fetchall()
     if late:
         text = _(

@@ -78,6 +78,8 @@ class OpenRun:
     failures: int
     """How often in a row the account had failed before."""
     started_at: datetime
+    asked: bool
+    """Whether somebody asked for it."""
 
 
 def begin_run(
@@ -93,7 +95,7 @@ def begin_run(
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")
-    return OpenRun(row["id"], row["failures"], row["started_at"])
+    return OpenRun(row["id"], row["failures"], row["started_at"], asked)
 
 
 def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:

@@ -111,14 +111,16 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
             EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = a.name AND status = 'doing') AS is_running
         FROM fleet_account a LEFT JOIN LATERAL (
             SELECT exit_code, why, started_at FROM fleet_run
-            WHERE account = a.name AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
+            WHERE account = a.name AND ended_at >= a.added_at AND exit_code < 75 AND (task = 'night' OR exit_code <> 0)
             ORDER BY id DESC LIMIT 1
         ) r ON true LEFT JOIN LATERAL (
             SELECT exit_code, why FROM fleet_run
-            WHERE account = a.name AND exit_code IS NOT NULL ORDER BY id DESC LIMIT 1
+            WHERE account = a.name AND ended_at >= a.added_at AND exit_code IS NOT NULL
+            ORDER BY id DESC LIMIT 1
         ) attempt ON true LEFT JOIN LATERAL (
             SELECT exit_code, why FROM fleet_run
-            WHERE account = a.name AND exit_code < 75 AND (exit_code <> 0 OR (task = 'night' AND NOT asked))
+            WHERE account = a.name AND ended_at >= a.added_at AND exit_code < 75
+                AND (exit_code <> 0 OR (task = 'night' AND NOT asked))
             ORDER BY id DESC LIMIT 1
         ) told ON true LEFT JOIN LATERAL (
             SELECT count(*) AS open_incidents, (array_agg(title ORDER BY since, cause))[1] AS incident

@@ -271,5 +271,5 @@ def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: W
     """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile."""
     is_ended = queue.end_run(connection, run, result)
     if is_ended:
-        record_problems(connection, account, result)
+        record_problems(connection, account, result, asked=run.asked)
     return is_ended

@@ -7,7 +7,7 @@ import pytest
 from connectors.language import Language, _, speaking
 from connectors.records import DestinationId
 from jobs.exit_codes import Exit
-from jobs.fleet.accounts import add_account, pause_account, remove_account
+from jobs.fleet.accounts import add_account, pause_account, remove_account, resume_account
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
 from jobs.fleet.problems import incident_problem, read_causes, record_problems
@@ -52,6 +52,11 @@ def failed(why, exit_code=Exit.CONFIGURATION):
     return WorkResult(DidTask.NIGHT, exit_code, why=why)
 
 
+def record(connection, account, result, *, asked=False):
+    """Record what a run says of its account's problems."""
+    record_problems(connection, account, result, asked=asked)
+
+
 def causes(connection):
     """The accounts of each cause."""
     return [list(cause.accounts) for cause in read_causes(connection)]
@@ -59,10 +64,10 @@ def causes(connection):
 
 def test_same_problem_of_many_accounts_is_one_cause(connection):
     """Whatever they call the destination, and whichever customer or action was named in the answer."""
-    record_problems(connection, "one", night(stopped("one", hours=3), stopped("one", corrections=True)))
-    record_problems(connection, "two", night(stopped("two", destination="google-sud", action="12345678")))
+    record(connection, "one", night(stopped("one", hours=3), stopped("one", corrections=True)))
+    record(connection, "two", night(stopped("two", destination="google-sud", action="12345678")))
     other = GRANT.replace("123-456-7890", "999-999-9999")
-    record_problems(connection, "three", night(stopped("three", answer=other, hours=2)))
+    record(connection, "three", night(stopped("three", answer=other, hours=2)))
 
     (cause,) = read_causes(connection)
 
@@ -76,8 +81,8 @@ def test_same_problem_of_many_accounts_is_one_cause(connection):
 )
 def test_different_problems_are_different_causes(connection, changes):
     """Another platform, or another answer."""
-    record_problems(connection, "one", night(stopped(answer="HTTP 500")))
-    record_problems(connection, "two", night(stopped("two", **{"answer": "HTTP 500"} | changes)))
+    record(connection, "one", night(stopped(answer="HTTP 500")))
+    record(connection, "two", night(stopped("two", **{"answer": "HTTP 500"} | changes)))
 
     assert [["one"], ["two"]] == sorted(causes(connection))
 
@@ -87,7 +92,7 @@ def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
     for name, language in (("one", Language.ENGLISH), ("two", Language.FRENCH)):
         with speaking(language):
             why = _("{name} is paused: resume it first", name=name)
-        record_problems(connection, name, failed(why))
+        record(connection, name, failed(why))
 
     assert [["one", "two"]] == causes(connection)
     with speaking(Language.FRENCH):
@@ -106,7 +111,7 @@ def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
 def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
     """Each account has its own variable or file, and a machine that was set up wrongly has none of them."""
     for name in ("one", "two", "three"):
-        record_problems(connection, name, failed(why.format(name=name, upper=name.upper())))
+        record(connection, name, failed(why.format(name=name, upper=name.upper())))
 
     (cause,) = read_causes(connection)
     assert 3 == len(cause.accounts)
@@ -115,39 +120,39 @@ def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
 
 def test_night_knows_all_that_is_open(connection):
     """What it does not find is over; what it finds again goes on since then."""
-    record_problems(connection, "one", night(stopped(hours=5), stopped(destination="meta")))
+    record(connection, "one", night(stopped(hours=5), stopped(destination="meta")))
     began = read_causes(connection)[0].since
-    record_problems(connection, "one", night(stopped(hours=0)))
+    record(connection, "one", night(stopped(hours=0)))
 
     (cause,) = read_causes(connection)
     assert began == cause.since
 
-    record_problems(connection, "one", night(exit_code=Exit.DONE))
+    record(connection, "one", night(exit_code=Exit.DONE))
     assert [] == causes(connection)
 
 
 def test_outcomes_mend_no_night(connection):
     """Only a night shows that a night runs again; what a run did not look at stays as it was."""
-    record_problems(connection, "one", night(stopped()))
-    record_problems(connection, "one", failed("no token"))
+    record(connection, "one", night(stopped()))
+    record(connection, "one", failed("no token"))
     assert [["one"], ["one"]] == causes(connection)
 
-    record_problems(connection, "one", WorkResult(DidTask.NOTHING, Exit.DONE))
-    record_problems(connection, "one", WorkResult(DidTask.NIGHT, Exit.HELD, why="its database is away"))
-    record_problems(connection, "one", night(stopped(), task=DidTask.OUTCOMES))
+    record(connection, "one", WorkResult(DidTask.NOTHING, Exit.DONE))
+    record(connection, "one", WorkResult(DidTask.NIGHT, Exit.HELD, why="its database is away"))
+    record(connection, "one", night(stopped(), task=DidTask.OUTCOMES))
     assert [["one"], ["one"]] == causes(connection)
 
-    record_problems(connection, "one", night(stopped()))
+    record(connection, "one", night(stopped()))
     assert [["one"]] == causes(connection)
 
 
 def test_another_failure_is_another_problem(connection):
     """An account has one at a time, since its own time."""
-    record_problems(connection, "one", failed("no token"))
+    record(connection, "one", failed("no token"))
     connection.execute("UPDATE fleet_problem SET since = now() - interval '1 day'")
-    record_problems(connection, "one", failed("no token"))
+    record(connection, "one", failed("no token"))
     (before,) = read_causes(connection)
-    record_problems(connection, "one", failed("no key", Exit.BUG))
+    record(connection, "one", failed("no key", Exit.BUG))
     (after,) = read_causes(connection)
 
     assert timedelta(days=1) == after.since - before.since
@@ -157,7 +162,7 @@ def test_another_failure_is_another_problem(connection):
 def test_nothing_is_expected_of_accounts_that_do_not_run(connection):
     """And one that comes back begins anew."""
     for name in ("one", "two", "three"):
-        record_problems(connection, name, failed("no token"))
+        record(connection, name, failed("no token"))
     pause_account(connection, "one")
     remove_account(connection, "two")
     assert [["three"]] == causes(connection)
@@ -169,7 +174,7 @@ def test_nothing_is_expected_of_accounts_that_do_not_run(connection):
 
 def test_attention_without_an_incident_says_why(connection):
     """So that no account needs a human without a reason."""
-    record_problems(connection, "one", WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="look", problems=()))
+    record(connection, "one", WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="look", problems=()))
 
     (cause,) = read_causes(connection)
     assert (Level.AMBER, "Somebody is needed", "look") == (cause.level, cause.title, cause.text)
@@ -193,7 +198,33 @@ def test_late_nights_are_a_cause_unless_their_account_has_told_why(connection):
     (cause,) = read_causes(connection)
     assert (["one", "three"], Level.RED, "Nights are late") == (list(cause.accounts), cause.level, cause.title)
 
-    record_problems(connection, "one", failed("no token"))
+    record(connection, "one", failed("no token"))
     assert [["one"], ["three"]] == sorted(causes(connection))
     pause_account(connection, "three")
     assert [["one"]] == causes(connection)
+
+
+def test_only_what_keeps_nights_from_running_explains_that_one_is_late(connection):
+    """Not what a night has told that ran, nor what an account had before it came back into the fleet."""
+    record(connection, "one", failed("look", Exit.ATTENTION))
+    record(connection, "two", failed("no token"))
+    connection.execute("UPDATE fleet_problem SET seen_at = now() - interval '1 day' WHERE account = 'two'")
+    remove_account(connection, "two")
+    add_account(connection, "two", "", first_run=False)
+    connection.execute("UPDATE fleet_account SET night_at = now() - interval '2 hours' WHERE name <> 'three'")
+
+    assert [["one"], ["one", "two"]] == sorted(causes(connection))
+
+
+def test_account_that_runs_again_is_not_late_for_nights_that_nobody_expected(connection):
+    """Paused, or removed and added again; one that runs all the same stays late."""
+    pause_account(connection, "one")
+    remove_account(connection, "two")
+    connection.execute("UPDATE fleet_account SET night_at = now() - interval '2 days'")
+
+    for name in ("one", "three"):
+        resume_account(connection, name)
+    for name in ("two", "three"):
+        add_account(connection, name, "new", first_run=True)
+
+    assert [["three"]] == causes(connection)

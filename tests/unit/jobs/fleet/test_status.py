@@ -7,10 +7,10 @@ import pytest
 
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
-from jobs.fleet.accounts import add_account
+from jobs.fleet.accounts import add_account, remove_account
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
-from jobs.fleet.problems import record_problems
+from jobs.fleet.problems import read_causes, record_problems
 from jobs.fleet.status import AccountRow, AccountState, judge, read_status
 from jobs.fleet.work import DidTask, Problem, WorkResult
 from tests.postgresql import server
@@ -89,12 +89,13 @@ def test_nights_late(nights, late):
 
 
 def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
-    """The account as its status says after a run that ended so."""
+    """The account as its status says after a run that ended so, which the fleet's causes say too."""
     run = queue.begin_run(connection, "maison", job=1, worker="w", version=1, asked=asked)
     result = WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more)
     queue.end_run(connection, run, result)
-    record_problems(connection, "maison", result)
+    record_problems(connection, "maison", result, asked=asked)
     (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+    assert (found.state is HUMAN) == bool(read_causes(connection))
     return found.state, found.exit_code, found.why
 
 
@@ -127,8 +128,21 @@ def test_incident_that_is_open_still_is_told_until_it_is_over(connection):
 
 def test_night_that_is_done_again_hides_nothing_that_the_first_one_told(connection):
     """It looks at what has changed since, and says 0; a stop that it got past is over. The next night tells anew."""
-    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.ATTENTION, why="a label is unknown")
-    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.DONE, asked=True)
-    assert (OK, 0, None) == ran(connection, Exit.DONE)
-    assert (HUMAN, 3, "it stopped") == ran(connection, Exit.STOPPED, why="it stopped")
-    assert (OK, 0, None) == ran(connection, Exit.DONE, asked=True)
+    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.ATTENTION, why="a label is unknown", problems=())
+    assert (HUMAN, 1, "a label is unknown") == ran(connection, Exit.DONE, asked=True, problems=())
+    assert (OK, 0, None) == ran(connection, Exit.DONE, problems=())
+    assert (HUMAN, 3, "it stopped") == ran(connection, Exit.STOPPED, why="it stopped", problems=())
+    assert (OK, 0, None) == ran(connection, Exit.DONE, asked=True, problems=())
+
+
+def test_account_that_comes_back_begins_anew(connection):
+    """What it told before it was removed is not told again."""
+    ran(connection, Exit.ATTENTION, why="a label is unknown")
+    connection.execute("UPDATE fleet_run SET ended_at = now() - interval '1 day'")
+    connection.execute("UPDATE fleet_problem SET seen_at = now() - interval '1 day'")
+    remove_account(connection, "maison")
+    add_account(connection, "maison", "account: maison", first_run=False)
+
+    (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+
+    assert (AccountState.NEVER_RAN, None, None) == (found.state, found.exit_code, found.why)
