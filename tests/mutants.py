@@ -253,6 +253,20 @@ FAULTS = (
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(
+        "a worker does not try for ever to record what the database refuses",
+        "jobs/fleet/worker.py",
+        "if refusals >= MOST_REFUSALS:",
+        "if False:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a database that refuses something is not called away",
+        "jobs/fleet/worker.py",
+        "if isinstance(found, FleetAwayError):",
+        "if True:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
         "a fleet's cause is one for all accounts that have it",
         "jobs/fleet/problems.py",
         'rf"(?<!\\w){re.escape(account)}(?!\\w)"',

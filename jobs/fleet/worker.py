@@ -23,11 +23,13 @@ from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
 from jobs.fleet.children import Child, ChildDiedError, ChildNursery
-from jobs.fleet.database import Connection, FleetDatabase, FleetDatabaseError, explained
+from jobs.fleet.database import Connection, FleetAwayError, FleetDatabase, FleetDatabaseError, explained
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
+MOST_REFUSALS = 60
+"""How often a worker records something that the database refuses: some minutes, in which somebody may mend it."""
 T = TypeVar("T")
 _log = structlog.stdlib.get_logger()
 
@@ -77,6 +79,8 @@ class FleetWorker:
     _is_cut_off: bool = field(default=True, init=False)
     _is_away: bool = field(default=False, init=False)
     """Whether the log says that the database is away."""
+    _refusal: str = field(default="", init=False)
+    """Why the database refuses something, as the log says."""
     _heard_since: float = field(default=0.0, init=False)
     """When the database began to answer, on the monotonic clock."""
 
@@ -141,7 +145,8 @@ class FleetWorker:
             try:
                 await do()
             except (ConnectorException, FleetDatabaseError) as error:
-                self._note_silence(error)
+                self._is_cut_off = True  # refused too, which may befall everybody's heartbeat
+                self._note_failure(error)
             await asyncio.sleep(seconds)
 
     async def _keep_alive(self) -> None:
@@ -151,6 +156,7 @@ class FleetWorker:
             self._id = await self._manager.register_worker()
         if self._is_cut_off:
             self._is_cut_off, self._heard_since = False, time.monotonic()
+        self._refusal = ""
         if self._is_away:
             self._is_away = False
             _log.info("the fleet's database answers again")
@@ -190,7 +196,7 @@ class FleetWorker:
             try:
                 job = await self._manager.fetch_job([queue.QUEUE], self._id)
             except ConnectorException as error:
-                self._note_silence(error)
+                self._note_failure(error)
                 job = None
             if job is None or job.id is None:
                 with suppress(TimeoutError):
@@ -205,6 +211,15 @@ class FleetWorker:
     async def _do(self, job: Job, child: Child) -> None:
         """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`."""
         account = str(job.task_kwargs["account"])
+        try:
+            await self._do_and_record(job, account, child)
+        except FleetDatabaseError as error:
+            # The job stays, and is given up as a stray one; what was done, the account's ledger knows.
+            _log.error(
+                "what became of the account cannot be recorded; it is tried again", account=account, why=str(error)
+            )
+
+    async def _do_and_record(self, job: Job, account: str, child: Child) -> None:
         begun = await self._surely(lambda connection: self._begin(connection, account, job))
         if begun is not None:
             run, order = begun
@@ -214,14 +229,15 @@ class FleetWorker:
         await self._delete(job)
 
     async def _delete(self, job: Job) -> None:
-        while True:
+        async def delete() -> None:
             try:
-                return await self._manager.finish_job(job, Status.SUCCEEDED, delete_job=True)
+                await self._manager.finish_job(job, Status.SUCCEEDED, delete_job=True)
             except ConnectorException as error:
-                if isinstance(error.__cause__, psycopg.errors.RaiseException):
-                    return None  # deleted already, by whoever took this worker for dead
-                self._note_silence(error)
-            await asyncio.sleep(self.pace.poll)
+                # Else it was deleted already, by whoever took this worker for dead.
+                if not isinstance(error.__cause__, psycopg.errors.RaiseException):
+                    raise explained(error) from None
+
+        await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
         settings = latest_settings(connection, account)
@@ -245,19 +261,36 @@ class FleetWorker:
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)
 
     async def _surely(self, do: Callable[[Connection], T]) -> T:
-        """Do something in the database, however long it is away: a job that nobody ends would hold its account."""
+        """Do something in the database, however long it is away: a job that nobody ends would hold its account.
+
+        Raises:
+            FleetDatabaseError: the database answers, and has refused it `MOST_REFUSALS` times.
+        """
+        return await self._repeatedly(lambda: self._in_database(do))
+
+    async def _repeatedly(self, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        refusals = 0
         while True:
             try:
-                return await self._in_database(do)
+                return await do()
             except FleetDatabaseError as error:
-                self._note_silence(error)
+                self._note_failure(error)
+                refusals += not isinstance(error, FleetAwayError)
+                if refusals >= MOST_REFUSALS:
+                    raise
             await asyncio.sleep(self.pace.poll)
 
-    def _note_silence(self, error: Exception) -> None:
-        self._is_cut_off = True
-        if not self._is_away:
-            self._is_away = True
-            _log.warning("the fleet's database does not answer, and is tried until it does", why=str(explained(error)))
+    def _note_failure(self, error: Exception) -> None:
+        """Log that the database is away, or what it refuses; each once until it changes."""
+        found = explained(error)
+        if isinstance(found, FleetAwayError):
+            self._is_cut_off = True
+            if not self._is_away:
+                self._is_away = True
+                _log.warning("the fleet's database does not answer, and is tried until it does", why=str(found))
+        elif str(found) != self._refusal:
+            self._refusal = str(found)
+            _log.error("the fleet's database refuses what a worker asks of it, and is asked again", why=str(found))
 
     async def _in_database(self, do: Callable[[Connection], T]) -> T:
         def in_transaction() -> T:

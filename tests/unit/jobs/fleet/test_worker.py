@@ -1,15 +1,20 @@
-"""When a worker takes others for dead."""
+"""When a worker takes others for dead, and what it does where the database is away or refuses something."""
 
 import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psycopg
 import pytest
+from procrastinate.jobs import Job
 from structlog.testing import capture_logs
 
+from jobs.exit_codes import Exit
+from jobs.fleet.accounts import add_account
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import deploy
+from jobs.fleet.work import DidTask, WorkResult
 from jobs.fleet.worker import FleetWorker, WorkerPace
 from tests.postgresql import server
 
@@ -22,6 +27,7 @@ class Manager:
 
     def __init__(self):
         self.asked = 0
+        self.finished = []
 
     async def get_stalled_jobs(self, **_):
         """None is."""
@@ -35,6 +41,10 @@ class Manager:
         """None is under way."""
         return []
 
+    async def finish_job(self, job, *_, **__):
+        """It is ended, unless the database refuses that."""
+        self.finished.append(job)
+
 
 @pytest.fixture
 def worker():
@@ -44,7 +54,7 @@ def worker():
         deploy(database)
         with database.connect() as connection:
             connection.execute("SELECT procrastinate_register_worker_v1()")
-        made = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER))
+        made = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER, poll=0.01))
         made._manager, made._threads, made._id = Manager(), threads, 1
         yield made
 
@@ -55,7 +65,7 @@ def test_log_says_once_that_the_database_is_away_and_once_that_it_is_back(worker
         for _ in range(3):
             asyncio.run(worker._keep_alive())
             for _ in range(2):
-                worker._note_silence(psycopg.OperationalError("connection refused"))
+                worker._note_failure(psycopg.OperationalError("connection refused"))
 
     away, back = (
         "the fleet's database does not answer, and is tried until it does",
@@ -63,6 +73,37 @@ def test_log_says_once_that_the_database_is_away_and_once_that_it_is_back(worker
     )
     assert {away: 3, back: 2} == Counter(each["event"] for each in logged)
     assert "(connection refused)" in logged[0]["why"]
+
+
+def test_log_says_what_the_database_refuses_and_does_not_call_it_away(worker):
+    """Once, however often it was tried."""
+    with capture_logs() as logged:
+        for _ in range(3):
+            worker._note_failure(psycopg.errors.InsufficientPrivilege("permission denied for table fleet_run"))
+
+    (line,) = logged
+    assert "error" == line["log_level"]
+    assert "the fleet's database refuses what a worker asks of it, and is asked again" == line["event"]
+    assert "permission denied for table fleet_run" in line["why"]
+
+
+@pytest.mark.parametrize(("why", "is_recorded"), [("fine", True), ("no text holds \0", False)])
+def test_work_that_the_database_refuses_to_record_is_left_to_be_given_up(worker, monkeypatch, why, is_recorded):
+    """Its worker goes on with other accounts; the job and its run stay, by which the account is due again."""
+    monkeypatch.setattr("jobs.fleet.worker.MOST_REFUSALS", 3)
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    job = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
+    child = SimpleNamespace(do=lambda _order: WorkResult(DidTask.NIGHT, Exit.DONE, why=why))
+
+    with capture_logs() as logged:
+        asyncio.run(asyncio.wait_for(worker._do(job, child), 30))
+
+    assert ([job] if is_recorded else []) == worker._manager.finished
+    assert ([] if is_recorded else ["error", "error"]) == [line["log_level"] for line in logged]
+    with worker.database.connect() as connection:
+        (run,) = connection.execute("SELECT exit_code, ended_at FROM fleet_run").fetchall()
+    assert is_recorded == (run["exit_code"] == Exit.DONE) == (run["ended_at"] is not None)
 
 
 def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker):
@@ -86,5 +127,5 @@ async def _play(worker, manager):
         await look()
         await asyncio.sleep(DEAD_AFTER)
         await look()
-        worker._note_silence(psycopg.OperationalError())
+        worker._note_failure(psycopg.OperationalError())
     return asked
