@@ -240,6 +240,8 @@ class FleetChaos:
         yield from (f"{name}: {count} nights of {date}" for (name, date), count in (nights - expected).items())
         yield from (f"{name}: no night of {date}" for name, date in expected - nights)
         yield from (f"left open: {run}" for run in self.fleet.runs("ended_at IS NULL"))
+        # 70 is what a killed child ends with; nothing that befalls the fleet is for a human to configure.
+        yield from (f"called misconfigured: {run}" for run in self.fleet.runs("exit_code = 2"))
         stored = Counter(lead for (lead,) in self._ask("SELECT lead FROM webhook_event"))
         if stored != Counter(self.events):
             yield f"webhooks lost: {Counter(self.events) - stored}, stored twice: {stored - Counter(self.events)}"
