@@ -70,6 +70,8 @@ class TaskOutcome:
     """Why a human is needed, if one is, or why the task failed; in English."""
     incidents: tuple[OpenIncident, ...] | None = None
     """All that are open; None if nobody looked."""
+    done_by: int | None = None
+    """The run that had done the night before; None if it was still to be done, or none is on record."""
 
 
 class ScheduledAccount(Protocol):

@@ -253,6 +253,20 @@ FAULTS = (
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(
+        "what a night told is not lost with its worker",
+        "jobs/cli/fleet/account_work.py",
+        "outcome.done_by > order.last_run:",
+        "False:",
+        "tests/e2e/test_fleet_faults.py::test_what_a_night_told_outlives_its_worker",
+    ),
+    Fault(
+        "what a night told is told once by the fleet's workers",
+        "jobs/fleet/queue.py",
+        "known.ledger_run IS NOT NULL",
+        "known.ledger_run IS NULL",
+        "tests/e2e/test_fleet_faults.py::test_what_a_night_told_outlives_its_worker",
+    ),
+    Fault(
         "a worker does not try for ever to record what the database refuses",
         "jobs/fleet/worker.py",
         "if refusals >= MOST_REFUSALS:",

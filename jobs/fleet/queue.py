@@ -80,6 +80,8 @@ class OpenRun:
     started_at: datetime
     asked: bool
     """Whether somebody asked for it."""
+    last_run: int
+    """The last run of the account's ledger that is on record since the account was added; 0 if none is."""
 
 
 def begin_run(
@@ -89,13 +91,17 @@ def begin_run(
     row = connection.execute(
         """
         INSERT INTO fleet_run (account, job, worker, settings_version, asked) VALUES (%s, %s, %s, %s, %s)
-        RETURNING id, started_at, (SELECT failures FROM fleet_account WHERE name = account) AS failures
+        RETURNING id, started_at, (SELECT failures FROM fleet_account WHERE name = account) AS failures, coalesce((
+            SELECT known.ledger_run FROM fleet_run known JOIN fleet_account a ON a.name = known.account
+            WHERE known.account = fleet_run.account AND known.ended_at >= a.added_at AND known.ledger_run IS NOT NULL
+            ORDER BY known.id DESC LIMIT 1
+        ), 0) AS last_run
         """,
         [account, job, worker, version, asked],
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT … RETURNING returns a row")
-    return OpenRun(row["id"], row["failures"], row["started_at"], asked)
+    return OpenRun(row["id"], row["failures"], row["started_at"], asked, row["last_run"])
 
 
 def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:

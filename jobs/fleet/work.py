@@ -33,6 +33,8 @@ class WorkOrder:
     settings: StoredSettings
     age: timedelta
     """How long ago the account was added."""
+    last_run: int = 0
+    """The last run of its ledger of which the fleet knows what it came to."""
 
     @property
     def is_asked_for(self) -> bool:

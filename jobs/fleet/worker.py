@@ -251,7 +251,7 @@ class FleetWorker:
             version=settings.version,
             asked=settings.asked_at is not None,
         )
-        return run, WorkOrder(settings, run.started_at - settings.added_at)
+        return run, WorkOrder(settings, run.started_at - settings.added_at, run.last_run)
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:

@@ -73,6 +73,26 @@ def test_night_that_is_tried_again_says_why(fleet):
     assert "un autre programme" in " ".join(french.partition("Sont retentés")[2].split())
 
 
+def test_what_a_night_told_outlives_its_worker(fleet):
+    """A worker may die between the night's end and its record in the fleet: the ledger still knows."""
+    fleet.company.fail("data_manager", "status", path="/v1/events:ingest", status=401, count=99)
+    fleet.add("maison-00")
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.runs("exit_code = 3"))
+        known = fleet.rows("SELECT account, cause, same_as FROM fleet_problem")
+        fleet.execute("UPDATE fleet_run SET task = NULL, exit_code = NULL, ledger_run = NULL, why = NULL")
+        fleet.execute("DELETE FROM fleet_problem")
+        fleet.execute("UPDATE fleet_account SET due_at = now()")
+        fleet.wait_for(lambda: fleet.runs("exit_code = 3"))
+        fleet.execute("UPDATE fleet_account SET due_at = now()")
+        fleet.wait_for(lambda: fleet.runs("task = 'nothing'"))
+
+    assert [{"account": "maison-00", "cause": known[0]["cause"], "same_as": known[0]["same_as"]}] == known
+    assert known == fleet.rows("SELECT account, cause, same_as FROM fleet_problem")
+    assert [None, "night", "nothing"] == [run["task"] for run in fleet.runs()]
+    assert [("2026-09-10", 3)] == fleet.nights("maison-00")
+
+
 def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
     """Another worker takes the account for left behind, finds it held, and runs no second night."""
     reached, opened = fleet.gate()
@@ -84,10 +104,10 @@ def test_paused_worker_s_account_is_held_until_its_night_ends(fleet):
         with fleet.worker(prelude=IMPATIENT) as other:
             fleet.wait_for(lambda: fleet.runs("exit_code = 75"))
             opened.set()
-            fleet.wait_for(lambda: fleet.runs("task = 'nothing' AND exit_code = 0"))
+            fleet.wait_for(lambda: fleet.ended_nights() == 1)
             paused.send_signal(signal.SIGCONT)
             fleet.add("maison-01", "maison-02")
-            fleet.wait_for(lambda: fleet.ended_nights() == 3)
+            fleet.wait_for(lambda: fleet.ended_nights() == 4)  # the first account's by both, which did it once
             for each in (paused, other):
                 each.send_signal(signal.SIGTERM)
             assert [0, 0] == [each.wait(PATIENCE) for each in (paused, other)]

@@ -130,6 +130,11 @@ def _do_what_is_due(
     outcome = served.run_night_if_due(due.night, clock, if_missed=due.at < now - order.age)
     if outcome.run is not None or outcome.undone:
         return DidTask.NIGHT, outcome, due
+    if outcome.done_by is not None and outcome.done_by > order.last_run:
+        # Its worker died, or was taken for dead, before the fleet knew what the night came to.
+        lost = served.recall_night(outcome, since=now - order.age)
+        if lost is not None:
+            return DidTask.NIGHT, lost, None
     if outcome.next_outcomes is not None and outcome.next_outcomes <= now:
         return DidTask.OUTCOMES, served.fetch_outcomes(clock), None
     if table.also_every is not None:

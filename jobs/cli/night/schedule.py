@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,9 +13,10 @@ import structlog
 from pydantic import AnyUrl
 from sqlmodel import Session
 
-from connectors.language import Language, _, in_english, speaking
+from connectors.language import N_, Language, _, in_english, speaking
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
+from jobs.alerts.notify import open_incidents
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
@@ -39,6 +40,7 @@ from jobs.cli.session import (
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
+from jobs.ledger.schema import Run
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
@@ -53,6 +55,8 @@ from jobs.wiring.state import account_state
 
 _log = structlog.stdlib.get_logger()
 
+_LOOK = N_("somebody must look at what the night left: `oplead-sync status` shows it")
+"""Why a human is needed after a night whose own words are lost."""
 _A_DAY = 86_400.0  # seconds; the loop may have to wait that long for a night's work
 
 
@@ -225,6 +229,19 @@ class ServedAccount:
             lambda watch: do_night(self.account.settings, options, watch=watch, stop=stop, clock=clock, night=night)
         )
 
+    def recall_night(self, outcome: TaskOutcome, *, since: datetime) -> TaskOutcome | None:
+        """Return what the run that had done the night came to, by its ledger; None if it began before `since`."""
+        settings = self.account.settings
+        with open_state_read_only(settings) as session:
+            run = session.get_one(Run, outcome.done_by)
+            if run.started_at < since:
+                return None
+            code = Exit.BUG if run.exit_code is None else run.exit_code
+            why = None if code == Exit.DONE else _LOOK
+            return replace(
+                outcome, exit_code=code, run=run.id, why=why, incidents=open_incidents(session, settings.account)
+            )
+
     def fetch_outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
         return self._run_task(partial(self._between_nights, RunReadingScope.NOTHING, clock))
@@ -267,7 +284,7 @@ class ServedAccount:
                     next_pass, exit_code=summary.exit_code, run=summary.run, why=why, incidents=night.notices
                 )
             except runs.NightDoneError as error:
-                return TaskOutcome(error.next_pass)
+                return TaskOutcome(error.next_pass, done_by=error.run)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
                 failure = failure_of(error)
                 report(failure)
