@@ -487,9 +487,16 @@ FAULTS = (
     Fault(
         "a file whose copy may have been kept stays closed to runs",
         "jobs/ledger/storage/move.py",
-        "is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target))",
+        "is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target, account))",
         "is_open = True",
         "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "a file stays closed to runs while a copy on PostgreSQL may still be committed",
+        "jobs/ledger/storage/move.py",
+        'if there.dialect.name == "postgresql":',
+        "if False:",
+        "tests/contract/ledger/test_state.py",
     ),
     Fault(
         "a forgotten lead is not read in again by a pull",
