@@ -718,6 +718,13 @@ FAULTS = (
         "tests/unit/connectors/test_rate_limit.py",
     ),
     Fault(
+        "a used-up quota holds a night up once, and not once for each request",
+        "jobs/deliver/resolve.py",
+        "busy.add(way)",
+        "pass",
+        "tests/unit/deliver/test_resolve.py",
+    ),
+    Fault(
         "a clock that is a year ahead does not use up everybody's day",
         "connectors/rate_limit.py",
         "if -_HOUR <= now - hour < _HOUR_COUNTS_FOR",
