@@ -718,6 +718,13 @@ FAULTS = (
         "tests/unit/connectors/test_rate_limit.py",
     ),
     Fault(
+        "a night does not wait for what is only said about it",
+        "connectors/google_ads/data_manager/statements.py",
+        "quota_turn(options.read_quota, longest=timedelta()),",
+        "quota_turn(options.read_quota),",
+        "tests/contract/google_ads/test_resolve.py",
+    ),
+    Fault(
         "a used-up quota holds a night up once, and not once for each request",
         "jobs/deliver/resolve.py",
         "busy.add(way)",

@@ -31,7 +31,7 @@ from jobs.settings.document import (
 from jobs.settings.lint import inconsistency_findings, lint_warnings
 from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
-from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
+from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_oplead_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
 from jobs.settings.secrets_command import SecretsAwayError
 from jobs.settings.types import OneOrMore, Slug, StateDatabase, StateFile, Strict, Text, state_address
@@ -382,7 +382,7 @@ def partial_settings(
     Raises:
         ValueError: a value is invalid, or a clock is given for a platform that is not on this machine.
     """
-    host, prefix = (None, None) if base_url is None else split_address(base_url)
+    host, prefix = (None, None) if base_url is None else split_oplead_address(base_url)
     if base_url is not None and path_prefix is not None and base_url.rstrip("/") == f"{host}{prefix or ''}":
         host = base_url.rstrip("/")  # with an explicit prefix, the address keeps its own path
     section: dict[str, Tree] = {"base_url": host, "path_prefix": prefix if path_prefix is None else path_prefix}

@@ -220,7 +220,7 @@ _DOCUMENTATION = frozenset(
 _LEADS = frozenset({"leads", "lead"})
 
 
-def split_address(address: str) -> tuple[str, str | None]:
+def split_oplead_address(address: str) -> tuple[str, str | None]:
     """Split the address of a documentation page or of the leads list into host and path prefix.
 
     The prefix is None if the address does not show it. People paste documentation addresses because Oplead's guide

@@ -165,8 +165,8 @@ def _google_options(
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
         # A human's few checks need no turn.
-        writes=quotas.quota(google, Direction.WRITE) if quotas else None,
-        reads=quotas.quota(google, Direction.READ) if quotas else None,
+        write_quota=quotas.quota(google, Direction.WRITE) if quotas else None,
+        read_quota=quotas.quota(google, Direction.READ) if quotas else None,
         cancel_token=cancel_token,
     )
 
