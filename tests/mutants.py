@@ -725,6 +725,13 @@ FAULTS = (
         "tests/contract/google_ads/test_resolve.py",
     ),
     Fault(
+        "what a night shares through a database takes one connection",
+        "jobs/wiring/night.py",
+        "database_at = cache(shared_database)",
+        "database_at = shared_database",
+        "tests/contract/test_google_quota.py",
+    ),
+    Fault(
         "a used-up quota holds a night up once, and not once for each request",
         "jobs/deliver/resolve.py",
         "busy.add(way)",

@@ -58,7 +58,8 @@ class ProjectQuota:
             if free_at > until:
                 raise QuotaFullError(
                     _(
-                        "the quota of requests that the accounts of the Google Cloud project {project} share has no room left",
+                        "the quota of requests that the accounts of the Google Cloud project {project} share has no "
+                        "room left",
                         project=self.project,
                     ),
                     retry_after=free_at - self.clock.now(),
