@@ -7,6 +7,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 
 from connectors.language import Language, speaking
+from jobs.cli.fleet.watch import FleetWatch
 from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
@@ -92,6 +93,11 @@ def test_password_is_hidden_as_it_is_written_and_as_it_is_meant():
     secrets = list(FleetDatabase("postgresql://fleet:s3cret%20word@db.example/fleet").secrets)
 
     assert {"s3cret%20word", "s3cret word"} < set(secrets)
+
+
+def test_addresses_of_notices_are_not_in_representations():
+    """Most hold a password."""
+    assert "s3cret-word" not in repr(FleetWatch(FleetDatabase(URL), addresses=("jsons://a:s3cret-word@hooks.example",)))
 
 
 def test_password_is_neither_in_errors_nor_in_representations(tmp_path):
