@@ -65,7 +65,8 @@ class ProcessRequestHistory:
             ],
             throttled_until=_clamp_pause_end(self.throttled_until, now, THROTTLED_FOR),
             closed_until=_clamp_pause_end(self.closed_until, now, WINDOW),
-            per_hour={hour: count for hour, count in self.per_hour.items() if now - hour < _HOUR_COUNTS_FOR},
+            # Hours far ahead are of a clock that is wrong: they would count until it is right.
+            per_hour={hour: count for hour, count in self.per_hour.items() if -_HOUR <= now - hour < _HOUR_COUNTS_FOR},
         )
 
     def __bool__(self) -> bool:

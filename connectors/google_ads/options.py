@@ -36,9 +36,9 @@ class GoogleOptions:
     """Seconds per network wait."""
     validate_only: bool = False
     """Have conversions checked without counting them; rows that pass are answered as done, `VALIDATED`."""
-    writes: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
+    write_quota: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
     """The quota from which uploads to the Data Manager API take their turns; None for no limit."""
-    reads: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
+    read_quota: "ProjectQuota | None" = field(default=None, repr=False, compare=False)
     """That of requests for their outcomes."""
     cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
     """Uploads, and waits for the token server, end soon after it raises."""

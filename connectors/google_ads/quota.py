@@ -5,7 +5,7 @@ https://developers.google.com/data-manager/api/devguides/limits
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -32,6 +32,10 @@ class Direction(StrEnum):
     READ = "read"
 
 
+class QuotaFullError(Transient):
+    """No request may go out now; `retry_after` says for how long."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectQuota:
     """What a project may still ask in one direction."""
@@ -43,18 +47,19 @@ class ProjectQuota:
     """Returns a number from 0 to 1 that spreads out those that wait."""
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until one more request may go out, and count it for the block.
+    def turn(self, *, longest: timedelta = LONGEST_WAIT) -> Iterator[None]:
+        """Wait for no longer than this until one more request may go out, and count it for the block.
 
         Raises:
-            Transient: the minute stays full, or the day's quota is used up; with the time until there is some.
+            QuotaFullError: the minute stays full, or the day's quota is used up.
         """
-        until = self.clock.now() + LONGEST_WAIT
+        until = self.clock.now() + longest
         while (free_at := self.pacer.take()) is not None:
             if free_at > until:
-                raise Transient(
+                raise QuotaFullError(
                     _(
-                        "the accounts that use the Google Cloud project {project} have used up its quota of requests",
+                        "the quota of requests that the accounts of the Google Cloud project {project} share has no "
+                        "room left",
                         project=self.project,
                     ),
                     retry_after=free_at - self.clock.now(),
@@ -64,6 +69,11 @@ class ProjectQuota:
             yield
         finally:
             self.pacer.release_request_slot()
+
+
+def quota_turn(quota: ProjectQuota | None, *, longest: timedelta = LONGEST_WAIT) -> AbstractContextManager[None]:
+    """Take a turn of a quota for the block, as `ProjectQuota.turn` does; without one there is no limit."""
+    return nullcontext() if quota is None else quota.turn(longest=longest)
 
 
 def project_of(key: Mapping[str, object]) -> str:

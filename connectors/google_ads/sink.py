@@ -1,11 +1,12 @@
 """`ConversionSink` for Google Ads over either transport."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import cache, partial
 
 from connectors.google_ads import platform
 from connectors.google_ads.options import GoogleOptions, endpoint, read_key
+from connectors.google_ads.quota import quota_turn
 from connectors.ports import AdjustmentSink
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Receipt, Resolution, Target
 
@@ -22,7 +23,7 @@ class GoogleSink:
         endpoint(options, options.transport)
         read_key(options.key_file)
         self._by: Callable[[str], AdjustmentSink] = cache(partial(_transport_sink, options))
-        self._configured, self._writes = options.transport, options.writes
+        self._configured, self._quota = options.transport, options.write_quota
         self.limits = platform.LIMITS[options.transport]
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
@@ -37,11 +38,9 @@ class GoogleSink:
         """Wait for the Cloud project's quota, if the target's transport is the one that has it, and count a request.
 
         Raises:
-            Transient: the quota is used up.
+            QuotaFullError: it is full.
         """
-        if target.transport != "data_manager" or self._writes is None:
-            return nullcontext()
-        return self._writes.turn()
+        return quota_turn(self._quota if target.transport == "data_manager" else None)
 
     def encode(self, event: Event) -> bytes:
         """Encode an event for the configured transport."""

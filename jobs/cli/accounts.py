@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from connectors.language import Language, _, speaking
-from jobs.exit_codes import UsageError
+from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.console import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
@@ -34,10 +34,13 @@ class AccountFile:
         """The settings, with the notes on them.
 
         Raises:
+            SettingsAwayError: they may be read again later.
             UsageError: they must not run.
         """
-        if isinstance(self.loaded, InvalidSettings) or self.clash:
-            raise UsageError(problems_of(self.loaded) if isinstance(self.loaded, InvalidSettings) else self.clash)
+        if isinstance(self.loaded, InvalidSettings):
+            raise error_of(self.loaded)
+        if self.clash:
+            raise UsageError(self.clash)
         return self.loaded
 
     @property
@@ -122,9 +125,16 @@ def open_stored_account(
     return AccountFile(file, load(file, environ, secrets=secrets, text=text))
 
 
-def problems_of(invalid: InvalidSettings) -> str:
-    """List the problems, one a line."""
-    return "\n".join(map(str, invalid.problems))
+class SettingsAwayError(UsageError):
+    """The secrets command failed, and nothing else is wrong with the settings: they may be read again later."""
+
+    exit_code = Exit.HELD
+
+
+def error_of(invalid: InvalidSettings) -> UsageError:
+    """Return the error that lists the problems, one a line."""
+    said = "\n".join(map(str, invalid.problems))
+    return SettingsAwayError(said) if invalid.may_pass else UsageError(said)
 
 
 def account_conflict(one: AccountFile, others: Iterable[AccountFile]) -> str:

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 done, and a human is needed; 2 wrong usage, settings or state; 3 the source or a destination
-stopped; 70 a bug; 75 another run holds the account, or its database is away; 128 + n stopped by signal n.
+stopped; 70 a bug; 75 another run holds the account, or its database or vault is away; 128 + n stopped by signal n.
 """
 _FILES = "An account's YAML file, or a folder of them; may be repeated."
 _FIRST_RUN = "This account has never run: create its state. Without this, a missing state is reported."

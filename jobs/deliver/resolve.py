@@ -55,13 +55,14 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     done.pending = 0
     with run.ledger.read_transaction() as session:
         waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
+    busy: set[DestinationScope] = set()
     for request in waiting:
         now = run.now()
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
         run.deps.cancel_token()
-        resolution: Resolution | None = _ask(run, request, done)
+        resolution: Resolution | None = _ask(run, request, done, busy)
         if isinstance(resolution, StillPending):
             destination = DestinationId(request.destination)
             done.pending += destination in run.deps.sinks and DestinationScope(destination) not in done.stopped
@@ -73,20 +74,22 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
         _Settling(session, run.ledger, run.now(), done).mark_rows_long_in_doubt_unconfirmed()
 
 
-def _ask(run: RunContext, request: Request, done: ResolvingResult) -> Resolution:
-    """The platform's resolution of a request; still pending if it can't be asked."""
+def _ask(run: RunContext, request: Request, done: ResolvingResult, busy: set[DestinationScope]) -> Resolution:
+    """The platform's resolution of a request; still pending if it can't be asked, as those that are `busy` can't."""
     destination = DestinationId(request.destination)
     sink = run.deps.sinks.get(destination)
     way = run.book.destination_scope(destination, request.transport, request.owner)
-    if sink is None or way in done.stopped:
+    if sink is None or way in done.stopped or way in busy:
         return StillPending()
     done.asked += 1
     try:
         return sink.resolve(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
         done.stopped[way] = Stop(StopKind.REFUSED, (str(error),))
-    except Transient:
-        pass
+    except Transient as error:
+        if error.retry_after is not None:
+            # The next request would wait for its turn as long as this one has, and in vain.
+            busy.add(way)
     return StillPending()
 
 

@@ -413,12 +413,12 @@ class Sender:
         return SendingStop(_kept_failing(why), whole_destination=True)
 
     def _take_turn(self, target: Target, turn: ExitStack) -> SendingStop | None:
-        """Wait for a turn where accounts share a quota; if it is used up, return the stop that leaves the rest due."""
+        """Wait for a turn where accounts share a quota; if it is full, return the stop that leaves the rest due."""
         if isinstance(self.sink, SharesQuota):
             try:
                 turn.enter_context(self.sink.turn(target))
             except Transient as error:
-                why = Stop(StopKind.ASKED_TO_WAIT, (str(error),), error.retry_after or LONGEST_WAIT)
+                why = Stop(StopKind.QUOTA_FULL, (str(error),), error.retry_after or LONGEST_WAIT)
                 return SendingStop(why, whole_destination=True)
         return None
 

@@ -11,10 +11,11 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
-from jobs.database_address import split_address
+from jobs.database_address import passwords, split_address
 from jobs.exit_codes import CommandError, Exit, UsageError
 from jobs.ledger.storage.postgresql_errors import diagnose
 from jobs.settings.references import ReferenceResolver, read_env_file
+from jobs.settings.secrets_command import SecretsAwayError
 
 SCHEMA = "oplead_fleet"
 """The schema with the fleet's tables and procrastinate's."""
@@ -47,8 +48,7 @@ class FleetDatabase:
     def secrets(self) -> Iterator[str]:
         """What logs must not show."""
         yield self.url
-        if password := conninfo_to_dict(self.url).get("password"):
-            yield str(password)
+        yield from passwords(self.url)
 
     @property
     def place(self) -> str:
@@ -133,6 +133,7 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
         folder: where relative paths start.
 
     Raises:
+        FleetAwayError: the secrets command failed; it may be asked again.
         UsageError: no database is named, or the address cannot be used.
     """
     references = ReferenceResolver(environ, folder, read_env_file(folder))
@@ -147,7 +148,8 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
             _("{source}: this is no address of a database; write postgresql://user@host/name", source=source)
         ) from None
     except ValueError as error:
-        raise UsageError(_("the fleet's database, by {source}: {why}", source=source, why=error)) from None
+        message = _("the fleet's database, by {source}: {why}", source=source, why=error)
+        raise (FleetAwayError if isinstance(error, SecretsAwayError) else UsageError)(message) from None
     if is_typed and "password" in parts:
         raise UsageError(
             _(

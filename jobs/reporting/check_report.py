@@ -18,6 +18,7 @@ from jobs.settings.compile import Rulebook
 _WORDS = {
     Exit.DONE: N_("may run"),
     Exit.ATTENTION: N_("needs a human first"),
+    Exit.HELD: N_("could not be checked"),
     Exit.CONFIGURATION: N_("must not run"),
 }
 """The meaning of `check`'s exit codes for a file."""
@@ -48,6 +49,8 @@ class CheckedFile:
         """Return the reason for the conclusion."""
         if self.exit_code == Exit.CONFIGURATION:
             return _n("{count} problem, named above", "{count} problems, named above", self.failed)
+        if self.exit_code == Exit.HELD:
+            return _("the secrets command failed, as said above; check again later")
         if self.exit_code == Exit.ATTENTION:
             return _n(
                 "{count} failed: mend what is named above, then check again",

@@ -116,6 +116,8 @@ class StopKind(StrEnum):
     NO_ANSWER = "no_answer"
     ASKED_TO_WAIT = "asked_to_wait"
     """The platform asked for a longer delay than a run waits."""
+    QUOTA_FULL = "quota_full"
+    """By our own count, a quota that accounts share has no room for longer than a run waits."""
     KEPT_FAILING = "kept_failing"
 
 

@@ -31,8 +31,9 @@ from jobs.settings.document import (
 from jobs.settings.lint import inconsistency_findings, lint_warnings
 from jobs.settings.meanings import meaning_of
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
-from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_address
+from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_oplead_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
+from jobs.settings.secrets_command import SecretsAwayError
 from jobs.settings.types import OneOrMore, Slug, StateDatabase, StateFile, Strict, Text, state_address
 
 
@@ -61,6 +62,8 @@ class InvalidSettings:
     """The `.env` beside the settings file."""
     language: Language | None = None
     """The language to address people in; None for the terminal's."""
+    may_pass: bool = False
+    """Whether nothing is wrong but that the secrets command failed, which may pass by itself."""
 
 
 Loaded = ValidSettings | InvalidSettings
@@ -98,8 +101,12 @@ def _load(
     env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
     settings, findings = _validate(Settings, document, document.tree, references)
     if settings is None or findings:
-        return InvalidSettings(document.problems(findings, path), env_file, language)
+        return InvalidSettings(document.problems(findings, path), env_file, language, _may_pass(findings, references))
     return ValidSettings(settings, document.problems(lint_warnings(document.tree), path), env_file)
+
+
+def _may_pass(findings: Collection[SettingsFinding], references: ReferenceResolver) -> bool:
+    return all(references.command.is_why(each.message) for each in findings)
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -300,12 +307,16 @@ def _load_partial(
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
     if settings is None or findings:
-        return InvalidSettings(document.problems(findings, path), env_file, language)
+        return InvalidSettings(document.problems(findings, path), env_file, language, _may_pass(findings, references))
     for name in _OPTIONAL:
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
             settings = settings.model_copy(update={name: getattr(more, name)})
-    state = _state(keys, references)
+    try:
+        state = _state(keys, references)
+    except SecretsAwayError as error:
+        findings = [SettingsFinding(("state",), str(error))]
+        return InvalidSettings(document.problems(findings, path), env_file, language, may_pass=True)
     return PartialSettings(
         settings,
         _mapping(keys.get("oplead")),
@@ -333,11 +344,19 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
 
 
 def _state(keys: Mapping[str, Tree], references: ReferenceResolver) -> StateFile | StateDatabase | None:
-    """Return where the account's state lies, or None without an account name or a valid `state`."""
+    """Return where the account's state lies, or None without an account name or a valid `state`.
+
+    Raises:
+        SecretsAwayError: the secrets command failed.
+    """
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
-        with suppress(ValueError):
+        try:
             return state_address(state, account=account, references=references)
+        except SecretsAwayError:
+            raise
+        except ValueError:
+            return None
     return None
 
 
@@ -363,7 +382,7 @@ def partial_settings(
     Raises:
         ValueError: a value is invalid, or a clock is given for a platform that is not on this machine.
     """
-    host, prefix = (None, None) if base_url is None else split_address(base_url)
+    host, prefix = (None, None) if base_url is None else split_oplead_address(base_url)
     if base_url is not None and path_prefix is not None and base_url.rstrip("/") == f"{host}{prefix or ''}":
         host = base_url.rstrip("/")  # with an explicit prefix, the address keeps its own path
     section: dict[str, Tree] = {"base_url": host, "path_prefix": prefix if path_prefix is None else path_prefix}

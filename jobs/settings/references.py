@@ -15,7 +15,7 @@ from connectors.http import is_loopback
 from connectors.language import N_, _
 from jobs.settings.document import read_limited
 from jobs.settings.secrets_command import VARIABLE as COMMAND
-from jobs.settings.secrets_command import ask_command
+from jobs.settings.secrets_command import SecretsCommand
 
 NAME = ".env"
 MAX_ENV_FILE_BYTES = 262_144
@@ -127,8 +127,8 @@ class ReferenceResolver:
     """The fallback for variables missing from `environ`."""
     looks_up: bool = True
     """Whether to resolve secrets at all; if not, each keeps its reference as its value."""
-    _said: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What the secrets command said, by name: it is asked once for each, however often settings refer to it."""
+    command: SecretsCommand = field(default_factory=SecretsCommand, repr=False, compare=False)
+    """What is asked for variables that are nowhere else."""
 
     def secret(self, text: str) -> str:
         """Return the secret behind a reference, without surrounding white space.
@@ -192,7 +192,7 @@ class ReferenceResolver:
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._value_in_env_file(name))
         if found is None:
-            found = self._from_command(name)
+            found = self.command.ask(name, self.environ, limit=MAX_SECRET_BYTES)
         if found is None:
             how = (
                 self.env_file.missing_variable_instructions(name)
@@ -202,17 +202,12 @@ class ReferenceResolver:
             raise ValueError(_("the environment variable {name} is not set: {how}", name=name, how=how))
         return found.strip()
 
-    def _from_command(self, name: str) -> str | None:
-        if name not in self._said:
-            self._said[name] = ask_command(name, self.environ, limit=MAX_SECRET_BYTES)
-        return self._said[name]
-
     def _value_in_env_file(self, name: str) -> str | None:
         return self.env_file.values.get(name) if self.env_file else None
 
     def _source(self, name: str) -> str:
         """Name a variable's source for a message."""
-        if self._said.get(name) is not None:
+        if self.command.has_said(name):
             return _("what {command} says for {name}", command=COMMAND, name=name)
         if self.env_file is None or name in self.environ:
             return _("the environment variable {name}", name=name)
@@ -225,7 +220,7 @@ _DOCUMENTATION = frozenset(
 _LEADS = frozenset({"leads", "lead"})
 
 
-def split_address(address: str) -> tuple[str, str | None]:
+def split_oplead_address(address: str) -> tuple[str, str | None]:
     """Split the address of a documentation page or of the leads list into host and path prefix.
 
     The prefix is None if the address does not show it. People paste documentation addresses because Oplead's guide

@@ -8,25 +8,65 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from connectors.language import _
 
 VARIABLE = "OPLEAD_SYNC_SECRETS_COMMAND"
 SECONDS = 20.0
 """How long the command may take."""
+_POLL_SECONDS = 0.02
 
 
-def ask_command(name: str, environ: Mapping[str, str], *, limit: int) -> str | None:
-    """Return what the command named by the environment says for a secret's name; None if the environment names none.
+class SecretsAwayError(ValueError):
+    """The command failed, as it does while its vault is away: it may be asked again later."""
 
-    Args:
-        name: the reference's name, which becomes the command's last argument.
-        environ: the command's environment, which also names it.
-        limit: the most bytes that it may say.
 
-    Raises:
-        ValueError: it cannot be run, failed, said too much or took too long; the message never holds what it said.
-    """
+class _SecretsTimeoutError(SecretsAwayError):
+    """The command took too long; it would for any other name too."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsCommand:
+    """Asks the command once for each name, however often settings refer to it; keep one while they are read."""
+
+    _said: dict[str, str | None] = field(default_factory=dict, init=False, repr=False)
+    _failed: dict[str, SecretsAwayError] = field(default_factory=dict, init=False, repr=False)
+
+    def ask(self, name: str, environ: Mapping[str, str], *, limit: int) -> str | None:
+        """Return what the command named by the environment says for a secret's name; None if it names no command.
+
+        Args:
+            name: the reference's name, which becomes the command's last argument.
+            environ: the command's environment, which also names it.
+            limit: the most bytes that it may say.
+
+        Raises:
+            SecretsAwayError: it failed, or took too long; the message, as any of these, never holds what it said.
+            ValueError: it cannot be run, or said too much.
+        """
+        if name not in self._said:
+            # After one that took too long, no other is waited for.
+            took_too_long = (error for error in self._failed.values() if isinstance(error, _SecretsTimeoutError))
+            if (failed := self._failed.get(name) or next(took_too_long, None)) is not None:
+                raise failed
+            try:
+                self._said[name] = _ask(name, environ, limit)
+            except SecretsAwayError as error:
+                self._failed[name] = error
+                raise
+        return self._said[name]
+
+    def has_said(self, name: str) -> bool:
+        """Whether it had an answer for a name."""
+        return self._said.get(name) is not None
+
+    def is_why(self, problem: str) -> bool:
+        """Whether a problem is that it failed, which may pass by itself."""
+        return any(problem == str(error) for error in self._failed.values())
+
+
+def _ask(name: str, environ: Mapping[str, str], limit: int) -> str | None:
     if not (written := environ.get(VARIABLE, "").strip()):
         return None
     try:
@@ -50,13 +90,11 @@ def _said(command: Sequence[str], name: str, environ: Mapping[str, str], limit: 
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise ValueError(_("{variable}: the command cannot be run ({why})", variable=VARIABLE, why=why)) from None
-    until = time.monotonic() + SECONDS
     with process:
         try:
-            said = _read(process, limit, until)
-            code = process.wait(max(0.0, until - time.monotonic())) if len(said) <= limit else None
+            said = _read(process, limit, time.monotonic() + SECONDS)
         except subprocess.TimeoutExpired:
-            raise ValueError(
+            raise _SecretsTimeoutError(
                 _(
                     "{variable}: asked for {name}, the command did not end within {seconds} seconds",
                     variable=VARIABLE,
@@ -65,23 +103,23 @@ def _said(command: Sequence[str], name: str, environ: Mapping[str, str], limit: 
                 )
             ) from None
         finally:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-    if code is None:
+            # Its children too, which may outlive it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if len(said) > limit:
         raise ValueError(_("{variable}: asked for {name}, the command said too much", variable=VARIABLE, name=name))
-    if code != 0:
-        raise ValueError(
+    if code := process.returncode:
+        raise SecretsAwayError(
             _("{variable}: asked for {name}, the command ended with {code}", variable=VARIABLE, name=name, code=code)
         )
     return said
 
 
 def _read(process: subprocess.Popen[bytes], limit: int, until: float) -> bytes:
-    """Return what the process says, cut off shortly after `limit` bytes.
+    """Return what the process says until it ends, cut off shortly after `limit` bytes.
 
     Raises:
-        TimeoutExpired: it has not said it all in time.
+        TimeoutExpired: it has not ended in time.
     """
     said = b""
     if process.stdout is None:
@@ -89,9 +127,15 @@ def _read(process: subprocess.Popen[bytes], limit: int, until: float) -> bytes:
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while len(said) <= limit:
-            if not selector.select(max(0.0, until - time.monotonic())):
+            # A child left behind may hold the output open: what the command itself said is there once it has ended.
+            has_ended = process.poll() is not None
+            if time.monotonic() > until:
                 raise subprocess.TimeoutExpired(process.args, SECONDS)
-            if not (part := os.read(process.stdout.fileno(), limit + 1)):
+            if selector.select(0 if has_ended else _POLL_SECONDS):
+                if not (part := os.read(process.stdout.fileno(), limit + 1)):
+                    process.wait(max(0.0, until - time.monotonic()))
+                    break
+                said += part
+            elif has_ended:
                 break
-            said += part
     return said

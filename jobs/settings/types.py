@@ -27,6 +27,7 @@ from connectors.language import N_, _
 from jobs.database_address import passwords, split_address
 from jobs.settings.meanings import meaning_of
 from jobs.settings.references import HOW_TO_REFER, ReferenceResolver, is_reference
+from jobs.settings.secrets_command import SecretsAwayError
 
 CURRENCIES = frozenset(
     """
@@ -330,6 +331,8 @@ def _referred_url(reference: str, references: ReferenceResolver) -> str:
     """
     try:
         return _database_url(replace(references, looks_up=True).secret(reference))
+    except SecretsAwayError:
+        raise
     except ValueError:
         if references.looks_up:
             raise

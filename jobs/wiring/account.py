@@ -1,7 +1,10 @@
 """What an account's settings give without a connector: its clock, its rules and its inbox."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from connectors.clock import MachineClock
 from connectors.ports import Clock
@@ -12,7 +15,10 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.schema import Settings
 from jobs.webhooks.inbox import InboxLocation
 from jobs.webhooks.inbox_reader import InboxReader
-from jobs.wiring.inbox import inbox_location
+from jobs.wiring.inbox import inbox_location, shared_database
+
+if TYPE_CHECKING:
+    from jobs.ledger.storage.postgresql import SharedDatabase
 
 Look = OpleadSection | Settings
 """Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
@@ -63,13 +69,17 @@ def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
     return frozenset(google_ads.identify(contact)).union(meta_identity.identify(contact))
 
 
-def inbox_of(settings: Settings) -> InboxReader:
+def inbox_of(
+    settings: Settings, *, database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database
+) -> InboxReader:
     """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
     if settings.webhooks is None or settings.state is None:
         return InboxReader()
-    return InboxReader(account_inbox(settings))
+    return InboxReader(account_inbox(settings, database_at=database_at))
 
 
-def account_inbox(settings: Settings) -> InboxLocation:
+def account_inbox(
+    settings: Settings, *, database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database
+) -> InboxLocation:
     """Return where the account's webhooks arrive, or would arrive if the settings named any."""
-    return inbox_location(settings.state, settings.account, settings.webhooks)
+    return inbox_location(settings.state, settings.account, settings.webhooks, database_at=database_at)

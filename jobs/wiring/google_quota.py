@@ -1,6 +1,9 @@
 """The quotas of the Google Cloud projects that an account's keys are of."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from connectors.http import CancelToken
 from connectors.ports import Clock
@@ -21,11 +24,18 @@ class GoogleQuotas:
     would send in a day is far from the limit.
     """
 
-    def __init__(self, state: StateFile | StateDatabase | None, clock: Clock, cancel_token: CancelToken) -> None:
-        """Open nothing yet; all use one connection to the database."""
+    def __init__(
+        self,
+        state: StateFile | StateDatabase | None,
+        clock: Clock,
+        cancel_token: CancelToken,
+        *,
+        database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
+    ) -> None:
+        """Open nothing yet; `database_at` returns the database at an address."""
         self._clock = clock
         self._cancel_token = cancel_token
-        self._database = shared_database(state.url) if isinstance(state, StateDatabase) else None
+        self._database = database_at(state.url) if isinstance(state, StateDatabase) else None
         self._pacers: dict[tuple[str, str, Direction], Pacer] = {}
 
     def quota(self, google: GoogleAdsSettings, direction: "Direction") -> "ProjectQuota":

@@ -4,9 +4,11 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector, StatementReader
@@ -19,6 +21,7 @@ from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
 from jobs.wiring.account import inbox_of
 from jobs.wiring.google_quota import GoogleQuotas
+from jobs.wiring.inbox import shared_database
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadSource
     from connectors.oplead.files import FileSource
+    from jobs.ledger.storage.postgresql import SharedDatabase
 
 
 @contextmanager
@@ -39,7 +43,9 @@ def open_connectors(
     Raises:
         Misconfigured: a destination's credentials cannot be used.
     """
-    quotas = GoogleQuotas(settings.state, clock, cancel_token)
+    # Pace, quotas and inbox take turns on one connection.
+    database_at = cache(shared_database)
+    quotas = GoogleQuotas(settings.state, clock, cancel_token, database_at=database_at)
     sinks = _sinks(settings, quotas, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
@@ -47,8 +53,8 @@ def open_connectors(
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
     with (
         closing(quotas),
-        closing(_source(settings, book, clock, cancel_token)) as source,
-        closing(inbox_of(settings)) as inbox,
+        closing(_source(settings, book, clock, cancel_token, database_at)) as source,
+        closing(inbox_of(settings, database_at=database_at)) as inbox,
     ):
         readers = _statement_readers(settings, quotas, cancel_token)
         yield (
@@ -165,8 +171,8 @@ def _google_options(
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
         # A human's few checks need no turn.
-        writes=quotas.quota(google, Direction.WRITE) if quotas else None,
-        reads=quotas.quota(google, Direction.READ) if quotas else None,
+        write_quota=quotas.quota(google, Direction.WRITE) if quotas else None,
+        read_quota=quotas.quota(google, Direction.READ) if quotas else None,
         cancel_token=cancel_token,
     )
 
@@ -186,7 +192,13 @@ def _meta_options(
     )
 
 
-def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource | FileSource":
+def _source(
+    settings: Settings,
+    book: Rulebook,
+    clock: Clock,
+    cancel_token: CancelToken,
+    database_at: "Callable[[SecretStr], SharedDatabase]",
+) -> "OpleadSource | FileSource":
     from connectors.oplead import OpleadSource  # noqa: PLC0415
 
     if settings.source is not None:
@@ -202,7 +214,12 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
         )
 
     client = oplead_client(
-        settings, clock, state=settings.state, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+        settings,
+        clock,
+        state=settings.state,
+        cancel_token=cancel_token,
+        clocks_within=MAX_CLOCK_SKEW,
+        database_at=database_at,
     )
     return OpleadSource(client, wanted_fields=book.extraction.paths)
 

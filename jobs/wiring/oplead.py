@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, assert_never
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from connectors.oplead.writing.lists import OpleadLists
     from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer, RequestHistories
+    from jobs.ledger.storage.postgresql import SharedDatabase
 
 
 def oplead_source(
@@ -58,12 +61,14 @@ def oplead_writer(
     """
     from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
     from connectors.oplead.writing.writer import OpleadWriter  # noqa: PLC0415
+    from connectors.rate_limit import Pacer  # noqa: PLC0415
 
     look = known.settings
     options, form = write_options(look.oplead.write, look.webhooks), None
     if options.form is not None:
         # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
         address = urlsplit(options.form.url)
+        shared = _shared_pace((options.form.url, options.form.token), known.state, shared_database)
         form = OpleadClient(
             OpleadOptions(
                 token="",
@@ -73,7 +78,7 @@ def oplead_writer(
                 auth=AuthOptions(style="none"),
             ),
             clock=clock,
-            pacer=_pacer((options.form.url, options.form.token), look.oplead.rate, clock, known.state, cancel_token),
+            pacer=Pacer(clock, look.oplead.rate, shared=shared, cancel_token=cancel_token),
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
@@ -93,6 +98,7 @@ def oplead_client(
     state: StateFile | StateDatabase | None,
     cancel_token: CancelToken = never_cancelled,
     clocks_within: timedelta | None = None,
+    database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
 ) -> "OpleadClient":
     """Return a client of the Oplead that settings name, at the pace that is shared through a state, or beside it."""
     from connectors.oplead import OpleadClient  # noqa: PLC0415
@@ -100,7 +106,7 @@ def oplead_client(
     return OpleadClient(
         oplead_options(look),
         clock=clock,
-        pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token),
+        pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token, database_at=database_at),
         cancel_token=cancel_token,
         clocks_within=clocks_within,
     )
@@ -208,26 +214,20 @@ def pacer_for(
     *,
     state: StateFile | StateDatabase | None,
     cancel_token: CancelToken = never_cancelled,
+    database_at: "Callable[[SecretStr], SharedDatabase]" = shared_database,
 ) -> "Pacer":
     """Return the request pacer, shared by all processes of an account by its state."""
-    service = (str(oplead.base_url), oplead.key)
-    return _pacer(service, oplead.rate, clock, state, cancel_token)
-
-
-def _pacer(
-    service: tuple[str, str],
-    per_minute: int,
-    clock: Clock,
-    state: StateFile | StateDatabase | None,
-    cancel_token: CancelToken,
-) -> "Pacer":
-    """Return a pacer for an address and a token, shared by an account's state if it has one."""
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
-    return Pacer(clock, per_minute, shared=_shared_pace(service, state), cancel_token=cancel_token)
+    shared = _shared_pace((str(oplead.base_url), oplead.key), state, database_at)
+    return Pacer(clock, oplead.rate, shared=shared, cancel_token=cancel_token)
 
 
-def _shared_pace(service: tuple[str, str], state: StateFile | StateDatabase | None) -> "RequestHistories | None":
+def _shared_pace(
+    service: tuple[str, str],
+    state: StateFile | StateDatabase | None,
+    database_at: "Callable[[SecretStr], SharedDatabase]",
+) -> "RequestHistories | None":
     """Return what processes of one machine share beside a file, and those of several in a database."""
     from connectors.rate_limit import SharedRequestHistory, pace_file, pace_key  # noqa: PLC0415
 
@@ -239,6 +239,6 @@ def _shared_pace(service: tuple[str, str], state: StateFile | StateDatabase | No
         case StateDatabase(url):
             from jobs.wiring.pace import DatabaseRequestHistory  # noqa: PLC0415 - few need its driver
 
-            return DatabaseRequestHistory(shared_database(url), pace_key(*service))
+            return DatabaseRequestHistory(database_at(url), pace_key(*service))
         case never:
             assert_never(never)

@@ -14,11 +14,15 @@ from pydantic import SecretStr
 from connectors.errors import Transient
 from connectors.google_ads.quota import LONGEST_WAIT, Direction, project_of
 from connectors.rate_limit import LONGEST_REQUEST, WINDOW
+from connectors.records import Target
 from jobs.cancellation import StoppedBySignal, never_cancelled
+from jobs.settings import load
 from jobs.settings.types import StateDatabase, StateFile
+from jobs.wiring.account import account_inbox
 from jobs.wiring.google_quota import GoogleQuotas
-from tests import postgresql
-from tests.fakes import FakeClock
+from jobs.wiring.night import open_connectors
+from tests import postgresql, quick
+from tests.fakes import FakeClock, slot
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -206,3 +210,34 @@ def test_the_database_holds_no_name_of_a_project(account, database):
 def test_a_key_file_tells_its_project(key, project):
     """By its own field, else by where the service account's address belongs."""
     assert project == project_of(key)
+
+
+def test_what_a_night_shares_takes_one_connection_of_the_server(database, tmp_path):
+    """Oplead's pace, Google's quota and the inbox take turns on it, beside the lease and the ledger's statements."""
+    clock, key = FakeClock(), tmp_path / "key.json"
+    key.write_text(quick.key_file())
+    settings = tmp_path / "pipeline.yaml"
+    settings.write_text(SETTINGS)
+    loaded = load(settings, {"DATABASE": postgresql.server().url(database), "SECRET": "tok-0c5e-0c5e-0c5e-0c5e"})
+    account_inbox(loaded.settings).open_for_writing().close()
+    with open_connectors(loaded.settings, clock) as (_book, deps):
+        with slot(deps.source._client.pacer), deps.sinks["google_ads"].turn(Target("data_manager", "1", "12", "WEB")):
+            assert "" != deps.inbox.identity()
+        with closing(postgresql.server().connect(database)) as connection:
+            open_now = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+            (count,) = connection.execute(open_now, (database,)).fetchone()
+
+    assert 1 == count
+
+
+SETTINGS = """
+account: maison-durand
+currency: EUR
+state: ${DATABASE}
+oplead: { token: "${SECRET}" }
+webhooks: { secret: "${SECRET}" }
+stages: { won: [Gagné], lost: Perdu }
+consent: { ad_user_data: { field: leadData.consent, granted: oui, refused: non } }
+google_ads: { customer_id: 123-456-7890, credentials: key.json }
+conversions: [{ id: sale, stage: won, google_ads: { conversion_action: 12 } }]
+"""

@@ -35,7 +35,7 @@ def test_a_night_that_finds_the_quota_used_up_ends_and_the_next_one_sends_the_re
     code, said = night("--first-run")
 
     assert 3 == code
-    assert "have used up its quota of requests" in said
+    assert "share has no room left; there is room again in 2" in said
     assert company.clock.now() - began < HOUR
     for options in ({}, {}, {"prelude": ""}):
         company.clock.advance(company.clock.now() + HOUR)  # Google takes a while to count

@@ -6,7 +6,7 @@ https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -32,6 +32,7 @@ from connectors.google_ads.auth import (
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
 from connectors.google_ads.options import GoogleOptions, endpoint
+from connectors.google_ads.quota import quota_turn
 from connectors.language import _
 from connectors.one_call import UPLOAD_GRACE, receipt_of, run_call, silence_vendor_logging
 from connectors.records import (
@@ -206,12 +207,12 @@ class DataManagerSink:
         """Return the outcomes of a request, if the API has them yet.
 
         Raises:
-            Transient: the status is unavailable, or the quota for asking is used up; retry later.
+            Transient: the status is unavailable, or the quota for asking is full; retry later.
             Misconfigured: the account or its token is refused.
         """
         try:
             with (
-                self._options.reads.turn() if self._options.reads else nullcontext(),
+                quota_turn(self._options.read_quota),
                 closing(open_session(self._endpoint, self._account.token())) as session,
             ):
                 address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout

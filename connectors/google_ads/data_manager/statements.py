@@ -6,7 +6,7 @@ https://developers.google.com/data-manager/api/devguides/diagnostics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -22,10 +22,11 @@ from connectors.google_ads.auth import (
 )
 from connectors.google_ads.data_manager.outcomes import RequestCounts, read_counts, read_error
 from connectors.google_ads.options import GoogleOptions, endpoint
+from connectors.google_ads.quota import QuotaFullError, quota_turn
 from connectors.language import N_
 from connectors.one_call import run_call
 from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
-from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
+from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, QUOTA_FULL, REFUSED, UNREADABLE
 
 _NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
 _MAY_NOT = N_("the service account may not read this; it needs access to the account of the conversion actions")
@@ -57,7 +58,7 @@ def _ask_each(options: GoogleOptions, latest: Sequence[SentRequest]) -> tuple[As
             if time.monotonic() > until:
                 break
             with (
-                options.reads.turn() if options.reads else nullcontext(),
+                quota_turn(options.read_quota, longest=timedelta()),  # what is said can wait for another night
                 closing(open_session(address, account.token())) as session,
             ):
                 ask = partial(
@@ -73,6 +74,8 @@ def _ask_each(options: GoogleOptions, latest: Sequence[SentRequest]) -> tuple[As
             asked.append((request, counts))
     except (TokenRefusedError, Misconfigured):
         return asked, REFUSED
+    except QuotaFullError:
+        return asked, QUOTA_FULL
     except (OSError, Transient):
         return asked, NO_ANSWER
     return asked, NOTHING_YET

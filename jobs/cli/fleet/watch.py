@@ -1,7 +1,7 @@
 """What tells people how the fleet fares: a page and metrics as files, and notices to the fleet's own addresses."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class FleetWatch:
     database: FleetDatabase
     page: Path | None = None
     metrics: Path | None = None
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = field(default=(), repr=False)
     """Secrets: most hold a password."""
 
     def look(self, should_stop: Callable[[], bool]) -> None:

@@ -11,11 +11,11 @@ import typer
 from connectors.errors import Transient
 from connectors.language import _, chosen_language, speaking
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.accounts import log_env_files, problems_of, secrets_of
+from jobs.cli.accounts import error_of, log_env_files, secrets_of
 from jobs.cli.night.approval import Approval
 from jobs.cli.output import Failure, report, signal_exit_code, signals_and_logging
 from jobs.cli.progress import open_wait_showing_clock
-from jobs.exit_codes import Exit, UsageError
+from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import InvalidSettings
 from jobs.settings.load import load_partial
@@ -47,7 +47,7 @@ def open_oplead(
         known = load_partial(file, os.environ, needed=_NEEDED)
         log_env_files([known.env_file])
         if isinstance(known, InvalidSettings):
-            raise UsageError(problems_of(known))
+            raise error_of(known)
         look = known.settings
         redaction.redact_secrets(secrets_of(look))
         with (

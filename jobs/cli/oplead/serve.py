@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from connectors.language import _, format_list
 from connectors.notifiers import Liveness
-from jobs.cli.accounts import find_settings_files, log_env_files, problems_of, secrets_of
+from jobs.cli.accounts import error_of, find_settings_files, log_env_files, secrets_of
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
@@ -57,7 +57,7 @@ def _load_known(file: Path, environ: Mapping[str, str]) -> PartialSettings:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
-        raise UsageError(problems_of(known))
+        raise error_of(known)
     return known
 
 

@@ -146,10 +146,10 @@ def _check_file(opened: AccountFile, *, live: bool, json_wanted: bool, verbose: 
     except UsageError as error:
         problems = str(error).splitlines()
         if json_wanted:
-            print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
+            print_json({"config": str(opened.file), "problems": problems, "exit_code": error.exit_code.value})
         else:
             say(*problems)
-        return CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems))
+        return CheckedFile(opened.file, error.exit_code, failed=len(problems))
     checked = check_account(opened.file, valid, live=live)
     if json_wanted:
         _print_json(checked)

@@ -13,7 +13,7 @@ from rich.padding import Padding
 
 from connectors.language import N_, Language, _, _n, chosen_language, format_count, speaking
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
-from jobs.cli.accounts import log_env_files, problems_of
+from jobs.cli.accounts import error_of, log_env_files
 from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import duration, print_json, results_console, table, value_with_count
@@ -131,7 +131,7 @@ def partial_settings_from_file(file: Path, environ: Mapping[str, str] = os.envir
     known = load_partial(file, environ, needed=("source",))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
-        raise UsageError(problems_of(known))
+        raise error_of(known)
     return known
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlmodel import Session, SQLModel
 
 from connectors.language import _
@@ -32,6 +32,8 @@ from jobs.ledger.storage.state_file import (
 )
 from jobs.ledger.storage.transfer import copy_rows, differing_table
 
+_COPIES = 0x4F504C4D  # "OPLM"
+"""The seed of the keys of our locks, which nothing else in the database uses."""
 _IDENTITY: dict[type[SQLModel], tuple[str, ...]] = {
     Run: ("id", "account", "command", "epoch", "started_at"),
     Request: ("id", "account", "run", "destination", "action", "sent_at"),
@@ -61,7 +63,7 @@ def move_state(source: SqliteState, target: State, account: str, *, now: datetim
             _expect_movable(source, account, lock)
             _expect_no_ledger(target)
             seal(source.path, str(target))
-        copied = _copy(source, target, is_repeated=is_repeated)
+        copied = _copy(source, target, account, is_repeated=is_repeated)
         mark_moved(source.path)
         return copied
 
@@ -141,7 +143,7 @@ def _expect_unmoved(source: SqliteState, target: State) -> None:
         )
 
 
-def _copy(source: SqliteState, target: State, *, is_repeated: bool) -> int:
+def _copy(source: SqliteState, target: State, account: str, *, is_repeated: bool) -> int:
     """Copy and compare every row in one transaction there, and return how many there were.
 
     If that fails, runs may use the file again, unless the other place may have kept the copy.
@@ -151,12 +153,13 @@ def _copy(source: SqliteState, target: State, *, is_repeated: bool) -> int:
         if not target.exists():
             target.create()
         with _sealed_view(source) as here, _transaction(target) as there:
+            _hold_copy(there, account)
             copied = copy_rows(here, there)
             _expect_same_rows(here, there, target)
             is_to_commit = True
     except BaseException as error:
         # What this process did not ask to commit is not kept; of what an earlier one asked, it may not have heard.
-        is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target))
+        is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target, account))
         if is_open:
             unseal(source.path)
         if isinstance(error, LedgerError):
@@ -172,10 +175,21 @@ def _expect_same_rows(here: Connection, there: Connection, target: State) -> Non
         )
 
 
-def _is_seen_without_ledger(target: State) -> bool:
-    with suppress(LedgerError):
-        return not _has_ledger(target)
+def _is_seen_without_ledger(target: State, account: str) -> bool:
+    with suppress(LedgerError), _transaction(target) as there:
+        _hold_copy(there, account)
+        return not _has_ledger(target)  # in a transaction that begins now, and so sees what an earlier copy has left
     return False
+
+
+def _hold_copy(there: Connection, account: str) -> None:
+    """Wait, for as long as for any lock, until no earlier copy of the account can land; hold others up.
+
+    A server may still be committing what nobody waits for any more, and show nothing of it. A file needs no such lock:
+    what a process writes to it ends with the process, and with that the lock it had.
+    """
+    if there.dialect.name == "postgresql":
+        there.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(account, _COPIES))))
 
 
 def _after_failure(error: LedgerError, source: SqliteState, target: State, *, is_open: bool) -> str:

@@ -1,5 +1,6 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -90,6 +91,7 @@ class SharedDatabase:
         """Open nothing yet."""
         self._url = url
         self._engine: Engine | None = None
+        self._opening = threading.Lock()
 
     def __str__(self) -> str:
         return shown_address(parsed_address(self._url))
@@ -100,8 +102,9 @@ class SharedDatabase:
         Raises:
             LedgerError: the database cannot be used.
         """
-        if self._engine is None:
-            self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
         return self._engine.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:

@@ -44,6 +44,8 @@ https://www.postgresql.org/docs/current/libpq-status.html has no function for it
 """
 _PING_SECONDS = 3
 """Short, since the driver lets no other thread of this process run meanwhile."""
+_AGAIN_SECONDS = 5
+"""How long the second attempt may take."""
 
 
 class Diagnosis(NamedTuple):
@@ -70,22 +72,33 @@ def diagnose(error: object) -> Diagnosis:
     name = type(error).__name__
     if name not in _WITHOUT_STATE:
         return Diagnosis(name, UNEXPECTED, is_away=False)
-    if not _does_server_answer(error):
+    refusal = _refusal(error)
+    if refusal is None:
         return Diagnosis(name, _UNREACHABLE, is_away=True)
-    if _NO_CONNECTION_LEFT.search(str(error)):
+    if _NO_CONNECTION_LEFT.search(refusal):
         return Diagnosis(name, _FULL, is_away=True)
     return Diagnosis(name, _REFUSED, is_away=False)
 
 
-def _does_server_answer(error: object) -> bool:
-    """Whether the server to which this connection was not made takes connections."""
+def _refusal(error: object) -> str | None:
+    """Return why a server that takes connections does not take this one; None if it is away, or was just now."""
     attempt = getattr(error, "pgconn", None)
     if attempt is None:
-        return False
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - it is loaded where its errors are
+        return None
+    import psycopg  # noqa: PLC0415 - it is loaded where its errors are
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     from psycopg.pq import PGconn, Ping  # noqa: PLC0415
 
+    options = {each.keyword.decode(): each.val.decode() for each in attempt.info if each.val}
     # The user as well: otherwise its name is looked up, which fails for one that has none.
-    place = {b"host", b"hostaddr", b"port", b"user"}
-    options = {each.keyword.decode(): each.val.decode() for each in attempt.info if each.keyword in place and each.val}
-    return PGconn.ping(make_conninfo(**options, connect_timeout=_PING_SECONDS).encode()) == Ping.OK
+    place = {name: options[name] for name in ("host", "hostaddr", "port", "user") if name in options}
+    if PGconn.ping(make_conninfo(**place, connect_timeout=_PING_SECONDS).encode()) != Ping.OK:
+        return None
+    # The server may have come up since: only one that refuses again, now that it takes connections, does refuse.
+    try:
+        psycopg.connect(make_conninfo(**options | {"connect_timeout": _AGAIN_SECONDS})).close()
+    except psycopg.errors.ConnectionTimeout:
+        return None
+    except psycopg.OperationalError as again:
+        return str(again)
+    return None

@@ -30,6 +30,7 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.NOTHING_PASSES: N_("nothing passes, everything is refused: {answers}"),
     StopKind.NO_ANSWER: N_("{answers}, at every try"),
     StopKind.ASKED_TO_WAIT: N_("{answers}; it asks for {wait}"),
+    StopKind.QUOTA_FULL: N_("{answers}; there is room again in {wait}"),
     StopKind.KEPT_FAILING: N_("{answers}, {times} times"),
 }
 

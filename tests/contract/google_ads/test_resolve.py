@@ -45,7 +45,7 @@ def test_each_question_takes_its_turn_from_the_projects_quota(google):
     """Also where a night asks what was received; while there is none left, nothing is asked."""
     google.api.say(_status("SUCCESS"))
     clock = FakeClock()
-    google.use(reads=ProjectQuota("shop", Pacer(clock, 9, per_day=2), clock))
+    google.use(read_quota=ProjectQuota("shop", Pacer(clock, 9, per_day=2), clock))
     google.resolve()
     sent = SentRequest(google.target, NIGHT, 1, "req-1")
     for _ in range(2):
@@ -54,6 +54,21 @@ def test_each_question_takes_its_turn_from_the_projects_quota(google):
         google.resolve()
 
     assert 2 == len(google.api.calls)
+
+
+def test_what_was_received_is_not_waited_for(google):
+    """A minute that is full now would take all the time there is, and no answer would be said to have come."""
+    clock = FakeClock()
+    quota = ProjectQuota("shop", Pacer(clock, 1), clock)
+    google.use(read_quota=quota)
+    with quota.turn():
+        pass
+    sent = SentRequest(google.target, NIGHT, 1, "req-1")
+    said = GoogleStatements(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
+
+    assert "the shared quota of requests had no room left" == said[-1].value
+    assert not clock.slept
+    assert not google.api.calls
 
 
 def test_success_accepts_every_row(google):

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from textwrap import dedent
 
 import pytest
@@ -14,6 +15,8 @@ from sqlmodel import select
 
 from jobs.ledger.runs import LeaseLostError, finish_run, open_for_reading, open_locked_ledger
 from jobs.ledger.schema import Run
+from jobs.ledger.storage import move
+from jobs.ledger.storage import postgresql as postgresql_storage
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.postgresql_state import PostgresqlState
@@ -22,6 +25,7 @@ from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from tests import postgresql
 from tests.builders import ACCOUNT
 from tests.fakes import NIGHT
+from tests.unit.ledger.storage.test_move import fail_with
 
 HOLDER = """
     import sys, time
@@ -155,6 +159,90 @@ def test_a_ledger_moved_to_a_database_goes_on_there(tmp_path, database):
         pass
     assert [1, 2] == runs_in(target)
     with pytest.raises(LedgerError, match="was moved to postgresql://"), run(file):
+        pass
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A ledger in a file."""
+    made = SqliteState(tmp_path / "state.db")
+    with run(made, first_run=True) as ledger:
+        finish_run(ledger, 0, now=NIGHT)
+    return made
+
+
+def move_to(target, file):
+    """Move it, and return how many rows were moved now."""
+    return move_state(file, target, ACCOUNT, now=NIGHT)
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from pydantic import SecretStr
+    from jobs.ledger.storage import move
+    from jobs.ledger.storage.postgresql_state import PostgresqlState
+    from jobs.ledger.storage.sqlite_state import SqliteState
+    from tests.fakes import NIGHT
+
+    file, where, account = sys.argv[1:]
+    move.mark_moved = lambda _path: os.kill(os.getpid(), signal.SIGKILL)
+    move.move_state(SqliteState(Path(file)), PostgresqlState(SecretStr(where), account), account, now=NIGHT)
+"""
+
+
+def test_a_move_to_a_database_that_is_killed_once_it_is_committed_is_found_done(file, database):
+    """Between the two, neither has a run but the database."""
+    died = subprocess.run([sys.executable, "-c", dedent(KILLED), file.path, database, ACCOUNT], check=False, timeout=60)
+    assert -signal.SIGKILL == died.returncode
+    target = PostgresqlState(SecretStr(database), ACCOUNT)
+    with pytest.raises(LedgerError, match="repeat `oplead-sync state move`"), run(file):
+        pass
+    with run(target):
+        pass
+
+    assert 0 == move_to(target, file)
+    with pytest.raises(LedgerError, match="was moved to postgresql://"), run(file):
+        pass
+    assert [1, 2] == runs_in(target)
+
+
+def test_a_file_stays_closed_while_an_earlier_commit_may_still_land(file, database, monkeypatch):
+    """The server may be busy with it when nobody listens any more, and shows nothing of it meanwhile."""
+    target, transaction, landing = PostgresqlState(SecretStr(database), ACCOUNT), move._transaction, ExitStack()
+
+    @contextmanager
+    def unanswered(target):
+        yield landing.enter_context(transaction(target))
+        raise LedgerError("the server ended the connection")
+
+    monkeypatch.setattr(postgresql_storage, "_LOCK_SECONDS", 1)
+    with landing:
+        monkeypatch.setattr(move, "_transaction", unanswered)
+        with pytest.raises(LedgerError, match="stays closed to runs: repeat this"):
+            move_to(target, file)
+        monkeypatch.setattr(move, "_transaction", transaction)
+        with pytest.raises(LedgerError, match="stays closed to runs: repeat this"):
+            move_to(target, file)
+        with pytest.raises(LedgerError, match="repeat `oplead-sync state move`"), run(file):
+            pass
+
+    assert 0 == move_to(target, file)
+    assert [1] == runs_in(target)
+
+
+def test_a_file_is_opened_where_nothing_of_an_earlier_copy_can_land(file, database, monkeypatch):
+    """What was begun before has ended, and nothing is there."""
+    target, copy = PostgresqlState(SecretStr(database), ACCOUNT), move._copy
+    monkeypatch.setattr(move, "_copy", fail_with(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        move_to(target, file)
+    monkeypatch.setattr(move, "_copy", copy)
+    monkeypatch.setattr(move, "copy_rows", lambda _source, _target: 0)
+    with pytest.raises(LedgerError, match="Nothing was moved, and runs use"):
+        move_to(target, file)
+
+    with run(file):
         pass
 
 

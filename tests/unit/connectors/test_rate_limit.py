@@ -208,3 +208,28 @@ def test_no_day_exceeds_its_limit(per_day, seconds):
         sent.append(at)
 
     assert per_day >= max(sum(start <= at <= start + DAY for at in sent) for start in sent)
+
+
+@pytest.mark.parametrize("ahead", [DAY, 365 * DAY])
+def test_hours_of_a_clock_that_ran_ahead_do_not_count_until_then(ahead):
+    """A machine whose clock is wrong would take everybody's day."""
+    clock = StillClock()
+    clock.time += ahead
+    pacer = Pacer(clock, 1000, per_day=2)
+    ask(pacer, clock)
+    ask(pacer, clock)
+    assert pacer.take() is not None
+    clock.time -= ahead
+
+    assert START == ask(pacer, clock)
+
+
+def test_an_hour_of_a_clock_that_is_a_little_ahead_counts():
+    """No two machines agree on when an hour begins."""
+    clock = StillClock()
+    clock.time += timedelta(minutes=40)
+    pacer = Pacer(clock, 1000, per_day=1)
+    ask(pacer, clock)
+    clock.time -= timedelta(minutes=40)
+
+    assert pacer.take() is not None

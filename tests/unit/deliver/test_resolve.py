@@ -189,6 +189,21 @@ def test_refused_resolution_stops_the_destination(account):
     assert {"submitted"} == set(account.states.values())
 
 
+@pytest.mark.parametrize(("answer", "asked"), [(Transient("used up", retry_after=DAY), 1), (Transient("HTTP 503"), 2)])
+def test_a_destination_that_says_when_to_ask_again_is_not_asked_for_more(account, answer, asked):
+    """Each request would wait for its turn in vain; all are asked again in the next pass."""
+    submitted(account, 1)
+    account.put(lead("L-2"))
+    account.prepare()
+    account.deliver()
+    account.clock.time += HALF_HOUR
+    done = saying(account, answer, StillPending())
+
+    assert (asked, 2) == (done.asked, done.pending)
+    account.sink.status.clear()
+    assert 2 == account.resolve().asked
+
+
 def test_refused_resolution_does_not_affect_other_destinations(account):
     """The other destination is still resolved."""
     second = FakeSink()

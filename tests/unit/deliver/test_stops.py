@@ -136,7 +136,7 @@ def test_what_a_spent_quota_leaves_stays_due_and_is_sent_once_by_the_next_run(ac
 
     assert Counter(submitted=2, pending=3) == Counter(account.states.values())
     assert 1 == len(account.rows(Request))
-    assert [Stop(StopKind.ASKED_TO_WAIT, ("the quota of project shop is used up",), timedelta(hours=20))] == list(
+    assert [Stop(StopKind.QUOTA_FULL, ("the quota of project shop is used up",), timedelta(hours=20))] == list(
         summary.stopped.values()
     )
     assert not account.clock.slept

@@ -156,8 +156,8 @@ def test_frozen_events_use_the_transport_they_were_encoded_for(options, carriers
 def test_only_the_data_manager_api_has_a_quota_of_the_project(options, present):
     """A replay takes its turn by the transport that carries it."""
     turns = []
-    quota = SimpleNamespace(turn=lambda: nullcontext(turns.append(1)))
-    sink = GoogleSink(options(present, writes=quota))
+    quota = SimpleNamespace(turn=lambda **_: nullcontext(turns.append(1)))
+    sink = GoogleSink(options(present, write_quota=quota))
     for transport in BOTH:
         with sink.turn(replace(EVENT.target, transport=transport)):
             pass

@@ -201,10 +201,12 @@ def test_stop_lines_name_the_stopped_action():
     stopped = {
         DestinationScope("google_ads", corrections=True, action="5"): refused,
         DestinationScope("meta", former=("7", "x")): waits,
+        DestinationScope("shared"): Stop(StopKind.QUOTA_FULL, ("QUOTA",), timedelta(hours=1)),
     }
 
     assert [
         "reading stopped: NO_ACCESS: not yours",
         "google_ads corrections/5 stopped: NO_ACCESS: not yours",
         "meta (before: 7 by x) stopped: QUOTA; it asks for 1 h 0 min",
+        "shared stopped: QUOTA; there is room again in 1 h 0 min",
     ] == stop_lines(refused, stopped)

@@ -3,13 +3,21 @@
 import json
 import os
 import shlex
+import signal
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from jobs.settings import ValidSettings, load, secrets_command
+from jobs.cli.accounts import open_account
+from jobs.cli.setup.check import check_files
+from jobs.exit_codes import Exit, UsageError
+from jobs.settings import InvalidSettings, ValidSettings, load, secrets_command
+from jobs.settings.load import load_partial
 from jobs.settings.references import EnvFile, ReferenceResolver
-from jobs.settings.secrets_command import VARIABLE
+from jobs.settings.secrets_command import VARIABLE, SecretsAwayError
 
 PATH = {"PATH": os.defpath}
 
@@ -99,3 +107,116 @@ def test_settings_take_their_secrets_from_it_and_do_not_show_them(tmp_path, load
     assert isinstance(answer, ValidSettings), answer
     assert "tok-NOWHERE" == answer.settings.oplead.token.get_secret_value()
     assert "tok-NOWHERE" not in json.dumps(answer.settings.model_dump(mode="json"))
+
+
+# ── what may pass ────────────────────────────────────────────────────────────────────────────────
+
+FAILS = python("sys.exit(7)")
+
+
+def state_of_settings(file, environ):
+    """The exit code of what cannot read these settings."""
+    with pytest.raises(UsageError) as refused:
+        assert open_account(file, environ).settings
+    return refused.value.exit_code
+
+
+@pytest.mark.parametrize("code", ["sys.exit(7)", "time.sleep(60)"])
+def test_a_vault_that_is_away_may_be_asked_again(tmp_path, monkeypatch, loaded, code):
+    """Nobody has to mend the settings for it."""
+    monkeypatch.setattr(secrets_command, "SECONDS", 0.3)
+    loaded(oplead="{ token: '${NOWHERE}' }")
+
+    assert Exit.HELD == state_of_settings(tmp_path / "pipeline.yaml", python(code))
+
+
+def test_check_says_that_a_vault_is_away(tmp_path, monkeypatch, loaded, capsys):
+    """With the exit code of what may pass."""
+    loaded(oplead="{ token: '${NOWHERE}' }")
+    for name, value in FAILS.items():
+        monkeypatch.setenv(name, value)
+
+    assert Exit.HELD == check_files([tmp_path / "pipeline.yaml"], live=False, json_wanted=False, verbose=False)
+    told = capsys.readouterr().out
+    assert "asked for NOWHERE, the command ended with 7" in told
+    assert "could not be checked (the secrets command failed, as said above; check again later)" in told
+
+
+@pytest.mark.parametrize(
+    "environ", [PATH, command("/no/such/tok"), python("print()"), python("print('tok-' * 50_000)")]
+)
+def test_a_command_that_somebody_must_mend_is_a_mistake(tmp_path, loaded, environ):
+    """As a variable is that nobody set."""
+    loaded(oplead="{ token: '${NOWHERE}' }")
+
+    assert Exit.CONFIGURATION == state_of_settings(tmp_path / "pipeline.yaml", environ)
+
+
+def test_another_mistake_counts_more_than_a_vault_that_is_away(tmp_path, loaded):
+    """It would still be there."""
+    loaded(oplead="{ token: '${NOWHERE}', rate: fast }")
+
+    assert Exit.CONFIGURATION == state_of_settings(tmp_path / "pipeline.yaml", FAILS)
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_an_address_of_a_state_that_a_vault_holds_may_be_asked_for_again(tmp_path, loaded, secrets):
+    """Also by a command that needs nothing but the state, or not even that."""
+    loaded(state="'${NOWHERE}'")
+    file = tmp_path / "pipeline.yaml"
+    environ = FAILS | {"OPLEAD_TOKEN": "tok"}
+    for answer in (load(file, environ, secrets=secrets), load_partial(file, environ)):
+        assert isinstance(answer, InvalidSettings)
+        assert answer.may_pass
+        assert f"{VARIABLE}: asked for NOWHERE, the command ended with 7" in "\n".join(map(str, answer.problems))
+
+
+def test_a_vault_that_hangs_is_waited_for_once(tmp_path, monkeypatch):
+    """Not once for each secret."""
+    monkeypatch.setattr(secrets_command, "SECONDS", 0.5)
+    log = tmp_path / "log"
+    references = ReferenceResolver(python(f"open({str(log)!r}, 'a').write('x'); time.sleep(60)"), tmp_path)
+    for name in ("ONE", "OTHER", "ONE"):
+        with pytest.raises(SecretsAwayError, match="asked for ONE, the command did not end"):
+            references.secret(f"${{{name}}}")
+
+    assert "x" == log.read_text()
+
+
+def test_what_failed_for_one_name_may_work_for_another(tmp_path):
+    """A command that ends says so at once."""
+    references = ReferenceResolver(python("print('tok'); sys.exit(sys.argv[1] == 'ONE')"), tmp_path)
+    for _ in range(2):
+        with pytest.raises(SecretsAwayError, match="asked for ONE, the command ended with 1"):
+            references.secret("${ONE}")
+
+    assert "tok" == references.secret("${OTHER}")
+
+
+def test_what_the_command_leaves_behind_holds_nobody_up_and_ends(tmp_path):
+    """What it said counts once it has ended itself, though its child holds the output open."""
+    child = tmp_path / "child"
+    began = time.monotonic()
+    told = secret(command("sh", "-c", f"sleep 60 & echo $! > {shlex.quote(str(child))}; echo tok"), tmp_path)
+
+    assert "tok" == told
+    assert time.monotonic() - began < secrets_command.SECONDS / 2
+    number = int(child.read_text())
+    try:
+        assert has_ended(number)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def has_ended(number):
+    """Whether a process that was killed is gone, or is about to be taken off the list."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            os.kill(number, 0)
+            if Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+    return False

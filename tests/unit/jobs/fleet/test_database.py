@@ -1,10 +1,13 @@
 """Where the fleet's database is, and that its password is shown nowhere."""
 
+import os
+
 import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
 from connectors.language import Language, speaking
+from jobs.cli.fleet.watch import FleetWatch
 from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
@@ -74,6 +77,27 @@ def test_address_that_cannot_be_used_is_refused_without_showing_it(tmp_path, wri
 
     assert why in str(refused.value)
     assert "s3cret-word" not in str(refused.value)
+
+
+def test_vault_that_is_away_is_asked_for_the_address_again(tmp_path):
+    """A worker that starts meanwhile is started again."""
+    environ = {"OPLEAD_SYNC_SECRETS_COMMAND": "false", "PATH": os.defpath}
+    with pytest.raises(FleetAwayError, match="asked for OPLEAD_SYNC_DATABASE, the command ended with 1"):
+        find_database(None, environ, tmp_path)
+    with pytest.raises(UsageError, match="the command cannot be run"):
+        find_database(None, environ | {"OPLEAD_SYNC_SECRETS_COMMAND": "/no/such/command"}, tmp_path)
+
+
+def test_password_is_hidden_as_it_is_written_and_as_it_is_meant():
+    """Logs might show either."""
+    secrets = list(FleetDatabase("postgresql://fleet:s3cret%20word@db.example/fleet").secrets)
+
+    assert {"s3cret%20word", "s3cret word"} < set(secrets)
+
+
+def test_addresses_of_notices_are_not_in_representations():
+    """Most hold a password."""
+    assert "s3cret-word" not in repr(FleetWatch(FleetDatabase(URL), addresses=("jsons://a:s3cret-word@hooks.example",)))
 
 
 def test_password_is_neither_in_errors_nor_in_representations(tmp_path):

@@ -515,8 +515,10 @@ def test_a_server_without_a_connection_left_may_be_tried_again(server, database)
 
 
 STARTING = """
-import socket, socketserver
+import itertools, socket, socketserver, sys
 
+COMES_UP_AFTER, ATTEMPTS = float(sys.argv[1]), itertools.count()
+UP = b"R\\0\\0\\0\\x08\\0\\0\\0\\0" b"S\\0\\0\\0\\x19client_encoding\\0UTF8\\0" b"Z\\0\\0\\0\\x05I"
 SAID = b"SFATAL\\0C57P03\\0Mthe database system is starting up\\0\\0"
 
 
@@ -526,7 +528,11 @@ class Starting(socketserver.BaseRequestHandler):
             self.request.recv(8)
             self.request.sendall(b"N")
         self.request.recv(4096)
-        self.request.sendall(b"E" + (len(SAID) + 4).to_bytes(4, "big") + SAID)
+        if next(ATTEMPTS) < COMES_UP_AFTER:
+            self.request.sendall(b"E" + (len(SAID) + 4).to_bytes(4, "big") + SAID)
+        else:
+            self.request.sendall(UP)
+            self.request.recv(4096)  # until the client leaves
 
 
 with socketserver.TCPServer(("127.0.0.1", 0), Starting) as serving:
@@ -535,16 +541,20 @@ with socketserver.TCPServer(("127.0.0.1", 0), Starting) as serving:
 """
 
 
-@pytest.fixture
-def starting():
-    """The port of a server that starts up: a process of its own, since the driver lets no thread run meanwhile."""
-    with subprocess.Popen([sys.executable, "-c", STARTING], stdout=subprocess.PIPE, text=True) as process:
+@pytest.fixture(params=["inf", "1", "2"])
+def starting(request):
+    """The port of a server that starts up, and is up after so many attempts.
+
+    A process of its own, since the driver lets no thread run meanwhile.
+    """
+    command = [sys.executable, "-c", STARTING, request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield int(process.stdout.readline())
         process.kill()
 
 
 def test_a_server_that_starts_may_be_tried_again(starting):
-    """As one that is not there."""
+    """As one that is not there, also if it is up by the time it is asked why."""
     with pytest.raises(StateAwayError, match="the server cannot be reached, or takes no connections now"):
         open_postgresql(f"postgresql://u:p@127.0.0.1:{starting}/d", ACCOUNT, for_writing=True)
 
