@@ -209,7 +209,7 @@ def test_backfill_goes_by_the_settings_that_the_fleet_has(fleet):
     code, _, err = fleet.command("backfill", "maison-99", *days, "--dry-run")
 
     assert ("backfill", True) == tuple(documented(line)[key] for key in ("command", "rehearsed"))
-    assert (2, True) == (code, "the fleet runs no account maison-99" in err)
+    assert (2, True) == (code, "maison-99 is paused, or is not in the fleet" in err)
 
 
 def test_cause_that_hits_many_accounts_is_named_once(fleet):

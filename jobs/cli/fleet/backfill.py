@@ -24,5 +24,5 @@ def backfill_account(
     with database.connect() as connection:
         stored = latest_settings(connection, name)
     if stored is None:
-        raise UsageError(_("the fleet runs no account {name}; `fleet accounts list` shows them", name=name))
+        raise UsageError(_("{name} is paused, or is not in the fleet; `fleet accounts list` shows which", name=name))
     return send_approved(partial(open_stored_account, name, stored.text, folder.absolute()), approval, chosen)

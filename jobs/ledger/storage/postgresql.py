@@ -229,7 +229,9 @@ def _is_newest(connection: Connection) -> bool:
     found = list(connection.scalars(select(VERSION.c.version_num)))
     if found and max(found) > newest_schema_revision():
         place = shown_address(connection.engine.url)
-        raise LedgerError(_("{place}: this database is of a newer oplead-sync; upgrade this one", place=place))
+        raise LedgerError(
+            _("{place}: a newer oplead-sync set up this database; upgrade oplead-sync on this machine", place=place)
+        )
     return found == [newest_schema_revision()]
 
 

@@ -460,7 +460,7 @@ def test_a_database_of_a_newer_version_is_refused(server, opened, database):
     with opened().begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     for use in (deploy, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
-        with pytest.raises(LedgerError, match="of a newer oplead-sync"):
+        with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
             use(server.url(database))
 
 
