@@ -207,7 +207,7 @@ def _open_message(cause: FleetCause, address: str, why: News, told: Told | None)
 
 
 def _over_message(same_as: str, address: str, told: Told) -> Message:
-    title = _("Over: {title}", title=told.title)
+    title = _("Resolved: {title}", title=told.title)
     text = _n(
         "No account needs a human for this any more; {count} did.",
         "No account needs a human for this any more; {count} did.",

@@ -43,7 +43,7 @@ class SecretsCommand:
 
         Raises:
             SecretsAwayError: it failed, or took too long; the message, as any of these, never holds what it said.
-            ValueError: it cannot be run, or said too much.
+            ValueError: it cannot be run, or printed too much.
         """
         if name not in self._said:
             # After one that took too long, no other is waited for.
@@ -107,7 +107,7 @@ def _said(command: Sequence[str], name: str, environ: Mapping[str, str], limit: 
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     if len(said) > limit:
-        raise ValueError(_("{variable}: asked for {name}, the command said too much", variable=VARIABLE, name=name))
+        raise ValueError(_("{variable}: asked for {name}, the command printed too much", variable=VARIABLE, name=name))
     if code := process.returncode:
         raise SecretsAwayError(
             _("{variable}: asked for {name}, the command ended with {code}", variable=VARIABLE, name=name, code=code)

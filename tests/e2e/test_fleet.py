@@ -326,7 +326,7 @@ def test_worker_shows_and_tells_how_the_fleet_fares(fleet):
             fleet.wait_for(lambda: len(receiver.titles) == 2)
 
     (new, _), (over, _) = receiver.taken
-    assert ("google_ads stopped", "Over: google_ads stopped") == (new.partition(": ")[2], over)
+    assert ("google_ads stopped", "Resolved: google_ads stopped") == (new.partition(": ")[2], over)
     assert (1, True) == (code, "The page is in own.html" in out)
     page, metrics = ((fleet.folder / name).read_text() for name in ("own.html", "own.prom"))
     assert 1 == page.count("</span> google_ads stopped")

@@ -69,8 +69,8 @@ def test_night_that_is_tried_again_says_why(fleet):
     _, french, _ = fleet.command("status")
 
     assert 0 == code
-    assert "another program holds" in " ".join(out.partition("These are tried again")[2].split())
-    assert "un autre programme" in " ".join(french.partition("Sont retentés")[2].split())
+    assert "another program holds" in " ".join(out.partition("Being retried")[2].split())
+    assert "un autre programme" in " ".join(french.partition("Nouvelle tentative prévue")[2].split())
 
 
 def test_what_a_night_told_outlives_its_worker(fleet):

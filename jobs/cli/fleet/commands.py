@@ -43,7 +43,10 @@ Folder = Annotated[
     typer.Option(metavar="DIR", help="Where relative paths in settings start, and where .env is. Default: here."),
 ]
 _HERE = Path()
-_CODES = "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug; 75 the database is away, try again."
+_CODES = (
+    "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug; "
+    "75 the database or the secrets command is unavailable, try again."
+)
 
 
 def _open_database(written: str | None) -> "FleetDatabase":
@@ -60,7 +63,7 @@ def _open_database(written: str | None) -> "FleetDatabase":
         import procrastinate  # noqa: F401, PLC0415
         import psycopg  # noqa: F401, PLC0415
     except ImportError:
-        raise UsageError(_("this takes more libraries: `pip install 'oplead-sync[fleet]'`")) from None
+        raise UsageError(_("this needs additional libraries: `pip install 'oplead-sync[fleet]'`")) from None
     from jobs.fleet.database import find_database  # noqa: PLC0415
 
     return find_database(written, os.environ, Path.cwd())
@@ -79,7 +82,8 @@ def deploy(*, database: Database = None) -> int:
 
 @command(
     accounts,
-    "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug; 75 the database is away.",
+    "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug; "
+    "75 the database or the secrets command is unavailable, try again.",
 )
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Settings files, or folders of them.")],
@@ -133,7 +137,8 @@ def remove(names: Names, *, database: Database = None) -> int:
 
 @command(
     app,
-    "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug; 75 the database is away.",
+    "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug; "
+    "75 the database or the secrets command is unavailable, try again.",
 )
 def worker(
     *,
@@ -158,7 +163,7 @@ def worker(
 @command(
     app,
     "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database; "
-    "75 the database is away.",
+    "75 the database or the secrets command is unavailable, try again.",
 )
 def status(
     *,

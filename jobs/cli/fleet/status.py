@@ -78,7 +78,7 @@ def _print(status: FleetStatus) -> None:
     rows = [(each.account, _n("{count} night late", "{count} nights late", each.nights_late)) for each in late]
     print_section(console, _("[bold]These are late[/bold]"), rows[:_MOST_CAUSES])
     again = [each for each in status.accounts if each.exit_code == Exit.HELD and each not in needed]
-    _print_causes(console, _("[bold]These are tried again[/bold]"), again)
+    _print_causes(console, _("[bold]Being retried[/bold]"), again)
 
 
 def _print_causes(console: "Console", title: str, accounts: Sequence[AccountStatus]) -> None:

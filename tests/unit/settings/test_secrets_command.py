@@ -78,7 +78,7 @@ def test_each_name_is_asked_for_once(tmp_path):
     ("environ", "message"),
     [
         (python("print('tok'); sys.stderr.write('tok'); sys.exit(7)"), "asked for TOKEN, the command ended with 7"),
-        (python("print('tok-' * 50_000)"), "asked for TOKEN, the command said too much"),
+        (python("print('tok-' * 50_000)"), "asked for TOKEN, the command printed too much"),
         (python("print('tok', flush=True); time.sleep(60)"), "asked for TOKEN, the command did not end within 0"),
         (python("os.close(1); time.sleep(60)"), "asked for TOKEN, the command did not end within 0"),
         (python("print()"), f"what {VARIABLE} says for TOKEN is empty"),

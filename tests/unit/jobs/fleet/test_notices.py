@@ -216,7 +216,7 @@ def test_what_is_over_is_told_once_and_may_come_back(fleet):
     for _ in range(2):
         fleet.look()
     title, text = fleet.inbox.messages[1]
-    assert "Over: Nights do not run: settings, secrets or state" == title
+    assert "Resolved: Nights do not run: settings, secrets or state" == title
     assert "No account needs a human for this any more; 2 did." == text
     assert ([True, False], []) == (fleet.inbox.urgent, fleet.rows())
 
