@@ -3,23 +3,17 @@
 import pytest
 
 from jobs.fleet.accounts import AddedAccount, add_account, remove_account, settings_of_others
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
 
 @pytest.fixture
-def connection():
+def connection(database):
     """A connection to a fleet that has the account `one`, which may not create its state, and fails."""
-    with server().database() as url:
-        database = FleetDatabase(url)
-        deploy(database)
-        with database.connect() as made:
-            add_account(made, "one", "account: one", first_run=False)
-            made.execute("UPDATE fleet_account SET failures = 3, due_at = now() + interval '1 hour'")
-            yield made
+    with database.connect() as made:
+        add_account(made, "one", "account: one", first_run=False)
+        made.execute("UPDATE fleet_account SET failures = 3, due_at = now() + interval '1 hour'")
+        yield made
 
 
 def failures(connection):

@@ -11,12 +11,9 @@ from jobs.alerts.notify import Recipient
 from jobs.exit_codes import Exit
 from jobs.fleet import notices
 from jobs.fleet.accounts import add_account
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
 from jobs.fleet.notices import CLAIM, MOST_AN_HOUR, MOST_TRIES_WHEN_OVER, tell
 from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkResult
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 KEY = "google_ads: the key is refused (invalid_grant)"
@@ -90,12 +87,9 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet():
+def fleet(database):
     """A fleet without accounts."""
-    with server().database() as url:
-        database = FleetDatabase(url)
-        deploy(database)
-        yield Fleet(database)
+    return Fleet(database)
 
 
 def test_eight_hundred_accounts_with_one_cause_are_one_message(fleet):

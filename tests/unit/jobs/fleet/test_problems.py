@@ -8,14 +8,11 @@ from connectors.language import Language, _, speaking
 from connectors.records import DestinationId
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, pause_account, remove_account, resume_account
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
 from jobs.fleet.problems import incident_problem, read_causes, record_problems
 from jobs.fleet.work import DidTask, WorkResult
 from jobs.reporting.page.facts import Level, Responsible
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope, Stop, StopKind
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 GRANT = "the key is refused (invalid_grant) for customer 123-456-7890"
@@ -23,15 +20,12 @@ PLATFORMS = {"google_ads": "google_ads", "google-sud": "google_ads", "meta": "me
 
 
 @pytest.fixture
-def connection():
+def connection(database):
     """A connection to a fleet of three accounts."""
-    with server().database() as url:
-        database = FleetDatabase(url)
-        deploy(database)
-        with database.connect() as opened:
-            for name in ("one", "two", "three"):
-                add_account(opened, name, "", first_run=True)
-            yield opened
+    with database.connect() as opened:
+        for name in ("one", "two", "three"):
+            add_account(opened, name, "", first_run=True)
+        yield opened
 
 
 def stopped(account="one", *, destination="google_ads", answer=GRANT, hours=1, **scope):

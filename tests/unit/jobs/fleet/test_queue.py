@@ -10,22 +10,10 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, ask_for_run
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
 from jobs.fleet.work import DidTask, WorkResult
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DONE = WorkResult(DidTask.NIGHT, Exit.DONE, timedelta(hours=1), timedelta(days=1), ledger_run=1)
-
-
-@pytest.fixture
-def database():
-    """A database with a fleet's tables."""
-    with server().database() as url:
-        made = FleetDatabase(url)
-        deploy(made)
-        yield made
 
 
 @contextmanager

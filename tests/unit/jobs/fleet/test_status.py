@@ -8,12 +8,9 @@ import pytest
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, remove_account
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
 from jobs.fleet.problems import read_causes, record_problems
 from jobs.fleet.status import AccountRow, AccountState, judge, read_status
 from jobs.fleet.work import DidTask, Problem, WorkResult
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -100,14 +97,11 @@ def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
 
 
 @pytest.fixture
-def connection():
+def connection(database):
     """A connection to a fleet of one account."""
-    with server().database() as url:
-        database = FleetDatabase(url)
-        deploy(database)
-        with database.connect() as made:
-            add_account(made, "maison", "account: maison", first_run=False)
-            yield made
+    with database.connect() as made:
+        add_account(made, "maison", "account: maison", first_run=False)
+        yield made
 
 
 HUMAN, OK = AccountState.NEEDS_A_HUMAN, AccountState.OK

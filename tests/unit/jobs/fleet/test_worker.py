@@ -12,11 +12,8 @@ from structlog.testing import capture_logs
 
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account
-from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
 from jobs.fleet.work import DidTask, WorkResult
 from jobs.fleet.worker import FleetWorker, WorkerPace
-from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -47,11 +44,9 @@ class Manager:
 
 
 @pytest.fixture
-def worker():
+def worker(database):
     """A worker that has registered, in a database of its own."""
-    with server().database() as url, ThreadPoolExecutor(1) as threads:
-        database = FleetDatabase(url)
-        deploy(database)
+    with ThreadPoolExecutor(1) as threads:
         with database.connect() as connection:
             connection.execute("SELECT procrastinate_register_worker_v1()")
         made = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER, poll=0.01))
