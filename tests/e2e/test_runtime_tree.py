@@ -123,7 +123,7 @@ def test_it_is_compiled_for_good(tree):
 @pytest.mark.parametrize("page", ["docs/fleet-operations.md", "docs/fr/fleet-operations.md"])
 def test_it_is_as_large_as_the_docs_say(tree, page):
     """A dependency that weighs must be noticed."""
-    (said,) = re.findall(r"`/opt/oplead-sync`, (\d+) M[Bo]", (ROOT / page).read_text(encoding="utf-8"))
+    (said,) = re.findall(r"`/opt/oplead-sync`, (\d+)\sM[Bo]", (ROOT / page).read_text(encoding="utf-8"))
     used = sum(path.lstat().st_blocks * 512 for path in tree.rglob("*")) / 2**20
 
     assert int(said) * 0.9 < used < int(said) * 1.1
