@@ -6,6 +6,7 @@ They go past the session's unit of work, which handles rows one by one; what it 
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import islice
@@ -13,22 +14,26 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     ClauseElement,
     Column,
     ColumnElement,
+    Connection,
     Dialect,
     Executable,
     Integer,
     Row,
     Select,
     Table,
+    Update,
     bindparam,
     func,
 )
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
 from sqlalchemy.orm import Mapped
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
@@ -121,6 +126,53 @@ def new_ids(session: Session, model: type[SQLModel], count: int) -> range:
     return range(last + 1, last + 1 + count)
 
 
+def add_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows, which have the same keys, to a model's table; ids that they lack count up in their order.
+
+    Raises:
+        RuntimeError: a row lacks a key or has one more.
+    """
+    if not rows or not _takes_columns(session.connection()):
+        write_rows(session, insert_into(model), rows)
+        return
+    session.flush()
+    session.connection().execute(_insert_listed(table_of(model), tuple(rows[0])), _columns_of(rows))
+
+
+def _takes_columns(connection: Connection) -> bool:
+    """Return whether the database takes the values of many rows in one statement: PostgreSQL plans each anew."""
+    return connection.dialect.name == "postgresql"
+
+
+@lru_cache(maxsize=64)
+def _insert_listed(table: Table, names: tuple[str, ...]) -> Insert:
+    return Insert(table).from_select(list(names), sqlalchemy.select(*_given({name: table.c[name] for name in names})))
+
+
+@lru_cache(maxsize=64)
+def _update_listed(table: Table, names: tuple[str, ...]) -> Update:
+    given = _given({name: table.c[name] for name in names} | {"of_id": table.c.id})
+    return sqlalchemy.update(table).where(table.c.id == given.of_id).values({name: given[name] for name in names})
+
+
+def _given(columns: Mapping[str, ColumnElement[Any]]) -> ReadOnlyColumnCollection[str, Any]:
+    """Return the columns of a table of the values that `_columns_of` lists, of the types of these columns."""
+    lists = [bindparam(f"{name}_listed", type_=ARRAY(each.type)) for name, each in columns.items()]
+    typed = (sqlalchemy.column(name, each.type) for name, each in columns.items())
+    return func.unnest(*lists).table_valued(*typed).render_derived().c
+
+
+def _columns_of(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    for row in rows:
+        _refuse_other_keys(row, rows[0].keys())
+    return {f"{name}_listed": [row[name] for row in rows] for name in rows[0]}
+
+
+def _refuse_other_keys(row: Mapping[str, object], names: AbstractSet[str]) -> None:
+    if row.keys() != names:
+        raise RuntimeError(f"a row has other keys than the first: {sorted(row.keys() ^ names)}")
+
+
 def write_rows(session: Session, statement: ClauseElement, rows: Sequence[Mapping[str, object]]) -> None:
     """Run an insert, upsert or update once for all rows, which have the same keys.
 
@@ -164,8 +216,7 @@ class _Prepared(NamedTuple):
         ]
 
     def _complete(self, row: Mapping[str, object]) -> Mapping[str, object]:
-        if row.keys() != self.names:
-            raise RuntimeError(f"a row has other keys than the first: {sorted(row.keys() ^ self.names)}")
+        _refuse_other_keys(row, self.names)
         return self.constants | dict(row) if self.constants else row
 
 
@@ -217,14 +268,18 @@ def changing_records(
             found[number] = record.__new__(record)
             vars(found[number]).update(zip(names, read[number], strict=True))
     yield list(found.values())
+    connection = session.connection()
     alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
     for number, each in found.items():
         columns = zip(names, read[number], vars(each).values(), strict=True)
         changes = {name: now for name, before, now in columns if now is not before and now != before}
         alike[tuple(changes)].append(changes | {"of_id": number})
     for changed, each_change in alike.items():
-        if changed:
-            session.connection().execute(sqlalchemy.update(table).where(table.c.id == bindparam("of_id")), each_change)
+        if changed and _takes_columns(connection):
+            connection.execute(_update_listed(table, changed), _columns_of(each_change))
+        elif changed:
+            wanted = table.c.id == bindparam("of_id")
+            connection.execute(sqlalchemy.update(table).where(wanted), each_change)
 
 
 def has_id_among(

@@ -740,6 +740,15 @@ def of_kind(*, corrections: bool) -> ColumnElement[bool]:
     return is_correction() if corrections else col(Delivery.original).is_(None)
 
 
+def is_conversion() -> ColumnElement[bool]:
+    """Match conversions among deliveries that are found by their ids.
+
+    No partial index fits it, as one fits `of_kind`: PostgreSQL, while it knows no statistics of an account, would read
+    that index from end to end for each id.
+    """
+    return col(Delivery.kind) == DeliveryKind.CONVERSION
+
+
 def stored_row_id(row: DeliveryRecord | Request | Run | AssumedConsent) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:

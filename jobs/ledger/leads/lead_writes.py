@@ -61,7 +61,7 @@ def store(
         ],
     }
     for table, added in rows.items():
-        bulk.write_rows(session, bulk.insert_into(table), added)
+        bulk.add_rows(session, table, added)
 
 
 def _lead(account: str, reading: StorableLead, seen_at: datetime) -> _Values:

@@ -270,7 +270,7 @@ def _note_labels(session: Session, account: str, readings: Sequence[StorableLead
             {"account": account, "label": label, "written": written.get(label), "seen_at": seen_at}
             for label in sorted(new)
         ]
-        bulk.write_rows(session, bulk.insert_into(StatusLabel), rows)
+        bulk.add_rows(session, StatusLabel, rows)
     return new | {label for label, settled in known if not settled}
 
 

@@ -18,7 +18,7 @@ from jobs.ledger import bulk
 from jobs.ledger.leads import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, DeliveryRecord, LeadRow, of_kind
-from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
+from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryKind, DeliveryState
 from jobs.rules.model import ConversionRoute
 
 
@@ -136,7 +136,7 @@ def erase_unmatchable_keys(
 _SHARED_CLICKS = """
 WITH taken_up AS MATERIALIZED (
     SELECT delivery.account, conversion, destination, lead
-    FROM transition JOIN delivery ON delivery.id = transition.delivery AND original IS NULL
+    FROM transition JOIN delivery ON delivery.id = transition.delivery AND delivery.kind = :conversion
     WHERE transition.run = :run AND to_state = :pending AND (from_state IS NULL OR from_state NOT IN :frozen)
         AND delivery.state IN :counting
 ), clicks AS MATERIALIZED (
@@ -173,6 +173,7 @@ def count_leads_sharing_clicks(session: Session, ledger: Ledger) -> Counter[str]
     values = {
         "run": ledger.run,
         "pending": DeliveryState.PENDING,
+        "conversion": DeliveryKind.CONVERSION,
         "frozen": list(FROZEN),
         "counting": list(COUNTING),
         # Identifies a browser, not a click.

@@ -28,6 +28,7 @@ from jobs.ledger.schema import (
     LeadRow,
     Request,
     Transition,
+    is_conversion,
     is_correction,
     of_kind,
     stored_row_id,
@@ -85,7 +86,7 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
         record_transitions(session, ledger, changes[0][1], [stored_row_id(row) for row, _ in changes], now=now)
     else:
         transitions = [_transition(ledger, change, now) | {"delivery": row.id} for row, change in changes]
-        bulk.write_rows(session, bulk.insert_into(Transition), transitions)
+        bulk.add_rows(session, Transition, transitions)
     flag_for_correction_check(session, ledger, [row for row, change in changes if change.to in SETTLED])
 
 
@@ -95,7 +96,7 @@ def _add(session: Session, rows: Sequence[DeliveryRecord]) -> None:
         return
     for number, row in zip(bulk.new_ids(session, Delivery, len(rows)), rows, strict=True):
         row.id = number
-    bulk.write_rows(session, bulk.insert_into(Delivery), [vars(row) for row in rows])
+    bulk.add_rows(session, Delivery, [vars(row) for row in rows])
 
 
 class StateChange(NamedTuple):
@@ -143,9 +144,12 @@ def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict
 
 
 _TRANSITION = bulk.table_of(Transition).c
+_listed = listed_ids(bindparam("deliveries"))
 _ALIKE = {
+    # Counted here, since PostgreSQL would look up the last one for each row.
+    "id": sqlalchemy.select(func.coalesce(func.max(_TRANSITION.id), 0) + 1).scalar_subquery() + _listed.c.key,
     **{name: bindparam(name, type_=_TRANSITION[name].type) for name in set(_TRANSITION.keys()) - {"id", "delivery"}},
-    "delivery": listed_ids(bindparam("deliveries")).c.value,
+    "delivery": _listed.c.value,
 }
 _RECORD_ALIKE = bulk.insert_into(Transition).from_select(list(_ALIKE), sqlalchemy.select(*_ALIKE.values()))
 
@@ -404,7 +408,7 @@ def leads_deferred_again(session: Session, ledger: Ledger) -> list[str]:
         session.exec(
             select(Delivery.lead)
             .join(tonight, tonight.c.delivery == col(Delivery.id))
-            .where(here, runs > 1, of_kind(corrections=False))
+            .where(here, runs > 1, is_conversion())
             .order_by(col(Delivery.id))
         )
     )

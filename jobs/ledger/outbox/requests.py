@@ -15,7 +15,7 @@ from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
 from jobs.ledger import bulk
 from jobs.ledger.json_sql import listed_ids
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Attempt, Delivery, DeliveryRecord, Request, of_kind, stored_row_id
+from jobs.ledger.schema import Attempt, Delivery, DeliveryRecord, Request, is_conversion, stored_row_id
 
 
 class RequestState(StrEnum):
@@ -155,8 +155,9 @@ def count_first_sends(session: Session, destination: str, runs: Collection[int],
 
 def _first_send_conditions(*, corrections: bool) -> tuple[ColumnElement[bool], ...]:
     """Match requests and their attempts of conversions or corrections that went out for the first time."""
+    is_wanted = ~is_conversion() if corrections else is_conversion()
     is_counted = exists().where(
-        col(Delivery.id) == col(Attempt.delivery), of_kind(corrections=corrections), col(Delivery.approved_in).is_(None)
+        col(Delivery.id) == col(Attempt.delivery), is_wanted, col(Delivery.approved_in).is_(None)
     )
     return may_have_reached_platform(), col(Request.id) == col(Attempt.request), is_counted, ~_has_earlier_send()
 

@@ -15,7 +15,7 @@ from jobs.ledger.outbox.outbox import WITH_REASON, cause_from_columns
 from jobs.ledger.report.leads import Span
 from jobs.ledger.report.queries import CENTS, StateCount, sum_of_cents
 from jobs.ledger.runs import NIGHTLY, RESOLVING
-from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, of_kind
+from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, is_conversion, of_kind
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
 
@@ -58,7 +58,7 @@ def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[St
     rows = session.connection().execute(
         sqlalchemy.select(*place, *why, func.count(), sum_of_cents())
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-        .where(col(Transition.id).in_(last), of_kind(corrections=False))
+        .where(col(Transition.id).in_(last), is_conversion())
         .group_by(*place, *why)
     )
     for conversion, destination, state, reason, code, twice, count, cents in rows:
@@ -76,7 +76,7 @@ def count_sent(session: Session, run: int) -> int:
     return session.exec(
         select(func.count(col(Delivery.id).distinct()))
         .join(Transition, col(Transition.delivery) == col(Delivery.id))
-        .where(col(Transition.run) == run, of_kind(corrections=False), sent)
+        .where(col(Transition.run) == run, is_conversion(), sent)
     ).one()
 
 

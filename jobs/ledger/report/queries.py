@@ -35,6 +35,7 @@ from jobs.ledger.schema import (
     Transition,
     UnreadableLeadRow,
     distinct_values,
+    is_conversion,
     is_correction,
     of_kind,
 )
@@ -137,10 +138,13 @@ def count_by_state_and_reason(
 
     The result is sorted as by `ordered`.
     """
-    mine = col(Delivery.account) == account
+    mine, is_counted = col(Delivery.account) == account, of_kind(corrections=False)
     # A run belongs to one account: also filtering by account would scan all of its deliveries.
     if run is not None:
-        mine = col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))
+        mine, is_counted = (
+            col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run)),
+            is_conversion(),
+        )
     elif approved_in is not None:
         mine = col(Delivery.approved_in) == approved_in
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
@@ -151,11 +155,9 @@ def count_by_state_and_reason(
     is_pending = col(Delivery.state) == DeliveryState.PENDING
     # Pending deliveries apart: the others, of years, are counted in the order of an index that has no times.
     pending = sqlalchemy.select(*place, is_waiting, func.count(), cents, func.min(due_at)).where(
-        mine, of_kind(corrections=False), is_pending
+        mine, is_counted, is_pending
     )
-    others = sqlalchemy.select(*place, false(), func.count(), cents, null()).where(
-        mine, of_kind(corrections=False), ~is_pending
-    )
+    others = sqlalchemy.select(*place, false(), func.count(), cents, null()).where(mine, is_counted, ~is_pending)
     connection = session.connection()
     rows = chain(
         connection.execute(others.group_by(*place)),
@@ -326,7 +328,7 @@ def conversions_qualified_since(session: Session, *runs: int, since: datetime) -
         .where(
             col(Transition.run).in_(runs),
             col(Transition.from_state).is_(None),
-            of_kind(corrections=False),
+            is_conversion(),
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
             Delivery.state != DeliveryState.SKIPPED,

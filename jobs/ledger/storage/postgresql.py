@@ -19,7 +19,6 @@ from sqlalchemy import (
     inspect,
     make_url,
     select,
-    text,
 )
 from sqlalchemy.engine import Compiled
 from sqlalchemy.exc import ArgumentError
@@ -30,7 +29,7 @@ from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
-from jobs.ledger.storage.postgresql_tables import ACCOUNT, NEXT_ID, postgresql_tables
+from jobs.ledger.storage.postgresql_tables import ACCOUNT, next_id_function, postgresql_tables
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -271,7 +270,9 @@ def _bring_up_to_date(connection: Connection) -> None:
     place = shown_address(connection.engine.url)
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
-        if not _is_newest(connection):
+        is_newest = _is_newest(connection)
+        connection.exec_driver_sql(next_id_function())
+        if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
         return
@@ -279,7 +280,7 @@ def _bring_up_to_date(connection: Connection) -> None:
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
         )
-    connection.execute(text(NEXT_ID))
+    connection.exec_driver_sql(next_id_function())
     postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
 

@@ -25,18 +25,31 @@ from jobs.ledger.schema import Run
 MODELS = Run.metadata
 ACCOUNT = "current_setting('oplead.account', true)"
 """The account that a transaction is of; without one, null, which is no account's."""
-NEXT_ID = """
+_NEXT_ID = """
 CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
-DECLARE free bigint;
 BEGIN
-    EXECUTE format('SELECT coalesce(max(id), 0) + 1 FROM %I', called) INTO free;
-    RETURN free;
+    CASE called
+        {branches}
+    END CASE;
 END $$
 """
-"""The id that SQLite gives a row: one more than the account's last, of which row-level security shows no other.
+_BRANCH = "WHEN '{name}' THEN RETURN (SELECT coalesce(max(id), 0) + 1 FROM {name});"
 
-No two transactions ask at once, since one run holds the account. Volatile, it sees the rows of its own statement.
-"""
+
+def next_id_function() -> str:
+    """Return the statement that makes the function by which rows get the ids that SQLite would give them.
+
+    An id is one more than the account's last, of which row-level security shows no other. No two transactions ask at
+    once, since one run holds the account. Volatile, the function sees the rows of its own statement.
+    """
+    # A branch each: PostgreSQL keeps the plan of a table that it knows by name, and would plan any other for each row.
+    counting = (table.name for table in MODELS.sorted_tables if any(map(_is_counted, table.columns)))
+    return _NEXT_ID.format(branches="\n        ".join(_BRANCH.format(name=name) for name in counting))
+
+
+def _is_counted(column: Column[Any]) -> bool:
+    """Return whether a column has the ids that rows get from the database."""
+    return column.name == "id" and [column] == list(column.table.primary_key)
 
 
 def postgresql_tables() -> MetaData:
@@ -53,7 +66,7 @@ def _columns(table: Table) -> Iterator[Column[Any]]:
         yield Column("account", kind, nullable=False, server_default=text(ACCOUNT))
     for column in table.columns:
         default = column.server_default.arg if column.server_default is not None else None  # type: ignore[attr-defined]
-        if column.name == "id" and [column] == list(table.primary_key):
+        if _is_counted(column):
             default = text(f"oplead_next_id('{table.name}')")
         yield Column(column.name, column.type, nullable=column.nullable, server_default=default, autoincrement=False)
 

@@ -19,7 +19,7 @@ from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.report.queries import sum_of_cents
 from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
-from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
+from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel, Transition
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.database import newest_schema_revision
@@ -226,6 +226,24 @@ def test_rows_of_one_statement_get_different_ids(begin):
         assert [1, 2, 3, 4] == sorted(session.exec(select(Run.id)))
 
 
+def test_every_table_with_ids_counts_its_own(opened, begin):
+    """The database knows each of them by name."""
+    plan(begin(), "A-1", "A-2")
+    counting = (
+        "SELECT table_name, column_default FROM information_schema.columns "
+        "WHERE starts_with(column_default, 'oplead_next_id')"
+    )
+    with opened().begin() as connection:
+        defaults = dict(connection.exec_driver_sql(counting).all())
+        following = {
+            name: connection.exec_driver_sql(f"SELECT {default}").scalar() for name, default in defaults.items()
+        }
+        kept = {name: connection.exec_driver_sql(f"TABLE {name}").rowcount for name in defaults}
+
+    assert {name: count + 1 for name, count in kept.items()} == following
+    assert {"run": 2, "delivery": 3, "transition": 3, "status_change": 1}.items() <= following.items()
+
+
 @pytest.fixture
 def state(server, database):
     """The account's state there."""
@@ -348,6 +366,24 @@ def test_deploying_again_changes_nothing(server, empty):
     deploy(url)
 
     open_postgresql(url, ACCOUNT, for_writing=False).dispose()
+
+
+SLOW = """
+CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN RETURN 1; END $$
+"""
+
+
+def test_deploying_again_renews_how_ids_are_counted(server, begin, database):
+    """A database gets what a later version counts ids by, also where no migration runs."""
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        connection.execute(SLOW)
+    deploy(server.url(database))
+    ledger = begin()
+
+    assert [[1], [2]] == [plan(ledger, name) for name in ("A-1", "A-2")]
+    with ledger.read_transaction() as session:
+        assert [1, 2] == sorted(session.exec(select(Transition.id)))
 
 
 LATER = """
