@@ -77,11 +77,13 @@ _PLANNED = (
         fresh=False,
         to_correct=or_(
             col(LeadRow.to_correct),
-            exists().where(
-                col(Delivery.account) == col(LeadRow.account),
-                col(Delivery.lead) == col(LeadRow.id),
-                # No bare column, or SQLite searches everything accepted instead of the lead's few deliveries.
-                col(Delivery.state).concat("") == DeliveryState.ACCEPTED,
+            # Found once for all of them: for each, PostgreSQL may search every delivery of the account.
+            col(LeadRow.id).in_(
+                sqlalchemy.select(col(Delivery.lead)).where(
+                    bulk.belongs_to(col(Delivery.account), col(Delivery.lead)),
+                    # No bare column, or SQLite searches everything accepted instead of the leads' few deliveries.
+                    col(Delivery.state).concat("") == DeliveryState.ACCEPTED,
+                )
             ),
         ),
     )

@@ -138,7 +138,7 @@ WITH taken_up AS MATERIALIZED (
     SELECT delivery.account, conversion, destination, lead
     FROM transition JOIN delivery ON delivery.id = transition.delivery AND delivery.kind = :conversion
     WHERE transition.run = :run AND to_state = :pending AND (from_state IS NULL OR from_state NOT IN :frozen)
-        AND delivery.state IN :counting
+        AND delivery.state || '' IN :counting
 ), clicks AS MATERIALIZED (
     SELECT DISTINCT account, kind, value
     FROM (SELECT DISTINCT account, lead FROM taken_up) AS leads JOIN click_id USING (account, lead)

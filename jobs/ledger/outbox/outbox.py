@@ -198,9 +198,10 @@ def flag_for_correction_check(
     for flag, rows in (("to_correct", deliveries), ("to_plan", again)):
         if rows:
             these = bulk.has_id_among(col(Delivery.id), [row.id for row in rows if row.id is not None])
-            leads = col(LeadRow.id).in_(sqlalchemy.select(col(Delivery.lead)).where(these))
-            flagged = update(bulk.table_of(LeadRow)).where(col(LeadRow.account) == ledger.account, leads)
-            session.connection().execute(flagged.values({flag: True}))
+            # First their leads: PostgreSQL may compare each lead of the account with each of these deliveries.
+            leads = session.connection().scalars(sqlalchemy.select(col(Delivery.lead)).where(these).distinct())
+            flagged = update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+            bulk.change_rows(session, flagged.values({flag: True}), ledger.account, leads.all())
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:

@@ -120,7 +120,7 @@ class SharedDatabase:
 @cache
 def _dialect(url: str) -> Dialect:
     """Return the dialect that all engines of a database share, completed by a first connection."""
-    engine = create_engine(parsed_address(url), connect_args=_CONNECT, poolclass=NullPool)
+    engine = create_engine(parsed_address(url), connect_args=_CONNECT, use_native_hstore=False, poolclass=NullPool)
     engine.connect().close()
     return engine.dialect
 
@@ -129,6 +129,8 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
+        # No column of ours is an `hstore`, for which each engine would ask.
+        use_native_hstore=False,
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=connections,
