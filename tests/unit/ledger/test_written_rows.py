@@ -3,7 +3,7 @@
 from datetime import timedelta, timezone
 
 import pytest
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, event
 from sqlmodel import select
 
 from jobs.ledger import bulk
@@ -21,10 +21,19 @@ ROWS = [
 ]
 
 
-def test_columns_that_are_not_named_get_their_defaults(ledger):
+def insert(session, model, rows):
+    """Add rows by a statement that is handed to the driver as it is."""
+    bulk.write_rows(session, bulk.insert_into(model), rows)
+
+
+each_way = pytest.mark.parametrize("add", [insert, bulk.add_rows])
+
+
+@each_way
+def test_columns_that_are_not_named_get_their_defaults(ledger, add):
     """And times are in UTC, whatever zone they came in."""
     with ledger.write_transaction() as session:
-        bulk.write_rows(session, bulk.insert_into(StatusLabel), ROWS)
+        add(session, StatusLabel, ROWS)
     with ledger.read_transaction() as session:
         found = session.exec(select(StatusLabel).order_by(StatusLabel.label)).all()
 
@@ -44,8 +53,9 @@ def test_rows_that_exist_are_set_where_asked(ledger):
     assert [("x", NIGHT.replace(microsecond=5)), ("x", NIGHT)] == [(row.written, row.seen_at) for row in found]
 
 
+@each_way
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_row_that_lacks_a_key_or_has_one_more_is_refused(ledger, first):
+def test_a_row_that_lacks_a_key_or_has_one_more_is_refused(ledger, first, add):
     """Nothing is written as NULL, and nothing is passed over, because a row was made in another way."""
     short = {key: value for key, value in ROWS[1].items() if key != "written"}
     rows = (ROWS[0], short) if first == 0 else (short, ROWS[0])
@@ -53,7 +63,7 @@ def test_a_row_that_lacks_a_key_or_has_one_more_is_refused(ledger, first):
         pytest.raises(RuntimeError, match=r"other keys than the first: \['written'\]"),
         ledger.write_transaction() as session,
     ):
-        bulk.write_rows(session, bulk.insert_into(StatusLabel), rows)
+        add(session, StatusLabel, rows)
 
     with ledger.read_transaction() as session:
         assert [] == session.exec(select(StatusLabel)).all()
@@ -73,7 +83,19 @@ def test_what_a_statement_needs_is_never_left_null(ledger):
     assert [None, "Signé"] == found
 
 
-def test_a_row_that_cannot_be_is_refused(ledger):
+@each_way
+def test_a_row_that_cannot_be_is_refused(ledger, add):
     """Here because there is one already."""
     with pytest.raises(LedgerError, match=r"SQLITE_CONSTRAINT_PRIMARYKEY|23505"), ledger.write_transaction() as session:
-        bulk.write_rows(session, bulk.insert_into(StatusLabel), ROWS * 2)
+        add(session, StatusLabel, ROWS * 2)
+
+
+def test_added_rows_are_planned_once(ledger, database):
+    """PostgreSQL takes them in one statement, and would plan one of each row's own anew."""
+    sent = []
+    with ledger.write_transaction() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *each: sent.append(each[-1]))
+        bulk.add_rows(session, StatusLabel, ROWS)
+        bulk.add_rows(session, StatusLabel, [])
+
+    assert [database == "sqlite"] == sent
