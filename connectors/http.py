@@ -63,7 +63,10 @@ def run_with_timeout(
             abort()
     if is_cut:
         raise TimeoutError
-    return future.result()
+    try:
+        return future.result()
+    finally:
+        del future  # an error that it raises holds this frame, and so would hold itself and what was sent
 
 
 def _resolve(future: Future[T], call: Callable[[], T]) -> None:
@@ -72,6 +75,7 @@ def _resolve(future: Future[T], call: Callable[[], T]) -> None:
             answer = call()
         except BaseException as error:  # noqa: BLE001 - re-raised by the waiting thread
             future.set_exception(error)
+            del future  # the error holds this frame
         else:
             future.set_result(answer)
 

@@ -14,7 +14,7 @@ from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import rehearse
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.run_context import Deps, RunContext
-from jobs.run_summary import LabelCount
+from jobs.run_findings import LabelCount
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 from jobs.webhooks.inbox_reader import InboxReader

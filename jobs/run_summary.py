@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
 from jobs.deliver.resolve import ResolvingResult
 from jobs.deliver.transactions import SendingResult
@@ -11,55 +10,9 @@ from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
-from jobs.rules.reasons import Anomaly, Cause, DestinationScope, Message, MessageId, Stop
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageId, Stop
 from jobs.run_context import RunReadingScope
-
-
-class LabelCount(NamedTuple):
-    """How many leads have a label, as Oplead writes it, and how many of those have a click id."""
-
-    label: str
-    leads: int
-    with_click_id: int
-
-
-@dataclass(slots=True)
-class RunFindings:
-    """What this run reports, and what was reported before and still holds."""
-
-    renames: list[Message] = field(default_factory=list)
-    """Status renames detected tonight."""
-    anomalies: list[Anomaly] = field(default_factory=list)
-    """What keeps conversions from being sent, one per cause; repeated for as long as it lasts."""
-    unreadable: int = 0
-    """Unreadable leads reported for the first time."""
-    unreadable_before: int = 0
-    labels: list[LabelCount] = field(default_factory=list)
-    """Labels no setting names that are new on leads with a click id, or on more of them than last reported."""
-    labels_before: list[LabelCount] = field(default_factory=list)
-
-    @property
-    def attention(self) -> list[Message]:
-        """Return what needs a human's attention."""
-        clicks = sum(clicks for _, _, clicks in self.labels)
-        return [
-            *self.renames,
-            *(each.message for each in self.anomalies),
-            *_count_message(MessageId.UNREADABLE, self.unreadable),
-            *_count_message(MessageId.UNKNOWN_STATUSES, clicks),
-        ]
-
-    @property
-    def still_valid_messages(self) -> list[Message]:
-        """Return what was reported on an earlier night and still holds."""
-        names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
-        still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
-        return [*_count_message(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
-
-
-def _count_message(message: MessageId, count: int, **values: object) -> list[Message]:
-    """Return a message with a count; empty if the count is zero."""
-    return [Message(message, {"count": count, **values})] if count else []
+from jobs.run_findings import LabelCount, RunFindings, count_message
 
 
 @dataclass(slots=True)
@@ -112,7 +65,7 @@ class RunSummary:
         """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
         message = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
-        return _count_message(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
+        return count_message(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:
@@ -136,10 +89,10 @@ class RunSummary:
         return [
             *self.rejections,
             *self.excess_volumes,
-            *_count_message(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
-            *_count_message(MessageId.IN_DOUBT, self.in_doubt - asked),
-            *_count_message(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
-            *_count_message(MessageId.IN_DOUBT_ASKS, asked),
+            *count_message(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
+            *count_message(MessageId.IN_DOUBT, self.in_doubt - asked),
+            *count_message(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
+            *count_message(MessageId.IN_DOUBT_ASKS, asked),
             *self.pulled.attention,
             *self.review.attention,
             *([self.erased.problem] if self.erased.problem else []),

@@ -22,7 +22,7 @@ from jobs.plan.planner import PlanningResult, withhold_missing_amounts
 from jobs.rules.extraction import RequiredLeadData
 from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
 from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageId, Reason
-from jobs.run_summary import LabelCount, RunFindings
+from jobs.run_findings import LabelCount, RunFindings
 from jobs.settings.compile import Rulebook
 
 FEWEST = 5

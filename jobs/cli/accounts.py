@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from connectors.language import Language, _, speaking
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
-from jobs.reporting.console import AccountPresentation
+from jobs.reporting.presentation import AccountPresentation
 from jobs.settings import InvalidSettings, Loaded, Settings, ValidSettings, load
 from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile

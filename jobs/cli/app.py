@@ -118,6 +118,8 @@ def main() -> None:
     """
     # Libraries make 250,000 objects that stay: by default, Python searches them again and again while it loads more.
     gc.set_threshold(400_000)
+    # Else pydantic asks each installed package whether it brings a plugin, which would then see the settings' secrets.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass

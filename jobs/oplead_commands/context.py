@@ -20,7 +20,7 @@ from connectors.language import _
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, NotSent
 from jobs.exit_codes import UsageError
-from jobs.reporting.console import command_line
+from jobs.reporting.presentation import command_line
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import oplead_source, oplead_writer
 from jobs.wiring.texts import lead_id_in

@@ -13,7 +13,8 @@ from connectors.language import _, _n, format_list, format_number, in_lines
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import facts_grid, print_json, results_console, say
+from jobs.reporting.console import facts_grid, results_console, say
+from jobs.reporting.presentation import print_json
 
 _MB = 1_000_000
 _OFFICE = "application/vnd.openxmlformats-officedocument"

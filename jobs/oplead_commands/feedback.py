@@ -17,7 +17,8 @@ from jobs.ledger.runs import open_for_reading
 from jobs.ledger.storage.state_file import NoStateError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
-from jobs.reporting.console import day_and_time, print_json, print_rows, say
+from jobs.reporting.console import day_and_time, print_rows, say
+from jobs.reporting.presentation import print_json
 from jobs.webhooks.inbox import InboxLocation
 from jobs.wiring.inbox import inbox_location
 from jobs.wiring.state import state_of

@@ -20,7 +20,8 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, SubstituteLead, UnreadableLead, Utm
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.reporting.console import day_and_time, facts_grid, print_json, print_rows, results_console, say
+from jobs.reporting.console import day_and_time, facts_grid, print_rows, results_console, say
+from jobs.reporting.presentation import print_json
 from jobs.rules.extraction import utm_to_show
 from jobs.wiring.texts import click_id_text
 

@@ -11,7 +11,8 @@ from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead, lead
 from jobs.oplead_commands.creation.identity import creation_key_of
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import facts_grid, print_json, results_console, say
+from jobs.reporting.console import facts_grid, results_console, say
+from jobs.reporting.presentation import print_json
 
 _PLACES = N_(
     "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "

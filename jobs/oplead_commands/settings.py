@@ -11,7 +11,8 @@ from connectors.language import N_, Plural, _, _n
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY
-from jobs.reporting.console import as_json_value, print_json, results_console, say, table
+from jobs.reporting.console import results_console, say, table
+from jobs.reporting.presentation import as_json_value, print_json
 
 _MOST_COLUMNS = 6
 Entries = CrmListEntries[Mapping[str, object]]

@@ -14,7 +14,8 @@ from connectors.records import Lead, LeadId, Lost
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import print_json, say
+from jobs.reporting.console import say
+from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label
 from jobs.wiring.texts import lead_id_in
 

@@ -14,7 +14,8 @@ from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import print_json, print_rows, say
+from jobs.reporting.console import print_rows, say
+from jobs.reporting.presentation import print_json
 from jobs.settings.oplead_schema import WebhookSettings
 
 HOOKS = "/hooks"

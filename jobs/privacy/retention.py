@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlmodel import Session
 
@@ -14,9 +15,11 @@ from jobs.ledger.retention.monthly import CountByMonth
 from jobs.ledger.retention.retention import ErasedByAge
 from jobs.rules.reasons import Message, MessageId
 from jobs.run_context import RunContext
-from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 from jobs.settings.schema import RetentionSettings
+
+if TYPE_CHECKING:
+    from jobs.run_summary import RunSummary  # of a whole night, which `status` loads none of
 
 AT_ONCE = 500
 """Leads, or runs and requests, per transaction."""
@@ -29,7 +32,7 @@ ANOTHER_NIGHT = timedelta(hours=12)
 
 
 def erase_by_age(
-    run: RunContext, kept: RetentionSettings, summary: RunSummary, count_by_month: CountByMonth
+    run: RunContext, kept: RetentionSettings, summary: "RunSummary", count_by_month: CountByMonth
 ) -> ErasedByAge:
     """Erase what is older than it is kept; return what was erased.
 
@@ -81,7 +84,7 @@ def _nothing_unless_clock_agrees(session: Session, run: RunContext, now: datetim
     return ErasedByAge(is_whole=False, problem=Message(MessageId.CLOCK_JUMPED, values))
 
 
-def has_read_everything(summary: RunSummary) -> bool:
+def has_read_everything(summary: "RunSummary") -> bool:
     """Return whether a night has read all that had changed until it began."""
     return summary.pulled.complete and not summary.pulled.moved and summary.source_stopped is None
 

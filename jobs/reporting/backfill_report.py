@@ -10,7 +10,8 @@ from rich.console import Console
 
 from connectors.language import N_, _, _n, format_count
 from jobs.ledger.report.queries import StateCount
-from jobs.reporting.console import AccountPresentation, bulleted, facts_grid, print_section, table
+from jobs.reporting.console import bulleted, facts_grid, print_section, table
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import (
     answers_line,
     count_in_state,

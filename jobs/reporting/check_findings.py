@@ -13,7 +13,8 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_count, in_clauses, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.forecast import Forecast, ForecastLabel
-from jobs.reporting.console import AccountPresentation, never_wrap_column, table
+from jobs.reporting.console import never_wrap_column, table
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import value_in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState

@@ -1,16 +1,10 @@
-"""Formats results: for a terminal, a file or mail, and as JSON."""
+"""Formats results for people: for a terminal, a file or mail."""
 
-import json
 import os
-import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import Enum
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,20 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.language import (
-    Language,
     _,
     format_count,
     format_duration,
     format_money,
     format_time,
-    in_english,
-    speaking,
     translated,
 )
 from connectors.text import strip_control_characters
-from jobs.reporting.sentences import sentence, value_in_words
-from jobs.reporting.wording.messages import ANOMALY_TITLES
-from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
 
 _ANY_WIDTH = 100_000
 PLAIN_WIDTH = 120
@@ -182,105 +170,3 @@ def say_below(*lines: str) -> None:
 
 _HANGING = 4
 """Columns before the lines that follow the first."""
-
-
-def print_json(document: object) -> None:
-    """Print results to stdout as JSON on one line."""
-    results_console().out(json_line(document), highlight=False)
-
-
-_PLACE = ("conversion", "destination", "state", "reason")
-
-
-def json_line(value: object) -> str:
-    """Return one JSON object on one line."""
-    # JSON escapes neither C1 nor bidi characters, and the line may be read at a terminal.
-    return strip_control_characters(json.dumps(as_json_value(value), ensure_ascii=False))
-
-
-def as_json_value(value: object) -> object:
-    """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text.
-
-    Programs read it, so its texts are English, whatever language people are addressed in.
-    """
-    with speaking(Language.ENGLISH):
-        return _json(value)
-
-
-def _json(value: object) -> object:
-    match value:
-        case Anomaly():
-            title = _(ANOMALY_TITLES[value.message.id])
-            return {"cause": _json(value.cause), "sentence": sentence(value.message), "title": title}
-        case Message() | Stop() | DestinationScope():
-            return value_in_words(value)
-        case Counter():
-            return [_count(key, count) for key, count in sorted(value.items())]
-        case Mapping():
-            return {str(key): _json(each) for key, each in value.items()}
-        case tuple() if hasattr(value, "_asdict"):
-            return _json(value._asdict())
-        case list() | tuple():
-            return [_json(each) for each in value]
-    is_record = is_dataclass(value) and not isinstance(value, type)
-    return _json(fields_as_dict(value)) if is_record else _scalar(value)
-
-
-def fields_as_dict(record: Any) -> dict[str, object]:
-    """Return a record's fields by name."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
-
-
-def _scalar(value: object) -> object:
-    match value:
-        case Enum():
-            return value.value
-        case date():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal():
-            return str(value)
-        case str():
-            return in_english(value)
-        case None | bool() | int() | float():
-            return value
-    raise TypeError(f"no JSON for a {type(value).__name__}")
-
-
-def _count(key: object, count: int) -> dict[str, object]:
-    """Return e.g. `{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
-    named = dict(zip(_PLACE, map(as_json_value, key), strict=False)) if isinstance(key, tuple) else {"what": _json(key)}
-    return {**named, "count": count}
-
-
-def command_line(words: str, file: Path) -> str:
-    """Return a command line for an account's settings file, ready to be pasted into a shell."""
-    return f"oplead-sync {words} --config {shlex.quote(str(file))}"
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPresentation:
-    """How to present one account's results."""
-
-    name: str
-    zone: ZoneInfo
-    currency: str
-    conversions: Mapping[str, str]
-    """Display names of the conversions, by id."""
-    file: Path
-    """The settings file, as the user named it."""
-    language: Language | None = None
-    """The language to address people in; None for the terminal's."""
-
-    def command(self, words: str) -> str:
-        """Return a command line for this account: `status` becomes a whole command."""
-        return command_line(words, self.file)
-
-    def conversion(self, conversion: str) -> str:
-        """Return a conversion's display name; its id if the settings have none, or no longer have it.
-
-        A funnel stage (`funnel:sale`) is shown with Meta's name for it: `sale (funnel)`.
-        """
-        kind, of_a_kind, name = conversion.partition(":")
-        return f"{name} ({kind})" if of_a_kind else self.conversions.get(conversion, conversion)

@@ -11,7 +11,9 @@ from rich.markup import escape
 from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
 from jobs.privacy.forget import DeliveryOnRecord, HeldOnLead
-from jobs.reporting.console import AccountPresentation, bulleted, day_and_time, print_section, table
+from jobs.reporting.console import bulleted, day_and_time, print_section, table
+from jobs.reporting.presentation import AccountPresentation
+from jobs.reporting.sentences import forgotten_sentence
 from jobs.reporting.wording.reasons import STATES
 from jobs.rules.model import ConversionRoute
 
@@ -151,11 +153,6 @@ def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
     if is_rehearsed:
         return _("Lead {lead} would be forgotten.", lead=lead.lead)
     return _("Lead {lead} is forgotten, and is not read in again.", lead=lead.lead)
-
-
-def forgotten_sentence(lead: str, on: date) -> str:
-    """Return that a lead was forgotten, and when."""
-    return _("Lead {lead} was forgotten on {day}.", lead=lead, day=format_day(on))
 
 
 def _print_deliveries(

@@ -1,8 +1,6 @@
 """Reports everything known about one lead, and why each of its conversions was sent or not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -12,15 +10,25 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.language import N_, _, format_count, format_day, format_rate, translated
-from jobs.ledger.outbox.consents import ConsentBasis, RecordedAnswer
+from jobs.ledger.outbox.consents import RecordedAnswer
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
-from jobs.reporting.console import AccountPresentation, day_and_time, facts_grid, money, shown_value, table
-from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, StateAndReasonTexts
+from jobs.reporting.console import day_and_time, facts_grid, money, shown_value, table
+from jobs.reporting.presentation import AccountPresentation
+from jobs.reporting.standings import (
+    AdjustmentReport,
+    Explanation,
+    LeadConversionStanding,
+    SeenClickId,
+    StandingReport,
+    StateChange,
+    StatusEntryReport,
+)
+from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer, ConsentSignalName, ValueOrigin
-from jobs.rules.reasons import Cause, Reason
+from jobs.rules.reasons import Reason
 
 ORIGINS: Mapping[str, str] = {
     "reported": N_("dated by Oplead"),
@@ -78,139 +86,6 @@ VALUE_ORIGINS: Mapping[ValueOrigin, str] = {
     ValueOrigin.EXPECTED: N_("an estimate from earlier leads"),
 }
 _SAYS_NO_MORE = (Reason.DUE, Reason.SENDING, Reason.RECEIVED, "SUCCESS")
-
-
-@dataclass(frozen=True, slots=True)
-class SeenClickId:
-    """A click id of the lead."""
-
-    kind: str
-    shown: str
-    """Its two ends, enough to recognise it."""
-    clicked_at: datetime
-    estimated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StatusEntryReport:
-    """The lead entering a status."""
-
-    label: str
-    at: datetime
-    date_only: bool
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """One state transition of a delivery."""
-
-    at: datetime
-    state: str
-    cause: Cause
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingReport:
-    """The state of a conversion or correction, and its history."""
-
-    state: str | None
-    """None if there is no such delivery: the result comes from judging the rules just now."""
-    stands: str
-    reason: Cause
-    detail: str | None = None
-    """The data behind the reason."""
-    words: StateAndReasonTexts
-    value: str | None = None
-    currency: str | None = None
-    due_at: datetime | None = None
-    closes_at: datetime | None = None
-    history: tuple[StateChange, ...] = ()
-    requests: tuple[RequestOfDelivery, ...] = ()
-    sent_on: ConsentBasis | None = None
-    """The consent that it was last sent on; None if it never was."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdjustmentReport(StandingReport):
-    """One correction of an accepted delivery."""
-
-    kind: str
-    cause: str
-    at: datetime
-    """When the cause occurred, or was seen."""
-    by: str
-    """The transport that carries it."""
-
-
-@dataclass(frozen=True, slots=True)
-class EstimateReport:
-    """The estimate that is a conversion's value, and what it rests on."""
-
-    low: str
-    high: str
-    rate: float
-    mean: str
-    leads: int
-    won: int
-    horizon_days: int
-    first: datetime
-    until: datetime
-    computed_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeadConversionStanding(StandingReport):
-    """One conversion of the lead at one destination."""
-
-    conversion: str
-    destination: str
-    happened_at: datetime | None = None
-    origin: str | None = None
-    click_id_kind: str | None = None
-    click_estimated: bool | None = None
-    tax: str | None = None
-    value_from: str | None = None
-    """Where the value comes from: a `ValueOrigin` value."""
-    estimate: EstimateReport | None = None
-    key: str | None = None
-    target: str | None = None
-    corrections: tuple[AdjustmentReport, ...] = ()
-    held_for: Reason | None = None
-    """What it was held for until it expired."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What `explain` reports: no contact data, and only the ends of click ids."""
-
-    account: str
-    lead: str
-    now: datetime
-    created_at: datetime
-    label: str | None
-    seen_at: datetime
-    missing_since: datetime | None
-    """When the lead was first missing from Oplead."""
-    deleted_at: datetime | None
-    """When it was missing a second time, and so taken for deleted."""
-    merged_into: str | None
-    """The lead that Oplead shows in its place."""
-    ad_user_data: str
-    ad_personalization: str
-    consent_fields: tuple[str, str]
-    """Paths of the two answers in Oplead; empty if the settings name no field."""
-    consent_answers: tuple[RecordedAnswer, ...]
-    """Every answer read so far, in order; each held until the next of its signal."""
-    click_ids: tuple[SeenClickId, ...]
-    click_id_problem: str | None
-    where: Mapping[str, str]
-    amounts: Mapping[str, str]
-    hashes: Mapping[str, tuple[str, ...]]
-    """The kinds of hashed contact data kept, by destination."""
-    changes: tuple[StatusEntryReport, ...]
-    verdicts: tuple[LeadConversionStanding, ...]
 
 
 def print_explanation(console: Console, account: AccountPresentation, lead: Explanation) -> None:

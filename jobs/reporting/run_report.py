@@ -14,17 +14,9 @@ from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
 from jobs.pull.ingest import PullResult, WebhooksTaken
-from jobs.reporting.console import (
-    AccountPresentation,
-    bulleted,
-    day_and_time,
-    duration,
-    facts_grid,
-    fields_as_dict,
-    print_section,
-    table,
-)
+from jobs.reporting.console import bulleted, day_and_time, duration, facts_grid, print_section, table
 from jobs.reporting.page.brief import Brief, print_brief
+from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
     explain_state,
     incident_notice,

@@ -242,3 +242,8 @@ def recorded_notice(incident: Incident, row: "IncidentRow", zone: ZoneInfo) -> N
     day = row.first_seen_at.astimezone(zone).date()
     over = _("Found on {day}; it is over by now.", day=format_day(day))
     return Notice(notice.title, f"{notice.text}\n{over}")
+
+
+def forgotten_sentence(lead: str, on: date) -> str:
+    """Return that a lead was forgotten, and when."""
+    return _("Lead {lead} was forgotten on {day}.", lead=lead, day=format_day(on))

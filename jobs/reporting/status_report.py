@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
@@ -14,23 +12,14 @@ from rich.table import Table
 from connectors.language import N_, _, _n, format_count, translated
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.ledger.retention.retention import LeadsLeft
-from jobs.reporting.console import (
-    AccountPresentation,
-    bulleted,
-    day_and_time,
-    facts_grid,
-    money,
-    never_wrap_column,
-    print_section,
-    table,
-)
+from jobs.reporting.console import bulleted, day_and_time, facts_grid, money, never_wrap_column, print_section, table
 from jobs.reporting.page.brief import Brief, print_brief
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
+from jobs.reporting.standings import DeliveryList, LastRun, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Message, Reason
-from jobs.rules.status_changes import LabelChange
-from jobs.run_summary import LabelCount
+from jobs.rules.reasons import Reason
 from jobs.webhooks.inbox import WaitingEvents
 
 
@@ -133,49 +122,6 @@ def _full_reason_texts(tally: StateCount) -> StateAndReasonTexts:
 
 SHOWN = 50
 """Maximum number of unreadable leads or deliveries listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The latest run, whether or not it has ended."""
-
-    number: int
-    command: str
-    started_at: datetime
-    ended_at: datetime | None
-    exit_code: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedRename(LabelChange):
-    """A status found to be renamed."""
-
-    leads: int
-    """Number of leads that show it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusReport:
-    """Everything `status` reports."""
-
-    account: str
-    now: datetime
-    run: LastRun | None
-    tallies: tuple[StateCount, ...]
-    awaited: AwaitedOutcomes
-    unreadable: Mapping[str, str]
-    """The reason for each unreadable lead, by lead id."""
-    unknown_labels: list[LabelCount]
-    anomalies: tuple[Message, ...] = ()
-    """What keeps conversions from being sent, one message per cause."""
-    webhooks: WaitingEvents | None = None
-    """Events that no run has taken up yet; None without an inbox that can be read."""
-    renamed: tuple[DetectedRename, ...] = ()
-    """Statuses renamed in Oplead whose new names no setting has."""
-    left: LeadsLeft | None = None
-    """What has left the ledger, and is not counted above; None if nothing has."""
-    overdue: bool = False
-    """Whether leads that should have left more than a week ago are still on record."""
 
 
 _ENDED = {
@@ -361,17 +307,6 @@ def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
         webhooks.count,
         time=time,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryList:
-    """All deliveries that match one name."""
-
-    account: str
-    now: datetime
-    called: str
-    """The state or reason, as the user wrote it."""
-    stands: tuple[DeliveryStanding, ...]
 
 
 def print_delivery_list(console: Console, account: AccountPresentation, which: DeliveryList) -> None:

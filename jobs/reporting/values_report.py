@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.language import _, _n, format_count, format_day, format_rate
-from jobs.reporting.console import AccountPresentation, table
+from jobs.reporting.console import table
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import stage_in_words
 from jobs.rules.expected_value import MoneyInterval, StageValue, TooThin
 

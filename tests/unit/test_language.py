@@ -48,7 +48,7 @@ from jobs.cli.setup.init.questions import PATH_PREFIX, STAGES
 from jobs.oplead_commands import statuses
 from jobs.oplead_commands.importing import columns
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.reporting.console import json_line
+from jobs.reporting.presentation import json_line
 from jobs.reporting.run_report import Night
 from jobs.reporting.wording.reasons import NOTHING
 from jobs.rules.reasons import DestinationScope

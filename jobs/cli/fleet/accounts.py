@@ -28,7 +28,8 @@ from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind, has_state, read_seal
-from jobs.reporting.console import print_json, print_rows, say
+from jobs.reporting.console import print_rows, say
+from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER, is_reference
 from jobs.settings.types import StateFile

@@ -13,7 +13,8 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
-from jobs.reporting.console import duration, facts_grid, print_json, print_section, results_console, say
+from jobs.reporting.console import duration, facts_grid, print_section, results_console, say
+from jobs.reporting.presentation import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console

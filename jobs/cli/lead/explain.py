@@ -18,9 +18,9 @@ from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow, stored_row_id
 from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
-from jobs.reporting.console import print_json, results_console
-from jobs.reporting.forget_report import forgotten_sentence
-from jobs.reporting.lead_report import (
+from jobs.reporting.presentation import print_json
+from jobs.reporting.sentences import explain_state, forgotten_sentence
+from jobs.reporting.standings import (
     AdjustmentReport,
     EstimateReport,
     Explanation,
@@ -28,9 +28,7 @@ from jobs.reporting.lead_report import (
     SeenClickId,
     StateChange,
     StatusEntryReport,
-    print_explanation,
 )
-from jobs.reporting.sentences import explain_state
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.decision import Decision, NoSuchConversion
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -86,6 +84,10 @@ def _explain_lead(settings: Settings, file: Path, lead_id: str, *, json_wanted: 
     if json_wanted:
         print_json(explanation)
     else:
+        # Loading what draws tables takes as long as all queries.
+        from jobs.reporting.console import results_console  # noqa: PLC0415
+        from jobs.reporting.lead_report import print_explanation  # noqa: PLC0415
+
         print_explanation(results_console(), presentation_of_account(settings, file), explanation)
     return Exit.DONE
 
@@ -95,6 +97,8 @@ def _explain_forgotten(settings: Settings, lead: LeadId, on: date, *, json_wante
     if json_wanted:
         print_json({"account": settings.account, "lead": lead, "forgotten_on": on})
     else:
+        from jobs.reporting.console import results_console  # noqa: PLC0415
+
         results_console().print(forgotten_sentence(lead, on), markup=False, soft_wrap=True)
     return Exit.DONE
 

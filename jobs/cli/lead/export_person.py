@@ -20,7 +20,7 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.privacy.export import export_ledger
-from jobs.reporting.console import as_json_value
+from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox
 from jobs.wiring.state import folder_beside_state

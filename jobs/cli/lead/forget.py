@@ -36,7 +36,7 @@ from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
 from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
 from jobs.privacy.webhook_events import erase_events
-from jobs.reporting.console import print_json, results_console
+from jobs.reporting.console import results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
     SummaryReaders,
@@ -47,6 +47,7 @@ from jobs.reporting.forget_report import (
 )
 from jobs.reporting.page.leads.archive import counting_by_month
 from jobs.reporting.page.writing import page_name
+from jobs.reporting.presentation import print_json
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox, compile_rules_only, identifiers_of_person, open_clock
 from jobs.wiring.state import account_state, folder_beside_state

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors.language import _
 from jobs.alerts.review import current_anomalies, unknown_labels
@@ -14,23 +15,20 @@ from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.privacy.retention import age_to_leave
-from jobs.reporting.console import print_json, results_console
-from jobs.reporting.page.brief import Brief
+from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
-from jobs.reporting.status_report import (
-    DeliveryList,
-    DetectedRename,
-    LastRun,
-    StatusReport,
-    print_delivery_list,
-    print_status,
-)
+from jobs.reporting.standings import DeliveryList, DetectedRename, LastRun, StatusReport
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Anomaly, Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only, inbox_of
+
+if TYPE_CHECKING:
+    from jobs.reporting.page.brief import Brief
+
+# What prints for people is imported where it prints: loading what draws tables takes a command as long as its queries.
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
@@ -73,11 +71,14 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
     if brief is None:
         print_json(status)
     else:
+        from jobs.reporting.console import results_console  # noqa: PLC0415
+        from jobs.reporting.status_report import print_status  # noqa: PLC0415
+
         print_status(results_console(), presentation_of_account(settings, file), status, brief)
     return Exit.DONE
 
 
-def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly]) -> Brief:
+def _brief(settings: Settings, view: StateView, book: Rulebook, anomalies: Sequence[Anomaly]) -> "Brief":
     """Return what the report's page says first, and where the page is that nights write, if there is one."""
     # Only people are told, and it takes as long to load as the counts take to read.
     from jobs.reporting.page.gather import gather_brief  # noqa: PLC0415
@@ -126,6 +127,9 @@ def _show_leads(settings: Settings, file: Path, name: str, *, json_wanted: bool)
     if json_wanted:
         print_json(which)
     else:
+        from jobs.reporting.console import results_console  # noqa: PLC0415
+        from jobs.reporting.status_report import print_delivery_list  # noqa: PLC0415
+
         print_delivery_list(results_console(), presentation_of_account(settings, file), which)
     return Exit.DONE
 

@@ -38,7 +38,8 @@ from jobs.reporting.backfill_report import (
     print_sent,
     sending_json,
 )
-from jobs.reporting.console import AccountPresentation, facts_grid, print_json, results_console
+from jobs.reporting.console import facts_grid, results_console
+from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, RunContext, Watch, no_progress_display

@@ -29,9 +29,10 @@ from jobs.cli.session import (
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit
 from jobs.processes import run_in_parallel
-from jobs.reporting.console import AccountPresentation, print_json, results_console
+from jobs.reporting.console import results_console
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.gather import gather_brief
+from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
 from jobs.settings import Settings, ValidSettings
 from jobs.wiring.account import compile_rules_only

@@ -16,7 +16,8 @@ from jobs.cli.accounts import error_of, find_settings_files, log_env_files, secr
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
-from jobs.reporting.console import print_json, say
+from jobs.reporting.console import say
+from jobs.reporting.presentation import print_json
 from jobs.settings import InvalidSettings
 from jobs.settings.load import PartialSettings, load_partial
 from jobs.settings.types import StateDatabase

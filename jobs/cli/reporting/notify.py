@@ -14,7 +14,8 @@ from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.reporting.weekly import making_summary
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
-from jobs.reporting.console import print_json, results_console
+from jobs.reporting.console import results_console
+from jobs.reporting.presentation import print_json
 from jobs.rules.incident import Notice
 from jobs.settings import Settings
 from jobs.wiring.account import compile_rules_only

@@ -15,12 +15,13 @@ from jobs.cli.output import failure_of, report, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
-from jobs.reporting.console import print_json, results_console
+from jobs.reporting.console import results_console
 from jobs.reporting.page.brief import Brief, brief_of_page
 from jobs.reporting.page.facts import ReportFacts
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.period import choose_period
 from jobs.reporting.page.writing import write_page, write_text_at_once
+from jobs.reporting.presentation import print_json
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring.account import compile_rules_only

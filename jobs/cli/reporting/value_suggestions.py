@@ -9,7 +9,8 @@ from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.leads.stage_histories import stage_histories
 from jobs.plan.expected_values import LOOKS_BACK, known_since, watched_until
-from jobs.reporting.console import print_json, results_console
+from jobs.reporting.console import results_console
+from jobs.reporting.presentation import print_json
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
 from jobs.settings import Settings

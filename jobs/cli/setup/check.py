@@ -21,7 +21,8 @@ from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.reporting.check_report import CheckedFile, correction_sentences, print_checked_files
-from jobs.reporting.console import day_and_time, print_json, results_console, say, say_below
+from jobs.reporting.console import day_and_time, results_console, say, say_below
+from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock

@@ -20,7 +20,8 @@ from jobs.reporting.check_findings import (
     print_labels,
     unmatched_findings,
 )
-from jobs.reporting.console import AccountPresentation, results_console
+from jobs.reporting.console import results_console
+from jobs.reporting.presentation import AccountPresentation
 from jobs.run_context import Deps
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook, assumed_targets

@@ -16,7 +16,8 @@ from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from jobs.cli.accounts import error_of, log_env_files
 from jobs.cli.progress import open_wait_showing_clock
 from jobs.exit_codes import Exit, UsageError
-from jobs.reporting.console import duration, print_json, results_console, table, value_with_count
+from jobs.reporting.console import duration, results_console, table, value_with_count
+from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label, normalise_listed_label
 from jobs.settings import InvalidSettings
 from jobs.settings.document import Tree, Written, yaml_section_lines

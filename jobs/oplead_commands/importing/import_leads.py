@@ -28,7 +28,8 @@ from jobs.oplead_commands.importing.import_report import (
     write_report,
 )
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
-from jobs.reporting.console import facts_grid, print_json, results_console, say
+from jobs.reporting.console import facts_grid, results_console, say
+from jobs.reporting.presentation import print_json
 from jobs.reporting.progress_bars import WorkProgress
 from jobs.wiring.texts import click_ids_in
 

@@ -14,7 +14,8 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
-from jobs.reporting.console import print_json, say
+from jobs.reporting.console import say
+from jobs.reporting.presentation import print_json
 
 _SHOWN = 20
 _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from connectors.language import _, _n, format_count, format_day, format_round_money, format_share
-from jobs.reporting.console import AccountPresentation, facts_grid
+from jobs.reporting.console import facts_grid
 from jobs.reporting.page.facts import (
     AdPlatform,
     CountedSales,
@@ -21,6 +21,7 @@ from jobs.reporting.page.facts import (
     worst_level,
 )
 from jobs.reporting.page.words import LEVELS, RESPONSIBLE, URGENCY
+from jobs.reporting.presentation import AccountPresentation
 from jobs.rules.incident import Notice
 
 MOST_TASKS = 5

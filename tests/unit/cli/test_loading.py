@@ -120,6 +120,22 @@ def test_status_for_a_program_gathers_nothing_for_people(loaded):
     assert "jobs.reporting.page.gather" not in loaded("status", "-c", "pipeline.yaml", "--json")
 
 
+def test_status_and_explain_for_a_program_load_nothing_for_people():
+    """What draws tables and knows other languages' numbers waits until somebody reads them."""
+    some = {"rich", "babel", "jobs.reporting.console", "jobs.run_summary", "jobs.deliver", "jobs.pull"}
+    code = f"import sys, jobs.cli.lead.explain, jobs.cli.lead.inspect; print(*sys.modules.keys() & {some!r})"
+    assert "" == _printed(code)
+
+
+def test_no_plugin_of_pydantic_is_loaded(loaded, tmp_path):
+    """An installed package that brings one would see the settings' secrets, and looking for them takes time."""
+    (tmp_path / "curious.py").write_text("plugin = None\n")
+    (tmp_path / "curious-1.dist-info").mkdir()
+    (tmp_path / "curious-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: curious\nVersion: 1\n")
+    (tmp_path / "curious-1.dist-info" / "entry_points.txt").write_text("[pydantic]\ncurious = curious:plugin\n")
+    assert "curious" not in loaded("check", "-c", "pipeline.yaml")
+
+
 @pytest.mark.usefixtures("state")
 def test_explain_loads_no_network_library_and_no_night(loaded):
     """It judges by the rules and the platforms' limits, which need no library; here there is no such lead."""

@@ -16,7 +16,7 @@ from connectors.survey import (
     UtmSourceClickIds,
 )
 from jobs.cli.setup.probe import ProbeReport, print_report
-from jobs.reporting import console
+from jobs.reporting import presentation
 
 SURVEY = Survey(
     leads=300,
@@ -117,7 +117,7 @@ def test_consent_answers_in_neither_list_are_counted():
 
 def test_the_json_report_holds_all_findings():
     """It holds the survey, unmapped statuses, and the lines to paste."""
-    told = json.loads(console.json_line(report().document))
+    told = json.loads(presentation.json_line(report().document))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
     assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False} == told["survey"]["labels"][0]

@@ -1,8 +1,10 @@
 """Which failures happen before anything is sent, and how a call is ended."""
 
+import gc
 import socket
 import ssl
 import threading
+import weakref
 
 import pytest
 import requests
@@ -108,3 +110,38 @@ def test_a_result_after_the_deadline_is_a_timeout(is_torn):
 
     with pytest.raises(TimeoutError):
         run_with_timeout(call, 0.1, abort=abort)
+
+
+class _Request:
+    """Something large, which a weak reference shows to be gone."""
+
+
+@pytest.fixture
+def _no_search_for_cycles():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_search_for_cycles")
+def test_what_was_sent_is_gone_once_its_error_was_dealt_with():
+    """Meta's answers come as errors: each would keep its request, of megabytes, until Python looks for cycles."""
+    seen, before = [], threading.enumerate()
+
+    def submit():
+        request = _Request()
+        seen.append(weakref.ref(request))
+
+        def call():
+            raise ValueError(request)
+
+        try:
+            run_with_timeout(call, 5)
+        except ValueError:
+            return "answered"
+
+    assert "answered" == submit()
+    for thread in threading.enumerate():
+        if thread not in before:
+            thread.join(5)
+    assert seen[0]() is None

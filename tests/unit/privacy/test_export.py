@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jobs.privacy.export import export_ledger
-from jobs.reporting.console import as_json_value
+from jobs.reporting.presentation import as_json_value
 from tests.builders import ACCOUNT
 from tests.unit.ledger.retention.test_erasure import GONE, KEPT, about_leads, fill, row
 

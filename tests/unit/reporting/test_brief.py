@@ -10,9 +10,9 @@ from rich.console import Console
 
 from connectors.language import Language, speaking
 from docs.demo_report import demo_facts
-from jobs.reporting.console import AccountPresentation
 from jobs.reporting.page.brief import MOST_TASKS, brief_of_page, numbers_in_brief, print_brief, verdict, weekly_notice
 from jobs.reporting.page.render import render
+from jobs.reporting.presentation import AccountPresentation
 from tests.report_facts import empty_facts
 
 

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from jobs.cli.output import start_logging
-from jobs.reporting import console
+from jobs.reporting import presentation
 from jobs.reporting.console import facts_grid, results_console, say_below, table
 
 HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
@@ -60,7 +60,7 @@ def test_sentences_below_a_heading_are_wrapped_at_a_terminal_only(monkeypatch, i
 
 def test_json_holds_no_control_characters():
     """Escaped ones do nothing."""
-    line = console.json_line({HOSTILE: [HOSTILE]})
+    line = presentation.json_line({HOSTILE: [HOSTILE]})
 
     assert line.isprintable()
     assert 1 == len(json.loads(line))

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from connectors.google_ads.platform import DATA_MANAGER
 from jobs.privacy.forget import DeliveryOnRecord
-from jobs.reporting.console import AccountPresentation
 from jobs.reporting.forget_report import ForgetReport, erasure_offers, print_forget_report
+from jobs.reporting.presentation import AccountPresentation
 from jobs.rules.delivery_state import DeliveryState
 from tests.builders import PARIS, route
 from tests.fakes import NIGHT

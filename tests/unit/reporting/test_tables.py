@@ -19,11 +19,12 @@ from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.pull.ingest import PullResult
-from jobs.reporting import console
+from jobs.reporting import presentation
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_findings import print_labels
-from jobs.reporting.console import AccountPresentation, day_and_time, duration, money
-from jobs.reporting.lead_report import Explanation, LeadConversionStanding, print_explanation
+from jobs.reporting.console import day_and_time, duration, money
+from jobs.reporting.lead_report import print_explanation
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import (
     Mode,
     Night,
@@ -34,19 +35,14 @@ from jobs.reporting.run_report import (
     print_night,
     report_lines,
 )
-from jobs.reporting.status_report import (
-    DeliveryList,
-    LastRun,
-    StatusReport,
-    print_delivery_list,
-    print_states,
-    print_status,
-)
+from jobs.reporting.standings import DeliveryList, Explanation, LastRun, LeadConversionStanding, StatusReport
+from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
 from jobs.requeue import AgeGroupOutcomeCounts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
-from jobs.run_summary import LabelCount, RunSummary
+from jobs.run_findings import LabelCount
+from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountPresentation(
@@ -288,7 +284,7 @@ def test_night_json_holds_its_numbers_and_exit_code():
     summary = RunSummary("maison-test", 3, NOW, unknown_labels=[LabelCount("nouveau lead", 2, 1)])
     summary.review.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
-    told = json.loads(console.json_line(night_json(Night(summary, NOW, TALLIES), "EUR")))
+    told = json.loads(presentation.json_line(night_json(Night(summary, NOW, TALLIES), "EUR")))
 
     assert 1 == told["exit_code"]
     assert [{"label": "nouveau lead", "leads": 2, "with_click_id": 1}] == told["unknown_labels"]
@@ -339,13 +335,13 @@ def test_json_keeps_amounts_and_times_exact():
         "at": "2026-09-01T03:30:00+00:00",
         "span": 120.0,
         "what": [{"what": "a", "count": 2}, {"what": "b", "count": 1}],
-    } == console.as_json_value(value)
+    } == presentation.as_json_value(value)
 
 
 def test_json_refuses_unknown_types():
     """Nothing is written as its repr, which may hold anything."""
     with pytest.raises(TypeError):
-        console.as_json_value(object())
+        presentation.as_json_value(object())
 
 
 @pytest.mark.parametrize(

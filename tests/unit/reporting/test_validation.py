@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.reporting.console import AccountPresentation
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import MOVED, Mode, Night, night_json, print_night, print_verdicts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary

@@ -1,0 +1,53 @@
+"""What a run reports to people beside its numbers."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from jobs.rules.reasons import Anomaly, Message, MessageId
+
+
+class LabelCount(NamedTuple):
+    """How many leads have a label, as Oplead writes it, and how many of those have a click id."""
+
+    label: str
+    leads: int
+    with_click_id: int
+
+
+@dataclass(slots=True)
+class RunFindings:
+    """What this run reports, and what was reported before and still holds."""
+
+    renames: list[Message] = field(default_factory=list)
+    """Status renames detected tonight."""
+    anomalies: list[Anomaly] = field(default_factory=list)
+    """What keeps conversions from being sent, one per cause; repeated for as long as it lasts."""
+    unreadable: int = 0
+    """Unreadable leads reported for the first time."""
+    unreadable_before: int = 0
+    labels: list[LabelCount] = field(default_factory=list)
+    """Labels no setting names that are new on leads with a click id, or on more of them than last reported."""
+    labels_before: list[LabelCount] = field(default_factory=list)
+
+    @property
+    def attention(self) -> list[Message]:
+        """Return what needs a human's attention."""
+        clicks = sum(clicks for _, _, clicks in self.labels)
+        return [
+            *self.renames,
+            *(each.message for each in self.anomalies),
+            *count_message(MessageId.UNREADABLE, self.unreadable),
+            *count_message(MessageId.UNKNOWN_STATUSES, clicks),
+        ]
+
+    @property
+    def still_valid_messages(self) -> list[Message]:
+        """Return what was reported on an earlier night and still holds."""
+        names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
+        still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
+        return [*count_message(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
+
+
+def count_message(message: MessageId, count: int, **values: object) -> list[Message]:
+    """Return a message with a count; empty if the count is zero."""
+    return [Message(message, {"count": count, **values})] if count else []
