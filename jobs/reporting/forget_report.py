@@ -53,6 +53,8 @@ class ForgetReport:
     """None if no weekly summary was ever taken."""
     former_files: tuple[HeldInFile, ...] = ()
     """The files that the state was moved from, and what they held on forgotten leads; those unusable are left out."""
+    was_in_notice: bool = False
+    """Whether a notice that was sent named one of the leads."""
     unfinished: tuple[str, ...] = ()
     """What could not be rewritten; forgetting once more finishes it."""
     is_by_contact: bool = False
@@ -106,6 +108,8 @@ def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
             report.readers.addresses,
             day=format_day(report.readers.last),
         )
+    if report.was_in_notice:
+        yield _("a notice about rejected conversions, which was sent, names the lead's id")
     for file in report.former_files:
         if not file.is_needed:
             yield _former_file_sentence(file)

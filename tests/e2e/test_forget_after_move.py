@@ -113,7 +113,10 @@ def test_nothing_is_left_in_the_files_that_the_state_was_moved_from(company, who
 
 
 def test_a_rehearsal_counts_there_too_and_writes_nothing(company):
-    """Neither to the old state nor to the events."""
+    """Neither to the old state, not even to bring it up to date, nor to the events."""
+    with closing(sqlite3.connect(company.state)) as connection, connection:
+        connection.execute("DROP TABLE former_file")
+        connection.execute("UPDATE alembic_version SET version_num = '0011'")
     files = [company.state, set_aside_name(company.state.with_name("maison-test.inbox.db"))]
     before = [each.read_bytes() for each in files]
     (done,) = type_in(company, "forget", "--email", EMAIL, "--dry-run", "--json", file=company.moved).objects
@@ -123,6 +126,7 @@ def test_a_rehearsal_counts_there_too_and_writes_nothing(company):
     ]
     assert before == [each.read_bytes() for each in files]
     expect_sealed(company)
+    assert (0, {}) == (forget(company, "--email", EMAIL).code, found(company))
 
 
 @pytest.mark.parametrize(

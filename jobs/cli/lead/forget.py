@@ -24,6 +24,7 @@ from jobs.cli.reporting.report import write_usual_page
 from jobs.cli.session import hold_account_for_run
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit, UsageError
+from jobs.ledger.incidents import incidents_naming
 from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
 from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import FormerFile
@@ -225,6 +226,8 @@ class _Found:
     former: list[FormerFile]
     problems: list[str]
     """Why nothing could be found in a former file."""
+    was_in_notice: bool = False
+    """Whether an incident named one of them, of which people were told."""
 
     def completed(self, held: Sequence[HeldOnLead]) -> list[HeldOnLead]:
         """Return what is held on each lead: of those that have left, what the former file holds."""
@@ -244,7 +247,9 @@ def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | 
             )
         except FormerFileError as error:
             found.problems.append(str(error))
-    return replace(found, leads=_all_leads(leads, [each.lead for each in found.in_former]))
+    every = _all_leads(leads, [each.lead for each in found.in_former])
+    was_in_notice = any(each.notified_at for each in incidents_naming(session, settings.account, every))
+    return replace(found, leads=every, was_in_notice=was_in_notice)
 
 
 def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
@@ -260,7 +265,12 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
         every = {*found.leads, *all_forgotten(session, settings.account)}
         events = _count_events(settings, every)
         report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
-        return replace(report, former_files=tuple(_held_in_files(found, every)), unfinished=tuple(found.problems))
+        return replace(
+            report,
+            former_files=tuple(_held_in_files(found, every)),
+            was_in_notice=found.was_in_notice,
+            unfinished=tuple(found.problems),
+        )
 
 
 def _held_in_files(found: _Found, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
@@ -335,7 +345,9 @@ class _Aftermath:
         with self.ledger.read_transaction() as session:
             self._rewrite_page(session)
             report = _report(self.settings, session, held, rehearsed=False, events=events, creations=creations)
-        return replace(report, former_files=former, unfinished=tuple(self.unfinished))
+        return replace(
+            report, former_files=former, was_in_notice=found.was_in_notice, unfinished=tuple(self.unfinished)
+        )
 
     @contextmanager
     def _trying(self) -> Iterator[None]:
