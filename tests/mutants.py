@@ -627,7 +627,7 @@ FAULTS = (
     Fault(
         "a mistyped id blocks no lead for ever",
         "jobs/cli/lead/forget.py",
-        "            find.expect_on_record(settings, held, found.created, found.former)\n",
+        "            find.expect_on_record(settings, held, found.created, found)\n",
         "",
         "tests/e2e/test_forget.py::test_mistyped_id_is_refused_and_blocks_no_lead",
     ),
@@ -725,8 +725,8 @@ FAULTS = (
     Fault(
         "a rehearsal names the file that still holds the person and cannot be used",
         "jobs/cli/lead/forget.py",
-        "            found.problems.append(str(error))",
-        "            del error",
+        "            found.problems[file.path] = str(error)\n    every",
+        "            del error\n    every",
         "tests/e2e/test_forget_after_move.py::test_a_file_that_cannot_be_used_is_named",
     ),
     Fault(

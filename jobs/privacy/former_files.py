@@ -81,8 +81,12 @@ def held_in_former_file(
 
 
 def is_there(file: FormerFile) -> bool:
-    """Return whether anything is at a former file's path."""
-    return Path(file.path).exists()
+    """Return whether the old state is still at its path.
+
+    Raises:
+        FormerFileError: what is there cannot be recognised.
+    """
+    return _is_sealed(Path(file.path))
 
 
 def former_files_with(files: Collection[FormerFile], account: str, lead: LeadId) -> list[str]:
@@ -91,20 +95,29 @@ def former_files_with(files: Collection[FormerFile], account: str, lead: LeadId)
 
 
 def _holds(file: FormerFile, account: str, lead: LeadId) -> bool:
-    if not file.is_state:
-        return any(each.events for each in count_events([file], [lead]))
     try:
-        return bool(held_in_former_file(file, account, lambda _session: (), [lead], on_copy=True))
+        if file.is_state:
+            return bool(held_in_former_file(file, account, lambda _session: (), [lead], on_copy=True))
+        return bool((held := events_in_former_file(file, [lead])) and held.events)
     except FormerFileError:
         return True
 
 
-def count_events(files: Collection[FormerFile], leads: Collection[LeadId]) -> Iterator[HeldInFile]:
-    """Yield how many events on these leads each file has that webhooks' events were moved from, if it is there."""
-    for file in files:
-        if not file.is_state and (inbox := InboxFile(Path(file.path)).open_for_reading()) is not None:
-            with closing(inbox):
-                yield _inbox(Path(file.path), sum(map(len, inbox.events_of(leads).values())))
+def events_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldInFile | None:
+    """Return how many events on these leads a file has that webhooks' events were moved from; None if it is gone.
+
+    Raises:
+        FormerFileError: it cannot be read.
+    """
+    path = Path(file.path)
+    if file.is_state:
+        return None
+    with _explaining(path):
+        inbox = InboxFile(path).open_for_reading()
+        if inbox is None:
+            return None
+        with closing(inbox):
+            return _inbox(path, sum(map(len, inbox.events_of(leads).values())))
 
 
 def erase_in_former_file(file: FormerFile, account: str, forgotten: Mapping[LeadId, date]) -> HeldInFile | None:
@@ -187,9 +200,9 @@ def _explaining(path: Path) -> Iterator[None]:
     except (CommandError, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise FormerFileError(
             _(
-                "{path}: the state was moved from this file, and whoever is forgotten could not be erased in it "
-                "({why}), so it still holds what it held of them. No run needs it any more: delete it, and what lies "
-                "beside it under the same name",
+                "{path}: this file was left when the state was moved, and whoever is forgotten could not be erased in "
+                "it ({why}), so it still holds what it held of them. No run needs it any more: delete it, and what "
+                "lies beside it under the same name",
                 path=path,
                 why=_why(error),
             )

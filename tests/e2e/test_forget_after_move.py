@@ -197,8 +197,11 @@ def test_another_state_in_its_place_is_left_alone(company):
         other.execute("PRAGMA application_id = 0x4F504C53")
         other.execute("CREATE TABLE kept (it)")
     before = company.state.read_bytes()
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
 
-    assert 0 == forget(company, "--lead", "L-1").code
+    for each in (rehearsed, done):
+        assert (0, True) == (each.code, f"{company.state}, from which the state was moved, is not here" in each.lines)
     assert before == company.state.read_bytes()
 
 
@@ -231,12 +234,27 @@ def test_a_file_that_cannot_be_used_is_named(company, harm, why):
 
     for each in (rehearsed, done):
         assert 1 == each.code
-        assert f"{company.state}: the state was moved from this file" in each.lines
+        assert f"{company.state}: this file was left when the state was moved" in each.lines
         assert f"could not be erased in it ({why})" in each.lines
         assert "No run needs it any more: delete it" in each.lines
     assert "maison-test.inbox.db.moved" not in found(company)
+    unknown = forget(company, "--lead", "L-7")
+    assert (2, True) == (unknown.code, f"{company.state}: this file was left when" in " ".join(unknown.err.split()))
     company.state.unlink()
     assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
+
+
+def test_events_that_cannot_be_read_are_named(company):
+    """They keep nothing else from being done."""
+    moved = set_aside_name(company.state.with_name("maison-test.inbox.db"))
+    _overwrite(moved)
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
+
+    for each in (rehearsed, done):
+        assert (1, True) == (each.code, f"{moved}: this file was left when" in each.lines), each.out + each.err
+        assert "could not be erased in it (SQLITE_NOTADB)" in each.lines
+    assert {} == found(company)
 
 
 def test_a_file_that_another_program_writes_to_is_named(company):

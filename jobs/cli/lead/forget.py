@@ -40,8 +40,8 @@ from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
 from jobs.privacy.former_files import (
     FormerFileError,
     HeldInFile,
-    count_events,
     erase_in_former_file,
+    events_in_former_file,
     former_files,
     held_in_former_file,
     is_there,
@@ -187,7 +187,7 @@ class _Finder:
         return {} if mark is None else outbox.keys_of_person(mark.distinctive_hashes)
 
     def expect_on_record(
-        self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str], former: Sequence[FormerFile]
+        self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str], found: "_Found"
     ) -> None:
         """Refuse a lead that nothing here knows: nobody can take back that a mistyped id is forgotten.
 
@@ -197,15 +197,14 @@ class _Finder:
         is_held = any(each.is_on_record for each in held) or created
         if self.lead is None or self.may_be_unknown or is_held or _count_events(settings, [self.lead]):
             return
-        if any(each.events for each in count_events(former, [self.lead])):
+        if any(each.events for each in found.former_events([self.lead])):
             return
-        raise UsageError(
-            _(
-                "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
-                "no night has read yet is kept out by --not-on-record; it cannot be taken back",
-                lead=self.lead,
-            )
+        refused = _(
+            "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
+            "no night has read yet is kept out by --not-on-record; it cannot be taken back",
+            lead=self.lead,
         )
+        raise UsageError("\n".join([refused, *found.problems.values()]))
 
 
 def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> list[LeadId]:
@@ -224,10 +223,21 @@ class _Found:
     in_former: list[HeldOnLead]
     """What the file that the state was moved from holds on them."""
     former: list[FormerFile]
-    problems: list[str]
-    """Why nothing could be found in a former file."""
+    problems: dict[str, str]
+    """Why nothing could be found in a former file, by its path."""
     was_in_notice: bool = False
     """Whether an incident named one of them, of which people were told."""
+
+    def former_events(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
+        """Yield how many events on these leads former files hold."""
+        for file in self.former:
+            try:
+                held = events_in_former_file(file, leads)
+            except FormerFileError as error:
+                self.problems[file.path] = str(error)
+                continue
+            if held is not None:
+                yield held
 
     def completed(self, held: Sequence[HeldOnLead]) -> list[HeldOnLead]:
         """Return what is held on each lead: of those that have left, what the former file holds."""
@@ -239,14 +249,14 @@ def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | 
     """Return the leads to forget, wherever something is held on them."""
     created = find.in_outbox(outbox)
     leads = _all_leads(find.in_ledger(session), created.values())
-    found = _Found(leads, created, [], former_files(session, settings.account), [])
+    found = _Found(leads, created, [], former_files(session, settings.account), {})
     for file in found.former:
         try:
             found.in_former.extend(
                 held_in_former_file(file, settings.account, find.in_ledger, leads, on_copy=rehearsed)
             )
         except FormerFileError as error:
-            found.problems.append(str(error))
+            found.problems[file.path] = str(error)
     every = _all_leads(leads, [each.lead for each in found.in_former])
     was_in_notice = any(each.notified_at for each in incidents_naming(session, settings.account, every))
     return replace(found, leads=every, was_in_notice=was_in_notice)
@@ -261,7 +271,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
             {} if outbox is None else {one.key: one.lead for one in outbox.records_of(found.leads)}
         )
         held = found.completed(held_on_leads(session, settings.account, found.leads))
-        find.expect_on_record(settings, held, created, found.former)
+        find.expect_on_record(settings, held, created, found)
         every = {*found.leads, *all_forgotten(session, settings.account)}
         events = _count_events(settings, every)
         report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
@@ -269,16 +279,15 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
             report,
             former_files=tuple(_held_in_files(found, every)),
             was_in_notice=found.was_in_notice,
-            unfinished=tuple(found.problems),
+            unfinished=tuple(found.problems.values()),
         )
 
 
 def _held_in_files(found: _Found, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
-    if not found.problems:
-        for file in found.former:
-            if file.is_state:
-                yield HeldInFile(file.path, is_there=is_there(file), leads=len(found.in_former))
-    yield from count_events(found.former, leads)
+    for file in found.former:
+        if file.is_state and file.path not in found.problems:
+            yield HeldInFile(file.path, is_there=is_there(file), leads=len(found.in_former))
+    yield from found.former_events(leads)
 
 
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
@@ -290,7 +299,7 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         with ledger.read_transaction() as session:
             found = _find(session, settings, find, outbox, rehearsed=False)
             held = found.completed(held_on_leads(session, settings.account, found.leads))
-            find.expect_on_record(settings, held, found.created, found.former)
+            find.expect_on_record(settings, held, found.created, found)
         count = counting_by_month(settings, compile_rules_only(settings), now)
         today = now.astimezone(settings.zone).date()
         held = found.completed(forget_leads(ledger, found.leads, now=now, today=today, count_by_month=count))
