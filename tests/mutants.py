@@ -634,8 +634,8 @@ FAULTS = (
     Fault(
         "a night erases what webhooks report of a forgotten lead",
         "jobs/cli/session.py",
-        "for erase in (_erase_by_age, _erase_events_of_forgotten):",
-        "for erase in (_erase_by_age,):",
+        "for erase in (_erase_by_age, _erase_events_of_forgotten, _warn_of_former_state):",
+        "for erase in (_erase_by_age, _warn_of_former_state):",
         "tests/e2e/test_forget.py::test_night_erases_what_webhooks_report_of_a_forgotten_lead",
     ),
     Fault(

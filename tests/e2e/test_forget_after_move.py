@@ -181,6 +181,17 @@ def erase_in_database(company, lead):
     engine.dispose()
 
 
+def test_a_night_says_that_the_old_file_is_still_there(company):
+    """Nothing in it is erased for its age; once it is deleted, nothing is said."""
+    said = "the state was moved from this file, which still holds personal data: delete it"
+    nights = [type_in(company, "run", file=company.moved)]
+    company.state.unlink()
+    nights.append(type_in(company, "run", file=company.moved))
+
+    assert [True, False] == [said in each.err for each in nights], nights[0].err
+    assert str(company.state) in nights[0].err
+
+
 def test_a_deleted_file_is_fine_and_said(company):
     """That is what the move asked for; on another machine it may still be."""
     company.state.unlink()
