@@ -35,6 +35,7 @@ from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.compaction import compact
+from jobs.privacy.former_files import FormerFileError, former_files, is_there
 from jobs.privacy.retention import erase_by_age
 from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.page.brief import Brief
@@ -290,7 +291,7 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
 
     Never raises, so that the night's outcome is recorded and told.
     """
-    for erase in (_erase_by_age, _erase_events_of_forgotten):
+    for erase in (_erase_by_age, _erase_events_of_forgotten, _warn_of_former_state):
         try:
             erase(run, settings, summary)
         except Exception:  # noqa: BLE001
@@ -312,6 +313,18 @@ def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: Ru
         for file in inbox.files:
             # Out of its journal too, unless somebody is reading it.
             compact(file)
+
+
+def _warn_of_former_state(run: RunContext, _settings: Settings, _summary: RunSummary) -> None:
+    """Say which file the state was moved from, if it is still there: nothing in it is erased for its age."""
+    with run.ledger.read_transaction() as session:
+        files = former_files(session, run.ledger.account)
+    for file in files:
+        with suppress(FormerFileError):
+            if file.is_state and is_there(file):
+                _log.warning(
+                    _("the state was moved from this file, which still holds personal data: delete it"), path=file.path
+                )
 
 
 # ── after a night ────────────────────────────────────────────────────────────────────────────────

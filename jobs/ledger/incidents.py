@@ -3,7 +3,7 @@
 import json
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import date, datetime, timedelta
@@ -244,6 +244,33 @@ def record_incident(
         row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
     session.add(row)
     return opens
+
+
+_NAMED = "leads"
+"""The value of an incident that names leads."""
+
+
+def incidents_naming(session: Session, account: str, ids: Collection[str]) -> Iterator[IncidentRow]:
+    """Yield the incidents ever recorded that name one of these leads."""
+    for row in session.exec(select(IncidentRow).where(IncidentRow.account == account)):
+        if not _leads_named_by(row).isdisjoint(ids):
+            yield row
+
+
+def leave_out_leads(session: Session, account: str, ids: Collection[str]) -> None:
+    """Have no incident name these leads; all else that it says stays."""
+    for row in list(incidents_naming(session, account, ids)):
+        values = values_from_json(row.details)
+        left = _leads_named_by(row).difference(ids)
+        row.details = values_to_json(values | {_NAMED: tuple(sorted(left))})
+    session.flush()
+
+
+def _leads_named_by(row: IncidentRow) -> frozenset[str]:
+    with suppress(ValueError):
+        named = values_from_json(row.details).get(_NAMED)
+        return frozenset(map(str, named)) if isinstance(named, tuple) else frozenset()
+    return frozenset()
 
 
 def update_owed_notices(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:

@@ -280,6 +280,19 @@ class ForgottenLead(AccountRow, table=True):
     forgotten_on: date
 
 
+class FormerFile(AccountRow, table=True):
+    """A file that the account's state was moved from, or its webhooks' events: it may lie there still, with all it had.
+
+    It is on the machine where the state was moved, which need not be this one.
+    """
+
+    __tablename__ = "former_file"
+    path: str = Field(primary_key=True)
+    """Absolute."""
+    is_state: bool
+    """Whether it was the state's; otherwise it was the events', by the name that they came in or were set aside by."""
+
+
 class UnreadableLeadRow(AccountRow, table=True):
     """A lead that could not be read when last seen, and why."""
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
 from jobs.privacy.forget import DeliveryOnRecord, HeldOnLead
+from jobs.privacy.former_files import HeldInFile
 from jobs.reporting.console import bulleted, day_and_time, print_section, table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import forgotten_sentence
@@ -52,6 +53,10 @@ class ForgetReport:
     """What each destination's platform offers for what it was sent, by each way it was sent."""
     readers: SummaryReaders | None
     """None if no weekly summary was ever taken."""
+    former_files: tuple[HeldInFile, ...] = ()
+    """The files that the state was moved from, and what they held on forgotten leads; those unusable are left out."""
+    was_in_notice: bool = False
+    """Whether a notice that was sent named one of the leads."""
     unfinished: tuple[str, ...] = ()
     """What could not be rewritten; forgetting once more finishes it."""
     is_by_contact: bool = False
@@ -105,7 +110,25 @@ def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
             report.readers.addresses,
             day=format_day(report.readers.last),
         )
+    if report.was_in_notice:
+        yield _("a notice about rejected conversions, which was sent, names the lead's id")
+    for file in report.former_files:
+        if not file.is_needed:
+            yield _former_file_sentence(file)
     yield _("copies of the state, reports and CSV files written elsewhere, and the files that leads came from")
+
+
+def _former_file_sentence(file: HeldInFile) -> str:
+    if file.is_there:
+        return _(
+            "{path}, from which the state was moved, is no longer used: delete it, since it still holds other people",
+            path=file.path,
+        )
+    return _(
+        "{path}, from which the state was moved, is not here: if it was not deleted but lies elsewhere, "
+        "or on another machine, delete it there",
+        path=file.path,
+    )
 
 
 def print_forget_report(console: Console, account: AccountPresentation, report: ForgetReport) -> None:
@@ -119,6 +142,7 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
     for count, text in (
         (report.events, _n("{count} webhook event", "{count} webhook events", report.events)),
         (report.creations, _n("{count} lead created from here", "{count} leads created from here", report.creations)),
+        *map(_counted_in_file, report.former_files),
     ):
         if count:
             console.print(
@@ -128,7 +152,21 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
         console.print(_("Importing the same file again would create the lead in Oplead again."), soft_wrap=True)
     print_section(console, _("What the platforms offer for what they were sent"), _offer_rows(report.offers))
     print_section(console, _("What remains elsewhere"), bulleted(remaining_elsewhere(report)))
+    print_unfinished(console, report)
+
+
+def print_unfinished(console: Console, report: ForgetReport) -> None:
+    """Print what could not be erased, if anything."""
     print_section(console, _("Not finished: forget once more"), bulleted(report.unfinished))
+
+
+def _counted_in_file(file: HeldInFile) -> tuple[int, str]:
+    """Return how much a former file held, and that in words."""
+    if file.events:
+        return file.events, _n(
+            "{count} webhook event in {path}", "{count} webhook events in {path}", file.events, path=file.path
+        )
+    return file.leads, _n("{count} lead in {path}", "{count} leads in {path}", file.leads, path=file.path)
 
 
 def _offer_rows(offers: Collection[ErasureOffer]) -> list[tuple[str, str]]:

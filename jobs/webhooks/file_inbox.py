@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
 _BUSY_SECONDS = 5.0
+_MOVED = ".moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,12 @@ class InboxFile:
 
 def set_aside_name(path: Path) -> Path:
     """Return what an inbox's file is called once its events were moved."""
-    return path.with_name(f"{path.name}.moved")
+    return path.with_name(f"{path.name}{_MOVED}")
+
+
+def was_set_aside(path: Path) -> bool:
+    """Return whether that is what a file is called."""
+    return path.name.endswith(_MOVED)
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -2,13 +2,20 @@
 
 import signal
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
+from jobs.ledger.incidents import stored_cause
+from jobs.ledger.runs import open_locked_ledger
+from jobs.ledger.schema import IncidentRow
+from jobs.ledger.stored_values import values_from_json, values_to_json
 from jobs.oplead_commands.creation.identity import recognition_mark_of
 from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
+from jobs.rules.incident import IncidentId, IncidentKind
+from jobs.rules.reasons import DestinationScope
 from jobs.webhooks.file_inbox import FileInbox
 from jobs.wiring.account import identifiers_of_person
 from tests.e2e.support.typed import type_in
@@ -193,6 +200,32 @@ def test_explain_and_export_say_only_that_a_lead_was_forgotten(company):
     assert 0 == again.code
     assert {"account", "id", "forgotten_on"} == {name for name, held in person.items() if held}
     assert "was forgotten on Thu 10 Sep 2026" in type_in(company, "explain", "L-1").lines
+
+
+def test_no_incident_names_a_forgotten_lead(company):
+    """The notice that did is named; what is on record of it says how many were rejected, and the other lead's id."""
+    about = IncidentId(IncidentKind.REJECTED, DestinationScope("google_ads"))
+    told = {"rejected": 2, "settled": 2, "share": Fraction(1), "codes": ("INVALID",), "leads": ("L-1", "L-2")}
+    now = company.clock.now()
+    row = IncidentRow(
+        account="maison-test",
+        cause=stored_cause(about),
+        details=values_to_json(told),
+        first_seen_at=now,
+        notified_at=now,
+    )
+    with (
+        open_locked_ledger(company.ledger, "maison-test", "run", now=now) as ledger,
+        ledger.write_transaction() as session,
+    ):
+        session.add(row)
+    said = "a notice about rejected conversions, which was sent, names the lead's id"
+    done = [type_in(company, "forget", "--lead", "L-1", *more) for more in (["--dry-run"], [], [])]
+    ((_, _, details, *_),) = company.rows_of("incident")
+
+    assert [True, True, False] == [said in each.lines for each in done]
+    assert told | {"leads": ("L-2",)} == values_from_json(details)
+    assert set() == traces(company)
 
 
 def test_mistyped_id_is_refused_and_blocks_no_lead(company):

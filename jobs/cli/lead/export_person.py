@@ -20,6 +20,7 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.privacy.export import export_ledger
+from jobs.privacy.former_files import former_files, former_files_with
 from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox
@@ -55,8 +56,10 @@ def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
     with open_state_read_only(settings) as session:
         found = export_ledger(session, settings.account, lead)
         left_before = retention.left_before(session, settings.account)
+        former = former_files(session, settings.account)
     found["webhook_events"] = [_event(each) for each in _events(settings, lead)]
     found["created_from_here"] = [_creation(each) for each in _creations(settings, lead)]
+    found["former_files"] = former_files_with(former, settings.account, lead)
     if not any(found.values()):
         raise UsageError(_nothing_held(settings, lead, left_before))
     return {"account": settings.account, "id": lead, **found}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import structlog
@@ -24,8 +24,10 @@ from jobs.cli.reporting.report import write_usual_page
 from jobs.cli.session import hold_account_for_run
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit, UsageError
-from jobs.ledger.retention.erasure import all_forgotten
+from jobs.ledger.incidents import incidents_naming
+from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
 from jobs.ledger.runs import Ledger, finish_run
+from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import remove_stale_copies
 from jobs.ledger.storage.state_file import explaining_errors
 from jobs.ledger.weekly_summaries import taken_summaries
@@ -35,6 +37,15 @@ from jobs.oplead_commands.creation.outbox import Outbox, hold_outbox, open_outbo
 from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
 from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
+from jobs.privacy.former_files import (
+    FormerFileError,
+    HeldInFile,
+    erase_in_former_file,
+    events_in_former_file,
+    former_files,
+    held_in_former_file,
+    is_there,
+)
 from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.console import results_console
 from jobs.reporting.forget_report import (
@@ -43,6 +54,7 @@ from jobs.reporting.forget_report import (
     erasure_offers,
     nothing_found_sentence,
     print_forget_report,
+    print_unfinished,
     remaining_elsewhere,
 )
 from jobs.reporting.page.leads.archive import counting_by_month
@@ -112,6 +124,7 @@ def _print(account: AccountFile, file: Path, report: ForgetReport, *, json_wante
     console = results_console()
     if not report.leads and not report.creations:
         console.print(nothing_found_sentence(), markup=False, soft_wrap=True)
+        print_unfinished(console, report)
         return
     print_forget_report(console, presentation_of_account(account.settings, file), report)
 
@@ -124,6 +137,7 @@ def _as_json(report: ForgetReport) -> dict[str, object]:
         "leads": report.leads,
         "events": report.events,
         "creations": report.creations,
+        "former_files": report.former_files,
         "offers": report.offers,
         "remains": tuple(remaining_elsewhere(report)),
         "unfinished": report.unfinished,
@@ -173,7 +187,9 @@ class _Finder:
         mark = recognition_mark_of((), self.contact, outbox.salt)
         return {} if mark is None else outbox.keys_of_person(mark.distinctive_hashes)
 
-    def expect_on_record(self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str]) -> None:
+    def expect_on_record(
+        self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str], found: "_Found"
+    ) -> None:
         """Refuse a lead that nothing here knows: nobody can take back that a mistyped id is forgotten.
 
         Raises:
@@ -182,13 +198,14 @@ class _Finder:
         is_held = any(each.is_on_record for each in held) or created
         if self.lead is None or self.may_be_unknown or is_held or _count_events(settings, [self.lead]):
             return
-        raise UsageError(
-            _(
-                "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
-                "no night has read yet is kept out by --not-on-record; it cannot be taken back",
-                lead=self.lead,
-            )
+        if any(each.events for each in found.former_events([self.lead])):
+            return
+        refused = _(
+            "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
+            "no night has read yet is kept out by --not-on-record; it cannot be taken back",
+            lead=self.lead,
         )
+        raise UsageError("\n".join([refused, *found.problems.values()]))
 
 
 def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> list[LeadId]:
@@ -198,17 +215,80 @@ def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> l
 # ── forgetting ───────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The leads to forget."""
+
+    leads: list[LeadId]
+    created: dict[str, LeadId | None]
+    in_former: list[HeldOnLead]
+    """What the file that the state was moved from holds on them."""
+    former: list[FormerFile]
+    problems: dict[str, str]
+    """Why nothing could be found in a former file, by its path."""
+    was_in_notice: bool = False
+    """Whether an incident named one of them, of which people were told."""
+
+    def former_events(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
+        """Yield how many events on these leads former files hold."""
+        for file in self.former:
+            try:
+                held = events_in_former_file(file, leads)
+            except FormerFileError as error:
+                self.problems[file.path] = str(error)
+                continue
+            if held is not None:
+                yield held
+
+    def completed(self, held: Sequence[HeldOnLead]) -> list[HeldOnLead]:
+        """Return what is held on each lead: of those that have left, what the former file holds."""
+        former = {each.lead: each for each in self.in_former}
+        return [each if each.is_on_record else former.get(each.lead, each) for each in held]
+
+
+def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | None, *, rehearsed: bool) -> _Found:
+    """Return the leads to forget, wherever something is held on them."""
+    created = find.in_outbox(outbox)
+    leads = _all_leads(find.in_ledger(session), created.values())
+    found = _Found(leads, created, [], former_files(session, settings.account), {})
+    for file in found.former:
+        try:
+            found.in_former.extend(
+                held_in_former_file(file, settings.account, find.in_ledger, leads, on_copy=rehearsed)
+            )
+        except FormerFileError as error:
+            found.problems[file.path] = str(error)
+    every = _all_leads(leads, [each.lead for each in found.in_former])
+    was_in_notice = any(each.notified_at for each in incidents_naming(session, settings.account, every))
+    return replace(found, leads=every, was_in_notice=was_in_notice)
+
+
 def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
     """Report what forgetting would do, and change nothing."""
     folder = folder_beside_state(settings)
     with open_state_read_only(settings) as session, open_outbox(outbox_path(folder, settings.account)) as outbox:
-        created = find.in_outbox(outbox)
-        leads = _all_leads(find.in_ledger(session), created.values())
-        created |= {} if outbox is None else {one.key: one.lead for one in outbox.records_of(leads)}
-        held = held_on_leads(session, settings.account, leads)
-        find.expect_on_record(settings, held, created)
-        events = _count_events(settings, {*leads, *all_forgotten(session, settings.account)})
-        return _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
+        found = _find(session, settings, find, outbox, rehearsed=True)
+        created = found.created | (
+            {} if outbox is None else {one.key: one.lead for one in outbox.records_of(found.leads)}
+        )
+        held = found.completed(held_on_leads(session, settings.account, found.leads))
+        find.expect_on_record(settings, held, created, found)
+        every = {*found.leads, *all_forgotten(session, settings.account)}
+        events = _count_events(settings, every)
+        report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
+        return replace(
+            report,
+            former_files=tuple(_held_in_files(found, every)),
+            was_in_notice=found.was_in_notice,
+            unfinished=tuple(found.problems.values()),
+        )
+
+
+def _held_in_files(found: _Found, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
+    for file in found.former:
+        if file.is_state and file.path not in found.problems:
+            yield HeldInFile(file.path, is_there=is_there(file), leads=len(found.in_former))
+    yield from found.former_events(leads)
 
 
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
@@ -218,13 +298,13 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         ledger = stack.enter_context(hold_account_for_run(settings, account_state(settings), "forget", clock))
         now = clock.now()
         with ledger.read_transaction() as session:
-            created = find.in_outbox(outbox)
-            leads = _all_leads(find.in_ledger(session), created.values())
-            find.expect_on_record(settings, held_on_leads(session, settings.account, leads), created)
+            found = _find(session, settings, find, outbox, rehearsed=False)
+            held = found.completed(held_on_leads(session, settings.account, found.leads))
+            find.expect_on_record(settings, held, found.created, found)
         count = counting_by_month(settings, compile_rules_only(settings), now)
         today = now.astimezone(settings.zone).date()
-        held = forget_leads(ledger, leads, now=now, today=today, count_by_month=count)
-        report = _Aftermath(settings, ledger, outbox, now).finish(held, created)
+        held = found.completed(forget_leads(ledger, found.leads, now=now, today=today, count_by_month=count))
+        report = _Aftermath(settings, ledger, outbox, now).finish(held, found)
         finish_run(ledger, _exit_code(report), now=clock.now())
         return report
 
@@ -250,7 +330,7 @@ class _Aftermath:
     now: datetime
     unfinished: list[str] = field(default_factory=list)
 
-    def finish(self, held: Sequence[HeldOnLead], created: Mapping[str, LeadId | None]) -> ForgetReport:
+    def finish(self, held: Sequence[HeldOnLead], found: _Found) -> ForgetReport:
         """Erase what other files have on every forgotten lead, rewrite all of them, and report.
 
         A step that fails does not keep the others from being done, nor what platforms were sent from being listed: the
@@ -259,21 +339,25 @@ class _Aftermath:
         events = creations = 0
         with self.ledger.read_transaction() as session:
             forgotten = all_forgotten(session, self.ledger.account)
+            days = forgotten_among(session, self.ledger.account, forgotten)
         with self._trying():
             events = erase_events(account_inbox(self.settings), forgotten)
         with self._trying():
-            creations = self._erase_creations(forgotten, created.keys())
+            creations = self._erase_creations(forgotten, found.created.keys())
         with self._trying():
             remove_stale_copies()
         self._compact()
-        if None in created.values():
+        former = tuple(self._erase_in_former_files(found.former, days))
+        if None in found.created.values():
             self.unfinished.append(
                 _("a lead created from here, whose id is not known yet: forget it by `--lead` once Oplead shows it")
             )
         with self.ledger.read_transaction() as session:
             self._rewrite_page(session)
             report = _report(self.settings, session, held, rehearsed=False, events=events, creations=creations)
-        return replace(report, unfinished=tuple(self.unfinished))
+        return replace(
+            report, former_files=former, was_in_notice=found.was_in_notice, unfinished=tuple(self.unfinished)
+        )
 
     @contextmanager
     def _trying(self) -> Iterator[None]:
@@ -302,6 +386,14 @@ class _Aftermath:
                     self.unfinished.append(
                         _("{path}: another program is reading it, so its journal still has old pages", path=path)
                     )
+
+    def _erase_in_former_files(
+        self, files: Sequence[FormerFile], forgotten: Mapping[LeadId, date]
+    ) -> Iterator[HeldInFile]:
+        for file in files:
+            with self._trying():
+                if (held := erase_in_former_file(file, self.ledger.account, forgotten)) is not None:
+                    yield held
 
     def _rewrite_page(self, session: Session) -> None:
         folder = self.settings.report.folder

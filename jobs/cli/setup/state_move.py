@@ -32,7 +32,7 @@ def move_account(file: Path, to: str) -> int:
         moved = settings.model_copy(update={"state": _address(to, file, settings.account)})
         _expect_outbox_in_place(settings, moved)
         source, target = SqliteState(settings.state.path), state_of(moved.state, moved.account)
-        count = move_state(source, target, moved.account, now=datetime.now(UTC))
+        count = move_state(source, target, moved.account, now=datetime.now(UTC), inboxes=_inbox_files(settings))
         if count:
             say(_n("{count} row was moved and compared.", "{count} rows were moved and compared.", count))
         else:
@@ -50,6 +50,12 @@ def move_account(file: Path, to: str) -> int:
         return Exit.DONE
 
 
+def _inbox_files(settings: Settings) -> tuple[Path, ...]:
+    """Return where events of webhooks are in a file before they are moved, and where after."""
+    source = account_inbox(settings)
+    return (source.path, set_aside_name(source.path)) if isinstance(source, InboxFile) else ()
+
+
 def _move_events(settings: Settings, moved: Settings) -> None:
     """Move the webhooks' inbox, if it is a file."""
     source, target = account_inbox(settings), account_inbox(moved)
@@ -61,9 +67,9 @@ def _move_events(settings: Settings, moved: Settings) -> None:
         say(
             _n(
                 "{count} event of the webhooks' inbox was moved too. Start the receiver again with the new settings; "
-                "{path} is no longer used.",
+                "{path} is no longer used: delete it with the state's file.",
                 "{count} events of the webhooks' inbox were moved too. Start the receiver again with the new settings; "
-                "{path} is no longer used.",
+                "{path} is no longer used: delete it with the state's file.",
                 count,
                 path=set_aside_name(source.path),
             )

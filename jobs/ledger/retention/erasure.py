@@ -8,7 +8,7 @@ from sqlalchemy import Delete
 from sqlmodel import Session, col
 
 from connectors.records import LeadId
-from jobs.ledger import bulk
+from jobs.ledger import bulk, incidents
 from jobs.ledger.schema import (
     Attempt,
     ClickIdRow,
@@ -62,6 +62,7 @@ def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None
     """
     for statement in STATEMENTS:
         bulk.change_rows(session, statement, account, ids)
+    incidents.leave_out_leads(session, account, ids)
     # What the session has read of them is gone.
     session.expire_all()
 

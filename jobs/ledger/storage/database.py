@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -64,6 +64,10 @@ def copy_state(source: Path, target: Path) -> None:
     if not has_state(source):
         create_state(target)
         return
+    _back_up(source, target)
+
+
+def _back_up(source: Path, target: Path) -> None:
     with explaining_errors(source):
         open_privately(target, "ab").close()
         address = f"{source.resolve().as_uri()}?mode=ro"
@@ -89,6 +93,26 @@ def _open_upgraded_engine(path: Path, *, may_change: bool) -> Engine:
 def open_sealed(path: Path) -> Engine:
     """Open a state that `seal` has closed to runs, to read what is to be moved."""
     return _engine(path)
+
+
+@contextmanager
+def opened_for_erasure(path: Path, *, on_copy: bool) -> Iterator[Engine]:
+    """Yield a state that `seal` has closed to runs, brought up to date; it stays closed.
+
+    Args:
+        path: the state.
+        on_copy: whether to leave it as it is, and yield a temporary copy.
+
+    Raises:
+        LedgerError: it is damaged, locked, read-only, or of a newer version.
+    """
+    with _copy_of_sealed(path) if on_copy else nullcontext(path) as chosen:
+        engine = _open_upgraded_engine(chosen, may_change=True)
+        try:
+            with explaining_errors(path):
+                yield engine
+        finally:
+            engine.dispose()
 
 
 def newest_schema_revision() -> str:
@@ -205,6 +229,24 @@ def temporary_copy(source: Path | None = None) -> Iterator[Path]:
     Raises:
         LedgerError: the state cannot be read.
     """
+    with _temporary_folder() as folder:
+        copy = folder / "state.db"
+        if source is None:
+            create_state(copy)
+        else:
+            copy_state(source, copy)
+        yield copy
+
+
+@contextmanager
+def _copy_of_sealed(source: Path) -> Iterator[Path]:
+    with _temporary_folder() as folder:
+        _back_up(source, copy := folder / "state.db")
+        yield copy
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
     remove_stale_copies()
     with ExitStack() as stack:
         while True:
@@ -215,12 +257,7 @@ def temporary_copy(source: Path | None = None) -> Iterator[Path]:
                 if folder.exists():
                     break
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        copy = folder / "state.db"
-        if source is None:
-            create_state(copy)
-        else:
-            copy_state(source, copy)
-        yield copy
+        yield folder
 
 
 def remove_stale_copies() -> None:

@@ -5,16 +5,17 @@ transaction, so that the other place has all of them or none; then the file says
 repeated, it ends the same. A copy that fails, and of which nothing was kept for certain, opens the file to runs again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, insert, select
 from sqlmodel import Session, SQLModel
 
 from connectors.language import _
 from jobs.ledger.bulk import table_of
-from jobs.ledger.schema import Lease, Request, Run
+from jobs.ledger.schema import FormerFile, Lease, Request, Run
 from jobs.ledger.storage.database import open_sealed
 from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -41,8 +42,12 @@ _IDENTITY: dict[type[SQLModel], tuple[str, ...]] = {
 """What of a row stays the same from when it is written."""
 
 
-def move_state(source: SqliteState, target: State, account: str, *, now: datetime) -> int:
+def move_state(
+    source: SqliteState, target: State, account: str, *, now: datetime, inboxes: Collection[Path] = ()
+) -> int:
     """Move the ledger, and return its number of rows; 0 if it had been moved already.
+
+    The new place remembers the file, and those that webhooks' events may be left in, so that `forget` erases there too.
 
     Raises:
         LeaseHeldError: a run holds the account, here or there.
@@ -63,7 +68,9 @@ def move_state(source: SqliteState, target: State, account: str, *, now: datetim
             _expect_movable(source, account, lock)
             _expect_no_ledger(target)
             seal(source.path, str(target))
-        copied = _copy(source, target, account, is_repeated=is_repeated)
+        former = [{"account": account, "path": str(source.path.resolve()), "is_state": True}]
+        former += [{"account": account, "path": str(each.resolve()), "is_state": False} for each in inboxes]
+        copied = _copy(source, target, account, former, is_repeated=is_repeated)
         mark_moved(source.path)
         return copied
 
@@ -143,7 +150,9 @@ def _expect_unmoved(source: SqliteState, target: State) -> None:
         )
 
 
-def _copy(source: SqliteState, target: State, account: str, *, is_repeated: bool) -> int:
+def _copy(
+    source: SqliteState, target: State, account: str, former: list[dict[str, object]], *, is_repeated: bool
+) -> int:
     """Copy and compare every row in one transaction there, and return how many there were.
 
     If that fails, runs may use the file again, unless the other place may have kept the copy.
@@ -156,6 +165,7 @@ def _copy(source: SqliteState, target: State, account: str, *, is_repeated: bool
             _hold_copy(there, account)
             copied = copy_rows(here, there)
             _expect_same_rows(here, there, target)
+            there.execute(insert(table_of(FormerFile)), former)
             is_to_commit = True
     except BaseException as error:
         # What this process did not ask to commit is not kept; of what an earlier one asked, it may not have heard.

@@ -3,6 +3,7 @@
 from functools import partial
 
 from jobs.cli.lead import forget
+from jobs.privacy import former_files
 from tests.e2e.support.killed_run import after, before, committing, countdown
 
 POINTS = {
@@ -12,6 +13,10 @@ POINTS = {
     "creations erased": partial(after, forget.Outbox, "erase"),
     "a file rewritten": partial(after, forget, "compact"),
     "page to be written": partial(before, forget, "write_usual_page"),
+    "in the commit to the old state": partial(committing, former_files, "_erase_leads"),
+    "old state to be rewritten": partial(before, former_files, "_rewrite"),
+    "old state rewritten": partial(after, former_files, "_rewrite"),
+    "old events erased": partial(after, former_files, "erase_events"),
 }
 
 

@@ -4,10 +4,12 @@ from datetime import date
 
 import pytest
 import sqlalchemy
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 
 from connectors.records import LeadId
 from jobs.ledger.retention import erasure
+from jobs.ledger.schema import IncidentRow
+from jobs.ledger.stored_values import values_from_json, values_to_json
 from tests.builders import ACCOUNT
 from tests.fakes import NIGHT
 
@@ -113,6 +115,23 @@ def test_erasing_searches_by_index(ledger):
         scans += [line for *_, line in found if line.startswith("SCAN")]
 
     assert [] == scans
+
+
+def test_no_incident_names_an_erased_lead(ledger):
+    """All else that it says stays, as do those that cannot be read."""
+    told = {"rejected": 2, "codes": ("INVALID",), "leads": (GONE, KEPT)}
+    rows = [
+        IncidentRow(account=ACCOUNT, cause=cause, details=details, first_seen_at=NIGHT)
+        for cause, details in (("named", values_to_json(told)), ("damaged", '{"leads": {"other": "L-1"}}'))
+    ]
+    with ledger.write_transaction() as session:
+        session.add_all(rows)
+        session.flush()
+        erasure.erase_leads(session, ACCOUNT, [GONE])
+        after = {row.cause: row.details for row in session.exec(select(IncidentRow))}
+
+    assert told | {"leads": (KEPT,)} == values_from_json(after["named"])
+    assert '{"leads": {"other": "L-1"}}' == after["damaged"]
 
 
 def test_forgotten_lead_keeps_its_first_date(ledger):

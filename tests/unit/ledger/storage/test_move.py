@@ -65,12 +65,20 @@ def moved(source, target, account=ACCOUNT):
     return move_state(source, target, account, now=NIGHT)
 
 
+def arrived(source, target):
+    """What came there; beside it, the new place remembers only which file it came from."""
+    found = contents(target.path)
+    expected = [{"account": ACCOUNT, "path": str(source.path), "is_state": 1}]
+    assert expected == found["former_file"]
+    return found | {"former_file": []}
+
+
 def test_every_row_is_there_and_the_old_state_is_sealed(filled, elsewhere, clock):
     """The next run begins there where the last one ended here, and none begins here."""
     before = contents(filled.path)
 
     assert sum(map(len, before.values())) == moved(filled, elsewhere)
-    assert before == contents(elsewhere.path)
+    assert before == arrived(filled, elsewhere)
     with pytest.raises(LedgerError, match=f"was moved to {elsewhere}: write that place"):
         hold(filled.path, clock).__enter__()
     with hold(elsewhere.path, clock) as ledger:
@@ -98,7 +106,7 @@ def test_a_killed_move_can_be_repeated(filled, elsewhere, clock, statement):
     assert -signal.SIGKILL == died.returncode
     assert 1 >= can_run(filled, clock) + can_run_with_rows(elsewhere)
     moved(filled, elsewhere)
-    assert before == contents(elsewhere.path)
+    assert before == arrived(filled, elsewhere)
     assert not can_run(filled, clock)
 
 
@@ -291,7 +299,7 @@ def test_a_copy_that_may_have_been_kept_leaves_the_file_closed(filled, elsewhere
     assert not can_run(filled, clock)
 
     assert sum(map(len, before.values())) == moved(filled, elsewhere)
-    assert before == contents(elsewhere.path)
+    assert before == arrived(filled, elsewhere)
 
 
 def test_a_place_that_cannot_be_made_leaves_the_file_in_use(filled, elsewhere, clock, monkeypatch):

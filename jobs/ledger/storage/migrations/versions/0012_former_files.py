@@ -1,0 +1,21 @@
+"""From which files a state was moved, so that whoever is forgotten is erased there too."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlmodel.sql import sqltypes as types
+
+revision, down_revision = "0012", "0011"
+branch_labels = depends_on = None
+
+TEXT = types.AutoString()
+
+
+def upgrade():
+    """Create the table."""
+    op.create_table(
+        "former_file",
+        sa.Column("account", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
+        sa.Column("is_state", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "path", name="pk_former_file"),
+    )

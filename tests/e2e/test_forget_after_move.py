@@ -1,0 +1,289 @@
+"""Somebody is forgotten after the state was moved to a database: the files it was moved from hold nothing of them."""
+
+import signal
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId, Moment
+from jobs.ledger.storage.state_file import FileKind, file_kind, read_seal
+from jobs.webhooks.file_inbox import FileInbox, set_aside_name
+from tests import postgresql
+from tests.e2e.support.planted import EMAIL, PEOPLE, PHONE, person
+from tests.e2e.support.typed import type_in
+
+DAY = timedelta(days=1)
+TO = "${OPLEAD_SYNC_DATABASE}"
+LABEL = "étape-vuscandrolie"
+KILLED = -signal.SIGKILL
+BY = [("--lead", "L-1"), ("--email", EMAIL), ("--phone", PHONE)]
+
+
+@pytest.fixture
+def company(company):
+    """A company that knows a person by a sale sent, one held back and webhooks, whose state was moved since."""
+    postgresql.needed()
+    name = postgresql.server().create()
+    company.environ["OPLEAD_SYNC_DATABASE"] = postgresql.server().url(name)
+    company.conversion("appointment")["count_once_per"] = "person"
+    yesterday = company.START - DAY
+    company.serve(
+        person(company, 1, ("RDV pris", yesterday), ("Gagné", yesterday), amount="à voir"),
+        company.lead(2, ("Gagné", yesterday)),
+    )
+    company.night()
+    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
+    inbox.append([event(company, "L-1", LABEL), event(company, "L-2", "Gagné")])
+    inbox.close()
+    assert 0 == type_in(company, "state", "move", "--to", TO).code
+    company.before = found(company)
+    company.moved = company.config.with_name("moved.yaml")
+    company.moved.write_text(company.config.read_text().replace(f"sqlite:///{company.state}", TO))
+    yield company
+    postgresql.server().drop(name)
+
+
+def event(company, lead, label):
+    """Return a webhook about a lead as it was received."""
+    now = company.clock.now()
+    told = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(lead), label, Moment(now), None, "")
+    return ReceivedEvent(told, now, f"{lead} {label}", is_unique=True)
+
+
+def found(company):
+    """Return what of the person stands in which file that the program wrote, journals included."""
+    files = [
+        each for each in company.state.parent.rglob("*") if each.is_file() and each.suffix not in (".yaml", ".json")
+    ]
+    texts = {"click id": company.gclid(1), "label of a webhook": LABEL}
+    planted = {}
+    for each in files:
+        data = each.read_bytes()
+        names = PEOPLE.found_in(data) | {name for name, text in texts.items() if text.encode() in data}
+        if names:
+            planted[each.name] = names
+    return planted
+
+
+def forget(company, *whom):
+    """Type the command with the settings that name the database."""
+    return type_in(company, "forget", *whom, file=company.moved)
+
+
+def killed(company, point, *whom):
+    """Forget until the kill; return the exit code."""
+    prelude = f"import killed_forget; killed_forget.kill_at({point!r})"
+    with company.ended(company.start_command("forget", *whom, prelude=prelude, config=company.moved)) as process:
+        process.communicate(timeout=60)
+        return process.returncode
+
+
+def expect_sealed(company):
+    """Check that no run uses the old state, which still says where it was moved."""
+    assert FileKind.SEALED is file_kind(company.state)
+    seal = read_seal(company.state)
+    assert (True, True) == (seal.is_moved, seal.place.startswith("postgresql:///"))
+    refused = type_in(company, "run")
+    assert (2, True) == (refused.code, "this state was moved to postgresql:///" in refused.err)
+
+
+def rows_there(company, table):
+    """Return the rows of a table in the old state."""
+    with closing(sqlite3.connect(company.state)) as connection:
+        return connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - a name of ours
+
+
+@pytest.mark.parametrize("whom", BY, ids=["id", "e-mail", "phone"])
+def test_nothing_is_left_in_the_files_that_the_state_was_moved_from(company, whom):
+    """They had hashes, click ids and events; others' stay, and the old state stays closed."""
+    assert {"hash of e-mail", "hash of key of phone", "click id"} <= company.before["state.db"]
+    assert {"label of a webhook"} == company.before["maison-test.inbox.db.moved"]
+    done = forget(company, *whom)
+
+    assert (0, {}) == (done.code, found(company)), done.out + done.err
+    assert f"Erased: 1 lead in {company.state}" in done.lines
+    assert f"Erased: 1 webhook event in {set_aside_name(company.state.with_name('maison-test.inbox.db'))}" in done.lines
+    assert f"{company.state}, from which the state was moved, is no longer used: delete it" in done.lines
+    assert [("maison-test", "L-1")] == [row[:2] for row in rows_there(company, "forgotten_lead")]
+    assert ["L-2"] == [row[1] for row in rows_there(company, "lead")]
+    expect_sealed(company)
+
+
+def test_a_rehearsal_counts_there_too_and_writes_nothing(company):
+    """Neither to the old state, not even to bring it up to date, nor to the events."""
+    with closing(sqlite3.connect(company.state)) as connection, connection:
+        connection.execute("DROP TABLE former_file")
+        connection.execute("UPDATE alembic_version SET version_num = '0011'")
+    files = [company.state, set_aside_name(company.state.with_name("maison-test.inbox.db"))]
+    before = [each.read_bytes() for each in files]
+    (done,) = type_in(company, "forget", "--email", EMAIL, "--dry-run", "--json", file=company.moved).objects
+
+    assert [(str(files[0]), True, 1, 0), (str(files[1]), True, 0, 1)] == [
+        (each["path"], each["is_there"], each["leads"], each["events"]) for each in done["former_files"]
+    ]
+    assert before == [each.read_bytes() for each in files]
+    expect_sealed(company)
+    assert (0, {}) == (forget(company, "--email", EMAIL).code, found(company))
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "ledger committed",
+        "in the commit to the old state",
+        "old state to be rewritten",
+        "old state rewritten",
+        "old events erased",
+    ],
+)
+@pytest.mark.parametrize("whom", BY[:2], ids=["id", "e-mail"])
+def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
+    """The old state is closed at every moment, and the next command finishes what is left."""
+    assert KILLED == killed(company, point, *whom)
+    assert FileKind.SEALED is file_kind(company.state)
+    done = forget(company, *whom)
+
+    assert {} == found(company), done.out + done.err
+    assert done.code in (0, 1)
+    assert [("maison-test", "L-1")] == [row[:2] for row in rows_there(company, "forgotten_lead")]
+    expect_sealed(company)
+
+
+def test_a_lead_that_only_the_old_state_knows_is_found_there(company):
+    """It has left the database by its age; what was sent is listed from the file."""
+    erase_in_database(company, "L-1")
+    done = type_in(company, "forget", "--phone", PHONE, "--json", file=company.moved)
+    (lead,) = done.objects[0]["leads"]
+
+    assert (0, {}) == (done.code, found(company))
+    assert ("L-1", True, ["appointment"], []) == (
+        lead["lead"],
+        lead["is_known"],
+        [each["conversion"] for each in lead["sent"]],
+        lead["cancelled"],
+    )
+
+
+def erase_in_database(company, lead):
+    """Erase a lead in the database alone."""
+    from sqlmodel import Session  # noqa: PLC0415
+
+    from jobs.ledger.retention.erasure import erase_leads  # noqa: PLC0415
+    from jobs.ledger.storage.postgresql import open_postgresql  # noqa: PLC0415
+
+    engine = open_postgresql(company.environ["OPLEAD_SYNC_DATABASE"], "maison-test", for_writing=True)
+    with Session(engine) as session:
+        erase_leads(session, "maison-test", [LeadId(lead)])
+        session.commit()
+    engine.dispose()
+
+
+def test_a_night_says_that_the_old_file_is_still_there(company):
+    """Nothing in it is erased for its age; once it is deleted, nothing is said."""
+    said = "the state was moved from this file, which still holds personal data: delete it"
+    nights = [type_in(company, "run", file=company.moved)]
+    company.state.unlink()
+    nights.append(type_in(company, "run", file=company.moved))
+
+    assert [True, False] == [said in each.err for each in nights], nights[0].err
+    assert str(company.state) in nights[0].err
+
+
+def test_a_deleted_file_is_fine_and_said(company):
+    """That is what the move asked for; on another machine it may still be."""
+    company.state.unlink()
+    done = forget(company, "--lead", "L-1")
+
+    assert (0, {}) == (done.code, found(company)), done.out + done.err
+    assert f"{company.state}, from which the state was moved, is not here" in done.lines
+
+
+def test_another_state_in_its_place_is_left_alone(company):
+    """A file that runs use is nobody's old state."""
+    company.state.unlink()
+    with closing(sqlite3.connect(company.state)) as other:
+        other.execute("PRAGMA application_id = 0x4F504C53")
+        other.execute("CREATE TABLE kept (it)")
+    before = company.state.read_bytes()
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
+
+    for each in (rehearsed, done):
+        assert (0, True) == (each.code, f"{company.state}, from which the state was moved, is not here" in each.lines)
+    assert before == company.state.read_bytes()
+
+
+def _damage(path):
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 8000 + path.read_bytes()[8100:])
+
+
+def _overwrite(path):
+    path.write_bytes(b"\xff" * 9000)
+
+
+def _renew(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (_damage, "SQLITE_CORRUPT"),
+        (_overwrite, "not a state that this version knows"),
+        (_renew, "not a state that this version knows"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(company, harm, why):
+    """All else is done, and who reads it knows which file still holds the person and what to do."""
+    harm(company.state)
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
+
+    for each in (rehearsed, done):
+        assert 1 == each.code
+        assert f"{company.state}: this file was left when the state was moved" in each.lines
+        assert f"could not be erased in it ({why})" in each.lines
+        assert "No run needs it any more: delete it" in each.lines
+    assert "maison-test.inbox.db.moved" not in found(company)
+    unknown = forget(company, "--lead", "L-7")
+    assert (2, True) == (unknown.code, f"{company.state}: this file was left when" in " ".join(unknown.err.split()))
+    company.state.unlink()
+    assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
+
+
+def test_events_that_cannot_be_read_are_named(company):
+    """They keep nothing else from being done."""
+    moved = set_aside_name(company.state.with_name("maison-test.inbox.db"))
+    _overwrite(moved)
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
+
+    for each in (rehearsed, done):
+        assert (1, True) == (each.code, f"{moved}: this file was left when" in each.lines), each.out + each.err
+        assert "could not be erased in it (SQLITE_NOTADB)" in each.lines
+    assert {} == found(company)
+
+
+def test_a_file_that_another_program_writes_to_is_named(company):
+    """Repeated once that has ended, it is erased."""
+    with closing(sqlite3.connect(company.state, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = forget(company, "--lead", "L-1")
+        assert (1, True) == (done.code, "could not be erased in it (SQLITE_BUSY)" in done.lines), done.out
+
+    assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
+
+
+def test_an_export_names_the_files_that_hold_the_lead_too(company):
+    """Until they are deleted, or the lead is forgotten."""
+    moved = set_aside_name(company.state.with_name("maison-test.inbox.db"))
+    (person,) = type_in(company, "export-person", "--lead", "L-1", file=company.moved).objects
+    assert [str(company.state), str(moved)] == person["former_files"]
+    forget(company, "--lead", "L-1")
+    (person,) = type_in(company, "export-person", "--lead", "L-1", file=company.moved).objects
+
+    assert [] == person["former_files"]
