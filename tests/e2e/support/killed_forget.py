@@ -3,7 +3,7 @@
 from functools import partial
 
 from jobs.cli.lead import forget
-from tests.e2e.support.killed_run import after, before, committing, countdown
+from tests.e2e.support.killed_run import after, before, committing
 
 POINTS = {
     "in the ledger's commit": partial(committing, forget, "forget_leads"),
@@ -13,8 +13,3 @@ POINTS = {
     "a file rewritten": partial(after, forget, "compact"),
     "page to be written": partial(before, forget, "write_usual_page"),
 }
-
-
-def kill_at(point):
-    """Die at this point the first time it is reached."""
-    POINTS[point](countdown(1))
