@@ -239,6 +239,13 @@ FAULTS = (
         "tests/e2e/test_state_move.py",
     ),
     Fault(
+        "a receiver that starts before its database waits for it",
+        "jobs/oplead_commands/receive.py",
+        "if error.exit_code is not Exit.HELD:",
+        "if True:",
+        "tests/e2e/test_shared_inbox.py",
+    ),
+    Fault(
         "a wrong configuration does not restart a worker again and again",
         "config/deploy/systemd/oplead-sync-worker@.service",
         "RestartPreventExitStatus=2\n",

@@ -102,10 +102,13 @@ class SharedDatabase:
         Raises:
             LedgerError: the database cannot be used.
         """
+        # Opened outside the lock: accounts that wait for a server that is away wait side by side.
+        engine = self._engine or open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
         with self._opening:
-            if self._engine is None:
-                self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
-        return self._engine.execution_options(account=account, read_only=not for_writing)
+            kept = self._engine = self._engine or engine
+        if kept is not engine:
+            engine.dispose()
+        return kept.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Raise the driver's errors as `LedgerError`."""
