@@ -246,6 +246,13 @@ FAULTS = (
         "tests/e2e/test_shared_inbox.py",
     ),
     Fault(
+        "a night whose result the database refuses is not done again and again",
+        "jobs/fleet/worker.py",
+        "plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)",
+        "plain = result",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
         "a wrong configuration does not restart a worker again and again",
         "config/deploy/systemd/oplead-sync-worker@.service",
         "RestartPreventExitStatus=2\n",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import psycopg
@@ -28,6 +28,7 @@ from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
+RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
 MOST_REFUSALS = 60
 """How often a worker records something that the database refuses: some minutes, in which somebody may mend it."""
 T = TypeVar("T")
@@ -224,9 +225,21 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            if not await self._surely(lambda connection: _end_run(connection, account, run, result)):
+            if not await self._end(account, run, result):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
+
+    async def _end(self, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
+        """Record a result; what the database refuses of it, as one that needs a human, so that nothing is done again.
+
+        Raises:
+            FleetDatabaseError: the database refuses that too.
+        """
+        try:
+            return await self._surely(lambda connection: _end_run(connection, account, run, result))
+        except FleetDatabaseError:
+            plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)
+            return await self._surely(lambda connection: _end_run(connection, account, run, plain))
 
     async def _delete(self, job: Job) -> None:
         async def delete() -> None:
