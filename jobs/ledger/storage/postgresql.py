@@ -30,6 +30,7 @@ from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import ACCOUNT, NEXT_ID, postgresql_tables
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
@@ -208,8 +209,7 @@ def shown_address(url: URL) -> str:
 
 def _refuse_omnipotent_user(connection: Connection) -> None:
     """Refuse a user for whom PostgreSQL applies no row-level security."""
-    sees_all = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    if connection.exec_driver_sql(sees_all).scalar():
+    if connection.exec_driver_sql(SEES_EVERY_ACCOUNT).scalar():
         raise LedgerError(
             _(
                 "{place}: this user sees the rows of every account; use one without SUPERUSER and BYPASSRLS, to whom "

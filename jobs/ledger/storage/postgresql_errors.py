@@ -44,6 +44,8 @@ _AWAY = ("08", "40", "53", "55P03", "57P")
 _AWAY_ON_CONNECTING = {"53": _FULL, "57P": _UNREACHABLE}
 """Advice on what passes by itself of that with which a server refuses a connection; poolers say 08 of anything."""
 _STATE_ON_THE_WIRE = re.compile(rb'^B\t\d+\tErrorResponse\t S "[^"]*" V "[^"]*" C "(\w{5})"', re.MULTILINE)
+SEES_EVERY_ACCOUNT = "SELECT rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = current_user"
+"""Asks whether the server shows the user every account's rows, as it does to one for whom row-level security is off."""
 _PING_SECONDS = 3
 """Short, since the driver lets no other thread of this process run meanwhile."""
 _AGAIN_SECONDS = 5
