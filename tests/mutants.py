@@ -253,6 +253,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
+        "a worker finds its database again soon after it is back",
+        "jobs/fleet/worker.py",
+        "            reconnect_timeout=_CONNECTION_SECONDS,\n",
+        "",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
         "a wrong configuration does not restart a worker again and again",
         "config/deploy/systemd/oplead-sync-worker@.service",
         "RestartPreventExitStatus=2\n",

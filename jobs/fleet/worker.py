@@ -29,6 +29,8 @@ from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
 RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
+_CONNECTION_SECONDS = 10.0
+"""How long the queue is tried for a connection; then it is tried anew."""
 MOST_REFUSALS = 60
 """How often a worker records something that the database refuses: some minutes, in which somebody may mend it."""
 T = TypeVar("T")
@@ -92,9 +94,7 @@ class FleetWorker:
             FleetAwayError: the database cannot be reached at the start.
             FleetDatabaseError: it cannot be used.
         """
-        connector = PsycopgConnector(
-            conninfo=self.database.url, kwargs=self.database.connect_options, min_size=1, max_size=2, timeout=30.0
-        )
+        connector = self._queue()
         self._manager = JobManager(connector)
         self._stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -110,6 +110,17 @@ class FleetWorker:
             loop.remove_reader(self.stop.fileno())
             with suppress(ConnectorException):
                 await connector.close_async()
+
+    def _queue(self) -> PsycopgConnector:
+        return PsycopgConnector(
+            conninfo=self.database.url,
+            kwargs=self.database.connect_options,
+            min_size=1,
+            max_size=2,
+            timeout=_CONNECTION_SECONDS,
+            # Or the pool, which waits twice as long from try to try, would be away as long again as the database was.
+            reconnect_timeout=_CONNECTION_SECONDS,
+        )
 
     def _stop_looking(self) -> None:
         asyncio.get_running_loop().remove_reader(self.stop.fileno())

@@ -1,14 +1,17 @@
 """When a worker takes others for dead, and what it does where the database is away or refuses something."""
 
 import asyncio
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from procrastinate.jobs import Job
+from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
 from jobs.exit_codes import Exit
@@ -70,6 +73,30 @@ def test_log_says_once_that_the_database_is_away_and_once_that_it_is_back(worker
     )
     assert {away: 3, back: 2} == Counter(each["event"] for each in logged)
     assert "(connection refused)" in logged[0]["why"]
+
+
+def test_queue_is_found_again_soon_after_the_database_is_back(worker, monkeypatch):
+    """However long that was away: the pool's own waits double until it gives up and begins anew."""
+    monkeypatch.setattr("jobs.fleet.worker._CONNECTION_SECONDS", 0.5)
+    tries = []
+
+    class Away(psycopg.AsyncConnection):
+        @classmethod
+        async def connect(cls, *_, **__):
+            tries.append(time.monotonic())
+            raise psycopg.OperationalError("connection refused")
+
+    async def try_for_a_connection(queue):
+        pool = queue._pool_factory(**queue._pool_args, connection_class=Away, open=False)
+        await pool.open()
+        for _ in range(7):
+            with pytest.raises(PoolTimeout):
+                await pool.getconn()
+        await pool.close()
+
+    asyncio.run(try_for_a_connection(worker._queue()))
+
+    assert max(later - earlier for earlier, later in pairwise(tries)) < 1.5
 
 
 def test_log_says_what_the_database_refuses_and_does_not_call_it_away(worker):
