@@ -260,6 +260,13 @@ FAULTS = (
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
+        "a night reads no history of what did not change",
+        "jobs/ledger/leads/leads.py",
+        'next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))',
+        'next_ones = (col(LeadRow.id) > (after or ""),)',
+        "tests/unit/jobs/test_poisoned_account.py",
+    ),
+    Fault(
         "a wrong configuration does not restart a worker again and again",
         "config/deploy/systemd/oplead-sync-worker@.service",
         "RestartPreventExitStatus=2\n",
@@ -290,8 +297,8 @@ FAULTS = (
     Fault(
         "a worker whose database was away records what its night came to",
         "jobs/fleet/worker.py",
-        "if not await self._surely(lambda connection: _end_run",
-        "if not await self._in_database(lambda connection: _end_run",
+        "return await self._surely(lambda connection: _end_run(connection, account, run, result))",
+        "return await self._in_database(lambda connection: _end_run(connection, account, run, result))",
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(

@@ -161,6 +161,14 @@ def server():
     return Server(_programs())
 
 
+def wait_until(is_so):
+    """Return once something of the server's is so."""
+    end = time.monotonic() + _PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def contents(url):
     """Every value of every row of every account, by table, in the database at an address."""
     with server().connect(url.partition("?")[0].rpartition("/")[2]) as connection:
