@@ -239,6 +239,41 @@ FAULTS = (
         "tests/unit/settings/test_secrets_command.py",
     ),
     Fault(
+        "a vault that is away while a state is to be moved may be asked again",
+        "jobs/cli/setup/state_move.py",
+        "if isinstance(error, SecretsAwayError) else",
+        "if False else",
+        "tests/e2e/test_state_move.py",
+    ),
+    Fault(
+        "a receiver that starts before its database waits for it",
+        "jobs/oplead_commands/receive.py",
+        "if error.exit_code is not Exit.HELD:",
+        "if True:",
+        "tests/e2e/test_shared_inbox.py",
+    ),
+    Fault(
+        "a night whose result the database refuses is not done again and again",
+        "jobs/fleet/worker.py",
+        "plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)",
+        "plain = result",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a worker finds its database again soon after it is back",
+        "jobs/fleet/worker.py",
+        "            reconnect_timeout=_CONNECTION_SECONDS,\n",
+        "",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a night reads no history of what did not change",
+        "jobs/ledger/leads/leads.py",
+        'next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))',
+        'next_ones = (col(LeadRow.id) > (after or ""),)',
+        "tests/unit/jobs/test_poisoned_account.py",
+    ),
+    Fault(
         "a wrong configuration does not restart a worker again and again",
         "config/deploy/systemd/oplead-sync-worker@.service",
         "RestartPreventExitStatus=2\n",
@@ -269,8 +304,8 @@ FAULTS = (
     Fault(
         "a worker whose database was away records what its night came to",
         "jobs/fleet/worker.py",
-        "if not await self._surely(lambda connection: _end_run",
-        "if not await self._in_database(lambda connection: _end_run",
+        "return await self._surely(lambda connection: _end_run(connection, account, run, result))",
+        "return await self._in_database(lambda connection: _end_run(connection, account, run, result))",
         "tests/e2e/test_fleet_faults.py",
     ),
     Fault(
@@ -501,8 +536,8 @@ FAULTS = (
     Fault(
         "a server that lets a user in no more is not taken for one that is away",
         "jobs/ledger/storage/postgresql_errors.py",
-        "        return str(again)",
-        "        return None",
+        'return (states[-1].decode() if states else "") if is_refused else None',
+        "return None",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -513,10 +548,17 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
+        "a full server may be tried again, whatever language it speaks",
+        "jobs/ledger/storage/postgresql_errors.py",
+        '_AWAY_ON_CONNECTING = {"53": _FULL,',
+        "_AWAY_ON_CONNECTING = {",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "a server that is up by the time it is asked why does not refuse",
         "jobs/ledger/storage/postgresql_errors.py",
-        'psycopg.connect(make_conninfo(**options | {"connect_timeout": _AGAIN_SECONDS})).close()',
-        "raise psycopg.OperationalError(str(error))",
+        "is_refused = attempt.status == ConnStatus.BAD",
+        "is_refused = True",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(

@@ -161,6 +161,21 @@ def server():
     return Server(_programs())
 
 
+def wait_until(is_so):
+    """Return once something of the server's is so."""
+    end = time.monotonic() + _PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def contents(url):
+    """Every value of every row of every account, by table, in the database at an address."""
+    with server().connect(url.partition("?")[0].rpartition("/")[2]) as connection:
+        tables = connection.execute("SELECT relname FROM pg_stat_user_tables").fetchall()
+        return {name: b"".join(map(bytes, _copied(connection, f"COPY {name} TO STDOUT"))) for (name,) in tables}
+
+
 def _copied(connection, statement):
     with connection.cursor().copy(statement) as copy:
         yield from copy
@@ -188,9 +203,7 @@ class State:
 
     def contents(self):
         """Every value of every row of every account."""
-        with server().connect(self.database) as connection:
-            tables = [name for (name,) in connection.execute("SELECT relname FROM pg_stat_user_tables")]
-            return b"".join(bytes(part) for name in tables for part in _copied(connection, f"COPY {name} TO STDOUT"))
+        return b"".join(contents(server().url(self.database)).values())
 
     def ask(self, statement):
         """Rows of it, read by plain SQL."""

@@ -15,12 +15,12 @@ from connectors.records import ClickIdKind
 from jobs.ledger import runs
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
-from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, LeadSample, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import PlanningResult, withhold_missing_amounts
 from jobs.rules.extraction import RequiredLeadData
-from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
+from jobs.rules.model import FEWEST_LEADS, ConsentAnswer
 from jobs.rules.reasons import Anomaly, AnomalyIdentity, AnomalyKind, Message, MessageId, Reason
 from jobs.run_findings import LabelCount, RunFindings
 from jobs.settings.compile import Rulebook
@@ -247,8 +247,8 @@ def filters_excluding_all_leads(
 
 
 def empty_fields(
-    newest: Sequence[LeadFacts],
-    entered: Sequence[LeadFacts],
+    newest: Sequence[LeadSample],
+    entered: Sequence[LeadSample],
     wanted: RequiredLeadData,
     never_seen: Collection[str] = (),
 ) -> Iterator[Anomaly]:

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from connectors.language import _
 from jobs.database_address import passwords, split_address
 from jobs.exit_codes import CommandError, Exit, UsageError
-from jobs.ledger.storage.postgresql_errors import diagnose
+from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT, diagnose
 from jobs.settings.references import ReferenceResolver, read_env_file
 from jobs.settings.secrets_command import SecretsAwayError
 
@@ -112,9 +112,7 @@ def refuse_omnipotent_user(connection: Connection) -> None:
     Raises:
         FleetDatabaseError: it shows the user every account's rows, and so does every state that lies here.
     """
-    row = connection.execute(
-        "SELECT rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = current_user"
-    ).fetchone()
+    row = connection.execute(SEES_EVERY_ACCOUNT).fetchone()
     if row is not None and row["sees_all"]:
         raise FleetDatabaseError(
             _(

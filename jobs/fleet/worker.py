@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import psycopg
@@ -28,6 +28,9 @@ from jobs.fleet.problems import record_problems
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
+RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
+_CONNECTION_SECONDS = 10.0
+"""How long the queue is tried for a connection; then it is tried anew."""
 MOST_REFUSALS = 60
 """How often a worker records something that the database refuses: some minutes, in which somebody may mend it."""
 T = TypeVar("T")
@@ -91,9 +94,7 @@ class FleetWorker:
             FleetAwayError: the database cannot be reached at the start.
             FleetDatabaseError: it cannot be used.
         """
-        connector = PsycopgConnector(
-            conninfo=self.database.url, kwargs=self.database.connect_options, min_size=1, max_size=2, timeout=30.0
-        )
+        connector = self._queue()
         self._manager = JobManager(connector)
         self._stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -109,6 +110,17 @@ class FleetWorker:
             loop.remove_reader(self.stop.fileno())
             with suppress(ConnectorException):
                 await connector.close_async()
+
+    def _queue(self) -> PsycopgConnector:
+        return PsycopgConnector(
+            conninfo=self.database.url,
+            kwargs=self.database.connect_options,
+            min_size=1,
+            max_size=2,
+            timeout=_CONNECTION_SECONDS,
+            # Or the pool, which waits twice as long from try to try, would be away as long again as the database was.
+            reconnect_timeout=_CONNECTION_SECONDS,
+        )
 
     def _stop_looking(self) -> None:
         asyncio.get_running_loop().remove_reader(self.stop.fileno())
@@ -224,9 +236,21 @@ class FleetWorker:
         if begun is not None:
             run, order = begun
             result = await self._result(child, account, order)
-            if not await self._surely(lambda connection: _end_run(connection, account, run, result)):
+            if not await self._end(account, run, result):
                 _log.warning("the account was given to another worker meanwhile", account=account)
         await self._delete(job)
+
+    async def _end(self, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
+        """Record a result; what the database refuses of it, as one that needs a human, so that nothing is done again.
+
+        Raises:
+            FleetDatabaseError: the database refuses that too.
+        """
+        try:
+            return await self._surely(lambda connection: _end_run(connection, account, run, result))
+        except FleetDatabaseError:
+            plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)
+            return await self._surely(lambda connection: _end_run(connection, account, run, plain))
 
     async def _delete(self, job: Job) -> None:
         async def delete() -> None:

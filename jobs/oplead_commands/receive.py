@@ -13,9 +13,10 @@ from typing import Protocol
 
 import structlog
 
+from connectors.crm import ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from jobs.exit_codes import CommandError
+from jobs.exit_codes import CommandError, Exit
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
@@ -68,6 +69,7 @@ def receive(
         listening: called with the address once webhooks are being received.
 
     Raises:
+        CommandError: an inbox's database must be mended first; one that is only away is waited for.
         Misconfigured: the address or an inbox cannot be opened.
     """
     shared = accounts[0].webhooks
@@ -75,7 +77,8 @@ def receive(
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(shared))
         # Closed after the threads that write to them.
-        inboxes = [stack.enter_context(closing(_inbox(one))) for one in accounts]
+        inboxes = [stack.enter_context(closing(_LateInbox(one))) for one in accounts]
+        _open_inboxes(inboxes)
         threads = stack.enter_context(ThreadPoolExecutor(min(len(accounts), _MOST_THREADS), "inbox"))
         hooks = [_hook(one, GroupCommit(inbox.append, threads)) for one, inbox in zip(accounts, inboxes, strict=True)]
         receiver = Receiver(hooks)
@@ -109,15 +112,52 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
     )
 
 
-def _inbox(one: WebhookAccount) -> Inbox:
-    try:
-        return one.inbox.open_for_writing()
-    except CommandError:
-        raise
-    except INBOX_ERRORS as error:
-        raise Misconfigured(
-            _("webhooks.inbox: {file} cannot be written ({error})", file=one.inbox, error=error)
-        ) from None
+class _LateInbox:
+    """An account's inbox, which is opened with its next events if its database was away; in one thread at a time."""
+
+    def __init__(self, one: WebhookAccount) -> None:
+        self.location = one.inbox
+        self._inbox: Inbox | None = None
+
+    def open(self) -> Inbox:
+        """Open the inbox, unless it is open."""
+        if self._inbox is None:
+            self._inbox = self.location.open_for_writing()
+        return self._inbox
+
+    def append(self, events: Sequence[ReceivedEvent]) -> int:
+        """Add events as an open inbox does."""
+        return self.open().append(events)
+
+    def close(self) -> None:
+        """Close the inbox if it is open."""
+        if self._inbox is not None:
+            self._inbox.close()
+
+
+def _open_inboxes(inboxes: Sequence[_LateInbox]) -> None:
+    """Open what can be opened now; what is in a database that is away is refused until that answers.
+
+    Raises:
+        CommandError: a database must be mended first.
+        Misconfigured: a file cannot be written.
+    """
+    away: set[str] = set()
+    for inbox in inboxes:
+        place = str(inbox.location)
+        if place in away:  # each of its accounts would wait for it as long
+            continue
+        try:
+            inbox.open()
+        except CommandError as error:
+            if error.exit_code is not Exit.HELD:
+                raise
+            away.add(place)
+            _log.warning("the inbox's database is away; senders are told to try again until it answers", why=str(error))
+        except INBOX_ERRORS as error:
+            raise Misconfigured(
+                _("webhooks.inbox: {file} cannot be written ({error})", file=place, error=error)
+            ) from None
 
 
 def _listener(shared: WebhookSettings) -> socket.socket:

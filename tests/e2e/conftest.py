@@ -46,10 +46,18 @@ def companies(key_file, tmp_path_factory):
 
 
 @pytest.fixture
-def company(key_file, tmp_path):
+def state_in():
+    """Where the company's state lies; a test that is repeated on PostgreSQL is parametrised with "database" too."""
+    return "file"
+
+
+@pytest.fixture
+def company(key_file, tmp_path, state_in):
     """A company with a sandbox for one test."""
     company = _company.Company(tmp_path, key=key_file)
-    with company.sandbox:
+    with company.sandbox, ExitStack() as stack:
+        if state_in == "database":
+            company.use_database(stack.enter_context(postgresql.server().database(like="deployed")))
         yield company
 
 

@@ -154,6 +154,7 @@ def test_waiting_for_approval_times_out(monkeypatch):
         approval.Approval().ask_approval("Send?", never_cancelled)
 
 
+@pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
@@ -182,6 +183,7 @@ def test_retyping_a_killed_backfill_counts_each_conversion_once(past, company, p
     counted_once(company, range(2))
 
 
+@pytest.mark.parametrize("state_in", ["file", "database"])
 def test_nightly_run_finishes_a_killed_backfill(past, company):
     """The approval is stored, so no one has to type the command again."""
     past(*(sold(company, number) for number in range(2)))

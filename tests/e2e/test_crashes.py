@@ -10,8 +10,6 @@ from datetime import timedelta
 
 import pytest
 
-from tests import postgresql
-
 ON_POSTGRESQL = {
     "test_replays_the_same_bytes_after_a_kill_while_sending",
     "test_meta_replay_after_a_kill_is_flagged_as_possible_duplicate",
@@ -27,22 +25,8 @@ def pytest_generate_tests(metafunc):
     """Kill each run on both databases."""
     name = metafunc.function.__name__
     marks = () if name in ON_POSTGRESQL else (pytest.mark.exhaustive,)
-    databases = ["sqlite"] if name == "test_state_creation_is_atomic_when_killed" else ["sqlite", "postgresql"]
-    metafunc.parametrize(
-        "database", [pytest.param(each, marks=marks if each == "postgresql" else ()) for each in databases]
-    )
-
-
-@pytest.fixture
-def company(company, database):
-    """A company whose state lies in a file or in a database."""
-    if database == "sqlite":
-        yield company
-        return
-    server = postgresql.server()
-    with server.database(like="deployed") as url:
-        company.use_database(url)
-        yield company
+    if name != "test_state_creation_is_atomic_when_killed":
+        metafunc.parametrize("state_in", ["file", pytest.param("database", marks=marks)])
 
 
 def sold(company, number, amount="12 500,00 €"):

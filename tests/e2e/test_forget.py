@@ -39,9 +39,8 @@ def company(company):
         company.lead(2, ("Gagné", yesterday)),
     )
     company.night()
-    inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
-    inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
-    inbox.close()
+    with company.inbox() as inbox:
+        inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
     with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
         ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
         mark = recognition_mark_of(ids, CONTACT, outbox.salt)
@@ -58,35 +57,23 @@ def event(company, lead, kind=EventKind.STATUS_CHANGE):
     return ReceivedEvent(told, now, f"{lead} {kind}", is_unique=True)
 
 
-def contents(company):
-    """Return the bytes of every file beside the state, and of the reports."""
-    return {
-        file.name: file.read_bytes() for file in company.state.parent.rglob("*") if file.is_file() and is_ours(file)
-    }
-
-
-def is_ours(file):
-    """Whether the program wrote a file."""
-    return file.suffix not in (".yaml", ".json")
-
-
 def traces(company):
-    """Return where something of the forgotten lead stands, its id in the ledger apart: the tombstone has it."""
+    """Return where something of the forgotten lead stands, its id in the tombstone apart."""
     secrets = [company.gclid(1), EMAIL, EMAIL.lower(), PHONE, LABEL, REFERENCE]
     secrets += [each.sha256 for each in identifiers_of_person(CONTACT)]
-    found = {(name, text) for name, data in contents(company).items() for text in secrets if text.encode() in data}
-    named = {(name, "L-1") for name, data in contents(company).items() if b"L-1" in data and not_ledger(name)}
+    found = {(name, text) for name, data in company.contents().items() for text in secrets if text.encode() in data}
+    named = {(name, "L-1") for name, data in company.contents().items() if b"L-1" in data and has_no_tombstone(name)}
     return found | named
 
 
-def not_ledger(name):
-    """Whether a file is none of the ledger's."""
-    return not name.startswith("state.db")
+def has_no_tombstone(name):
+    """Whether a file is none of the ledger's, or which of a database's tables."""
+    return not name.startswith("state.db") and name != "forgotten_lead"
 
 
 def killed(company, point, *whom):
     """Forget until the kill; return the exit code."""
-    return company.command("forget", *whom, prelude=f"import killed_forget; killed_forget.kill_at({point!r})")[0]
+    return company.killed(point, command=("forget", *whom), points="killed_forget")
 
 
 def test_nothing_is_left_of_a_forgotten_person(company):
@@ -126,6 +113,7 @@ def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
     assert {"L-2": 2} == {lead: len(events) for lead, events in left.items()}
 
 
+@pytest.mark.parametrize("state_in", ["file", pytest.param("database", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(
     ("point", "whom"),
     [
@@ -144,11 +132,12 @@ def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
     code, out, err = company.command("forget", *whom)
 
     assert set() == traces(company), (out, err)
-    assert [("maison-test", "L-1", "2026-09-10")] == company.rows_of("forgotten_lead")
+    assert [("maison-test", "L-1", "2026-09-10")] == [tuple(map(str, row)) for row in company.rows_of("forgotten_lead")]
     assert {"L-2"} == {row[1] for row in company.rows_of("lead")}
     assert code in (0, 1), err
 
 
+@pytest.mark.parametrize("state_in", ["file", "database"])
 def test_killed_command_is_finished_although_the_person_is_not_found_again(company):
     """The hashes are gone with the ledger's rows, so only the tombstone says whose events are left."""
     company.state.with_name("maison-test.oplead.db").unlink()
@@ -156,7 +145,7 @@ def test_killed_command_is_finished_although_the_person_is_not_found_again(compa
     left = {name for name, _ in traces(company)}
     code, out, _ = company.command("forget", "--email", EMAIL)
 
-    assert "maison-test.inbox.db" in {name.removesuffix("-wal") for name in left}
+    assert {"maison-test.inbox.db", "webhook_event"} & {name.removesuffix("-wal") for name in left}
     assert (1, set()) == (code, traces(company))
     assert "Nothing is held that could be matched" in out
 
@@ -252,7 +241,7 @@ def test_lead_that_only_a_webhook_has_named_is_forgotten(company):
     inbox.close()
 
     assert 0 == type_in(company, "forget", "--lead", "L-5").code
-    assert b"L-5" not in b"".join(data for name, data in contents(company).items() if not_ledger(name))
+    assert b"L-5" not in b"".join(data for name, data in company.contents().items() if has_no_tombstone(name))
 
 
 def test_person_who_cannot_be_matched_is_said_to_be_looked_up(company):

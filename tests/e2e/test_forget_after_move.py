@@ -75,7 +75,7 @@ def forget(company, *whom):
 
 def killed(company, point, *whom):
     """Forget until the kill; return the exit code."""
-    prelude = f"import killed_forget; killed_forget.kill_at({point!r})"
+    prelude = f"import killed_forget, killed_run\nkilled_forget.POINTS[{point!r}](killed_run.countdown(1))"
     with company.ended(company.start_command("forget", *whom, prelude=prelude, config=company.moved)) as process:
         process.communicate(timeout=60)
         return process.returncode

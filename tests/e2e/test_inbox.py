@@ -1,7 +1,6 @@
 """From a change in Oplead to a conversion, by webhook: the sandbox's Oplead, the receiver, its inbox, the runs."""
 
 from collections import Counter
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -12,7 +11,6 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.ledger.schema import InboxPlace, StatusChange
-from jobs.webhooks.file_inbox import FileInbox
 from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -31,9 +29,11 @@ TIMES = {"appointment": at(7), "sale": at(13)}
 
 
 @pytest.fixture
-def company(company, tmp_path):
+def company(company, tmp_path, state_in):
     """A company with webhooks and a new lead, after its first night; Oplead dates no status."""
-    company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(tmp_path / "maison-test.inbox.db")}
+    company.settings["webhooks"] = {"secret": "${HOOK}"}
+    if state_in == "file":
+        company.settings["webhooks"]["inbox"] = str(tmp_path / "maison-test.inbox.db")
     company.environ["HOOK"] = SECRET
     company.sandbox.oplead.set_switch("status_dates", "none")
     company.serve(company.lead(1))
@@ -136,6 +136,7 @@ def test_an_appointment_is_a_conversion_beside_the_status(company):
     assert {"appointment": at(7)} == happened(company)
 
 
+@pytest.mark.parametrize("state_in", ["file", "database"])
 @pytest.mark.parametrize(
     "point",
     [
@@ -153,7 +154,7 @@ def test_a_run_killed_while_it_takes_up_the_inbox_loses_nothing(company, point):
     company.serve(*(company.lead(number, ("Gagné", at(9))) for number in range(2, 17)))
     events = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
     company.clock.advance(at(10))
-    with closing(FileInbox.open_for_writing(company.directory / "maison-test.inbox.db")) as inbox:
+    with company.inbox() as inbox:
         inbox.append(
             [ReceivedEvent(one, at(9), sha256(one.lead.encode()).hexdigest(), is_unique=True) for one in events]
         )

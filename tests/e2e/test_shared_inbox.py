@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import ExitStack, closing
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
@@ -14,7 +15,8 @@ from connectors.records import LeadId, Moment
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks.postgresql_inbox import InboxTable
 from tests import postgresql
-from tests.e2e.support.webhook_receiver import SECRET, ReceiverProcess
+from tests.e2e.support.forked import Forked
+from tests.e2e.support.webhook_receiver import PATIENCE, SECRET, ReceiverProcess
 from tests.e2e.support.webhook_sender import Sender
 from tests.e2e.test_webhooks import HOOK, PERSON, _until, body
 
@@ -69,6 +71,39 @@ def test_what_either_of_two_receivers_acknowledged_is_stored_once(tmp_path, data
     assert {f"L-{number}": 1 for number in range(4 * count)} == Counter(stored(database))
     for secret in (url, SECRET, *PERSON.values()):
         assert secret not in "".join(receiver.log for receiver in receivers)
+
+
+def test_a_receiver_that_starts_before_its_database_refuses_until_that_answers(tmp_path, database):
+    """As during an outage: nothing is acknowledged, and nobody has to start it again."""
+    server = postgresql.server()
+    server.halt()
+    receiver = ReceiverProcess(tmp_path, state=server.url(database))
+    hook = f"http://127.0.0.1:{receiver.port}{HOOK}"
+    try:
+        receiver.start()
+        refused = httpx.post(hook, content=body(1), timeout=PATIENCE)
+    finally:
+        server.start()
+    with receiver:
+        taken = httpx.post(hook, content=body(1), timeout=PATIENCE)
+        code, _ = receiver.stop()
+
+    assert (503, "10", 204) == (refused.status_code, refused.headers["Retry-After"], taken.status_code)
+    assert (0, ["L-1"]) == (code, stored(database))
+    assert 1 == receiver.log.count("the inbox's database is away; senders are told to try again until it answers")
+    assert postgresql.PASSWORD not in receiver.log
+
+
+def test_a_receiver_whose_database_must_be_mended_ends(tmp_path):
+    """With 2, which no service manager starts again."""
+    with postgresql.server().database() as url:
+        receiver = ReceiverProcess(tmp_path, state=url)
+        command = ["oplead", "webhooks", "serve", "--config", str(receiver.settings)]
+        ended = Forked(command, environ=receiver.environ, cwd=tmp_path)
+        _, said = ended.communicate(timeout=PATIENCE)
+
+    assert 2 == ended.returncode
+    assert "run `oplead-sync fleet deploy` first" in said
 
 
 @pytest.fixture

@@ -69,6 +69,24 @@ def test_an_address_with_a_password_is_not_to_be_typed(settled):
     assert FileKind.LEDGER is file_kind(settled.state)
 
 
+@pytest.mark.parametrize(
+    ("vault", "code", "said"),
+    [
+        pytest.param("false", 75, "the command ended with 1", id="away"),
+        pytest.param("/no/such/vault", 2, "the command cannot be run", id="not there"),
+    ],
+)
+def test_a_vault_that_is_away_may_be_asked_again(settled, vault, code, said):
+    """As where settings name the address: what passes by itself is told from what somebody must mend."""
+    del settled.environ["OPLEAD_SYNC_DATABASE"]
+    settled.environ["OPLEAD_SYNC_SECRETS_COMMAND"] = vault
+    done = move(settled)
+
+    assert code == done.code
+    assert said in done.err
+    assert FileKind.LEDGER is file_kind(settled.state)
+
+
 def test_a_file_is_no_place_to_move_to(settled):
     """It is a database's ledger that is whole or not there."""
     done = move(settled, "sqlite:///other.db")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.language import _, _n
-from jobs.cli.accounts import answering, open_account
+from jobs.cli.accounts import SettingsAwayError, answering, open_account
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -14,6 +14,7 @@ from jobs.oplead_commands.creation.outbox import outbox_path
 from jobs.reporting.console import say
 from jobs.settings import Settings
 from jobs.settings.load import read_state_address
+from jobs.settings.secrets_command import SecretsAwayError
 from jobs.settings.types import StateDatabase, StateFile
 from jobs.webhooks.file_inbox import InboxFile, set_aside_name
 from jobs.webhooks.move import move_inbox
@@ -80,7 +81,7 @@ def _address(to: str, file: Path, account: str) -> StateDatabase:
     try:
         address = read_state_address(to, file, account, os.environ)
     except ValueError as error:
-        raise UsageError(f"--to: {error}") from None
+        raise (SettingsAwayError if isinstance(error, SecretsAwayError) else UsageError)(f"--to: {error}") from None
     if isinstance(address, StateFile):
         raise UsageError(_("--to: this names a file; a state is moved to a database"))
     return address

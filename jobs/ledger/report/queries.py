@@ -3,7 +3,7 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,11 +13,10 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import BigInteger, ColumnElement, Float, Select, bindparam, case, cast, false, func, null, union_all
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk
-from jobs.ledger.leads.leads import has_related_row, load_lead_facts
+from jobs.ledger.leads.leads import has_related_row
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import WHY, cause_from_columns, current_cause
 from jobs.ledger.outbox.requests import RequestState, attempts_of_delivery
@@ -40,7 +39,7 @@ from jobs.ledger.schema import (
     of_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import LeadFacts
+from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -357,28 +356,46 @@ def pairs_with_deliveries(session: Session, account: str, places: Collection[tup
     return {place for place in places if outbox.has_deliveries(session, account, *place)}
 
 
-def newest_leads(session: Session, account: str) -> list[LeadFacts]:
+@dataclass(frozen=True, slots=True)
+class LeadSample:
+    """What a lead holds where the settings expect something."""
+
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
+    where: Mapping[str, str]
+    amounts: Collection[str]
+    """The paths at which it has an amount, readable or not."""
+
+
+def newest_leads(session: Session, account: str) -> list[LeadSample]:
     """Return the most recently created leads."""
-    return _samples(session, account, select(LeadRow.id).order_by(col(LeadRow.created_at).desc()))
+    return _samples(session, account, col(LeadRow.created_at).desc())
 
 
-def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
+def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[LeadSample]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
     is_one = (col(Delivery.conversion).in_(conversions), col(Delivery.state) != DeliveryState.PENDING)
     latest = (col(LeadRow.updated_at).desc().nulls_last(), col(LeadRow.created_at).desc())
-    return _samples(
-        session, account, select(LeadRow.id).where(has_related_row(Delivery, account, *is_one)).order_by(*latest)
+    return _samples(session, account, *latest, where=has_related_row(Delivery, account, *is_one))
+
+
+def _samples(
+    session: Session, account: str, *order: ColumnElement[Any], where: ColumnElement[bool] | None = None
+) -> list[LeadSample]:
+    """Return the first leads whose details are up to date; not their histories, which may be of any length."""
+    whole = select(LeadRow.ad_user_data, LeadRow.ad_personalization, LeadRow.facts).where(
+        LeadRow.account == account, LeadRow.digest != "", sqlalchemy.true() if where is None else where
     )
+    return [_sample(*row) for row in session.exec(whole.order_by(*order).limit(LATEST))]
 
 
-def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list[LeadFacts]:
-    """Return the facts of the first of these leads whose details are up to date."""
-    whole = leads.where(LeadRow.account == account, LeadRow.digest != "").limit(LATEST)
-    found = [LeadId(each) for each in session.exec(whole)]
-    known = load_lead_facts(session, account, found)
-    return [known[each] for each in found]
+def _sample(ad_user_data: str, ad_personalization: str, facts: str) -> LeadSample:
+    kept = json.loads(facts)
+    return LeadSample(
+        ConsentAnswer(ad_user_data), ConsentAnswer(ad_personalization), kept["where"], frozenset(kept["amounts"])
+    )
 
 
 def amount_paths(session: Session, account: str) -> set[str]:

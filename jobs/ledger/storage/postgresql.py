@@ -29,6 +29,7 @@ from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import ACCOUNT, next_id_function, postgresql_tables
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
@@ -101,10 +102,13 @@ class SharedDatabase:
         Raises:
             LedgerError: the database cannot be used.
         """
+        # Opened outside the lock: accounts that wait for a server that is away wait side by side.
+        engine = self._engine or open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
         with self._opening:
-            if self._engine is None:
-                self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
-        return self._engine.execution_options(account=account, read_only=not for_writing)
+            kept = self._engine = self._engine or engine
+        if kept is not engine:
+            engine.dispose()
+        return kept.execution_options(account=account, read_only=not for_writing)
 
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Raise the driver's errors as `LedgerError`."""
@@ -206,8 +210,7 @@ def shown_address(url: URL) -> str:
 
 def _refuse_omnipotent_user(connection: Connection) -> None:
     """Refuse a user for whom PostgreSQL applies no row-level security."""
-    sees_all = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    if connection.exec_driver_sql(sees_all).scalar():
+    if connection.exec_driver_sql(SEES_EVERY_ACCOUNT).scalar():
         raise LedgerError(
             _(
                 "{place}: this user sees the rows of every account; use one without SUPERUSER and BYPASSRLS, to whom "

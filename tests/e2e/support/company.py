@@ -29,9 +29,9 @@ from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import ValidSettings, load
-from jobs.wiring.account import open_clock
+from jobs.wiring.account import account_inbox, open_clock
 from jobs.wiring.night import open_connectors
-from tests import quick
+from tests import postgresql, quick
 from tests.e2e.support import books
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.traffic import ADJUST, GRAPH, INGEST, UPLOAD, Traffic
@@ -380,9 +380,10 @@ class Company:
         """Start the command in its own process without waiting for it; a prelude runs before it."""
         return self._start(prelude, arguments, config)
 
-    def start_killed(self, point, nth=1, command=("run",)):
-        """Start a command in a process that kills itself on reaching a point for the nth time."""
-        return self._start(f"import killed_run\nkilled_run.POINTS[{point!r}](killed_run.countdown({nth}))", command)
+    def start_killed(self, point, nth=1, command=("run",), *, points="killed_run"):
+        """Start a command in a process that kills itself on reaching a point, of a module's, for the nth time."""
+        prelude = f"import {points}, killed_run\n{points}.POINTS[{point!r}](killed_run.countdown({nth}))"
+        return self._start(prelude, command)
 
     def command(self, *arguments, prelude=""):
         """The command's exit code, stdout and stderr."""
@@ -390,9 +391,9 @@ class Company:
             out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode, out, err
 
-    def killed(self, point, nth=1, command=("run",)):
+    def killed(self, point, nth=1, command=("run",), **more):
         """Run until the kill; return the exit code."""
-        with ended(self.start_killed(point, nth, command)) as process:
+        with ended(self.start_killed(point, nth, command, **more)) as process:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
         self._wait_for_the_server()
         return process.returncode
@@ -435,8 +436,23 @@ class Company:
 
     def rows_of(self, name):
         """Every row of a table by its SQL name, as tuples."""
-        with closing(sqlite3.connect(self.state)) as connection:
-            return connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - a name of ours
+        statement = f"SELECT * FROM {name}"  # noqa: S608 - a name of ours
+        if self._database is None:
+            with closing(sqlite3.connect(self.state)) as connection:
+                return connection.execute(statement).fetchall()
+        with psycopg.connect(self._database) as connection:
+            connection.execute("SELECT set_config('oplead.account', %s, true)", [self.settings["account"]])
+            return connection.execute(statement).fetchall()
+
+    def inbox(self):
+        """The inbox of its webhooks, to write to."""
+        return closing(account_inbox(self.read_settings()).open_for_writing())
+
+    def contents(self):
+        """Every byte beside the state, by file, without settings; of a database, every row's values by table."""
+        files = (each for each in self.state.parent.rglob("*") if each.is_file())
+        found = {each.name: each.read_bytes() for each in files if each.suffix not in (".yaml", ".json")}
+        return found if self._database is None else found | postgresql.contents(self._database)
 
     def deliveries(self, destination="google_ads"):
         """Every delivery to a destination, by lead and conversion."""

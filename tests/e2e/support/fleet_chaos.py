@@ -124,8 +124,6 @@ class FleetChaos:
         for _ in range(blows):
             self._strike(self.draw.choice(BLOWS))
         self.company.heal()
-        for receiver in self.receivers:
-            receiver.revive()
         wait_for_webhooks()
         self._end()
 
@@ -175,8 +173,6 @@ class FleetChaos:
 
     def _strike(self, blow):
         self._let_it_work()
-        for receiver in self.receivers:
-            receiver.revive()
         self.done[blow] += 1
         worker = self.draw.choice(self.workers)
         match blow:

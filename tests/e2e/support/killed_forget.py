@@ -4,7 +4,7 @@ from functools import partial
 
 from jobs.cli.lead import forget
 from jobs.privacy import former_files
-from tests.e2e.support.killed_run import after, before, committing, countdown
+from tests.e2e.support.killed_run import after, before, committing
 
 POINTS = {
     "in the ledger's commit": partial(committing, forget, "forget_leads"),
@@ -18,8 +18,3 @@ POINTS = {
     "old state rewritten": partial(after, former_files, "_rewrite"),
     "old events erased": partial(after, former_files, "erase_events"),
 }
-
-
-def kill_at(point):
-    """Die at this point the first time it is reached."""
-    POINTS[point](countdown(1))

@@ -69,12 +69,6 @@ class ReceiverProcess:
         self._process.kill()
         self._end()
 
-    def revive(self):
-        """Start it again if it has ended by itself, as a service manager does: a database may be away as it starts."""
-        if self._process.poll() is not None:
-            self._end()
-            self.start()
-
     def stop(self, number=signal.SIGTERM):
         """Ask it to stop; return its exit code and what it printed."""
         self._process.send_signal(number)

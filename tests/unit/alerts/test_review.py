@@ -15,12 +15,11 @@ from jobs.alerts.review import (
     filters_excluding_all_leads,
     missing_click_id_anomalies,
 )
-from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, LeadSample, QualifiedConversion
 from jobs.reporting.sentences import sentence
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageId, Reason
-from tests.builders import facts
 
 CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
 
@@ -115,7 +114,7 @@ def field(anomaly):
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
     where = {} if channel is None else {"channel": channel}
-    return facts(ad_user_data=consent, ad_personalization=personal, where=where, amounts=dict.fromkeys(amounts))
+    return LeadSample(consent, personal, where, amounts)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,24 @@
 """When a worker takes others for dead, and what it does where the database is away or refuses something."""
 
 import asyncio
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from procrastinate.jobs import Job
+from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
 from jobs.exit_codes import Exit
-from jobs.fleet.accounts import add_account
+from jobs.fleet.accounts import add_account, ask_for_run, latest_settings
+from jobs.fleet.status import AccountState, read_status
 from jobs.fleet.work import DidTask, WorkResult
-from jobs.fleet.worker import FleetWorker, WorkerPace
+from jobs.fleet.worker import RESULT_REFUSED, FleetWorker, WorkerPace
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -70,6 +75,30 @@ def test_log_says_once_that_the_database_is_away_and_once_that_it_is_back(worker
     assert "(connection refused)" in logged[0]["why"]
 
 
+def test_queue_is_found_again_soon_after_the_database_is_back(worker, monkeypatch):
+    """However long that was away: the pool's own waits double until it gives up and begins anew."""
+    monkeypatch.setattr("jobs.fleet.worker._CONNECTION_SECONDS", 0.5)
+    tries = []
+
+    class Away(psycopg.AsyncConnection):
+        @classmethod
+        async def connect(cls, *_, **__):
+            tries.append(time.monotonic())
+            raise psycopg.OperationalError("connection refused")
+
+    async def try_for_a_connection(queue):
+        pool = queue._pool_factory(**queue._pool_args, connection_class=Away, open=False)
+        await pool.open()
+        for _ in range(7):
+            with pytest.raises(PoolTimeout):
+                await pool.getconn()
+        await pool.close()
+
+    asyncio.run(try_for_a_connection(worker._queue()))
+
+    assert max(later - earlier for earlier, later in pairwise(tries)) < 1.5
+
+
 def test_log_says_what_the_database_refuses_and_does_not_call_it_away(worker):
     """Once, however often it was tried."""
     with capture_logs() as logged:
@@ -82,23 +111,41 @@ def test_log_says_what_the_database_refuses_and_does_not_call_it_away(worker):
     assert "permission denied for table fleet_run" in line["why"]
 
 
-@pytest.mark.parametrize(("why", "is_recorded"), [("fine", True), ("no text holds \0", False)])
-def test_work_that_the_database_refuses_to_record_is_left_to_be_given_up(worker, monkeypatch, why, is_recorded):
-    """Its worker goes on with other accounts; the job and its run stay, by which the account is due again."""
+REFUSED = "no text holds \0"
+REFUSES_ALL = "ALTER TABLE fleet_run ADD CHECK (exit_code IS NULL)"
+
+
+@pytest.mark.parametrize(
+    ("why", "statement", "recorded"),
+    [
+        pytest.param("fine", "", Exit.DONE, id="nothing"),
+        pytest.param(REFUSED, "", Exit.BUG, id="this result"),
+        pytest.param("fine", REFUSES_ALL, None, id="every result"),
+    ],
+)
+def test_night_whose_result_the_database_refuses_is_not_done_again(worker, monkeypatch, why, statement, recorded):
+    """A human is told, though somebody asked for it; where that is refused too, the job stays and is given up."""
     monkeypatch.setattr("jobs.fleet.worker.MOST_REFUSALS", 3)
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
+        ask_for_run(connection, "one")
+        connection.execute(statement)
     job = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
-    child = SimpleNamespace(do=lambda _order: WorkResult(DidTask.NIGHT, Exit.DONE, why=why))
+    child = SimpleNamespace(do=lambda _order: WorkResult(DidTask.NIGHT, Exit.DONE, why=why, ledger_run=9))
 
     with capture_logs() as logged:
         asyncio.run(asyncio.wait_for(worker._do(job, child), 30))
 
-    assert ([job] if is_recorded else []) == worker._manager.finished
-    assert ([] if is_recorded else ["error", "error"]) == [line["log_level"] for line in logged]
+    assert (recorded == Exit.DONE) == (not logged)
+    assert ([] if recorded is None else [job]) == worker._manager.finished
     with worker.database.connect() as connection:
-        (run,) = connection.execute("SELECT exit_code, ended_at FROM fleet_run").fetchall()
-    assert is_recorded == (run["exit_code"] == Exit.DONE) == (run["ended_at"] is not None)
+        (run,) = connection.execute("SELECT exit_code, ledger_run FROM fleet_run").fetchall()
+        (told,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+        is_asked_for = latest_settings(connection, "one").asked_at is not None
+    assert (recorded, None if recorded is None else 9) == (run["exit_code"], run["ledger_run"])
+    assert (recorded is None) == is_asked_for
+    needs_a_human = recorded == Exit.BUG
+    assert [needs_a_human] * 2 == [told.state is AccountState.NEEDS_A_HUMAN, told.why == RESULT_REFUSED]
 
 
 def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker):
