@@ -536,8 +536,8 @@ FAULTS = (
     Fault(
         "a server that lets a user in no more is not taken for one that is away",
         "jobs/ledger/storage/postgresql_errors.py",
-        'return (states[-1].decode() if states else "") if is_refused else None',
-        "return None",
+        "        return str(again)",
+        "        return None",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -548,17 +548,10 @@ FAULTS = (
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
-        "a full server may be tried again, whatever language it speaks",
-        "jobs/ledger/storage/postgresql_errors.py",
-        '_AWAY_ON_CONNECTING = {"53": _FULL,',
-        "_AWAY_ON_CONNECTING = {",
-        "tests/unit/ledger/storage/test_postgresql.py",
-    ),
-    Fault(
         "a server that is up by the time it is asked why does not refuse",
         "jobs/ledger/storage/postgresql_errors.py",
-        "is_refused = attempt.status == ConnStatus.BAD",
-        "is_refused = True",
+        'psycopg.connect(make_conninfo(**options | {"connect_timeout": _AGAIN_SECONDS})).close()',
+        "raise psycopg.OperationalError(str(error))",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(

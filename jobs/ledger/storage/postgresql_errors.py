@@ -1,10 +1,6 @@
 """What an error of PostgreSQL, or of the way to it, means for an operator."""
 
-import os
 import re
-import select
-import time
-from functools import lru_cache
 from typing import NamedTuple
 
 from connectors.language import N_
@@ -41,17 +37,18 @@ _WITHOUT_STATE = ("OperationalError", "ConnectionTimeout")
 """The driver's errors where the server says no state, as while connecting."""
 _AWAY = ("08", "40", "53", "55P03", "57P")
 """Beginnings of the SQLSTATEs of what passes by itself."""
-_AWAY_ON_CONNECTING = {"53": _FULL, "57P": _UNREACHABLE}
-"""Advice on what passes by itself of that with which a server refuses a connection; poolers say 08 of anything."""
-_STATE_ON_THE_WIRE = re.compile(rb'^B\t\d+\tErrorResponse\t S "[^"]*" V "[^"]*" C "(\w{5})"', re.MULTILINE)
+_NO_CONNECTION_LEFT = re.compile(r"too many|connection slots|trop de|emplacements de connexion")
+"""How a server refuses one more connection, for which the driver knows no state; in other languages it goes unnoticed.
+
+https://www.postgresql.org/docs/current/libpq-status.html has no function for it. Only a trace of the wire shows the
+state, with libpq 18 on Linux; that was tried, and is more machinery than a full server in a third language is worth.
+"""
 SEES_EVERY_ACCOUNT = "SELECT rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = current_user"
 """Asks whether the server shows the user every account's rows, as it does to one for whom row-level security is off."""
 _PING_SECONDS = 3
 """Short, since the driver lets no other thread of this process run meanwhile."""
 _AGAIN_SECONDS = 5
 """How long the second attempt may take."""
-_REMEMBERED_SECONDS = 60
-"""How long an answer holds: a full server is not asked more often, and each trace costs some memory for good."""
 
 
 class Diagnosis(NamedTuple):
@@ -81,21 +78,18 @@ def diagnose(error: object) -> Diagnosis:
     refusal = _refusal(error)
     if refusal is None:
         return Diagnosis(name, _UNREACHABLE, is_away=True)
-    for start, advice in _AWAY_ON_CONNECTING.items():
-        if refusal.startswith(start):
-            return Diagnosis(name, advice, is_away=True)
+    if _NO_CONNECTION_LEFT.search(refusal):
+        return Diagnosis(name, _FULL, is_away=True)
     return Diagnosis(name, _REFUSED, is_away=False)
 
 
 def _refusal(error: object) -> str | None:
-    """Return the state with which a server that takes connections does not take this one, empty if it says none.
-
-    None if it is away, or was just now.
-    """
+    """Return why a server that takes connections does not take this one; None if it is away, or was just now."""
     attempt = getattr(error, "pgconn", None)
     if attempt is None:
         return None
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - it is loaded where its errors are
+    import psycopg  # noqa: PLC0415 - it is loaded where its errors are
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     from psycopg.pq import PGconn, Ping  # noqa: PLC0415
 
     options = {each.keyword.decode(): each.val.decode() for each in attempt.info if each.val}
@@ -104,37 +98,10 @@ def _refusal(error: object) -> str | None:
     if PGconn.ping(make_conninfo(**place, connect_timeout=_PING_SECONDS).encode()) != Ping.OK:
         return None
     # The server may have come up since: only one that refuses again, now that it takes connections, does refuse.
-    return _state_of_refusal(make_conninfo(**options), int(time.monotonic() // _REMEMBERED_SECONDS))
-
-
-@lru_cache(maxsize=8)
-def _state_of_refusal(address: str, _now: int) -> str | None:
-    """Connect, and return the SQLSTATE with which the server refuses, empty without one; None if it does not.
-
-    The driver's error has none, and its text is in the server's language. It goes over the wire, of which libpq can
-    write a trace (https://www.postgresql.org/docs/current/libpq-control.html#LIBPQ-PQTRACE); in memory, since that may
-    show a password.
-    """
-    from psycopg.pq import ConnStatus, PGconn, PollingStatus, Trace  # noqa: PLC0415
-
-    with os.fdopen(os.memfd_create("connecting"), "rb") as wire:
-        attempt = PGconn.connect_start(address.encode())
-        try:
-            attempt.trace(wire.fileno())
-            attempt.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
-            until, waits_for = time.monotonic() + _AGAIN_SECONDS, PollingStatus.WRITING
-            while waits_for in (PollingStatus.READING, PollingStatus.WRITING):
-                waiting = select.poll()
-                waiting.register(
-                    attempt.socket, select.POLLIN if waits_for is PollingStatus.READING else select.POLLOUT
-                )
-                if not waiting.poll(max(0.0, until - time.monotonic()) * 1_000):
-                    return None
-                waits_for = PollingStatus(attempt.connect_poll())
-            attempt.untrace()
-            is_refused = attempt.status == ConnStatus.BAD
-        finally:
-            attempt.finish()
-        wire.seek(0)
-        states = _STATE_ON_THE_WIRE.findall(wire.read())
-    return (states[-1].decode() if states else "") if is_refused else None
+    try:
+        psycopg.connect(make_conninfo(**options | {"connect_timeout": _AGAIN_SECONDS})).close()
+    except psycopg.errors.ConnectionTimeout:
+        return None
+    except psycopg.OperationalError as again:
+        return str(again)
+    return None
