@@ -3,7 +3,7 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -398,6 +398,20 @@ def click_id_share(session: Session, account: str, span: tuple[datetime, datetim
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
     counts = select(func.count(), func.count().filter(has_related_row(ClickIdRow, account))).where(*created)
     return ClickIdShare(*session.exec(counts).one())
+
+
+def click_id_shares_by_source(
+    session: Session, account: str, span: tuple[datetime, datetime]
+) -> Mapping[str, ClickIdShare]:
+    """Count the same by UTM source, whatever its capitals; leads without one are left out."""
+    source = col(LeadRow.utm_source)
+    created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1], source > "")
+    counts = (func.count(), func.count().filter(has_related_row(ClickIdRow, account)))
+    found: dict[str, ClickIdShare] = {}
+    for written, leads, with_click in session.exec(select(source, *counts).where(*created).group_by(source)):
+        other = found.get(name := (written or "").casefold()) or ClickIdShare(0, 0)
+        found[name] = ClickIdShare(other.leads + leads, other.with_click + with_click)
+    return found
 
 
 def newest_have_click_ids(session: Session, account: str, *, since: datetime) -> Iterator[bool]:
