@@ -268,6 +268,18 @@ def test_a_campaign_of_several_sources_has_their_sum_above_them(english):
     assert ["Leads", "1,464", "100%"] in english.rows
 
 
+def test_of_many_campaigns_only_the_sums_are_shown():
+    """Their sources would take the room of other campaigns; the files have them."""
+    facts = demo_facts()
+    row = facts.funnel.campaigns[0]
+    rows = tuple(replace(row, source=source, campaign=f"C{n}") for n in range(10) for source in ("a", "b"))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=rows, sales=()))))
+
+    assert 10 == sum(row[1:2] == ["2 sources together"] for row in shown.rows)
+    assert not [row for row in shown.rows if row[0].startswith("↳")]
+
+
 def test_leads_without_a_campaign_have_no_sum():
     """Those of two sources have nothing in common."""
     facts = demo_facts()

@@ -19,6 +19,7 @@ from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
 from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, name_of, of_all_sources
 from jobs.reporting.page.leads.sales import CampaignName
 from jobs.reporting.page.sections.grids import (
+    MOST_ROWS,
     Column,
     Figure,
     Grid,
@@ -96,7 +97,7 @@ class _Line(Generic[_Row]):
 def _lines(
     rows: Sequence[_Row], add: Callable[[Sequence[_Row], Callable[[_Row], CampaignName]], Sequence[_Row]]
 ) -> list[_Line[_Row]]:
-    """Return the rows, those of one campaign from several sources below their sum."""
+    """Return the rows, those of one campaign from several sources below their sum; only sums if all are too many."""
     by_name: defaultdict[CampaignName, list[_Row]] = defaultdict(list)
     for row in rows:
         by_name[_name_of_sum(row)].append(row)
@@ -108,7 +109,7 @@ def _lines(
         else:
             lines.append(_Line(total, sources=len(parts)))
             lines.extend(_Line(row, is_part=True) for row in parts)
-    return lines
+    return lines if len(lines) <= MOST_ROWS else [line for line in lines if not line.is_part]
 
 
 def _name_of_sum(row: CampaignRow | CampaignSales) -> CampaignName:
