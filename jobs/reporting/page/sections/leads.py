@@ -13,7 +13,7 @@ from connectors.language import (
     translated,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.attribution import window_runs_from_click
+from jobs.reporting.page.attribution import FEWEST_AT_GOOGLE, FEWEST_AT_META, window_runs_from_click
 from jobs.reporting.page.facts import (
     TIMING_DAYS,
     AdPlatform,
@@ -72,7 +72,12 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
         ),
     )
     figures = [figure for platform in AdPlatform if (figure := _times(facts, platform))]
-    return {"grid": grid, "figures": figures, "days": TIMING_DAYS}
+    return {
+        "grid": grid,
+        "figures": figures,
+        "days": TIMING_DAYS,
+        "fewest": {"google": FEWEST_AT_GOOGLE, "meta": FEWEST_AT_META},
+    }
 
 
 def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
