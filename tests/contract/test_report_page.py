@@ -120,7 +120,6 @@ def test_a_page_fits_every_screen_and_is_silent(name, language, browser, pages):
         *(("demo", Language.FRENCH, width, scheme) for width in (DESK, PHONE) for scheme in ("light", "dark")),
         ("no lead", Language.ENGLISH, DESK, "light"),
         ("one lead", Language.FRENCH, PHONE, "dark"),
-        ("100,000 leads", Language.FRENCH, PHONE, "light"),
         ("index", Language.ENGLISH, PHONE, "light"),
         *(("fleet", Language.FRENCH, width, scheme) for width in (DESK, PHONE) for scheme in ("light", "dark")),
     ],
