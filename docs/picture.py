@@ -17,7 +17,7 @@ from jobs.reporting.page.render import render
 
 PICTURE = Path("docs/report.png")
 DIGEST = Path("docs/report.sha256")
-WIDTH, HEIGHT = 1280, 2180
+WIDTH, HEIGHT = 1280, 2120
 
 
 def page() -> str:

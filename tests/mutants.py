@@ -1893,6 +1893,27 @@ FAULTS = (
         "tests/unit/reporting/test_page_rules.py",
     ),
     Fault(
+        "a source whose share of click ids fell is named unless chance explains it",
+        "jobs/alerts/review.py",
+        "if then.with_click and fell and _chance_of_so_few(now, then) < BY_CHANCE:",
+        "if then.with_click and fell:",
+        "tests/unit/alerts/test_review.py",
+    ),
+    Fault(
+        "sources with few leads are not judged",
+        "jobs/alerts/review.py",
+        "return share.leads >= FEWEST_LEADS and share.with_click",
+        "return share.with_click",
+        "tests/unit/alerts/test_review.py",
+    ),
+    Fault(
+        "a campaign of several sources has one sum",
+        "jobs/reporting/page/sections/campaigns.py",
+        "return of_all_sources(row) if row.campaign else name_of(row)",
+        "return name_of(row)",
+        "tests/unit/reporting/test_page.py",
+    ),
+    Fault(
         "only the first entry into a stage makes a sale",
         "jobs/ledger/report/leads.py",
         "or_(col(earlier.at) < at, and_(",

@@ -3,10 +3,12 @@
 The detectors are pure; they find what fails without an error: a field is empty, click ids stop or are damaged.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fractions import Fraction
 from itertools import takewhile
 
 from sqlmodel import Session
@@ -31,6 +33,8 @@ RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
 """The recent window whose share of click ids is checked, and the window before it, which it is compared with."""
 COLLAPSED = 3
 """The share has collapsed when it is under a third of what it was."""
+FALLEN = Fraction(2, 3)
+"""The share of one source's leads has fallen when it is at most two thirds of what it was."""
 FEWEST_EXPECTED = 5
 """Minimum number of leads expected to have an id at the earlier share; with fewer, none at all may be chance."""
 IN_A_ROW = 10
@@ -105,6 +109,10 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     # Count a month of leads only if the share of the last week can be a collapsed one.
     if COLLAPSED * share.with_click < share.leads:
         yield from click_share_drop_anomaly(share, queries.click_id_share(session, account, (before, recent)))
+    by_source = queries.click_id_shares_by_source(session, account, (recent, now))
+    if any(_may_have_fallen(share) for share in by_source.values()):
+        earlier = queries.click_id_shares_by_source(session, account, (before, recent))
+        yield from source_click_share_anomalies(by_source, earlier)
     yield from damaged_ids(queries.latest_click_ids(session, account))
 
 
@@ -299,6 +307,43 @@ def click_share_drop_anomaly(recent: ClickIdShare, before: ClickIdShare) -> Iter
         yield _anomaly(
             AnomalyKind.CLICK_SHARE, MessageId.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
         )
+
+
+def source_click_share_anomalies(
+    recent: Mapping[str, ClickIdShare], before: Mapping[str, ClickIdShare]
+) -> Iterator[Anomaly]:
+    """Yield an anomaly for each source whose share of leads with a click id fell against its own weeks before.
+
+    It fell by a third at least, and hardly ever by chance: Fisher's exact test. Sources with few leads are not judged.
+    """
+    for source, now in sorted(recent.items()):
+        then = before.get(source)
+        if then is None or then.leads < FEWEST_LEADS or not _may_have_fallen(now):
+            continue
+        fell = now.with_click * then.leads <= FALLEN * then.with_click * now.leads
+        if then.with_click and fell and _chance_of_so_few(now, then) < BY_CHANCE:
+            now_share, then_share = (round(100 * share.with_click / share.leads) for share in (now, then))
+            shares = {"now": now_share, "then": then_share, "days": RECENT.days, "before": BEFORE.days}
+            yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.SOURCE_CLICK_SHARE_FELL, {"source": source}, **shares)
+
+
+def _may_have_fallen(share: ClickIdShare) -> bool:
+    """Whether a share is low enough, of leads enough, to have fallen from any other."""
+    return share.leads >= FEWEST_LEADS and share.with_click <= FALLEN * share.leads
+
+
+def _chance_of_so_few(now: ClickIdShare, then: ClickIdShare) -> float:
+    """Return how likely at most so many of the recent leads have an id if all leads are equally likely to."""
+    leads, ids = now.leads + then.leads, now.with_click + then.with_click
+    fewest = max(0, ids - then.leads)
+    return math.fsum(
+        math.exp(_ln_choices(ids, n) + _ln_choices(leads - ids, now.leads - n) - _ln_choices(leads, now.leads))
+        for n in range(fewest, now.with_click + 1)
+    )
+
+
+def _ln_choices(of: int, some: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)
 
 
 def missing_click_id_anomalies(newest: Iterable[bool]) -> Iterator[Anomaly]:

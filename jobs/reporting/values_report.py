@@ -92,7 +92,8 @@ def _print_table(console: Console, rows: Sequence[tuple[str, StageValue, Sequenc
 def _cells(value: StageValue) -> tuple[str, ...]:
     rate = value.rate
     return (
-        f"{format_count(value.won)} / {format_count(value.leads)}",
+        # Below each other, as intervals are: the names of stages and campaigns need the room.
+        f"{format_count(value.won)}\n/ {format_count(value.leads)}",
         f"{format_rate(rate.value)}\n{format_rate(rate.low)} – {format_rate(rate.high)}",
         *(
             f"{_amount(each.value)}\n{_amount(each.low)} – {_amount(each.high)}"

@@ -151,6 +151,7 @@ class MessageId(StrEnum):
     AMOUNT_NEVER_SEEN = auto()
     AMOUNT_EMPTY = auto()
     CLICK_SHARE_COLLAPSED = auto()
+    SOURCE_CLICK_SHARE_FELL = auto()
     CLICK_IDS_STOPPED = auto()
     CLICK_IDS_CUT = auto()
     CLICK_IDS_LOWERED = auto()
@@ -203,6 +204,7 @@ class AnomalyKind(StrEnum):
     FIELD = "field"
     """`about` is a path."""
     CLICK_SHARE = "click_share"
+    """`about` is a UTM source, or empty for all leads together."""
     CLICK_IDS_CUT = "click_ids_cut"
     """`about` is a click id kind, here and below."""
     CLICK_IDS_LOWERED = "click_ids_lowered"

@@ -419,6 +419,20 @@ def click_id_share(session: Session, account: str, span: tuple[datetime, datetim
     return ClickIdShare(*session.exec(counts).one())
 
 
+def click_id_shares_by_source(
+    session: Session, account: str, span: tuple[datetime, datetime]
+) -> Mapping[str, ClickIdShare]:
+    """Count the same by UTM source, whatever its capitals; leads without one are left out."""
+    source = col(LeadRow.utm_source)
+    created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1], source > "")
+    counts = (func.count(), func.count().filter(has_related_row(ClickIdRow, account)))
+    found: dict[str, ClickIdShare] = {}
+    for written, leads, with_click in session.exec(select(source, *counts).where(*created).group_by(source)):
+        other = found.get(name := (written or "").casefold()) or ClickIdShare(0, 0)
+        found[name] = ClickIdShare(other.leads + leads, other.with_click + with_click)
+    return found
+
+
 def newest_have_click_ids(session: Session, account: str, *, since: datetime) -> Iterator[bool]:
     """Yield whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)

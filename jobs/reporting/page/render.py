@@ -25,7 +25,7 @@ from jobs.reporting.page.facts import (
     Level,
     ReportFacts,
 )
-from jobs.reporting.page.sections import conversions, leads
+from jobs.reporting.page.sections import campaigns, conversions, leads
 from jobs.reporting.page.sections.grids import MOST_ROWS, shown
 from jobs.reporting.page.words import (
     LEVELS,
@@ -83,7 +83,7 @@ def render(facts: ReportFacts) -> str:
             recoverable=conversions.recoverable(facts),
             night=conversions.night(facts, names),
             trend=conversions.trend(facts, names),
-            funnel=leads.funnel(facts),
+            funnel=campaigns.funnel(facts),
             timing=leads.timing(facts),
             agencies=leads.agencies(facts),
             coverage=leads.coverage(facts),

@@ -14,6 +14,7 @@ from typing import Any
 from connectors.language import N_
 from connectors.text import strip_control_characters
 from jobs.reporting.page.facts import Outcome, Period, ReportFacts, Sales, Standing
+from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, of_all_sources
 from jobs.reporting.page.words import explain_outcome
 from jobs.reporting.page.writing import replacing
 
@@ -75,6 +76,23 @@ _CAMPAIGN = (
     _plain("source", N_("The UTM source; empty where the lead has none.")),
     _plain("medium", N_("The UTM medium; empty where the lead has none.")),
     _plain("campaign", N_("The UTM campaign; empty where the lead has none.")),
+)
+
+_REACHED = Column(
+    "reached",
+    N_("How many ever reached each stage; in CSV a column for each, `reached: STAGE`."),
+    lambda row, facts: dict(zip(facts.funnel.stages, row.reached, strict=True)),
+)
+_OF_CAMPAIGN = (
+    _LEADS,
+    _REACHED,
+    _plain("won", N_("How many were signed.")),
+    _plain("value", N_("The known amounts of those.")),
+)
+_OF_SALES = (
+    _plain("count", N_("How many sales.")),
+    _plain("value", N_("The sum of the amounts that are known.")),
+    _plain("unpriced", N_("How many have no amount.")),
 )
 
 
@@ -201,28 +219,25 @@ TABLES: tuple[Table, ...] = (
         "campaign_sales",
         N_("Sales signed in the period by campaign, from ads or not; the most valuable first."),
         lambda facts: facts.funnel.sales,
-        (
-            *_CAMPAIGN,
-            _plain("count", N_("How many sales.")),
-            _plain("value", N_("The sum of the amounts that are known.")),
-            _plain("unpriced", N_("How many have no amount.")),
-        ),
+        (*_CAMPAIGN, *_OF_SALES),
+    ),
+    Table(
+        "campaign_sales_totals",
+        N_("The same sales by campaign alone, those of all its sources together; add up either table, not both."),
+        lambda facts: add_sales(facts.funnel.sales, of_all_sources),
+        (_CAMPAIGN[-1], *_OF_SALES),
     ),
     Table(
         "campaigns",
         N_("Leads created in the period by campaign, and how far they have come; the most valuable first."),
         lambda facts: facts.funnel.campaigns,
-        (
-            *_CAMPAIGN,
-            _LEADS,
-            Column(
-                "reached",
-                N_("How many ever reached each stage; in CSV a column for each, `reached: STAGE`."),
-                lambda row, facts: dict(zip(facts.funnel.stages, row.reached, strict=True)),
-            ),
-            _plain("won", N_("How many were signed.")),
-            _plain("value", N_("The known amounts of those.")),
-        ),
+        (*_CAMPAIGN, *_OF_CAMPAIGN),
+    ),
+    Table(
+        "campaign_totals",
+        N_("The same leads by campaign alone, those of all its sources together; add up either table, not both."),
+        lambda facts: add_campaigns(facts.funnel.campaigns, of_all_sources),
+        (_CAMPAIGN[-1], *_OF_CAMPAIGN),
     ),
     Table(
         "click_ids",

@@ -95,6 +95,14 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             )
         ),
     ),
+    MessageId.SOURCE_CLICK_SHARE_FELL: (
+        Part(
+            N_(
+                "of the leads from {source} in the last {days} days, {now} % have a click id; of those in the {before} "
+                "days before, {then} % had: ask whoever makes its form or landing page whether it still stores the id"
+            )
+        ),
+    ),
     MessageId.CLICK_IDS_STOPPED: (
         Part(
             N_(
@@ -373,7 +381,7 @@ ANOMALY_TITLES: Mapping[MessageId, str] = {
         (
             *(MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED, MessageId.WHERE_EXCLUDES_ALL),
             *(MessageId.CONSENT_EMPTY, MessageId.WHERE_EMPTY, MessageId.WHERE_UNLISTED),
-            *(MessageId.CLICK_SHARE_COLLAPSED, MessageId.CLICK_IDS_STOPPED),
+            *(MessageId.CLICK_SHARE_COLLAPSED, MessageId.SOURCE_CLICK_SHARE_FELL, MessageId.CLICK_IDS_STOPPED),
             *(MessageId.CLICK_IDS_CUT, MessageId.CLICK_IDS_LOWERED),
         ),
         N_("Conversions may be missing"),

@@ -1,25 +1,30 @@
 """Anomalies that starve bidding without anything failing."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.records import ClickIdKind
+from connectors.records import ClickIdKind, Utm
 from jobs.alerts.review import (
     blocked_conversion_anomalies,
     click_share_drop_anomaly,
     damaged_ids,
     empty_fields,
     filters_excluding_all_leads,
+    find_anomalies,
     missing_click_id_anomalies,
+    source_click_share_anomalies,
 )
 from jobs.ledger.report.queries import ClickIdShare, LeadSample, QualifiedConversion
 from jobs.reporting.sentences import sentence
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageId, Reason
+from tests.builders import lead
+from tests.fakes import NIGHT
 
 CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
 
@@ -171,6 +176,51 @@ def test_second_consent_signal_is_checked_only_if_configured():
 def test_collapsed_share_of_click_ids_raises_an_alarm(recent, before, alarms):
     """It is under a third of what it was, where chance would have left more."""
     assert alarms == bool(list(click_share_drop_anomaly(ClickIdShare(*recent), ClickIdShare(*before))))
+
+
+@pytest.mark.parametrize(
+    ("recent", "before", "alarms"),
+    [
+        ((50, 6), (200, 162), True),
+        ((20, 0), (20, 11), True),
+        ((20, 0), (20, 10), False),
+        ((19, 0), (200, 200), False),
+        ((200, 0), (19, 19), False),
+        ((1000, 640), (1000, 960), True),
+        ((1000, 641), (1000, 960), False),
+        ((40, 20), (40, 30), False),
+        ((50, 50), (50, 20), False),
+        ((50, 0), (50, 0), False),
+    ],
+)
+def test_a_source_whose_share_of_click_ids_fell_raises_an_alarm(recent, before, alarms):
+    """By a third at least and hardly by chance, against its own weeks; other sources stay as they were."""
+    steady = {"facebook": ClickIdShare(60, 30)}
+    recent, before = ({"google": ClickIdShare(*one), **steady} for one in (recent, before))
+    found = [each.cause.about for each in source_click_share_anomalies(recent, before)]
+
+    assert [("google",)] * alarms == found
+
+
+def test_a_new_source_has_nothing_to_have_fallen_from():
+    """A landing page without a script is told by `check`, not here."""
+    assert [] == list(source_click_share_anomalies({"new": ClickIdShare(90, 0)}, {}))
+
+
+def test_a_form_that_lost_its_click_ids_is_named_by_its_source(account):
+    """Whatever its capitals are; all leads together hide it, and leads without a source are not judged."""
+    for number in range(170):
+        created = NIGHT - timedelta(days=1 + number % 34)
+        intact = created < NIGHT - timedelta(days=7) or number % 9 == 0
+        source = "Google" if number % 2 else "google"
+        for name, has_id in ((source, intact), ("facebook", number % 4 > 0), (None, intact)):
+            ids = lead().click_ids if has_id else ()
+            account.put(lead(f"L-{number}-{name}", created_at=created, utm=Utm(name), click_ids=ids))
+    account.prepare()
+    with account.hold() as ledger, ledger.read_transaction() as session:
+        found = [each for each in find_anomalies(session, account.book, run=ledger.run, now=NIGHT) if each.cause.about]
+
+    assert [AnomalyIdentity(AnomalyKind.CLICK_SHARE, ("google",))] == [each.cause for each in found]
 
 
 @pytest.mark.parametrize(

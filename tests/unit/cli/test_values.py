@@ -1,13 +1,22 @@
 """`values suggest`: what it shows of the leads on record, and what it says where they are too few."""
 
+import io
 import json
 from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from connectors.language import Language, speaking
 from jobs.cli.app import app
 from jobs.ledger.schema import LeadRow, Lease, StatusChange
+from jobs.reporting.console import AccountPresentation
+from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
+from jobs.rules.expected_value import Interval, MoneyInterval, StageValue
 from jobs.settings import load
 from jobs.settings.compile import estimated_cohorts, sale_conversion
 from tests import quick
@@ -99,7 +108,7 @@ def test_it_shows_a_value_how_it_was_reckoned_and_what_to_write(suggest):
     text = suggest(leads=400)
 
     said = lines(text)
-    assert "Rendez-vous pris 100 / 400 25.0% 1,200 300" in said
+    assert "Rendez-vous pris 100 25.0% 1,200 300 / 400 2" in said
     assert "From Tue 5 Nov 2024 to Mon 1 Sep 2025, 400 leads came to this stage and 100 were won within" in said
     assert "days: a rate of 25.0% (2" in said
     assert "The 100 sales with an amount came to 1,200 EUR on average" in said
@@ -112,7 +121,7 @@ def test_stages_without_a_conversion_are_shown_too(suggest):
     """Every lead is created; nobody had a quote; of a lost lead nobody asks."""
     said = lines(suggest(leads=400))
 
-    assert "lead created 100 / 400" in said
+    assert "lead created 100 25.0%" in said
     assert "quote No value can be suggested yet. Leads that came to this stage: 0; won: 0; with an amount: 0." in said
     assert "lost" not in said
 
@@ -170,6 +179,31 @@ def test_french_marketers_read_french(suggest, monkeypatch):
     assert "lead créé" in text
     assert "25,0" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("language", Language)
+def test_long_names_and_large_numbers_fit_80_columns_and_break_no_word(language):
+    """In French as well, whose numbers and heads are longer."""
+    mean, expected = (
+        MoneyInterval(*map(Decimal, each)) for each in ((124_500, 112_300, 139_990), (3_100, 2_800, 3_500))
+    )
+    value = StageValue(
+        Interval(0.247, 0.212, 0.281), mean, expected, 123_450, 12_340, 9_990, 90 * DAY, READ_AT - 400 * DAY, READ_AT
+    )
+    campaign = CampaignValue("Isolation combles automne-hiver", value)
+    found = ValueSuggestions(
+        "maison-test", "EUR", READ_AT, "sale", (StageSuggestion("visit", "visit", value, (campaign,)),)
+    )
+    console = Console(width=80, file=io.StringIO())
+    name = "Rendez-vous confirmé par le conseiller"
+    account = AccountPresentation("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"visit": name}, Path("a.yaml"))
+    with speaking(language):
+        print_values(console, account, found)
+    printed = console.file.getvalue()
+    table = printed[: printed.index(f"\n{name}")]
+
+    assert max(map(len, printed.splitlines())) <= 80
+    assert {*name.split(), "Isolation", "combles"} <= set(table.split())
 
 
 @pytest.mark.parametrize(

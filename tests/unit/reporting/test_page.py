@@ -254,6 +254,42 @@ def test_two_names_of_one_source_are_pointed_out(english):
     assert any(text.startswith("“adwords” and “google” are counted apart") for text in shown.texts)
 
 
+def test_a_campaign_of_several_sources_has_their_sum_above_them(english):
+    """Its parts are marked as such; a campaign of one source stays one row, and nothing is counted twice."""
+    rows = [row for row in english.rows if "Fenêtres" in row[0]]
+    sold, leads = rows[:3], rows[3:]
+
+    assert ["Fenêtres – avant/après", "2 sources together", "5", "€56,200", "0"] == sold[0]
+    assert ["↳ Fenêtres – avant/après", "instagram / paid_social", "3", "€34,900", "0"] == sold[1]
+    assert ["↳ Fenêtres – avant/après", "facebook / paid_social", "2", "€21,300", "0"] == sold[2]
+    assert ["Fenêtres – avant/après", "2 sources together", "141"] == leads[0][:3]
+    assert ["96", "45"] == [row[2] for row in leads[1:]]
+    assert 2 == sum("Isolation" in row[0] for row in english.rows), "its sales, and its leads"
+    assert ["Leads", "1,464", "100%"] in english.rows
+
+
+def test_of_many_campaigns_only_the_sums_are_shown():
+    """Their sources would take the room of other campaigns; the files have them."""
+    facts = demo_facts()
+    row = facts.funnel.campaigns[0]
+    rows = tuple(replace(row, source=source, campaign=f"C{n}") for n in range(10) for source in ("a", "b"))
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=rows, sales=()))))
+
+    assert 10 == sum(row[1:2] == ["2 sources together"] for row in shown.rows)
+    assert not [row for row in shown.rows if row[0].startswith("↳")]
+
+
+def test_leads_without_a_campaign_have_no_sum():
+    """Those of two sources have nothing in common."""
+    facts = demo_facts()
+    some = [replace(row, campaign="") for row in facts.funnel.campaigns[1:3]]
+    with speaking(Language.ENGLISH):
+        shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=tuple(some), sales=()))))
+
+    assert not [row for row in shown.rows if "together" in row[1]]
+
+
 def test_sales_by_campaign_add_up_to_the_sales_by_platform():
     """On the page of the documentation, too."""
     facts = demo_facts()

@@ -76,6 +76,23 @@ def test_no_cell_starts_a_formula(text, tmp_path):
     assert f"'{text.replace(chr(9), ' ').replace(chr(13), ' ').replace(chr(10), ' ').replace(chr(0x200B), '')}" in cells
 
 
+def test_a_campaign_of_several_sources_has_one_total(tmp_path):
+    """A file of its own has it, so that no column adds anything up twice; both files come to the same."""
+    write_csv(demo_facts(), tmp_path)
+    totals, parts = (read(tmp_path / f"{name}.csv")[1:] for name in ("campaign_totals", "campaigns"))
+    sold, sold_parts = (read(tmp_path / f"{name}.csv")[1:] for name in ("campaign_sales_totals", "campaign_sales"))
+
+    assert ["Fenêtres – avant/après", "141", "49", "19", "5", "5", "58200"] in totals
+    assert ["Fenêtres – avant/après", "5", "56200", "0"] in sold
+    for whole, of_sources in ((totals, parts), (sold, sold_parts)):
+        numbers = len(whole[0]) - 1
+        sums = [
+            [sum(map(int, column)) for column in zip(*rows, strict=True)]
+            for rows in ([row[-numbers:] for row in whole], [row[-numbers:] for row in of_sources])
+        ]
+        assert sums[0] == sums[1]
+
+
 def test_numbers_stay_numbers_below_zero(tmp_path):
     """Only texts are defused."""
     facts = demo_facts()

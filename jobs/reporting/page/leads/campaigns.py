@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -114,3 +114,41 @@ def sales_by_campaign(sales: Iterable[Sale]) -> tuple[CampaignSales, ...]:
 def sort_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, ...]:
     """Return the sales of campaigns, the most valuable first."""
     return tuple(sorted(sales, key=lambda row: (-row.value, -row.count, *name_of(row))))
+
+
+# ── rows of one name ─────────────────────────────────────────────────────────────────────────────
+
+
+def add_campaigns(rows: Iterable[CampaignRow], named: Callable[[CampaignRow], CampaignName]) -> tuple[CampaignRow, ...]:
+    """Return the rows with those of one name together."""
+    found: dict[CampaignName, CampaignRow] = {}
+    for row in rows:
+        name = named(row)
+        other = found.get(name) or CampaignRow(*name, 0, (0,) * len(row.reached), 0, row.value * 0)
+        found[name] = CampaignRow(
+            *name,
+            other.leads + row.leads,
+            tuple(map(sum, zip(other.reached, row.reached, strict=True))),
+            other.won + row.won,
+            other.value + row.value,
+        )
+    return sort_campaigns(found.values())
+
+
+def add_sales(
+    rows: Iterable[CampaignSales], named: Callable[[CampaignSales], CampaignName]
+) -> tuple[CampaignSales, ...]:
+    """Return the rows with those of one name together."""
+    found: dict[CampaignName, CampaignSales] = {}
+    for row in rows:
+        name = named(row)
+        other = found.get(name) or CampaignSales(*name, 0, row.value * 0, 0)
+        found[name] = CampaignSales(
+            *name, other.count + row.count, other.value + row.value, other.unpriced + row.unpriced
+        )
+    return sort_sales(found.values())
+
+
+def of_all_sources(row: CampaignRow | CampaignSales) -> CampaignName:
+    """Return the name of a campaign, wherever its leads came from."""
+    return "", "", row.campaign

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ClickIdWeek, Funnel
-from jobs.reporting.page.leads.campaigns import name_of, sort_campaigns, sort_sales
+from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, name_of
 from jobs.reporting.page.leads.sales import CampaignName
 
 
@@ -14,9 +14,9 @@ def without_case(funnel: Funnel) -> Funnel:
     spelled = _Spellings.of(funnel)
     return Funnel(
         funnel.stages,
-        _campaigns(funnel.campaigns, spelled),
+        add_campaigns(funnel.campaigns, spelled.name),
         _weeks(funnel.weeks, spelled),
-        _sales(funnel.sales, spelled),
+        add_sales(funnel.sales, spelled.name),
     )
 
 
@@ -52,35 +52,6 @@ def _usual(found: Iterable[tuple[str, int]]) -> Mapping[str, str]:
     # The last one stays: the spelling of most leads, and of equal ones the first in the alphabet.
     in_order = sorted(sorted(leads, reverse=True), key=leads.__getitem__)
     return {written.casefold(): written for written in in_order}
-
-
-def _campaigns(rows: Iterable[CampaignRow], spelled: _Spellings) -> tuple[CampaignRow, ...]:
-    found: dict[CampaignName, CampaignRow] = {}
-    for row in rows:
-        name = spelled.name(row)
-        other = found.get(name) or CampaignRow(*name, 0, (0,) * len(row.reached), 0, row.value * 0)
-        found[name] = CampaignRow(
-            *name,
-            other.leads + row.leads,
-            tuple(map(sum, zip(other.reached, row.reached, strict=True))),
-            other.won + row.won,
-            other.value + row.value,
-        )
-    return sort_campaigns(found.values())
-
-
-def _sales(rows: Iterable[CampaignSales], spelled: _Spellings) -> tuple[CampaignSales, ...]:
-    found: dict[CampaignName, CampaignSales] = {}
-    for row in rows:
-        name = spelled.name(row)
-        other = found.get(name)
-        found[name] = CampaignSales(
-            *name,
-            row.count + (other.count if other else 0),
-            row.value + (other.value if other else 0),
-            row.unpriced + (other.unpriced if other else 0),
-        )
-    return sort_sales(found.values())
 
 
 def _weeks(rows: Iterable[ClickIdWeek], spelled: _Spellings) -> tuple[ClickIdWeek, ...]:

@@ -1,14 +1,11 @@
-"""The sections about leads and platforms: campaigns, stages, agencies, coverage, what the platforms say."""
+"""The sections about leads and platforms: stages, agencies, coverage, what the platforms say."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping
 
 from connectors.language import (
     NO_NUMBER,
     _,
     format_count,
-    format_day,
     format_decimal,
     format_lapse,
     format_share,
@@ -16,13 +13,11 @@ from connectors.language import (
     translated,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.attribution import window_runs_from_click
+from jobs.reporting.page.attribution import FEWEST_AT_GOOGLE, FEWEST_AT_META, window_runs_from_click
 from jobs.reporting.page.facts import (
     TIMING_DAYS,
     AdPlatform,
     AgencyRow,
-    CampaignRow,
-    CampaignSales,
     CoverageRow,
     ReportFacts,
 )
@@ -41,151 +36,7 @@ from jobs.reporting.page.words import (
     FITNESS,
     GAPS,
     PLATFORMS,
-    TWO_NAMES,
 )
-
-MOST_SOURCES = 6
-
-
-# ── campaigns ────────────────────────────────────────────────────────────────────────────────────
-
-
-def funnel(facts: ReportFacts) -> Mapping[str, object] | None:
-    """Return the campaigns; None without leads."""
-    campaigns = facts.funnel.campaigns
-    weeks = _shares(facts)
-    if not campaigns and not weeks and not facts.funnel.sales:
-        return None
-    return {
-        "sales": _sales(facts),
-        "figure": _all_campaigns(facts),
-        "grid": _campaigns(facts),
-        "shares": weeks,
-        "alike": _written_in_two_ways(facts),
-    }
-
-
-def _sales(facts: ReportFacts) -> Grid:
-    def cells(row: CampaignSales) -> tuple[str, ...]:
-        return (
-            *_campaign(row),
-            format_count(row.count),
-            known_money_in(facts)(row.value),
-            format_count(row.unpriced),
-        )
-
-    return grid_of(
-        _("Sales signed in the period by campaign, from ads or not; the most valuable first"),
-        (
-            Column(_("Campaign")),
-            Column(_("Source / medium")),
-            Column(_("Sales"), True),
-            Column(_("Value"), True),
-            Column(_("Without amount"), True),
-        ),
-        facts.funnel.sales,
-        cells,
-    )
-
-
-def _campaign(row: CampaignRow | CampaignSales) -> tuple[str, str]:
-    return row.campaign or _("(no campaign)"), " / ".join(filter(None, (row.source, row.medium))) or NO_NUMBER
-
-
-def _written_in_two_ways(facts: ReportFacts) -> Sequence[tuple[str, str]]:
-    """Return the pairs of sources that look like one, spelled as they are."""
-    rows: Sequence[CampaignRow | CampaignSales] = (*facts.funnel.campaigns, *facts.funnel.sales)
-    sources = {row.source.casefold(): row.source for row in rows}
-    return [(sources[short], sources[long]) for short, long in TWO_NAMES if short in sources and long in sources]
-
-
-def _all_campaigns(facts: ReportFacts) -> Figure | None:
-    campaigns = facts.funnel.campaigns
-    if not campaigns:
-        return None
-    reached = [sum(each) for each in zip(*(campaign.reached for campaign in campaigns), strict=True)]
-    leads = sum(campaign.leads for campaign in campaigns)
-    steps = [(_("Leads"), leads), *zip((stage_name(facts, each) for each in facts.funnel.stages), reached, strict=True)]
-    grid = grid_of(
-        _("All campaigns together"),
-        (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
-        steps,
-        lambda step: (step[0], format_count(step[1]), format_share(step[1], leads)),
-        most=len(steps),
-    )
-    text = "; ".join(f"{name}: {format_count(count)}" for name, count in steps)
-    return Figure(_("From lead to sale, all campaigns"), text, charts.draw(charts.funnel(steps)), grid)
-
-
-def _campaigns(facts: ReportFacts) -> Grid:
-    stages = [Column(stage_name(facts, stage), True) for stage in facts.funnel.stages]
-
-    def cells(row: CampaignRow) -> tuple[str, ...]:
-        return (
-            *_campaign(row),
-            format_count(row.leads),
-            *map(format_count, row.reached),
-            format_count(row.won),
-            format_share(row.won, row.leads),
-            (known_money_in if row.won else money_in)(facts)(row.value),
-        )
-
-    return grid_of(
-        _("Leads of the period by campaign, and how far they have come; the most valuable first"),
-        (
-            Column(_("Campaign")),
-            Column(_("Source / medium")),
-            Column(_("Leads"), True),
-            *stages,
-            Column(_("Sales"), True),
-            Column(_("Sales per lead"), True),
-            Column(_("Value"), True),
-        ),
-        facts.funnel.campaigns,
-        cells,
-    )
-
-
-def _shares(facts: ReportFacts) -> Sequence[Figure]:
-    sources: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
-    for each in facts.funnel.weeks:
-        sources[each.source][each.week] = (each.leads, each.with_click_id)
-    biggest = sorted(sources, key=lambda source: (-sum(leads for leads, _with in sources[source].values()), source))
-    return [_share(source, sources[source]) for source in biggest[:MOST_SOURCES]]
-
-
-def _share(source: str, found: Mapping[date, tuple[int, int]]) -> Figure:
-    name = source or _("(no source)")
-    first, last = min(found), max(found)
-    # A week without leads is a gap in the line.
-    steps = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
-    weeks = [(week, *found.get(week, (0, 0))) for week in steps]
-    with_leads = [each for each in weeks if each[1]] or weeks
-    text = _(
-        "Leads of {source} with a click id: {first} in the first week, {last} in the last.",
-        source=name,
-        first=format_share(with_leads[0][2], with_leads[0][1]),
-        last=format_share(with_leads[-1][2], with_leads[-1][1]),
-    )
-    grid = grid_of(
-        _("Leads of {source} with a click id, by week", source=name),
-        (
-            Column(_("Week from")),
-            Column(_("Leads"), True),
-            Column(_("With a click id"), True),
-            Column(_("Share"), True),
-        ),
-        weeks,
-        lambda week: (
-            format_day(week[0]),
-            format_count(week[1]),
-            format_count(week[2]),
-            format_share(week[2], week[1]),
-        ),
-        most=len(weeks),
-    )
-    return Figure(name, text, charts.draw(charts.share_by_week(weeks)), grid)
-
 
 # ── stages ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,7 +72,12 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
         ),
     )
     figures = [figure for platform in AdPlatform if (figure := _times(facts, platform))]
-    return {"grid": grid, "figures": figures, "days": TIMING_DAYS}
+    return {
+        "grid": grid,
+        "figures": figures,
+        "days": TIMING_DAYS,
+        "fewest": {"google": FEWEST_AT_GOOGLE, "meta": FEWEST_AT_META},
+    }
 
 
 def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
