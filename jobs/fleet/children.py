@@ -168,6 +168,8 @@ def _serve(end: int, lifeline: int, work: Callable[[WorkOrder], WorkResult]) -> 
         connection.send(os.getpid())
         while True:
             connection.send(work(connection.recv()))
+            # Commands collect next to nothing by themselves: what accounts leave behind would add up.
+            gc.collect()
 
 
 def _end_with_worker(lifeline: int) -> None:
