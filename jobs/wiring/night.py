@@ -104,15 +104,25 @@ def load_connectors(accounts: Iterable[Settings]) -> None:
             from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
 
 
-def load_all_connectors() -> None:
-    """Load what most accounts' nights need, libraries included, so that processes forked from now on share it."""
-    import httpx  # noqa: F401, PLC0415
+def prepare_nights() -> None:
+    """Prepare for the nights of one account after another, in processes that are forked from this one.
+
+    They share what most nights need, libraries included, and each keeps its connections to the ledgers' database.
+    """
+    # httpx and Meta's connector load these when they first need them.
+    import httpcore  # noqa: F401, PLC0415
+    from facebook_business.adobjects import adspixel  # type: ignore[import-untyped]  # noqa: F401, PLC0415
 
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: F401, PLC0415
     from connectors.google_ads.sink import GoogleSink  # noqa: F401, PLC0415
+    from connectors.google_ads.statements import GoogleStatements  # noqa: F401, PLC0415
     from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
+    from connectors.meta.statements import MetaStatements  # noqa: F401, PLC0415
     from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
+    from jobs.ledger.storage.postgresql import keep_connections  # noqa: PLC0415 - few need its driver
+
+    keep_connections()
 
 
 # SDKs are slow to load: import a connector only if an account uses it.

@@ -30,10 +30,13 @@ FROM oplead_fleet.fleet_run WHERE ended_at IS NOT NULL AND task = 'night' OR exi
 """Done, failed, and done so late that `fleet status` calls it late."""
 FILES = 200
 """How many settings files one command adds."""
-LINE = "{workers:>7}  {wall:>9.1f} s  {rate:>8.0f}  {cpu:>12.2f} s  {server:>11.2f} s  {memory:>8.0f} MB  {late:>7}"
+LINE = (
+    "{workers:>7}  {wall:>9.1f} s  {rate:>8.0f}  {cpu:>12.2f} s  {server:>11.2f} s  {pss:>8.0f} MB  {rss:>6.0f} MB"
+    "  {late:>7}"
+)
 HEAD = """
-workers  whole night  accounts  CPU a night of   PostgreSQL's  peak memory   nights
-                      a minute      an account   CPU for that     a worker     late
+workers  whole night  accounts  CPU a night of   PostgreSQL's  peak memory   the same   nights
+                      a minute      an account   CPU for that     a worker    by `ps`     late
 """
 
 
@@ -48,7 +51,7 @@ class Night:
     """CPU seconds of the workers with all their children."""
     server_cpu: float
     peaks: list
-    """The most memory that each worker and its children held at a time, in megabytes."""
+    """The most memory that each worker and its children held at a time."""
     late: int
 
     def __str__(self):
@@ -58,9 +61,20 @@ class Night:
             rate=60 * self.accounts / self.wall,
             cpu=self.cpu / self.accounts,
             server=self.server_cpu / self.accounts,
-            memory=max(self.peaks),
+            pss=max(peak.pss for peak in self.peaks),
+            rss=max(peak.rss for peak in self.peaks),
             late=self.late,
         )
+
+
+@dataclass(frozen=True, order=True)
+class Memory:
+    """Megabytes that a process and its children hold."""
+
+    pss: float = 0.0
+    """With each page divided among the processes that share it, so that it is what they take of the machine."""
+    rss: float = 0.0
+    """With each page counted for every process that shares it, as `ps` does."""
 
 
 class Fleet:
@@ -90,7 +104,7 @@ class Fleet:
             used, began = _server_cpu(), time.perf_counter()
             due = database.execute("SELECT now()").fetchone()
             started = [self._start(running, "worker", "--concurrency", concurrency) for _ in range(workers)]
-            peaks = [0.0] * workers
+            peaks = [Memory()] * workers
             while (ended := database.execute(NIGHTS, due).fetchone())[0] < len(self.accounts):
                 if ended[1] or time.perf_counter() - began > LONGEST or any(each.poll() for each in started):
                     raise SystemExit(f"nights done, failed and late: {ended}; see {self.folder}/log")
@@ -136,13 +150,13 @@ def _children(pid):
 
 
 def _memory(pid):
-    """Megabytes that a process and its children hold, each page divided among those that share it."""
-    found = 0
+    """What a process and its children hold."""
+    found = {"Pss:": 0, "Rss:": 0}
     for each in _children(pid):
         with suppress(OSError):
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-            found += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return found / 1024
+            lines = [line.split() for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()[1:]]
+            found |= {key: found[key] + int(kilobytes) for key, kilobytes, *_ in lines if key in found}
+    return Memory(found["Pss:"] / 1024, found["Rss:"] / 1024)
 
 
 def _server_cpu():

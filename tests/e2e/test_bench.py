@@ -48,7 +48,7 @@ def test_night_of_a_fleet_is_measured():
     sizes = ("--accounts", "3", "--leads", "5", "--workers", "1", "2")
     printed = bench(*sizes, module="tests.bench.fleet_nights")
 
-    found = re.findall(r"^ +(\d) +\d+\.\d s +\d+ +\d+\.\d\d s +\d+\.\d\d s +\d+ MB +0$", printed, re.MULTILINE)
+    found = re.findall(r"^ +(\d) +\d+\.\d s +\d+ +\d+\.\d\d s +\d+\.\d\d s +\d+ MB +\d+ MB +0$", printed, re.MULTILINE)
     assert ["1", "2"] == found
 
 

@@ -17,7 +17,7 @@ from jobs.fleet.children import ChildNursery
 from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
 from jobs.fleet.deploy import require_deployed
 from jobs.fleet.worker import FleetWorker
-from jobs.wiring.night import load_all_connectors
+from jobs.wiring.night import prepare_nights
 
 _log = structlog.stdlib.get_logger()
 _SILENCED = ("psycopg", "procrastinate")
@@ -39,7 +39,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         redaction.redact_secrets(iter(watch.addresses))
         work = work_on_this_machine(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
         # First of all: a fork copies threads and connections, broken.
-        nursery = ChildNursery(load_all_connectors, work.do)
+        nursery = ChildNursery(prepare_nights, work.do)
         liveness = Liveness(health)
         try:
             with database.connect() as connection:

@@ -1,6 +1,7 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Compiled
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
@@ -38,6 +39,10 @@ _LOCK_SECONDS = 5
 _STATEMENT_SECONDS = 600
 _KEPT = 8
 """How many connections are kept open where many accounts share them."""
+_KEPT_FOR_NEXT = 3
+"""How many are kept for a process's next account, which is as many as a night needs most of the time."""
+_CHECKED_FOR = 60.0
+"""Seconds for which a process takes the schema of the database that it keeps for what it was."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -73,15 +78,74 @@ def open_postgresql(url: str, account: str, *, for_writing: bool, connections: i
         LedgerError: the database cannot be used, has no schema or an outdated one, or its user sees every row.
     """
     with explaining_postgresql_errors(parsed_address(url)):
-        engine = _engine(url, account, for_writing=for_writing, connections=connections)
+        if _kept is not None:
+            return _kept.engine_of(url, account, for_writing=for_writing)
+        engine = _engine(url, account, for_writing=for_writing, pool_size=connections)
     try:
-        with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
-            _refuse_omnipotent_user(connection)
-            _refuse_other_schema(connection)
+        _check(engine)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _check(engine: Engine) -> None:
+    with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
+        _refuse_omnipotent_user(connection)
+        _refuse_other_schema(connection)
+
+
+def keep_connections() -> None:
+    """Keep some connections open from now on, for whichever account this process works on next.
+
+    Call it in a process that works on one account after another and does not fork. A connection bears no trace of an
+    account once its transaction has ended, as with a pooler.
+    """
+    global _kept  # noqa: PLW0603 - of the process, as its connections are
+    _kept = _KeptDatabase()
+
+
+class _KeptPool(QueuePool):
+    """Connections that outlast whoever used them."""
+
+    def dispose(self) -> None:
+        """Keep them."""
+
+    def recreate(self) -> "_KeptPool":
+        """Go on with them."""
+        return self
+
+    def close(self) -> None:
+        """Close them after all."""
+        super().dispose()
+
+
+class _KeptDatabase:
+    """The database that this process has used last; another one takes its place."""
+
+    def __init__(self) -> None:
+        self._opening = threading.Lock()
+        self._url = ""
+        self._engine: Engine | None = None
+        self._check_at = 0.0
+        """When to check it again, on the monotonic clock."""
+
+    def engine_of(self, url: str, account: str, *, for_writing: bool) -> Engine:
+        """Return an engine whose transactions see this account's rows only; raise as `open_postgresql` does."""
+        with self._opening:
+            if self._engine is None or url != self._url:
+                if self._engine is not None and isinstance(self._engine.pool, _KeptPool):
+                    self._engine.pool.close()
+                self._engine = _engine(url, poolclass=_KeptPool, pool_size=_KEPT_FOR_NEXT, max_overflow=-1)
+                self._url, self._check_at = url, 0.0
+            if time.monotonic() >= self._check_at:
+                _check(self._engine)
+                self._check_at = time.monotonic() + _CHECKED_FOR
+            return self._engine.execution_options(account=account, read_only=not for_writing)
+
+
+_kept: _KeptDatabase | None = None
+"""None in a process that keeps none."""
 
 
 class SharedDatabase:
@@ -129,7 +193,7 @@ def _dialect(url: str) -> Dialect:
     return engine.dialect
 
 
-def _engine(url: str, account: str = "", *, for_writing: bool = True, connections: int = 2) -> Engine:
+def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: Any) -> Engine:
     engine = create_engine(
         parsed_address(url),
         connect_args=_CONNECT,
@@ -137,7 +201,7 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
         use_native_hstore=False,
         hide_parameters=True,
         pool_pre_ping=True,
-        pool_size=connections,
+        **pool,
         execution_options={"account": account, "read_only": not for_writing, "compiled_cache": _COMPILED},
     )
     engine.dialect = _dialect(url)
@@ -159,7 +223,9 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, connection
         else:
             # A request goes out once its intent is committed, which a crash of the server must then not lose.
             settings["synchronous_commit"] = "on"
-        connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+        # Plain text, since each of a night's many transactions begins with it.
+        chosen = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+        connection.exec_driver_sql(f"SELECT {chosen}", tuple(settings.values()))
 
     @event.listens_for(engine, "after_cursor_execute")
     def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:

@@ -54,6 +54,9 @@ def test_rejects_a_broken_private_key(google):
         google.use(key_file=google.key_file("https://oauth2.example/token", private_key="-----BEGIN nothing"))
 
 
+FORM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
 def test_a_key_with_damaged_numbers_is_refused_before_anything_is_sent(google):
     """Checking the numbers is slow, so it waits until the key is to sign: a night that sends nothing does without."""
     sound = rsa.generate_private_key(public_exponent=65537, key_size=1024).private_numbers()  # noqa: S505 - guards nothing
@@ -61,14 +64,33 @@ def test_a_key_with_damaged_numbers_is_refused_before_anything_is_sent(google):
         sound.p, sound.q, sound.d - 2, sound.dmp1, sound.dmq1, sound.iqmp, sound.public_numbers
     )
     damaged = numbers.private_key(unsafe_skip_rsa_key_validation=True)
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     google.use(
-        key_file=google.key_file("https://oauth2.example/token", private_key=damaged.private_bytes(*form).decode())
+        key_file=google.key_file("https://oauth2.example/token", private_key=damaged.private_bytes(*FORM).decode())
     )
 
     outcome = google.submit().outcome
     assert (OutcomeClass.FIX_CONFIG, "invalid_private_key") == (outcome.kind, outcome.code)
     assert [] == google.api.calls
+
+
+def test_the_numbers_of_a_key_are_checked_once(google, monkeypatch):
+    """A process that works on many accounts of an agency uses its key for all of them; each other key is checked."""
+    loaded = []
+
+    def load(written, password, *, unsafe_skip_rsa_key_validation):
+        loaded.append((written, unsafe_skip_rsa_key_validation))
+        return serialization.load_pem_private_key(written, password)
+
+    monkeypatch.setattr("connectors.google_ads.auth.load_pem_private_key", load)
+    one, other = (
+        rsa.generate_private_key(public_exponent=65537, key_size=1024).private_bytes(*FORM)  # noqa: S505 - guards nothing
+        for _ in range(2)
+    )
+    for written in (one, one, other, one):
+        google.use(key_file=google.key_file("https://oauth2.example/token", private_key=written.decode()))
+        assert google.sink._account._credentials.signer is not None
+
+    assert [(one, False), (one, True), (other, False), (one, True)] == loaded
 
 
 @pytest.mark.parametrize("token_uri", ["http://tokens.example/token", "tokens.example", "", 5])

@@ -25,6 +25,7 @@ from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.database import newest_schema_revision
+from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.postgresql import deploy, open_postgresql
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
@@ -180,6 +181,80 @@ def test_a_user_who_sees_every_row_is_refused(server, database):
         with pytest.raises(LedgerError, match="sees the rows of every account") as caught:
             use(url)
         assert postgresql.PASSWORD not in str(caught.value)
+
+
+# ── connections kept for the next account ────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def keeping(monkeypatch):
+    """Make this process one that keeps its connections."""
+    monkeypatch.setattr(storage, "_kept", None)
+    storage.keep_connections()
+    yield storage._kept
+    if storage._kept._engine is not None:
+        storage._kept._engine.pool.close()
+
+
+def test_a_kept_connection_shows_the_next_account_its_own_rows_only(filled, keeping, server, database):
+    """Each is disposed of by whoever is done with it, and goes on."""
+    assert filled
+    assert keeping
+    connections = set()
+    for account in (ACCOUNT, OTHER, ACCOUNT):
+        engine = open_postgresql(server.url(database), account, for_writing=True)
+        with engine.begin() as connection:
+            connections.add(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+            assert account == connection.exec_driver_sql("SELECT current_setting('oplead.account')").scalar()
+            assert {1} == set(counts(lambda text: len(connection.exec_driver_sql(text).all())).values())
+        engine.dispose()
+    assert 1 == len(connections)
+
+
+def test_the_lease_ends_while_its_connection_is_kept(keeping, server, database):
+    """Else nobody could work on the account until this process ends."""
+    assert keeping
+    state = PostgresqlState(SecretStr(server.url(database)), ACCOUNT)
+    with state.hold(now=NIGHT), pytest.raises(LeaseHeldError), state.hold(now=NIGHT):
+        pass
+    with server.connect(database) as connection:
+        assert 0 == connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()[0]
+        kept = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'oplead-sync' AND datname = %s"
+        assert 2 == connection.execute(kept, (database,)).fetchone()[0]
+
+
+def test_connections_to_a_database_that_was_left_are_closed(keeping, server, database):
+    """An account may have a database of its own, and its password is for no other account's time."""
+    left = server.create()
+    for name in (left, database):
+        open_postgresql(server.url(name), ACCOUNT, for_writing=True).dispose()
+
+    server.execute(f"DROP DATABASE {left}")  # refused while anybody is connected
+    assert database == keeping._engine.url.database
+
+
+def test_a_kept_database_is_checked_now_and_then(keeping, server, database):
+    """Somebody may deploy a newer version between two accounts."""
+    open_postgresql(server.url(database), ACCOUNT, for_writing=True)
+    with server.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    open_postgresql(server.url(database), OTHER, for_writing=True)
+
+    keeping._check_at -= storage._CHECKED_FOR
+    with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
+        open_postgresql(server.url(database), OTHER, for_writing=True)
+
+
+def test_a_kept_connection_that_was_cut_is_replaced(keeping, server, database):
+    """A restart of the server between two accounts costs neither of them anything."""
+    assert keeping
+    for _ in range(2):
+        with open_postgresql(server.url(database), ACCOUNT, for_writing=True).begin() as connection:
+            assert 0 == connection.scalar(select(func.count()).select_from(Run))
+        with server.connect() as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (database,)
+            )
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
