@@ -64,9 +64,10 @@ CLICK_WINDOW = timedelta(days=90)
 """Google takes conversions up to 90 days after the click, unless the action's own window is shorter."""
 EVENT_WINDOW = timedelta(days=7)
 """Meta takes events up to 7 days old."""
-FEWEST_AT_GOOGLE = 30
-"""In 30 days, for bidding on values: https://support.google.com/google-ads/answer/6268637 asks for 15 at least and
-advises more. How many was not checked against today's page: see docs/not-verified.md."""
+FEWEST_AT_GOOGLE = 50
+"""In 30 days, as Google recommends for bidding on values; of Search campaigns it requires 15:
+https://support.google.com/google-ads/answer/6268637
+"""
 FEWEST_AT_META = 50
 """A week for each ad set: https://www.facebook.com/business/help/112167992830700 (the learning phase)."""
 _FEWEST_IN_30_DAYS: Mapping[AdPlatform, Decimal] = {

@@ -359,9 +359,9 @@ def test_a_night_that_broke_off_is_a_task(ledger, account, code, tasks):
     ("platform", "count", "within", "expected"),
     [
         (GOOGLE, 4, 4, BiddingFitness.TOO_FEW_TO_TELL),
-        (GOOGLE, 179, 179, BiddingFitness.TOO_RARE),
-        (GOOGLE, 180, 162, BiddingFitness.FIT),
-        (GOOGLE, 180, 161, BiddingFitness.TOO_LATE),
+        (GOOGLE, 299, 299, BiddingFitness.TOO_RARE),
+        (GOOGLE, 300, 270, BiddingFitness.FIT),
+        (GOOGLE, 300, 269, BiddingFitness.TOO_LATE),
         (META, 1285, 1285, BiddingFitness.TOO_RARE),
         (META, 1286, 1286, BiddingFitness.FIT),
         (META, 1285, 0, BiddingFitness.TOO_LATE_AND_TOO_RARE),
