@@ -35,7 +35,7 @@ def test_the_summary_is_a_few_plain_sentences():
 
     assert "the week to Fri 27 Nov 2026" == notice.title
     assert [
-        "Something is wrong. 2 things to do.",
+        "Something is wrong. 3 things to do.",
         "",
         "From Thu 29 Oct 2026 to Fri 27 Nov 2026:",
         "Signed sales from ads: 60 (€701,650) in 30 days · ▲ 15% more than before (52 sales, €605,300)",
@@ -45,6 +45,7 @@ def test_the_summary_is_a_few_plain_sentences():
         "What needs doing:",
         "- Urgent · Oplead users · Conversions expire soon",
         "- Soon · Marketing · A status that the settings do not know",
+        "- Soon · Whoever runs the website · Conversions may be missing",
     ] == notice.text.split("\n")
 
 
@@ -88,7 +89,7 @@ def test_without_a_page_only_what_is_cheap_is_shown(tmp_path):
     lines = shown(replace(brief_of_page(demo_facts(), tmp_path), sold=None, page=None), Language.ENGLISH)
 
     assert [
-        "Something is wrong. 2 things to do.",
+        "Something is wrong. 3 things to do.",
         "  Can still be saved  €81,920 · 11 conversions expire within seven days",
         "Sales, campaigns and what needs doing: `oplead-sync report --config config/pipeline.yaml`",
     ] == [line.rstrip() for line in lines]
