@@ -180,6 +180,7 @@ class SentRow(NamedTuple):
     """What settling needs to know of a delivery that was sent, without its bytes."""
 
     id: int
+    lead: str
     state: str
     kind: str
     conversion: str
@@ -197,11 +198,9 @@ def flag_for_correction_check(
     again = [row for row in deliveries if to_plan or row.original is not None]
     for flag, rows in (("to_correct", deliveries), ("to_plan", again)):
         if rows:
-            these = bulk.has_id_among(col(Delivery.id), [row.id for row in rows if row.id is not None])
-            # First their leads: PostgreSQL may compare each lead of the account with each of these deliveries.
-            leads = session.connection().scalars(sqlalchemy.select(col(Delivery.lead)).where(these).distinct())
             flagged = update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
-            bulk.change_rows(session, flagged.values({flag: True}), ledger.account, leads.all())
+            leads = {row.lead for row in rows}
+            bulk.change_rows(session, flagged.values({flag: True}), ledger.account, leads)
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:

@@ -29,6 +29,7 @@ from jobs.rules.reasons import Cause
 
 _KNOWN: tuple[ColumnElement[Any] | Mapped[Any], ...] = (
     col(Delivery.id),
+    col(Delivery.lead),
     col(Delivery.state),
     col(Delivery.kind),
     col(Delivery.conversion),

@@ -64,15 +64,14 @@ CLICK_WINDOW = timedelta(days=90)
 """Google takes conversions up to 90 days after the click, unless the action's own window is shorter."""
 EVENT_WINDOW = timedelta(days=7)
 """Meta takes events up to 7 days old."""
-FEWEST_AT_GOOGLE = 50
-"""In 30 days, as Google recommends for bidding on values; of Search campaigns it requires 15:
-https://support.google.com/google-ads/answer/6268637
+FEWEST_ADVISED = {"google": 50, "meta": 50}
+"""For Google in 30 days, as it recommends for bidding on values; of Search campaigns it requires 15:
+https://support.google.com/google-ads/answer/6268637. For Meta a week for each ad set, or it stays in its learning
+phase: https://www.facebook.com/business/help/112167992830700.
 """
-FEWEST_AT_META = 50
-"""A week for each ad set: https://www.facebook.com/business/help/112167992830700 (the learning phase)."""
 _FEWEST_IN_30_DAYS: Mapping[AdPlatform, Decimal] = {
-    AdPlatform.GOOGLE: Decimal(FEWEST_AT_GOOGLE),
-    AdPlatform.META: Decimal(FEWEST_AT_META * 30) / 7,
+    AdPlatform.GOOGLE: Decimal(FEWEST_ADVISED["google"]),
+    AdPlatform.META: Decimal(FEWEST_ADVISED["meta"] * 30) / 7,
 }
 _IN_TIME = Fraction(9, 10)
 """A stage comes early enough if at least this share of it comes within the window."""

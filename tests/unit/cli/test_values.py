@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from connectors.language import Language, speaking
 from jobs.cli.app import app
 from jobs.ledger.schema import LeadRow, Lease, StatusChange
-from jobs.reporting.console import AccountPresentation
+from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
 from jobs.rules.expected_value import Interval, MoneyInterval, StageValue
 from jobs.settings import load

@@ -121,7 +121,7 @@ def test_outcome_takes_as_many_statements_whatever_its_rows(account, counts, row
     account.clock.time += DAY
     account.resolve()
 
-    assert counts["settle_request"] == [10]
+    assert counts["settle_request"] == [11]
 
 
 @pytest.mark.parametrize("rows", [FEW, MANY])

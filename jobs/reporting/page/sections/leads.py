@@ -13,7 +13,7 @@ from connectors.language import (
     translated,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.attribution import FEWEST_AT_GOOGLE, FEWEST_AT_META, window_runs_from_click
+from jobs.reporting.page.attribution import FEWEST_ADVISED, window_runs_from_click
 from jobs.reporting.page.facts import (
     TIMING_DAYS,
     AdPlatform,
@@ -76,7 +76,7 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
         "grid": grid,
         "figures": figures,
         "days": TIMING_DAYS,
-        "fewest": {"google": FEWEST_AT_GOOGLE, "meta": FEWEST_AT_META},
+        "fewest": FEWEST_ADVISED,
     }
 
 
