@@ -154,7 +154,7 @@ class OpleadClient:
             self.pacer.release_request_slot()
         return RawOpleadResponse(response.status_code, content, response.headers.get("Location"))
 
-    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Page], None, None]:
+    def get_lead_details(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Page], None, None]:
         """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
 
         Several requests are in flight at once. After a transient failure no new request starts until the failed page

@@ -34,7 +34,7 @@ class ReadAhead(Generic[T]):
     """Returns a page, repeating an attempt that failed."""
 
     def pages(self, ids: Iterable[T]) -> Generator[tuple[T, Page], None, None]:
-        """Yield each id with its page; what this promises is said at `OpleadClient.get_leads` and `get_pages`."""
+        """Yield each id with its page, as `OpleadClient.get_lead_details` and `get_pages` promise."""
         queue: Queue[T] = deque()
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="oplead") as pool:
             for one in ids:

@@ -262,7 +262,7 @@ class OpleadSource:
         consecutive failure of the same type, one with a requested delay, or a platform that cannot be reached counts as
         the platform's and is raised.
         """
-        with closing(self._client.get_leads(ids)) as answers:
+        with closing(self._client.get_lead_details(ids)) as answers:
             for lead_id, answer in answers:
                 self._details_read += 1
                 last_failure, self._last_failure = self._last_failure, None

@@ -103,7 +103,7 @@ def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[
         if should_stop():
             return
         with database.connect() as connection:
-            message = claim_next(connection, list(reachable))
+            message = claim_next_notice(connection, list(reachable))
         if message is None:
             return
         recipient = reachable[message.address]
@@ -120,7 +120,7 @@ def tell(database: FleetDatabase, recipients: Recipients, should_stop: Callable[
             del reachable[message.address]
 
 
-def claim_next(connection: Connection, addresses: Sequence[str]) -> Message | None:
+def claim_next_notice(connection: Connection, addresses: Sequence[str]) -> Message | None:
     """Claim the worst message that is due to one of these addresses; None if none is, or another worker is at it."""
     locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine, now() AS now", [_LOCK]).fetchone()
     if locked is None or not locked["mine"]:

@@ -414,7 +414,7 @@ def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], mo
     return found
 
 
-def renamed_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
+def entries_under_new_labels(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
     """Yield the positions of the changes that only show an old entry under its new name.
 
     `moved` is whether the lead went straight from the old name to the new one.

@@ -27,9 +27,9 @@ from connectors.oplead.probe.specification.documentation import SpecificationSea
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import (
+    describe_subscription_settings,
+    describe_write_settings,
     new_lead_path_settings,
-    subscription_settings_found,
-    write_settings_found,
 )
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
 from connectors.oplead.probe.verification import verify_found_options
@@ -207,7 +207,7 @@ class OpleadProbe:
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
-        specified = write_settings_found(specification, options) if specification else {}
+        specified = describe_write_settings(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         listed = ReadLeads.parse_surveyed_leads(list(sample.all_read_leads.values()), found.options)
         summary = summary_of(
@@ -224,7 +224,7 @@ class OpleadProbe:
             rests_on=judgement.rests_on,
             write=specified,
             shown_at={} if "create" in specified else dict(new_lead_path_settings(places.matches, options)),
-            subscriptions=subscription_settings_found(specification) if specification else {},
+            subscriptions=describe_subscription_settings(specification) if specification else {},
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:

@@ -26,8 +26,8 @@ from jobs.rules.status_changes import (
     classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
+    entries_under_new_labels,
     is_merged_label,
-    renamed_entries,
 )
 
 Meanings = Mapping[str, str]
@@ -383,7 +383,7 @@ def _mark_relabelled_entries(session: Session, account: str, relabel: LabelChang
     `moved` is whether each lead went directly from the old name to the new one.
     """
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in renamed_entries(status_entries(rows), relabel, moved=moved[lead]):
+        for position in entries_under_new_labels(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = StatusTimeOrigin.RELABEL
             session.add(rows[position])
 

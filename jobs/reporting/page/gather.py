@@ -40,7 +40,7 @@ from jobs.reporting.page.facts import (
 )
 from jobs.reporting.page.leads.agencies import agencies
 from jobs.reporting.page.leads.archive import archived_period
-from jobs.reporting.page.leads.campaigns import count_created, sales_by_campaign
+from jobs.reporting.page.leads.campaigns import count_created_leads, sales_by_campaign
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales
 from jobs.reporting.page.leads.spellings import without_case
@@ -76,7 +76,7 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     first_run = report_leads.first_run_started(session, account)
     rules = CountingRules(settings, book, renamed, period, now, first_run)
     sales, sales_before = signed_sales(session, rules)
-    created = count_created(session, rules)
+    created = count_created_leads(session, rules)
     archived = archived_period(session, rules)
     held = _hold(session, book, now)
     return ReportFacts(

@@ -13,7 +13,7 @@ from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import parse_openapi_document
 from connectors.oplead.probe.specification.reading import read_specification
-from connectors.oplead.probe.specification.written import subscription_settings_found, write_settings_found
+from connectors.oplead.probe.specification.written import describe_subscription_settings, describe_write_settings
 
 OPTIONS = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"))
 TEXT, TIME, WHOLE = {"type": "string"}, {"type": "string", "format": "date-time"}, {"type": "integer"}
@@ -336,8 +336,8 @@ def test_what_is_malformed_is_as_if_it_were_absent(key, value):
         read = read_specification(broken, "")
     except NotASpecificationError:
         return
-    write_settings_found(read, OPTIONS)
-    subscription_settings_found(read)
+    describe_write_settings(read, OPTIONS)
+    describe_subscription_settings(read)
 
 
 def test_what_settings_cannot_hold_is_left_out():
@@ -352,8 +352,8 @@ def test_what_settings_cannot_hold_is_left_out():
         }
     )
 
-    assert (False, None, {}) == (said.says_pages, said.since_filter, write_settings_found(said, OPTIONS))
-    assert {"path": "/subscriptions", "event_field": "event"} == subscription_settings_found(said)
+    assert (False, None, {}) == (said.says_pages, said.since_filter, describe_write_settings(said, OPTIONS))
+    assert {"path": "/subscriptions", "event_field": "event"} == describe_subscription_settings(said)
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -399,7 +399,7 @@ def test_what_is_said_of_writing():
         "fields.click_id": "tracking.externalID",
         "fields.provider_name": "provider.name",
         "fields.provider_url": "provider.url",
-    } == write_settings_found(said, OPTIONS)
+    } == describe_write_settings(said, OPTIONS)
 
 
 def test_what_is_said_of_subscriptions():
@@ -416,7 +416,7 @@ def test_what_is_said_of_subscriptions():
         "new_lead": "lead.new",
         "status_change": "lead.statusChanged",
         "appointment": "lead.rdvUpdated",
-    } == subscription_settings_found(read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}}))
+    } == describe_subscription_settings(read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}}))
 
 
 def test_swagger_2_says_the_same():
@@ -458,4 +458,4 @@ def test_swagger_2_says_the_same():
     )
     assert PaginationOptions("page", first_page=0, total_header="X-Total-Count") == told.pagination
     assert "statut" in told.listed
-    assert {"status_field": "etat", "document_field": "piece"}.items() <= write_settings_found(told, OPTIONS).items()
+    assert {"status_field": "etat", "document_field": "piece"}.items() <= describe_write_settings(told, OPTIONS).items()

@@ -16,8 +16,8 @@ from jobs.rules.status_changes import (
     classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
+    entries_under_new_labels,
     is_merged_label,
-    renamed_entries,
 )
 from tests.builders import CREATED, WON, reported
 from tests.fakes import NIGHT
@@ -159,7 +159,7 @@ def bounded(label, when):
 )
 def test_old_entry_under_the_new_name_is_no_change(changes, moved, found):
     """At the old instant that always holds, otherwise only where the lead went straight from one to the other."""
-    assert found == list(renamed_entries(changes, RENAME, moved=moved))
+    assert found == list(entries_under_new_labels(changes, RENAME, moved=moved))
 
 
 # ── merged into a label already in use ───────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ _WRITTEN_FIELDS = frozenset(
 )
 
 
-def write_settings_found(specification: Specification, options: OpleadOptions) -> dict[str, str]:
+def describe_write_settings(specification: Specification, options: OpleadOptions) -> dict[str, str]:
     """Return what is said of `oplead.write`, by dotted name; `options` say where things are read."""
     api, paths = specification.api, specification.paths
     said: dict[str, str] = {}
@@ -66,7 +66,7 @@ def write_settings_found(specification: Specification, options: OpleadOptions) -
     return {**said, **dict(_written_fields(api, create, options))}
 
 
-def subscription_settings_found(specification: Specification) -> dict[str, str]:
+def describe_subscription_settings(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
     operation = _best_matching_operation(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)

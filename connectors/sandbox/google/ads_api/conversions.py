@@ -9,7 +9,7 @@ from typing import Any
 
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.google.ads_api.state import Job
+from connectors.sandbox.google.ads_api.state import UploadJob
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     TargetConversionAction,
@@ -105,7 +105,9 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
             first = next(iter(self.problems.get(index, ())), None)
             errors[action_id(row.conversion_action)][f"{first.family}.{first.code}" if first else ""] += 1
         customer = self.request.customer_id
-        self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
+        self.api.jobs += [
+            UploadJob(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()
+        ]
 
     def _result(self, row: Any, *, failed: bool) -> Any:
         """Return the row's identifiers, action and time; if it failed, only its identifiers, or nothing by default."""

@@ -13,7 +13,7 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, Job, error_number, parse
+from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, UploadJob, error_number, parse
 from connectors.sandbox.google.platform import GoogleAccount
 from connectors.sandbox.rules import AdsApiRule
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -110,7 +110,7 @@ class QueriedCustomer:
     account: GoogleAccount
     enhanced: str
     """The customer's enhanced conversions setting, as a position of the switch `ads_api_enhanced`."""
-    jobs: Sequence[Job]
+    jobs: Sequence[UploadJob]
     """The customer's uploads, oldest first."""
     now: datetime
 
@@ -292,7 +292,7 @@ EXCELLENT, GOOD = 0.9, 0.5
 """The success rates from which a status has these names; the thresholds are undocumented."""
 
 
-def _summary(view: QueriedCustomer, jobs: Sequence[Job]) -> dict[str, Any]:
+def _summary(view: QueriedCustomer, jobs: Sequence[UploadJob]) -> dict[str, Any]:
     """Return the fields that both summaries share; needs at least one job, oldest first. Days are the account's."""
     zone = ZoneInfo(view.account.time_zone)
     by_day = _group_jobs(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
@@ -310,8 +310,8 @@ def _summary(view: QueriedCustomer, jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _group_jobs(jobs: Iterable[Job], label: Callable[[Job], str]) -> dict[str, list[Job]]:
-    groups: defaultdict[str, list[Job]] = defaultdict(list)
+def _group_jobs(jobs: Iterable[UploadJob], label: Callable[[UploadJob], str]) -> dict[str, list[UploadJob]]:
+    groups: defaultdict[str, list[UploadJob]] = defaultdict(list)
     for job in jobs:
         groups[label(job)].append(job)
     return groups
@@ -324,14 +324,14 @@ def _status(rows: Counter[str], last: datetime, now: datetime) -> str:
     return "EXCELLENT" if share >= EXCELLENT else "GOOD" if share >= GOOD else "NEEDS_ATTENTION"
 
 
-def _count_rows_by_error(jobs: Iterable[Job]) -> Counter[str]:
+def _count_rows_by_error(jobs: Iterable[UploadJob]) -> Counter[str]:
     rows: Counter[str] = Counter()
     for job in jobs:
         rows.update(job.rows)
     return rows
 
 
-def _tally(jobs: Iterable[Job]) -> dict[str, int]:
+def _tally(jobs: Iterable[UploadJob]) -> dict[str, int]:
     rows = _count_rows_by_error(jobs)
     return {"successful_count": rows[""], "failed_count": rows.total() - rows[""]}
 

@@ -188,7 +188,7 @@ class PlantedAdsApiErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class UploadJob:
     """One upload to one action: row counts by error (`family.NAME` or `family.number`), empty for successes."""
 
     id: int
@@ -210,7 +210,7 @@ class AdsApiState(SandboxGoogleApi):
 
     def __init__(self, now: Callable[[], datetime], google: SandboxGoogleState | None) -> None:
         super().__init__(now, google, SWITCHES)
-        self.jobs: list[Job] = []
+        self.jobs: list[UploadJob] = []
 
     def planted_errors(self, names: Iterable[str], when: str, row: int) -> list[RowError]:
         """Return the errors planted on a row under the first of its names that has any: order id, then click ids."""
@@ -263,4 +263,4 @@ class AdsApiState(SandboxGoogleApi):
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
-            self.jobs = from_json(list[Job], saved["jobs"])
+            self.jobs = from_json(list[UploadJob], saved["jobs"])

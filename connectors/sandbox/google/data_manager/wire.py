@@ -102,7 +102,7 @@ class RuleViolation:
     field: str
     row: int | None = None
 
-    def json(self, *, indexed: bool) -> dict[str, str]:
+    def as_json(self, *, indexed: bool) -> dict[str, str]:
         """Return the violation as Google writes it: events as `events.events[3]`, everything else by its plain path."""
         path = self.field if self.row is None else f"events.events[{self.row}].{self.field}".rstrip(".")
         path = path if indexed else _INDEX.sub("", path)
@@ -128,7 +128,7 @@ def refusal(
     }
     details: list[object] = [info, {"@type": f"{_TYPE}.RequestInfo", "requestId": request_id}]
     if violations:
-        fields = [each.json(indexed=indexed) for each in violations]
+        fields = [each.as_json(indexed=indexed) for each in violations]
         details.append({"@type": f"{_TYPE}.BadRequest", "fieldViolations": fields})
     return _error(status, message, details)
 

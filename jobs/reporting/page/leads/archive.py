@@ -26,7 +26,7 @@ from jobs.reporting.page.facts import (
     Period,
     Sales,
 )
-from jobs.reporting.page.leads.campaigns import count_created, sort_campaigns
+from jobs.reporting.page.leads.campaigns import count_created_leads, sort_campaigns
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
 from jobs.reporting.page.leads.sales import Sale, signed_sales
 from jobs.reporting.page.period import EARLIEST
@@ -52,7 +52,9 @@ def _count_by_month(
         by_month[month_of(row.created_at, zone)].append(LeadId(row.id))
     for month, its in by_month.items():
         days = Period(month, _next_month(month) - timedelta(days=1))
-        yield from _funnel_rows(account, month, count_created(session, replace(rules, period=days, leads=its)).funnel)
+        yield from _funnel_rows(
+            account, month, count_created_leads(session, replace(rules, period=days, leads=its)).funnel
+        )
     sales = defaultdict[date, list[Sale]](list)
     for some in signed_sales(session, rules):
         for sale in some:

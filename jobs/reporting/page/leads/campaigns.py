@@ -34,7 +34,7 @@ class CreatedLeads:
     """Sales without an amount, by agency; empty for leads without one."""
 
 
-def count_created(session: Session, rules: CountingRules) -> CreatedLeads:
+def count_created_leads(session: Session, rules: CountingRules) -> CreatedLeads:
     """Count the leads created in the period."""
     account = rules.settings.account
     campaigns: defaultdict[CampaignName, _Campaign] = defaultdict(_Campaign)

@@ -156,7 +156,7 @@ def test_workers_that_claim_at_once_claim_one_message(fleet):
     """The second leaves it to the first."""
     fleet.fail("one")
     with fleet.database.connect() as one, fleet.database.connect() as two:
-        claimed = [notices.claim_next(each, ["a"]) for each in (one, two)]
+        claimed = [notices.claim_next_notice(each, ["a"]) for each in (one, two)]
 
     assert [True, False] == [each is not None for each in claimed]
 
