@@ -711,8 +711,8 @@ FAULTS = (
     Fault(
         "a night erases what webhooks report of a forgotten lead",
         "jobs/cli/session.py",
-        "for erase in (_erase_by_age, _erase_events_of_forgotten, _warn_of_former_state):",
-        "for erase in (_erase_by_age, _warn_of_former_state):",
+        "for erase in (_erase_by_age, _erase_events_of_forgotten, _visit_former_files):",
+        "for erase in (_erase_by_age, _visit_former_files):",
         "tests/e2e/test_forget.py::test_night_erases_what_webhooks_report_of_a_forgotten_lead",
     ),
     Fault(
@@ -760,9 +760,44 @@ FAULTS = (
     Fault(
         "a state that was moved remembers the file that it came from",
         "jobs/ledger/storage/move.py",
-        "            there.execute(insert(table_of(FormerFile)), former)\n",
-        "",
+        "            _remember(there, account, former)\n            is_to_commit = True\n",
+        "            is_to_commit = True\n",
         "tests/unit/ledger/storage/test_move.py",
+    ),
+    Fault(
+        "a night erases late events of forgotten leads that were set aside",
+        "jobs/cli/session.py",
+        "            if events and events.events:",
+        "            if False:",
+        "tests/e2e/test_forget_after_move.py::test_a_night_erases_what_came_late_to_the_events_set_aside",
+    ),
+    Fault(
+        "a night says which file it cannot read that the state was moved from",
+        "jobs/cli/session.py",
+        "        except FormerFileError as error:\n            _log.warning(",
+        "        except FormerFileError as error:\n            _log.debug(",
+        "tests/e2e/test_forget_after_move.py::test_a_night_says_which_old_file_it_cannot_read",
+    ),
+    Fault(
+        "a file is not taken for gone while its journal is there",
+        "jobs/privacy/former_files.py",
+        "    if has_journal(path) and not path.exists():",
+        "    if False:",
+        "tests/e2e/test_forget_after_move.py::test_a_journal_that_was_left_without_its_file_is_named",
+    ),
+    Fault(
+        "a move that is repeated remembers the files that were not remembered",
+        "jobs/ledger/storage/move.py",
+        "                with _transaction(target) as there:\n                    _remember(there, account, former)\n",
+        "",
+        "tests/unit/ledger/storage/test_move.py::test_moving_again_remembers_files_that_were_not_remembered",
+    ),
+    Fault(
+        "an inbox is set aside only once its journal is empty",
+        "jobs/webhooks/file_inbox.py",
+        "            if not has_journal(self._path):",
+        "            if True:",
+        "tests/contract/webhooks/test_shared_inbox.py::test_an_inbox_that_somebody_reads_is_moved_once_they_have_ended",
     ),
     Fault(
         "a forgotten person is erased in the file that the state was moved from",

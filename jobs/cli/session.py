@@ -18,7 +18,7 @@ from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.output import failure_of
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
-from jobs.ledger.retention.erasure import all_forgotten
+from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
 from jobs.ledger.runs import (
     INBOX,
     NIGHTLY,
@@ -35,7 +35,13 @@ from jobs.ledger.storage.state_file import LedgerError, NoStateError
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.compaction import compact
-from jobs.privacy.former_files import FormerFileError, former_files, is_there
+from jobs.privacy.former_files import (
+    FormerFileError,
+    erase_in_former_file,
+    events_in_former_file,
+    former_files,
+    is_there,
+)
 from jobs.privacy.retention import erase_by_age
 from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.page.brief import Brief
@@ -291,7 +297,7 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
 
     Never raises, so that the night's outcome is recorded and told.
     """
-    for erase in (_erase_by_age, _erase_events_of_forgotten, _warn_of_former_state):
+    for erase in (_erase_by_age, _erase_events_of_forgotten, _visit_former_files):
         try:
             erase(run, settings, summary)
         except Exception:  # noqa: BLE001
@@ -315,16 +321,27 @@ def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: Ru
             compact(file)
 
 
-def _warn_of_former_state(run: RunContext, _settings: Settings, _summary: RunSummary) -> None:
-    """Say which file the state was moved from, if it is still there: nothing in it is erased for its age."""
+def _visit_former_files(run: RunContext, _settings: Settings, _summary: RunSummary) -> None:
+    """Erase late events of forgotten leads in the files that the state was moved from, and say which are still there.
+
+    Nothing else is erased in them for its age.
+    """
     with run.ledger.read_transaction() as session:
         files = former_files(session, run.ledger.account)
+        forgotten = forgotten_among(session, run.ledger.account, all_forgotten(session, run.ledger.account))
     for file in files:
-        with suppress(FormerFileError):
-            if file.is_state and is_there(file):
+        try:
+            events = events_in_former_file(file, forgotten)
+            if events and events.events:
+                erase_in_former_file(file, run.ledger.account, forgotten)
+            if events and events.is_needed:
+                _log.warning(_("webhooks' events are still in this file: repeat `state move`"), path=file.path)
+            elif events or (file.is_state and is_there(file)):
                 _log.warning(
                     _("the state was moved from this file, which still holds personal data: delete it"), path=file.path
                 )
+        except FormerFileError as error:
+            _log.warning(_("a file that the state was moved from may still hold personal data"), why=str(error))
 
 
 # ── after a night ────────────────────────────────────────────────────────────────────────────────

@@ -291,6 +291,8 @@ class FormerFile(AccountRow, table=True):
     """Absolute."""
     is_state: bool
     """Whether it was the state's; otherwise it was the events', by the name that they came in or were set aside by."""
+    identity: str | None = None
+    """What tells this inbox from another that was made in its place; None for a state."""
 
 
 class UnreadableLeadRow(AccountRow, table=True):

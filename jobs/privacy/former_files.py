@@ -23,7 +23,7 @@ from jobs.ledger.storage.state_file import FileKind, LedgerError, file_kind
 from jobs.privacy.compaction import compact
 from jobs.privacy.forget import HeldOnLead, held_on_leads
 from jobs.privacy.webhook_events import erase_events
-from jobs.webhooks.file_inbox import InboxFile, was_set_aside
+from jobs.webhooks.file_inbox import InboxFile, has_journal, was_set_aside
 
 
 class FormerFileError(CommandError):
@@ -112,6 +112,7 @@ def events_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldIn
     path = Path(file.path)
     if file.is_state:
         return None
+    _refuse_lone_journal(path)
     with _explaining(path):
         inbox = InboxFile(path).open_for_reading()
         if inbox is None:
@@ -146,6 +147,7 @@ def _erase_leads(session: Session, account: str, forgotten: Mapping[LeadId, date
 
 
 def _erase_events(path: Path, forgotten: Collection[LeadId]) -> HeldInFile | None:
+    _refuse_lone_journal(path)
     with _explaining(path):
         if not InboxFile(path).exists():
             return None
@@ -176,11 +178,24 @@ def _is_sealed(path: Path) -> bool:
     Raises:
         FormerFileError: what is there cannot be recognised.
     """
+    _refuse_lone_journal(path)
     with _explaining(path):
         kind = file_kind(path)
         if kind is FileKind.FOREIGN:
             raise LedgerError
         return kind is FileKind.SEALED
+
+
+def _refuse_lone_journal(path: Path) -> None:
+    """Refuse to take a file for gone whose journal, left without it, holds what was written last."""
+    if has_journal(path) and not path.exists():
+        raise FormerFileError(
+            _(
+                "{path}-wal: this journal of a file that the state was moved from was left without it, and may hold "
+                "what the file did. Nothing can be erased in it, and no run needs it: delete it",
+                path=path,
+            )
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from connectors.language import _
 from connectors.records import LeadId
+from jobs.exit_codes import CommandError
 from jobs.webhooks.sql_inbox import COLUMNS, Answer, Dialect, SqlInbox, StoredEvents, Values
 
 # SQLite's autoincrement gives no id twice, whatever is deleted.
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
 INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
 _BUSY_SECONDS = 5.0
+_ATTEMPTS = 3
 _MOVED = ".moved"
 
 
@@ -134,9 +136,13 @@ class FileInbox(SqlInbox):
 
     @contextmanager
     def set_aside(self) -> Iterator[StoredEvents]:
-        """Yield what is stored, and after the block rename the file, unless that failed; no receiver adds to it."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the journal is not renamed
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Yield what is stored, and after the block rename the file, unless that failed; no receiver adds to it.
+
+        Raises:
+            CommandError: its journal cannot be emptied while somebody reads it.
+            sqlite3.Error, OSError: the file cannot be used.
+        """
+        self._hold_with_empty_journal()
         try:
             names = ("id", *COLUMNS.split(", "))
             rows = self._connection.execute(f"SELECT id, {COLUMNS} FROM event ORDER BY id")  # noqa: S608 - our columns
@@ -145,6 +151,21 @@ class FileInbox(SqlInbox):
             self._path.rename(set_aside_name(self._path))
         finally:
             self._connection.execute("ROLLBACK")
+
+    def _hold_with_empty_journal(self) -> None:
+        """Hold the file against every writer, with all that it stores in itself: its journal is not renamed with it."""
+        for _attempt in range(_ATTEMPTS):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.execute("BEGIN IMMEDIATE")
+            if not has_journal(self._path):  # a receiver may have written in between
+                return
+            self._connection.execute("ROLLBACK")
+        raise CommandError(
+            _(
+                "{path}: another program is using it, so no event was moved: repeat this once it has ended",
+                path=self._path,
+            )
+        )
 
     def _refuse_if_replaced(self) -> None:
         if _identity(self._path) != self._file:
@@ -177,6 +198,12 @@ class InboxFile:
     def files(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)
+
+
+def has_journal(path: Path) -> bool:
+    """Return whether the journal of a SQLite file, which need not be there itself, has anything in it."""
+    journal = path.with_name(f"{path.name}-wal")
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def set_aside_name(path: Path) -> Path:

@@ -13,7 +13,8 @@ def move_inbox(source: InboxFile, target: InboxTable) -> int:
     anywhere and repeated, it ends the same, and what receivers stored meanwhile, in either place, is there once.
 
     Raises:
-        CommandError: the database has events of this account already, or cannot be used.
+        CommandError: somebody keeps reading the file; or the database has events of this account already, or cannot be
+            used.
         sqlite3.Error, OSError: the file cannot be used.
     """
     if not source.exists():

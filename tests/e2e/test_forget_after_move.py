@@ -2,10 +2,11 @@
 
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
@@ -169,27 +170,118 @@ def test_a_lead_that_only_the_old_state_knows_is_found_there(company):
 
 def erase_in_database(company, lead):
     """Erase a lead in the database alone."""
+    from jobs.ledger.retention.erasure import erase_leads  # noqa: PLC0415
+
+    with in_database(company) as session:
+        erase_leads(session, "maison-test", [LeadId(lead)])
+
+
+@contextmanager
+def in_database(company):
+    """A transaction in the database."""
     from sqlmodel import Session  # noqa: PLC0415
 
-    from jobs.ledger.retention.erasure import erase_leads  # noqa: PLC0415
     from jobs.ledger.storage.postgresql import open_postgresql  # noqa: PLC0415
 
     engine = open_postgresql(company.environ["OPLEAD_SYNC_DATABASE"], "maison-test", for_writing=True)
     with Session(engine) as session:
-        erase_leads(session, "maison-test", [LeadId(lead)])
+        yield session
         session.commit()
     engine.dispose()
 
 
-def test_a_night_says_that_the_old_file_is_still_there(company):
-    """Nothing in it is erased for its age; once it is deleted, nothing is said."""
+def test_a_night_says_which_old_files_are_still_there(company):
+    """Nothing in them is erased for its age; once they are deleted, nothing is said."""
     said = "the state was moved from this file, which still holds personal data: delete it"
-    nights = [type_in(company, "run", file=company.moved)]
-    company.state.unlink()
-    nights.append(type_in(company, "run", file=company.moved))
+    files, nights = [company.state, aside(company)], [night(company)]
+    for each in files:
+        each.unlink()
+        nights.append(night(company))
 
-    assert [True, False] == [said in each.err for each in nights], nights[0].err
-    assert str(company.state) in nights[0].err
+    assert [[True, True], [False, True], [False, False]] == [
+        [any(said in line and f'"{each}"' in line for line in told.splitlines()) for each in files] for told in nights
+    ], nights
+
+
+def night(company):
+    """What a night in the database logs."""
+    return type_in(company, "run", file=company.moved).err
+
+
+def aside(company):
+    """Where the webhooks' events were set aside."""
+    return set_aside_name(company.state.with_name("maison-test.inbox.db"))
+
+
+def test_a_night_says_which_old_file_it_cannot_read(company):
+    """It may hold all that it held."""
+    _overwrite(company.state)
+    _leave_journal(aside(company))
+    told = night(company)
+
+    assert 2 == told.count("a file that the state was moved from may still hold personal data")
+    assert f"{company.state}: this file was left when the state was moved" in told
+    assert f"{aside(company)}-wal: this journal" in told
+
+
+def test_a_night_erases_what_came_late_to_the_events_set_aside(company):
+    """A receiver that was not stopped wrote on, and the move was repeated after somebody was forgotten."""
+    forget(company, "--lead", "L-1")
+    inbox = FileInbox.open_for_writing(aside(company))
+    inbox.append([event(company, "L-1", LABEL), event(company, "L-2", "RDV pris")])
+    inbox.close()
+    assert {"label of a webhook"} == found(company)[aside(company).name]
+    night(company)
+
+    assert {} == found(company)
+    inbox = FileInbox.open_for_reading(aside(company))
+    assert ["L-2"] == list(inbox.events_of(["L-1", "L-2"]))
+    inbox.close()
+
+
+def test_events_that_were_not_moved_are_told_every_night(company):
+    """They wait for the move to be repeated, and must not be deleted."""
+    inbox = aside(company).rename(company.state.with_name("maison-test.inbox.db"))
+    told = night(company)
+
+    assert "webhooks' events are still in this file: repeat `state move`" in told
+    assert str(inbox) in told
+
+
+def _leave_journal(path):
+    journal = path.with_name(f"{path.name}-wal")
+    path.replace(journal)
+    return journal
+
+
+@pytest.mark.parametrize("name", ["state.db", "maison-test.inbox.db", "maison-test.inbox.db.moved"])
+def test_a_journal_that_was_left_without_its_file_is_named(company, name):
+    """A file that is gone is fine; what its journal holds is not gone."""
+    path = company.state.with_name(name)
+    if not path.exists():
+        aside(company).rename(path)
+    journal = _leave_journal(path)
+    for each in (forget(company, "--lead", "L-1", "--dry-run"), forget(company, "--lead", "L-1")):
+        assert (1, True) == (each.code, f"{journal}: this journal of a file" in each.lines), each.out + each.err
+    journal.unlink()
+
+    assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
+
+
+def test_a_state_moved_before_its_file_was_remembered_is_once_it_is_moved_again(company):
+    """Nothing else changes in the database; the inbox is remembered with what tells it from another."""
+    with in_database(company) as session:
+        session.execute(text("DELETE FROM former_file"))
+    assert 0 == type_in(company, "state", "move", "--to", TO).code
+    inbox = FileInbox.open_for_reading(aside(company))
+    identity = inbox.identity()
+    inbox.close()
+    with in_database(company) as session:
+        rows = session.execute(text("SELECT path, identity FROM former_file ORDER BY path")).all()
+
+    assert [(str(aside(company))[: -len(".moved")], identity), (str(aside(company)), identity)] == rows[:2]
+    assert [(str(company.state), None)] == rows[2:]
+    assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
 
 
 def test_a_deleted_file_is_fine_and_said(company):

@@ -1,6 +1,7 @@
 """`state move`: moves an account's ledger from its file to a database."""
 
 import os
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,10 +52,26 @@ def move_account(file: Path, to: str) -> int:
         return Exit.DONE
 
 
-def _inbox_files(settings: Settings) -> tuple[Path, ...]:
-    """Return where events of webhooks are in a file before they are moved, and where after."""
+def _inbox_files(settings: Settings) -> dict[Path, str | None]:
+    """Return where events of webhooks are in a file before they are moved, and where after, with the inbox's identity.
+
+    A move that is repeated may find the one or the other.
+    """
     source = account_inbox(settings)
-    return (source.path, set_aside_name(source.path)) if isinstance(source, InboxFile) else ()
+    if not isinstance(source, InboxFile):
+        return {}
+    aside = set_aside_name(source.path)
+    here, there = _identity(source.path), _identity(aside)
+    return {source.path: here or there, aside: there or here}
+
+
+def _identity(path: Path) -> str | None:
+    with explaining_errors(path):
+        inbox = InboxFile(path).open_for_reading()
+        if inbox is None:
+            return None
+        with closing(inbox):
+            return inbox.identity()
 
 
 def _move_events(settings: Settings, moved: Settings) -> None:

@@ -5,12 +5,12 @@ transaction, so that the other place has all of them or none; then the file says
 repeated, it ends the same. A copy that fails, and of which nothing was kept for certain, opens the file to runs again.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlmodel import Session, SQLModel
 
 from connectors.language import _
@@ -43,17 +43,29 @@ _IDENTITY: dict[type[SQLModel], tuple[str, ...]] = {
 
 
 def move_state(
-    source: SqliteState, target: State, account: str, *, now: datetime, inboxes: Collection[Path] = ()
+    source: SqliteState, target: State, account: str, *, now: datetime, inboxes: Mapping[Path, str | None] | None = None
 ) -> int:
     """Move the ledger, and return its number of rows; 0 if it had been moved already.
 
-    The new place remembers the file, and those that webhooks' events may be left in, so that `forget` erases there too.
+    The new place remembers the file, and those that webhooks' events may be left in, so that `forget` erases there too;
+    repeated, it adds what it did not remember yet.
+
+    Args:
+        source: the file.
+        target: the new place.
+        account: the account's name.
+        now: the time.
+        inboxes: the files that webhooks' events may be left in, each with its inbox's identity; None if there is none.
 
     Raises:
         LeaseHeldError: a run holds the account, here or there.
         LedgerError: there is no ledger of this account here, another one there, or it could not be copied; the message
             says what to do.
     """
+    former: list[dict[str, object]] = [
+        {"account": account, "path": str(path.resolve()), "is_state": path == source.path, "identity": identity}
+        for path, identity in {source.path: None, **(inboxes or {})}.items()
+    ]
     with source.hold(now=now) as lock, target.hold(now=now):
         with source.explaining_errors():
             is_repeated = file_kind(source.path) is FileKind.SEALED
@@ -61,6 +73,8 @@ def move_state(
             _expect_same_place(source, target)
             if _has_ledger(target):
                 _expect_descendant(source, target)
+                with _transaction(target) as there:
+                    _remember(there, account, former)
                 mark_moved(source.path)
                 return 0
             _expect_unmoved(source, target)
@@ -68,8 +82,6 @@ def move_state(
             _expect_movable(source, account, lock)
             _expect_no_ledger(target)
             seal(source.path, str(target))
-        former = [{"account": account, "path": str(source.path.resolve()), "is_state": True}]
-        former += [{"account": account, "path": str(each.resolve()), "is_state": False} for each in inboxes]
         copied = _copy(source, target, account, former, is_repeated=is_repeated)
         mark_moved(source.path)
         return copied
@@ -151,7 +163,7 @@ def _expect_unmoved(source: SqliteState, target: State) -> None:
 
 
 def _copy(
-    source: SqliteState, target: State, account: str, former: list[dict[str, object]], *, is_repeated: bool
+    source: SqliteState, target: State, account: str, former: Sequence[dict[str, object]], *, is_repeated: bool
 ) -> int:
     """Copy and compare every row in one transaction there, and return how many there were.
 
@@ -165,7 +177,7 @@ def _copy(
             _hold_copy(there, account)
             copied = copy_rows(here, there)
             _expect_same_rows(here, there, target)
-            there.execute(insert(table_of(FormerFile)), former)
+            _remember(there, account, former)
             is_to_commit = True
     except BaseException as error:
         # What this process did not ask to commit is not kept; of what an earlier one asked, it may not have heard.
@@ -176,6 +188,15 @@ def _copy(
             raise type(error)(_after_failure(error, source, target, is_open=is_open)) from None
         raise
     return copied
+
+
+def _remember(there: Connection, account: str, former: Sequence[dict[str, object]]) -> None:
+    """Record the files, in place of what is known of the same ones; an identity that was known stays known."""
+    table = table_of(FormerFile)
+    same = (table.c.account == account) & table.c.path.in_([each["path"] for each in former])
+    known = {row.path: row.identity for row in there.execute(select(table).where(same))}
+    there.execute(delete(table).where(same))
+    there.execute(insert(table), [each | {"identity": each["identity"] or known.get(each["path"])} for each in former])
 
 
 def _expect_same_rows(here: Connection, there: Connection, target: State) -> None:

@@ -1,5 +1,6 @@
 """An inbox that several receivers write to at once, each over connections of its own."""
 
+import sqlite3
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.ledger.storage.postgresql import SharedDatabase
+from jobs.webhooks import file_inbox
 from jobs.webhooks.file_inbox import FileInbox, InboxFile, set_aside_name
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.move import move_inbox
@@ -169,6 +171,26 @@ def test_an_inbox_moved_to_a_database_goes_on_there(database, tmp_path):
         assert (old_identity(tmp_path), 2) == (new.identity(), new.latest_event_id())
         assert 1 == new.append([won(1, NOW), won(3, NOW)])
         assert ["L-1", "L-3"] == stored(new)
+
+
+def test_an_inbox_that_somebody_reads_is_moved_once_they_have_ended(database, tmp_path, monkeypatch):
+    """Until then its journal holds events, and would stay under the old name, where nobody looks."""
+    monkeypatch.setattr(file_inbox, "_BUSY_SECONDS", 0.02)
+    file = InboxFile(tmp_path / "inbox.db")
+    table = InboxTable(SharedDatabase(database), ACCOUNT)
+    with closing(file.open_for_writing()) as old, closing(sqlite3.connect(file.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM event").fetchall()
+        old.append([won(1, NOW)])
+        with pytest.raises(CommandError, match=r"inbox\.db: another program is using it, so no event was moved"):
+            move_inbox(file, table)
+        old.append([won(2, NOW)])
+        reader.execute("COMMIT")
+
+        assert 2 == move_inbox(file, table)
+        assert not file_inbox.has_journal(file.path)
+    with closing(FileInbox.open_for_reading(set_aside_name(file.path))) as aside:
+        assert ["L-1", "L-2"] == stored(aside)
 
 
 def test_a_move_that_was_killed_before_the_file_was_set_aside_is_repeated(database, tmp_path):

@@ -60,15 +60,15 @@ def elsewhere(tmp_path):
     return SqliteState(tmp_path / "there" / "state.db")
 
 
-def moved(source, target, account=ACCOUNT):
+def moved(source, target, account=ACCOUNT, inboxes=None):
     """Move it."""
-    return move_state(source, target, account, now=NIGHT)
+    return move_state(source, target, account, now=NIGHT, inboxes=inboxes)
 
 
 def arrived(source, target):
     """What came there; beside it, the new place remembers only which file it came from."""
     found = contents(target.path)
-    expected = [{"account": ACCOUNT, "path": str(source.path), "is_state": 1}]
+    expected = [{"account": ACCOUNT, "path": str(source.path), "is_state": 1, "identity": None}]
     assert expected == found["former_file"]
     return found | {"former_file": []}
 
@@ -94,6 +94,20 @@ def test_moving_again_changes_nothing(filled, elsewhere, clock):
 
     assert 0 == moved(filled, elsewhere)
     assert after == contents(elsewhere.path)
+
+
+def test_moving_again_remembers_files_that_were_not_remembered(filled, elsewhere):
+    """One moved by a version that remembered none; an inbox named or made since; what is gone by now stays known."""
+    moved(filled, elsewhere)
+    with closing(sqlite3.connect(elsewhere.path)) as connection, connection:
+        connection.execute("DELETE FROM former_file")
+    inbox = filled.path.with_name("inbox.db")
+    for identity in (None, "a1", None):
+        assert 0 == moved(filled, elsewhere, inboxes={inbox: identity})
+
+    assert {(str(inbox), 0, "a1"), (str(filled.path), 1, None)} == {
+        (row["path"], row["is_state"], row["identity"]) for row in contents(elsewhere.path)["former_file"]
+    }
 
 
 @pytest.mark.parametrize("statement", [1, 3, 10, 25, 40, 70, 75])
