@@ -255,7 +255,7 @@ FAULTS = (
     Fault(
         "a night whose result the database refuses is not done again and again",
         "jobs/fleet/worker.py",
-        "plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)",
+        "plain = replace(result, exit_code=exit_code, why=RESULT_REFUSED, problems=None)",
         "plain = result",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
@@ -304,7 +304,7 @@ FAULTS = (
     Fault(
         "a worker whose database was away records what its night came to",
         "jobs/fleet/worker.py",
-        "return await self._surely(lambda connection: _end_run(connection, account, run, result))",
+        "return await self._surely(lambda connection: _end_run(connection, account, run, result), gives_up=False)",
         "return await self._in_database(lambda connection: _end_run(connection, account, run, result))",
         "tests/e2e/test_fleet_faults.py",
     ),
@@ -323,10 +323,24 @@ FAULTS = (
         "tests/e2e/test_fleet_faults.py::test_what_a_night_told_outlives_its_worker",
     ),
     Fault(
-        "a worker does not try for ever to record what the database refuses",
+        "a night's result is kept until the database takes results again",
         "jobs/fleet/worker.py",
+        "if gives_up and refusals >= MOST_REFUSALS:",
         "if refusals >= MOST_REFUSALS:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a worker does not try for ever to begin what the database refuses",
+        "jobs/fleet/worker.py",
+        "if gives_up and refusals >= MOST_REFUSALS:",
         "if False:",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a night that was not done is not called done or failed because its result is refused",
+        "jobs/fleet/worker.py",
+        "exit_code = result.exit_code if result.exit_code != Exit.DONE else Exit.ATTENTION",
+        "exit_code = Exit.BUG",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
     Fault(
