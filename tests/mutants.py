@@ -248,9 +248,30 @@ FAULTS = (
     Fault(
         "a receiver that starts before its database waits for it",
         "jobs/oplead_commands/receive.py",
-        "if error.exit_code is not Exit.HELD:",
-        "if True:",
+        "if error.exit_code is not Exit.HELD:\n                raise",
+        "if True:\n                raise",
         "tests/e2e/test_shared_inbox.py",
+    ),
+    Fault(
+        "a receiver whose database comes back in need of repair ends",
+        "jobs/oplead_commands/receive.py",
+        "                self.unusable = error\n",
+        "                pass\n",
+        "tests/e2e/test_shared_inbox.py",
+    ),
+    Fault(
+        "accounts that share a database open it once between them",
+        "jobs/ledger/storage/postgresql.py",
+        "            if self._engine is None:\n                try:",
+        "            if True:\n                try:",
+        "tests/unit/ledger/storage/test_shared_database.py",
+    ),
+    Fault(
+        "a database that is away is not tried by each account that it has",
+        "jobs/ledger/storage/postgresql.py",
+        "if self._failure is not None and time.monotonic() < self._try_at:",
+        "if False:",
+        "tests/unit/ledger/storage/test_shared_database.py",
     ),
     Fault(
         "a night whose result the database refuses is not done again and again",
