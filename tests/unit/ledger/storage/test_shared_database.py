@@ -35,22 +35,35 @@ def opening(monkeypatch):
     return made
 
 
+class Turns:
+    """A lock that says when every account has asked for it."""
+
+    def __init__(self, has_all_asked):
+        self._lock = threading.Lock()
+        self._asking = threading.Semaphore(ACCOUNTS - 1)
+        self._has_all_asked = has_all_asked
+
+    def __enter__(self):
+        if not self._asking.acquire(blocking=False):
+            self._has_all_asked.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
 def ask_at_once(shared, opening):
     """What became of each account's request, made while the first one's was under way."""
-    asking = threading.Barrier(ACCOUNTS + 1)
+    shared._opening = Turns(opening.has_all_asked)
 
     def ask(number):
-        asking.wait(PATIENCE)
         try:
             return shared.engine_of(f"account-{number}", for_writing=True).pool
         except StateAwayError as error:
             return str(error)
 
     with ThreadPoolExecutor(ACCOUNTS) as threads:
-        found = [threads.submit(ask, number) for number in range(ACCOUNTS)]
-        asking.wait(PATIENCE)
-        opening.has_all_asked.set()
-        return [each.result(PATIENCE) for each in found]
+        return list(threads.map(ask, range(ACCOUNTS), timeout=PATIENCE))
 
 
 def test_accounts_that_need_a_database_at_once_open_it_once(opening):
