@@ -35,9 +35,6 @@ class ChildNursery:
 
     def __init__(self, load: Callable[[], None], work: Callable[[WorkOrder], WorkResult]) -> None:
         """Fork the nursery; `load` runs in it once, and `work` in its children."""
-        # So that both processes share this memory for longer: a collection would write to all of it.
-        gc.collect()
-        gc.freeze()
         self._requests, theirs = socket.socketpair()
         # Only this process holds the end that is never written to, so that all others learn of its death.
         lifeline, self._held = os.pipe()

@@ -29,12 +29,18 @@ from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
 RESULT_REFUSED = N_("the database refused to record what became of it; the worker's log says why")
+_OF_THE_VALUES = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
+"""How the database, or its driver, refuses values that it would refuse the next time too."""
 _CONNECTION_SECONDS = 10.0
 """How long the queue is tried for a connection; then it is tried anew."""
 MOST_REFUSALS = 60
-"""How often a worker records something that the database refuses: some minutes, in which somebody may mend it."""
+"""How often a worker asks for what the database refuses: some minutes, in which somebody may mend it."""
 T = TypeVar("T")
 _log = structlog.stdlib.get_logger()
+
+
+class _ResultRefusedError(Exception):
+    """The database refuses a result for what is in it; the message says why, without quoting it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,9 @@ class FleetWorker:
             kwargs=self.database.connect_options,
             min_size=1,
             max_size=2,
+            # Both, or it would be away for longer than the database was: the pool waits twice as long from try to try,
+            # and after the last one tries nothing until somebody asks it anew.
             timeout=_CONNECTION_SECONDS,
-            # Or the pool, which waits twice as long from try to try, would be away as long again as the database was.
             reconnect_timeout=_CONNECTION_SECONDS,
         )
 
@@ -225,7 +232,7 @@ class FleetWorker:
         account = str(job.task_kwargs["account"])
         try:
             await self._do_and_record(job, account, child)
-        except FleetDatabaseError as error:
+        except (FleetDatabaseError, _ResultRefusedError) as error:
             # The job stays, and is given up as a stray one; what was done, the account's ledger knows.
             _log.error(
                 "what became of the account cannot be recorded; it is tried again", account=account, why=str(error)
@@ -241,16 +248,21 @@ class FleetWorker:
         await self._delete(job)
 
     async def _end(self, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
-        """Record a result; what the database refuses of it, as one that needs a human, so that nothing is done again.
+        """Record a result, however long the database refuses everything; without its words, if it refuses those.
+
+        The exit code stays, so that nothing is done or forgotten that would not have been; one that asks for nobody
+        becomes one that needs a human.
 
         Raises:
-            FleetDatabaseError: the database refuses that too.
+            _ResultRefusedError: the database refuses what is left, too.
         """
         try:
-            return await self._surely(lambda connection: _end_run(connection, account, run, result))
-        except FleetDatabaseError:
-            plain = replace(result, exit_code=Exit.BUG, why=RESULT_REFUSED, problems=None)
-            return await self._surely(lambda connection: _end_run(connection, account, run, plain))
+            return await self._surely(lambda connection: _end_run(connection, account, run, result), gives_up=False)
+        except _ResultRefusedError as error:
+            _log.error("the database refuses what became of the account", account=account, why=str(error))
+        exit_code = result.exit_code if result.exit_code != Exit.DONE else Exit.ATTENTION
+        plain = replace(result, exit_code=exit_code, why=RESULT_REFUSED, problems=None)
+        return await self._surely(lambda connection: _end_run(connection, account, run, plain), gives_up=False)
 
     async def _delete(self, job: Job) -> None:
         async def delete() -> None:
@@ -284,15 +296,19 @@ class FleetWorker:
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)
 
-    async def _surely(self, do: Callable[[Connection], T]) -> T:
+    async def _surely(self, do: Callable[[Connection], T], *, gives_up: bool = True) -> T:
         """Do something in the database, however long it is away: a job that nobody ends would hold its account.
 
-        Raises:
-            FleetDatabaseError: the database answers, and has refused it `MOST_REFUSALS` times.
-        """
-        return await self._repeatedly(lambda: self._in_database(do))
+        Args:
+            do: what to do, in a transaction.
+            gives_up: whether it need not be done if the database answers and goes on refusing it.
 
-    async def _repeatedly(self, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        Raises:
+            FleetDatabaseError: it has been refused `MOST_REFUSALS` times.
+        """
+        return await self._repeatedly(lambda: self._in_database(do), gives_up=gives_up)
+
+    async def _repeatedly(self, do: Callable[[], Coroutine[Any, Any, T]], *, gives_up: bool = True) -> T:
         refusals = 0
         while True:
             try:
@@ -300,7 +316,7 @@ class FleetWorker:
             except FleetDatabaseError as error:
                 self._note_failure(error)
                 refusals += not isinstance(error, FleetAwayError)
-                if refusals >= MOST_REFUSALS:
+                if gives_up and refusals >= MOST_REFUSALS:
                     raise
             await asyncio.sleep(self.pace.poll)
 
@@ -325,8 +341,15 @@ class FleetWorker:
 
 
 def _end_run(connection: Connection, account: str, run: queue.OpenRun, result: WorkResult) -> bool:
-    """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile."""
-    is_ended = queue.end_run(connection, run, result)
-    if is_ended:
-        record_problems(connection, account, result, asked=run.asked)
+    """Record a result and what it says of the account's problems; False if the run was given up as lost meanwhile.
+
+    Raises:
+        _ResultRefusedError: the database takes no such result.
+    """
+    try:
+        is_ended = queue.end_run(connection, run, result)
+        if is_ended:
+            record_problems(connection, account, result, asked=run.asked)
+    except _OF_THE_VALUES as error:
+        raise _ResultRefusedError(str(explained(error))) from None
     return is_ended

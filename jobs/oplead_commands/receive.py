@@ -69,7 +69,8 @@ def receive(
         listening: called with the address once webhooks are being received.
 
     Raises:
-        CommandError: an inbox's database must be mended first; one that is only away is waited for.
+        CommandError: an inbox's database must be mended first, at the start or when it is back after it was away then;
+            one that is only away is waited for.
         Misconfigured: the address or an inbox cannot be opened.
     """
     shared = accounts[0].webhooks
@@ -88,9 +89,15 @@ def receive(
             listening(_address_of(listener))
             liveness.report_ready()
 
-        serve(receiver.app, listener, limits, started=started, tick=lambda: pulse.beat() or should_stop())
+        def is_over() -> bool:
+            return pulse.beat() or should_stop() or any(inbox.unusable for inbox in inboxes)
+
+        serve(receiver.app, listener, limits, started=started, tick=is_over)
         liveness.report_stopping()
     pulse.log_counts()
+    for inbox in inboxes:
+        if inbox.unusable is not None:
+            raise inbox.unusable
     return pulse.total
 
 
@@ -118,6 +125,8 @@ class _LateInbox:
     def __init__(self, one: WebhookAccount) -> None:
         self.location = one.inbox
         self._inbox: Inbox | None = None
+        self.unusable: CommandError | None = None
+        """Why it cannot be opened until somebody mends its database."""
 
     def open(self) -> Inbox:
         """Open the inbox, unless it is open."""
@@ -127,7 +136,13 @@ class _LateInbox:
 
     def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events as an open inbox does."""
-        return self.open().append(events)
+        try:
+            inbox = self.open()
+        except CommandError as error:
+            if error.exit_code is not Exit.HELD:
+                self.unusable = error
+            raise
+        return inbox.append(events)
 
     def close(self) -> None:
         """Close the inbox if it is open."""

@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 
 import httpx
@@ -75,23 +75,46 @@ def test_what_either_of_two_receivers_acknowledged_is_stored_once(tmp_path, data
 
 def test_a_receiver_that_starts_before_its_database_refuses_until_that_answers(tmp_path, database):
     """As during an outage: nothing is acknowledged, and nobody has to start it again."""
-    server = postgresql.server()
-    server.halt()
-    receiver = ReceiverProcess(tmp_path, state=server.url(database))
-    hook = f"http://127.0.0.1:{receiver.port}{HOOK}"
-    try:
-        receiver.start()
-        refused = httpx.post(hook, content=body(1), timeout=PATIENCE)
-    finally:
-        server.start()
-    with receiver:
-        taken = httpx.post(hook, content=body(1), timeout=PATIENCE)
+    with started_during_an_outage(tmp_path, database) as (receiver, post, refused):
+        _until(lambda: post().status_code == 204)
         code, _ = receiver.stop()
 
-    assert (503, "10", 204) == (refused.status_code, refused.headers["Retry-After"], taken.status_code)
+    assert (503, "10") == (refused.status_code, refused.headers["Retry-After"])
     assert (0, ["L-1"]) == (code, stored(database))
     assert 1 == receiver.log.count("the inbox's database is away; senders are told to try again until it answers")
     assert postgresql.PASSWORD not in receiver.log
+
+
+@contextmanager
+def started_during_an_outage(folder, database):
+    """A receiver, what posts an event to it, and the answer that it gave before the server was back."""
+    server = postgresql.server()
+    receiver = ReceiverProcess(folder, state=server.url(database))
+
+    def post():
+        return httpx.post(f"http://127.0.0.1:{receiver.port}{HOOK}", content=body(1), timeout=PATIENCE)
+
+    with ExitStack() as running:
+        server.halt()
+        try:
+            running.enter_context(receiver)
+            refused = post()
+        finally:
+            server.start()
+        yield receiver, post, refused
+
+
+def test_a_receiver_whose_database_came_back_and_must_be_mended_ends(tmp_path, database):
+    """As it would have at its start, rather than refuse for ever."""
+    with started_during_an_outage(tmp_path, database) as (receiver, post, refused):
+        postgresql.server().execute(f"DROP DATABASE {database}")
+        postgresql.server().execute(f"CREATE DATABASE {database}")
+        with suppress(httpx.TransportError):  # once it has ended
+            _until(lambda: post() is None)
+        code, said = receiver.ended()
+
+    assert (503, 2) == (refused.status_code, code)
+    assert "run `oplead-sync fleet deploy` first" in said
 
 
 def test_a_receiver_whose_database_must_be_mended_ends(tmp_path):

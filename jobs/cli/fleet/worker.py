@@ -1,6 +1,7 @@
 """`fleet worker`: runs accounts when they are due, until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 from importlib.metadata import version
@@ -38,6 +39,9 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         watch = find_watch(database, os.environ, folder.absolute())
         redaction.redact_secrets(iter(watch.addresses))
         work = work_on_this_machine(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
+        # So that this process and the nursery share memory for longer: a collection would write to all of it.
+        gc.collect()
+        gc.freeze()
         # First of all: a fork copies threads and connections, broken.
         nursery = ChildNursery(prepare_nights, work.do)
         liveness = Liveness(health)

@@ -41,6 +41,8 @@ _KEPT = 8
 """How many connections are kept open where many accounts share them."""
 _KEPT_FOR_NEXT = 3
 """How many are kept for a process's next account, which is as many as a night needs most of the time."""
+_AWAY_SECONDS = 2.0
+"""For how long many accounts take a database that could not be opened to be away, without each trying it."""
 _CHECKED_FOR = 60.0
 """Seconds for which a process takes the schema of the database that it keeps for what it was."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
@@ -156,6 +158,9 @@ class SharedDatabase:
         self._url = url
         self._engine: Engine | None = None
         self._opening = threading.Lock()
+        self._failure: LedgerError | None = None
+        self._try_at = 0.0
+        """When to try again what failed, on the monotonic clock."""
 
     def __str__(self) -> str:
         return shown_address(parsed_address(self._url))
@@ -166,13 +171,21 @@ class SharedDatabase:
         Raises:
             LedgerError: the database cannot be used.
         """
-        # Opened outside the lock: accounts that wait for a server that is away wait side by side.
-        engine = self._engine or open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
+        engine = self._engine or self._opened(account)
+        return engine.execution_options(account=account, read_only=not for_writing)
+
+    def _opened(self, account: str) -> Engine:
+        """Open the database, once for all who ask meanwhile: what comes of it holds for them too."""
         with self._opening:
-            kept = self._engine = self._engine or engine
-        if kept is not engine:
-            engine.dispose()
-        return kept.execution_options(account=account, read_only=not for_writing)
+            if self._failure is not None and time.monotonic() < self._try_at:
+                raise self._failure.with_traceback(None)
+            if self._engine is None:
+                try:
+                    self._engine = open_postgresql(self._url, account, for_writing=True, connections=_KEPT)
+                except LedgerError as error:
+                    self._failure, self._try_at = error, time.monotonic() + _AWAY_SECONDS
+                    raise
+            return self._engine
 
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Raise the driver's errors as `LedgerError`."""

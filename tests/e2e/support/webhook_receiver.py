@@ -75,6 +75,11 @@ class ReceiverProcess:
         said = self._end()
         return self._process.returncode, [documented(line) for line in said.splitlines()]
 
+    def ended(self):
+        """Wait until it has ended by itself; return its exit code and what it has logged."""
+        self._end()
+        return self._process.returncode, self.log
+
     def _end(self):
         said, log = self._process.communicate(timeout=PATIENCE)
         self.log += log

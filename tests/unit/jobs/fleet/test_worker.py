@@ -18,7 +18,7 @@ from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, ask_for_run, latest_settings
 from jobs.fleet.status import AccountState, read_status
 from jobs.fleet.work import DidTask, WorkResult
-from jobs.fleet.worker import RESULT_REFUSED, FleetWorker, WorkerPace
+from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerPace
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -111,41 +111,98 @@ def test_log_says_what_the_database_refuses_and_does_not_call_it_away(worker):
     assert "permission denied for table fleet_run" in line["why"]
 
 
-REFUSED = "no text holds \0"
+NUL, SURROGATE = "no text holds \0", "nor \udc80"
 REFUSES_ALL = "ALTER TABLE fleet_run ADD CHECK (exit_code IS NULL)"
+STOPPED = 128 + 15
 
 
 @pytest.mark.parametrize(
-    ("why", "statement", "recorded"),
+    ("ended", "why", "statement", "recorded"),
     [
-        pytest.param("fine", "", Exit.DONE, id="nothing"),
-        pytest.param(REFUSED, "", Exit.BUG, id="this result"),
-        pytest.param("fine", REFUSES_ALL, None, id="every result"),
+        pytest.param(Exit.DONE, "fine", "", Exit.DONE, id="nothing"),
+        pytest.param(Exit.DONE, NUL, "", Exit.ATTENTION, id="this result"),
+        pytest.param(Exit.DONE, SURROGATE, "", Exit.ATTENTION, id="what no text can hold"),
+        pytest.param(Exit.STOPPED, NUL, "", Exit.STOPPED, id="one that asked for a human itself"),
+        pytest.param(Exit.HELD, NUL, "", Exit.HELD, id="one that is tried again"),
+        pytest.param(STOPPED, NUL, "", STOPPED, id="one of a worker that stops"),
+        pytest.param(Exit.DONE, "fine", REFUSES_ALL, None, id="every result"),
     ],
 )
-def test_night_whose_result_the_database_refuses_is_not_done_again(worker, monkeypatch, why, statement, recorded):
-    """A human is told, though somebody asked for it; where that is refused too, the job stays and is given up."""
-    monkeypatch.setattr("jobs.fleet.worker.MOST_REFUSALS", 3)
+def test_night_whose_result_the_database_refuses_is_not_done_again(worker, ended, why, statement, recorded):
+    """Nor is one forgotten that somebody asked for and that was not done; where all is refused, the job stays."""
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
         ask_for_run(connection, "one")
         connection.execute(statement)
-    job = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
-    child = SimpleNamespace(do=lambda _order: WorkResult(DidTask.NIGHT, Exit.DONE, why=why, ledger_run=9))
 
     with capture_logs() as logged:
-        asyncio.run(asyncio.wait_for(worker._do(job, child), 30))
+        asyncio.run(asyncio.wait_for(worker._do(JOB, child_that_ends_with(ended, why)), 30))
 
     assert (recorded == Exit.DONE) == (not logged)
-    assert ([] if recorded is None else [job]) == worker._manager.finished
+    assert ["one"] * len(logged) == [each["account"] for each in logged]
+    assert all("fleet's database" in each["why"] for each in logged)
+    assert ([] if recorded is None else [JOB]) == worker._manager.finished
     with worker.database.connect() as connection:
-        (run,) = connection.execute("SELECT exit_code, ledger_run FROM fleet_run").fetchall()
+        (run,) = connection.execute("SELECT exit_code, ledger_run, why FROM fleet_run").fetchall()
         (told,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
         is_asked_for = latest_settings(connection, "one").asked_at is not None
     assert (recorded, None if recorded is None else 9) == (run["exit_code"], run["ledger_run"])
-    assert (recorded is None) == is_asked_for
-    needs_a_human = recorded == Exit.BUG
-    assert [needs_a_human] * 2 == [told.state is AccountState.NEEDS_A_HUMAN, told.why == RESULT_REFUSED]
+    assert (recorded is None or recorded >= Exit.HELD) == is_asked_for
+    assert (why != "fine") == (run["why"] == RESULT_REFUSED)
+    assert (recorded in {Exit.ATTENTION, Exit.STOPPED}) == (told.state is AccountState.NEEDS_A_HUMAN)
+
+
+def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypatch):
+    """A standby that became nobody's primary says nothing of the result, however long it refuses it."""
+    refused = []
+
+    def note(_worker, error):
+        refused.append(str(error))
+        if len(refused) == MOST_REFUSALS + 1:
+            set_read_only(worker.database, "off")
+
+    def do(_order):
+        set_read_only(worker.database, "on")
+        return WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="the token expired", ledger_run=9)
+
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+    monkeypatch.setattr(FleetWorker, "_note_failure", note)
+    worker.pace = WorkerPace(poll=0)
+    asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(do=do)), 30))
+
+    assert "read-only" in refused[0]
+    with worker.database.connect() as connection:
+        (run,) = connection.execute("SELECT exit_code, why FROM fleet_run").fetchall()
+    assert {"exit_code": Exit.ATTENTION, "why": "the token expired"} == run
+
+
+def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, monkeypatch):
+    """After a while, in which somebody may mend it: nothing was done."""
+    monkeypatch.setattr("jobs.fleet.worker.MOST_REFUSALS", 3)
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+        connection.execute("ALTER TABLE fleet_run RENAME TO fleet_run_of_another_version")
+    with capture_logs() as logged:
+        asyncio.run(asyncio.wait_for(worker._do(JOB, None), 30))
+
+    assert "what became of the account cannot be recorded; it is tried again" == logged[-1]["event"]
+    assert [] == worker._manager.finished
+
+
+JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})
+
+
+def child_that_ends_with(exit_code, why):
+    """A child whose night ends so."""
+    return SimpleNamespace(do=lambda _order: WorkResult(DidTask.NIGHT, exit_code, why=why, ledger_run=9))
+
+
+def set_read_only(database, value):
+    """Have new transactions be read-only, as on a standby, or writable again."""
+    with database.connect() as connection:
+        connection.read_only = False
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = {value}")
 
 
 def test_nobody_is_taken_for_dead_until_all_could_be_heard(worker):
