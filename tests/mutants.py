@@ -767,22 +767,22 @@ FAULTS = (
     Fault(
         "a forgotten person is erased in the file that the state was moved from",
         "jobs/privacy/former_files.py",
-        "        held = _erase_leads(session, account, forgotten)",
-        "        held = 1",
+        "leads=_erase_leads(session, file, forgotten)",
+        "leads=1",
         "tests/e2e/test_forget_after_move.py::test_nothing_is_left_in_the_files_that_the_state_was_moved_from",
     ),
     Fault(
         "a forgotten person is erased in the webhooks' events that were set aside",
         "jobs/privacy/former_files.py",
-        "        erased = erase_events(InboxFile(path), forgotten)",
-        "        erased = 1",
+        "_erase_events(Path(file.path), forgotten)",
+        "1",
         "tests/e2e/test_forget_after_move.py::test_nothing_is_left_in_the_files_that_the_state_was_moved_from",
     ),
     Fault(
         "a state in the place of one that was moved is not written to",
         "jobs/privacy/former_files.py",
-        "return kind is FileKind.SEALED",
-        "return kind is not FileKind.NOTHING",
+        "if kind is not FileKind.SEALED:",
+        "if kind is FileKind.NOTHING:",
         "tests/e2e/test_forget_after_move.py::test_another_state_in_its_place_is_left_alone",
     ),
     Fault(

@@ -291,6 +291,8 @@ class FormerFile(AccountRow, table=True):
     """Absolute."""
     is_state: bool
     """Whether it was the state's; otherwise it was the events', by the name that they came in or were set aside by."""
+    identity: str | None = None
+    """The identity that the events' file had; None of the state's, and if there was no such file."""
 
 
 class UnreadableLeadRow(AccountRow, table=True):

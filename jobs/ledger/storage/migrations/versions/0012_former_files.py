@@ -17,5 +17,6 @@ def upgrade():
         sa.Column("account", TEXT, nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("is_state", sa.Boolean(), nullable=False),
+        sa.Column("identity", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("account", "path", name="pk_former_file"),
     )
