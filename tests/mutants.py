@@ -790,7 +790,7 @@ FAULTS = (
         "jobs/ledger/storage/database.py",
         "with _copy_of_sealed(path) if on_copy else nullcontext(path) as chosen:",
         "with nullcontext(path) as chosen:",
-        "tests/e2e/test_forget_after_move.py::test_a_rehearsal_counts_there_too_and_writes_nothing",
+        "tests/e2e/test_forget_after_move.py::test_only_forgetting_writes_to_the_old_files",
     ),
     Fault(
         "a lead that only the file knows from which the state was moved is found there",

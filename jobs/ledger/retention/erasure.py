@@ -72,7 +72,9 @@ def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> N
     """Erase from other leads' deliveries, and their history, that one of these leads counted in their place."""
     for model in (Delivery, Transition):
         theirs = bulk.belongs_to(col(model.account), col(model.detail))
-        of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(theirs, col(model.reason) == Reason.COUNTED_ALREADY)
+        of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(
+            theirs, col(model.reason) == Reason.COUNTED_ALREADY
+        )
         bulk.change_rows(session, of_duplicates.values(detail=None), account, ids)
     session.expire_all()
 
