@@ -68,7 +68,7 @@ def moved(source, target, account=ACCOUNT):
 def arrived(source, target):
     """What came there; beside it, the new place remembers only which file it came from."""
     found = contents(target.path)
-    expected = [{"account": ACCOUNT, "path": str(source.path), "is_state": 1}]
+    expected = [{"account": ACCOUNT, "path": str(source.path), "is_state": 1, "identity": None}]
     assert expected == found["former_file"]
     return found | {"former_file": []}
 
