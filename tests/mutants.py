@@ -831,7 +831,7 @@ FAULTS = (
         "reading a file that a state was moved from leaves nothing beside it",
         "jobs/ledger/storage/database.py",
         "_back_up(open_read_only(source), copy)",
-        "_back_up(sqlite3.connect(source), copy)",
+        '_back_up(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True), copy)',
         "tests/unit/privacy/test_former_files.py::test_a_former_file_is_erased_and_nobody_else",
     ),
     Fault(
@@ -882,6 +882,13 @@ FAULTS = (
         "    if not any(found.values()):",
         "    if not any(found.values()) and not unread:",
         "tests/e2e/test_forget_after_move.py::test_a_file_that_cannot_be_recognised_is_named",
+    ),
+    Fault(
+        "what a fleet remembers of a night names no lead",
+        "jobs/cli/session.py",
+        'if name != "leads"',
+        "if name",
+        "tests/unit/cli/test_after_a_night.py",
     ),
     Fault(
         "a lead that only the file knows from which the state was moved is found there",

@@ -426,11 +426,15 @@ def ping_with_outcome(settings: Settings) -> Iterator[Callable[[int], None]]:
 
 
 def why_human_is_needed(summary: RunSummary) -> str | None:
-    """Return the first sentence on why a human is needed, if one is."""
+    """Return the first sentence on why a human is needed, if one is; it names no lead, which may be forgotten later."""
     if summary.source_stopped:
         return stop_sentence(summary.source_stopped)
     stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped.items()]
-    return next(iter([*stops, *map(sentence, summary.attention)]), None)
+    without_leads = (
+        replace(each, values={name: value for name, value in each.values.items() if name != "leads"})
+        for each in summary.attention
+    )
+    return next(iter([*stops, *map(sentence, without_leads)]), None)
 
 
 _ENDED = {
