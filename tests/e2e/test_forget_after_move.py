@@ -28,11 +28,11 @@ BY = [("--lead", "L-1"), ("--email", EMAIL), ("--phone", PHONE)]
 def company(company, monkeypatch):
     """A company that knows a person by a sale sent, one held back and webhooks, whose state was moved since."""
     postgresql.needed()
+    name = postgresql.server().create()
     # Where copies are made.
     (folder := company.state.with_name("copies")).mkdir(parents=True)
     company.environ["TMPDIR"] = str(folder)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    name = postgresql.server().create()
     company.environ["OPLEAD_SYNC_DATABASE"] = postgresql.server().url(name)
     company.conversion("appointment")["count_once_per"] = "person"
     yesterday = company.START - DAY
