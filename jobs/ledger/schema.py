@@ -292,7 +292,7 @@ class FormerFile(AccountRow, table=True):
     is_state: bool
     """Whether it was the state's; otherwise it was the events', by the name that they came in or were set aside by."""
     identity: str | None = None
-    """The identity that the events' file had; None of the state's, and if there was no such file."""
+    """What tells this inbox from another that was made in its place; None for a state."""
 
 
 class UnreadableLeadRow(AccountRow, table=True):
