@@ -37,8 +37,8 @@ from jobs.nightly import rehearse, run_night, validate
 from jobs.privacy.compaction import compact
 from jobs.privacy.former_files import (
     FormerFileError,
+    count_in_former_file,
     erase_in_former_file,
-    events_in_former_file,
     former_files,
     is_there,
 )
@@ -331,9 +331,9 @@ def _visit_former_files(run: RunContext, _settings: Settings, _summary: RunSumma
         forgotten = forgotten_among(session, run.ledger.account, all_forgotten(session, run.ledger.account))
     for file in files:
         try:
-            events = events_in_former_file(file, forgotten)
+            events = None if file.is_state else count_in_former_file(file, forgotten)
             if events and events.events:
-                erase_in_former_file(file, run.ledger.account, forgotten)
+                erase_in_former_file(file, forgotten)
             if events and events.is_needed:
                 _log.warning(_("webhooks' events are still in this file: repeat `state move`"), path=file.path)
             elif events or (file.is_state and is_there(file)):
@@ -443,11 +443,15 @@ def ping_with_outcome(settings: Settings) -> Iterator[Callable[[int], None]]:
 
 
 def why_human_is_needed(summary: RunSummary) -> str | None:
-    """Return the first sentence on why a human is needed, if one is."""
+    """Return the first sentence on why a human is needed, if one is; it names no lead, which may be forgotten later."""
     if summary.source_stopped:
         return stop_sentence(summary.source_stopped)
     stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped.items()]
-    return next(iter([*stops, *map(sentence, summary.attention)]), None)
+    without_leads = (
+        replace(each, values={name: value for name, value in each.values.items() if name != "leads"})
+        for each in summary.attention
+    )
+    return next(iter([*stops, *map(sentence, without_leads)]), None)
 
 
 _ENDED = {

@@ -52,7 +52,7 @@ def table_of(model: type[SQLModel]) -> Table:
     return table
 
 
-def belongs_to(account: Mapped[str], lead: Mapped[str]) -> ColumnElement[bool]:
+def belongs_to(account: Mapped[str], lead: Mapped[str] | Mapped[str | None]) -> ColumnElement[bool]:
     """Match rows of the leads that `select_rows`, `change_rows` or `parts` is given, or of what else names rows."""
     return (account == bindparam("of_account")) & lead.in_(_select_listed(bindparam("of_leads")))
 

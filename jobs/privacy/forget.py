@@ -116,6 +116,7 @@ def forget_leads(
         # Here, since nobody can count them once they are erased.
         monthly.add_months(session, monthly.without_campaigns(list(count_by_month(session, ids))))
         erasure.erase_leads(session, ledger.account, ids)
+        erasure.erase_mentions(session, ledger.account, ids)
         erasure.remember_forgotten(session, ledger.account, ids, on=today)
         _ask_no_more_about_empty_requests(session, ledger.account)
     return held

@@ -9,25 +9,27 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from connectors.crm import ReceivedEvent
 from connectors.language import N_, _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
 from jobs.ledger.retention import erasure
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import opened_for_erasure
-from jobs.ledger.storage.state_file import FileKind, LedgerError, file_kind
+from jobs.ledger.storage.state_file import FileKind, LedgerError, file_kind, open_read_only, read_seal
 from jobs.privacy.compaction import compact
+from jobs.privacy.export import export_ledger
 from jobs.privacy.forget import HeldOnLead, held_on_leads
-from jobs.privacy.webhook_events import erase_events
-from jobs.webhooks.file_inbox import InboxFile, has_journal, was_set_aside
+from jobs.webhooks.file_inbox import FileInbox, InboxFile, has_journal, was_set_aside
 
 
 class FormerFileError(CommandError):
-    """Why nothing could be erased in a former file, which it names, and what to do."""
+    """Why nothing could be read or erased in a former file, which it names, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,139 +53,37 @@ def former_files(session: Session, account: str) -> list[FormerFile]:
 
 
 def held_in_former_file(
-    file: FormerFile,
-    account: str,
-    find: Callable[[Session], Sequence[LeadId]],
-    known: Collection[LeadId],
-    *,
-    on_copy: bool,
+    file: FormerFile, find: Callable[[Session], Sequence[LeadId]], known: Collection[LeadId]
 ) -> list[HeldOnLead]:
-    """Return what an old state holds on leads, as it was when it was moved; nothing if it is gone.
+    """Return what an old state holds on leads, as it was when it was moved; nothing if it is gone, or of events.
 
     Args:
-        file: the former file; one of webhooks' events holds nothing here.
-        account: the account's name.
+        file: the former file.
         find: finds more leads in it.
         known: leads that are looked up there.
-        on_copy: whether nothing may be written to it, not even to bring it up to date.
 
     Raises:
-        FormerFileError: it cannot be used.
+        FormerFileError: it cannot be recognised, or not be read.
     """
-    path = Path(file.path)
-    if not file.is_state or not _is_sealed(path):
+    if not file.is_state or not is_there(file):
         return []
-    with _session(path, on_copy=on_copy) as session:
+    with _session(file, on_copy=True) as session:
         ids = list(dict.fromkeys([*known, *find(session)]))
-        held = filter(_is_held, held_on_leads(session, account, ids))
+        held = filter(_is_held, held_on_leads(session, file.account, ids))
         # What was still to be sent then has been sent since, or is in today's state.
         return [replace(each, cancelled=()) for each in held]
 
 
 def is_there(file: FormerFile) -> bool:
-    """Return whether the old state is still at its path.
+    """Return whether the old file is still at its path; another one that has taken its place is not it.
 
     Raises:
-        FormerFileError: what is there cannot be recognised.
-    """
-    return _is_sealed(Path(file.path))
-
-
-def former_files_with(files: Collection[FormerFile], account: str, lead: LeadId) -> list[str]:
-    """Return the paths of those that hold a lead, or that cannot be read; nothing is written to them."""
-    return [each.path for each in files if _holds(each, account, lead)]
-
-
-def _holds(file: FormerFile, account: str, lead: LeadId) -> bool:
-    try:
-        if file.is_state:
-            return bool(held_in_former_file(file, account, lambda _session: (), [lead], on_copy=True))
-        return bool((held := events_in_former_file(file, [lead])) and held.events)
-    except FormerFileError:
-        return True
-
-
-def events_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldInFile | None:
-    """Return how many events on these leads a file has that webhooks' events were moved from; None if it is gone.
-
-    Raises:
-        FormerFileError: it cannot be read.
+        FormerFileError: what is there cannot be recognised, or the state's move has not ended.
     """
     path = Path(file.path)
-    if file.is_state:
-        return None
-    _refuse_lone_journal(path)
-    with _explaining(path):
-        inbox = InboxFile(path).open_for_reading()
-        if inbox is None:
-            return None
-        with closing(inbox):
-            return _inbox(path, sum(map(len, inbox.events_of(leads).values())))
-
-
-def erase_in_former_file(file: FormerFile, account: str, forgotten: Mapping[LeadId, date]) -> HeldInFile | None:
-    """Erase forgotten leads in a former file, rewrite it, and return what it held; None if it never was there.
-
-    Raises:
-        FormerFileError: it could not be erased, or not be rewritten.
-    """
-    path = Path(file.path)
-    if not file.is_state:
-        return _erase_events(path, forgotten)
-    if not _is_sealed(path):
-        return HeldInFile(file.path, is_there=False)
-    with _session(path, on_copy=False) as session:
-        held = _erase_leads(session, account, forgotten)
-    _rewrite(path)
-    return HeldInFile(file.path, is_there=True, leads=held)
-
-
-def _erase_leads(session: Session, account: str, forgotten: Mapping[LeadId, date]) -> int:
-    held = sum(map(_is_held, held_on_leads(session, account, list(forgotten))))
-    erasure.erase_leads(session, account, forgotten)
-    for day in sorted(set(forgotten.values())):
-        erasure.remember_forgotten(session, account, [lead for lead, on in forgotten.items() if on == day], on=day)
-    return held
-
-
-def _erase_events(path: Path, forgotten: Collection[LeadId]) -> HeldInFile | None:
-    _refuse_lone_journal(path)
-    with _explaining(path):
-        if not InboxFile(path).exists():
-            return None
-        erased = erase_events(InboxFile(path), forgotten)
-    _rewrite(path)
-    return _inbox(path, erased)
-
-
-def _inbox(path: Path, events: int) -> HeldInFile:
-    return HeldInFile(str(path), is_there=True, is_needed=not was_set_aside(path), events=events)
-
-
-def _rewrite(path: Path) -> None:
-    with _explaining(path):
-        if not compact(path):
-            raise FormerFileError(
-                _("{path}: another program is reading it, so its journal still has old pages", path=path)
-            )
-
-
-def _is_held(held: HeldOnLead) -> bool:
-    return bool(held.is_known or held.sent or held.cancelled)
-
-
-def _is_sealed(path: Path) -> bool:
-    """Return whether the old state is at its path; another one that has taken its place is left alone.
-
-    Raises:
-        FormerFileError: what is there cannot be recognised.
-    """
-    _refuse_lone_journal(path)
-    with _explaining(path):
-        kind = file_kind(path)
-        if kind is FileKind.FOREIGN:
-            raise LedgerError
-        return kind is FileKind.SEALED
+    with _explaining(path, _UNRECOGNISED):
+        _refuse_lone_journal(path)
+        return _is_state(path, file.account) if file.is_state else _is_inbox(path, file.identity)
 
 
 def _refuse_lone_journal(path: Path) -> None:
@@ -198,33 +98,181 @@ def _refuse_lone_journal(path: Path) -> None:
         )
 
 
+def _is_state(path: Path, account: str) -> bool:
+    kind = file_kind(path)
+    if kind is FileKind.FOREIGN:
+        raise LedgerError
+    if kind is not FileKind.SEALED:
+        return False
+    with closing(open_read_only(path)) as connection:
+        if connection.execute("SELECT account FROM lease").fetchall() != [(account,)]:
+            return False
+    if not read_seal(path).is_moved:
+        raise FormerFileError(
+            _(
+                "{path}: the move of this state has not ended, so nobody was looked for or erased in it: repeat "
+                "`oplead-sync state move`, then forget once more",
+                path=path,
+            )
+        )
+    return True
+
+
+def _is_inbox(path: Path, identity: str | None) -> bool:
+    if not InboxFile(path).exists():
+        return False
+    with closing(open_read_only(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"event", "identity"} <= tables:
+            return False
+        (found,) = connection.execute("SELECT id FROM identity").fetchone()
+        return identity in (None, found)
+
+
+def ledger_in_former_file(file: FormerFile, lead: LeadId) -> dict[str, Any]:
+    """Return what `export_ledger` finds on a lead in an old state; nothing if it has none, or is gone, or of events.
+
+    Raises:
+        FormerFileError: it cannot be recognised, or not be read.
+    """
+    if not file.is_state or not is_there(file):
+        return {}
+    with _session(file, on_copy=True) as session:
+        found = export_ledger(session, file.account, lead)
+    # Today's state says that too.
+    del found["forgotten_on"]
+    return found if any(found.values()) else {}
+
+
+def events_in_former_file(file: FormerFile, lead: LeadId) -> Sequence[ReceivedEvent]:
+    """Return the events on a lead in a file that webhooks' events were moved from.
+
+    Raises:
+        FormerFileError: it cannot be recognised, or not be read.
+    """
+    return [] if file.is_state or not is_there(file) else _events_of(file, [lead]).get(lead, [])
+
+
+def _events_of(file: FormerFile, leads: Collection[LeadId]) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
+    path = Path(file.path)
+    with _explaining(path, _UNREAD), closing(FileInbox(open_read_only(path), path)) as inbox:
+        return inbox.events_of(leads)
+
+
+def count_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldInFile | None:
+    """Return how much a former file holds on these leads; None if it is gone, and of events. Nothing is written to it.
+
+    Raises:
+        FormerFileError: it cannot be recognised, or not be read.
+    """
+    if not is_there(file):
+        return _gone(file)
+    if not file.is_state:
+        return _inbox(file, sum(map(len, _events_of(file, leads).values())))
+    with _session(file, on_copy=True) as session:
+        return HeldInFile(file.path, is_there=True, leads=_count(session, file, leads))
+
+
+def erase_in_former_file(file: FormerFile, forgotten: Mapping[LeadId, date]) -> HeldInFile | None:
+    """Erase forgotten leads in a former file, rewrite it, and return what it held; None if it is gone, and of events.
+
+    Raises:
+        FormerFileError: it cannot be recognised, or could not be erased, or not be rewritten.
+    """
+    if not is_there(file):
+        return _gone(file)
+    if not file.is_state:
+        held = _inbox(file, _erase_events(Path(file.path), forgotten))
+    else:
+        with _session(file, on_copy=False) as session:
+            held = HeldInFile(file.path, is_there=True, leads=_erase_leads(session, file, forgotten))
+    _rewrite(Path(file.path))
+    return held
+
+
+def _gone(file: FormerFile) -> HeldInFile | None:
+    return HeldInFile(file.path, is_there=False) if file.is_state else None
+
+
+def _erase_leads(session: Session, file: FormerFile, forgotten: Mapping[LeadId, date]) -> int:
+    held = _count(session, file, forgotten)
+    erasure.erase_leads(session, file.account, forgotten)
+    erasure.erase_mentions(session, file.account, forgotten)
+    for day in sorted(set(forgotten.values())):
+        leads = [lead for lead, on in forgotten.items() if on == day]
+        erasure.remember_forgotten(session, file.account, leads, on=day)
+    return held
+
+
+def _count(session: Session, file: FormerFile, leads: Collection[LeadId]) -> int:
+    return sum(map(_is_held, held_on_leads(session, file.account, list(leads))))
+
+
+def _erase_events(path: Path, forgotten: Collection[LeadId]) -> int:
+    # Not opened as by a receiver, which makes an inbox of whatever is there.
+    address = f"{path.resolve().as_uri()}?mode=rw"
+    with (
+        _explaining(path, _UNERASED),
+        closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA secure_delete = ON")
+        return FileInbox(connection, path).erase(forgotten)
+
+
+def _inbox(file: FormerFile, events: int) -> HeldInFile:
+    return HeldInFile(file.path, is_there=True, is_needed=not was_set_aside(Path(file.path)), events=events)
+
+
+def _rewrite(path: Path) -> None:
+    with _explaining(path, _UNERASED):
+        if not compact(path):
+            raise FormerFileError(
+                _("{path}: another program is reading it, so its journal still has old pages", path=path)
+            )
+
+
+def _is_held(held: HeldOnLead) -> bool:
+    return bool(held.is_known or held.sent or held.cancelled)
+
+
 @contextmanager
-def _session(path: Path, *, on_copy: bool) -> Iterator[Session]:
-    with _explaining(path), opened_for_erasure(path, on_copy=on_copy) as engine, Session(engine) as session:
+def _session(file: FormerFile, *, on_copy: bool) -> Iterator[Session]:
+    path = Path(file.path)
+    with (
+        _explaining(path, _UNREAD if on_copy else _UNERASED),
+        opened_for_erasure(path, on_copy=on_copy) as engine,
+        Session(engine) as session,
+    ):
         yield session
         session.commit()
 
 
+_PATIENCE = 5.0  # seconds
+_UNRECOGNISED = N_(
+    "{path}: what is there cannot be recognised ({why}), and was left alone. If it is what was left when the state was "
+    "moved, no run needs it any more: delete it, and what lies beside it under the same name"
+)
+_UNREAD = N_(
+    "{path}: this file was left when the state was moved, and could not be read ({why}), so nobody knows whom it "
+    "holds. No run needs it any more: delete it, and what lies beside it under the same name"
+)
+_UNERASED = N_(
+    "{path}: this file was left when the state was moved, and whoever is forgotten could not be erased in it ({why}), "
+    "so it still holds what it held of them. No run needs it any more: delete it, and what lies beside it under the "
+    "same name"
+)
+_UNKNOWN = N_("not a state that this version knows")
+
+
 @contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """Say of any error that the file still holds what it did: nobody needs it, so it need not be mended."""
+def _explaining(path: Path, sentence: str) -> Iterator[None]:
+    """Say of any error what was not done: nobody needs the file, so it need not be mended."""
     try:
         yield
     except FormerFileError:
         raise
     except (CommandError, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise FormerFileError(
-            _(
-                "{path}: this file was left when the state was moved, and whoever is forgotten could not be erased in "
-                "it ({why}), so it still holds what it held of them. No run needs it any more: delete it, and what "
-                "lies beside it under the same name",
-                path=path,
-                why=_why(error),
-            )
-        ) from None
-
-
-_UNKNOWN = N_("not a state that this version knows")
+        raise FormerFileError(_(sentence, path=path, why=_why(error))) from None
 
 
 def _why(error: Exception) -> str:

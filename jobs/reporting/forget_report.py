@@ -112,10 +112,13 @@ def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
         )
     if report.was_in_notice:
         yield _("a notice about rejected conversions, which was sent, names the lead's id")
-    for file in report.former_files:
-        if not file.is_needed:
-            yield _former_file_sentence(file)
+    yield from former_file_sentences(report.former_files)
     yield _("copies of the state, reports and CSV files written elsewhere, and the files that leads came from")
+
+
+def former_file_sentences(files: Iterable[HeldInFile]) -> Iterator[str]:
+    """Yield what to do about each file that the state was moved from."""
+    return (_former_file_sentence(file) for file in files if not file.is_needed)
 
 
 def _former_file_sentence(file: HeldInFile) -> str:

@@ -1,5 +1,6 @@
 """A person whose lead a fleet's workers read is forgotten: the fleet's own tables, page and log never had anything."""
 
+import json
 import signal
 from contextlib import closing
 from datetime import timedelta
@@ -14,6 +15,20 @@ from tests.e2e.support.forked import Forked
 from tests.e2e.support.planted import EMAIL, PAGE, PEOPLE, PHONE, person
 
 DAY = timedelta(days=1)
+REJECTION = {
+    "error": {
+        "code": 400,
+        "message": "Invalid argument.",
+        "status": "INVALID_ARGUMENT",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [{"field": "events.events[0].user_data", "description": "", "reason": "BROKEN"}],
+            }
+        ],
+    }
+}
+"""Of the first event, which is the person's."""
 TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'oplead_fleet')"
 
 
@@ -44,8 +59,9 @@ def test_a_fleet_keeps_nothing_of_a_forgotten_person(fleet, whom):
         person(company, 1, ("RDV pris", company.START - DAY), ("Gagné", company.START - DAY), amount="à voir"),
         company.lead(2, ("Gagné", company.START)),
     )
-    company.fail("data_manager", "status", status=500, body=PAGE, path="/v1/events:ingest", count=9)
-    fleet.add("maison-00")
+    for status, body in ((400, json.dumps(REJECTION)), (500, PAGE)):
+        company.fail("data_manager", "status", status=status, body=body, path="/v1/events:ingest", count=1)
+    fleet.add("maison-00", notify_when={"rejected_at_least": 1})
     with fleet.worker() as worker:
         fleet.wait_for(lambda: fleet.runs("exit_code IS NOT NULL"))
         worker.send_signal(signal.SIGTERM)
@@ -56,6 +72,7 @@ def test_a_fleet_keeps_nothing_of_a_forgotten_person(fleet, whom):
     assert {"public"} == {name.partition(".")[0] for name in found(before)}
     assert "hash of e-mail" in found(before)["public.contact_hash"]
     assert before["oplead_fleet.fleet_problem"]
+    assert ["L-1" in row for row in before["public.incident"]] == [True], before["public.incident"]
     assert set() == PEOPLE.found_in((fleet.said + shown + page.read_text()).encode())
     process = Forked(
         ["forget", *whom, "--config", fleet.folder / "maison-00.yaml"], environ=fleet.environ, cwd=fleet.folder

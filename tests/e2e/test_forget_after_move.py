@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import tempfile
 from contextlib import closing, contextmanager
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from sqlalchemy import text
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
+from jobs.cli.lead import forget as forgetting
 from jobs.ledger.storage.state_file import FileKind, file_kind, read_seal
 from jobs.webhooks.file_inbox import FileInbox, set_aside_name
 from tests import postgresql
@@ -24,10 +26,14 @@ BY = [("--lead", "L-1"), ("--email", EMAIL), ("--phone", PHONE)]
 
 
 @pytest.fixture
-def company(company):
+def company(company, monkeypatch):
     """A company that knows a person by a sale sent, one held back and webhooks, whose state was moved since."""
     postgresql.needed()
     name = postgresql.server().create()
+    # Where copies are made.
+    (folder := company.state.with_name("copies")).mkdir(parents=True)
+    company.environ["TMPDIR"] = str(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     company.environ["OPLEAD_SYNC_DATABASE"] = postgresql.server().url(name)
     company.conversion("appointment")["count_once_per"] = "person"
     yesterday = company.START - DAY
@@ -56,9 +62,7 @@ def event(company, lead, label):
 
 def found(company):
     """Return what of the person stands in which file that the program wrote, journals included."""
-    files = [
-        each for each in company.state.parent.rglob("*") if each.is_file() and each.suffix not in (".yaml", ".json")
-    ]
+    files = [each for each in company.state.parent.rglob("*") if each.is_file()]
     texts = {"click id": company.gclid(1), "label of a webhook": LABEL}
     planted = {}
     for each in files:
@@ -113,21 +117,26 @@ def test_nothing_is_left_in_the_files_that_the_state_was_moved_from(company, who
     expect_sealed(company)
 
 
-def test_a_rehearsal_counts_there_too_and_writes_nothing(company):
-    """Neither to the old state, not even to bring it up to date, nor to the events."""
+def test_only_forgetting_writes_to_the_old_files(company):
+    """No rehearsal, export or refusal does, not even to bring the old state up to date, nor is anything left beside."""
     with closing(sqlite3.connect(company.state)) as connection, connection:
         connection.execute("DROP TABLE former_file")
         connection.execute("UPDATE alembic_version SET version_num = '0011'")
     files = [company.state, set_aside_name(company.state.with_name("maison-test.inbox.db"))]
-    before = [each.read_bytes() for each in files]
+    before, listed = [each.read_bytes() for each in files], sorted(company.state.parent.iterdir())
     (done,) = type_in(company, "forget", "--email", EMAIL, "--dry-run", "--json", file=company.moved).objects
+    (person,) = type_in(company, "export-person", "--lead", "L-1", file=company.moved).objects
+    refused = type_in(company, "forget", "--lead", "L-7", file=company.moved)
 
     assert [(str(files[0]), True, 1, 0), (str(files[1]), True, 0, 1)] == [
         (each["path"], each["is_there"], each["leads"], each["events"]) for each in done["former_files"]
     ]
-    assert before == [each.read_bytes() for each in files]
+    assert ["L-1", None] == [each["ledger"] and each["ledger"]["lead"]["id"] for each in person["former_files"]]
+    assert 2 == refused.code
+    assert (before, listed) == ([each.read_bytes() for each in files], sorted(company.state.parent.iterdir()))
     expect_sealed(company)
     assert (0, {}) == (forget(company, "--email", EMAIL).code, found(company))
+    expect_sealed(company)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,9 @@ def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
     done = forget(company, *whom)
 
     assert {} == found(company), done.out + done.err
-    assert done.code in (0, 1)
+    # Their hashes were in the old state alone, and by then they had gone.
+    is_nobody_found = whom[0] == "--email" and point not in ("ledger committed", "in the commit to the old state")
+    assert is_nobody_found == done.code
     assert [("maison-test", "L-1")] == [row[:2] for row in rows_there(company, "forgotten_lead")]
     expect_sealed(company)
 
@@ -326,25 +337,79 @@ def _renew(path):
     [
         (_damage, "SQLITE_CORRUPT"),
         (_overwrite, "not a state that this version knows"),
-        (_renew, "not a state that this version knows"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(company, harm, why):
-    """All else is done, and who reads it knows which file still holds the person and what to do."""
+def test_a_file_that_cannot_be_recognised_is_named(company, harm, why):
+    """All else is done, and who reads it knows which file may still hold the person, and may be another."""
     harm(company.state)
     rehearsed = forget(company, "--lead", "L-1", "--dry-run")
     done = forget(company, "--lead", "L-1")
 
     for each in (rehearsed, done):
         assert 1 == each.code
-        assert f"{company.state}: this file was left when the state was moved" in each.lines
-        assert f"could not be erased in it ({why})" in each.lines
-        assert "No run needs it any more: delete it" in each.lines
+        assert f"{company.state}: what is there cannot be recognised ({why})" in each.lines
+        assert "If it is what was left when the state was moved, no run needs it any more: delete it" in each.lines
     assert "maison-test.inbox.db.moved" not in found(company)
-    unknown = forget(company, "--lead", "L-7")
-    assert (2, True) == (unknown.code, f"{company.state}: this file was left when" in " ".join(unknown.err.split()))
+    for command in ("forget", "export-person"):
+        unknown = type_in(company, command, "--lead", "L-7", file=company.moved)
+        said = f"{company.state}: what is there cannot be recognised"
+        assert (2, True) == (unknown.code, said in " ".join(unknown.err.split()))
     company.state.unlink()
     assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
+
+
+def test_a_file_of_a_newer_version_is_named(company):
+    """It is recognised, so it is said to be of no use."""
+    _renew(company.state)
+    rehearsed = forget(company, "--lead", "L-1", "--dry-run")
+    done = forget(company, "--lead", "L-1")
+
+    assert (1, 1) == (rehearsed.code, done.code)
+    assert f"{company.state}: this file was left when the state was moved, and could not be read" in rehearsed.lines
+    assert "could not be erased in it (not a state that this version knows)" in done.lines
+    assert "could not be read" not in done.lines
+
+
+def test_a_file_that_could_be_erased_but_not_searched_is_named(company, monkeypatch):
+    """A lead that only it knows was not looked for, whatever came of it later."""
+    held, kept = forgetting.held_in_former_file, company.state.read_bytes()
+
+    def harmed(*arguments):
+        _overwrite(company.state)
+        try:
+            return held(*arguments)
+        finally:
+            company.state.write_bytes(kept)
+
+    monkeypatch.setattr(forgetting, "held_in_former_file", harmed)
+    done = forget(company, "--email", EMAIL)
+    said = f"{company.state}: what is there cannot be recognised (not a state that this version knows)"
+
+    assert (1, True, {}) == (done.code, said in done.lines, found(company)), done.out + done.err
+
+
+def test_whoever_is_found_nowhere_may_be_in_a_file_elsewhere(company):
+    """An operator is told which file to look for, before the id is taken for a mistake."""
+    company.state.unlink()
+    said = f"{company.state}, from which the state was moved, is not here"
+    nobody = forget(company, "--email", "nobody@example.org")
+    refused = forget(company, "--lead", "L-7")
+
+    assert (1, True) == (nobody.code, said in nobody.lines)
+    assert (2, True) == (refused.code, said in " ".join(refused.err.split()))
+
+
+def test_a_rehearsal_counts_what_forgetting_does(company):
+    """Somebody forgotten before counts in both, as long as the old file knows them."""
+    kept = company.state.read_bytes()
+    forget(company, "--lead", "L-2")
+    company.state.write_bytes(kept)
+    counts = [
+        [each["leads"] for each in type_in(company, *words, file=company.moved).objects[0]["former_files"]]
+        for words in (("forget", "--lead", "L-1", "--json", "--dry-run"), ("forget", "--lead", "L-1", "--json"))
+    ]
+
+    assert [[2, 0], [2, 0]] == counts
 
 
 def test_events_that_cannot_be_read_are_named(company):
@@ -355,8 +420,8 @@ def test_events_that_cannot_be_read_are_named(company):
     done = forget(company, "--lead", "L-1")
 
     for each in (rehearsed, done):
-        assert (1, True) == (each.code, f"{moved}: this file was left when" in each.lines), each.out + each.err
-        assert "could not be erased in it (SQLITE_NOTADB)" in each.lines
+        said = f"{moved}: what is there cannot be recognised (SQLITE_NOTADB)"
+        assert (1, True) == (each.code, said in each.lines), each.out + each.err
     assert {} == found(company)
 
 
@@ -370,12 +435,17 @@ def test_a_file_that_another_program_writes_to_is_named(company):
     assert (0, {}) == (forget(company, "--lead", "L-1").code, found(company))
 
 
-def test_an_export_names_the_files_that_hold_the_lead_too(company):
-    """Until they are deleted, or the lead is forgotten."""
+def test_an_export_has_what_the_old_files_hold_too(company):
+    """Until they are deleted, or the lead is forgotten; of those that cannot be read, it says so."""
+    erase_in_database(company, "L-1")
     moved = set_aside_name(company.state.with_name("maison-test.inbox.db"))
     (person,) = type_in(company, "export-person", "--lead", "L-1", file=company.moved).objects
-    assert [str(company.state), str(moved)] == person["former_files"]
+    state, events = person["former_files"]
+    assert ([str(company.state), str(moved)], []) == ([state["path"], events["path"]], person["unread_files"])
+    assert ["appointment"] == [each["conversion"] for each in state["ledger"]["deliveries"] if each["fields_sent"]]
+    assert (None, [LABEL]) == (events["ledger"], [each["label"] for each in events["webhook_events"]])
     forget(company, "--lead", "L-1")
+    _overwrite(moved)
     (person,) = type_in(company, "export-person", "--lead", "L-1", file=company.moved).objects
 
-    assert [] == person["former_files"]
+    assert ([], 1) == (person["former_files"], len(person["unread_files"]))

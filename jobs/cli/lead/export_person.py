@@ -16,11 +16,12 @@ from jobs.cli.accounts import answering, open_account
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
+from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.privacy.export import export_ledger
-from jobs.privacy.former_files import former_files, former_files_with
+from jobs.privacy.former_files import FormerFileError, events_in_former_file, former_files, ledger_in_former_file
 from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox
@@ -59,10 +60,10 @@ def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
         former = former_files(session, settings.account)
     found["webhook_events"] = [_event(each) for each in _events(settings, lead)]
     found["created_from_here"] = [_creation(each) for each in _creations(settings, lead)]
-    found["former_files"] = former_files_with(former, settings.account, lead)
+    found["former_files"], unread = _in_former_files(former, lead)
     if not any(found.values()):
-        raise UsageError(_nothing_held(settings, lead, left_before))
-    return {"account": settings.account, "id": lead, **found}
+        raise UsageError("\n".join([_nothing_held(settings, lead, left_before), *unread]))
+    return {"account": settings.account, "id": lead, **found, "unread_files": unread}
 
 
 def _nothing_held(settings: Settings, lead: LeadId, left_before: datetime | None) -> str:
@@ -74,6 +75,22 @@ def _nothing_held(settings: Settings, lead: LeadId, left_before: datetime | None
         lead=lead,
         day=format_day(left_before.astimezone(settings.zone).date()),
     )
+
+
+def _in_former_files(files: Sequence[FormerFile], lead: LeadId) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what the files hold that the state was moved from, and of those that cannot be read, why not."""
+    found, unread = [], []
+    for file in files:
+        try:
+            ledger, events = ledger_in_former_file(file, lead), events_in_former_file(file, lead)
+        except FormerFileError as error:
+            unread.append(str(error))
+            continue
+        if ledger or events:
+            found.append(
+                {"path": file.path, "ledger": ledger or None, "webhook_events": [_event(each) for each in events]}
+            )
+    return found, unread
 
 
 def _events(settings: Settings, lead: LeadId) -> Sequence[ReceivedEvent]:

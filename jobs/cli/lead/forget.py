@@ -40,11 +40,10 @@ from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
 from jobs.privacy.former_files import (
     FormerFileError,
     HeldInFile,
+    count_in_former_file,
     erase_in_former_file,
-    events_in_former_file,
     former_files,
     held_in_former_file,
-    is_there,
 )
 from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.console import results_console
@@ -52,6 +51,7 @@ from jobs.reporting.forget_report import (
     ForgetReport,
     SummaryReaders,
     erasure_offers,
+    former_file_sentences,
     nothing_found_sentence,
     print_forget_report,
     print_unfinished,
@@ -123,7 +123,8 @@ def _print(account: AccountFile, file: Path, report: ForgetReport, *, json_wante
         return
     console = results_console()
     if not report.leads and not report.creations:
-        console.print(nothing_found_sentence(), markup=False, soft_wrap=True)
+        for sentence in (nothing_found_sentence(), *former_file_sentences(report.former_files)):
+            console.print(sentence, markup=False, soft_wrap=True)
         print_unfinished(console, report)
         return
     print_forget_report(console, presentation_of_account(account.settings, file), report)
@@ -198,14 +199,15 @@ class _Finder:
         is_held = any(each.is_on_record for each in held) or created
         if self.lead is None or self.may_be_unknown or is_held or _count_events(settings, [self.lead]):
             return
-        if any(each.events for each in found.former_events([self.lead])):
+        former = list(found.in_files([self.lead]))
+        if any(each.events for each in former):
             return
         refused = _(
             "nothing is held on lead {lead}, and nothing was written: is the id right? A lead that Oplead has and "
             "no night has read yet is kept out by --not-on-record; it cannot be taken back",
             lead=self.lead,
         )
-        raise UsageError("\n".join([refused, *found.problems.values()]))
+        raise UsageError("\n".join([refused, *former_file_sentences(former), *found.problems.values()]))
 
 
 def _all_leads(found: Sequence[LeadId], created: Collection[LeadId | None]) -> list[LeadId]:
@@ -225,15 +227,15 @@ class _Found:
     """What the file that the state was moved from holds on them."""
     former: list[FormerFile]
     problems: dict[str, str]
-    """Why nothing could be found in a former file, by its path."""
+    """Why nothing could be found, or then erased, in a former file, by its path."""
     was_in_notice: bool = False
     """Whether an incident named one of them, of which people were told."""
 
-    def former_events(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
-        """Yield how many events on these leads former files hold."""
+    def in_files(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
+        """Yield how much on these leads former files hold."""
         for file in self.former:
             try:
-                held = events_in_former_file(file, leads)
+                held = count_in_former_file(file, leads)
             except FormerFileError as error:
                 self.problems[file.path] = str(error)
                 continue
@@ -246,16 +248,14 @@ class _Found:
         return [each if each.is_on_record else former.get(each.lead, each) for each in held]
 
 
-def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | None, *, rehearsed: bool) -> _Found:
+def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | None) -> _Found:
     """Return the leads to forget, wherever something is held on them."""
     created = find.in_outbox(outbox)
     leads = _all_leads(find.in_ledger(session), created.values())
     found = _Found(leads, created, [], former_files(session, settings.account), {})
     for file in found.former:
         try:
-            found.in_former.extend(
-                held_in_former_file(file, settings.account, find.in_ledger, leads, on_copy=rehearsed)
-            )
+            found.in_former.extend(held_in_former_file(file, find.in_ledger, leads))
         except FormerFileError as error:
             found.problems[file.path] = str(error)
     every = _all_leads(leads, [each.lead for each in found.in_former])
@@ -267,7 +267,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
     """Report what forgetting would do, and change nothing."""
     folder = folder_beside_state(settings)
     with open_state_read_only(settings) as session, open_outbox(outbox_path(folder, settings.account)) as outbox:
-        found = _find(session, settings, find, outbox, rehearsed=True)
+        found = _find(session, settings, find, outbox)
         created = found.created | (
             {} if outbox is None else {one.key: one.lead for one in outbox.records_of(found.leads)}
         )
@@ -278,17 +278,10 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
         report = _report(settings, session, held, rehearsed=True, events=events, creations=len(created))
         return replace(
             report,
-            former_files=tuple(_held_in_files(found, every)),
+            former_files=tuple(found.in_files(every)),
             was_in_notice=found.was_in_notice,
             unfinished=tuple(found.problems.values()),
         )
-
-
-def _held_in_files(found: _Found, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
-    for file in found.former:
-        if file.is_state and file.path not in found.problems:
-            yield HeldInFile(file.path, is_there=is_there(file), leads=len(found.in_former))
-    yield from found.former_events(leads)
 
 
 def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
@@ -298,7 +291,7 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         ledger = stack.enter_context(hold_account_for_run(settings, account_state(settings), "forget", clock))
         now = clock.now()
         with ledger.read_transaction() as session:
-            found = _find(session, settings, find, outbox, rehearsed=False)
+            found = _find(session, settings, find, outbox)
             held = found.completed(held_on_leads(session, settings.account, found.leads))
             find.expect_on_record(settings, held, found.created, found)
         count = counting_by_month(settings, compile_rules_only(settings), now)
@@ -347,7 +340,8 @@ class _Aftermath:
         with self._trying():
             remove_stale_copies()
         self._compact()
-        former = tuple(self._erase_in_former_files(found.former, days))
+        former = tuple(self._erase_in_former_files(found, days))
+        self.unfinished.extend(found.problems.values())
         if None in found.created.values():
             self.unfinished.append(
                 _("a lead created from here, whose id is not known yet: forget it by `--lead` once Oplead shows it")
@@ -387,13 +381,15 @@ class _Aftermath:
                         _("{path}: another program is reading it, so its journal still has old pages", path=path)
                     )
 
-    def _erase_in_former_files(
-        self, files: Sequence[FormerFile], forgotten: Mapping[LeadId, date]
-    ) -> Iterator[HeldInFile]:
-        for file in files:
-            with self._trying():
-                if (held := erase_in_former_file(file, self.ledger.account, forgotten)) is not None:
-                    yield held
+    def _erase_in_former_files(self, found: _Found, forgotten: Mapping[LeadId, date]) -> Iterator[HeldInFile]:
+        for file in found.former:
+            try:
+                held = erase_in_former_file(file, forgotten)
+            except FormerFileError as error:
+                found.problems[file.path] = str(error)
+                continue
+            if held is not None:
+                yield held
 
     def _rewrite_page(self, session: Session) -> None:
         folder = self.settings.report.folder

@@ -25,6 +25,7 @@ from jobs.ledger.schema import (
     UnreadableLeadRow,
     is_correction,
 )
+from jobs.rules.reasons import Reason
 
 _THEIRS = bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
@@ -64,6 +65,17 @@ def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None
         bulk.change_rows(session, statement, account, ids)
     incidents.leave_out_leads(session, account, ids)
     # What the session has read of them is gone.
+    session.expire_all()
+
+
+def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Erase from other leads' deliveries, and their history, that one of these leads counted in their place."""
+    for model in (Delivery, Transition):
+        theirs = bulk.belongs_to(col(model.account), col(model.detail))
+        of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(
+            theirs, col(model.reason) == Reason.COUNTED_ALREADY
+        )
+        bulk.change_rows(session, of_duplicates.values(detail=None), account, ids)
     session.expire_all()
 
 

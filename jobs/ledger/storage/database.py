@@ -16,7 +16,14 @@ from sqlalchemy.engine import Compiled
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
-from jobs.ledger.storage.state_file import LedgerError, NoStateError, explaining_errors, has_state, open_privately
+from jobs.ledger.storage.state_file import (
+    LedgerError,
+    NoStateError,
+    explaining_errors,
+    has_state,
+    open_privately,
+    open_read_only,
+)
 
 BUSY_MS = 5_000
 """How long a statement waits for another process's write lock."""
@@ -64,15 +71,17 @@ def copy_state(source: Path, target: Path) -> None:
     if not has_state(source):
         create_state(target)
         return
-    _back_up(source, target)
-
-
-def _back_up(source: Path, target: Path) -> None:
     with explaining_errors(source):
-        open_privately(target, "ab").close()
         address = f"{source.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
+        _back_up(sqlite3.connect(address, uri=True), target)
+
+
+def _back_up(source: sqlite3.Connection, target: Path) -> None:
+    """Copy what a connection has open, and close it."""
+    with closing(source):
+        open_privately(target, "ab").close()
+        with closing(sqlite3.connect(target)) as new:
+            source.backup(new)
 
 
 def _open_upgraded_engine(path: Path, *, may_change: bool) -> Engine:
@@ -241,7 +250,10 @@ def temporary_copy(source: Path | None = None) -> Iterator[Path]:
 @contextmanager
 def _copy_of_sealed(source: Path) -> Iterator[Path]:
     with _temporary_folder() as folder:
-        _back_up(source, copy := folder / "state.db")
+        copy = folder / "state.db"
+        with explaining_errors(source):
+            # Nothing is left beside it, and its medium may be read-only.
+            _back_up(open_read_only(source), copy)
         yield copy
 
 

@@ -267,7 +267,17 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
                 "`explain` shows its answer",
                 "{count} put off by the platform again (lead {leads}): they go out while they are still in time; "
                 "`explain` shows its answer",
-            )
+            ),
+            given="leads",
+        ),
+        Part(
+            N_(
+                "{count} put off by the platform again: it goes out while it is still in time; `explain` shows its "
+                "answer",
+                "{count} put off by the platform again: they go out while they are still in time; `explain` shows its "
+                "answer",
+            ),
+            lacking="leads",
         ),
     ),
     MessageId.NOT_ERASED: (

@@ -16,5 +16,5 @@ POINTS = {
     "in the commit to the old state": partial(committing, former_files, "_erase_leads"),
     "old state to be rewritten": partial(before, former_files, "_rewrite"),
     "old state rewritten": partial(after, former_files, "_rewrite"),
-    "old events erased": partial(after, former_files, "erase_events"),
+    "old events erased": partial(after, former_files, "_erase_events"),
 }

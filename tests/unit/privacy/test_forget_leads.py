@@ -109,6 +109,7 @@ def test_duplicate_of_a_forgotten_lead_is_not_sent_in_its_place(account, per):
 
     assert {"L-1": None, "L-2": "counted_already"} == before
     assert {"L-2": "already_sent"} == account.reasons
+    assert {None} == {row.detail for row in [*account.rows(Delivery), *account.rows(Transition)]}
     assert 1 == len(account.sink.counted)
 
 
