@@ -55,7 +55,7 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
             Column(_("Per 30 days"), True),
             Column(_("Half within"), True),
             Column(_("Nine in ten within"), True),
-            Column(_("Window"), True),
+            Column(_("Window")),
             Column(_("In the window"), True),
         ),
         facts.timing,
