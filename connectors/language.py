@@ -354,14 +354,21 @@ def format_day(day: date) -> str:
     """Format a day: `Tue 1 Sep 2026` in English."""
     from babel.dates import format_date  # noqa: PLC0415
 
-    return _with_english(lambda: format_date(day, "EEE d MMM y", locale=current_language()))
+    return _with_english(lambda: format_date(day, f"EEE {_number_of(day)} MMM y", locale=current_language()))
+
+
+def _number_of(day: date) -> str:
+    """Return the pattern of a day's number: the first of a month is the `1er` in French."""
+    return "d'er'" if day.day == 1 and current_language() is Language.FRENCH else "d"
 
 
 def format_time(at: datetime) -> str:
     """Format a day with its time, in the zone that it is given in: `Tue 1 Sep 2026 05:30` in English."""
     from babel.dates import format_datetime  # noqa: PLC0415
 
-    return _with_english(lambda: format_datetime(at, "EEE d MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language()))
+    return _with_english(
+        lambda: format_datetime(at, f"EEE {_number_of(at)} MMM y HH:mm", tzinfo=at.tzinfo, locale=current_language())
+    )
 
 
 def format_short_day(day: date, *, of_week: bool = False) -> str:

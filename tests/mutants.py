@@ -981,6 +981,20 @@ FAULTS = (
         "",
         "tests/unit/ledger/retention/test_erasure.py::test_no_incident_names_an_erased_lead",
     ),
+    Fault(
+        "what nobody can save is not promised to be savable",
+        "jobs/reporting/page/gather.py",
+        "who = who_can_save(reason, row.detail)",
+        "who = RESPONSIBLE[reason]",
+        "tests/unit/reporting/test_page_rules.py::test_what_expires_soon_is_a_task_where_mending_still_saves_it",
+    ),
+    Fault(
+        "ids that stop for all sources are one alarm",
+        "jobs/alerts/review.py",
+        "yield from of_all or _of_sources(",
+        "yield from of_all\n    yield from _of_sources(",
+        "tests/unit/alerts/test_review.py::test_ids_that_stop_for_all_sources_are_one_alarm",
+    ),
     # ── consent ──────────────────────────────────────────────────────────────────────────────────
     Fault(
         "a consent answer stays on record as it was first read until it changes",

@@ -107,13 +107,23 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     yield from missing_click_id_anomalies(queries.newest_have_click_ids(session, account, since=before))
     share = queries.click_id_share(session, account, (recent, now))
     # Count a month of leads only if the share of the last week can be a collapsed one.
+    of_all: list[Anomaly] = []
     if COLLAPSED * share.with_click < share.leads:
-        yield from click_share_drop_anomaly(share, queries.click_id_share(session, account, (before, recent)))
-    by_source = queries.click_id_shares_by_source(session, account, (recent, now))
-    if any(_may_have_fallen(share) for share in by_source.values()):
-        earlier = queries.click_id_shares_by_source(session, account, (before, recent))
-        yield from source_click_share_anomalies(by_source, earlier)
+        of_all = list(click_share_drop_anomaly(share, queries.click_id_share(session, account, (before, recent))))
+    yield from of_all or _of_sources(session, account, recent=(recent, now), before=(before, recent))
     yield from damaged_ids(queries.latest_click_ids(session, account))
+
+
+def _of_sources(
+    session: Session, account: str, *, recent: tuple[datetime, datetime], before: tuple[datetime, datetime]
+) -> Iterator[Anomaly]:
+    """Yield the sources whose share fell; weeks before are counted of those only that may have fallen."""
+    shares = queries.click_id_shares_by_source(session, account, recent)
+    low = {source: share for source, share in shares.items() if _may_have_fallen(share)}
+    if low:
+        yield from source_click_share_anomalies(
+            low, queries.click_id_shares_by_source(session, account, before, only=low.keys())
+        )
 
 
 def current_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Anomaly]:

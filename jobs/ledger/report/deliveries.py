@@ -17,7 +17,7 @@ from jobs.ledger.report.queries import CENTS, StateCount, sum_of_cents
 from jobs.ledger.runs import NIGHTLY, RESOLVING
 from jobs.ledger.schema import STREAMED, ClickIdRow, Delivery, LeadRow, Run, Transition, is_conversion, of_kind
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason
+from jobs.rules.reasons import Cause, Reason
 
 _FROM, _TO = col(Transition.from_state), col(Transition.to_state)
 
@@ -67,20 +67,57 @@ def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[St
         yield StateCount(conversion, destination, DeliveryState(state), cause, count, cents * CENTS)
 
 
-def count_sent(session: Session, run: int) -> int:
-    """Return how many conversions a run sent, whatever the answer."""
+def count_sent(session: Session, run: int) -> dict[DeliveryState, int]:
+    """Return how many conversions a run sent, whatever the answer, by the state in which it left them."""
     sent = or_(
         and_(_FROM == DeliveryState.IN_FLIGHT, _TO != DeliveryState.PENDING),
         and_(_TO == DeliveryState.IN_FLIGHT, col(Delivery.state) == DeliveryState.IN_FLIGHT),
     )
-    return session.exec(
-        select(func.count(col(Delivery.id).distinct()))
-        .join(Transition, col(Transition.delivery) == col(Delivery.id))
-        .where(col(Transition.run) == run, is_conversion(), sent)
-    ).one()
+    mine = col(Transition.run) == run
+    was_sent = (
+        select(Transition.delivery)
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .where(mine, is_conversion(), sent)
+    )
+    last = select(func.max(Transition.id)).where(mine, col(Transition.delivery).in_(was_sent))
+    rows = session.exec(
+        select(_TO, func.count()).where(col(Transition.id).in_(last.group_by(col(Transition.delivery)))).group_by(_TO)
+    )
+    return {DeliveryState(state): count for state, count in rows}
 
 
 # ── conversions with their leads ─────────────────────────────────────────────────────────────────
+
+
+def unsent_after_run(session: Session, run: int) -> Iterator[tuple[DeliveryState, Cause, Row[Any]]]:
+    """Yield those that a run left held or expired, and why; those that are alike together.
+
+    The columns are conversion, destination, value, facts and conversions, which is their number.
+    """
+    last = select(func.max(Transition.id)).where(Transition.run == run).group_by(col(Transition.delivery))
+    why: tuple[Any, ...] = (
+        _TO.label("state"),
+        col(Transition.reason),
+        col(Transition.code),
+        col(Delivery.may_count_twice),
+    )
+    alike = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.value), col(LeadRow.facts))
+    rows = session.connection().execute(
+        sqlalchemy.select(*alike, *why, func.count().label("conversions"))
+        .join(Delivery, col(Delivery.id) == col(Transition.delivery))
+        .join(LeadRow, _of_its_lead())
+        .where(
+            col(Transition.id).in_(last),
+            is_conversion(),
+            _TO.in_((DeliveryState.WITHHELD, DeliveryState.EXPIRED)),
+        )
+        .group_by(*alike, *why),
+        execution_options=STREAMED,
+    )
+    for row in rows:
+        known = row.reason if row.state in WITH_REASON else None
+        cause = cause_from_columns(row.state, known, row.code, may_count_twice=row.may_count_twice)
+        yield DeliveryState(row.state), cause, row
 
 
 _UNMARKED = (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER)

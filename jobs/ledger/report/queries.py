@@ -420,14 +420,21 @@ def click_id_share(session: Session, account: str, span: tuple[datetime, datetim
 
 
 def click_id_shares_by_source(
-    session: Session, account: str, span: tuple[datetime, datetime]
+    session: Session, account: str, span: tuple[datetime, datetime], *, only: Collection[str] | None = None
 ) -> Mapping[str, ClickIdShare]:
-    """Count the same by UTM source, whatever its capitals; leads without one are left out."""
+    """Count the same by UTM source, whatever its capitals; leads without one are left out.
+
+    With `only`, other sources may be left out.
+    """
     source = col(LeadRow.utm_source)
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1], source > "")
+    wanted: ColumnElement[bool] = sqlalchemy.true()
+    if only is not None:
+        spelled = session.exec(select(source).where(*created).distinct())
+        wanted = source.in_([each for each in spelled if each and each.casefold() in only])
     counts = (func.count(), func.count().filter(has_related_row(ClickIdRow, account)))
     found: dict[str, ClickIdShare] = {}
-    for written, leads, with_click in session.exec(select(source, *counts).where(*created).group_by(source)):
+    for written, leads, with_click in session.exec(select(source, *counts).where(*created, wanted).group_by(source)):
         other = found.get(name := (written or "").casefold()) or ClickIdShare(0, 0)
         found[name] = ClickIdShare(other.leads + leads, other.with_click + with_click)
     return found

@@ -50,9 +50,14 @@ def total_from_ads(sales: Iterable[Sales]) -> Total:
 
 
 def total_counted(counted: Iterable[CountedSales]) -> tuple[int, int]:
-    """Return how many signed sales from ads the platforms have accepted, and how many there are."""
+    """Return how many signed sales from ads the platforms have accepted, and how many were to be sent to them."""
     found = list(counted)
-    return sum(each.accepted for each in found), sum(each.sales for each in found)
+    return sum(each.accepted for each in found), sum(each.sales - each.not_to_be_sent for each in found)
+
+
+def counted_in_words(accepted: int, due: int) -> str:
+    """Return how many sales the platforms have accepted of those that were to be sent."""
+    return _("{accepted} accepted of {due} to be sent", accepted=format_count(accepted), due=format_count(due))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,27 @@ def change_since_before(sold: Sold, currency: str) -> str:
     if not before.count:
         return _n("None on the day before", "None in the {count} days before", sold.days)
     difference = now.count - before.count
-    values = {"then": then, "value": format_round_money(before.value, currency)}
     share = format_share(abs(difference), before.count)
     if difference > 0:
-        return _("▲ {share} more than before ({then}, {value})", share=share, **values)
-    if difference < 0:
-        return _("▼ {share} fewer than before ({then}, {value})", share=share, **values)
-    return _("= as many as before ({then}, {value})", **values)
+        sales = _("▲ {share} more than before ({then})", share=share, then=then)
+    elif difference < 0:
+        sales = _("▼ {share} fewer than before ({then})", share=share, then=then)
+    else:
+        sales = _("= as many as before ({then})", then=then)
+    if not before.value:
+        return sales
+    return _(
+        "{sales}; value {change} (from {value})",
+        sales=sales,
+        change=_change(now.value, before.value),
+        value=format_round_money(before.value, currency),
+    )
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    if now == before:
+        return "="
+    return f"{'▲' if now > before else '▼'} {format_share(abs(now - before), before)}"
 
 
 def verdict(tasks: Sequence[Task]) -> str:
@@ -123,11 +142,10 @@ def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
 
 
 def _counted(counted: Sequence[CountedSales]) -> str:
-    accepted, sales = total_counted(counted)
-    if not sales:
-        return _("There is no sale from an ad to count yet.")
-    of_sales = _("{accepted} of {sales} accepted", accepted=format_count(accepted), sales=format_count(sales))
-    return f"{format_share(accepted, sales)} · {of_sales}"
+    accepted, due = total_counted(counted)
+    if not due:
+        return _("No sale from an ad was to be sent yet.")
+    return f"{format_share(accepted, due)} · {counted_in_words(accepted, due)}"
 
 
 def _can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:

@@ -106,7 +106,12 @@ def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
             "type": "ordinal",
             "sort": None,
             "scale": {"domain": names, "paddingInner": 0.25, "paddingOuter": 0},
-            "axis": {"values": [names[0], names[len(names) // 2], names[-1]], "labelAngle": 0, "grid": False},
+            "axis": {
+                "values": [names[0], names[len(names) // 2], names[-1]],
+                "labelAngle": 0,
+                "grid": False,
+                "offset": 8,
+            },
         },
         "y": {
             "field": "count",

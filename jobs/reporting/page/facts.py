@@ -213,6 +213,8 @@ class LastNight:
     """All conversions as they stand now: the same counts as `status` shows."""
     sent: int
     """How many it sent, whatever the answer."""
+    of_sent: tuple[tuple[Outcome, int], ...] = ()
+    """How many of those it left at each outcome."""
 
 
 @dataclass(frozen=True, slots=True)

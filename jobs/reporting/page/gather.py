@@ -1,6 +1,6 @@
 """Gather what one account's page says from its ledger, without changing anything."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ from jobs.reporting.page.leads.sales import sales_by_platform, signed_sales
 from jobs.reporting.page.leads.spellings import without_case
 from jobs.reporting.page.leads.stage_timing import stage_timing
 from jobs.reporting.page.platform_figures import platform_figures
-from jobs.reporting.page.responsible import RESPONSIBLE
+from jobs.reporting.page.responsible import RESPONSIBLE, who_can_save
 from jobs.reporting.page.tasks import tasks
 from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly, Cause, Reason
@@ -78,23 +78,26 @@ def gather(session: Session, settings: Settings, book: Rulebook, period: Period,
     sales, sales_before = signed_sales(session, rules)
     created = count_created_leads(session, rules)
     archived = archived_period(session, rules)
-    held = _hold(session, book, now)
+    held, currency = _hold(session, book, now), settings.currency
+    recoverable = held.recoverable()
     return ReportFacts(
         account=account,
         now=now,
         zone=book.zone,
-        currency=settings.currency,
+        currency=currency,
         period=period,
         conversion_names={one.id: one.name or one.id for one in settings.conversions},
         stage_names={stage: labels[0] for stage, labels in settings.stages.items() if labels},
         sale=rules.sale.id,
         consent_assumed_because=settings.consent.because,
-        tasks=tasks(session, book, run=queries.last_run(session, account), now=now),
+        tasks=tasks(
+            session, book, run=queries.last_run(session, account), now=now, recoverable=recoverable, currency=currency
+        ),
         headline=Headline(
             sales=archived.sales(sales_by_platform(rules, sales), archived.now),
             sales_before=archived.sales(sales_by_platform(rules, sales_before), archived.before),
             counted=archived.known(count_sales_sent(session, rules, sales)),
-            recoverable=held.recoverable(),
+            recoverable=recoverable,
         ),
         last_night=_last_night(session, book, now, held.worth),
         trend=tuple(_trend(session, rules)),
@@ -123,11 +126,9 @@ def gather_brief(
         anomalies: those on record now, from a caller that knows them; None looks for them.
     """
     run = queries.last_run(session, book.account)
-    return Brief(
-        tasks(session, book, run=run, now=now, anomalies=anomalies),
-        _hold(session, book, now, expiring_only=True).recoverable(),
-        currency,
-    )
+    recoverable = _hold(session, book, now, expiring_only=True).recoverable()
+    found = tasks(session, book, run=run, now=now, recoverable=recoverable, currency=currency, anomalies=anomalies)
+    return Brief(found, recoverable, currency)
 
 
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
@@ -163,11 +164,22 @@ def _last_night(session: Session, book: Rulebook, now: datetime, held: Mapping[P
     run = report_deliveries.last_night(session, book.account)
     if run is None or run.id is None:
         return None
-    moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), {})
+    moved = _fold(report_deliveries.conversions_after_runs(session, [run.id]), _worth_of_unsent(session, book, run.id))
     worth = {Outcome.HELD: held, Outcome.EXPIRED: _worth_of_expired(session, book)}
     standing = _fold(queries.count_by_state_and_reason(session, book.account, now=now), worth)
-    sent = report_deliveries.count_sent(session, run.id)
-    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing, sent)
+    sent = Counter[Outcome]()
+    for state, count in report_deliveries.count_sent(session, run.id).items():
+        sent[OUTCOMES[state]] += count
+    of_sent = tuple((outcome, sent[outcome]) for outcome in Outcome if sent[outcome])
+    return LastNight(run.id, run.started_at, run.ended_at, run.exit_code, moved, standing, sent.total(), of_sent)
+
+
+def _worth_of_unsent(session: Session, book: Rulebook, run: int) -> Mapping[Outcome, Mapping[Place, Decimal]]:
+    found = defaultdict[Outcome, defaultdict[Place, Decimal]](lambda: defaultdict(Decimal))
+    for state, cause, row in report_deliveries.unsent_after_run(session, run):
+        each = Decimal(row.value) if row.value else _worth(book, row.conversion, row.destination, row.facts)
+        found[OUTCOMES[state]][row.conversion, row.destination, cause] += each * row.conversions
+    return found
 
 
 def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decimal]:
@@ -218,6 +230,7 @@ def _trend(session: Session, rules: CountingRules) -> Iterator[NightCount]:
 
 @dataclass(slots=True)
 class _Saved:
+    who: Responsible
     count: int = 0
     value: Decimal = Decimal()
     first_expiry: datetime | None = None
@@ -234,16 +247,16 @@ class _Missed:
 class _Held:
     """What is held for a reason that someone can mend."""
 
-    expiring: defaultdict[Reason, _Saved] = field(default_factory=lambda: defaultdict(_Saved))
+    expiring: dict[Reason, _Saved] = field(default_factory=dict)
     gaps: defaultdict[tuple[Gap, str], _Missed] = field(default_factory=lambda: defaultdict(_Missed))
     worth: defaultdict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def recoverable(self) -> tuple[Recoverable, ...]:
         """Return what expires soon, the most valuable first."""
         found = [
-            Recoverable(reason, who, it.count, it.value, it.first_expiry)
+            Recoverable(reason, it.who, it.count, it.value, it.first_expiry)
             for reason, it in self.expiring.items()
-            if (who := RESPONSIBLE[reason]) is not None and it.first_expiry is not None
+            if it.first_expiry is not None
         ]
         return tuple(sorted(found, key=lambda one: (-one.value, -one.count, one.reason)))
 
@@ -255,8 +268,9 @@ def _hold(session: Session, book: Rulebook, now: datetime, *, expiring_only: boo
     for row in report_deliveries.held_conversions(session, book.account, mendable, expiring=expiring):
         reason, value = Reason(row.reason), _worth(book, row.conversion, row.destination, row.facts)
         held.worth[row.conversion, row.destination, reason] += value
-        if row.expires_at is not None and now <= row.expires_at <= until:
-            saved = held.expiring[reason]
+        who = who_can_save(reason, row.detail)
+        if who is not None and row.expires_at is not None and now <= row.expires_at <= until:
+            saved = held.expiring.setdefault(reason, _Saved(who))
             saved.count += 1
             saved.value += value
             saved.first_expiry = min(row.expires_at, saved.first_expiry or row.expires_at)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import assert_never
 
+from jobs.reporting.details import UNKNOWN_KIND, without_shape
 from jobs.reporting.page.facts import Level, Responsible
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
@@ -60,6 +61,21 @@ RESPONSIBLE: Mapping[Reason, Responsible | None] = {
     Reason.MISCOUNTED: None,
 }
 """Who can mend each reason; None where nobody can, or nothing is wrong."""
+
+
+def who_can_save(reason: Reason, detail: str | None) -> Responsible | None:
+    """Return who can still get a held conversion sent; None if mending the cause helps later leads only.
+
+    No form brings back a click id that it did not keep, nor an answer that it never asked for.
+    """
+    match reason:
+        case Reason.NO_CLICK_ID | Reason.NO_IDENTIFIER:
+            # The settings can say what an id without a label is.
+            return Responsible.MARKETING if without_shape(detail or "") == UNKNOWN_KIND else None
+        case Reason.CONSENT_MISSING:
+            return None
+    return RESPONSIBLE[reason]
+
 
 _URGENT = (IncidentKind.SOURCE, IncidentKind.STOPPED, IncidentKind.EXPIRING, IncidentKind.NOTHING_SENT)
 """Conversions are being lost, or soon will be."""

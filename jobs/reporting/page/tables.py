@@ -13,9 +13,9 @@ from typing import Any
 
 from connectors.language import N_
 from connectors.text import strip_control_characters
-from jobs.reporting.page.facts import Outcome, Period, ReportFacts, Sales, Standing
+from jobs.reporting.page.facts import Period, ReportFacts, Sales, Standing
 from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, of_all_sources
-from jobs.reporting.page.words import explain_outcome
+from jobs.reporting.page.words import explain_outcome, why_savable
 from jobs.reporting.page.writing import replacing
 
 Value = str | int | Decimal | bool | date | datetime | timedelta | tuple[str, ...] | Mapping[str, int] | None
@@ -183,7 +183,7 @@ TABLES: tuple[Table, ...] = (
             Column(
                 "reason_in_words",
                 N_("The same in words."),
-                lambda row, _: explain_outcome(Outcome.HELD, row.reason).short,
+                lambda row, _: why_savable(row.reason).short,
             ),
             _WHO,
             _COUNT,

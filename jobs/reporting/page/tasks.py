@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from connectors.language import _, _n
+from connectors.language import _, _n, format_round_money, format_time
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.exit_codes import Exit
 from jobs.ledger.incidents import incident_of, recorded_incidents
@@ -13,8 +13,9 @@ from jobs.ledger.leads import status_labels
 from jobs.ledger.report import deliveries as report_deliveries
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.schema import Run
-from jobs.reporting.page.facts import Level, Responsible, Task
+from jobs.reporting.page.facts import EXPIRES_WITHIN, Level, Recoverable, Responsible, Task
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
+from jobs.reporting.page.words import why_savable
 from jobs.reporting.sentences import incident_notice, sentence
 from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.model import normalise_label
@@ -31,6 +32,8 @@ def tasks(
     *,
     run: Run | None,
     now: datetime,
+    recoverable: Sequence[Recoverable] = (),
+    currency: str = "",
     anomalies: Sequence[Anomaly] | None = None,
 ) -> tuple[Task, ...]:
     """Return what needs doing.
@@ -40,10 +43,41 @@ def tasks(
         book: the account's rules.
         run: the account's last one.
         now: the current time.
+        recoverable: what expires soon but can be saved, the most valuable first.
+        currency: the currency of its values.
         anomalies: those on record now, from a caller that knows them; None looks for them.
     """
     found = [*_incidents(session, book, run, anomalies), *_last_night(session, book), *_leads(session, book, now)]
-    return tuple(sorted(found, key=lambda task: (_URGENCY.index(task.level), task.since, task.title)))
+    found.sort(key=lambda task: (task.since, task.title))
+    # What is about to be lost comes before what may wait.
+    found = [*(_save(each, book, currency) for each in recoverable), *found]
+    return tuple(sorted(found, key=lambda task: _URGENCY.index(task.level)))
+
+
+def _save(what: Recoverable, book: Rulebook, currency: str) -> Task:
+    words, moment = why_savable(what.reason), format_time(what.first_expiry.astimezone(book.zone))
+    if what.value:
+        text = _n(
+            "{count} conversion worth {value} expires within seven days, on {moment}.",
+            "{count} conversions worth {value} expire within seven days, the first on {moment}.",
+            what.count,
+            value=format_round_money(what.value, currency),
+            moment=moment,
+        )
+    else:
+        text = _n(
+            "{count} conversion expires within seven days, on {moment}.",
+            "{count} conversions expire within seven days, the first on {moment}.",
+            what.count,
+            moment=moment,
+        )
+    return Task(
+        Level.AMBER,
+        what.who,
+        _("About to be lost: {why}", why=words.short),
+        f"{text} {words.todo}",
+        what.first_expiry - EXPIRES_WITHIN,
+    )
 
 
 def _incidents(

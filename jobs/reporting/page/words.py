@@ -89,6 +89,18 @@ def explain_outcome(outcome: Outcome, cause: Cause) -> StateAndReasonTexts:
     return explain_state(DeliveryState.IN_DOUBT if will_be_resent else _STATES[outcome], cause)
 
 
+def why_savable(reason: Reason) -> StateAndReasonTexts:
+    """Return the words for what holds back a conversion that can still be sent."""
+    words = explain_outcome(Outcome.HELD, reason)
+    if reason not in (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER):
+        return words
+    return StateAndReasonTexts(
+        _("a click id of no certain platform"),
+        _("The lead has a click id without a label, and nothing says which platform's it is."),
+        _("Say under `click_ids.bare` in the settings which platform’s ids these are."),
+    )
+
+
 def ending(exit_code: int | None) -> str:
     """Return how a night ended, in a sentence."""
     known = EXIT_CODES.get(exit_code)

@@ -223,6 +223,20 @@ def test_a_form_that_lost_its_click_ids_is_named_by_its_source(account):
     assert [AnomalyIdentity(AnomalyKind.CLICK_SHARE, ("google",))] == [each.cause for each in found]
 
 
+def test_ids_that_stop_for_all_sources_are_one_alarm(account):
+    """One cause, not one more for each source that it hits."""
+    for number in range(170):
+        created = NIGHT - timedelta(days=1 + number % 34)
+        ids = lead().click_ids if created < NIGHT - timedelta(days=7) or number % 9 == 0 else ()
+        for name in ("google", "facebook"):
+            account.put(lead(f"L-{number}-{name}", created_at=created, utm=Utm(name), click_ids=ids))
+    account.prepare()
+    with account.hold() as ledger, ledger.read_transaction() as session:
+        found = list(find_anomalies(session, account.book, run=ledger.run, now=NIGHT))
+
+    assert [()] == [each.cause.about for each in found if each.cause.kind is AnomalyKind.CLICK_SHARE]
+
+
 @pytest.mark.parametrize(
     ("without", "earlier", "alarms"),
     [

@@ -157,7 +157,7 @@ def test_the_headline(facts):
         sales_before=(sales(GOOGLE, 1, 4000, 1, 4000), sales(META), sales(AdPlatform.OTHER), sales(AdPlatform.NONE)),
         counted=(CountedSales(GOOGLE, 4, 2, 2, 1, 0), CountedSales(META, 3, 1, 0, 0, 0)),
         recoverable=(
-            Recoverable(Reason.CONSENT_MISSING, Responsible.WEBSITE, 1, Decimal(3000), on("12-02")),
+            # Nobody asked L06 for consent: no form asks it any more.
             Recoverable(Reason.VALUE_MISSING, Responsible.OPLEAD_USERS, 1, Decimal(0), on("11-29")),
         ),
     )
@@ -173,10 +173,10 @@ def standing(*place, value, worth=None):
 def test_the_last_night(facts):
     """What run 4 moved, and what stands now, whenever it was moved."""
     tonight = (
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0),
+        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
         standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0),
+        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
+        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
         standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
     )
     now = (
@@ -193,7 +193,9 @@ def test_the_last_night(facts):
         standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
     )
 
-    assert LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now, sent=2) == facts.last_night
+    of_sent = ((Outcome.RECEIVED, 1), (Outcome.REJECTED, 1))
+    expected = LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now, sent=2, of_sent=of_sent)
+    assert expected == facts.last_night
 
 
 def night(*place, value):
@@ -282,11 +284,12 @@ def test_the_coverage(facts):
 
 
 def test_the_tasks(facts):
-    """Open incidents and what `status` shows, the worst first, then the oldest."""
+    """Open incidents and what `status` shows, the worst first, then what is about to be lost, then the oldest."""
     found = [(task.level, task.who, task.title, task.since) for task in facts.tasks]
 
     assert [
         (Level.RED, Responsible.MARKETING, "meta stopped", on("11-26")),
+        (Level.AMBER, Responsible.OPLEAD_USERS, "About to be lost: no amount", on("11-22")),
         (Level.AMBER, Responsible.MARKETING, "Statuses that the settings do not name", on("11-14")),
         (Level.AMBER, Responsible.MARKETING, "meta rejects 75 % of what it settles", on("11-27")),
         (Level.AMBER, Responsible.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from connectors.language import Language, speaking
 from connectors.records import ClickIdKind
 from jobs.ledger.report import queries
 from jobs.ledger.runs import open_snapshot
@@ -342,6 +343,35 @@ def test_who_mends_an_anomaly():
     assert Responsible.WEBSITE is who_mends_incident(IncidentId(IncidentKind.ANOMALY, consent))
 
 
+@pytest.mark.parametrize(
+    ("reason", "detail", "who"),
+    [
+        (Reason.NO_CLICK_ID, None, None),
+        (Reason.NO_CLICK_ID, "a UUID, somebody's own reference", None),
+        (
+            Reason.NO_CLICK_ID,
+            "a value without a label, of unknown kind (text, 91 characters): see click_ids.bare",
+            Responsible.MARKETING,
+        ),
+        (Reason.CONSENT_MISSING, None, None),
+        (Reason.CONSENT_UNKNOWN, None, Responsible.MARKETING),
+        (Reason.VALUE_MISSING, None, Responsible.OPLEAD_USERS),
+        (Reason.CONSENT_REFUSED, None, None),
+    ],
+)
+def test_what_expires_soon_is_a_task_where_mending_still_saves_it(ledger, account, reason, detail, who):
+    """A form that is mended brings back no click id and asks nobody again; what can be saved names who saves it."""
+    ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
+    held = {"reason": reason, "detail": detail, "expires_at": on("12-02")}
+    ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **held)
+    with speaking(Language.ENGLISH):
+        facts = ledger.gather(*account, PERIOD, NOW)
+
+    assert [who] * (who is not None) == [each.who for each in facts.headline.recoverable]
+    assert [who] * (who is not None) == [task.who for task in facts.tasks]
+    assert all("on Wed 2 Dec 2026" in task.text for task in facts.tasks)
+
+
 @pytest.mark.parametrize(("code", "tasks"), [(0, 0), (1, 0), (3, 0), (None, 1), (2, 1), (70, 1), (143, 1)])
 def test_a_night_that_broke_off_is_a_task(ledger, account, code, tasks):
     """It leaves no incident behind: it ended before it could."""
@@ -402,8 +432,8 @@ def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledg
         mine = {"account": ACCOUNT, "conversion": "rdv", "basis": rule.basis, "value": worth}
         ledger.rows.append(ExpectedValue(**mine, **plain, **times))
     ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
-    unasked = {"reason": Reason.CONSENT_MISSING, "expires_at": on("12-02")}
-    ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **unasked)
+    unclear = {"reason": Reason.CONSENT_UNKNOWN, "expires_at": on("12-02")}
+    ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **unclear)
     facts = ledger.gather(settings, book, PERIOD, NOW)
 
     assert [Decimal(worth)] * 2 == [facts.headline.recoverable[0].value, facts.coverage[0].value]
@@ -465,7 +495,7 @@ def invented(path, seed):
         if won:
             moves = pick.choice((("withheld",), SENT, (*SENT, "pending"), ACCEPTED, (*SENT, "rejected"), ("expired",)))
             where = pick.choice(("google_ads", "meta"))
-            why = {"reason": Reason.CONSENT_MISSING if moves == ("withheld",) else None, "expires_at": on("12-01")}
+            why = {"reason": Reason.CONSENT_UNKNOWN if moves == ("withheld",) else None, "expires_at": on("12-01")}
             made.conversion(name, "sale", where, [(pick.randrange(1, 6), *moves)], value="10.10", **why)
     return made, sales
 
@@ -485,6 +515,7 @@ def test_sections_agree_with_each_other_with_status_and_with_a_slow_count(tmp_pa
         by_outcome[OUTCOMES[tally.state]] += tally.count
     assert by_outcome == counted(night.standing)
     assert sum(tally.value for tally in tallies) == sum(one.value for one in night.standing)
+    assert night.sent == sum(count for _, count in night.of_sent)
     assert counted(night.moved) == counted(each for each in facts.trend if each.night == date(2026, 11, 26))
     leads = sum(row.leads for row in facts.funnel.campaigns)
     assert leads == sum(week.leads for week in facts.funnel.weeks) == sum(row.leads for row in facts.agencies)

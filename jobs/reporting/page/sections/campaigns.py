@@ -13,6 +13,7 @@ from connectors.language import (
     format_count,
     format_day,
     format_share,
+    in_clauses,
 )
 from jobs.reporting.page import charts
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
@@ -46,6 +47,7 @@ def funnel(facts: ReportFacts) -> Mapping[str, object] | None:
         "figure": _all_campaigns(facts),
         "grid": _campaigns(facts),
         "shares": weeks,
+        "sources_left_out": max(len({each.source for each in facts.funnel.weeks}) - MOST_SOURCES, 0),
         "alike": _written_in_two_ways(facts),
     }
 
@@ -117,11 +119,15 @@ def _name_of_sum(row: CampaignRow | CampaignSales) -> CampaignName:
     return of_all_sources(row) if row.campaign else name_of(row)
 
 
-def _written_in_two_ways(facts: ReportFacts) -> Sequence[tuple[str, str]]:
-    """Return the pairs of sources that look like one, spelled as they are."""
+def _written_in_two_ways(facts: ReportFacts) -> str:
+    """Return the pairs of sources that look like one, spelled as they are; empty if there are none."""
     rows: Sequence[CampaignRow | CampaignSales] = (*facts.funnel.campaigns, *facts.funnel.sales)
     sources = {row.source.casefold(): row.source for row in rows}
-    return [(sources[short], sources[long]) for short, long in TWO_NAMES if short in sources and long in sources]
+    return in_clauses(
+        _("“{one}” and “{other}”", one=sources[short], other=sources[long])
+        for short, long in TWO_NAMES
+        if short in sources and long in sources
+    )
 
 
 def _all_campaigns(facts: ReportFacts) -> Figure | None:

@@ -12,11 +12,12 @@ from connectors.language import (
     format_count,
     format_day,
     format_lapse,
+    format_list,
     format_share,
     format_time,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.brief import Sold, change_since_before, total_counted, total_from_ads
+from jobs.reporting.page.brief import Sold, change_since_before, counted_in_words, total_counted, total_from_ads
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     TREND_NIGHTS,
@@ -46,6 +47,7 @@ from jobs.reporting.page.words import (
     RESPONSIBLE,
     ending,
     explain_outcome,
+    why_savable,
 )
 
 MOST_TRENDS = 8
@@ -82,8 +84,8 @@ def sales(facts: ReportFacts) -> Mapping[str, object]:
             Column(_("Sales"), True),
             Column(_("Value"), True),
             Column(_("Matured"), True),
-            Column(_("Their value"), True),
-            Column(_("Before"), True),
+            Column(_("Matured value"), True),
+            Column(_("Sales before"), True),
             Column(_("Value before"), True),
         ),
         [each for each in facts.headline.sales if each.count or each.platform in earlier],
@@ -107,7 +109,8 @@ def sales(facts: ReportFacts) -> Mapping[str, object]:
 
 def counted(facts: ReportFacts) -> Mapping[str, object]:
     """Return how many of the sales the platforms know."""
-    accepted, sales = total_counted(facts.headline.counted)
+    accepted, due = total_counted(facts.headline.counted)
+    sent = sum(each.sent for each in facts.headline.counted)
     grid = grid_of(
         _("Signed sales that the platforms know of"),
         (
@@ -127,10 +130,9 @@ def counted(facts: ReportFacts) -> Mapping[str, object]:
         ),
     )
     return {
-        "share": format_share(accepted, sales) if sales else "",
-        "accepted": accepted,
-        "sales": sales,
-        "unsent": sales - sum(each.sent for each in facts.headline.counted),
+        "share": format_share(accepted, due) if due else "",
+        "in_words": counted_in_words(accepted, due),
+        "unsent": due - sent,
         "not_to_be_sent": sum(each.not_to_be_sent for each in facts.headline.counted),
         "grid": grid,
     }
@@ -150,8 +152,8 @@ def recoverable(facts: ReportFacts) -> Mapping[str, object]:
         ),
         rows,
         lambda each: (
-            capital(explain_outcome(Outcome.HELD, each.reason).short),
-            _(RESPONSIBLE[each.who]),
+            capital(why_savable(each.reason).short),
+            capital(_(RESPONSIBLE[each.who])),
             format_count(each.count),
             known_money_in(facts)(each.value),
             format_time(each.first_expiry.astimezone(facts.zone)),
@@ -180,6 +182,7 @@ def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
         "lasted": format_lapse(lasted) if lasted >= timedelta(minutes=1) else "",
         "ending": ending(night.exit_code if night.ended_at else None),
         "tiles": _tiles(facts, night),
+        "of_sent": _of_sent(night),
         "moved": _by_outcome(_("What the last night moved"), night.moved, names),
         "standing": _by_outcome(_("Where all conversions stand now"), night.standing, names),
         "reasons": _reasons(facts, night),
@@ -208,6 +211,14 @@ def _worth(standing: Standing) -> Decimal:
     return standing.value if standing.worth is None else standing.worth
 
 
+def _of_sent(night: LastNight) -> str:
+    """Return what became of those it sent; empty if that is unknown or the same for all."""
+    if len(night.of_sent) <= 1:
+        return ""
+    counts = [f"{_(OUTCOMES[outcome]).lower()} {format_count(count)}" for outcome, count in night.of_sent]
+    return _("Of the {count} sent: {outcomes}.", count=format_count(night.sent), outcomes=", ".join(counts))
+
+
 _RARE = frozenset({Outcome.SENT, Outcome.NOT_SENT})
 """Outcomes without a tile where a night has none of them."""
 
@@ -228,9 +239,19 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
         numbers = [format_count(rows[key][outcome]) for outcome in shown]
         if matched:
             numbers.append(format_count(matched[key]) if key in matched else _("not told"))
-        return (conversion_name(names, key[0]), destination_name(key[1]), *numbers)
+        name = conversion_name(names, key[0]) if key[0] else _("All together")
+        return (name, destination_name(key[1]), *numbers)
 
     biggest = sorted(rows, key=lambda key: (-rows[key].total(), key))
+    # A platform's sum comes first: it stays where a long table is cut.
+    for destination in sorted({key[1] for key in biggest}, reverse=True):
+        its = [key for key in biggest if key[1] == destination]
+        if len(its) > 1:
+            together = ("", destination)
+            rows[together] = sum((rows[key] for key in its), Counter[Outcome]())
+            if known := [matched[key] for key in its if key in matched]:
+                matched[together] = sum(known)
+            biggest.insert(0, together)
     return grid_of(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
 
 
@@ -302,7 +323,7 @@ def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
     return {
         "charts": [_trend_charts(trend, last) for trend in trends[:MOST_TRENDS]],
         "grid": _trend_totals(trends, last),
-        "more": max(len(trends) - MOST_TRENDS, 0),
+        "others": format_list([f"{trend.conversion} ({trend.destination})" for trend in trends[MOST_TRENDS:]]),
     }
 
 
@@ -348,14 +369,19 @@ def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> F
 
 
 def _trend_totals(trends: Sequence[_Trend], last: date) -> Grid:
-    spans = [timedelta(days=days - 1) for days in (RECENT_NIGHTS, TREND_NIGHTS)]
     outcomes = (Outcome.ACCEPTED, Outcome.RECEIVED, Outcome.REJECTED, Outcome.EXPIRED, Outcome.IN_DOUBT)
 
-    def cells(trend: _Trend) -> tuple[str, ...]:
-        recent, all_nights = (trend.total(last - span, last) for span in spans)
-        pairs = (f"{format_count(recent[one])} / {format_count(all_nights[one])}" for one in outcomes)
-        return (trend.conversion, trend.destination, *pairs)
+    def cells(row: tuple[_Trend, int]) -> tuple[str, ...]:
+        trend, nights = row
+        total = trend.total(last - timedelta(days=nights - 1), last)
+        return (
+            trend.conversion,
+            trend.destination,
+            format_count(nights),
+            *(format_count(total[one]) for one in outcomes),
+        )
 
     heads = [Column(_(OUTCOMES[one]), True) for one in outcomes]
-    columns = (Column(_("Conversion")), Column(_("Destination")), *heads)
-    return grid_of(_("In the last 30 / 90 nights"), columns, trends, cells)
+    columns = (Column(_("Conversion")), Column(_("Destination")), Column(_("Nights"), True), *heads)
+    rows = [(trend, nights) for trend in trends for nights in (RECENT_NIGHTS, TREND_NIGHTS)]
+    return grid_of(_("In the last 30 nights, and in the last 90"), columns, rows, cells)

@@ -55,7 +55,7 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
             Column(_("Per 30 days"), True),
             Column(_("Half within"), True),
             Column(_("Nine in ten within"), True),
-            Column(_("Window"), True),
+            Column(_("Window")),
             Column(_("In the window"), True),
         ),
         facts.timing,
@@ -67,7 +67,9 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
             format_decimal(each.per_30_days),
             NO_NUMBER if each.median is None else format_lapse(each.median),
             NO_NUMBER if each.nine_in_ten is None else format_lapse(each.nine_in_ten),
-            format_lapse(each.window),
+            _("{span} from the click", span=format_lapse(each.window))
+            if window_runs_from_click(each.platform)
+            else _("{span} from the stage", span=format_lapse(each.window)),
             format_share(each.within_window, each.count),
         ),
     )
@@ -179,7 +181,7 @@ def platforms(facts: ReportFacts) -> Grid | None:
             Column(_("Theirs")),
             Column(_("Ours")),
             Column(_("Compared")),
-            Column(_("Read")),
+            Column(_("Read on")),
         ),
         sorted(facts.platforms, key=lambda each: not each.differs),
         lambda each: (

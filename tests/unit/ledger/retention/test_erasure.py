@@ -7,6 +7,7 @@ import sqlalchemy
 from sqlmodel import SQLModel, select
 
 from connectors.records import LeadId
+from jobs.ledger import incidents
 from jobs.ledger.retention import erasure
 from jobs.ledger.schema import IncidentRow
 from jobs.ledger.stored_values import values_from_json, values_to_json
@@ -132,6 +133,20 @@ def test_no_incident_names_an_erased_lead(ledger):
 
     assert told | {"leads": (KEPT,)} == values_from_json(after["named"])
     assert '{"leads": {"other": "L-1"}}' == after["damaged"]
+
+
+def test_only_incidents_that_may_name_leads_are_read(ledger, monkeypatch):
+    """Erasing goes in batches, and a ledger keeps every incident there ever was."""
+    read = []
+    monkeypatch.setattr(incidents, "values_from_json", lambda details: read.append(details) or {})
+    with ledger.write_transaction() as session:
+        for cause, told in (("named", {"leads": (KEPT,)}), ("plain", {"rejected": 2})):
+            details = values_to_json(told)
+            session.add(IncidentRow(account=ACCOUNT, cause=cause, details=details, first_seen_at=NIGHT))
+        session.flush()
+        erasure.erase_leads(session, ACCOUNT, [GONE])
+
+    assert [values_to_json({"leads": (KEPT,)})] == read
 
 
 def test_forgotten_lead_keeps_its_first_date(ledger):
