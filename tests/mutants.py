@@ -536,8 +536,8 @@ FAULTS = (
     Fault(
         "a connection that is kept shows the next account its own rows only",
         "jobs/ledger/storage/postgresql.py",
-        "+ _CHECKED_FOR\n            return self._engine.execution_options(account=account,",
-        "+ _CHECKED_FOR\n            return self._engine.execution_options(",
+        "return self._engine.execution_options(account=account,",
+        "return self._engine.execution_options(",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -557,8 +557,8 @@ FAULTS = (
     Fault(
         "a schema that changes between two accounts of a process is noticed",
         "jobs/ledger/storage/postgresql.py",
-        "self._check_at = time.monotonic() + _CHECKED_FOR",
-        "self._check_at = float('inf')",
+        "            _check(self._engine)\n            return",
+        "            return",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(

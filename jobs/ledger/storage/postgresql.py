@@ -1,7 +1,6 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -41,8 +40,6 @@ _KEPT = 8
 """How many connections are kept open where many accounts share them."""
 _KEPT_FOR_NEXT = 3
 """How many are kept for a process's next account, which is as many as a night needs most of the time."""
-_CHECKED_FOR = 60.0
-"""Seconds for which a process takes the schema of the database that it keeps for what it was."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -127,8 +124,6 @@ class _KeptDatabase:
         self._opening = threading.Lock()
         self._url = ""
         self._engine: Engine | None = None
-        self._check_at = 0.0
-        """When to check it again, on the monotonic clock."""
 
     def engine_of(self, url: str, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only; raise as `open_postgresql` does."""
@@ -137,10 +132,9 @@ class _KeptDatabase:
                 if self._engine is not None and isinstance(self._engine.pool, _KeptPool):
                     self._engine.pool.close()
                 self._engine = _engine(url, poolclass=_KeptPool, pool_size=_KEPT_FOR_NEXT, max_overflow=-1)
-                self._url, self._check_at = url, 0.0
-            if time.monotonic() >= self._check_at:
-                _check(self._engine)
-                self._check_at = time.monotonic() + _CHECKED_FOR
+                self._url = url
+            # Each time: somebody may deploy a newer version between two accounts. Only connecting is slow.
+            _check(self._engine)
             return self._engine.execution_options(account=account, read_only=not for_writing)
 
 

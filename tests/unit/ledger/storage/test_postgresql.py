@@ -233,14 +233,13 @@ def test_connections_to_a_database_that_was_left_are_closed(keeping, server, dat
     assert database == keeping._engine.url.database
 
 
-def test_a_kept_database_is_checked_now_and_then(keeping, server, database):
-    """Somebody may deploy a newer version between two accounts."""
+def test_a_kept_database_is_checked_for_each_account(keeping, server, database):
+    """Somebody may deploy a newer version between two accounts; this one knows nothing of what it stores."""
+    assert keeping
     open_postgresql(server.url(database), ACCOUNT, for_writing=True)
     with server.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    open_postgresql(server.url(database), OTHER, for_writing=True)
 
-    keeping._check_at -= storage._CHECKED_FOR
     with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
         open_postgresql(server.url(database), OTHER, for_writing=True)
 
