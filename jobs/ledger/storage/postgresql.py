@@ -30,7 +30,12 @@ from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
-from jobs.ledger.storage.postgresql_tables import ACCOUNT, next_id_function, postgresql_tables
+from jobs.ledger.storage.postgresql_tables import (
+    ACCOUNT,
+    has_next_id_function,
+    next_id_function,
+    postgresql_tables,
+)
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -336,7 +341,9 @@ def _bring_up_to_date(connection: Connection) -> None:
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
         is_newest = _is_newest(connection)
-        connection.exec_driver_sql(next_id_function())
+        # Not again: this takes more rights than a user needs who deploys what is deployed.
+        if not has_next_id_function(connection):
+            connection.exec_driver_sql(next_id_function())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")

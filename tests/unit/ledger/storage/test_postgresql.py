@@ -320,6 +320,19 @@ def test_every_table_with_ids_counts_its_own(opened, begin):
     assert {"run": 2, "delivery": 3, "transition": 3, "status_change": 1}.items() <= following.items()
 
 
+def test_ids_are_counted_without_reading_what_has_come_since(opened, server, database):
+    """A session keeps its first plan, also one made for a table that was empty."""
+    table = Run.__table__
+    with server.connect(database) as connection:
+        connection.execute("VACUUM ANALYZE run")
+    rows = [{k: v for k, v in whole_row(table, ACCOUNT, 0).items() if k != "id"} for _ in range(300)]
+    with opened().begin() as connection:
+        connection.execute(table.insert(), [row | {"night": None} for row in rows])
+        scans = connection.exec_driver_sql("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'run'")
+
+        assert 0 == scans.scalar()
+
+
 READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'consent_answer'"
 
 
@@ -453,31 +466,74 @@ def test_the_deployed_schema_is_that_of_the_models(opened):
         assert [] == compare_metadata(MigrationContext.configure(connection, opts=ours), tables)
 
 
-def test_deploying_again_changes_nothing(server, empty):
-    """Nor does deploying from two machines at once."""
+CATALOGUES = ("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_policy", "pg_proc")
+
+
+def written(connection):
+    """The transactions that wrote what the database says of itself, and its revision."""
+    return {
+        name: connection.execute(f"SELECT xmin::text, ctid::text FROM {name} ORDER BY 2").fetchall()  # noqa: S608
+        for name in (*CATALOGUES, "alembic_version")
+    }
+
+
+def test_deploying_again_changes_nothing(server, database):
+    """Not even anything that is as it was."""
+    with server.connect(database) as connection:
+        before = written(connection)
+        deploy_database(server.url(database))
+
+        assert before == written(connection)
+
+
+@pytest.fixture
+def guest(server):
+    """A user who may read and write every database's tables, and create nothing."""
+    server.execute("CREATE ROLE guest LOGIN IN ROLE pg_read_all_data, pg_write_all_data")
+    yield "guest"
+    server.execute("DROP ROLE guest")
+
+
+def test_deploying_again_takes_no_right_to_create(server, guest, database):
+    """The tables may belong to somebody else, who deployed them."""
+    deploy_database(server.url(database, user=guest))
+
+    with server.connect(database, user=guest) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CREATE TABLE something (id integer)")
+
+
+def test_two_machines_may_deploy_at_once(server, empty):
+    """One waits for the other."""
     url = server.url(empty)
     both = [threading.Thread(target=deploy, args=(url,)) for _ in range(2)]
     for each in both:
         each.start()
     for each in both:
         each.join(60)
-    deploy(url)
 
     open_postgresql(url, ACCOUNT, for_writing=False).dispose()
 
 
-SLOW = """
-CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+OLDER = """
+CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off AS $$
 BEGIN RETURN 1; END $$
 """
+COUNTING = "SELECT prosrc, provolatile, proconfig FROM pg_proc WHERE proname = 'oplead_next_id'"
 
 
-def test_deploying_again_renews_how_ids_are_counted(server, begin, database):
+@pytest.mark.parametrize(
+    "change", [OLDER, "ALTER FUNCTION oplead_next_id STABLE", "ALTER FUNCTION oplead_next_id RESET ALL"]
+)
+def test_deploying_again_renews_how_ids_are_counted(server, begin, database, change):
     """A database gets what a later version counts ids by, also where no migration runs."""
     with server.connect(database, user=postgresql.OWNER) as connection:
-        connection.execute(SLOW)
-    deploy(server.url(database))
+        before = connection.execute(COUNTING).fetchall()
+        connection.execute(change)
+        assert before != connection.execute(COUNTING).fetchall()
+        deploy(server.url(database))
 
+        assert before == connection.execute(COUNTING).fetchall()
     assert [1, 2] == [begin().run for _ in range(2)]
 
 
