@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -61,6 +61,8 @@ _CONNECT = {
 }
 _DEPLOYING = 0x4F504C53  # "OPLS"
 """The key of the advisory lock under which a schema changes."""
+_DIALECTS = 8
+"""How many databases' dialects are remembered: each account of a process may have an address of its own."""
 _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
@@ -101,7 +103,7 @@ def keep_connections() -> None:
     """Keep some connections open from now on, for whichever account this process works on next.
 
     Call it in a process that works on one account after another and does not fork. A connection bears no trace of an
-    account once its transaction has ended, as with a pooler.
+    account once its transaction has ended, as with a pooler. Accounts whose addresses differ gain nothing.
     """
     global _kept  # noqa: PLW0603 - of the process, as its connections are
     _kept = _KeptDatabase()
@@ -184,7 +186,7 @@ class SharedDatabase:
 
 
 # As for files, engines share what one of them has compiled: a cache, and the dialect that its keys name.
-@cache
+@lru_cache(maxsize=_DIALECTS)
 def _dialect(url: str) -> Dialect:
     """Return the dialect that all engines of a database share, completed by a first connection."""
     engine = create_engine(parsed_address(url), connect_args=_CONNECT, use_native_hstore=False, poolclass=NullPool)
