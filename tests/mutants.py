@@ -571,8 +571,8 @@ FAULTS = (
     Fault(
         "a connection that is kept shows the next account its own rows only",
         "jobs/ledger/storage/postgresql.py",
-        "+ _CHECKED_FOR\n            return self._engine.execution_options(account=account,",
-        "+ _CHECKED_FOR\n            return self._engine.execution_options(",
+        "return self._engine.execution_options(account=account,",
+        "return self._engine.execution_options(",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -581,6 +581,34 @@ FAULTS = (
         "by themselves: what accounts leave behind would add up.\n            gc.collect()",
         "by themselves: what accounts leave behind would add up.",
         "tests/unit/jobs/fleet/test_children.py",
+    ),
+    Fault(
+        "a kept connection bears no trace of rows that nobody read to their end",
+        "jobs/ledger/storage/postgresql.py",
+        "connection.info.pop(_STREAMS, ())",
+        "connection.info.get(_STREAMS, ())",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "a database that was upgraded sorts text as a new one does",
+        "jobs/ledger/storage/migrations/versions/0012_former_files.py",
+        "TEXT = StoredText()",
+        "TEXT = sa.String()",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "deploying what is deployed takes no right to create",
+        "jobs/ledger/storage/postgresql.py",
+        "if not has_next_id_function(connection):",
+        "if True:",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
+        "on PostgreSQL, no session reads a whole table for each new id",
+        "jobs/ledger/storage/postgresql_tables.py",
+        "VOLATILE\nSET enable_seqscan = off AS $$",
+        "VOLATILE AS $$",
+        "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
         "connections to a database that an account has left are closed",
@@ -592,8 +620,8 @@ FAULTS = (
     Fault(
         "a schema that changes between two accounts of a process is noticed",
         "jobs/ledger/storage/postgresql.py",
-        "self._check_at = time.monotonic() + _CHECKED_FOR",
-        "self._check_at = float('inf')",
+        "            _check(self._engine)\n            return",
+        "            return",
         "tests/unit/ledger/storage/test_postgresql.py",
     ),
     Fault(
@@ -2161,8 +2189,8 @@ FAULTS = (
     Fault(
         "what has expired costs what it would have been worth",
         "jobs/reporting/page/gather.py",
-        "each = Decimal(row.value) if row.value else _worth(",
-        "each = Decimal(row.value or 0) if True else _worth(",
+        "each = Decimal(alike.value) if alike.value else _worth(",
+        "each = Decimal(alike.value or 0) if True else _worth(",
         "tests/unit/reporting/test_page_figures.py",
     ),
     Fault(

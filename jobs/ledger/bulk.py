@@ -129,6 +129,8 @@ def new_ids(session: Session, model: type[SQLModel], count: int) -> range:
 def add_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, object]]) -> None:
     """Add rows, which have the same keys, to a model's table; ids that they lack count up in their order.
 
+    PostgreSQL takes each column as one list: its values are of one type, `None` aside, and no `True` stands for a 1.
+
     Raises:
         RuntimeError: a row lacks a key or has one more.
     """

@@ -21,13 +21,16 @@ class StoredText(AutoString):
         return super().load_dialect_impl(dialect)
 
 
+WHOLE = Integer().with_variant(BigInteger(), "postgresql")
+"""Whole numbers of 64 bits, as SQLite's are."""
+
+
 def use_stored_types(metadata: MetaData) -> None:
     """Have the columns of these tables stored alike in both databases.
 
     Integers have 64 bits, as SQLite's have: ids are unique among all accounts of a database.
     """
-    whole = Integer().with_variant(BigInteger(), "postgresql")
-    stored: dict[type, TypeEngine[Any]] = {UTCDateTime: StoredTime(), AutoString: StoredText(), Integer: whole}
+    stored: dict[type, TypeEngine[Any]] = {UTCDateTime: StoredTime(), AutoString: StoredText(), Integer: WHOLE}
     for table in metadata.tables.values():
         for column in table.columns:
             column.type = stored.get(type(column.type), column.type)

@@ -231,7 +231,7 @@ def test_a_night_says_which_old_file_it_cannot_read(company):
     told = night(company)
 
     assert 2 == told.count("a file that the state was moved from may still hold personal data")
-    assert f"{company.state}: this file was left when the state was moved" in told
+    assert f"{company.state}: what is there cannot be recognised" in told
     assert f"{aside(company)}-wal: this journal" in told
 
 

@@ -1,10 +1,9 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -31,7 +30,12 @@ from jobs.database_address import split_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
-from jobs.ledger.storage.postgresql_tables import ACCOUNT, next_id_function, postgresql_tables
+from jobs.ledger.storage.postgresql_tables import (
+    ACCOUNT,
+    has_next_id_function,
+    next_id_function,
+    postgresql_tables,
+)
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -43,8 +47,6 @@ _KEPT_FOR_NEXT = 3
 """How many are kept for a process's next account, which is as many as a night needs most of the time."""
 _AWAY_SECONDS = 2.0
 """For how long many accounts take a database that could not be opened to be away, without each trying it."""
-_CHECKED_FOR = 60.0
-"""Seconds for which a process takes the schema of the database that it keeps for what it was."""
 _IDLE_SECONDS = {"off": 60, "on": 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
@@ -61,6 +63,8 @@ _CONNECT = {
 }
 _DEPLOYING = 0x4F504C53  # "OPLS"
 """The key of the advisory lock under which a schema changes."""
+_DIALECTS = 8
+"""How many databases' dialects are remembered: each account of a process may have an address of its own."""
 _COMPILED: LRUCache[object, Compiled] = LRUCache(500)
 _STREAMS = "streams"
 """Where a connection keeps the cursors of its transaction's streamed rows."""
@@ -101,7 +105,7 @@ def keep_connections() -> None:
     """Keep some connections open from now on, for whichever account this process works on next.
 
     Call it in a process that works on one account after another and does not fork. A connection bears no trace of an
-    account once its transaction has ended, as with a pooler.
+    account once its transaction has ended, as with a pooler. Accounts whose addresses differ gain nothing.
     """
     global _kept  # noqa: PLW0603 - of the process, as its connections are
     _kept = _KeptDatabase()
@@ -129,8 +133,6 @@ class _KeptDatabase:
         self._opening = threading.Lock()
         self._url = ""
         self._engine: Engine | None = None
-        self._check_at = 0.0
-        """When to check it again, on the monotonic clock."""
 
     def engine_of(self, url: str, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only; raise as `open_postgresql` does."""
@@ -139,10 +141,9 @@ class _KeptDatabase:
                 if self._engine is not None and isinstance(self._engine.pool, _KeptPool):
                     self._engine.pool.close()
                 self._engine = _engine(url, poolclass=_KeptPool, pool_size=_KEPT_FOR_NEXT, max_overflow=-1)
-                self._url, self._check_at = url, 0.0
-            if time.monotonic() >= self._check_at:
-                _check(self._engine)
-                self._check_at = time.monotonic() + _CHECKED_FOR
+                self._url = url
+            # Each time: somebody may deploy a newer version between two accounts. Only connecting is slow.
+            _check(self._engine)
             return self._engine.execution_options(account=account, read_only=not for_writing)
 
 
@@ -198,7 +199,7 @@ class SharedDatabase:
 
 
 # As for files, engines share what one of them has compiled: a cache, and the dialect that its keys name.
-@cache
+@lru_cache(maxsize=_DIALECTS)
 def _dialect(url: str) -> Dialect:
     """Return the dialect that all engines of a database share, completed by a first connection."""
     engine = create_engine(parsed_address(url), connect_args=_CONNECT, use_native_hstore=False, poolclass=NullPool)
@@ -355,7 +356,9 @@ def _bring_up_to_date(connection: Connection) -> None:
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
         is_newest = _is_newest(connection)
-        connection.exec_driver_sql(next_id_function())
+        # Not again: this takes more rights than a user needs who deploys what is deployed.
+        if not has_next_id_function(connection):
+            connection.exec_driver_sql(next_id_function())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Connection,
     ForeignKeyConstraint,
     Index,
     MetaData,
@@ -24,9 +25,13 @@ from jobs.ledger.schema import Run
 
 MODELS = Run.metadata
 ACCOUNT = "current_setting('oplead.account', true)"
-"""The account that a transaction is of; without one, null, which is no account's."""
+"""The account that a transaction is of.
+
+Without one, it is null, or the empty text where the connection had an account before; neither is an account's.
+"""
 _NEXT_ID = """
-CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off AS $$
 BEGIN
     CASE called
         {branches}
@@ -40,11 +45,22 @@ def next_id_function() -> str:
     """Return the statement that makes the function by which rows get the ids that SQLite would give them.
 
     An id is one more than the account's last, of which row-level security shows no other. No two transactions ask at
-    once, since one run holds the account. Volatile, the function sees the rows of its own statement.
+    once, since one run holds the account. Volatile, the function sees the rows of its own statement. A session keeps
+    the plan that it first made, which for a table that was empty then would be to read all of it.
     """
     # A branch each: PostgreSQL keeps the plan of a table that it knows by name, and would plan any other for each row.
     counting = (table.name for table in MODELS.sorted_tables if any(map(_is_counted, table.columns)))
     return _NEXT_ID.format(branches="\n        ".join(_BRANCH.format(name=name) for name in counting))
+
+
+def has_next_id_function(connection: Connection) -> bool:
+    """Return whether the database has the function as it is made here."""
+    found = connection.exec_driver_sql(
+        "SELECT prosrc, provolatile, proconfig FROM pg_proc "
+        "WHERE proname = 'oplead_next_id' AND pronamespace = current_schema()::regnamespace"
+    )
+    _before, body, _after = next_id_function().split("$$")
+    return [tuple(row) for row in found] == [(body, "v", ["enable_seqscan=off"])]
 
 
 def _is_counted(column: Column[Any]) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from sqlalchemy import Row
 from sqlmodel import Session
 
 from jobs.alerts.review import unknown_labels
@@ -157,6 +159,12 @@ def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Dec
     return report_leads.amounts_and_agency(facts)[0].get(route.field_value.path, Decimal())
 
 
+def _worth_of(book: Rulebook, alike: Row[Any]) -> Decimal:
+    """Return what conversions that are alike are worth together."""
+    each = Decimal(alike.value) if alike.value else _worth(book, alike.conversion, alike.destination, alike.facts)
+    return each * alike.conversions
+
+
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -177,16 +185,14 @@ def _last_night(session: Session, book: Rulebook, now: datetime, held: Mapping[P
 def _worth_of_unsent(session: Session, book: Rulebook, run: int) -> Mapping[Outcome, Mapping[Place, Decimal]]:
     found = defaultdict[Outcome, defaultdict[Place, Decimal]](lambda: defaultdict(Decimal))
     for state, cause, row in report_deliveries.unsent_after_run(session, run):
-        each = Decimal(row.value) if row.value else _worth(book, row.conversion, row.destination, row.facts)
-        found[OUTCOMES[state]][row.conversion, row.destination, cause] += each * row.conversions
+        found[OUTCOMES[state]][row.conversion, row.destination, cause] += _worth_of(book, row)
     return found
 
 
 def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decimal]:
     found = defaultdict[Place, Decimal](Decimal)
     for row in report_deliveries.expired_conversions(session, book.account):
-        each = Decimal(row.value) if row.value else _worth(book, row.conversion, row.destination, row.facts)
-        found[row.conversion, row.destination, cause_of(row.reason, row.code)] += each * row.conversions
+        found[row.conversion, row.destination, cause_of(row.reason, row.code)] += _worth_of(book, row)
     return found
 
 

@@ -136,7 +136,7 @@ def test_a_journal_without_its_file_is_named(file):
     path = Path(file.path)
     path.rename(path.with_name(f"{path.name}-wal"))
     for do in (count_in_former_file, erase_in_former_file):
-        with pytest.raises(FormerFileError, match=f"{path.name}-wal: what is there cannot be recognised"):
+        with pytest.raises(FormerFileError, match=f"{path.name}-wal: this journal"):
             do(file, FORGOTTEN)
 
 

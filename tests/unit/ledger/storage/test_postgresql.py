@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, col, func, select
 
 from jobs.exit_codes import Exit
+from jobs.ledger import bulk
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.consents import _RECORD
 from jobs.ledger.outbox.outbox import Move
@@ -211,6 +212,73 @@ def test_a_kept_connection_shows_the_next_account_its_own_rows_only(filled, keep
     assert 1 == len(connections)
 
 
+@pytest.fixture
+def idle(keeping):
+    """How to see the one connection that is kept, as its next user gets it."""
+
+    def seen():
+        pool = keeping._engine.pool
+        assert (1, 0) == (pool.checkedin(), pool.checkedout())
+        driver = pool.connect()
+        try:
+            # PostgreSQL takes what was set for a transaction for set, though it is over and has its old value again.
+            session = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND setting <> reset_val"
+            shown = (session, "TABLE run", "SELECT pg_backend_pid()")
+            return driver.info.copy(), *(driver.cursor().execute(text).fetchall() for text in shown)
+        finally:
+            driver.close()
+
+    return seen
+
+
+def done(engine):
+    """All goes well."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("TABLE run")
+
+
+def failed(engine):
+    """A statement fails in the middle of a transaction."""
+    with pytest.raises(DBAPIError), engine.begin() as connection:
+        connection.exec_driver_sql("SELECT 1 / 0")
+
+
+def abandoned(engine):
+    """Nobody reads on in what is streamed."""
+    with engine.connect() as connection:
+        rows = connection.scalars(select(func.generate_series(1, 10_000)), execution_options=STREAMED)
+        assert 1 == next(rows)
+
+
+@pytest.mark.parametrize("leave", [done, failed, abandoned])
+@pytest.mark.parametrize("for_writing", [True, False])
+def test_a_kept_connection_is_as_new_however_its_last_user_left_it(idle, server, database, leave, for_writing):
+    """Nothing is set, nothing is seen, and nothing of its transaction goes on."""
+    open_postgresql(server.url(database), ACCOUNT, for_writing=for_writing).dispose()
+    *_more, process = idle()
+    leave(open_postgresql(server.url(database), ACCOUNT, for_writing=for_writing))
+
+    assert ({}, [], [], process) == idle()
+
+
+def test_a_lease_whose_connection_died_leaves_nothing_behind(keeping, server, database):
+    """The account can be held again, and only by one."""
+    state = PostgresqlState(SecretStr(server.url(database)), ACCOUNT)
+    with state.hold(now=NIGHT):
+        end_all(server, database)
+    with state.hold(now=NIGHT), pytest.raises(LeaseHeldError), state.hold(now=NIGHT):
+        pass
+    assert 0 == keeping._engine.pool.checkedout()
+
+
+def end_all(server, database):
+    """End each connection to a database."""
+    with server.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (database,)
+        )
+
+
 def test_the_lease_ends_while_its_connection_is_kept(keeping, server, database):
     """Else nobody could work on the account until this process ends."""
     assert keeping
@@ -233,16 +301,25 @@ def test_connections_to_a_database_that_was_left_are_closed(keeping, server, dat
     assert database == keeping._engine.url.database
 
 
-def test_a_kept_database_is_checked_now_and_then(keeping, server, database):
-    """Somebody may deploy a newer version between two accounts."""
+def test_a_kept_database_is_checked_for_each_account(keeping, server, database):
+    """Somebody may deploy a newer version between two accounts; this one knows nothing of what it stores."""
+    assert keeping
     open_postgresql(server.url(database), ACCOUNT, for_writing=True)
     with server.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    open_postgresql(server.url(database), OTHER, for_writing=True)
 
-    keeping._check_at -= storage._CHECKED_FOR
     with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
         open_postgresql(server.url(database), OTHER, for_writing=True)
+
+
+def test_few_databases_are_remembered(keeping, server, database):
+    """Each account may have an address of its own, with its password."""
+    assert keeping
+    for number in range(storage._DIALECTS + 1):
+        url = f"{server.url(database)}&application_name=n{number}"
+        open_postgresql(url, ACCOUNT, for_writing=True).dispose()
+
+    assert storage._DIALECTS == storage._dialect.cache_info().currsize
 
 
 def test_a_kept_connection_that_was_cut_is_replaced(keeping, server, database):
@@ -251,10 +328,7 @@ def test_a_kept_connection_that_was_cut_is_replaced(keeping, server, database):
     for _ in range(2):
         with open_postgresql(server.url(database), ACCOUNT, for_writing=True).begin() as connection:
             assert 0 == connection.scalar(select(func.count()).select_from(Run))
-        with server.connect() as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (database,)
-            )
+        end_all(server, database)
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +377,29 @@ def test_rows_of_one_statement_get_different_ids(begin):
         assert [1, 2, 3, 4] == sorted(session.exec(select(Run.id)))
 
 
+AWKWARD = (None, "", "NULL", "null", "{}", '{"a,b"}', "a,b", '"', "'", "\\", "\\N", "%s", "\n\t ", "é", "\U0001f642")
+
+
+def test_rows_of_one_statement_are_stored_as_they_are(begin):
+    """A list of values has a notation of its own; an enum stands beside plain text."""
+    ledger = begin()
+    plan(ledger, "A-1")
+    states = (DeliveryState.PENDING, "pending")
+    events = (None, b"", b"\x00\\x00", b'{"NULL"}')
+    rows = [
+        vars(new_delivery(route("other"), "A-1", occurrence=number))
+        | {"id": 10 + number, "detail": text, "state": states[number % 2], "event": events[number % 4]}
+        for number, text in enumerate(AWKWARD)
+    ]
+    with ledger.write_transaction() as session:
+        bulk.add_rows(session, Delivery, rows)
+        columns = select(Delivery.detail, Delivery.state, Delivery.event)
+        found = session.exec(columns.where(Delivery.id >= 10).order_by(Delivery.id)).all()
+
+    assert [(row["detail"], row["state"], row["event"]) for row in rows] == found
+    assert {len(AWKWARD)} == {len(found)}
+
+
 def test_every_table_with_ids_counts_its_own(opened, begin):
     """The database knows each of them by name."""
     plan(begin(), "A-1", "A-2")
@@ -319,6 +416,19 @@ def test_every_table_with_ids_counts_its_own(opened, begin):
 
     assert {name: count + 1 for name, count in kept.items()} == following
     assert {"run": 2, "delivery": 3, "transition": 3, "status_change": 1}.items() <= following.items()
+
+
+def test_ids_are_counted_without_reading_what_has_come_since(opened, server, database):
+    """A session keeps its first plan, also one made for a table that was empty."""
+    table = Run.__table__
+    with server.connect(database) as connection:
+        connection.execute("VACUUM ANALYZE run")
+    rows = [{k: v for k, v in whole_row(table, ACCOUNT, 0).items() if k != "id"} for _ in range(300)]
+    with opened().begin() as connection:
+        connection.execute(table.insert(), [row | {"night": None} for row in rows])
+        scans = connection.exec_driver_sql("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'run'")
+
+        assert 0 == scans.scalar()
 
 
 READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'consent_answer'"
@@ -454,32 +564,100 @@ def test_the_deployed_schema_is_that_of_the_models(opened):
         assert [] == compare_metadata(MigrationContext.configure(connection, opts=ours), tables)
 
 
-def test_deploying_again_changes_nothing(server, empty):
-    """Nor does deploying from two machines at once."""
+CATALOGUES = ("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_policy", "pg_proc")
+
+
+def written(connection):
+    """The transactions that wrote what the database says of itself, and its revision."""
+    return {
+        name: connection.execute(f"SELECT xmin::text, ctid::text FROM {name} ORDER BY 2").fetchall()  # noqa: S608
+        for name in (*CATALOGUES, "alembic_version")
+    }
+
+
+def test_deploying_again_changes_nothing(server, database):
+    """Not even anything that is as it was."""
+    with server.connect(database) as connection:
+        before = written(connection)
+        deploy_database(server.url(database))
+
+        assert before == written(connection)
+
+
+@pytest.fixture
+def guest(server):
+    """A user who may read and write every database's tables, and create nothing."""
+    server.execute("CREATE ROLE guest LOGIN IN ROLE pg_read_all_data, pg_write_all_data")
+    yield "guest"
+    server.execute("DROP ROLE guest")
+
+
+def test_deploying_again_takes_no_right_to_create(server, guest, database):
+    """The tables may belong to somebody else, who deployed them."""
+    deploy_database(server.url(database, user=guest))
+
+    with server.connect(database, user=guest) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CREATE TABLE something (id integer)")
+
+
+def test_two_machines_may_deploy_at_once(server, empty):
+    """One waits for the other."""
     url = server.url(empty)
     both = [threading.Thread(target=deploy, args=(url,)) for _ in range(2)]
     for each in both:
         each.start()
     for each in both:
         each.join(60)
-    deploy(url)
 
     open_postgresql(url, ACCOUNT, for_writing=False).dispose()
 
 
-SLOW = """
-CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+OLDER = """
+CREATE OR REPLACE FUNCTION oplead_next_id(called text) RETURNS bigint LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off AS $$
 BEGIN RETURN 1; END $$
 """
+COUNTING = "SELECT prosrc, provolatile, proconfig FROM pg_proc WHERE proname = 'oplead_next_id'"
 
 
-def test_deploying_again_renews_how_ids_are_counted(server, begin, database):
+@pytest.mark.parametrize(
+    "change", [OLDER, "ALTER FUNCTION oplead_next_id STABLE", "ALTER FUNCTION oplead_next_id RESET ALL"]
+)
+def test_deploying_again_renews_how_ids_are_counted(server, begin, database, change):
     """A database gets what a later version counts ids by, also where no migration runs."""
     with server.connect(database, user=postgresql.OWNER) as connection:
-        connection.execute(SLOW)
-    deploy(server.url(database))
+        before = connection.execute(COUNTING).fetchall()
+        connection.execute(change)
+        assert before != connection.execute(COUNTING).fetchall()
+        deploy(server.url(database))
 
+        assert before == connection.execute(COUNTING).fetchall()
     assert [1, 2] == [begin().run for _ in range(2)]
+
+
+FIRST = """
+DROP TABLE former_file;
+ALTER TABLE retention_mark DROP COLUMN conversions;
+CREATE TABLE monthly_conversions (account text, count integer);
+DROP INDEX ix_lead_account_missing_since;
+UPDATE alembic_version SET version_num = '0009';
+"""
+"""Makes a database what the first version that knew PostgreSQL made."""
+COLUMNS = """
+SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default
+FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+
+
+def test_an_upgraded_database_is_as_a_new_one(server, database):
+    """Its text sorts alike, and its numbers are as large."""
+    with server.connect(database, user=postgresql.OWNER) as connection:
+        new = [connection.execute(text).fetchall() for text in (COLUMNS, INDEXES)]
+        connection.execute(FIRST)
+        deploy_database(server.url(database))
+
+        assert new == [connection.execute(text).fetchall() for text in (COLUMNS, INDEXES)]
 
 
 LATER = """

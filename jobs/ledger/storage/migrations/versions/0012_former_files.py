@@ -2,12 +2,13 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlmodel.sql import sqltypes as types
+
+from jobs.ledger.column_types import StoredText
 
 revision, down_revision = "0012", "0011"
 branch_labels = depends_on = None
 
-TEXT = types.AutoString()
+TEXT = StoredText()
 
 
 def upgrade():
