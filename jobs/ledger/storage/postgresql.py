@@ -1,6 +1,7 @@
 """Many accounts' ledgers in one PostgreSQL database, in which each account sees its own rows only."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache

@@ -162,7 +162,7 @@ def _worth(book: Rulebook, conversion: str, destination: str, facts: str) -> Dec
 def _worth_of(book: Rulebook, alike: Row[Any]) -> Decimal:
     """Return what conversions that are alike are worth together."""
     each = Decimal(alike.value) if alike.value else _worth(book, alike.conversion, alike.destination, alike.facts)
-    return each * alike.conversions
+    return each * int(alike.conversions)
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
