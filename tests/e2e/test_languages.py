@@ -12,7 +12,7 @@ from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in
 
 BEFORE = timedelta(hours=20)
-DATE = re.compile(r"\w+\.? \d{1,2} \w+\.? \d{4}")
+DATE = re.compile(r"\w+\.? \d{1,2}(?:er)? \w+\.? \d{4}")
 COMMAND = re.compile(r"`oplead-sync [^`]*`")
 KEY = re.compile(r"[0-9a-f]{8}[0-9a-f-]{28,}")
 VALUES = {
