@@ -109,8 +109,7 @@ def prepare_nights() -> None:
 
     They share what most nights need, libraries included, and each keeps its connections to the ledgers' database.
     """
-    # httpx and Meta's connector load these when they first need them.
-    import httpcore  # noqa: F401, PLC0415
+    import httpx  # noqa: PLC0415
     from facebook_business.adobjects import adspixel  # type: ignore[import-untyped]  # noqa: F401, PLC0415
 
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: F401, PLC0415
@@ -122,6 +121,8 @@ def prepare_nights() -> None:
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
     from jobs.ledger.storage.postgresql import keep_connections  # noqa: PLC0415 - few need its driver
 
+    # It loads what it connects with when it first does.
+    httpx.HTTPTransport().close()
     keep_connections()
 
 
