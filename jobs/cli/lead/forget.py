@@ -6,10 +6,10 @@ forgotten lead, each time that somebody is forgotten: a command that was killed 
 
 import sqlite3
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -233,9 +233,13 @@ class _Found:
 
     def in_files(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
         """Yield how much on these leads former files hold."""
+        return self.each_file(lambda file: count_in_former_file(file, leads))
+
+    def each_file(self, do: Callable[[FormerFile], HeldInFile | None]) -> Iterator[HeldInFile]:
+        """Yield what this returns for each former file; why it could not be done is kept among the problems."""
         for file in self.former:
             try:
-                held = count_in_former_file(file, leads)
+                held = do(file)
             except FormerFileError as error:
                 self.problems[file.path] = str(error)
                 continue
@@ -340,7 +344,7 @@ class _Aftermath:
         with self._trying():
             remove_stale_copies()
         self._compact()
-        former = tuple(self._erase_in_former_files(found, days))
+        former = tuple(found.each_file(lambda file: erase_in_former_file(file, days)))
         self.unfinished.extend(found.problems.values())
         if None in found.created.values():
             self.unfinished.append(
@@ -380,16 +384,6 @@ class _Aftermath:
                     self.unfinished.append(
                         _("{path}: another program is reading it, so its journal still has old pages", path=path)
                     )
-
-    def _erase_in_former_files(self, found: _Found, forgotten: Mapping[LeadId, date]) -> Iterator[HeldInFile]:
-        for file in found.former:
-            try:
-                held = erase_in_former_file(file, forgotten)
-            except FormerFileError as error:
-                found.problems[file.path] = str(error)
-                continue
-            if held is not None:
-                yield held
 
     def _rewrite_page(self, session: Session) -> None:
         folder = self.settings.report.folder

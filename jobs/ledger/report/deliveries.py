@@ -51,20 +51,31 @@ def runs_by_night(session: Session, account: str, zone: ZoneInfo, *, first: date
 
 def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[StateCount]:
     """Yield where the conversions that runs moved stood at the end of the last one."""
-    mine = col(Transition.run).in_(runs)
-    last = select(func.max(Transition.id)).where(mine).group_by(col(Transition.delivery))
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Transition.to_state))
-    why = (col(Transition.reason), col(Transition.code), col(Delivery.may_count_twice))
+    place = (col(Delivery.conversion), col(Delivery.destination))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *why, func.count(), sum_of_cents())
+        sqlalchemy.select(*place, *_STOOD, func.count().label("conversions"), sum_of_cents().label("cents"))
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
-        .where(col(Transition.id).in_(last), is_conversion())
-        .group_by(*place, *why)
+        .where(_is_last(col(Transition.run).in_(runs)), is_conversion())
+        .group_by(*place, *_STOOD)
     )
-    for conversion, destination, state, reason, code, twice, count, cents in rows:
-        known = reason if state in WITH_REASON else None
-        cause = cause_from_columns(state, known, code, may_count_twice=twice)
-        yield StateCount(conversion, destination, DeliveryState(state), cause, count, cents * CENTS)
+    for row in rows:
+        state, cents = DeliveryState(row.to_state), row.cents * CENTS
+        yield StateCount(row.conversion, row.destination, state, _cause(row), row.conversions, cents)
+
+
+_STOOD: tuple[Any, ...] = (_TO, col(Transition.reason), col(Transition.code), col(Delivery.may_count_twice))
+"""The columns that say to which state a transition led, and why."""
+
+
+def _is_last(*of: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Match the last of these transitions of each delivery."""
+    return col(Transition.id).in_(select(func.max(Transition.id)).where(*of).group_by(col(Transition.delivery)))
+
+
+def _cause(row: Row[Any]) -> Cause:
+    """Return why a transition led to its state, from a row with the columns `_STOOD`."""
+    reason = row.reason if row.to_state in WITH_REASON else None
+    return cause_from_columns(row.to_state, reason, row.code, may_count_twice=row.may_count_twice)
 
 
 def count_sent(session: Session, run: int) -> dict[DeliveryState, int]:
@@ -79,10 +90,8 @@ def count_sent(session: Session, run: int) -> dict[DeliveryState, int]:
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(mine, is_conversion(), sent)
     )
-    last = select(func.max(Transition.id)).where(mine, col(Transition.delivery).in_(was_sent))
-    rows = session.exec(
-        select(_TO, func.count()).where(col(Transition.id).in_(last.group_by(col(Transition.delivery)))).group_by(_TO)
-    )
+    last = _is_last(mine, col(Transition.delivery).in_(was_sent))
+    rows = session.exec(select(_TO, func.count()).where(last).group_by(_TO))
     return {DeliveryState(state): count for state, count in rows}
 
 
@@ -94,30 +103,21 @@ def unsent_after_run(session: Session, run: int) -> Iterator[tuple[DeliveryState
 
     The columns are conversion, destination, value, facts and conversions, which is their number.
     """
-    last = select(func.max(Transition.id)).where(Transition.run == run).group_by(col(Transition.delivery))
-    why: tuple[Any, ...] = (
-        _TO.label("state"),
-        col(Transition.reason),
-        col(Transition.code),
-        col(Delivery.may_count_twice),
-    )
     alike = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.value), col(LeadRow.facts))
     rows = session.connection().execute(
-        sqlalchemy.select(*alike, *why, func.count().label("conversions"))
+        sqlalchemy.select(*alike, *_STOOD, func.count().label("conversions"))
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .join(LeadRow, _of_its_lead())
         .where(
-            col(Transition.id).in_(last),
+            _is_last(col(Transition.run) == run),
             is_conversion(),
             _TO.in_((DeliveryState.WITHHELD, DeliveryState.EXPIRED)),
         )
-        .group_by(*alike, *why),
+        .group_by(*alike, *_STOOD),
         execution_options=STREAMED,
     )
     for row in rows:
-        known = row.reason if row.state in WITH_REASON else None
-        cause = cause_from_columns(row.state, known, row.code, may_count_twice=row.may_count_twice)
-        yield DeliveryState(row.state), cause, row
+        yield DeliveryState(row.to_state), _cause(row), row
 
 
 _UNMARKED = (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER)
