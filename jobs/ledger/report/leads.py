@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Executable, Integer, Label, Row, and_, exists, func, or_
@@ -191,6 +191,41 @@ def _read(session: Session, statement: Executable) -> Iterator[Row[Any]]:
 
 # ── sales and entries, with the clicks before them ───────────────────────────────────────────────
 
+RecordedClick = tuple[str | None, int | None]
+"""A click id's kind, and when it was clicked; for a lead without click ids, twice None."""
+
+
+class LeadWithClicks(NamedTuple):
+    """A lead that was created or entered a status, and its click ids.
+
+    It is a tuple because reading a field of a database row takes ten times as long, and there are many.
+    """
+
+    lead: str
+    decided_by: str | None
+    """See `count_sold_leads`."""
+    facts: str
+    utm_source: str | None
+    utm_medium: str | None
+    utm_campaign: str | None
+    at: int
+    latest: int
+    """The last second at which it may have happened."""
+    clicks: list[RecordedClick]
+
+
+class EntryWithClicks(NamedTuple):
+    """A lead's first entry into a stage, and its click ids."""
+
+    change: int
+    stage: str
+    at: int
+    latest: int
+    """The last second at which it may have happened."""
+    seen_at: int
+    clicks: list[RecordedClick]
+
+
 _CLICKS_OF_LEAD = (col(ClickIdRow.account) == col(LeadRow.account), col(ClickIdRow.lead) == col(LeadRow.id))
 _CLICK = (col(ClickIdRow.kind), _Seconds(col(ClickIdRow.clicked_at)).label("clicked_at"))
 _CREATED = _Seconds(col(LeadRow.created_at)).label("created_at")
@@ -207,22 +242,17 @@ _IS_DATED = or_(col(StatusChange.origin) != StatusTimeOrigin.BASELINE, _AT - _KN
 
 def created_leads(
     session: Session, account: str, created: Span, deciding: Collection[str], *, among: Collection[str] | None
-) -> Iterator[list[Row[Any]]]:
-    """Yield the leads created in a span, each with its click ids: a row for each, or one without any.
-
-    The columns are id, decided_by (see `count_sold_leads`), facts, utm_source, utm_medium, utm_campaign, created_at,
-    kind and clicked_at.
-    """
+) -> Iterator[LeadWithClicks]:
+    """Yield the leads created in a span."""
     lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts), *_UTM)
-    yield from _together(
-        _read(
-            session,
-            sqlalchemy.select(*lead, _CREATED, *_CLICK)
-            .join_from(LeadRow, ClickIdRow, and_(*_CLICKS_OF_LEAD), isouter=True)
-            .where(_made(account, created, among))
-            .order_by(col(LeadRow.id)),
-        )
+    rows = _read(
+        session,
+        sqlalchemy.select(*lead, _CREATED, _CREATED.label("latest"), *_CLICK)
+        .join_from(LeadRow, ClickIdRow, and_(*_CLICKS_OF_LEAD), isouter=True)
+        .where(_made(account, created, among))
+        .order_by(col(LeadRow.id)),
     )
+    yield from map(LeadWithClicks._make, _with_clicks(rows))
 
 
 def entered_leads(
@@ -233,47 +263,40 @@ def entered_leads(
     deciding: Collection[str],
     *,
     among: Collection[str] | None,
-) -> Iterator[list[Row[Any]]]:
-    """Yield the leads that entered one of these statuses first in a span, each with its click ids as `created_leads`.
-
-    The columns are id, decided_by, facts, utm_source, utm_medium, utm_campaign, at, latest (the last second at which
-    it may have happened), kind and clicked_at. Entries that are not dated are left out.
-    """
+) -> Iterator[LeadWithClicks]:
+    """Yield the leads that entered one of these statuses first in a span; entries that are not dated are left out."""
     lead = (col(LeadRow.id), _decided_by(deciding), col(LeadRow.facts), *_UTM)
-    yield from _together(
-        _read(
-            session,
-            sqlalchemy.select(*lead, *_ENTRY, *_CLICK)
-            .join_from(StatusChange, LeadRow, and_(*_OF_LEAD))
-            .outerjoin(ClickIdRow, and_(*_CLICKS_OF_LEAD))
-            .where(*_first_entries(account, entered, dict.fromkeys(labels, ""), among))
-            .order_by(col(StatusChange.id)),
-        )
+    rows = _read(
+        session,
+        sqlalchemy.select(*lead, *_ENTRY, *_CLICK)
+        .join_from(StatusChange, LeadRow, and_(*_OF_LEAD))
+        .outerjoin(ClickIdRow, and_(*_CLICKS_OF_LEAD))
+        .where(*_first_entries(account, entered, dict.fromkeys(labels, ""), among))
+        .order_by(col(StatusChange.id)),
     )
+    yield from map(LeadWithClicks._make, _with_clicks(rows))
 
 
 def entries_after_clicks(
     session: Session, account: str, entered: Span, stage_of: Mapping[str, str]
-) -> Iterator[list[Row[Any]]]:
-    """Yield the first entries into each stage in a span, each with its lead's click ids: a row for each.
+) -> Iterator[EntryWithClicks]:
+    """Yield the first entries into each stage in a span.
 
-    The columns are id, stage, at, latest, seen_at, kind and clicked_at. Entries that are not dated and those of leads
-    without a click id are left out.
+    Those that are not dated, and those of leads without a click id, are left out.
     """
     if not stage_of:
         return
     stage = sqlalchemy.case(stage_of, value=col(StatusChange.label)).label("stage")
     seen = _Seconds(col(StatusChange.seen_at)).label("seen_at")
-    yield from _together(
-        _read(
-            session,
-            sqlalchemy.select(col(StatusChange.id), stage, *_ENTRY, seen, *_CLICK)
-            .join_from(StatusChange, LeadRow, and_(*_OF_LEAD))
-            .join(ClickIdRow, and_(*_CLICKS_OF_LEAD))
-            .where(*_first_entries(account, entered, stage_of))
-            .order_by(col(StatusChange.id)),
-        )
+    rows = _read(
+        session,
+        sqlalchemy.select(col(StatusChange.id), stage, *_ENTRY, seen, *_CLICK)
+        .join_from(StatusChange, LeadRow, and_(*_OF_LEAD))
+        .join(ClickIdRow, and_(*_CLICKS_OF_LEAD))
+        .where(*_first_entries(account, entered, stage_of))
+        .order_by(col(StatusChange.id)),
     )
+    yield from map(EntryWithClicks._make, _with_clicks(rows))
 
 
 def _first_entries(
@@ -302,9 +325,11 @@ def _first_entries(
     )
 
 
-def _together(rows: Iterable[Row[Any]]) -> Iterator[list[Row[Any]]]:
-    """Yield rows that follow each other with the same first column as one."""
-    yield from (list(same) for _, same in groupby(rows, key=itemgetter(0)))
+def _with_clicks(rows: Iterable[Row[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows that follow each other with the same first column as one: what is theirs, and the list of clicks."""
+    for _, same in groupby(rows, key=itemgetter(0)):
+        first, *others = same
+        yield (*first[:-2], [first[-2:], *(row[-2:] for row in others)])
 
 
 # ── what else is known of leads ──────────────────────────────────────────────────────────────────

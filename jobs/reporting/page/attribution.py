@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, assert_never
-
-from sqlalchemy import Row
+from typing import assert_never
 
 from connectors.records import ClickIdKind
+from jobs.ledger.report.leads import RecordedClick
 from jobs.reporting.page.facts import FEWEST_TIMED, TIMING_DAYS, AdPlatform, BiddingFitness
 from jobs.settings import Settings
 
@@ -36,9 +35,9 @@ AdClick = tuple[AdPlatform, int]
 _NO_CLICK: AdClick = (AdPlatform.NONE, 0)
 
 
-def ad_clicks(clicks: Iterable[Row[Any]]) -> list[AdClick]:
-    """Return the clicks on ads among a lead's click ids, which have a kind and `clicked_at`."""
-    return [(platform, row.clicked_at) for row in clicks if (platform := _PLATFORMS.get(row.kind))]
+def ad_clicks(clicks: Iterable[RecordedClick]) -> list[AdClick]:
+    """Return the clicks on ads among a lead's click ids."""
+    return [(_PLATFORMS[kind], at) for kind, at in clicks if kind is not None and at is not None and kind in _PLATFORMS]
 
 
 def last_ad_click(clicks: Sequence[AdClick], before: int) -> AdClick:

@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 
 import pytest
 
@@ -191,7 +190,7 @@ def test_a_sale_known_by_its_day_may_follow_a_click_of_that_day(sold):
 
 def test_every_kind_of_click_id_belongs_to_a_platform_or_to_none():
     """A kind that is read later must be placed, too."""
-    clicks = {kind: ad_clicks([SimpleNamespace(kind=kind, clicked_at=1)]) for kind in ClickIdKind}
+    clicks = {kind: ad_clicks([(kind, 1)]) for kind in ClickIdKind}
 
     assert [ClickIdKind.FBP] == [kind for kind, found in clicks.items() if last_ad_click(found, 2)[0] is NONE]
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report.leads import created_leads, entered_leads
+from jobs.ledger.report.leads import LeadWithClicks, created_leads, entered_leads
 from jobs.reporting.page.attribution import ad_clicks, last_ad_click
 from jobs.reporting.page.counting_rules import CountingRules
 from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales
@@ -18,7 +18,7 @@ CampaignName = tuple[str, str, str]
 """UTM source, medium and campaign, each empty where there is none."""
 
 
-def campaign_of(row: Row[Any]) -> CampaignName:
+def campaign_of(row: Row[Any] | LeadWithClicks) -> CampaignName:
     """Return which campaign a lead came from."""
     return row.utm_source or "", row.utm_medium or "", row.utm_campaign or ""
 
@@ -46,21 +46,15 @@ def signed_sales(session: Session, rules: CountingRules) -> tuple[list[Sale], li
 
 def _sales(session: Session, rules: CountingRules) -> Iterator[Sale]:
     account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
-    if rules.sale.stage == CREATED:
-        for rows in created_leads(session, account, both, rules.deciding_labels, among=rules.leads):
-            if not rules.is_undone(rows[0].decided_by):
-                yield _sale(rules, rows, rows[0].created_at, rows[0].created_at)
-        return
-    for rows in entered_leads(session, account, both, rules.sale_labels, rules.deciding_labels, among=rules.leads):
-        entry = rows[0]
-        if not rules.is_undone(entry.decided_by):
-            yield _sale(rules, rows, entry.at, entry.latest)
-
-
-def _sale(rules: CountingRules, rows: Sequence[Row[Any]], at: int, latest: int) -> Sale:
-    lead = rows[0]
-    platform = last_ad_click(ad_clicks(rows), latest)[0]
-    return Sale(lead.id, at, platform, rules.amount(lead.facts), campaign_of(lead))
+    leads = (
+        created_leads(session, account, both, rules.deciding_labels, among=rules.leads)
+        if rules.sale.stage == CREATED
+        else entered_leads(session, account, both, rules.sale_labels, rules.deciding_labels, among=rules.leads)
+    )
+    for lead in leads:
+        if not rules.is_undone(lead.decided_by):
+            platform, _ = last_ad_click(ad_clicks(lead.clicks), lead.latest)
+            yield Sale(lead.lead, lead.at, platform, rules.amount(lead.facts), campaign_of(lead))
 
 
 def sales_by_platform(rules: CountingRules, sales: Sequence[Sale]) -> tuple[Sales, ...]:

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
-from typing import Any
 
-from sqlalchemy import Row
 from sqlmodel import Session
 
-from jobs.ledger.report.leads import entries_after_clicks
+from jobs.ledger.report.leads import EntryWithClicks, entries_after_clicks
 from jobs.reporting.page.attribution import (
     SENT_TO,
     ad_clicks,
@@ -39,14 +37,13 @@ def stage_timing(session: Session, rules: CountingRules, platforms: Sequence[AdP
     """Return how long each stage takes on each of these platforms."""
     found: defaultdict[tuple[str, AdPlatform], _Times] = defaultdict(_Times)
     stages = {label: stage for label, stage in rules.stage_of.items() if stage in rules.timed_stages}
-    for rows in entries_after_clicks(session, rules.settings.account, rules.timed_span, stages):
-        _time(rules, rows, found)
+    for entry in entries_after_clicks(session, rules.settings.account, rules.timed_span, stages):
+        _time(rules, entry, found)
     return tuple(_timing(rules, stage, each, found[stage, each]) for stage in rules.timed_stages for each in platforms)
 
 
-def _time(rules: CountingRules, rows: Sequence[Row[Any]], found: defaultdict[tuple[str, AdPlatform], _Times]) -> None:
-    entry = rows[0]
-    platform, clicked_at = last_ad_click(ad_clicks(rows), entry.latest)
+def _time(rules: CountingRules, entry: EntryWithClicks, found: defaultdict[tuple[str, AdPlatform], _Times]) -> None:
+    platform, clicked_at = last_ad_click(ad_clicks(entry.clicks), entry.latest)
     if platform not in SENT_TO:
         return
     # A date without a time is its noon, more or less.
@@ -59,7 +56,9 @@ def _time(rules: CountingRules, rows: Sequence[Row[Any]], found: defaultdict[tup
 
 def _timing(rules: CountingRules, stage: str, platform: AdPlatform, times: _Times) -> StageTiming:
     count, window = len(times.since_click), window_of_stage(rules.settings, platform, stage)
-    within = sum(seconds <= window.total_seconds() for seconds in times.within)
+    longest = window.total_seconds()
+    within = sum(seconds <= longest for seconds in times.within)
+    times.since_click.sort()  # once, for both quantiles
     median, most = (
         timedelta(seconds=quantile(times.since_click, share)) if count >= FEWEST_TIMED else None
         for share in (_HALF, _NINE_IN_TEN)
