@@ -6,6 +6,7 @@ from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
 from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError, refuse_omnipotent_user
+from jobs.ledger.storage.revisions import SchemaChange
 
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
@@ -98,8 +99,8 @@ _OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "
 """Each revision of our own tables, in order, with its statements."""
 
 
-def deploy(database: FleetDatabase) -> list[str]:
-    """Create or upgrade all tables and return the names of what was applied; nothing if all is up to date.
+def deploy(database: FleetDatabase) -> SchemaChange:
+    """Create or upgrade all tables and return what was done, with the library's revisions among the steps.
 
     Raises:
         FleetDatabaseError: the server is too old, or refuses, or shows the user every account's rows.
@@ -111,11 +112,15 @@ def deploy(database: FleetDatabase) -> list[str]:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA)))
         connection.execute("CREATE TABLE IF NOT EXISTS fleet_revision (name text PRIMARY KEY, at timestamptz NOT NULL)")
-        return list(_apply(connection))
+        known = _applied(connection)
+        steps = _apply(connection, known)
+    own = list(_OWN_REVISIONS)
+    before = [name for name in own if name in known]
+    return SchemaChange(before[-1] if before else None, own[-1], steps)
 
 
-def _apply(connection: Connection) -> list[str]:
-    known = _applied(connection)
+def _apply(connection: Connection, known: set[str]) -> int:
+    """Apply the revisions that are not known, and return how many there were."""
     if any(name in known for name in _library_revisions()):
         pending = {name: text for name, text in _library_revisions().items() if name not in known}
     else:
@@ -128,7 +133,7 @@ def _apply(connection: Connection) -> list[str]:
     for statements in pending.values():
         connection.execute(statements.encode())
     _record(connection, list(pending))
-    return [name for name in (*_library_revisions(), *_OWN_REVISIONS) if name not in known]
+    return len({*_library_revisions(), *_OWN_REVISIONS} - known)
 
 
 def require_deployed(connection: Connection) -> None:

@@ -125,8 +125,13 @@ def opened_for_erasure(path: Path, *, on_copy: bool) -> Iterator[Engine]:
 
 
 def newest_schema_revision() -> str:
-    """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
-    return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
+    """Return the newest revision."""
+    return schema_revisions()[-1]
+
+
+def schema_revisions() -> list[str]:
+    """Return every revision in order, read from the file-name prefixes of the migrations."""
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("*.py"))
 
 
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:

@@ -29,7 +29,7 @@ from sqlalchemy.util import LRUCache
 from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
-from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision, schema_revisions
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import (
     ACCOUNT,
@@ -37,6 +37,7 @@ from jobs.ledger.storage.postgresql_tables import (
     next_id_function,
     postgresql_tables,
 )
+from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -323,8 +324,8 @@ def _is_newest(connection: Connection) -> bool:
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
 
 
-def deploy(url: str, *beside: MetaData) -> None:
-    """Create the ledgers' tables in a database, or bring them up to date; one that is keeps as it is.
+def deploy(url: str, *beside: MetaData) -> SchemaChange:
+    """Create the ledgers' tables in a database, or bring them up to date, and return what was done.
 
     Args:
         url: the database.
@@ -339,7 +340,7 @@ def deploy(url: str, *beside: MetaData) -> None:
             _refuse_omnipotent_user(connection)
             connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
             connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
-            _bring_up_to_date(connection)
+            change = _bring_up_to_date(connection)
             for tables in beside:
                 tables.create_all(connection)
             of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
@@ -350,20 +351,22 @@ def deploy(url: str, *beside: MetaData) -> None:
                     _isolate_accounts(connection, table)
     finally:
         engine.dispose()
+    return change
 
 
-def _bring_up_to_date(connection: Connection) -> None:
+def _bring_up_to_date(connection: Connection) -> SchemaChange:
     place = shown_address(connection.engine.url)
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
-        is_newest = _is_newest(connection)
+        is_newest, found = _is_newest(connection), connection.scalars(select(VERSION.c.version_num)).first()
         # Not again: this takes more rights than a user needs who deploys what is deployed.
         if not has_next_id_function(connection):
             connection.exec_driver_sql(next_id_function())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
-        return
+        steps = [each for each in schema_revisions() if each > (found or "")]
+        return SchemaChange(found, newest_schema_revision(), len(steps))
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
@@ -371,6 +374,7 @@ def _bring_up_to_date(connection: Connection) -> None:
     connection.exec_driver_sql(next_id_function())
     postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
+    return SchemaChange(None, newest_schema_revision(), len(schema_revisions()))
 
 
 def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> None:
