@@ -255,8 +255,15 @@ FAULTS = (
     Fault(
         "a receiver whose database comes back in need of repair ends",
         "jobs/oplead_commands/receive.py",
-        "                self.unusable = error\n",
-        "                pass\n",
+        "                        self.unusable = error\n",
+        "                        pass\n",
+        "tests/e2e/test_shared_inbox.py",
+    ),
+    Fault(
+        "a receiver whose database comes back in need of repair ends, though no event comes",
+        "jobs/oplead_commands/receive.py",
+        "            lookout.look()\n",
+        "",
         "tests/e2e/test_shared_inbox.py",
     ),
     Fault(
