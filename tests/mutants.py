@@ -267,6 +267,27 @@ FAULTS = (
         "tests/e2e/test_shared_inbox.py",
     ),
     Fault(
+        "a process whose installation is replaced upgrades a state to its own version only",
+        "jobs/ledger/storage/database.py",
+        "command.upgrade(config, REVISIONS[-1])",
+        'command.upgrade(config, "head")',
+        "tests/unit/ledger/storage/test_migrations.py",
+    ),
+    Fault(
+        "a process whose installation is replaced does not take the new version's state for its own",
+        "jobs/ledger/storage/database.py",
+        "for revision in set(found) - set(REVISIONS):",
+        "for revision in set(found) - {each.name[:4] for each in MIGRATIONS.glob('versions/*.py')}:",
+        "tests/unit/ledger/storage/test_migrations.py",
+    ),
+    Fault(
+        "a process whose installation is replaced does not take the new version's database for its own",
+        "jobs/ledger/storage/postgresql.py",
+        "if found and max(found) > REVISIONS[-1]:",
+        "if found and max(found) > max(each.name[:4] for each in MIGRATIONS.glob('versions/*.py')):",
+        "tests/unit/ledger/storage/test_postgresql.py",
+    ),
+    Fault(
         "accounts that share a database open it once between them",
         "jobs/ledger/storage/postgresql.py",
         "            if self._engine is None:\n                try:",

@@ -1,5 +1,6 @@
 """Creates the fleet's tables and procrastinate's, and brings both up to date."""
 
+from functools import cache
 from importlib.resources import files
 
 from psycopg.sql import SQL, Identifier
@@ -157,8 +158,9 @@ def _record(connection: Connection, names: list[str]) -> None:
     connection.execute("INSERT INTO fleet_revision SELECT name, now() FROM unnest(%s::text[]) AS name", [names])
 
 
+@cache
 def _library_revisions() -> dict[str, str]:
-    """Return procrastinate's migrations, in order, by their file's name."""
+    """Return procrastinate's migrations, in order, by their file's name; as for ours, those that were there first."""
     folder = files("procrastinate.sql") / "migrations"
     found = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
     return {each.name.removesuffix(".sql"): each.read_text(encoding="utf-8") for each in found}

@@ -29,7 +29,7 @@ from sqlalchemy.util import LRUCache
 from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
-from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision, schema_revisions
+from jobs.ledger.storage.database import ALEMBIC, VERSION
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import (
     ACCOUNT,
@@ -37,7 +37,7 @@ from jobs.ledger.storage.postgresql_tables import (
     next_id_function,
     postgresql_tables,
 )
-from jobs.ledger.storage.revisions import SchemaChange
+from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, SchemaChange
 from jobs.ledger.storage.state_file import LedgerError, explaining_errors
 
 _LOCK_SECONDS = 5
@@ -313,12 +313,12 @@ def _refuse_other_schema(connection: Connection) -> None:
 def _is_newest(connection: Connection) -> bool:
     """Return whether the schema is of this version; raise LedgerError if it is of a newer one."""
     found = list(connection.scalars(select(VERSION.c.version_num)))
-    if found and max(found) > newest_schema_revision():
+    if found and max(found) > REVISIONS[-1]:
         place = shown_address(connection.engine.url)
         raise LedgerError(
             _("{place}: a newer oplead-sync set up this database; upgrade oplead-sync on this machine", place=place)
         )
-    return found == [newest_schema_revision()]
+    return found == [REVISIONS[-1]]
 
 
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
@@ -365,8 +365,8 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
-        steps = [each for each in schema_revisions() if each > (found or "")]
-        return SchemaChange(found, newest_schema_revision(), len(steps))
+        steps = [each for each in REVISIONS if each > (found or "")]
+        return SchemaChange(found, REVISIONS[-1], len(steps))
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
@@ -374,7 +374,7 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
     connection.exec_driver_sql(next_id_function())
     postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
-    return SchemaChange(None, newest_schema_revision(), len(schema_revisions()))
+    return SchemaChange(None, REVISIONS[-1], len(REVISIONS))
 
 
 def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> None:
@@ -385,7 +385,7 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     with ALEMBIC:
-        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, "head")
+        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, REVISIONS[-1])
 
 
 @contextmanager

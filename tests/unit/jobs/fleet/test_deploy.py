@@ -5,12 +5,12 @@ import pytest
 from connectors.language import Language, speaking
 from jobs.cli.fleet.accounts import deploy_fleet
 from jobs.fleet.database import FleetDatabase
-from jobs.ledger.storage.database import newest_schema_revision, schema_revisions
+from jobs.ledger.storage.revisions import REVISIONS
 from tests.postgresql import server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
-NEWEST = newest_schema_revision()
-STEPS = len(schema_revisions()) - 10
+NEWEST = REVISIONS[-1]
+STEPS = len(REVISIONS) - 10
 FLEET_3 = "DROP TABLE fleet_problem, fleet_notice; DELETE FROM fleet_revision WHERE name = 'fleet-4'"
 """Makes the fleet's tables those of an earlier version."""
 ACCOUNTS_10 = """
