@@ -267,6 +267,27 @@ FAULTS = (
         "tests/e2e/test_shared_inbox.py",
     ),
     Fault(
+        "a worker whose database is upgraded begins nothing more",
+        "jobs/fleet/worker.py",
+        "        await self._repeatedly(self._require_own_version)\n",
+        "",
+        "tests/unit/jobs/fleet/test_worker.py",
+    ),
+    Fault(
+        "a worker whose database is upgraded is started again",
+        "jobs/fleet/worker.py",
+        "raise UpgradedError(str(error)) from None",
+        "raise",
+        "tests/e2e/test_fleet_faults.py",
+    ),
+    Fault(
+        "a worker does not start beside ledgers of another version",
+        "jobs/cli/fleet/worker.py",
+        "            require_own_version(database)\n",
+        "",
+        "tests/e2e/test_fleet_faults.py",
+    ),
+    Fault(
         "a process whose installation is replaced upgrades a state to its own version only",
         "jobs/ledger/storage/database.py",
         "command.upgrade(config, REVISIONS[-1])",

@@ -6,7 +6,14 @@ from importlib.resources import files
 from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
-from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError, refuse_omnipotent_user
+from jobs.fleet.database import (
+    SCHEMA,
+    Connection,
+    FleetDatabase,
+    FleetDatabaseError,
+    OtherVersionError,
+    refuse_omnipotent_user,
+)
 from jobs.ledger.storage.revisions import SchemaChange
 
 _OLDEST_SERVER = 150_000
@@ -138,16 +145,17 @@ def _apply(connection: Connection, known: set[str]) -> int:
 
 
 def require_deployed(connection: Connection) -> None:
-    """Return if the tables are those of this version.
+    """Return if the fleet's tables are those of this version.
 
     Raises:
-        FleetDatabaseError: they are older, newer or missing.
+        OtherVersionError: they are older or newer.
+        FleetDatabaseError: they are missing.
     """
     known, expected = _applied(connection), {*_library_revisions(), *_OWN_REVISIONS}
     if expected - known:
-        raise FleetDatabaseError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
+        raise OtherVersionError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
     if known - expected:
-        raise FleetDatabaseError(_("the fleet's tables are newer than this version: upgrade this machine too"))
+        raise OtherVersionError(_("the fleet's tables are newer than this version: upgrade this machine too"))
 
 
 def _applied(connection: Connection) -> set[str]:

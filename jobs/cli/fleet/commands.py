@@ -151,7 +151,8 @@ def worker(
 
     Goes on until Ctrl-C, SIGTERM or SIGHUP; then it takes no new account, and those at work have a minute to come to a
     safe end. Any number of workers share the accounts; what a worker that died had begun, others take up within two
-    minutes. Supports systemd's Type=notify and WatchdogSec.
+    minutes. One whose database is upgraded meanwhile ends with 75, to be started again. Supports systemd's Type=notify
+    and WatchdogSec.
     """
     from jobs.cli.fleet.worker import run_worker  # noqa: PLC0415
 

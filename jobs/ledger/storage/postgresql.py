@@ -38,7 +38,7 @@ from jobs.ledger.storage.postgresql_tables import (
     postgresql_tables,
 )
 from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, SchemaChange
-from jobs.ledger.storage.state_file import LedgerError, explaining_errors
+from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError, explaining_errors
 
 _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
@@ -95,6 +95,21 @@ def open_postgresql(url: str, account: str, *, for_writing: bool, connections: i
         engine.dispose()
         raise
     return engine
+
+
+def require_own_schema(url: str) -> None:
+    """Return if a database has the ledgers' tables of this version.
+
+    Raises:
+        OtherSchemaError: they are older or newer.
+        LedgerError: they are missing, the database cannot be used, or its user sees every row.
+    """
+    with explaining_postgresql_errors(parsed_address(url)):
+        engine = _engine(url)
+    try:
+        _check(engine)
+    finally:
+        engine.dispose()
 
 
 def _check(engine: Engine) -> None:
@@ -305,17 +320,17 @@ def _refuse_omnipotent_user(connection: Connection) -> None:
 def _refuse_other_schema(connection: Connection) -> None:
     if not _is_newest(connection):
         place = shown_address(connection.engine.url)
-        raise LedgerError(
+        raise OtherSchemaError(
             _("{place}: this database is not up to date: run `oplead-sync fleet deploy` first", place=place)
         )
 
 
 def _is_newest(connection: Connection) -> bool:
-    """Return whether the schema is of this version; raise LedgerError if it is of a newer one."""
+    """Return whether the schema is of this version; raise OtherSchemaError if it is of a newer one."""
     found = list(connection.scalars(select(VERSION.c.version_num)))
     if found and max(found) > REVISIONS[-1]:
         place = shown_address(connection.engine.url)
-        raise LedgerError(
+        raise OtherSchemaError(
             _("{place}: a newer oplead-sync set up this database; upgrade oplead-sync on this machine", place=place)
         )
     return found == [REVISIONS[-1]]
