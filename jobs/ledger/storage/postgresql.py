@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
+import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401 - loaded here, processes forked later share it
 from sqlalchemy import (
     URL,
     Connection,
