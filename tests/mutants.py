@@ -269,7 +269,7 @@ FAULTS = (
     Fault(
         "a worker whose database is upgraded begins nothing more",
         "jobs/fleet/worker.py",
-        "        await self._repeatedly(self._require_own_version)\n",
+        "        require_own_version(connection, self.database.url)\n",
         "",
         "tests/unit/jobs/fleet/test_worker.py",
     ),
@@ -283,7 +283,7 @@ FAULTS = (
     Fault(
         "a worker does not start beside ledgers of another version",
         "jobs/cli/fleet/worker.py",
-        "            require_own_version(database)\n",
+        "                require_own_version(connection, database.url)\n",
         "",
         "tests/e2e/test_fleet_faults.py",
     ),

@@ -258,8 +258,6 @@ class FleetWorker:
             )
 
     async def _do_and_record(self, job: Job, account: str, child: Child) -> None:
-        # An old version would call every account's settings or state wrong.
-        await self._repeatedly(self._require_own_version)
         begun = await self._surely(lambda connection: self._begin(connection, account, job))
         if begun is not None:
             run, order = begun
@@ -296,10 +294,9 @@ class FleetWorker:
 
         await self._repeatedly(delete)
 
-    async def _require_own_version(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, require_own_version, self.database)
-
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
+        # An old version would call every account's settings or state wrong.
+        require_own_version(connection, self.database.url)
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None

@@ -50,7 +50,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         try:
             with database.connect() as connection:
                 refuse_omnipotent_user(connection)
-            require_own_version(database)
+                require_own_version(connection, database.url)
             liveness.report_ready()
             worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.look)
             _log.info(

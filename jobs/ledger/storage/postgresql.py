@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, Literal
@@ -98,25 +98,10 @@ def open_postgresql(url: str, account: str, *, for_writing: bool, connections: i
     return engine
 
 
-def require_own_schema(url: str) -> None:
-    """Return if a database has the ledgers' tables of this version.
-
-    Raises:
-        OtherSchemaError: they are older or newer.
-        LedgerError: they are missing, the database cannot be used, or its user sees every row.
-    """
-    with explaining_postgresql_errors(parsed_address(url)):
-        engine = _engine(url)
-    try:
-        _check(engine)
-    finally:
-        engine.dispose()
-
-
 def _check(engine: Engine) -> None:
     with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
         _refuse_omnipotent_user(connection)
-        _refuse_other_schema(connection)
+        refuse_other_schema(_recorded_schema(connection), engine.url)
 
 
 def keep_connections() -> None:
@@ -318,23 +303,27 @@ def _refuse_omnipotent_user(connection: Connection) -> None:
         )
 
 
-def _refuse_other_schema(connection: Connection) -> None:
-    if not _is_newest(connection):
-        place = shown_address(connection.engine.url)
+def refuse_other_schema(found: Sequence[str], url: URL) -> None:
+    """Return if what `alembic_version` holds is the schema of this version; else raise OtherSchemaError."""
+    if not _is_newest(found, url):
+        place = shown_address(url)
         raise OtherSchemaError(
             _("{place}: this database is not up to date: run `oplead-sync fleet deploy` first", place=place)
         )
 
 
-def _is_newest(connection: Connection) -> bool:
+def _is_newest(found: Sequence[str], url: URL) -> bool:
     """Return whether the schema is of this version; raise OtherSchemaError if it is of a newer one."""
-    found = list(connection.scalars(select(VERSION.c.version_num)))
     if found and max(found) > REVISIONS[-1]:
-        place = shown_address(connection.engine.url)
+        place = shown_address(url)
         raise OtherSchemaError(
             _("{place}: a newer oplead-sync set up this database; upgrade oplead-sync on this machine", place=place)
         )
-    return found == [REVISIONS[-1]]
+    return list(found) == [REVISIONS[-1]]
+
+
+def _recorded_schema(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(VERSION.c.version_num)))
 
 
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
@@ -374,15 +363,16 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
     place = shown_address(connection.engine.url)
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
-        is_newest, found = _is_newest(connection), connection.scalars(select(VERSION.c.version_num)).first()
+        found = _recorded_schema(connection)
+        is_newest = _is_newest(found, connection.engine.url)
         # Not again: this takes more rights than a user needs who deploys what is deployed.
         if not has_next_id_function(connection):
             connection.exec_driver_sql(next_id_function())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
-        steps = [each for each in REVISIONS if each > (found or "")]
-        return SchemaChange(found, REVISIONS[-1], len(steps))
+        before = found[0] if found else None
+        return SchemaChange(before, REVISIONS[-1], sum(each > (before or "") for each in REVISIONS))
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
