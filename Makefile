@@ -63,8 +63,10 @@ bench: develop ## how fast all this is here; SIZE=full takes long, BASE=REVISION
 ACCOUNTS ?= 200
 LEADS ?= 50
 WORKERS ?= 1 2 4
-bench-fleet: develop ## how fast WORKERS play the first night of ACCOUNTS with LEADS each on PostgreSQL
-	$(BIN)/python -m tests.bench.fleet_nights --accounts $(ACCOUNTS) --leads $(LEADS) --workers $(WORKERS)
+CONCURRENCY ?= 2
+bench-fleet: develop ## how fast WORKERS of CONCURRENCY places play the first night of ACCOUNTS with LEADS each on PostgreSQL
+	$(BIN)/python -m tests.bench.fleet_nights --accounts $(ACCOUNTS) --leads $(LEADS) --workers $(WORKERS) \
+	--concurrency $(CONCURRENCY)
 
 licences: develop ## list what is installed, with its licence
 	@$(BIN)/python tests/supply.py licences

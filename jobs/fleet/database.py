@@ -38,6 +38,16 @@ class FleetAwayError(FleetDatabaseError):
     exit_code = Exit.HELD
 
 
+class OtherVersionError(CommandError):
+    """The database's tables are of another version than this program; the message says what to do."""
+
+
+class UpgradedError(OtherVersionError):
+    """The tables were upgraded under a worker, which may be of their version once it is started again."""
+
+    exit_code = Exit.HELD
+
+
 @dataclass(frozen=True, slots=True)
 class FleetDatabase:
     """A PostgreSQL database and how to connect to it."""

@@ -1,11 +1,20 @@
 """Creates the fleet's tables and procrastinate's, and brings both up to date."""
 
+from functools import cache
 from importlib.resources import files
 
 from psycopg.sql import SQL, Identifier
 
 from connectors.language import _
-from jobs.fleet.database import SCHEMA, Connection, FleetDatabase, FleetDatabaseError, refuse_omnipotent_user
+from jobs.fleet.database import (
+    SCHEMA,
+    Connection,
+    FleetDatabase,
+    FleetDatabaseError,
+    OtherVersionError,
+    refuse_omnipotent_user,
+)
+from jobs.ledger.storage.revisions import SchemaChange
 
 _OLDEST_SERVER = 150_000
 _LOCK = 0x6F70_6C65_6164_01
@@ -98,8 +107,8 @@ _OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "
 """Each revision of our own tables, in order, with its statements."""
 
 
-def deploy(database: FleetDatabase) -> list[str]:
-    """Create or upgrade all tables and return the names of what was applied; nothing if all is up to date.
+def deploy(database: FleetDatabase) -> SchemaChange:
+    """Create or upgrade all tables and return what was done, with the library's revisions among the steps.
 
     Raises:
         FleetDatabaseError: the server is too old, or refuses, or shows the user every account's rows.
@@ -111,11 +120,15 @@ def deploy(database: FleetDatabase) -> list[str]:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA)))
         connection.execute("CREATE TABLE IF NOT EXISTS fleet_revision (name text PRIMARY KEY, at timestamptz NOT NULL)")
-        return list(_apply(connection))
+        known = _applied(connection)
+        steps = _apply(connection, known)
+    own = list(_OWN_REVISIONS)
+    before = [name for name in own if name in known]
+    return SchemaChange(before[-1] if before else None, own[-1], steps)
 
 
-def _apply(connection: Connection) -> list[str]:
-    known = _applied(connection)
+def _apply(connection: Connection, known: set[str]) -> int:
+    """Apply the revisions that are not known, and return how many there were."""
     if any(name in known for name in _library_revisions()):
         pending = {name: text for name, text in _library_revisions().items() if name not in known}
     else:
@@ -128,20 +141,21 @@ def _apply(connection: Connection) -> list[str]:
     for statements in pending.values():
         connection.execute(statements.encode())
     _record(connection, list(pending))
-    return [name for name in (*_library_revisions(), *_OWN_REVISIONS) if name not in known]
+    return len({*_library_revisions(), *_OWN_REVISIONS} - known)
 
 
 def require_deployed(connection: Connection) -> None:
-    """Return if the tables are those of this version.
+    """Return if the fleet's tables are those of this version.
 
     Raises:
-        FleetDatabaseError: they are older, newer or missing.
+        OtherVersionError: they are older or newer.
+        FleetDatabaseError: they are missing.
     """
     known, expected = _applied(connection), {*_library_revisions(), *_OWN_REVISIONS}
     if expected - known:
-        raise FleetDatabaseError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
+        raise OtherVersionError(_("the fleet's tables are older than this version: run `oplead-sync fleet deploy`"))
     if known - expected:
-        raise FleetDatabaseError(_("the fleet's tables are newer than this version: upgrade this machine too"))
+        raise OtherVersionError(_("the fleet's tables are newer than this version: upgrade this machine too"))
 
 
 def _applied(connection: Connection) -> set[str]:
@@ -152,8 +166,9 @@ def _record(connection: Connection, names: list[str]) -> None:
     connection.execute("INSERT INTO fleet_revision SELECT name, now() FROM unnest(%s::text[]) AS name", [names])
 
 
+@cache
 def _library_revisions() -> dict[str, str]:
-    """Return procrastinate's migrations, in order, by their file's name."""
+    """Return procrastinate's migrations, in order, by their file's name; as for ours, those that were there first."""
     folder = files("procrastinate.sql") / "migrations"
     found = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
     return {each.name.removesuffix(".sql"): each.read_text(encoding="utf-8") for each in found}

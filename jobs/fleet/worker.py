@@ -23,8 +23,17 @@ from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import latest_settings
 from jobs.fleet.children import Child, ChildDiedError, ChildNursery
-from jobs.fleet.database import Connection, FleetAwayError, FleetDatabase, FleetDatabaseError, explained
+from jobs.fleet.database import (
+    Connection,
+    FleetAwayError,
+    FleetDatabase,
+    FleetDatabaseError,
+    OtherVersionError,
+    UpgradedError,
+    explained,
+)
 from jobs.fleet.problems import record_problems
+from jobs.fleet.version import require_own_version
 from jobs.fleet.work import DidTask, WorkOrder, WorkResult
 
 PROCESS_DIED = N_("the process that worked on it died")
@@ -99,6 +108,7 @@ class FleetWorker:
         Raises:
             FleetAwayError: the database cannot be reached at the start.
             FleetDatabaseError: it cannot be used.
+            UpgradedError: it is of another version by now.
         """
         connector = self._queue()
         self._manager = JobManager(connector)
@@ -228,10 +238,19 @@ class FleetWorker:
                 self._under_way.discard(job.id)
 
     async def _do(self, job: Job, child: Child) -> None:
-        """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`."""
+        """Do a job's work, record its result, and delete the job, in this order: see `release_lost_runs`.
+
+        Raises:
+            UpgradedError: the database is of another version by now; nothing was begun.
+        """
         account = str(job.task_kwargs["account"])
         try:
             await self._do_and_record(job, account, child)
+        except OtherVersionError as error:
+            # The account is as due as it was, for a worker of that version.
+            with suppress(ConnectorException):
+                await self._manager.finish_job(job, Status.FAILED, delete_job=True)
+            raise UpgradedError(str(error)) from None
         except (FleetDatabaseError, _ResultRefusedError) as error:
             # The job stays, and is given up as a stray one; what was done, the account's ledger knows.
             _log.error(
@@ -276,6 +295,8 @@ class FleetWorker:
         await self._repeatedly(delete)
 
     def _begin(self, connection: Connection, account: str, job: Job) -> tuple[queue.OpenRun, WorkOrder] | None:
+        # An old version would call every account's settings or state wrong.
+        require_own_version(connection, self.database.url)
         settings = latest_settings(connection, account)
         if settings is None or job.id is None:
             return None

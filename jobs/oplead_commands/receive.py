@@ -2,11 +2,12 @@
 
 import errno
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
@@ -26,6 +27,8 @@ from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring.oplead import webhook_parser
 
 _A_MINUTE = 60.0
+_LOOK_SECONDS = 5.0
+"""Between two looks whether a database that was away at the start is back."""
 _MOST_THREADS = 32  # a locked inbox must not hold up the others
 _log = structlog.stdlib.get_logger()
 
@@ -69,8 +72,8 @@ def receive(
         listening: called with the address once webhooks are being received.
 
     Raises:
-        CommandError: an inbox's database must be mended first, at the start or when it is back after it was away then;
-            one that is only away is waited for.
+        CommandError: an inbox's database must be mended first, at the start or, within seconds, when it is back after
+            it was away then; one that is only away is waited for.
         Misconfigured: the address or an inbox cannot be opened.
     """
     shared = accounts[0].webhooks
@@ -84,12 +87,14 @@ def receive(
         hooks = [_hook(one, GroupCommit(inbox.append, threads)) for one, inbox in zip(accounts, inboxes, strict=True)]
         receiver = Receiver(hooks)
         pulse = _Pulse(receiver, limits, hooks, liveness)
+        lookout = _Lookout(inboxes, threads)
 
         def started() -> None:
             listening(_address_of(listener))
             liveness.report_ready()
 
         def is_over() -> bool:
+            lookout.look()
             return pulse.beat() or should_stop() or any(inbox.unusable for inbox in inboxes)
 
         serve(receiver.app, listener, limits, started=started, tick=is_over)
@@ -120,29 +125,35 @@ def _hook(one: WebhookAccount, inbox: GroupCommit) -> WebhookEndpoint:
 
 
 class _LateInbox:
-    """An account's inbox, which is opened with its next events if its database was away; in one thread at a time."""
+    """An account's inbox, which is opened later if its database was away; events come in one thread at a time."""
 
     def __init__(self, one: WebhookAccount) -> None:
         self.location = one.inbox
+        self._opening = threading.Lock()
         self._inbox: Inbox | None = None
         self.unusable: CommandError | None = None
         """Why it cannot be opened until somebody mends its database."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened."""
+        return self._inbox is not None
+
     def open(self) -> Inbox:
         """Open the inbox, unless it is open."""
-        if self._inbox is None:
-            self._inbox = self.location.open_for_writing()
-        return self._inbox
+        with self._opening:
+            if self._inbox is None:
+                try:
+                    self._inbox = self.location.open_for_writing()
+                except CommandError as error:
+                    if error.exit_code is not Exit.HELD:
+                        self.unusable = error
+                    raise
+            return self._inbox
 
     def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events as an open inbox does."""
-        try:
-            inbox = self.open()
-        except CommandError as error:
-            if error.exit_code is not Exit.HELD:
-                self.unusable = error
-            raise
-        return inbox.append(events)
+        return self.open().append(events)
 
     def close(self) -> None:
         """Close the inbox if it is open."""
@@ -173,6 +184,30 @@ def _open_inboxes(inboxes: Sequence[_LateInbox]) -> None:
             raise Misconfigured(
                 _("webhooks.inbox: {file} cannot be written ({error})", file=place, error=error)
             ) from None
+
+
+class _Lookout:
+    """Looks now and then for the databases that were away at the start: no event may come for a long time."""
+
+    def __init__(self, inboxes: Sequence[_LateInbox], threads: Executor) -> None:
+        self._inboxes = inboxes
+        self._threads = threads
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._under_way: Future[None] | None = None
+
+    def look(self) -> None:
+        """Start a look if one is due; waits for nothing."""
+        if time.monotonic() < self._look_at or (self._under_way is not None and not self._under_way.done()):
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        if late := [inbox for inbox in self._inboxes if not inbox.is_open]:
+            self._under_way = self._threads.submit(_try_to_open, late)
+
+
+def _try_to_open(late: Sequence[_LateInbox]) -> None:
+    for inbox in late:
+        with suppress(CommandError, *INBOX_ERRORS):
+            inbox.open()
 
 
 def _listener(shared: WebhookSettings) -> socket.socket:

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from connectors.language import _
 from jobs.ledger.storage.plain_reads import read_starts
+from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError
 from jobs.settings.references import is_reference
@@ -37,8 +38,10 @@ def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
             assert_never(never)
 
 
-def deploy_database(url: str) -> None:
+def deploy_database(url: str) -> SchemaChange:
     """Create what accounts keep in a database, ledgers, inboxes and paces, or bring it up to date.
+
+    Returns what became of the ledgers; the others have no revisions.
 
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
@@ -47,7 +50,7 @@ def deploy_database(url: str) -> None:
     from jobs.webhooks.postgresql_inbox import inbox_tables  # noqa: PLC0415
     from jobs.wiring.pace import pace_tables  # noqa: PLC0415
 
-    deploy(url, inbox_tables(), pace_tables())
+    return deploy(url, inbox_tables(), pace_tables())
 
 
 def recorded_starts(settings: Settings) -> dict[tuple[str, str], datetime]:

@@ -176,7 +176,7 @@ def main(arguments=None):
     parser.add_argument("--accounts", type=int, default=200)
     parser.add_argument("--leads", type=int, default=50, help="of each account, all of them sold and sent twice")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--concurrency", type=int, default=4, help="accounts that a worker has at work at a time")
+    parser.add_argument("--concurrency", type=int, default=2, help="accounts that a worker has at work at a time")
     asked = parser.parse_args(arguments)
     print(f"{asked.accounts} accounts with {asked.leads} leads, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(HEAD.strip(), flush=True)

@@ -197,8 +197,28 @@ def test_deployments_at_once_do_the_work_once(fleet):
     said = [each.communicate(timeout=PATIENCE) for each in both]
 
     assert [0, 0] == [each.returncode for each in both], said
-    assert 1 == sum("fleet-1" in out for out, _ in said)
+    assert 1 == sum("The fleet's tables: created" in out for out, _ in said)
     assert "The fleet's tables are up to date.\n" == fleet.done("deploy")
+
+
+def test_worker_whose_database_is_upgraded_ends_and_leaves_what_is_due_to_the_new_version(fleet):
+    """With 75, so that it is started again; the same version is then refused with 2, and a new one takes over."""
+    newest = fleet.rows("SELECT version_num FROM public.alembic_version")[0]["version_num"]
+    fleet.add("maison-00")
+    with fleet.worker() as worker:
+        fleet.wait_for(lambda: fleet.ended_nights() == 1)
+        fleet.execute("UPDATE public.alembic_version SET version_num = '9999'")
+        fleet.add("maison-01")
+        assert 75 == worker.wait(PATIENCE)
+    assert "a newer oplead-sync set up this database" in fleet.said
+    code, _, err = fleet.command("worker")
+    assert (2, True) == (code, "a newer oplead-sync set up this database" in err)
+
+    fleet.execute(f"UPDATE public.alembic_version SET version_num = '{newest}'")  # noqa: S608 - a number
+    with fleet.worker():
+        fleet.wait_for(lambda: fleet.ended_nights() == 2)
+
+    assert {0} == {run["exit_code"] for run in fleet.runs()}
 
 
 def test_commands_refuse_tables_of_another_version(fleet):

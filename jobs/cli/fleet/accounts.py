@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, assert_never
 
-from connectors.language import _, format_time
+from connectors.language import _, _n, format_time
 from jobs.cli.accounts import (
     AccountFile,
     find_settings_files,
@@ -27,6 +27,7 @@ from jobs.fleet.accounts import (
 from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import deploy, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
+from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind, has_state, read_seal
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
@@ -38,10 +39,27 @@ from jobs.wiring.state import deploy_database
 
 def deploy_fleet(database: FleetDatabase) -> int:
     """Create or upgrade the tables of ledgers, inboxes and the fleet, say what was done, and return 0."""
-    applied = deploy(database)
-    deploy_database(database.url)
-    say(*applied, _("The fleet's tables are up to date."))
+    fleet = _deployed(_("The fleet's tables"), deploy(database))
+    ledgers = _deployed(_("The accounts' tables"), deploy_database(database.url))
+    done = [each for each in (fleet, ledgers) if each]
+    say(*(done or [_("The fleet's tables are up to date.")]))
     return Exit.DONE
+
+
+def _deployed(tables: str, change: SchemaChange) -> str:
+    """Say what became of tables; nothing if nothing did."""
+    if change.before is None:
+        return _("{tables}: created (revision {after})", tables=tables, after=change.after)
+    steps = _n("{count} step", "{count} steps", change.steps)
+    if change.before != change.after:
+        return _(
+            "{tables}: upgraded from revision {before} to {after} ({steps})",
+            tables=tables,
+            before=change.before,
+            after=change.after,
+            steps=steps,
+        )
+    return _("{tables}: upgraded ({steps})", tables=tables, steps=steps) if change.steps else ""
 
 
 def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: bool) -> int:

@@ -1,5 +1,6 @@
 """`oplead-sync fleet …`: the commands; they load their code, and the fleet's libraries, when they run."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from jobs.cli.options import (
     FirstChange,
     Json,
     LastChange,
+    P,
     Yes,
     command,
 )
@@ -43,10 +45,14 @@ Folder = Annotated[
     typer.Option(metavar="DIR", help="Where relative paths in settings start, and where .env is. Default: here."),
 ]
 _HERE = Path()
-_CODES = (
-    "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug; "
-    "75 the database or the secrets command is unavailable, try again."
-)
+_CODES = "Exit codes: 0 done; 2 wrong usage, settings or database; 70 a bug"
+
+
+def _command(
+    app: typer.Typer, codes: str = _CODES, *, name: str | None = None
+) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Register a command as `command` does; what it ends with where the fleet is out of reach is the same for all."""
+    return command(app, f"{codes}; 75 the database or the secrets command is unavailable, try again.", name=name)
 
 
 def _open_database(written: str | None) -> "FleetDatabase":
@@ -69,7 +75,7 @@ def _open_database(written: str | None) -> "FleetDatabase":
     return find_database(written, os.environ, Path.cwd())
 
 
-@command(app, _CODES)
+@_command(app)
 def deploy(*, database: Database = None) -> int:
     """Create the fleet's tables, or bring them up to date.
 
@@ -80,11 +86,7 @@ def deploy(*, database: Database = None) -> int:
     return deploy_fleet(_open_database(database))
 
 
-@command(
-    accounts,
-    "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug; "
-    "75 the database or the secrets command is unavailable, try again.",
-)
+@_command(accounts, "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug")
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Settings files, or folders of them.")],
     *,
@@ -103,7 +105,7 @@ def add(
     return add_accounts(_open_database(database), files, first_run=first_run)
 
 
-@command(accounts, _CODES, name="list")
+@_command(accounts, name="list")
 def list_(*, database: Database = None, json: Json = False) -> int:
     """List the accounts."""
     from jobs.cli.fleet.accounts import show_accounts  # noqa: PLC0415
@@ -111,7 +113,7 @@ def list_(*, database: Database = None, json: Json = False) -> int:
     return show_accounts(_open_database(database), json_wanted=json)
 
 
-@command(accounts, _CODES)
+@_command(accounts)
 def pause(names: Names, *, database: Database = None) -> int:
     """Have accounts run no more until they are resumed; a run under way ends by itself."""
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
@@ -119,7 +121,7 @@ def pause(names: Names, *, database: Database = None) -> int:
     return change_accounts(_open_database(database), names, "pause")
 
 
-@command(accounts, _CODES)
+@_command(accounts)
 def resume(names: Names, *, database: Database = None) -> int:
     """Have paused accounts run again; a night that they missed is made up for."""
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
@@ -127,7 +129,7 @@ def resume(names: Names, *, database: Database = None) -> int:
     return change_accounts(_open_database(database), names, "resume")
 
 
-@command(accounts, _CODES)
+@_command(accounts)
 def remove(names: Names, *, database: Database = None) -> int:
     """Take accounts out of the fleet; their states are not touched."""
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415
@@ -135,11 +137,7 @@ def remove(names: Names, *, database: Database = None) -> int:
     return change_accounts(_open_database(database), names, "remove")
 
 
-@command(
-    app,
-    "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug; "
-    "75 the database or the secrets command is unavailable, try again.",
-)
+@_command(app, "Exit codes: 0 stopped as asked; 2 wrong usage, or the database cannot be used; 70 a bug")
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")] = 4,
@@ -153,17 +151,16 @@ def worker(
 
     Goes on until Ctrl-C, SIGTERM or SIGHUP; then it takes no new account, and those at work have a minute to come to a
     safe end. Any number of workers share the accounts; what a worker that died had begun, others take up within two
-    minutes. Supports systemd's Type=notify and WatchdogSec.
+    minutes. One whose database is upgraded meanwhile ends with 75, to be started again. Supports systemd's Type=notify
+    and WatchdogSec.
     """
     from jobs.cli.fleet.worker import run_worker  # noqa: PLC0415
 
     return run_worker(_open_database(database), concurrency=concurrency, folder=folder, health=health)
 
 
-@command(
-    app,
-    "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database; "
-    "75 the database or the secrets command is unavailable, try again.",
+@_command(
+    app, "Exit codes: 0 every account is fine; 1 a human is needed, or nights are late; 2 wrong usage or database"
 )
 def status(
     *,
@@ -184,7 +181,7 @@ def status(
     return show_fleet(_open_database(database), FleetOutput(out, metrics, opens=open_), json_wanted=json)
 
 
-@command(app, _CODES)
+@_command(app)
 def run(names: Names, *, database: Database = None) -> int:
     """Have workers run accounts' nights now, before all others."""
     from jobs.cli.fleet.accounts import change_accounts  # noqa: PLC0415

@@ -16,7 +16,7 @@ from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.fleet.children import ChildNursery
 from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
-from jobs.fleet.deploy import require_deployed
+from jobs.fleet.version import require_own_version
 from jobs.fleet.worker import FleetWorker
 from jobs.wiring.night import prepare_nights
 
@@ -31,6 +31,8 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
     Raises:
         FleetAwayError: the database is away.
         FleetDatabaseError: it cannot be used, or shows its user every account's rows.
+        OtherVersionError: it is of another version.
+        UpgradedError: it is so since the worker has started.
     """
     with signals_and_logging() as (stop, redaction):
         redaction.redact_secrets(database.secrets)
@@ -48,7 +50,7 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         try:
             with database.connect() as connection:
                 refuse_omnipotent_user(connection)
-                require_deployed(connection)
+                require_own_version(connection, database.url)
             liveness.report_ready()
             worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.look)
             _log.info(

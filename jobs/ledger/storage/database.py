@@ -16,6 +16,7 @@ from sqlalchemy.engine import Compiled
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
+from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS
 from jobs.ledger.storage.state_file import (
     LedgerError,
     NoStateError,
@@ -27,7 +28,6 @@ from jobs.ledger.storage.state_file import (
 
 BUSY_MS = 5_000
 """How long a statement waits for another process's write lock."""
-MIGRATIONS = Path(__file__).parent / "migrations"
 ALEMBIC = Lock()
 """Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
 _DIALECT = Lock()
@@ -124,28 +124,19 @@ def opened_for_erasure(path: Path, *, on_copy: bool) -> Iterator[Engine]:
             engine.dispose()
 
 
-def newest_schema_revision() -> str:
-    """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
-    return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
-
-
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
     """Upgrade an older state if `may_change`, else raise `LedgerError`; a failed upgrade leaves it unchanged."""
     with connection.execution_options(read_only=True).begin():
         has_versions = inspect(connection).has_table(VERSION.name)
         found = list(connection.scalars(select(VERSION.c.version_num))) if has_versions else []
     # The usual case returns before importing Alembic, which takes longer to load than everything else.
-    if found == [newest_schema_revision()]:
+    if found == [REVISIONS[-1]]:
         return
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    for revision in set(found) - known:
+    for revision in set(found) - set(REVISIONS):
         raise LedgerError(
             _(
                 "{path}: this state was written by a newer oplead-sync (revision {revision}); nothing was "
@@ -158,10 +149,12 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         raise LedgerError(
             _("{path}: this state is from an older version; the next `oplead-sync run` brings it up to date", path=path)
         )
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = writable = connection.execution_options(read_only=False)
     try:
         with ALEMBIC, writable.begin():
-            command.upgrade(config, "head")
+            command.upgrade(config, REVISIONS[-1])
     except CommandError as error:
         raise LedgerError(
             _("{path}: the state could not be brought up to date: {error}", path=path, error=error)

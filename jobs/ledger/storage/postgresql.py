@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
+import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401 - loaded here, processes forked later share it
 from sqlalchemy import (
     URL,
     Connection,
@@ -29,7 +30,7 @@ from sqlalchemy.util import LRUCache
 from connectors.language import _
 from jobs.database_address import split_address
 from jobs.ledger.schema import Run
-from jobs.ledger.storage.database import ALEMBIC, MIGRATIONS, VERSION, newest_schema_revision
+from jobs.ledger.storage.database import ALEMBIC, VERSION
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import (
     ACCOUNT,
@@ -37,7 +38,8 @@ from jobs.ledger.storage.postgresql_tables import (
     next_id_function,
     postgresql_tables,
 )
-from jobs.ledger.storage.state_file import LedgerError, explaining_errors
+from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, SchemaChange
+from jobs.ledger.storage.state_file import LedgerError, OtherSchemaError, explaining_errors
 
 _LOCK_SECONDS = 5
 """How long a statement waits for another transaction's lock."""
@@ -99,7 +101,7 @@ def open_postgresql(url: str, account: str, *, for_writing: bool, connections: i
 def _check(engine: Engine) -> None:
     with explaining_postgresql_errors(engine.url), engine.connect() as connection, connection.begin():
         _refuse_omnipotent_user(connection)
-        _refuse_other_schema(connection)
+        refuse_other_schema(_recorded_schema(connection), engine.url)
 
 
 def keep_connections() -> None:
@@ -301,30 +303,34 @@ def _refuse_omnipotent_user(connection: Connection) -> None:
         )
 
 
-def _refuse_other_schema(connection: Connection) -> None:
-    if not _is_newest(connection):
-        place = shown_address(connection.engine.url)
-        raise LedgerError(
+def refuse_other_schema(found: Sequence[str], url: URL) -> None:
+    """Return if what `alembic_version` holds is the schema of this version; else raise OtherSchemaError."""
+    if not _is_newest(found, url):
+        place = shown_address(url)
+        raise OtherSchemaError(
             _("{place}: this database is not up to date: run `oplead-sync fleet deploy` first", place=place)
         )
 
 
-def _is_newest(connection: Connection) -> bool:
-    """Return whether the schema is of this version; raise LedgerError if it is of a newer one."""
-    found = list(connection.scalars(select(VERSION.c.version_num)))
-    if found and max(found) > newest_schema_revision():
-        place = shown_address(connection.engine.url)
-        raise LedgerError(
+def _is_newest(found: Sequence[str], url: URL) -> bool:
+    """Return whether the schema is of this version; raise OtherSchemaError if it is of a newer one."""
+    if found and max(found) > REVISIONS[-1]:
+        place = shown_address(url)
+        raise OtherSchemaError(
             _("{place}: a newer oplead-sync set up this database; upgrade oplead-sync on this machine", place=place)
         )
-    return found == [newest_schema_revision()]
+    return list(found) == [REVISIONS[-1]]
+
+
+def _recorded_schema(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(VERSION.c.version_num)))
 
 
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
 
 
-def deploy(url: str, *beside: MetaData) -> None:
-    """Create the ledgers' tables in a database, or bring them up to date; one that is keeps as it is.
+def deploy(url: str, *beside: MetaData) -> SchemaChange:
+    """Create the ledgers' tables in a database, or bring them up to date, and return what was done.
 
     Args:
         url: the database.
@@ -339,7 +345,7 @@ def deploy(url: str, *beside: MetaData) -> None:
             _refuse_omnipotent_user(connection)
             connection.execute(select(func.set_config("lock_timeout", f"{_STATEMENT_SECONDS}s", True)))
             connection.execute(select(func.pg_advisory_xact_lock(_DEPLOYING)))
-            _bring_up_to_date(connection)
+            change = _bring_up_to_date(connection)
             for tables in beside:
                 tables.create_all(connection)
             of_accounts = [each for tables in beside for each in tables.sorted_tables if "account" in each.columns]
@@ -350,20 +356,23 @@ def deploy(url: str, *beside: MetaData) -> None:
                     _isolate_accounts(connection, table)
     finally:
         engine.dispose()
+    return change
 
 
-def _bring_up_to_date(connection: Connection) -> None:
+def _bring_up_to_date(connection: Connection) -> SchemaChange:
     place = shown_address(connection.engine.url)
     tables = set(inspect(connection).get_table_names())
     if VERSION.name in tables:
-        is_newest = _is_newest(connection)
+        found = _recorded_schema(connection)
+        is_newest = _is_newest(found, connection.engine.url)
         # Not again: this takes more rights than a user needs who deploys what is deployed.
         if not has_next_id_function(connection):
             connection.exec_driver_sql(next_id_function())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
-        return
+        before = found[0] if found else None
+        return SchemaChange(before, REVISIONS[-1], sum(each > (before or "") for each in REVISIONS))
     if taken := tables & _TABLES.tables.keys():
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
@@ -371,6 +380,7 @@ def _bring_up_to_date(connection: Connection) -> None:
     connection.exec_driver_sql(next_id_function())
     postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
+    return SchemaChange(None, REVISIONS[-1], len(REVISIONS))
 
 
 def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> None:
@@ -381,7 +391,7 @@ def _migrate(connection: Connection, command: Literal["upgrade", "stamp"]) -> No
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     with ALEMBIC:
-        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, "head")
+        (alembic.upgrade if command == "upgrade" else alembic.stamp)(config, REVISIONS[-1])
 
 
 @contextmanager

@@ -100,6 +100,10 @@ class StateAwayError(LedgerError):
     exit_code = Exit.HELD
 
 
+class OtherSchemaError(LedgerError):
+    """The database that holds the state is of another version; the message says what to do."""
+
+
 class NoStateError(LedgerError):
     """The expected state is missing; the message says how to restore or create it."""
 

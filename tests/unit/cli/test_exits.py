@@ -8,10 +8,12 @@ import threading
 
 import pytest
 import structlog
+import typer
 
 from connectors.errors import Misconfigured
 from connectors.records import Identifier, IdentifierKind
 from jobs.cancellation import StoppedBySignal
+from jobs.cli.fleet.commands import app as fleet_app
 from jobs.cli.output import failure_of, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseLostError
@@ -182,3 +184,14 @@ def test_a_failure_is_logged_as_plain_text_at_a_terminal(capsys):
     )
 
     assert "the state is damaged\n  jobs/pull/sync.py:3 in pull\n" == capsys.readouterr().err
+
+
+def test_every_command_of_a_fleet_says_what_it_ends_with_when_the_database_is_away():
+    """`backfill` in the words of all commands that act for an account."""
+    group = typer.main.get_command(fleet_app)
+    accounts = group.commands["accounts"].commands
+
+    for each in (*group.commands.values(), *accounts.values()):
+        if each.name != "accounts":
+            assert "; 75 " in each.epilog, each.name
+            assert "Exit codes: 0 " in each.epilog, each.name

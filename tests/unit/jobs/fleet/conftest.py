@@ -9,8 +9,8 @@ from tests.postgresql import server
 
 @pytest.fixture
 def database():
-    """A new database with a fleet's tables, and no account."""
-    with server().database() as url:
+    """A new database with all tables of a fleet, and no account."""
+    with server().database(like="deployed") as url:
         made = FleetDatabase(url)
         deploy(made)
         yield made

@@ -12,6 +12,7 @@ from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
 from jobs.fleet.deploy import deploy
+from jobs.ledger.storage.revisions import SchemaChange
 from tests.postgresql import server
 
 URL = "postgresql://fleet:s3cret-word@db.example/fleet"
@@ -190,7 +191,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute("ALTER TABLE fleet_run DROP asked")
             connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
 
-        assert ["fleet-2", "fleet-3", "fleet-4"] == deploy(database)
+        assert SchemaChange("fleet-1", "fleet-4", 3) == deploy(database)
         with database.connect() as connection:
             assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
             assert [] == connection.execute("SELECT 1 FROM fleet_problem, fleet_notice").fetchall()

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, ask_for_run, latest_settings
+from jobs.fleet.database import UpgradedError
 from jobs.fleet.status import AccountState, read_status
 from jobs.fleet.work import DidTask, WorkResult
 from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerPace
@@ -188,6 +189,28 @@ def test_night_whose_beginning_the_database_refuses_is_left_to_another(worker, m
 
     assert "what became of the account cannot be recorded; it is tried again" == logged[-1]["event"]
     assert [] == worker._manager.finished
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "said"),
+    [
+        ("UPDATE public.alembic_version SET version_num = '9999'", "a newer oplead-sync set up this database"),
+        ("INSERT INTO fleet_revision VALUES ('fleet-9', now())", "newer than this version"),
+    ],
+)
+def test_worker_whose_database_is_upgraded_begins_nothing_and_has_itself_started_again(worker, upgrade, said):
+    """The account is as due as it was, and nobody is told that something is wrong with it."""
+    with worker.database.connect() as connection:
+        add_account(connection, "one", "account: one", first_run=True)
+        connection.execute(upgrade)
+    with pytest.raises(UpgradedError, match=said) as raised:
+        asyncio.run(asyncio.wait_for(worker._do(JOB, None), 30))
+
+    assert 75 == raised.value.exit_code
+    assert [JOB] == worker._manager.finished
+    with worker.database.connect() as connection:
+        assert [] == connection.execute("SELECT 1 FROM fleet_run").fetchall()
+        assert latest_settings(connection, "one") is not None
 
 
 JOB = Job(id=7, queue="x", lock=None, queueing_lock=None, task_name="x", task_kwargs={"account": "one"})

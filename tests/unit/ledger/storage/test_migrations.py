@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 
 from jobs.ledger.storage import database
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, revisions_in
 from jobs.ledger.storage.state_file import LedgerError
 from tests import quick
 
@@ -42,29 +43,36 @@ def upgrade():
 """A revision that a later version might have."""
 
 
-def config(migrations=database.MIGRATIONS):
+def config(migrations=MIGRATIONS):
     """The alembic configuration."""
     made = Config()
     made.set_main_option("script_location", str(migrations))
     return made
 
 
-def revisions(migrations=database.MIGRATIONS):
+def revisions(migrations=MIGRATIONS):
     """All revisions, the newest first."""
     return [each.revision for each in ScriptDirectory.from_config(config(migrations)).walk_revisions()]
 
 
 @pytest.fixture
-def later(tmp_path, monkeypatch):
-    """The migrations of a later version with three more revisions."""
+def replaced(tmp_path, monkeypatch):
+    """The migrations of a later version, with three more revisions, in the place of this one's."""
     folder = tmp_path / "migrations"
-    shutil.copytree(database.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     newest = int(revisions()[0])
     for number in range(newest + 1, newest + 4):
         text = LATER.format(revision=f"{number:04}", before=f"{number - 1:04}")
         (folder / "versions" / f"{number:04}_later.py").write_text(text)
     monkeypatch.setattr(database, "MIGRATIONS", folder)
     return folder
+
+
+@pytest.fixture
+def later(replaced, monkeypatch):
+    """The migrations of a later version, which runs."""
+    monkeypatch.setattr(database, "REVISIONS", revisions_in(replaced))
+    return replaced
 
 
 @contextlib.contextmanager
@@ -77,11 +85,11 @@ def raw(path):
 
 def test_migration_file_names_start_with_their_revision(later):
     """The file name alone gives the newest revision, without loading the code that upgrades."""
-    for folder in (database.MIGRATIONS, later):
+    for folder in (MIGRATIONS, later):
         files = sorted(file.name for file in (folder / "versions").glob("*.py"))
 
         assert revisions(folder)[::-1] == [name.partition("_")[0] for name in files]
-    assert revisions(later)[0] == database.newest_schema_revision()
+    assert revisions(later)[0] == database.REVISIONS[-1]
 
 
 def test_revisions_create_the_tables_of_this_version(tmp_path):
@@ -190,9 +198,32 @@ def test_upgrade_keeps_every_row(tmp_path):
     assert_kept(before, after)
     with raw(path) as connection:
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
-        assert [(database.newest_schema_revision(),)] == connection.execute(
-            "SELECT version_num FROM alembic_version"
-        ).fetchall()
+        assert [(database.REVISIONS[-1],)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+@pytest.mark.usefixtures("replaced")
+def test_process_whose_installation_is_replaced_upgrades_to_its_own_version(tmp_path):
+    """Its code is the old one, whatever lies in its folder by now."""
+    path = tmp_path / "state.db"
+    make(path, "0001")
+    open_engine(path, for_writing=True).dispose()
+
+    with raw(path) as connection:
+        assert [(REVISIONS[-1],)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+def test_process_whose_installation_is_replaced_refuses_the_new_version_s_state(tmp_path, replaced):
+    """As any other of the old version does."""
+    path = tmp_path / "state.db"
+    open_new(path)
+    with raw(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revisions(replaced)[0]])
+    before = contents(path)
+
+    for for_writing in (False, True):
+        with pytest.raises(LedgerError, match="was written by a newer oplead-sync"):
+            open_engine(path, for_writing=for_writing)
+    assert before == contents(path)
 
 
 DYING = """
@@ -202,8 +233,10 @@ from pathlib import Path
 from sqlalchemy import Engine, event
 from jobs.ledger.storage import database
 from jobs.ledger.storage.database import open_engine
+from jobs.ledger.storage.revisions import revisions_in
 
 database.MIGRATIONS = Path(sys.argv[3])
+database.REVISIONS = revisions_in(database.MIGRATIONS)
 steps = count(1)
 
 def die(nth):
@@ -238,8 +271,6 @@ def test_killed_upgrade_leaves_the_state_unchanged(tmp_path, later, when):
     open_engine(path, for_writing=True).dispose()
     after = contents(path)
     with raw(path) as connection:
-        assert [(database.newest_schema_revision(),)] == connection.execute(
-            "SELECT version_num FROM alembic_version"
-        ).fetchall()
+        assert [(database.REVISIONS[-1],)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     assert_kept(before, after)

@@ -25,11 +25,11 @@ from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
 from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
-from jobs.ledger.storage.database import newest_schema_revision
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.ledger.storage.postgresql import deploy, open_postgresql
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
+from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, revisions_in
 from jobs.ledger.storage.state_file import LedgerError, StateAwayError
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState
@@ -686,15 +686,34 @@ CREATE POLICY own_account ON retired USING (account = current_setting('oplead.ac
 
 
 @pytest.fixture
-def later(tmp_path, monkeypatch, server, database):
-    """A later version, whose migration changes rows and drops a table."""
+def replaced(tmp_path, monkeypatch, server, database):
+    """A later version's migrations in the place of this one's: the last changes rows and drops a table."""
     with server.connect(database, user=postgresql.OWNER) as connection:
         connection.execute(RETIRED)
     folder = tmp_path / "migrations"
-    shutil.copytree(files.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "9000_later.py").write_text(LATER.format(before=newest_schema_revision()))
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "9000_later.py").write_text(LATER.format(before=REVISIONS[-1]))
     for module in (files, storage):
         monkeypatch.setattr(module, "MIGRATIONS", folder)
+    return folder
+
+
+@pytest.fixture
+def later(replaced, monkeypatch):
+    """A later version, which runs."""
+    for module in (files, storage):
+        monkeypatch.setattr(module, "REVISIONS", revisions_in(replaced))
+
+
+@pytest.mark.usefixtures("replaced")
+def test_process_whose_installation_is_replaced_refuses_what_the_new_version_deployed(server, opened, database):
+    """Its code is the old one, whatever lies in its folder by now."""
+    with server.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9000'")
+
+    for use in (opened, lambda: deploy(server.url(database))):
+        with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
+            use()
 
 
 @pytest.mark.usefixtures("later")

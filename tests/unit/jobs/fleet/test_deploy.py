@@ -1,0 +1,65 @@
+"""What `fleet deploy` says that it did, whatever it found."""
+
+import pytest
+
+from connectors.language import Language, speaking
+from jobs.cli.fleet.accounts import deploy_fleet
+from jobs.fleet.database import FleetDatabase
+from jobs.ledger.storage.revisions import REVISIONS
+from tests.postgresql import server
+
+pytestmark = pytest.mark.xdist_group("postgresql")
+NEWEST = REVISIONS[-1]
+STEPS = len(REVISIONS) - 10
+FLEET_3 = "DROP TABLE fleet_problem, fleet_notice; DELETE FROM fleet_revision WHERE name = 'fleet-4'"
+"""Makes the fleet's tables those of an earlier version."""
+ACCOUNTS_10 = """
+SET search_path = public;
+DROP TABLE former_file;
+ALTER TABLE retention_mark DROP COLUMN conversions;
+CREATE TABLE monthly_conversions (account text, count integer);
+UPDATE alembic_version SET version_num = '0010';
+"""
+"""Makes the accounts' tables those of an earlier version."""
+QUEUE_3_4 = "DELETE FROM fleet_revision WHERE name LIKE '03.04.00_50%'"
+
+
+@pytest.fixture
+def empty():
+    """A database without tables."""
+    with server().database(like="template1") as url:
+        yield FleetDatabase(url)
+
+
+ENGLISH = [
+    f"The fleet's tables: created (revision fleet-4)\nThe accounts' tables: created (revision {NEWEST})",
+    "The fleet's tables are up to date.",
+    "The fleet's tables: upgraded from revision fleet-3 to fleet-4 (1 step)",
+    f"The accounts' tables: upgraded from revision 0010 to {NEWEST} ({STEPS} steps)",
+    "The fleet's tables: upgraded (1 step)",
+]
+CREATED = f"""\
+Les tables de la flotte\N{NBSP}: créées (révision fleet-4)
+Les tables des comptes\N{NBSP}: créées (révision {NEWEST})"""
+FRENCH = [
+    CREATED,
+    "Les tables de la flotte sont à jour.",
+    "Les tables de la flotte\N{NBSP}: mises à niveau de la révision fleet-3 à fleet-4 (1 étape)",
+    f"Les tables des comptes\N{NBSP}: mises à niveau de la révision 0010 à {NEWEST} ({STEPS} étapes)",
+    "Les tables de la flotte\N{NBSP}: mises à niveau (1 étape)",
+]
+
+
+@pytest.mark.parametrize(("language", "expected"), [(Language.ENGLISH, ENGLISH), (Language.FRENCH, FRENCH)])
+def test_deployment_says_in_a_line_or_two_what_it_did(empty, capsys, language, expected):
+    """Created, upgraded from where to where, or nothing to do; never revision by revision."""
+    with speaking(language):
+        deploy_fleet(empty)
+        said = [capsys.readouterr().out]
+        for found in ("", FLEET_3, ACCOUNTS_10, QUEUE_3_4):
+            with empty.connect() as connection:
+                connection.execute(found)
+            deploy_fleet(empty)
+            said.append(capsys.readouterr().out)
+
+    assert [f"{each}\n" for each in expected] == said
