@@ -89,6 +89,10 @@ class _IsAmong(FunctionElement[bool]):
     name = "is_among"
     type = Boolean()
 
+    def self_group(self, against: object = None) -> "_IsAmong":  # noqa: ARG002 - whatever it stands in
+        """Return it as it is: SQLAlchemy would compare it with 1, behind which SQLite sees no index."""
+        return self
+
 
 @compiles(_IsAmong)
 def _in_json(element: _IsAmong, compiler: SQLCompiler, **more: Any) -> str:
