@@ -133,11 +133,23 @@ def add_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str
     Raises:
         RuntimeError: a row lacks a key or has one more.
     """
+    _add(session, insert_into(model), rows)
+
+
+def upsert_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, object]], *columns: str) -> None:
+    """Add rows as `add_rows` does, or set these columns of those that exist; without any, all of them.
+
+    No two of the rows are the same one.
+    """
+    _add(session, upsert_into(model, *columns), rows)
+
+
+def _add(session: Session, statement: Insert, rows: Sequence[Mapping[str, object]]) -> None:
     if not rows or not _takes_columns(session.connection()):
-        write_rows(session, insert_into(model), rows)
+        write_rows(session, statement, rows)
         return
     session.flush()
-    session.connection().execute(_insert_listed(table_of(model), tuple(rows[0])), _columns_of(rows))
+    session.connection().execute(_with_listed(statement, tuple(rows[0])), _columns_of(rows))
 
 
 def _takes_columns(connection: Connection) -> bool:
@@ -146,8 +158,9 @@ def _takes_columns(connection: Connection) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _insert_listed(table: Table, names: tuple[str, ...]) -> Insert:
-    return Insert(table).from_select(list(names), sqlalchemy.select(*_given({name: table.c[name] for name in names})))
+def _with_listed(statement: Insert, names: tuple[str, ...]) -> Insert:
+    given = _given({name: statement.table.c[name] for name in names})
+    return statement.from_select(list(names), sqlalchemy.select(*given))
 
 
 @lru_cache(maxsize=64)
