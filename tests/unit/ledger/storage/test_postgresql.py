@@ -312,6 +312,19 @@ def test_a_kept_database_is_checked_for_each_account(keeping, server, database):
         open_postgresql(server.url(database), OTHER, for_writing=True)
 
 
+def test_a_kept_database_is_checked_once_for_each_turn_of_an_account(keeping, server, database, monkeypatch):
+    """A night opens it several times; the account's next one comes later."""
+    checked = []
+    monkeypatch.setattr(storage, "_check", checked.append)
+    for account in (ACCOUNT, "", ACCOUNT, OTHER, ACCOUNT):
+        open_postgresql(server.url(database), account, for_writing=True)
+    assert 3 == len(checked)
+
+    keeping._check_at = 0.0
+    open_postgresql(server.url(database), ACCOUNT, for_writing=True)
+    assert 4 == len(checked)
+
+
 def test_few_databases_are_remembered(keeping, server, database):
     """Each account may have an address of its own, with its password."""
     assert keeping
