@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _
@@ -62,8 +62,9 @@ def run_night(
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
     is_night = reading is RunReadingScope.EVERYTHING
+    replays = is_night and _is_any_in_doubt(run)
     sending = SendingOptions(
-        run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
+        run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=replays
     )
     with run.deps.watch(NightStep.DELIVER, summary, total=partial(count_due, sending)):
         deliver(sending, summary.delivered)
@@ -77,6 +78,11 @@ def run_night(
     if is_night:
         read_platform_statements(run)
     return summary
+
+
+def _is_any_in_doubt(run: RunContext) -> bool:
+    with run.ledger.read_transaction() as session:
+        return bool(outbox.count_in_doubt(session, run.ledger.account))
 
 
 def rehearse(run: RunContext) -> RunSummary:
@@ -170,7 +176,7 @@ def begin_run(run: RunContext) -> RunSummary:
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
         adopt_settings(session, run.book, now=now)
-    summary.recovered = mark_interrupted_in_doubt(run)
+        summary.recovered = mark_interrupted_in_doubt(session, run)
     return summary
 
 
@@ -209,9 +215,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
         return
-    with run.ledger.read_transaction() as session:
-        understood = status_labels.are_all_settled(session, run.ledger.account)
-    if not understood and not run.deps.source.is_budget_spent and run.now() <= until:
+    if done.has_unsettled_labels and not run.deps.source.is_budget_spent and run.now() <= until:
         done.complete = False
         pull(run, until=until, done=done)
 
@@ -249,7 +253,6 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
         if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
             leads.record_last_read_event(session, run.ledger.account, taken.inbox, taken.read_to)
-    with run.ledger.read_transaction() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary
@@ -315,7 +318,8 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
                 now_called=now_called,
             )
         )
-    for old, new in starts.possible_renames(session, book.account, book.routes, "conversion"):
+    known = starts.known_places(session, book.account)
+    for old, new in starts.possible_renames(known, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedIdError(
                 _(
@@ -325,7 +329,7 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
                     new=new,
                 )
             )
-    for old, new in starts.possible_renames(session, book.account, book.routes, "destination"):
+    for old, new in starts.possible_renames(known, book.routes, "destination"):
         raise RenamedIdError(
             _(
                 "destination {old!r} is gone from the settings and {new!r} goes to the same place: write "
@@ -338,11 +342,13 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
 
 def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
     changed = set()
+    known = {row.kind: row for row in session.exec(select(ConfigDigest).where(ConfigDigest.account == book.account))}
     for kind, digest in (("extraction", book.extraction_digest), ("rules", book.rules_digest)):
-        known = session.get(ConfigDigest, (book.account, kind))
-        if known is not None and known.digest != digest:
+        row = known.get(kind) or ConfigDigest(account=book.account, kind=kind, digest=digest)
+        if row.digest != digest:
             changed.add(kind)
-        session.merge(ConfigDigest(account=book.account, kind=kind, digest=digest))
+            row.digest = digest
+        session.add(row)
     rules_changed = anew or "rules" in changed
     # Contact hashes are kept only for what may still be sent, so a rule change that may need them forces a fresh read.
     if "extraction" in changed or (rules_changed and any(route.uses_contact for route in book.routes)):

@@ -48,6 +48,8 @@ def _read(run: RunContext, longest: float) -> None:
             for destination in run.deps.statement_readers
             if (requests := statements.sent_requests(session, run.ledger.account, destination, since, until))
         }
+    if not sent:
+        return
     said = _ask_each(run, sent, since, until, longest)
     with run.ledger.write_transaction() as session:
         for destination, each in said.items():

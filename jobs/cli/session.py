@@ -328,7 +328,9 @@ def _visit_former_files(run: RunContext, _settings: Settings, _summary: RunSumma
     """
     with run.ledger.read_transaction() as session:
         files = former_files(session, run.ledger.account)
-        forgotten = forgotten_among(session, run.ledger.account, all_forgotten(session, run.ledger.account))
+        forgotten = forgotten_among(
+            session, run.ledger.account, all_forgotten(session, run.ledger.account) if files else ()
+        )
     for file in files:
         try:
             events = None if file.is_state else count_in_former_file(file, forgotten)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
+
+from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
 from connectors.language import in_english
@@ -19,6 +21,7 @@ from connectors.records import (
 )
 from jobs.deliver.transactions import STOPPING, Progress, Transaction, stop_for_refusal
 from jobs.ledger.outbox import requests, settlements
+from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.schema import Request, stored_row_id
@@ -55,6 +58,7 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
     done.pending = 0
     with run.ledger.read_transaction() as session:
         waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
+        is_any_long_in_doubt = bool(_rows_long_in_doubt(session, run.ledger.account, run.now()))
     busy: set[DestinationScope] = set()
     for request in waiting:
         now = run.now()
@@ -70,6 +74,8 @@ def settle_received_requests(run: RunContext, done: ResolvingResult) -> None:
                 resolution = None
         with run.ledger.write_transaction() as session:
             _Settling(session, run.ledger, now, done).settle_request(stored_row_id(request), resolution)
+    if not is_any_long_in_doubt:
+        return
     with run.ledger.write_transaction() as session:
         _Settling(session, run.ledger, run.now(), done).mark_rows_long_in_doubt_unconfirmed()
 
@@ -91,6 +97,10 @@ def _ask(run: RunContext, request: Request, done: ResolvingResult, busy: set[Des
             # The next request would wait for its turn as long as this one has, and in vain.
             busy.add(way)
     return StillPending()
+
+
+def _rows_long_in_doubt(session: Session, account: str, now: datetime) -> list[SentRow]:
+    return settlements.rows_in_doubt_before(session, account, now - GIVE_UP_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ class _Settling(Transaction):
 
     def mark_rows_long_in_doubt_unconfirmed(self) -> None:
         """Mark rows in doubt for too long, e.g. of a removed destination, as unconfirmed."""
-        old = settlements.rows_in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER)
+        old = _rows_long_in_doubt(self.session, self.ledger.account, self.now)
         self.settle_rows(old, Settlement(DeliveryState.UNCONFIRMED, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days"))
 
     def _settle_outcomes(self, request: Request, outcomes: Sequence[Outcome]) -> None:
@@ -151,17 +161,16 @@ class _Settling(Transaction):
         self.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, cause, detail))
 
 
-def mark_interrupted_in_doubt(run: RunContext) -> int:
+def mark_interrupted_in_doubt(session: Session, run: RunContext) -> int:
     """Put rows that a dead run left in flight in doubt, and return their number.
 
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now, ledger, left = run.now(), run.ledger, 0
     in_doubt = Settlement(DeliveryState.IN_DOUBT, Reason.RUN_DIED)
-    with ledger.write_transaction() as session:
-        for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
-            request.state, request.message = RequestState.LOST, Reason.RUN_DIED
-            rows = settlements.sent_rows(session, stored_row_id(request))
-            settlements.settle_rows(session, ledger, rows, in_doubt, now=now, request=request)
-            left += len(rows)
+    for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
+        request.state, request.message = RequestState.LOST, Reason.RUN_DIED
+        rows = settlements.sent_rows(session, stored_row_id(request))
+        settlements.settle_rows(session, ledger, rows, in_doubt, now=now, request=request)
+        left += len(rows)
     return left

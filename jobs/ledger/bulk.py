@@ -3,7 +3,6 @@
 They go past the session's unit of work, which handles rows one by one; what it holds back is written first.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import sqlalchemy
 from sqlalchemy import (
     ARRAY,
-    BindParameter,
+    BigInteger,
     ClauseElement,
     Column,
     ColumnElement,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     Executable,
     Integer,
     Row,
-    Select,
+    String,
     Table,
     Update,
     bindparam,
@@ -38,7 +37,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
 
-from jobs.ledger.json_sql import listed, listed_ids
+from jobs.ledger.json_sql import ListOf, is_among
 
 Record = TypeVar("Record", bound=SQLModel)
 
@@ -54,7 +53,7 @@ def table_of(model: type[SQLModel]) -> Table:
 
 def belongs_to(account: Mapped[str], lead: Mapped[str] | Mapped[str | None]) -> ColumnElement[bool]:
     """Match rows of the leads that `select_rows`, `change_rows` or `parts` is given, or of what else names rows."""
-    return (account == bindparam("of_account")) & lead.in_(_select_listed(bindparam("of_leads")))
+    return (account == bindparam("of_account")) & is_among(lead, bindparam("of_leads", type_=ListOf(String())))
 
 
 def select_rows(
@@ -77,7 +76,7 @@ def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict
     session.flush()
     rest = iter(leads)
     while part := list(islice(rest, AT_ONCE)):
-        yield {"of_account": account, "of_leads": json.dumps(part)}
+        yield {"of_account": account, "of_leads": part}
 
 
 @cache
@@ -134,11 +133,23 @@ def add_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str
     Raises:
         RuntimeError: a row lacks a key or has one more.
     """
+    _add(session, insert_into(model), rows)
+
+
+def upsert_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, object]], *columns: str) -> None:
+    """Add rows as `add_rows` does, or set these columns of those that exist; without any, all of them.
+
+    No two of the rows are the same one.
+    """
+    _add(session, upsert_into(model, *columns), rows)
+
+
+def _add(session: Session, statement: Insert, rows: Sequence[Mapping[str, object]]) -> None:
     if not rows or not _takes_columns(session.connection()):
-        write_rows(session, insert_into(model), rows)
+        write_rows(session, statement, rows)
         return
     session.flush()
-    session.connection().execute(_insert_listed(table_of(model), tuple(rows[0])), _columns_of(rows))
+    session.connection().execute(_with_listed(statement, tuple(rows[0])), _columns_of(rows))
 
 
 def _takes_columns(connection: Connection) -> bool:
@@ -147,8 +158,9 @@ def _takes_columns(connection: Connection) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _insert_listed(table: Table, names: tuple[str, ...]) -> Insert:
-    return Insert(table).from_select(list(names), sqlalchemy.select(*_given({name: table.c[name] for name in names})))
+def _with_listed(statement: Insert, names: tuple[str, ...]) -> Insert:
+    given = _given({name: statement.table.c[name] for name in names})
+    return statement.from_select(list(names), sqlalchemy.select(*given))
 
 
 @lru_cache(maxsize=64)
@@ -288,9 +300,5 @@ def has_id_among(
     column: Mapped[int] | Mapped[int | None] | Mapped[str] | Column[int], ids: Collection[int] | Collection[str]
 ) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""
-    table = listed_ids if isinstance(cast("ColumnElement[Any]", column).type, Integer) else listed
-    return column.in_(sqlalchemy.select(table(json.dumps(list(ids))).c.value))
-
-
-def _select_listed(texts: BindParameter[str]) -> Select[Any]:
-    return sqlalchemy.select(listed(texts).c.value)
+    is_number = isinstance(cast("ColumnElement[Any]", column).type, Integer)
+    return is_among(column, bindparam(None, list(ids), type_=ListOf(BigInteger() if is_number else String())))

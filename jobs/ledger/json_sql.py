@@ -1,13 +1,27 @@
 """JSON in statements: one construct for what SQLite and PostgreSQL each write in their own way."""
 
+import json
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BindParameter, ColumnElement, Integer, String, TableValuedAlias, literal_column
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Boolean,
+    Column,
+    ColumnElement,
+    Dialect,
+    Integer,
+    String,
+    TableValuedAlias,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 
 class _Listed(FunctionElement[Any]):
@@ -46,6 +60,56 @@ def listed(texts: str | BindParameter[str]) -> TableValuedAlias:
 def listed_ids(ids: str | BindParameter[str]) -> TableValuedAlias:
     """Return a table of the row ids in a JSON list, as `listed` does of texts."""
     return _ListedIds(ids).table_valued("key", "value")
+
+
+class ListOf(TypeDecorator[list[Any]]):
+    """The type of a list that is one parameter."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        """Take the type of what is in it."""
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return an array where there are any, and JSON elsewhere."""
+        return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> Any:
+        """Return the list as the database takes it."""
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _IsAmong(FunctionElement[bool]):
+    """Whether a value is in a list."""
+
+    inherit_cache = True
+    name = "is_among"
+    type = Boolean()
+
+    def self_group(self, against: object = None) -> "_IsAmong":  # noqa: ARG002 - whatever it stands in
+        """Return it as it is: SQLAlchemy would compare it with 1, behind which SQLite sees no index."""
+        return self
+
+
+@compiles(_IsAmong)
+def _in_json(element: _IsAmong, compiler: SQLCompiler, **more: Any) -> str:
+    value, values = (compiler.process(each, **more) for each in element.clauses)
+    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 -- all of it ours
+
+
+@compiles(_IsAmong, "postgresql")
+def _in_array(element: _IsAmong, compiler: SQLCompiler, **more: Any) -> str:
+    # Not by JSON, whose items PostgreSQL takes for a hundred: to find one lead's rows, it would read its account's.
+    value, values = (compiler.process(each, **more) for each in element.clauses)
+    return f"({value} = ANY ({values}))"
+
+
+def is_among(value: Mapped[Any] | Column[Any], values: BindParameter[list[Any]]) -> ColumnElement[bool]:
+    """Match values that are in a list, which is a parameter of type `ListOf`."""
+    return _IsAmong(value, values)
 
 
 class _Item(FunctionElement[str]):

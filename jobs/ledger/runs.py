@@ -67,8 +67,8 @@ def raise_if_night_done(
         NightDoneError: there is nothing to do; carries the time of the next pass (`passes` are delays after a night).
     """
     done = run_covering_night(session, account, night, today=today)
-    has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
-    if done is not None or (if_missed and not has_run):
+    has_run = select(Run.id).where(Run.account == account).limit(1)
+    if done is not None or (if_missed and session.exec(has_run).first() is None):
         raise NightDoneError(None if done is None else done.id, next_outcome_check(session, account, passes))
 
 
@@ -280,7 +280,7 @@ def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | N
     """Record the run's exit code, and its night's date if no other run has done that night."""
     with ledger.write_transaction() as session:
         run = session.get_one(Run, ledger.run)
-        run.ended_at, run.exit_code = now, exit_code
         if night is not None and _first_between(session, ledger.account, night, night) is None:
             run.night = night
+        run.ended_at, run.exit_code = now, exit_code
         session.add(run)

@@ -32,14 +32,17 @@ AFTER = timedelta(seconds=1)
 
 
 def plan_adjustments(run: RunContext) -> None:
-    """Update the corrections of every lead that was planned, or got an answer, since the last check."""
+    """Update the corrections of every lead that was planned, or got an answer, since the last check.
+
+    `plan` comes before it, and flags those whose corrections have expired, too.
+    """
     account, now = run.ledger.account, run.now()
-    with run.ledger.write_transaction() as session:
-        leads.flag_expired(session, account, corrections=True, now=now)
     looking = True
     while looking:
         with run.ledger.write_transaction() as session:
             ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
+            if not ids:
+                return
             facts = leads.load_lead_facts(session, account, ids)
             known = outbox.deliveries_of_leads(session, account, ids)
             correcting = _Correcting(run, starts.current_label_names(session, account), now)
@@ -49,7 +52,7 @@ def plan_adjustments(run: RunContext) -> None:
                         correcting.update_corrections_of(facts[lead], delivery, known.corrections_of(delivery))
             outbox.move_all(session, run.ledger, correcting.moves, now=now)
             leads.mark_corrections_checked(session, account, ids)
-        looking = bool(ids)
+        looking = len(ids) == LEADS_AT_ONCE
 
 
 def sent_conversion(delivery: Delivery, made: Sequence[Delivery]) -> SentConversion:

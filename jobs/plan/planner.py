@@ -104,7 +104,7 @@ def plan(run: RunContext) -> PlanningResult:
             route.conversion_destination_pair: stack.enter_context(closing(DedupCandidates())) for route in once
         }
         with run.ledger.write_transaction() as session:
-            leads.flag_expired(session, account, corrections=False, now=now)
+            leads.flag_expired(session, account, now=now)
             with_value = {
                 route.conversion
                 for route in run.book.routes
@@ -121,9 +121,9 @@ def plan(run: RunContext) -> PlanningResult:
             run.deps.cancel_token()
             with run.ledger.write_transaction() as session:
                 planning = planner.plan_some(session)
-    with run.ledger.write_transaction() as session:
-        deduplication.erase_unmatchable_keys(session, account, run.book.routes, now=now)
-        planner.done.same_click = deduplication.count_leads_sharing_clicks(session, run.ledger)
+                if not planning:
+                    deduplication.erase_unmatchable_keys(session, account, run.book.routes, now=now)
+                    planner.done.same_click = deduplication.count_leads_sharing_clicks(session, run.ledger)
     return planner.done
 
 
@@ -235,6 +235,8 @@ class _Planner:
         """Plan the next leads; return False when none is left."""
         account = self.run.ledger.account
         ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
+        if not ids:
+            return False
         facts = leads.load_lead_facts(session, account, ids)
         known = outbox.deliveries_of_leads(session, account, ids)
         changes = _Changes()
@@ -244,8 +246,8 @@ class _Planner:
         deduplication.record_keys(session, changes.counting_once)
         leads.mark_planned(session, account, ids)
         self.done.leads += len(ids)
-        self.last = ids[-1] if ids else self.last
-        return bool(ids)
+        self.last = ids[-1]
+        return len(ids) == LEADS_AT_ONCE
 
     def _plan_lead(self, lead: LeadFacts, known: DeliveriesOfLeads, changes: _Changes) -> None:
         existing = known.conversions.get(lead.id, [])

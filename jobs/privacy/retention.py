@@ -47,18 +47,18 @@ def erase_by_age(
             return nothing
     sweep = _Sweep(run, count_by_month, now, until=now + BUDGET)
     try:
-        before = now - age_to_leave(kept, run.book)
-        if has_read_everything(summary):
+        before, has_read_all = now - age_to_leave(kept, run.book), has_read_everything(summary)
+        if has_read_all:
             sweep.erase_leads(before)
-            with run.ledger.write_transaction() as session:
-                retention.erase_not_seen_since(session, account, before=before)
         else:
             with run.ledger.read_transaction() as session:
                 if retention.has_overdue_lead(session, account, before=before, now=now):
                     sweep.done.problem = Message(MessageId.ERASURE_OVERDUE)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
-            retention.erase_history(session, run.ledger.account, before=now - kept.history)
+            if has_read_all:
+                retention.erase_not_seen_since(session, account, before=before)
+            retention.erase_history(session, account, before=now - kept.history)
     except StoppedBySignal:
         sweep.done.is_whole = False
     return sweep.done

@@ -135,7 +135,7 @@ class _ListReading(DetailFetch, ABC):
     def _find_unchanged(self, listed: Sequence[ListedLead]) -> Collection[ListedLead]:
         """Return which entries of a list page need not be read in full; all if leads are read by their own pages."""
         self.listed, self.too_old = {one.id: one for one in listed}, set()
-        if self.reads_by_details:
+        if self.reads_by_details or not listed:
             return listed
         account = self.run.ledger.account
         with self.run.ledger.read_transaction() as session:
@@ -365,7 +365,8 @@ class _NightReading(_ListReading):
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
-        if not status_labels.are_all_settled(session, account):
+        self.done.has_unsettled_labels = not status_labels.are_all_settled(session, account)
+        if self.done.has_unsettled_labels:
             return False
         if self.began is not None:
             leads.get_cursor(session, account).since = self.began

@@ -74,9 +74,9 @@ class Account:
         """Read and plan without sending; return what was planned."""
         with self.hold() as ledger:
             with ledger.write_transaction() as session:
+                run = self.run(ledger)
                 adopt_settings(session, self.book, now=self.clock.now())
-            run = self.run(ledger)
-            mark_interrupted_in_doubt(run)
+                mark_interrupted_in_doubt(session, run)
             read(run)
             planned = plan(with_missing_value_guard(run))
             plan_adjustments(run)

@@ -44,7 +44,7 @@ def store(
     `on_record` are those stored before.
     """
     status_labels.record_labels(session, account, readings, on_record=on_record, seen_at=seen_at)
-    bulk.write_rows(session, bulk.upsert_into(LeadRow), [_lead(account, one, seen_at) for one in readings])
+    bulk.upsert_rows(session, LeadRow, [_lead(account, one, seen_at) for one in readings])
     bulk.change_rows(session, _FORGET_HASHES, account, on_record)
     rows: dict[type[SQLModel], list[_Values]] = {
         StatusChange: [

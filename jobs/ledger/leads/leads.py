@@ -200,10 +200,11 @@ def flag_all_for_planning(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def flag_expired(session: Session, account: str, *, corrections: bool, now: datetime) -> None:
-    """Flag for planning the leads whose open conversions have expired, or for a check those whose corrections have."""
-    expired = (of_kind(corrections=corrections), col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
-    _flag(session, account, *expired, **{"to_correct" if corrections else "to_plan": True})
+def flag_expired(session: Session, account: str, *, now: datetime) -> None:
+    """Flag for planning the leads whose open conversions have expired, and for a check those whose corrections have."""
+    expired = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
+    _flag(session, account, of_kind(corrections=False), *expired, to_plan=True)
+    _flag(session, account, of_kind(corrections=True), *expired, to_correct=True)
 
 
 _WITHOUT_VALUE = (Reason.VALUE_NEVER_SEEN, Reason.VALUE_NOT_ESTIMATED)

@@ -64,8 +64,17 @@ def rename_conversion(session: Session, account: str, *, old: str, new: str) -> 
         )
 
 
+def known_places(session: Session, account: str) -> Sequence[Start]:
+    """Return what each conversion on record goes to, at each destination."""
+    return session.exec(
+        select(Start)
+        .where(Start.account == account, Start.label == "")
+        .order_by(col(Start.conversion), col(Start.destination))
+    ).all()
+
+
 def possible_renames(
-    session: Session, account: str, routes: Sequence[ConversionRoute], kind: Literal["conversion", "destination"]
+    known: Sequence[Start], routes: Sequence[ConversionRoute], kind: Literal["conversion", "destination"]
 ) -> list[tuple[str, str]]:
     """Return pairs of an id gone from the settings and a new id that may be its rename.
 
@@ -73,11 +82,6 @@ def possible_renames(
     takes the same conversion to the same place.
     """
     other = "destination" if kind == "conversion" else "conversion"
-    known = session.exec(
-        select(Start)
-        .where(Start.account == account, Start.label == "")
-        .order_by(col(Start.conversion), col(Start.destination))
-    ).all()
     on_record = {getattr(row, kind) for row in known}
     current = {getattr(route, kind) for route in routes}
     return [

@@ -57,7 +57,7 @@ def record_keys(session: Session, counting: Iterable[tuple[DeliveryRecord, Colle
         for delivery, dedup_keys in counting
         for dedup_key in sorted(dedup_keys)
     ]
-    bulk.write_rows(session, bulk.upsert_into(DedupKey, "at"), rows)
+    bulk.upsert_rows(session, DedupKey, rows, "at")
 
 
 _KEYS = sqlalchemy.select(

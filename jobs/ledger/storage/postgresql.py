@@ -50,7 +50,9 @@ _KEPT_FOR_NEXT = 3
 """How many are kept for a process's next account, which is as many as a night needs most of the time."""
 _AWAY_SECONDS = 2.0
 """For how long many accounts take a database that could not be opened to be away, without each trying it."""
-_IDLE_SECONDS = {"off": 60, "on": 600}
+_CHECKED_SECONDS = 10.0
+"""For how long a database that was found usable for an account is taken to be: a night opens it several times."""
+_IDLE_SECONDS = {False: 60, True: 600}
 """How long a transaction may leave the server without work, by whether it is read-only: a writer holds the lease."""
 _CONNECT = {
     "connect_timeout": 10,
@@ -136,6 +138,9 @@ class _KeptDatabase:
         self._opening = threading.Lock()
         self._url = ""
         self._engine: Engine | None = None
+        self._checked_for = ""
+        self._check_at = 0.0
+        """When to check the database again for the same account, on the monotonic clock."""
 
     def engine_of(self, url: str, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only; raise as `open_postgresql` does."""
@@ -145,8 +150,11 @@ class _KeptDatabase:
                     self._engine.pool.close()
                 self._engine = _engine(url, poolclass=_KeptPool, pool_size=_KEPT_FOR_NEXT, max_overflow=-1)
                 self._url = url
-            # Each time: somebody may deploy a newer version between two accounts. Only connecting is slow.
-            _check(self._engine)
+                self._check_at = 0.0
+            # For each account: somebody may deploy a newer version between two of them. None is what they share.
+            if account not in ("", self._checked_for) or time.monotonic() >= self._check_at:
+                _check(self._engine)
+                self._checked_for, self._check_at = account, time.monotonic() + _CHECKED_SECONDS
             return self._engine.execution_options(account=account, read_only=not for_writing)
 
 
@@ -223,11 +231,13 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
     )
     engine.dialect = _dialect(url)
 
+    from psycopg import IsolationLevel  # noqa: PLC0415 -- the address was found to be usable, so it is there
+
     # What holds for a transaction only, so that a pooler may give the connection to another account's next.
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        is_view = "on" if options["read_only"] else "off"
+        is_view = options["read_only"]
         settings = {
             "oplead.account": options["account"],
             "timezone": "UTC",
@@ -235,14 +245,21 @@ def _engine(url: str, account: str = "", *, for_writing: bool = True, **pool: An
             "statement_timeout": f"{_STATEMENT_SECONDS}s",
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS[is_view]}s",
         }
-        if is_view == "on":
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        else:
+        # The driver says so as it begins the transaction, which it does with its next statement.
+        driver: Any = connection.connection.driver_connection
+        driver.read_only = is_view or None
+        driver.isolation_level = IsolationLevel.REPEATABLE_READ if is_view else None
+        if not is_view:
             # A request goes out once its intent is committed, which a crash of the server must then not lose.
             settings["synchronous_commit"] = "on"
         # Plain text, since each of a night's many transactions begins with it.
         chosen = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
         connection.exec_driver_sql(f"SELECT {chosen}", tuple(settings.values()))
+
+    @event.listens_for(engine, "checkin")
+    def _on_return(driver: Any, _record: object) -> None:
+        if driver is not None and not driver.closed:
+            driver.read_only = driver.isolation_level = None
 
     @event.listens_for(engine, "after_cursor_execute")
     def _on_execute(connection: Connection, cursor: Any, *_more: object) -> None:

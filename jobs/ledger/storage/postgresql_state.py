@@ -29,13 +29,8 @@ from jobs.ledger.storage.transfer import copy_rows
 _LEASE = table_of(Lease)
 _LEASES = 0x4F504C53  # "OPLS"
 """The seed of the keys of our locks, which other programs of the database do not use."""
-_WHILE_HELD = (
-    "idle_in_transaction_session_timeout = 0",
-    # The server lets go of the account of a machine that is gone after two minutes of silence, not after two hours.
-    "tcp_keepalives_idle = 60",
-    "tcp_keepalives_interval = 15",
-    "tcp_keepalives_count = 4",
-)
+_WHILE_HELD = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "15", "tcp_keepalives_count": "4"}
+"""So the server lets go of the account of a machine that is gone after two minutes of silence, not after two hours."""
 _WITH_TRANSACTION_TIMEOUT = (17,)
 """The first version of PostgreSQL that can end a transaction for its age."""
 
@@ -97,12 +92,12 @@ class PostgresqlState:
                 connection = engine.connect()
                 stack.callback(_end, connection)
                 key = func.hashtextextended(self.account, _LEASES)
-                if not connection.scalar(select(func.pg_try_advisory_xact_lock(key))):
+                settings = (func.set_config(name, value, True) for name, value in _WHILE_HELD.items())
+                if not connection.scalar(select(func.pg_try_advisory_xact_lock(key), *settings)):
                     raise self._held(connection)
                 # Last, and without parameters: a result before it would stay open, and with it what it saw, so that
                 # for a whole night the server could clean up nothing that any account leaves behind.
-                for setting in _WHILE_HELD:
-                    connection.exec_driver_sql(f"SET LOCAL {setting}")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 if (connection.dialect.server_version_info or ()) >= _WITH_TRANSACTION_TIMEOUT:
                     connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
             yield ServerLock()

@@ -189,8 +189,8 @@ def test_crash_before_any_row_passes_rejects_nothing(account):
     with pytest.raises(fakes.Crash):
         account.deliver()
     in_between = set(account.states.values())
-    with account.hold() as ledger:
-        mark_interrupted_in_doubt(account.run(ledger))
+    with account.hold() as ledger, ledger.write_transaction() as session:
+        mark_interrupted_in_doubt(session, account.run(ledger))
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
     account.deliver()
 

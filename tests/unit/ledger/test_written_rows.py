@@ -47,7 +47,7 @@ def test_rows_that_exist_are_set_where_asked(ledger):
     """The other columns stay as they are."""
     with ledger.write_transaction() as session:
         bulk.write_rows(session, bulk.insert_into(StatusLabel), ROWS)
-        bulk.write_rows(session, bulk.upsert_into(StatusLabel, "written"), [row | {"written": "x"} for row in ROWS])
+        bulk.upsert_rows(session, StatusLabel, [row | {"written": "x"} for row in ROWS], "written")
         found = session.exec(select(StatusLabel).order_by(StatusLabel.label)).all()
 
     assert [("x", NIGHT.replace(microsecond=5)), ("x", NIGHT)] == [(row.written, row.seen_at) for row in found]
@@ -90,12 +90,13 @@ def test_a_row_that_cannot_be_is_refused(ledger, add):
         add(session, StatusLabel, ROWS * 2)
 
 
-def test_added_rows_are_planned_once(ledger, database):
+@pytest.mark.parametrize("add", [bulk.add_rows, bulk.upsert_rows])
+def test_added_rows_are_planned_once(ledger, database, add):
     """PostgreSQL takes them in one statement, and would plan one of each row's own anew."""
     sent = []
     with ledger.write_transaction() as session:
         event.listen(session.connection(), "before_cursor_execute", lambda *each: sent.append(each[-1]))
-        bulk.add_rows(session, StatusLabel, ROWS)
-        bulk.add_rows(session, StatusLabel, [])
+        add(session, StatusLabel, ROWS)
+        add(session, StatusLabel, [])
 
     assert [database == "sqlite"] == sent

@@ -22,7 +22,7 @@ from jobs.ledger.outbox.consents import _RECORD
 from jobs.ledger.outbox.outbox import Move
 from jobs.ledger.report.queries import sum_of_cents
 from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
-from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusLabel
+from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusChange, StatusLabel
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.lock import LeaseHeldError
@@ -312,6 +312,19 @@ def test_a_kept_database_is_checked_for_each_account(keeping, server, database):
         open_postgresql(server.url(database), OTHER, for_writing=True)
 
 
+def test_a_kept_database_is_checked_once_for_each_turn_of_an_account(keeping, server, database, monkeypatch):
+    """A night opens it several times; the account's next one comes later."""
+    checked = []
+    monkeypatch.setattr(storage, "_check", checked.append)
+    for account in (ACCOUNT, "", ACCOUNT, OTHER, ACCOUNT):
+        open_postgresql(server.url(database), account, for_writing=True)
+    assert 3 == len(checked)
+
+    keeping._check_at = 0.0
+    open_postgresql(server.url(database), ACCOUNT, for_writing=True)
+    assert 4 == len(checked)
+
+
 def test_few_databases_are_remembered(keeping, server, database):
     """Each account may have an address of its own, with its password."""
     assert keeping
@@ -431,7 +444,32 @@ def test_ids_are_counted_without_reading_what_has_come_since(opened, server, dat
         assert 0 == scans.scalar()
 
 
-READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'consent_answer'"
+READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = %s"
+
+
+def rows_read(session, name):
+    """How many rows of a table this transaction has read."""
+    return session.connection().exec_driver_sql(READ, (name,)).scalar()
+
+
+def test_few_are_found_without_reading_what_else_an_account_has(begin, server, database):
+    """However long its history is: a small account's night changes a lead or two."""
+    ledger, leads = begin(), [f"A-{number}" for number in range(40)]
+    plan(ledger, *leads)
+    table = StatusChange.__table__
+    row = {k: v for k, v in whole_row(table, ACCOUNT, 0).items() if k != "id"}
+    with ledger.write_transaction() as session:
+        bulk.add_rows(session, StatusChange, [row | {"id": n, "lead": leads[n % 40]} for n in range(1, 4001)])
+    with server.connect(database) as connection:
+        connection.execute("ANALYZE")
+    with ledger.write_transaction() as session:
+        of_leads = select(table.c.id).where(bulk.belongs_to(table.c.account, table.c.lead))
+        by_id = select(table.c.id).where(bulk.has_id_among(table.c.id, [7, 8]))
+
+        assert 100 == len(list(bulk.select_rows(session, of_leads, ACCOUNT, ["A-1"])))
+        assert 100 == rows_read(session, "status_change")
+        assert [7, 8] == sorted(session.connection().scalars(by_id))
+        assert 102 == rows_read(session, "status_change")
 
 
 def test_an_answer_is_compared_with_the_same_leads_only(begin):
@@ -446,10 +484,10 @@ def test_an_answer_is_compared_with_the_same_leads_only(begin):
     with ledger.write_transaction() as session:
         connection = session.connection()
         connection.execute(_RECORD, given)
-        before = connection.exec_driver_sql(READ).scalar()
+        before = rows_read(session, "consent_answer")
         connection.execute(_RECORD, given)
 
-        assert len(leads) == connection.exec_driver_sql(READ).scalar() - before
+        assert len(leads) == rows_read(session, "consent_answer") - before
         assert len(leads) == connection.exec_driver_sql("TABLE consent_answer").rowcount
 
 
