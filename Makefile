@@ -84,7 +84,7 @@ format: develop ## write what `check` would complain of, where that can be mende
 	$(BIN)/ruff check --fix .
 
 schema: develop ## write the settings' JSON schema anew
-	$(BIN)/python -c "from jobs.settings.schema import write_schema; write_schema()"
+	$(BIN)/python -c "from jobs.settings.schema import write_settings_schema; write_settings_schema()"
 
 messages: develop ## bring the catalogues of messages up to date; what is new in them awaits its translation
 	$(BIN)/python docs/catalogues.py

@@ -12,9 +12,9 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from connectors.language import _, _n, in_clauses
+from connectors.language import _, _n, join_with_semicolons
 from connectors.records import Contact
-from connectors.text import remove_character_categories, tidy
+from connectors.text import remove_character_categories, tidy_text
 
 HOME = "FR"
 """The account's country, assumed for leads that don't give one."""
@@ -132,7 +132,7 @@ LONGEST_FIELD = 1000
 """Maximum characters; longer text is prose, and parsing it could take very long."""
 
 _LATEST = 16
-"""Values whose result is kept until `forget_contacts`: each platform cleans the same ones in turn."""
+"""Values whose result is kept until `clear_contact_caches`: each platform cleans the same ones in turn."""
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
 """Separators that also occur inside one number (06/12/34/56/78), so tried only if the whole is not a number."""
@@ -184,7 +184,7 @@ def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _tidied(field: str) -> str:
-    return tidy(field.replace("\n", ";")) if len(field) <= LONGEST_FIELD else ""
+    return tidy_text(field.replace("\n", ";")) if len(field) <= LONGEST_FIELD else ""
 
 
 @lru_cache(maxsize=_LATEST)
@@ -327,7 +327,7 @@ def summarise_unusable_phones(contacts: Sequence[Contact]) -> str | None:
         return None
     reasons = Counter(_unusable_phone_reasons(lost)).most_common()
     # A single reason accounts for all of them: its count would repeat the total.
-    listed = in_clauses(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
+    listed = join_with_semicolons(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
     return _n(
         "{count} of {leads} has a phone that cannot be read: {reasons}",
         "{count} of {leads} have a phone that cannot be read: {reasons}",
@@ -348,7 +348,7 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
     in_need = [
         one for one, text in lost if not text.strip().startswith(("+", "00")) and country_code_of(one.country) is None
     ]
-    unknown = [tidy(contact.country or "") for contact in in_need]
+    unknown = [tidy_text(contact.country or "") for contact in in_need]
     leads = Counter(unknown)
     for country in unknown:
         shown = leads[country] >= _SHARED and _MAY_BE_SHOWN.fullmatch(country)
@@ -360,7 +360,7 @@ def _unusable_phone_reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str
     yield from [_("not a valid personal number")] * (len(lost) - len(unknown))
 
 
-def forget_contacts() -> None:
+def clear_contact_caches() -> None:
     """Drop from memory what was cleaned so far, so that a service keeps no contact data of the leads it has read."""
     for kept in (_emails, _valid_domain, _numbers, country_code_of, is_blank_country):
         kept.cache_clear()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from connectors.records import ClickId, Contact, LeadId, Lost, Moment, NotSent, Utm
+from connectors.records import ClickId, Contact, LeadId, AnswerLost, Moment, NotSent, Utm
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -29,7 +29,7 @@ class LeadToWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadDocument:
+class DocumentToAttach:
     """A file to add to a lead, whose type and size have been checked."""
 
     path: Path
@@ -73,7 +73,7 @@ class WriteRefused:
     """What the CRM says, without anything that was sent."""
 
 
-WriteReceipt = WriteAccepted | WriteRefused | NotSent | Lost
+WriteReceipt = WriteAccepted | WriteRefused | NotSent | AnswerLost
 """What became of one write; `Lost` means that it may or may not have been done."""
 
 
@@ -87,7 +87,7 @@ class WritePreview:
     """Each value by its place, without keys."""
 
 
-class EventKind(StrEnum):
+class CrmEventKind(StrEnum):
     """What a CRM can be asked to report."""
 
     NEW_LEAD = "new_lead"
@@ -132,10 +132,10 @@ class LeadWriter(Protocol):
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
 
-    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
+    def attach_document(self, lead_id: LeadId, document: DocumentToAttach) -> WriteReceipt:
         """Add a document to a lead."""
 
-    def subscribe(self, event: EventKind, url: str) -> WriteReceipt:
+    def subscribe(self, event: CrmEventKind, url: str) -> WriteReceipt:
         """Have events of one kind reported to an address."""
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
@@ -145,17 +145,17 @@ class LeadWriter(Protocol):
 class PreviewsWrites(Protocol):
     """A writer that also shows what it would write."""
 
-    def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
+    def preview_write(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write; raise ValueError with why it cannot be written."""
 
 
-class PlatformLists(Protocol):
+class CrmLists(Protocol):
     """What a CRM's own settings and subscriptions hold; raises what `LeadSource` raises."""
 
     def subscriptions(self) -> CrmListEntries[Subscription]:
         """Return the subscriptions on record."""
 
-    def channels(self) -> CrmListEntries[Mapping[str, object]]:
+    def marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as the CRM shows them."""
 
     def custom_fields(self) -> CrmListEntries[Mapping[str, object]]:
@@ -169,7 +169,7 @@ class PlatformLists(Protocol):
 class WebhookEvent:
     """One event that a webhook reports, without contact data."""
 
-    kind: EventKind | None
+    kind: CrmEventKind | None
     """None if it is not understood."""
     lead: LeadId | None
     label: str | None = None

@@ -46,7 +46,7 @@ def chosen_language() -> Language | None:
 
 
 @contextmanager
-def speaking(language: Language | None) -> Iterator[None]:
+def using_language(language: Language | None) -> Iterator[None]:
     """Address people in this language, or in the terminal's if None; threads need a copy of the context."""
     token = _chosen.set(language)
     try:
@@ -83,7 +83,7 @@ def _with_english(say: Callable[[], str]) -> str:
     if current_language() is Language.ENGLISH:
         return text
     translated = _Translated(text)
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         translated.english = say()
     return translated
 
@@ -115,7 +115,7 @@ def _n(one: str, several: str, count: int, /, **values: object) -> str:
 
     def say() -> str:
         text = _catalogue(current_language()).ngettext(one, several, count)
-        return _filled_in(text, {**values, "count": format_count(count)})
+        return _filled_in(text, {**values, "count": format_integer(count)})
 
     return _with_english(say)
 
@@ -190,7 +190,7 @@ def _as_messages_say(stored: str, language: Language) -> Iterator[str]:
         if template.several is None:
             yield _filled_in_with(_catalogue(language).gettext(template.one), said)
         elif count.isdecimal():
-            said["count"] = format_count(int(count))
+            said["count"] = format_integer(int(count))
             text = _catalogue(language).ngettext(template.one, template.several, int(count))
             yield _filled_in_with(text, said)
 
@@ -233,7 +233,7 @@ def _templates(language: Language) -> Sequence[_Template]:
     return [template for _letters, template in sorted(found, key=lambda each: -each[0])]
 
 
-def format_count(count: int) -> str:
+def format_integer(count: int) -> str:
     """Format a whole number: `1,269` in English."""
     if current_language() is Language.ENGLISH:
         return f"{count:,}"
@@ -248,7 +248,7 @@ def in_lines(texts: Iterable[str]) -> str:
     return _with_english(lambda: "\n".join(map(in_english, said) if current_language() is Language.ENGLISH else said))
 
 
-def in_clauses(texts: Iterable[str]) -> str:
+def join_with_semicolons(texts: Iterable[str]) -> str:
     """Put texts into one line, with the language's space before each semicolon."""
     said = [*texts]
 
@@ -340,7 +340,7 @@ def format_share(part: int | Decimal, whole: int | Decimal) -> str:
     return _with_english(lambda: format_percent(share, _percentage("0"), locale=current_language()))
 
 
-def format_lapse(lapse: timedelta) -> str:
+def format_rough_duration(lapse: timedelta) -> str:
     """Format a length of time in the unit that suits it, from minutes to days: `2.5 days` in English."""
     from babel.units import format_unit  # noqa: PLC0415
 

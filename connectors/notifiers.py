@@ -25,7 +25,7 @@ _HEALTH_BEAT = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
 
 
-def is_address(url: str) -> bool:
+def is_notification_address(url: str) -> bool:
     """Return whether apprise recognises an address, without sending anything."""
     return bool(_apprise(url))
 
@@ -150,7 +150,7 @@ def _is_ping_accepted(url: str) -> bool:
         return response.is_success
 
 
-class Liveness:
+class LivenessReporter:
     """Reports that the service is alive to systemd and through a health file.
 
     Never raises: the first failure is logged, later ones are ignored.

@@ -25,7 +25,7 @@ from connectors.http import (
     shut_down_socket,
 )
 from connectors.language import _
-from connectors.records import Lost, NotSent
+from connectors.records import AnswerLost, NotSent
 
 Answer = TypeVar("Answer")
 
@@ -108,7 +108,7 @@ def is_host_unreachable(error: BaseException) -> bool:
     return any(isinstance(cause, NewConnectionError) for cause in error_chain(error))
 
 
-def receipt_of(error: OSError, address: str) -> NotSent | Lost:
+def receipt_of(error: OSError, address: str) -> NotSent | AnswerLost:
     """Return the receipt of an upload that raised, without the error's text, which may hold the address and events.
 
     Args:
@@ -122,7 +122,7 @@ def receipt_of(error: OSError, address: str) -> NotSent | Lost:
         return NotSent(reason)
     if never_connected(error):
         return NotSent(_("no connection: {reason}", reason=reason), address if is_host_unreachable(error) else "")
-    return Lost(reason)
+    return AnswerLost(reason)
 
 
 _EVERYWHERE = "https://"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from connectors.records import (
     Adjustment,
-    AssumedTarget,
+    TargetAssumptions,
     CheckFinding,
     Contact,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Export,
     Found,
     Identifier,
@@ -84,7 +84,7 @@ class LeadSource(Protocol):
 
 
 @runtime_checkable
-class LatestLeadsContents(Protocol):
+class ExposesLatestLeads(Protocol):
     """A source that also exposes what the leads that `fetch_latest` read hold."""
 
     seen: "SeenInLeads"
@@ -94,7 +94,7 @@ class LatestLeadsContents(Protocol):
 class ReadsExports(Protocol):
     """A source that reads exported files, the newest one each night."""
 
-    def open_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
+    def open_newest_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
         """Choose the newest file and check it whole; reading leads then reads this file.
 
         Args:
@@ -119,10 +119,10 @@ class ConversionSink(Protocol):
     def limits(self) -> SinkLimits:
         """What this sink accepts."""
 
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+    def hash_contact(self, contact: Contact) -> tuple[Identifier, ...]:
         """Normalise and hash contact data by this platform's rules, dropping invalid parts. Pure."""
 
-    def encode(self, event: Event) -> bytes:
+    def encode(self, event: ConversionEvent) -> bytes:
         """Return the event's bytes; equal events give equal bytes. Pure."""
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
@@ -131,7 +131,7 @@ class ConversionSink(Protocol):
         A validate-only sink has them checked instead, without counting any.
         """
 
-    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
         """Return the outcomes of a received request of `rows` events, if the platform has them yet.
 
         Raises:
@@ -144,7 +144,7 @@ class ConversionSink(Protocol):
 class LoadsLibrary(Protocol):
     """A sink whose encoding needs a library that is slow to load."""
 
-    def load(self, target: Target) -> None:
+    def load_library(self, target: Target) -> None:
         """Load what encoding for a target takes, so that `encode` and `encode_adjustment` are quick."""
 
 
@@ -152,7 +152,7 @@ class LoadsLibrary(Protocol):
 class SharesQuota(Protocol):
     """A sink whose platform counts requests of many accounts together."""
 
-    def turn(self, target: Target) -> AbstractContextManager[None]:
+    def wait_for_quota(self, target: Target) -> AbstractContextManager[None]:
         """Wait, within bounds, until one more request for a target may go out, and count it for the block.
 
         Raises:
@@ -182,14 +182,14 @@ class AdjustmentSink(ConversionSink, Protocol):
 class PlatformInspector(Protocol):
     """Read-only checks against a platform; they never raise."""
 
-    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
+    def preflight(self, expected: Sequence[TargetAssumptions]) -> Sequence[CheckFinding]:
         """Check that access, accounts and targets match what the settings assume."""
 
-    def diagnose(self) -> Sequence[CheckFinding]:
+    def check_recent_uploads(self) -> Sequence[CheckFinding]:
         """Return what the platform reports about recent uploads."""
 
 
-class StatementReader(Protocol):
+class PlatformStatementReader(Protocol):
     """Reads what a platform says about what it received; never raises, and what it may not read becomes a statement."""
 
     def read_statements(

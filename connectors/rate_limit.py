@@ -90,7 +90,7 @@ _TRACES = TypeAdapter(dict[str, ProcessRequestHistory])
 class RequestHistories(Protocol):
     """The recent requests to one platform by several processes; those that cannot be shared count for nobody."""
 
-    def lock_and_update_history(
+    def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
     ) -> AbstractContextManager[Sequence[ProcessRequestHistory]]:
         """Hold the histories for the block; yield the other processes', then write `own` on exit.
@@ -128,7 +128,7 @@ class SharedRequestHistory:
         self._is_alone = False
 
     @contextmanager
-    def lock_and_update_history(
+    def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
     ) -> Iterator[Sequence[ProcessRequestHistory]]:
         """Hold the file lock for the block; yield the other processes' traces, then write `own` on exit.
@@ -295,7 +295,7 @@ class Pacer:
         running, self._own.running = self._own.running, []  # our own are never presumed lost
         self._own = self._own.without_expired_requests(now)
         self._own.running = running
-        return nullcontext(()) if self._shared is None else self._shared.lock_and_update_history(self._own, now)
+        return nullcontext(()) if self._shared is None else self._shared.lock_and_update_request_history(self._own, now)
 
     def _free_at(self, now: datetime, others: Sequence[ProcessRequestHistory]) -> datetime | None:
         """Return when to try again: None if a slot is free, `now` if one of our own requests must end first."""

@@ -261,7 +261,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ConversionEvent:
     """One conversion as the platform will see it, before encoding."""
 
     key: DeliveryKey
@@ -304,7 +304,7 @@ class Adjustment:
     """Time of the correction: after the conversion and after any earlier correction of it."""
     value: Money | None
     """New total, never a difference; None for a retraction."""
-    event: Event | None
+    event: ConversionEvent | None
     """The whole event to resend, if the transport corrects by resending; otherwise None."""
 
 
@@ -412,7 +412,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedForProcessing:
     """Every row was accepted for processing; poll for the outcomes later with the ticket."""
 
     ticket: str
@@ -457,7 +457,7 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class AnswerLost:
     """A request was sent but no conclusive answer came back; it may or may not have been processed."""
 
     reason: str
@@ -465,7 +465,7 @@ class Lost:
     """Delay requested by the platform, if even an inconclusive answer gives one."""
 
 
-Receipt = Received | RowOutcomes | Refused | NotSent | Lost
+Receipt = ReceivedForProcessing | RowOutcomes | Refused | NotSent | AnswerLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,7 +483,7 @@ class PartlyRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class Miscounted:
+class RowCountMismatch:
     """The platform processed a different number of rows than were sent, so no row's outcome is known."""
 
     counted: int
@@ -497,7 +497,7 @@ class ForgottenRequest:
     code: str
 
 
-Resolution = RowOutcomes | StillPending | PartlyRefused | Miscounted | ForgottenRequest
+Resolution = RowOutcomes | StillPending | PartlyRefused | RowCountMismatch | ForgottenRequest
 
 
 # ── configuration checks ─────────────────────────────────────────────────────────────────────────
@@ -532,7 +532,7 @@ class CheckFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class AssumedTarget:
+class TargetAssumptions:
     """What the settings assume about one conversion's target."""
 
     conversion: str
@@ -570,7 +570,7 @@ class StatementSubject(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CountedRows:
+class CountedRowsFilter:
     """Which of the rows sent a platform's number counts, so that ours can be put beside it."""
 
     transport: str
@@ -599,7 +599,7 @@ class PlatformStatement:
     """A number if `counts` says what it counts; a text is the platform's, or a message for the catalogues."""
     as_of: datetime | None
     """When it was so, if the platform says."""
-    counts: CountedRows | None = None
+    counts: CountedRowsFilter | None = None
 
 
 def utc(moment: datetime) -> datetime:

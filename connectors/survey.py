@@ -95,7 +95,7 @@ class AmountPath:
 
 
 @dataclass(frozen=True, slots=True)
-class UtmSourceClickIds:
+class UtmSourceClickIdCounts:
     """How leads of one `utm_source` carry click ids."""
 
     source: str
@@ -124,7 +124,7 @@ class Survey:
     """Leads with a value at each requested path."""
     few_values: tuple[PathWithFewValues, ...] = ()
     amounts: tuple[AmountPath, ...] = ()
-    sources: tuple[UtmSourceClickIds, ...] = ()
+    sources: tuple[UtmSourceClickIdCounts, ...] = ()
     how: tuple[str, ...] = ()
     """Findings on access, pagination and filters, one sentence each."""
     suspicions: tuple[str, ...] = ()
@@ -151,6 +151,6 @@ class Survey:
     """Settings to write under `source.columns`; None if leads were not read from a file."""
 
     @property
-    def usable(self) -> bool:
+    def are_leads_readable(self) -> bool:
         """Whether leads can be read in full with the suggested settings."""
         return not self.undecided

@@ -26,7 +26,7 @@ def _replace_control_character(letter: str) -> str:
     return "" if kind in _CONTROLS and letter not in _JOINERS else letter
 
 
-def tidy(text: str) -> str:
+def tidy_text(text: str) -> str:
     """Normalise text: composed accents, single plain spaces, no invisible characters."""
     return " ".join(remove_character_categories(unicodedata.normalize("NFKC", text), "Cf").split())
 

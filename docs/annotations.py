@@ -88,7 +88,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "provider_url": "provider.url",
         "reference": "leadData.reference_externe",
     },
-    "FormImport": {
+    "FormImportSettings": {
         "token": "${OPLEAD_IMPORT_TOKEN}",
         "form": "site-web",
         "url": "https://leadimport.oplead.com/addlead/",
@@ -187,7 +187,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "missing": "assume_granted",
         "because": "Consent is a condition of the form",
     },
-    "ConsentSignalSettings": {"field": "leadData.consent", "granted": '[oui, "1"]', "refused": "[non]"},
+    "ConsentFieldSettings": {"field": "leadData.consent", "granted": '[oui, "1"]', "refused": "[non]"},
     "ExcludeSettings": {
         "email_domains": "[maison-durand.fr]",
         "phones": '["01 99 00 00 00"]',
@@ -246,15 +246,15 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "restate_above": "10 %",
     },
     "ExpectedValueSettings": {"expected": "true", "otherwise": "60"},
-    "ValuesSettings": {"recompute": "monthly"},
-    "GoogleConversion": {
+    "ValueEstimationSettings": {"recompute": "monthly"},
+    "GoogleConversionSettings": {
         "conversion_action": "{ id: 987654321, click_window_days: 30 }",
         "event_source": "PHONE",
         "destination": "paris",
     },
     "GoogleAction": {"id": "987654321", "click_window_days": "30"},
-    "MetaConversion": {"event": "Purchase", "action_source": "phone_call"},
-    "NotifyWhen": {
+    "MetaConversionSettings": {"event": "Purchase", "action_source": "phone_call"},
+    "NotificationThresholds": {
         "rejected_above": "10 %",
         "rejected_at_least": "10",
         "silent_above": "8",
@@ -281,10 +281,10 @@ DEFAULTS: Mapping[tuple[str, str], str] = {
     ("RetentionSettings", "leads"): "`14 months`, or what the platforms' windows and `within` need",
     ("RetentionSettings", "runs"): "`2 y`",
     ("RetentionSettings", "history"): "`2 y`",
-    ("GoogleConversion", "event_source"): "the destination's",
-    ("GoogleConversion", "destination"): "all of them",
+    ("GoogleConversionSettings", "event_source"): "the destination's",
+    ("GoogleConversionSettings", "destination"): "all of them",
     ("GoogleAction", "click_window_days"): "`90`",
-    ("MetaConversion", "action_source"): "the destination's",
+    ("MetaConversionSettings", "action_source"): "the destination's",
 }
 """Of keys whose default the job works out."""
 

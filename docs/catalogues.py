@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 from pydantic import BaseModel
 
 from jobs.settings.load import models_in
-from jobs.settings.meanings import meaning_of
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import OpleadSettings
 from jobs.settings.schema import Settings
 
@@ -46,14 +46,14 @@ def messages_in_code() -> Catalog:
     return found
 
 
-_LINTED = (meaning_of(Settings, "oplead"), meaning_of(OpleadSettings, "token"))
+_LINTED = (meaning_of_setting(Settings, "oplead"), meaning_of_setting(OpleadSettings, "token"))
 """Keys with a default that are missing all the same if leads come from the API."""
 
 
 def _meanings_of_required_settings(section: type[BaseModel]) -> Iterator[str]:
     """Yield what each key means that may be missing: errors say it, and the code has it in docstrings."""
     for key, field in section.model_fields.items():
-        if field.is_required() and (meaning := meaning_of(section, key)):
+        if field.is_required() and (meaning := meaning_of_setting(section, key)):
             yield meaning
         for below in models_in(field.annotation):
             yield from _meanings_of_required_settings(below)

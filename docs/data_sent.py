@@ -28,7 +28,7 @@ from connectors.records import (
     Consent,
     ConsentSignalValue,
     DestinationId,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     LeadId,
@@ -67,10 +67,10 @@ class Why:
 # ── asking the encoders ──────────────────────────────────────────────────────────────────────────
 
 
-def _events(encode: Callable[[Event], object], targets: Iterable[Target]) -> Iterator[Event]:
+def _events(encode: Callable[[ConversionEvent], object], targets: Iterable[Target]) -> Iterator[ConversionEvent]:
     """Yield an event with nothing optional, then each click id and each identifier that the encoder takes, alone."""
     for target in targets:
-        bare = Event(_KEY, target, _AT, None, (), None, Consent(None, None))
+        bare = ConversionEvent(_KEY, target, _AT, None, (), None, Consent(None, None))
         full = replace(bare, value=_VALUE, consent=_GRANTED)
         tried = [bare, full]
         tried += [replace(full, click_id=ClickId(kind, _DIGITS, _AT)) for kind in ClickIdKind]
@@ -78,7 +78,7 @@ def _events(encode: Callable[[Event], object], targets: Iterable[Target]) -> Ite
         yield from (event for event in tried if _is_taken(encode, event))
 
 
-def _is_taken(encode: Callable[[Event], object], event: Event) -> bool:
+def _is_taken(encode: Callable[[ConversionEvent], object], event: ConversionEvent) -> bool:
     try:
         encode(event)
     except (KeyError, ValueError):

@@ -9,29 +9,29 @@ from zoneinfo import ZoneInfo
 from jobs.reporting.page.facts import (
     TREND_NIGHTS,
     AdPlatform,
-    AgencyRow,
+    AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
-    CountedSales,
-    CoverageRow,
+    SalesKnownToPlatform,
+    CoverageGap,
     Funnel,
-    Gap,
+    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    Outcome,
+    ConversionOutcome,
     Period,
     PlatformFigure,
-    Recoverable,
+    RecoverableConversions,
     ReportFacts,
-    Responsible,
+    ResponsibleParty,
     Sales,
     StageTiming,
-    Standing,
-    Task,
+    OutcomeCount,
+    ActionItem,
 )
 from jobs.rules.reasons import PlatformCode, Reason
 
@@ -72,26 +72,26 @@ def _ago(**span: float) -> datetime:
     return NOW - timedelta(**span)
 
 
-def _tasks() -> tuple[Task, ...]:
+def _tasks() -> tuple[ActionItem, ...]:
     return (
-        Task(
+        ActionItem(
             Level.RED,
-            Responsible.OPLEAD_USERS,
+            ResponsibleParty.OPLEAD_USERS,
             "Conversions expire soon",
             "7 conversions expire within seven days: 6 wait for an amount, 1 has an implausible date.\n"
             "Enter them in Oplead, and they go out by themselves.",
             _ago(days=3, hours=2),
         ),
-        Task(
+        ActionItem(
             Level.AMBER,
-            Responsible.MARKETING,
+            ResponsibleParty.MARKETING,
             "A status that the settings do not know",
             "“Devis accepté” is on 12 leads. Add it to a stage, or to `ignored_statuses`.",
             _ago(days=1),
         ),
-        Task(
+        ActionItem(
             Level.AMBER,
-            Responsible.WEBSITE,
+            ResponsibleParty.WEBSITE,
             "Conversions may be missing",
             "Of the leads from google in the last 7 days, 58 % have a click id; of those in the 28 days before, "
             "89 % had: ask whoever makes its form or landing page whether it still stores the id.",
@@ -118,50 +118,50 @@ def _headline() -> Headline:
             sales(AdPlatform.NONE, 25, 281_000, 25),
         ),
         counted=(
-            CountedSales(AdPlatform.GOOGLE, 41, 38, 38, 36, 0),
-            CountedSales(AdPlatform.META, 17, 14, 14, 13, 2),
+            SalesKnownToPlatform(AdPlatform.GOOGLE, 41, 38, 38, 36, 0),
+            SalesKnownToPlatform(AdPlatform.META, 17, 14, 14, 13, 2),
         ),
         recoverable=(
-            Recoverable(
-                Reason.VALUE_MISSING, Responsible.OPLEAD_USERS, 6, Decimal(71_400), NOW + timedelta(days=2, hours=4)
+            RecoverableConversions(
+                Reason.VALUE_MISSING, ResponsibleParty.OPLEAD_USERS, 6, Decimal(71_400), NOW + timedelta(days=2, hours=4)
             ),
-            Recoverable(Reason.TIME, Responsible.OPLEAD_USERS, 1, Decimal(9_800), NOW + timedelta(days=5)),
-            Recoverable(Reason.CONSENT_UNKNOWN, Responsible.MARKETING, 4, Decimal(720), NOW + timedelta(days=1)),
+            RecoverableConversions(Reason.TIME, ResponsibleParty.OPLEAD_USERS, 1, Decimal(9_800), NOW + timedelta(days=5)),
+            RecoverableConversions(Reason.CONSENT_UNKNOWN, ResponsibleParty.MARKETING, 4, Decimal(720), NOW + timedelta(days=1)),
         ),
     )
 
 
 def _last_night() -> LastNight:
     moved = (
-        Standing("appointment", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
-        Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
-        Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 2, Decimal(25_700)),
-        Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 11, Decimal(660), 9),
-        Standing("quote", "meta", Outcome.ACCEPTED, NONE, 4, Decimal(1000), 4),
-        Standing("sale", "meta", Outcome.ACCEPTED, NONE, 1, Decimal(12_400), 1),
-        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, NO_VALUE),
-        Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)),
-        Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
+        OutcomeCount("quote", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
+        OutcomeCount("sale", "google_ads", ConversionOutcome.ACCEPTED, NONE, 2, Decimal(25_700)),
+        OutcomeCount("appointment", "meta", ConversionOutcome.ACCEPTED, NONE, 11, Decimal(660), 9),
+        OutcomeCount("quote", "meta", ConversionOutcome.ACCEPTED, NONE, 4, Decimal(1000), 4),
+        OutcomeCount("sale", "meta", ConversionOutcome.ACCEPTED, NONE, 1, Decimal(12_400), 1),
+        OutcomeCount("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, NO_VALUE),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
     )
     standing = (
-        Standing("appointment", "google_ads", Outcome.ACCEPTED, NONE, 1243, Decimal(74_580)),
-        Standing("appointment", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
-        Standing("appointment", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 412, NO_VALUE, worth=Decimal(24_720)),
-        Standing("appointment", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 38, NO_VALUE, worth=Decimal(2280)),
-        Standing("appointment", "google_ads", Outcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)),
-        Standing("appointment", "google_ads", Outcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
-        Standing("quote", "google_ads", Outcome.ACCEPTED, NONE, 522, Decimal(130_500)),
-        Standing("quote", "google_ads", Outcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
-        Standing("quote", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 14, NO_VALUE, worth=Decimal(3500)),
-        Standing("sale", "google_ads", Outcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
-        Standing("sale", "google_ads", Outcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)),
-        Standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 6, NO_VALUE, worth=Decimal(71_400)),
-        Standing("appointment", "meta", Outcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
-        Standing("appointment", "meta", Outcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)),
-        Standing("quote", "meta", Outcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
-        Standing("sale", "meta", Outcome.ACCEPTED, NONE, 47, Decimal(559_300), 44),
-        Standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 2, NO_VALUE, worth=Decimal(23_800)),
-        Standing("sale", "meta", Outcome.IN_DOUBT, Reason.NO_OUTCOME, 1, Decimal(11_900)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.ACCEPTED, NONE, 1243, Decimal(74_580)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.HELD, Reason.NO_CLICK_ID, 412, NO_VALUE, worth=Decimal(24_720)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.HELD, Reason.CONSENT_MISSING, 38, NO_VALUE, worth=Decimal(2280)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)),
+        OutcomeCount("appointment", "google_ads", ConversionOutcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
+        OutcomeCount("quote", "google_ads", ConversionOutcome.ACCEPTED, NONE, 522, Decimal(130_500)),
+        OutcomeCount("quote", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
+        OutcomeCount("quote", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 14, NO_VALUE, worth=Decimal(3500)),
+        OutcomeCount("sale", "google_ads", ConversionOutcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
+        OutcomeCount("sale", "google_ads", ConversionOutcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)),
+        OutcomeCount("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 6, NO_VALUE, worth=Decimal(71_400)),
+        OutcomeCount("appointment", "meta", ConversionOutcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
+        OutcomeCount("appointment", "meta", ConversionOutcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)),
+        OutcomeCount("quote", "meta", ConversionOutcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
+        OutcomeCount("sale", "meta", ConversionOutcome.ACCEPTED, NONE, 47, Decimal(559_300), 44),
+        OutcomeCount("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 2, NO_VALUE, worth=Decimal(23_800)),
+        OutcomeCount("sale", "meta", ConversionOutcome.IN_DOUBT, Reason.NO_OUTCOME, 1, Decimal(11_900)),
     )
     return LastNight(214, _ago(minutes=30), _ago(minutes=26, seconds=12), 1, moved, standing, sent=47)
 
@@ -176,11 +176,11 @@ def _trend() -> Iterator[NightCount]:
         for (conversion, destination), usual in often.items():
             found = round(drawn.gauss(usual, usual / 4) * busy)
             lost = sum(not drawn.randrange(25) for _each in range(max(found, 0)))
-            first = Outcome.RECEIVED if n == 0 and destination == "google_ads" else Outcome.ACCEPTED
+            first = ConversionOutcome.RECEIVED if n == 0 and destination == "google_ads" else ConversionOutcome.ACCEPTED
             if found > 0:
                 yield NightCount(night, conversion, destination, first, found, Decimal(found * VALUES[conversion]))
             if lost:
-                how = Outcome.REJECTED if n % 2 else Outcome.EXPIRED
+                how = ConversionOutcome.REJECTED if n % 2 else ConversionOutcome.EXPIRED
                 yield NightCount(night, conversion, destination, how, lost, Decimal(lost * VALUES[conversion]))
 
 
@@ -229,25 +229,25 @@ def _timing() -> Iterator[StageTiming]:
         yield StageTiming(stage, platform, count, Decimal(count) / 6, half, nine, window, within, verdict)
 
 
-def _agencies() -> tuple[AgencyRow, ...]:
+def _agencies() -> tuple[AgencyLeads, ...]:
     return (
-        AgencyRow("Nantes", 512, 21, Decimal("0.6"), 1, Decimal(0)),
-        AgencyRow("Rennes", 388, 64, Decimal("2.1"), 3, Decimal(23_800)),
-        AgencyRow("Angers", 301, 18, Decimal("0.9"), 0, Decimal(250)),
-        AgencyRow("Le Mans", 254, 97, Decimal("4.5"), 5, Decimal(60_050)),
-        AgencyRow("", 9, 2, None, 0, Decimal(0)),
+        AgencyLeads("Nantes", 512, 21, Decimal("0.6"), 1, Decimal(0)),
+        AgencyLeads("Rennes", 388, 64, Decimal("2.1"), 3, Decimal(23_800)),
+        AgencyLeads("Angers", 301, 18, Decimal("0.9"), 0, Decimal(250)),
+        AgencyLeads("Le Mans", 254, 97, Decimal("4.5"), 5, Decimal(60_050)),
+        AgencyLeads("", 9, 2, None, 0, Decimal(0)),
     )
 
 
-def _coverage() -> tuple[CoverageRow, ...]:
+def _coverage() -> tuple[CoverageGap, ...]:
     def ids(first: int, count: int) -> tuple[str, ...]:
         return tuple(str(first - 7 * n) for n in range(count))
 
     return (
-        CoverageRow(Gap.UNKNOWN_STATUS, "Devis accepté", 12, 12, Decimal(142_800), ids(48_213, 12)),
-        CoverageRow(Gap.MISSING_AMOUNT, "", 6, 6, Decimal(71_400), ids(47_950, 6)),
-        CoverageRow(Gap.CONSENT_MISSING, "", 59, 74, Decimal(9_120), ids(48_330, 50)),
-        CoverageRow(Gap.AMBIGUOUS_CLICK_ID, "", 3, 3, Decimal(180), ids(46_002, 3)),
+        CoverageGap(SendingObstacle.UNKNOWN_STATUS, "Devis accepté", 12, 12, Decimal(142_800), ids(48_213, 12)),
+        CoverageGap(SendingObstacle.MISSING_AMOUNT, "", 6, 6, Decimal(71_400), ids(47_950, 6)),
+        CoverageGap(SendingObstacle.CONSENT_MISSING, "", 59, 74, Decimal(9_120), ids(48_330, 50)),
+        CoverageGap(SendingObstacle.AMBIGUOUS_CLICK_ID, "", 3, 3, Decimal(180), ids(46_002, 3)),
     )
 
 

@@ -18,18 +18,18 @@ from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
-from connectors.language import Language, _, _n, current_language, format_count, speaking
+from connectors.language import Language, _, _n, current_language, format_integer, using_language
 from connectors.oplead.options import CANDIDATES
 from jobs.reporting.page.tables import TABLES
 from jobs.reporting.wording.incidents import INCIDENTS
-from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, NEW_LINE, Part
+from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, NEW_LINE, MessagePart
 from jobs.reporting.wording.platform_codes import PLATFORM_CODES, SETTINGS_CODES
 from jobs.reporting.wording.reasons import REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
 from jobs.rules.reasons import Reason
 from jobs.settings import oplead_schema, schema
-from jobs.settings.meanings import meaning_of
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import FieldSettings
 from jobs.settings.schema import DestinationSettings
 
@@ -51,7 +51,7 @@ _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 def generated(page: str) -> str:
     """A page with its generated parts as they should be."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    with speaking(Language.FRENCH if page.startswith("fr/") else Language.ENGLISH):
+    with using_language(Language.FRENCH if page.startswith("fr/") else Language.ENGLISH):
         return _PART.sub(lambda found: f"{found[1]}\n{_part(found[2])}\n{found[3]}", text)
 
 
@@ -85,7 +85,7 @@ def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
     inherits = model is not DestinationSettings and issubclass(model, DestinationSettings)
     for key, field in model.model_fields.items():
         if not (inherits and key in DestinationSettings.model_fields):
-            place, meaning = (model.__name__, key), meaning_of(model, key) or ""
+            place, meaning = (model.__name__, key), meaning_of_setting(model, key) or ""
             default = DEFAULTS.get(place) or _default(field)
             if model is FieldSettings:
                 default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key)) or "none"
@@ -175,17 +175,17 @@ class _Placeholders(dict[str, object]):
         return "N" if name in _NUMBERS else _SHOWN.get(name, "…")
 
 
-def _show(parts: Sequence[Part]) -> str:
+def _show(parts: Sequence[MessagePart]) -> str:
     """A text with placeholders for its values, in the plural; what may be left out is."""
     return " ".join(_show_part(part) for part in parts if not part.given and part != NEW_LINE)
 
 
-def _show_part(part: Part) -> str:
+def _show_part(part: MessagePart) -> str:
     if isinstance(part.message, str):
         return _(part.message).format_map(_Placeholders())
     names = {name for message in part.message for name in re.findall(r"{(\w+)}", message)} - {"count"}
     text = _n(*part.message, _MANY, **{name: _Placeholders()[name] for name in names})
-    return text.replace(format_count(_MANY), "N")
+    return text.replace(format_integer(_MANY), "N")
 
 
 def _notifications(_about: str) -> DocumentTable:
@@ -244,7 +244,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _report(name: str) -> DocumentTable:
     """The columns of a table, or all tables, in the language of the page."""
     language, _space, table = name.partition(" ")
-    with speaking(Language(language)):
+    with using_language(Language(language)):
         if not table:
             return _REPORT[language], iter([(f"`{each.name}`", _(each.means)) for each in TABLES])
         (columns,) = [each.columns for each in TABLES if each.name == table]

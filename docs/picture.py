@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from jobs.reporting.page.render import render
 
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 1280, 2120
 
 def page() -> str:
     """Return the page that the picture shows."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         return render(demo_facts())
 
 

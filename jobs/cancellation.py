@@ -41,7 +41,7 @@ class StopSignal:
         self._last_checks: dict[int, float] = {}
 
     @property
-    def number(self) -> int | None:
+    def signal_number(self) -> int | None:
         """The number of the signal that requested the stop, if any did."""
         return self._number[0] or None
 
@@ -68,8 +68,8 @@ class StopSignal:
         me = threading.get_ident()
         if me in self._last_checks:
             self._last_checks[me] = time.monotonic()
-        if self.number is not None:
-            raise StoppedBySignal(self.number)
+        if self.signal_number is not None:
+            raise StoppedBySignal(self.signal_number)
 
     @contextmanager
     def register_working_thread(self) -> Iterator[None]:
@@ -117,7 +117,7 @@ def handle_stop_signals() -> Iterator[StopSignal]:
     stop = StopSignal()
 
     def on_stop_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.number is not None:
+        if stop.signal_number is not None:
             os._exit(128 + number)
         stop.request_graceful_stop(number)
         # Writing to a terminal that has hung up fails.

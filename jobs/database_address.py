@@ -7,7 +7,7 @@ from connectors.language import _
 _SECRET_OPTIONS = {"password", "sslpassword"}
 
 
-def split_address(url: str) -> SplitResult:
+def split_database_address(url: str) -> SplitResult:
     """Return the parts of an address.
 
     Raises:
@@ -27,9 +27,9 @@ def split_address(url: str) -> SplitResult:
     return parts
 
 
-def passwords(url: str) -> set[str]:
-    """Return an address's password, as it is written there and as it is meant; raises as `split_address`."""
-    written = split_address(url).password
+def passwords_in_address(url: str) -> set[str]:
+    """Return an address's password, as it is written there and as it is meant; raises as `split_database_address`."""
+    written = split_database_address(url).password
     return {written, unquote(written)} if written else set()
 
 

@@ -23,7 +23,7 @@ _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class SampleRehearsal:
     """What would become of some leads if their whole past counted."""
 
     leads: int
@@ -33,7 +33,7 @@ class Forecast:
     tallies: tuple[StateCount, ...]
 
 
-def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> Forecast:
+def rehearse_with_leads(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> SampleRehearsal:
     """Judge leads as a night would, but with their whole past counting; nothing is sent."""
     leads = tuple(one for one in found if isinstance(one, Lead))
     unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
@@ -48,7 +48,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.read_transaction() as session:
             tallies = queries.count_by_state_and_reason(session, ledger.account, now=deps.clock.now())
-    return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
+    return SampleRehearsal(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class _PreloadedLeadSource:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastLabel:
+class LabelUsage:
     """A status label found in the settings or on leads, and how many leads have it."""
 
     stage: str | None
@@ -89,7 +89,7 @@ class ForecastLabel:
     """The latest lead that has it, or else the latest that had it."""
 
 
-def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabel, ...]:
+def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[LabelUsage, ...]:
     """Return every label of the settings in their order, then labels found only on leads, most frequent first.
 
     Args:
@@ -110,10 +110,10 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
             ever[APPOINTMENT_SET].append(lead)
     spelled.pop("", None)
 
-    def make_forecast_label(stage: str | None, label: str) -> ForecastLabel:
+    def make_forecast_label(stage: str | None, label: str) -> LabelUsage:
         normal = normalise_listed_label(label)
         example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
-        return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
+        return LabelUsage(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
     named = [make_forecast_label(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [make_forecast_label(IGNORED, label) for label in settings.ignored_statuses]

@@ -68,7 +68,7 @@ class AccountMetrics:
         yield moved
 
 
-def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> AccountMetrics:
+def run_metrics(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> AccountMetrics:
     """Return the metrics of a run whose end is on record."""
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
@@ -80,7 +80,7 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
             exit_code,
             incidents.last_success(session, ledger.account),
             moved,
-            outbox.count_unfinished(session, ledger.account, corrections=False),
+            outbox.count_unfinished_deliveries(session, ledger.account, corrections=False),
             incidents.oldest_due(session, ledger.account, now=now),
         )
 

@@ -30,11 +30,11 @@ from jobs.plan.planner import (
     with_missing_value_guard,
 )
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.pull.export import open_export
+from jobs.pull.export import open_newest_export
 from jobs.pull.inbox import read_webhook_leads
 from jobs.pull.sync import check_clock_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import DestinationScope, Stop, StopKind
+from jobs.rules.reasons import DestinationScope, StopCause, StopKind
 from jobs.run_context import NightStep, RunContext, RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
@@ -92,7 +92,7 @@ def rehearse(run: RunContext) -> RunSummary:
     return _conclude(run, summary)
 
 
-def validate(run: RunContext) -> RunSummary:
+def run_validation_night(run: RunContext) -> RunSummary:
     """Run a night in which platforms only validate what they receive; on a copy of the ledger, it leaves no trace.
 
     The sinks must have been created with `validate_only`.
@@ -104,7 +104,7 @@ def validate(run: RunContext) -> RunSummary:
     with run.deps.watch(NightStep.VALIDATE, summary):
         deliver(SendingOptions(run, decided_at), summary.delivered)
     for row in _unsent(run):
-        if row.id in due and (stop := _blocking_stop_scope(run.book, row, summary.stopped)):
+        if row.id in due and (stop := _blocking_stop_scope(run.book, row, summary.stopped_scopes)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
     return _conclude(run, summary)
 
@@ -123,10 +123,10 @@ def is_due(row: Delivery, at: datetime) -> bool:
 
 
 def _blocking_stop_scope(
-    book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, Stop]
+    book: Rulebook, row: Delivery, stopped: Mapping[DestinationScope, StopCause]
 ) -> DestinationScope | None:
     """Return the scope of the stop that kept a delivery from being checked; None if no reported stop did."""
-    route = book.route(row.conversion, row.destination)
+    route = book.find_route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
         target = outbox.target_of(row)
     elif route is not None:
@@ -134,7 +134,7 @@ def _blocking_stop_scope(
     else:
         return None
     destination = DestinationId(row.destination)
-    way = book.destination_scope(destination, target.transport, target.owner)
+    way = book.current_or_former_scope(destination, target.transport, target.owner)
     scopes = (DestinationScope(destination), way, replace(way, action=target.action))
     return next((scope for scope in scopes if scope in stopped), None)
 
@@ -175,7 +175,7 @@ def begin_run(run: RunContext) -> RunSummary:
     now = run.now()
     summary = RunSummary(run.ledger.account, run.ledger.run, now)
     with run.ledger.write_transaction() as session:
-        adopt_settings(session, run.book, now=now)
+        apply_settings_to_ledger(session, run.book, now=now)
         summary.recovered = mark_interrupted_in_doubt(session, run)
     return summary
 
@@ -195,10 +195,10 @@ def recording_source_failures(run: RunContext, summary: RunSummary) -> Iterator[
         except (Misconfigured, Transient) as error:
             check_clock_plausible(run.ledger, summary.started_at)
             kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
-            summary.source_stopped = Stop(kind, (str(error),))
+            summary.source_stopped = StopCause(kind, (str(error),))
     except WrongClock:
         with run.ledger.write_transaction() as session:
-            starts.delete_starts(session, run.ledger.account, since=summary.started_at)
+            starts.delete_counting_starts(session, run.ledger.account, since=summary.started_at)
         raise
 
 
@@ -210,7 +210,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     the new label later wait for the next night's reading.
     """
     window, done = run.deps.sync_window, summary.pulled
-    open_export(run)
+    open_newest_export(run)
     until = run.now() + window.budget
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
@@ -287,13 +287,13 @@ class RenamedIdError(CommandError):
     """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 
-def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
+def apply_settings_to_ledger(session: Session, book: Rulebook, *, now: datetime) -> None:
     """Apply the settings to the ledger: renamed conversions, starts, and which leads to read or plan again.
 
     Raises:
         RenamedError: an id vanished and a new one takes its place undeclared, or a new id was used before.
     """
-    on_record = starts.ids_on_record(session, book.account)
+    on_record = starts.recorded_conversion_ids(session, book.account)
     unknown = {route.conversion for route in book.routes} - on_record
     for new, old in book.was.items():
         if old is not None and old in on_record and new not in on_record:
@@ -319,7 +319,7 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
             )
         )
     known = starts.known_places(session, book.account)
-    for old, new in starts.possible_renames(known, book.routes, "conversion"):
+    for old, new in starts.possible_id_renames(known, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedIdError(
                 _(
@@ -329,7 +329,7 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
                     new=new,
                 )
             )
-    for old, new in starts.possible_renames(known, book.routes, "destination"):
+    for old, new in starts.possible_id_renames(known, book.routes, "destination"):
         raise RenamedIdError(
             _(
                 "destination {old!r} is gone from the settings and {new!r} goes to the same place: write "

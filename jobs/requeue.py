@@ -15,9 +15,9 @@ from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.schema import Delivery, LeadRow, stored_row_id
 from jobs.nightly import ask_for_outcomes, count_states, is_due, recording_source_failures
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
-from jobs.pull.export import open_export
-from jobs.pull.ingest import DetailFetch
-from jobs.pull.sync import read_range
+from jobs.pull.export import open_newest_export
+from jobs.pull.ingest import DetailFetcher
+from jobs.pull.sync import read_leads_for_backfill
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import ConversionRoute, LeadFacts, StatusTimeOrigin
 from jobs.rules.status_changes import assumed_time
@@ -59,7 +59,7 @@ class AlreadySent:
 
 
 @dataclass(slots=True)
-class AlreadySentResult:
+class AlreadySentListResult:
     """Result of applying a file of conversions sent by other means."""
 
     settled: int = 0
@@ -99,12 +99,12 @@ def read_requested(run: RunContext, asked: BackfillRequest, summary: RunSummary)
         if asked.conversion in (None, route.conversion) and asked.destination in (None, route.destination)
     )
     with recording_source_failures(run, summary):
-        open_export(run)
-        read_range(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
+        open_newest_export(run)
+        read_leads_for_backfill(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
     plan(with_missing_value_guard(run))
 
 
-def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
+def plan_requested_backfill(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
     """Make the requested period's changes count and judge them; they become pending, withheld or expired.
 
     Changes picked by an interrupted backfill of the same period are picked again; settled ones are left alone.
@@ -121,7 +121,7 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
             found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.load_lead_facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
-                route = run.book.route(row.conversion, row.destination)
+                route = run.book.find_route(row.conversion, row.destination)
                 if route is None:
                     continue
                 at = row.at
@@ -129,7 +129,7 @@ def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str
                     at = row.assumed_at = _assumed_time(asked, row, lead, facts[LeadId(row.lead)], route)
                     undated[row.conversion, row.destination] += at is None
                 if asked.covers(at):
-                    ledger_requeue.count_from_approved_start(session, ledger, row, asked)
+                    ledger_requeue.approve_for_backfill(session, ledger, row, asked)
         if not found:
             break
         last = found[-1][0]
@@ -146,11 +146,11 @@ def _assumed_time(
     return next((assumed_time(one, lead.updated_at) for one in undated), None)
 
 
-def settle_already_sent(
+def mark_listed_as_already_sent(
     run: RunContext, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None
-) -> AlreadySentResult:
+) -> AlreadySentListResult:
     """Mark what a file lists as sent by other means, so that it is never sent."""
-    done, ledger, now = AlreadySentResult(), run.ledger, run.now()
+    done, ledger, now = AlreadySentListResult(), run.ledger, run.now()
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.write_transaction() as session:
@@ -277,9 +277,9 @@ def requeue_rejected(run: RunContext, chosen: RowsToResend, summary: RunSummary)
     read and any stop.
     """
     now, done = run.now(), summary.pulled
-    fetch = DetailFetch(run, done, until=now + run.deps.sync_window.budget, started=now, afresh=True)
+    fetch = DetailFetcher(run, done, until=now + run.deps.sync_window.budget, started=now, afresh=True)
     with recording_source_failures(run, summary):
-        open_export(run)
+        open_newest_export(run)
         wanted = list(dict.fromkeys(LeadId(row.lead) for row in chosen.rows))
         asked = fetch.read(wanted)
         done.complete = len(asked.ids) == len(wanted)

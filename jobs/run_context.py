@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from connectors.http import CancelToken
 from connectors.language import N_
-from connectors.ports import Clock, LeadSource, StatementReader
+from connectors.ports import Clock, LeadSource, PlatformStatementReader
 from connectors.records import DestinationId
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
@@ -28,7 +28,7 @@ class NightStep(StrEnum):
     WAIT = N_("waiting for outcomes")
 
 
-class Watch(Protocol):
+class ProgressDisplay(Protocol):
     """Shows the progress of a night's steps."""
 
     def __call__(
@@ -70,7 +70,7 @@ class SyncMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncWindow:
+class PullOptions:
     """How far a pull reaches."""
 
     style: SyncMode
@@ -89,17 +89,17 @@ class Deps:
     clock: Clock
     jitter: Callable[[], float]
     """Returns a number in [0, 1) that spreads the waits between attempts."""
-    sync_window: SyncWindow
+    sync_window: PullOptions
     accept_volume: bool = False
     """Whether a human approved tonight's excess volume."""
     accept_file: bool = False
     """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
-    watch: Watch = no_progress_display
+    watch: ProgressDisplay = no_progress_display
     inbox: InboxReader = field(default_factory=InboxReader)
     """What webhooks have reported."""
-    statement_readers: Mapping[DestinationId, StatementReader] = field(default_factory=dict)
+    statement_readers: Mapping[DestinationId, PlatformStatementReader] = field(default_factory=dict)
     """Read what platforms say about what they received."""
 
 

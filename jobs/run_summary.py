@@ -10,7 +10,7 @@ from jobs.ledger.retention.retention import ErasedByAge
 from jobs.plan.planner import PlanningResult
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import PullResult
-from jobs.rules.reasons import Cause, DestinationScope, Message, MessageId, Stop
+from jobs.rules.reasons import Cause, DestinationScope, Message, MessageId, StopCause
 from jobs.run_context import RunReadingScope
 from jobs.run_findings import LabelCount, RunFindings, count_message
 
@@ -32,7 +32,7 @@ class RunSummary:
     review: RunFindings = field(default_factory=RunFindings)
     held: dict[DestinationScope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
-    source_stopped: Stop | None = None
+    source_stopped: StopCause | None = None
     unknown_labels: list[LabelCount] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
@@ -56,7 +56,7 @@ class RunSummary:
     """All deliveries after the night, by conversion, destination, state and reason."""
 
     @property
-    def stopped(self) -> dict[DestinationScope, Stop]:
+    def stopped_scopes(self) -> dict[DestinationScope, StopCause]:
         """Return the stopped scopes, and why each stopped."""
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 
@@ -101,6 +101,6 @@ class RunSummary:
     @property
     def exit_code(self) -> int:
         """Return 0 if done, 1 if done but a human is needed, 3 if the source or a destination stopped."""
-        if self.source_stopped or self.stopped:
+        if self.source_stopped or self.stopped_scopes:
             return 3
         return 1 if self.attention else 0

@@ -14,7 +14,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from connectors.notifiers import Liveness
+from connectors.notifiers import LivenessReporter
 from connectors.ports import Clock
 from jobs.alerts.notify import OpenIncident
 from jobs.cancellation import StoppedBySignal, StopSignal
@@ -39,7 +39,7 @@ _MAX_SET_BACK = timedelta(minutes=1)
 _log = structlog.stdlib.get_logger()
 
 
-class Task(StrEnum):
+class TaskKind(StrEnum):
     """The kinds of task that can be due for an account."""
 
     NIGHT = "night"
@@ -122,7 +122,7 @@ class NightScheduler:
         stop: StopSignal,
         *,
         at_once: int,
-        liveness: Liveness,
+        liveness: LivenessReporter,
     ) -> None:
         """Schedule nothing until `run`.
 
@@ -184,10 +184,10 @@ class NightScheduler:
         """Schedule an account's nights, and check for a missed one."""
         table = account.read()
         if table is None:
-            self._add(account, Task.SETTINGS, now + REREAD_AFTER)
+            self._add(account, TaskKind.SETTINGS, now + REREAD_AFTER)
             return
         self._plan_nights(account, table, now)
-        self._add(account, Task.MISSED, now)
+        self._add(account, TaskKind.MISSED, now)
 
     def _reschedule_all_accounts(self, before: datetime, now: datetime) -> None:
         """Reschedule the nights that a clock running ahead scheduled, perhaps months from now."""
@@ -195,18 +195,18 @@ class NightScheduler:
         for account in self._accounts:
             # As a settings task, this waits for the account's work in progress. Other leftovers of the wrong time, a
             # retry or an outcomes pass, do no harm: the ledger knows what was done.
-            self._add(account, Task.SETTINGS, now)
+            self._add(account, TaskKind.SETTINGS, now)
 
     def _plan_nights(self, account: ScheduledAccount, table: Timetable, now: datetime) -> None:
         self._tables[account.key] = table
         firing = table.next_night_after(now)
         account.announce_next_night(firing)
         if firing is not None:
-            self._add(account, Task.NIGHT, firing.at)
+            self._add(account, TaskKind.NIGHT, firing.at)
         if table.also_every is not None:
-            self._add(account, Task.INBOX, now + table.also_every)
+            self._add(account, TaskKind.INBOX, now + table.also_every)
 
-    def _add(self, account: ScheduledAccount, task: Task, at: datetime) -> None:
+    def _add(self, account: ScheduledAccount, task: TaskKind, at: datetime) -> None:
         self._jobs.add_job(
             self._work,
             DateTrigger(at, timezone=UTC),
@@ -229,7 +229,7 @@ class NightScheduler:
                 self._begin(job, now)
         return until
 
-    def _log_waiting(self, account: ScheduledAccount, task: Task, due: datetime) -> None:
+    def _log_waiting(self, account: ScheduledAccount, task: TaskKind, due: datetime) -> None:
         """Log once that a due task cannot start yet."""
         if (account.key, due) not in self._waiting:
             self._waiting.add((account.key, due))
@@ -243,7 +243,7 @@ class NightScheduler:
             job.remove()
         else:
             job.modify(next_run_time=following)
-        if task is Task.SETTINGS:
+        if task is TaskKind.SETTINGS:
             self._schedule_account(account, now)
             return
         table = account.read()
@@ -253,7 +253,7 @@ class NightScheduler:
             return
         if table != self._tables[account.key]:
             self._plan_nights(account, table, now)
-        elif task is Task.NIGHT:
+        elif task is TaskKind.NIGHT:
             self._log_missed(account, table, was_due, now)
         stack = ExitStack()
         clock = stack.enter_context(account.open_clock())
@@ -262,14 +262,14 @@ class NightScheduler:
         self._at_work[account.key] = _Work(job.id, stack, clock)
         self._pool.submit_job(job, [was_due])
 
-    def _next_due_time(self, account: ScheduledAccount, task: Task, now: datetime) -> datetime | None:
+    def _next_due_time(self, account: ScheduledAccount, task: TaskKind, now: datetime) -> datetime | None:
         """Return when a task that begins now is due again; None if it is not by itself."""
         table = self._tables.get(account.key)
         if table is None:
             return None
-        if task is Task.INBOX:
+        if task is TaskKind.INBOX:
             return None if table.also_every is None else now + table.also_every
-        firing = table.next_night_after(now) if task is Task.NIGHT else None
+        firing = table.next_night_after(now) if task is TaskKind.NIGHT else None
         return None if firing is None else firing.at
 
     @staticmethod
@@ -280,18 +280,18 @@ class NightScheduler:
             _log.warning("night missed", config=account.key, night=firing.night.isoformat(), instead=str(latest.night))
             firing = table.next_night_after(firing.at)
 
-    def _work(self, account: ScheduledAccount, task: Task) -> None:
+    def _work(self, account: ScheduledAccount, task: TaskKind) -> None:
         """Run one task on a pool thread."""
         clock = self._at_work[account.key].clock
         try:
             with self._stop.register_working_thread():
-                if task is Task.OUTCOMES:
+                if task is TaskKind.OUTCOMES:
                     outcome = account.fetch_outcomes(clock)
-                elif task is Task.INBOX:
+                elif task is TaskKind.INBOX:
                     outcome = account.process_reported_leads(clock)
                 else:
                     firing = self._tables[account.key].latest_due_night(clock.now())
-                    missed = task is Task.MISSED
+                    missed = task is TaskKind.MISSED
                     outcome = (
                         account.run_night_if_due(firing.night, clock, if_missed=missed) if firing else TaskOutcome()
                     )
@@ -303,7 +303,7 @@ class NightScheduler:
             return
         self._waits.pop(account.key, None)
         if outcome.next_outcomes is not None:
-            self._add(account, Task.OUTCOMES, max(outcome.next_outcomes, now))
+            self._add(account, TaskKind.OUTCOMES, max(outcome.next_outcomes, now))
 
     def _release_finished_job(self, event: Any) -> None:
         """Free the account's slot. Not earlier, or a sandbox's time would move on before the job has ended."""
@@ -312,12 +312,12 @@ class NightScheduler:
                 del self._at_work[key]
                 work.clock_open.close()
 
-    def _retry(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
+    def _retry(self, account: ScheduledAccount, task: TaskKind, now: datetime) -> None:
         """Reschedule a failed task with backoff, unless the account's next night is due by then."""
-        if task is Task.INBOX:
+        if task is TaskKind.INBOX:
             return  # the next one, or the next night, makes up for it
         # A missed-night check stays one when retried: before an account's first run, no night was missed.
-        again = Task.AGAIN if task is Task.NIGHT else task
+        again = TaskKind.AGAIN if task is TaskKind.NIGHT else task
         wait = self._waits.get(account.key, RETRY_AFTER)
         firing = self._tables[account.key].next_night_after(now)
         if firing is not None and firing.at <= now + wait:

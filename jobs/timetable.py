@@ -56,15 +56,15 @@ class Timetable:
         return next((firing for day in days if (firing := self._night_on_date(day)) and firing.at <= moment), None)
 
     def _night_on_date(self, day: date) -> DueNight | None:
-        return DueNight(day, first_instant(day, self.at, self.zone)) if self.names(day) else None
+        return DueNight(day, first_instant_of_local_time(day, self.at, self.zone)) if self.names(day) else None
 
 
-def daily(written: str, zone: ZoneInfo) -> Timetable:
+def daily_timetable(written: str, zone: ZoneInfo) -> Timetable:
     """Return a timetable of every night at a time of day, e.g. `05:30`."""
     return Timetable(zone, time.fromisoformat(written), written, lambda _: True)
 
 
-def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
+def timetable_from_cron(expression: str, zone: ZoneInfo) -> Timetable:
     """Return the timetable of a crontab line: minute, hour, day, month, weekday.
 
     Raises:
@@ -97,7 +97,7 @@ def cron_timetable(expression: str, zone: ZoneInfo) -> Timetable:
     return table
 
 
-def first_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
+def first_instant_of_local_time(day: date, at: time, zone: ZoneInfo) -> datetime:
     """Return when a zone's clocks first show a time on a date, or pass it if they skip it; aware UTC."""
     # If the time occurs twice, `one` is the first; if it is skipped, the two lie on either side of the change.
     one, other = (datetime.combine(day, at, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))

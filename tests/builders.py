@@ -29,7 +29,7 @@ from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.plan.planner import new_delivery
 from jobs.pull.ingest import PullResult
 from jobs.pull.sync import pull
-from jobs.reporting.sentences import sentence, stop_sentence
+from jobs.reporting.sentences import message_in_words, stop_sentence
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import (
     ConsentAnswer,
@@ -41,7 +41,7 @@ from jobs.rules.model import (
     StatusTimeOrigin,
     ValueFromFieldRule,
 )
-from jobs.run_context import SyncMode, SyncWindow
+from jobs.run_context import SyncMode, PullOptions
 from jobs.settings.compile import Rulebook
 from tests import quick
 from tests.fakes import LIMITS, NIGHT
@@ -197,7 +197,7 @@ def _place(label, routes):
     return next((one.conversion for one in routes if label in one.labels), "")
 
 
-REACH = SyncWindow(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
+REACH = PullOptions(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
 
 
 def read(run):
@@ -247,7 +247,7 @@ class ReusedState:
 
 def attention(summary):
     """What a person reads that a human is needed for."""
-    return [sentence(message) for message in summary.attention]
+    return [message_in_words(message) for message in summary.attention]
 
 
 def stops(done):

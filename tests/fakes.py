@@ -17,12 +17,12 @@ from connectors.records import (
     IdentifierKind,
     LeadPage,
     ListedLead,
-    Lost,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
     PartlyRefused,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     SinkLimits,
@@ -380,7 +380,7 @@ class FakeSink:
             return RowOutcomes(outcomes)
         ticket = f"request-{len(self.tickets) + 1}"
         self.tickets[ticket] = Ticket(outcomes)
-        return Received(ticket)
+        return ReceivedForProcessing(ticket)
 
 
 def _correction(event):
@@ -427,12 +427,12 @@ def not_sent(_sink, _batch):
 def lost_after(sink, batch):
     """Take every row in, and lose the answer."""
     sink.receipt(batch)
-    return Lost("timed out")
+    return AnswerLost("timed out")
 
 
 def lost_before(_sink, _batch):
     """Take nothing in, and lose the answer."""
-    return Lost("cut")
+    return AnswerLost("cut")
 
 
 def crash_before(_sink, _batch):

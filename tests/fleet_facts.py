@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from jobs.exit_codes import Exit
 from jobs.fleet.problems import FleetCause
-from jobs.fleet.status import AccountRow, FleetStatus, judge, worst_first
-from jobs.reporting.page.facts import Level, Responsible
+from jobs.fleet.status import AccountRow, FleetStatus, account_status, worst_first
+from jobs.reporting.page.facts import Level, ResponsibleParty
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -25,7 +25,7 @@ def account(name, **changes):
         "why": None,
         "last_run_at": NOW - 2 * _HOUR,
     }
-    return judge(AccountRow(**fine | changes), NOW)
+    return account_status(AccountRow(**fine | changes), NOW)
 
 
 def fleet(size=20):
@@ -42,12 +42,12 @@ def fleet(size=20):
     ]
     causes = [
         FleetCause(
-            "key", Level.RED, Responsible.MARKETING, "google_ads stopped", f"{KEY}\nNothing goes there.", NOW, stopped
+            "key", Level.RED, ResponsibleParty.MARKETING, "google_ads stopped", f"{KEY}\nNothing goes there.", NOW, stopped
         ),
         FleetCause(
             "clicks",
             Level.AMBER,
-            Responsible.WEBSITE,
+            ResponsibleParty.WEBSITE,
             "Fewer click ids",
             "late, for example: does the form still store it? `oplead-sync check` looks.",
             NOW - 50 * _HOUR,

@@ -23,7 +23,7 @@ from jobs.ledger.schema import (
     Transition,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.extraction import erased_value
+from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.model import delivery_key
 from tests.builders import ACCOUNT, GOOGLE, TARGET
 from tests.fakes import NIGHT, sha
@@ -148,7 +148,7 @@ class _Writing:
             mine | {"label": label, "at": at, "date_only": False, "origin": "reported", "seen_at": sent_at}
             for label, at in (("nouveau", created), ("gagne", won))
         ]
-        value = erased_value(gclid) if created < self.now - 90 * _DAY else gclid
+        value = erased_click_id_hash(gclid) if created < self.now - 90 * _DAY else gclid
         rows[ClickIdRow].append(mine | {"kind": "gclid", "value": value, "clicked_at": created, "estimated": True})
         if some.hashed:
             email = {"destination": GOOGLE, "kind": "email", "sha256": sha(f"{lead}@example.org")}

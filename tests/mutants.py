@@ -1252,8 +1252,8 @@ FAULTS = (
     Fault(
         "forgetting a lead erases its webhook events from a database too",
         "jobs/webhooks/sql_inbox.py",
-        "for each in (_BLANK_LATEST, _ERASE))",
-        "for each in (_BLANK_LATEST,))",
+        "for each in (_BLANK_LATEST, _ERASE)",
+        "for each in (_BLANK_LATEST,)",
         "tests/e2e/test_shared_inbox.py::test_a_night_takes_up_what_a_database_holds_and_forget_erases_it",
     ),
     Fault(

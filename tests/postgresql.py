@@ -214,7 +214,7 @@ class State:
     def hold(self, clock, command="test"):
         """Hold the ledger for a run of its own; at the end its connections close, as a dead process's would."""
         try:
-            with self.state.hold(now=clock.now()) as lock:
+            with self.state.lock_account(now=clock.now()) as lock:
                 yield _begin(self.engine, self.state, ACCOUNT, command, lock, now=clock.now())
         finally:
             self.engine.dispose()

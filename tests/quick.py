@@ -31,7 +31,7 @@ def read_yaml(path):
 def key_file():
     """The text of a service account's key file: one for all sandboxes, and short, since it guards nothing."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - long ones take long to load
-    return oauth.OAuthServer(key).key_file("http://127.0.0.1/token")
+    return oauth.OAuthServer(key).key_file_json("http://127.0.0.1/token")
 
 
 def with_key(folder):

@@ -8,25 +8,25 @@ from docs.demo_report import NOW, demo_facts
 from jobs.reporting.page.facts import (
     TREND_NIGHTS,
     AdPlatform,
-    AgencyRow,
+    AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
-    CoverageRow,
+    CoverageGap,
     Funnel,
-    Gap,
+    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    Outcome,
+    ConversionOutcome,
     PlatformFigure,
-    Responsible,
+    ResponsibleParty,
     Sales,
     StageTiming,
-    Standing,
-    Task,
+    OutcomeCount,
+    ActionItem,
 )
 from jobs.rules.reasons import PlatformCode, Reason
 
@@ -58,9 +58,15 @@ def one_lead():
         empty_facts(),
         headline=Headline((Sales(AdPlatform.GOOGLE, 1, Decimal(9000), 0, Decimal(0)),), (), (), ()),
         last_night=LastNight(
-            1, NOW, None, None, (Standing("sale", "google_ads", Outcome.WAITING, Reason.DUE, 1, Decimal(9000)),), (), 0
+            1,
+            NOW,
+            None,
+            None,
+            (OutcomeCount("sale", "google_ads", ConversionOutcome.WAITING, Reason.DUE, 1, Decimal(9000)),),
+            (),
+            0,
         ),
-        trend=(NightCount(TODAY, "sale", "google_ads", Outcome.ACCEPTED, 1, Decimal(9000)),),
+        trend=(NightCount(TODAY, "sale", "google_ads", ConversionOutcome.ACCEPTED, 1, Decimal(9000)),),
         funnel=Funnel(
             ("Rendez-vous",),
             (CampaignRow("google", "cpc", "Marque", 1, (1,), 1, Decimal(9000)),),
@@ -84,7 +90,7 @@ def many_leads():
     destinations = ["google_ads", "google_ads_2", "meta"]
     causes = [*Reason, *(PlatformCode(f"CODE_{n}") for n in range(40))]
     standing = tuple(
-        Standing(conversion, destination, Outcome.HELD, cause, 1000 + n, Decimal(1_234_567))
+        OutcomeCount(conversion, destination, ConversionOutcome.HELD, cause, 1000 + n, Decimal(1_234_567))
         for conversion in conversions
         for destination in destinations
         for n, cause in enumerate(causes)
@@ -94,8 +100,9 @@ def many_leads():
         for n in range(TREND_NIGHTS)
         for conversion in conversions
         for destination in destinations
-        for outcome in (Outcome.ACCEPTED, Outcome.REJECTED)
+        for outcome in (ConversionOutcome.ACCEPTED, ConversionOutcome.REJECTED)
     )
+    leads = tuple(map(str, range(10**9, 10**9 + 50)))
     stages = tuple(f"Étape numéro {n}" for n in range(8))
     campaigns = tuple(
         CampaignRow(f"source{n % 50}", "cpc", f"campagne_{'x' * (n % 90)}_{n}", 20, (9,) * 8, 2, Decimal(25_000 - n))
@@ -110,7 +117,7 @@ def many_leads():
     return replace(
         demo_facts(),
         conversion_names={},
-        tasks=tuple(Task(Level.AMBER, Responsible.WEBSITE, f"Task {n}", "Do it.", NOW) for n in range(30)),
+        tasks=tuple(ActionItem(Level.AMBER, ResponsibleParty.WEBSITE, f"Task {n}", "Do it.", NOW) for n in range(30)),
         last_night=LastNight(300, NOW, NOW + timedelta(hours=2), 0, standing, standing, 0),
         trend=trend,
         funnel=Funnel(stages, campaigns, weeks, sales),
@@ -120,9 +127,9 @@ def many_leads():
             for timing in demo_facts().timing
             if timing.stage == "Devis"
         ),
-        agencies=tuple(AgencyRow(f"Agence {n}", 300, 9, Decimal("1.5"), 2, Decimal(900)) for n in range(300)),
+        agencies=tuple(AgencyLeads(f"Agence {n}", 300, 9, Decimal("1.5"), 2, Decimal(900)) for n in range(300)),
         coverage=tuple(
-            CoverageRow(Gap.UNKNOWN_STATUS, f"Statut {n}", 99, 9, Decimal(n), tuple(map(str, range(10**9, 10**9 + 50))))
+            CoverageGap(SendingObstacle.UNKNOWN_STATUS, f"Statut {n}", 99, 9, Decimal(n), leads)
             for n in range(200)
         ),
         platforms=tuple(PlatformFigure("meta", f"Figure {n}", "1", "2", True, NOW) for n in range(60)),

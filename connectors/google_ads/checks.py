@@ -7,8 +7,8 @@ from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import api_error_name
-from connectors.language import N_, _, _n, in_clauses
-from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
+from connectors.language import N_, _, _n, join_with_semicolons
+from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -67,8 +67,8 @@ _TRACKED = {
 }
 
 
-def account_findings(
-    customer: resources.Customer, customer_id: str, expected: Sequence[AssumedTarget]
+def customer_account_findings(
+    customer: resources.Customer, customer_id: str, expected: Sequence[TargetAssumptions]
 ) -> Iterator[CheckFinding]:
     """Check owner, tracking, auto-tagging and currency, and if contact data is sent, its terms and settings."""
     setting = customer.conversion_tracking_setting
@@ -160,7 +160,7 @@ _WINDOW_KEY = "click_window_days"
 
 
 def action_findings(
-    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[AssumedTarget]
+    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[TargetAssumptions]
 ) -> Iterator[CheckFinding]:
     """Check that one action suits these conversions; `found` is None if the account has no such action."""
     subject = _("conversion action {action}", action=action)
@@ -218,7 +218,7 @@ def _check_counting_type(found: resources.ConversionAction, subject: str, conver
         message = _("it counts one conversion per click: it takes none with gbraid or wbraid (iPhones)")
         if len(conversions) > 1:
             first = _("for each click, only the first of {conversions} counts", conversions=", ".join(conversions))
-            message = in_clauses((message, first))
+            message = join_with_semicolons((message, first))
         advice = _("have it count every conversion, if those matter to you")
         return CheckFinding(subject, CheckVerdict.VERIFIED, message, advice)
     return CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads does not say how it counts"))
@@ -299,7 +299,7 @@ _CHOOSE_ONE = N_(
 _LONGEST_NAME = 80
 
 
-def describe_action(
+def describe_conversion_action(
     action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None
 ) -> CheckFinding:
     """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
@@ -316,14 +316,14 @@ def describe_action(
         "{action}, for {conversions}: {facts}",
         action=_name(action),
         conversions=", ".join(conversions),
-        facts=in_clauses(facts),
+        facts=join_with_semicolons(facts),
     )
     verdict = CheckVerdict.UNREADABLE if is_bid_on is None else CheckVerdict.VERIFIED
     return CheckFinding(_("conversion action {id}", id=action.id), verdict, message, is_notable=True)
 
 
 def bidding_findings(
-    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[AssumedTarget]], goals: Goals | None
+    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[TargetAssumptions]], goals: Goals | None
 ) -> Iterator[CheckFinding]:
     """Warn if bidding learns from several actions that count one lead, or from none of ours.
 
@@ -344,7 +344,7 @@ def bidding_findings(
         sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
         named = [f"{sent[one.id]} {_name(one)}" for one in steering]
         named += [_("{one}, which is not sent from here", one=_name(one)) for one in others]
-        message = _("it learns from several actions in which one lead can count: {named}", named=in_clauses(named))
+        message = _("it learns from several actions in which one lead can count: {named}", named=join_with_semicolons(named))
         yield CheckFinding(_("bidding"), CheckVerdict.DOUBTFUL, message, _(_CHOOSE_ONE))
 
 

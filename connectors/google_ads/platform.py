@@ -115,7 +115,7 @@ MOST_IDENTIFIERS = {"data_manager": 10, "google_ads_api": 5}
 _DOTLESS = {"gmail.com", "googlemail.com"}
 
 
-def identify(contact: Contact) -> tuple[Identifier, ...]:
+def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
     """Return up to ten distinct identifiers: e-mail addresses, then phone numbers, normalised for Google.
 
     https://developers.google.com/data-manager/api/devguides/concepts/formatting

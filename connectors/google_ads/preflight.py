@@ -13,7 +13,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import checks
-from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, ConnectionFailedError
 from connectors.google_ads.ads_api.outcomes import codes_of
 from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import (
@@ -27,7 +27,7 @@ from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
 from connectors.ports import ConversionSink
 from connectors.records import (
-    AssumedTarget,
+    TargetAssumptions,
     CheckFinding,
     CheckVerdict,
     ClickId,
@@ -35,13 +35,13 @@ from connectors.records import (
     Consent,
     DeliveryKey,
     EncodedEvent,
-    Event,
-    Lost,
+    ConversionEvent,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     Target,
@@ -73,7 +73,7 @@ class GoogleInspector:
         self._has_access = True
         """False once Google answers that the account doesn't exist or is closed to this service account."""
 
-    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
+    def preflight(self, expected: Sequence[TargetAssumptions]) -> Sequence[CheckFinding]:
         """Check that key, account, conversion actions and transports match what the settings assume."""
         try:
             return list(self._findings(expected))
@@ -81,7 +81,7 @@ class GoogleInspector:
             advice = _("mend it in the settings or the key file")
             return [CheckFinding(_("Google access"), CheckVerdict.FAILED, str(error), advice)]
 
-    def diagnose(self) -> Sequence[CheckFinding]:
+    def check_recent_uploads(self) -> Sequence[CheckFinding]:
         """Return what Google Ads reports about recent uploads, by client type and by conversion action."""
         if not self._has_access:
             return []
@@ -95,7 +95,7 @@ class GoogleInspector:
             findings.append(CheckFinding(_("upload summaries"), CheckVerdict.UNREADABLE, message, advice))
         return findings
 
-    def _findings(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
+    def _findings(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         key = self._key()
         yield key
         if key.verdict is CheckVerdict.FAILED:
@@ -120,7 +120,7 @@ class GoogleInspector:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, _("Google takes the key"))
 
-    def _account(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
+    def _account(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = _("Google Ads account {customer_id}", customer_id=customer_id)
         rows = self._rows(checks.ACCOUNT_QUERY, subject)
@@ -129,12 +129,12 @@ class GoogleInspector:
             yield rows
         elif rows:
             yield CheckFinding(subject, CheckVerdict.VERIFIED, _("the service account has access to it"))
-            yield from checks.account_findings(rows[0].customer, customer_id, expected)
+            yield from checks.customer_account_findings(rows[0].customer, customer_id, expected)
         else:
             yield CheckFinding(subject, CheckVerdict.UNREADABLE, _("Google Ads shows nothing about it"))
 
-    def _actions(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
-        by_action: dict[str, list[AssumedTarget]] = {}
+    def _actions(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
+        by_action: dict[str, list[TargetAssumptions]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
         if not by_action:
@@ -149,7 +149,7 @@ class GoogleInspector:
         for number, expects in by_action.items():
             yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
             if number in found:
-                yield checks.describe_action(found[number], [each.conversion for each in expects], goals)
+                yield checks.describe_conversion_action(found[number], [each.conversion for each in expects], goals)
         yield from checks.bidding_findings(actions, by_action, goals)
 
     def _goals(self) -> checks.Goals | None:
@@ -169,7 +169,7 @@ class GoogleInspector:
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]
         return found or [CheckFinding(subject, CheckVerdict.VERIFIED, _("none yet"))]
 
-    def _transports(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
+    def _transports(self, expected: Sequence[TargetAssumptions]) -> Iterator[CheckFinding]:
         """Try both transports with the first conversion's action; without one there is no target to use."""
         options = replace(self._options, validate_only=True)
         for target in [each.target for each in expected[:1]]:
@@ -199,7 +199,7 @@ class GoogleInspector:
                 advice = _(_ACCESS_ADVICE)
         except TokenRefusedError as error:
             message = _("Google gives no token for the Google Ads API: {error}", error=error)
-        except (NotConnectedError, Transient) as error:
+        except (ConnectionFailedError, Transient) as error:
             message = str(error)
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
@@ -207,7 +207,7 @@ class GoogleInspector:
 def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
     """Submit one made-up conversion through a validate-only sink."""
     # The target must be a real action of the account; nothing else in the conversion exists.
-    event = Event(
+    event = ConversionEvent(
         key=DeliveryKey("oplead-sync-check"),
         target=target,
         at=datetime.now(UTC) - timedelta(days=1),
@@ -227,13 +227,13 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             message = _("no connection to {address}, the address of the {name}", address=address, name=name)
             advice = _("see {setting}, and that this machine may reach it", setting=_ENDPOINTS[transport])
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
-        case NotSent(reason) | Lost(reason):
+        case NotSent(reason) | AnswerLost(reason):
             return CheckFinding(
                 subject, CheckVerdict.UNREADABLE, _("the {name} gives no answer: {reason}", name=name, reason=reason)
             )
         case RowOutcomes((outcome,)) | Refused(outcome):
             pass
-        case Received():
+        case ReceivedForProcessing():
             outcome = Outcome(OutcomeClass.DONE, "")
         case RowOutcomes():
             message = _("the answer is not about the one conversion that was sent")

@@ -25,7 +25,7 @@ _SPREAD = timedelta(seconds=5)
 """Over how long those that wait for the same turn ask for it again: many at once would only wait for one another."""
 
 
-class Direction(StrEnum):
+class ReadOrWrite(StrEnum):
     """What a request does: each direction has the whole quota."""
 
     WRITE = "write"
@@ -47,7 +47,7 @@ class ProjectQuota:
     """Returns a number from 0 to 1 that spreads out those that wait."""
 
     @contextmanager
-    def turn(self, *, longest: timedelta = LONGEST_WAIT) -> Iterator[None]:
+    def wait_for_quota(self, *, longest: timedelta = LONGEST_WAIT) -> Iterator[None]:
         """Wait for no longer than this until one more request may go out, and count it for the block.
 
         Raises:
@@ -73,7 +73,7 @@ class ProjectQuota:
 
 def quota_turn(quota: ProjectQuota | None, *, longest: timedelta = LONGEST_WAIT) -> AbstractContextManager[None]:
     """Take a turn of a quota for the block, as `ProjectQuota.turn` does; without one there is no limit."""
-    return nullcontext() if quota is None else quota.turn(longest=longest)
+    return nullcontext() if quota is None else quota.wait_for_quota(longest=longest)
 
 
 def project_of(key: Mapping[str, object]) -> str:

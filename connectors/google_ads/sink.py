@@ -8,7 +8,7 @@ from connectors.google_ads import platform
 from connectors.google_ads.options import GoogleOptions, endpoint, read_key
 from connectors.google_ads.quota import quota_turn
 from connectors.ports import AdjustmentSink
-from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Receipt, Resolution, Target
+from connectors.records import Adjustment, Contact, EncodedEvent, ConversionEvent, Identifier, Receipt, Resolution, Target
 
 
 class GoogleSink:
@@ -26,15 +26,15 @@ class GoogleSink:
         self._configured, self._quota = options.transport, options.write_quota
         self.limits = platform.LIMITS[options.transport]
 
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+    def hash_contact(self, contact: Contact) -> tuple[Identifier, ...]:
         """Return as many identifiers as the configured transport takes."""
-        return platform.identify(contact)[: platform.MOST_IDENTIFIERS[self._configured]]
+        return platform.hash_contact(contact)[: platform.MOST_IDENTIFIERS[self._configured]]
 
-    def load(self, target: Target) -> None:
+    def load_library(self, target: Target) -> None:
         """Load the library of the target's transport."""
         self._by(target.transport)
 
-    def turn(self, target: Target) -> AbstractContextManager[None]:
+    def wait_for_quota(self, target: Target) -> AbstractContextManager[None]:
         """Wait for the Cloud project's quota, if the target's transport is the one that has it, and count a request.
 
         Raises:
@@ -42,7 +42,7 @@ class GoogleSink:
         """
         return quota_turn(self._quota if target.transport == "data_manager" else None)
 
-    def encode(self, event: Event) -> bytes:
+    def encode(self, event: ConversionEvent) -> bytes:
         """Encode an event for the configured transport."""
         return self._by(self._configured).encode(event)
 
@@ -58,9 +58,9 @@ class GoogleSink:
         """Send frozen corrections over the transport they were encoded for."""
         return self._by(target.transport).adjust(target, batch)
 
-    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
         """Resolve a ticket; only the Data Manager API answers asynchronously, so only it issues tickets."""
-        return self._by("data_manager").resolve(ticket, rows=rows)
+        return self._by("data_manager").fetch_request_outcomes(ticket, rows=rows)
 
 
 def _transport_sink(options: GoogleOptions, transport: str) -> AdjustmentSink:

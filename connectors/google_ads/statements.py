@@ -11,8 +11,8 @@ _SECONDS = 5.0
 """For each wait: nobody's night is to depend on these readings."""
 
 
-class GoogleStatements:
-    """`StatementReader` for one Google Ads customer; a transport's library is loaded where it carried something."""
+class GoogleStatementReader:
+    """`PlatformStatementReader` for one Google Ads customer; a transport's library loads where it carried something."""
 
     def __init__(self, options: GoogleOptions) -> None:
         """Keep the options; nothing is read yet."""

@@ -11,7 +11,7 @@ from connectors.records import (
     ApiVersion,
     ClickId,
     ClickIdKind,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     Outcome,
@@ -82,7 +82,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-def encode(event: Event) -> bytes:
+def encode(event: ConversionEvent) -> bytes:
     """Return the event as canonical JSON: sorted keys, no spaces.
 
     Equal events give equal bytes, whatever the order of their identifiers. Never sends IP addresses, browser data or
@@ -153,7 +153,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def read_event(text: str) -> Fields:
+def parse_frozen_event(text: str) -> Fields:
     """Parse a frozen event; raise ValueError if the text isn't one."""
     event = json.loads(text)
     if not isinstance(event, dict):

@@ -40,7 +40,7 @@ _NO_COUNTRY = re.compile(r"([0-9]{5})")
 _DIGITS_OF_A_POSTCODE = 5
 
 
-def identify(contact: Contact) -> tuple[Identifier, ...]:
+def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
     """Return the contact's distinct identifiers, or none if they wouldn't identify a person.
 
     Meta requires an e-mail, a phone, or first and last name with a postcode or city; an event with less makes it refuse

@@ -11,7 +11,7 @@ from http import HTTPStatus
 import requests
 
 from connectors.language import N_, _
-from connectors.records import Lost, Outcome, OutcomeClass, Receipt, Refused, RowOutcomes
+from connectors.records import AnswerLost, Outcome, OutcomeClass, Receipt, Refused, RowOutcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,10 @@ class GraphError:
         words = ": ".join(filter(None, (_(self.meaning.words), _(self.meaning.advice))))
         return Outcome(kind, self.codes, _message(words, self.trace), wait)
 
-    def receipt(self, sent: int) -> Refused | Lost:
+    def receipt(self, sent: int) -> Refused | AnswerLost:
         """Return the receipt of a request of `sent` events."""
         if self.is_inconclusive:
-            return Lost(_("HTTP {http} with Meta's error {codes}", http=self.http, codes=self.codes), self.retry_after)
+            return AnswerLost(_("HTTP {http} with Meta's error {codes}", http=self.http, codes=self.codes), self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
 
@@ -179,20 +179,20 @@ def receipt(response: requests.Response, sent: int) -> Receipt:
     Meta only confirms that events were received, not that they matched a person or were attributed to an ad.
     """
     found = _receipt(response, sent)
-    if isinstance(found, Lost) or not warns_of_version_sunset(response):
+    if isinstance(found, AnswerLost) or not warns_of_version_sunset(response):
         return found
     return replace(found, warnings=(_("{problem}: install a newer oplead-sync", problem=_(NEAR_ITS_END)),))
 
 
-def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | Lost:
+def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | AnswerLost:
     if error := read_error(response):
         return error.receipt(sent)
     answer = read_object(response)
     if answer is None:
-        return Lost(_("HTTP {status} with an answer that cannot be read", status=response.status_code))
+        return AnswerLost(_("HTTP {status} with an answer that cannot be read", status=response.status_code))
     received, trace = answer.get("events_received"), _trace(answer.get("fbtrace_id"))
     if not response.ok or isinstance(received, bool) or not isinstance(received, int):
-        return Lost(_("HTTP {status} without a count of events or an error of Meta's", status=response.status_code))
+        return AnswerLost(_("HTTP {status} without a count of events or an error of Meta's", status=response.status_code))
     if received != sent:
         words = _message(_("{received} of {sent} received", received=received, sent=sent), trace)
         return RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)

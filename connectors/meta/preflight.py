@@ -23,7 +23,7 @@ from connectors.meta.outcomes import (
 )
 from connectors.meta.sink import Graph, MetaOptions
 from connectors.one_call import is_host_unreachable
-from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
+from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict
 
 _TOKEN = N_("Meta access token")
 _HOW_TO_RENEW = N_(
@@ -62,7 +62,7 @@ class MetaInspector:
         self._version_ends = False
         """Whether an answer warned that this API version is near its end."""
 
-    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:  # noqa: ARG002 - the port's name
+    def preflight(self, expected: Sequence[TargetAssumptions]) -> Sequence[CheckFinding]:  # noqa: ARG002 - the port's name
         """Check that the token is valid and sees the dataset; the settings hold what Meta asks of conversions.
 
         A token made in Events Manager may be allowed to send but not to read, which is not a failure.
@@ -80,7 +80,7 @@ class MetaInspector:
             found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, _(NEAR_ITS_END), _(INSTALL_A_NEWER)))
         return found
 
-    def diagnose(self) -> Sequence[CheckFinding]:
+    def check_recent_uploads(self) -> Sequence[CheckFinding]:
         """Return what Meta counted recently: events by name, and whether they carried contact data.
 
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats

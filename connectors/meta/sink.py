@@ -88,11 +88,11 @@ class MetaSink:
         self._graph = Graph(options)
 
     @staticmethod
-    def identify(contact: Contact) -> tuple[Identifier, ...]:
+    def hash_contact(contact: Contact) -> tuple[Identifier, ...]:
         """Return the contact's identifiers, or none if they would not identify a person."""
-        from connectors.meta.identity import identify  # noqa: PLC0415 - the numbering plans of the world are slow to load
+        from connectors.meta.identity import hash_contact  # noqa: PLC0415 - the numbering plans of the world are slow to load
 
-        return identify(contact)
+        return hash_contact(contact)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events of one name to one dataset in one request, which Meta accepts or refuses as a whole.
@@ -109,7 +109,7 @@ class MetaSink:
             return Refused(size, unasked=True)
         try:
             texts = [event.body.decode() for event in batch]
-            events = [encoder.read_event(text) for text in texts]
+            events = [encoder.parse_frozen_event(text) for text in texts]
         except ValueError:
             return UNREADABLE_EVENT
         if refused := encoder.find_refusal(events):
@@ -122,7 +122,7 @@ class MetaSink:
             return receipt_of(error, "meta.graph_url")
         return receipt(response, len(batch))
 
-    def resolve(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
+    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
         """Always return Forgotten: Meta answers synchronously and issues no tickets."""
         return ForgottenRequest("META_GIVES_NO_TICKETS")
 

@@ -20,7 +20,7 @@ from connectors.meta.outcomes import (
 )
 from connectors.meta.preflight import EVENT_NAME, objects, sum_event_counts
 from connectors.meta.sink import Graph, MetaOptions
-from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
+from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT_COUNT = N_("the access token may not read this; it needs ads_read and access to the dataset")
@@ -34,8 +34,8 @@ _SECONDS = 5.0
 """To connect and for each read: nobody's night is to depend on these readings."""
 
 
-class MetaStatements:
-    """`StatementReader` for one Meta dataset; each reading is three calls at most."""
+class MetaStatementReader:
+    """`PlatformStatementReader` for one Meta dataset; each reading is three calls at most."""
 
     def __init__(self, options: MetaOptions) -> None:
         """Check the options without making a call; raise Misconfigured if one is malformed."""
@@ -111,7 +111,7 @@ def _event_counts(
         return
     names = {(each.transport, each.owner, each.action) for each in targets}
     for transport, owner, name in sorted(names)[:_MOST_NAMES]:
-        span = CountedRows(transport, owner, name, since, until, is_shared=True)
+        span = CountedRowsFilter(transport, owner, name, since, until, is_shared=True)
         yield PlatformStatement(StatementSubject.EVENT_COUNT, name, counts[name], None, span)
 
 

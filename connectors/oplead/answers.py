@@ -69,7 +69,7 @@ class RawOpleadResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteAnswer:
+class RawWriteResponse:
     """What the platform answered to a write, whatever its status."""
 
     status: int
@@ -79,7 +79,7 @@ class WriteAnswer:
     retry_after: timedelta | None = None
 
 
-def failure_of(response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime) -> Exception:
+def error_of_response(response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime) -> Exception:
     """Return what is wrong with a read that was not answered with a success; `is_list` if it was the list of leads."""
     status = response.status_code
     if status == httpx.codes.FORBIDDEN:
@@ -120,19 +120,19 @@ def failure_of(response: httpx.Response, path: str, content: bytes, *, is_list: 
     )
 
 
-def totals_in(response: httpx.Response, configured: str | None) -> dict[str, int]:
+def lead_totals_in_headers(response: httpx.Response, configured: str | None) -> dict[str, int]:
     """Return the total number of leads by header name, from the configured header and the usual ones."""
     names = (*([configured] if configured else []), *TOTAL_HEADERS)
-    return {name: total for name in names if (total := count_in(response, name)) is not None}
+    return {name: total for name in names if (total := count_in_header(response, name)) is not None}
 
 
-def count_in(response: httpx.Response, header: str) -> int | None:
+def count_in_header(response: httpx.Response, header: str) -> int | None:
     """Return the whole number in a header, if there is one."""
     text = response.headers.get(header, "").strip()
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
-def date_of(response: httpx.Response, header: str = "Date") -> datetime | None:
+def time_in_header(response: httpx.Response, header: str = "Date") -> datetime | None:
     """Return the time in a header (aware UTC), if there is one."""
     try:
         moment = parsedate_to_datetime(response.headers.get(header, ""))
@@ -143,7 +143,7 @@ def date_of(response: httpx.Response, header: str = "Date") -> datetime | None:
 
 def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
     """Return the requested delay, given in seconds or as a date by the platform's own clock."""
-    if (seconds := count_in(response, "Retry-After")) is not None:
+    if (seconds := count_in_header(response, "Retry-After")) is not None:
         return timedelta(seconds=seconds)
-    until = date_of(response, "Retry-After")
-    return max(until - (date_of(response) or now), timedelta()) if until else None
+    until = time_in_header(response, "Retry-After")
+    return max(until - (time_in_header(response) or now), timedelta()) if until else None

@@ -32,12 +32,12 @@ from connectors.oplead.answers import (
     OpleadAnswer,
     RawOpleadResponse,
     TooLarge,
-    WriteAnswer,
-    count_in,
-    date_of,
-    failure_of,
+    RawWriteResponse,
+    count_in_header,
+    time_in_header,
+    error_of_response,
     retry_after,
-    totals_in,
+    lead_totals_in_headers,
 )
 from connectors.oplead.connection import AbortableClient, FilePart
 from connectors.oplead.options import OpleadOptions
@@ -45,7 +45,7 @@ from connectors.oplead.parsing.fields import read_json
 from connectors.oplead.read_ahead import Page, ReadAhead
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId, Lost, NotSent
+from connectors.records import LeadId, AnswerLost, NotSent
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
@@ -139,7 +139,7 @@ class OpleadClient:
         """
         return self._with_retries(target, self.largest_page)
 
-    def document(self, target: str, most: int) -> RawOpleadResponse:
+    def get_raw_response(self, target: str, most: int) -> RawOpleadResponse:
         """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
 
         Raises:
@@ -200,7 +200,7 @@ class OpleadClient:
         body: bytes | FilePart | None = None,
         *,
         leaving: Callable[[], None] = lambda: None,
-    ) -> WriteAnswer | NotSent | Lost:
+    ) -> RawWriteResponse | NotSent | AnswerLost:
         """Make one request that writes, and return what became of it; it is never repeated.
 
         `NotSent` means that not a byte of it can have arrived; `Lost`, that some may have and no status came back.
@@ -226,13 +226,13 @@ class OpleadClient:
             answer = self._write(verb, path, body)
         finally:
             self.pacer.release_request_slot()
-        if isinstance(answer, WriteAnswer) and answer.status == httpx.codes.TOO_MANY_REQUESTS:
+        if isinstance(answer, RawWriteResponse) and answer.status == httpx.codes.TOO_MANY_REQUESTS:
             self.pacer.halve_pace_after_throttling()
         return answer
 
-    def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> WriteAnswer | NotSent | Lost:
+    def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> RawWriteResponse | NotSent | AnswerLost:
         connection = self._connection()
-        request = partial(connection.write, verb, self._address(path), body)
+        request = partial(connection.send_write_request, verb, self._address(path), body)
         seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
         try:
             response, content = self._run_with_deadline(connection, request, seconds, grace=_WRITE_GRACE)
@@ -251,19 +251,19 @@ class OpleadClient:
                 _("nobody answers at {server} ({name})", server=self._server, name=type(error).__name__), self._server
             )
         except httpx.HTTPError as error:
-            return Lost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))
+            return AnswerLost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))
         except TimeoutError:
             reason = _("Oplead gave no answer on {path} in time", path=path)
-            return Lost(reason) if connection.has_begun else NotSent(reason)
+            return AnswerLost(reason) if connection.has_begun else NotSent(reason)
         except OSError as error:  # the file could not be read to its end
             reason = _("the file could not be read ({strerror})", strerror=error.strerror)
-            return Lost(reason) if connection.has_begun else NotSent(reason)
+            return AnswerLost(reason) if connection.has_begun else NotSent(reason)
         try:
             self._check_clock(response)
         except WrongClock as error:
             self._wrong_clock = error
         delay = retry_after(response, self.clock.now())
-        return WriteAnswer(response.status_code, content, response.headers.get("Location"), delay)
+        return RawWriteResponse(response.status_code, content, response.headers.get("Location"), delay)
 
     def _with_retries(self, target: str, most: int, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
         """Return the response, retrying transient failures; `first` is an attempt already made."""
@@ -315,8 +315,8 @@ class OpleadClient:
             body=body,
             url=self.origin + target,
             next_link=response.links.get("next", {}).get("url"),
-            served_at=date_of(response),
-            totals=totals_in(response, self.options.pagination.total_header),
+            served_at=time_in_header(response),
+            totals=lead_totals_in_headers(response, self.options.pagination.total_header),
             size=len(content),
         )
 
@@ -396,10 +396,10 @@ class OpleadClient:
         Raises:
             WrongClock: they differ by more than `clocks_within`.
         """
-        dated = date_of(response)
+        dated = time_in_header(response)
         if dated is None or self.clocks_within is None:
             return
-        age = count_in(response, "Age") or 0
+        age = count_in_header(response, "Age") or 0
         if abs(self.clock.now() - dated - timedelta(seconds=age)) > self.clocks_within:
             raise WrongClock(
                 _(
@@ -419,7 +419,7 @@ class OpleadClient:
     def _failure(self, response: httpx.Response, path: str, content: bytes) -> Exception:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self.pacer.halve_pace_after_throttling()
-        return failure_of(response, path, content, is_list=path == self.list_path, now=self.clock.now())
+        return error_of_response(response, path, content, is_list=path == self.list_path, now=self.clock.now())
 
 
 _quoted = partial(quote, safe="")

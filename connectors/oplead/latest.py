@@ -56,7 +56,7 @@ def newest_first(page: LeadPage) -> Sequence[Lead | UnreadableLead]:
     return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
 
 
-def collect_lead_contents(items: Sequence[object], leads: Sequence[Lead]) -> SeenInLeads:
+def collect_seen_in_leads(items: Sequence[object], leads: Sequence[Lead]) -> SeenInLeads:
     """Return what leads hold, as they came and as they were read."""
     labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history))]
     return SeenInLeads(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from connectors.crm import EventKind
+from connectors.crm import CrmEventKind
 from connectors.language import N_
 
 BareRule = Literal["by_utm", "gclid", "fbclid", "reject"]
@@ -47,7 +47,7 @@ class PaginationOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SinceOptions:
+class SinceQueryParameters:
     """The query parameters that restrict the list to leads changed since a given time."""
 
     param: str
@@ -128,7 +128,7 @@ class OpleadOptions:
     """The largest list page; a larger one is refused unread. A detail page may have a sixteenth: many may be queued."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
-    since_filter: SinceOptions | None = None
+    since_filter: SinceQueryParameters | None = None
     """None lists everything and leaves change detection to the caller's digests."""
     detail: Literal["auto", "always", "never"] = "auto"
     """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
@@ -137,10 +137,10 @@ class OpleadOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookOptions:
+class WebhookFieldPaths:
     """Where things are in the events of a webhook; all defaults are assumed, as Oplead publishes nothing about them."""
 
-    names: Mapping[EventKind, str]
+    names: Mapping[CrmEventKind, str]
     """The platform's own name for each kind of event."""
     event: Paths = ("event", "type", "eventType", "event_type", "action")
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
@@ -176,7 +176,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class WritePaths:
+class WrittenFieldPaths:
     """Where each field is written in a lead; None means the first path it is read from."""
 
     click_id: str | None = None
@@ -195,7 +195,7 @@ class WritePaths:
 
 
 @dataclass(frozen=True, slots=True)
-class FormImportOptions:
+class FormImportServiceOptions:
     """The form import, a service of its own."""
 
     token: str = field(repr=False)
@@ -218,7 +218,7 @@ class SubscriptionOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteOptions:
+class OpleadWriteOptions:
     """How one platform is written to; Oplead documents some paths, no verb and no body."""
 
     create: Endpoint = Endpoint("POST", "/leads")
@@ -229,7 +229,7 @@ class WriteOptions:
     document_field: str = "file"
     channels: str = "/settings/marketing-channels"
     custom_fields: str = "/settings/custom-fields"
-    paths: WritePaths = WritePaths()
+    paths: WrittenFieldPaths = WrittenFieldPaths()
     subscriptions: SubscriptionOptions = SubscriptionOptions()
-    form: FormImportOptions | None = None
+    form: FormImportServiceOptions | None = None
     """Creates leads in place of `create`, if set."""

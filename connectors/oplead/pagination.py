@@ -63,7 +63,7 @@ class ListedPage:
     answer: OpleadAnswer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
-    """One mark per entry that identifies it: its id, or else the result of `mark_without_id`."""
+    """One mark per entry that identifies it: its id, or else the result of `hash_entry_without_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ Pages = Generator[Callable[[], ListedPage], None, None]
 """For each address, in order, a callable that returns its page or raises why there is none."""
 
 
-def one_at_a_time(read: Callable[[str], ListedPage]) -> Callable[[Iterable[str]], Pages]:
+def lazy_page_reader(read: Callable[[str], ListedPage]) -> Callable[[Iterable[str]], Pages]:
     """Return a reader of pages that requests each page only once it is called for."""
     return lambda addresses: (partial(read, address) for address in addresses)
 
@@ -155,7 +155,7 @@ class PageWalk:
                 )
             )
 
-    def start(self) -> PagePosition:
+    def first_position(self) -> PagePosition:
         """Return the position of the first page."""
         numbers = {"page": PagePosition("page", str(self.options.first_page)), "offset": PagePosition("offset", "0")}
         return numbers.get(self.options.style, PagePosition("start"))
@@ -169,7 +169,7 @@ class PageWalk:
         name, _, value = token.partition(":")
         kind = next((kind for kind in _KINDS[self.options.style] if kind == name), None)
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
-            return self.start()
+            return self.first_position()
         self._is_resumed = True
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
 
@@ -203,7 +203,7 @@ class PageWalk:
         number = int(position.value) if position.kind == "page" else None
         while True:
             self._asked_after.append(len(self._requested))
-            yield self.address(position)
+            yield self.request_target(position)
             if number is None or not self.may_read_ahead():
                 return
             number += 1
@@ -221,7 +221,7 @@ class PageWalk:
         # Without a total, a short page may be the last one, unless the platform serves fewer than it is asked for.
         return self._latest >= (self.options.size or 1) or (len(self._pages) > 1 and self._latest == self._longest)
 
-    def address(self, position: PagePosition) -> str:
+    def request_target(self, position: PagePosition) -> str:
         """Return the path and query that request a position."""
         if position.kind == "target":
             return position.value
@@ -236,12 +236,12 @@ class PageWalk:
     def position_after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """Return the position that follows a page; None at the end.
 
-        `marks` identifies the page's entries, one mark each: the id, or the result of `mark_without_id`.
+        `marks` identifies the page's entries, one mark each: the id, or the result of `hash_entry_without_id`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
-        self._requested.add(self.address(position))
+        self._requested.add(self.request_target(position))
         is_repeated = self._is_repeated(position, answer, marks)
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         # A platform may filter leads out of a page until it is empty, but a numbered list ends with an empty page.
@@ -251,7 +251,7 @@ class PageWalk:
         may_be_past_end = self._is_resumed or len(self._pages) > 1 or self._totals[-1:] == [self._listed]
         if is_repeated and may_be_past_end and position.kind in _NUMBERED:
             return None
-        if is_repeated or (following and self.address(following) in self._requested):
+        if is_repeated or (following and self.request_target(following) in self._requested):
             raise Misconfigured(_(_CIRCLE))
         if following and len(self._requested) >= self.options.max_pages:
             raise Misconfigured(
@@ -265,11 +265,11 @@ class PageWalk:
         Raises:
             OpleadRefused: neither applies.
         """
-        if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.start():
+        if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.first_position():
             return None
         if self._is_resumed and not self._requested:
             self._is_resumed = False
-            return self.start()
+            return self.first_position()
         raise refusal
 
     def _is_repeated(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> bool:
@@ -390,7 +390,7 @@ class PageWalk:
         return PagePosition("target", path + ("?" + query if query else ""))
 
 
-def mark_without_id(item: object) -> str:
+def hash_entry_without_id(item: object) -> str:
     """Return the mark of an entry without an id: a hash, which reveals nothing; identical entries each count."""
     return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 

@@ -12,9 +12,9 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
-from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, mark_without_id, one_at_a_time
-from connectors.oplead.parsing.dates import first_instant, since_query
+from connectors.oplead.latest import build_lead_page, collect_seen_in_leads, newest, newest_first
+from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, hash_entry_without_id, lazy_page_reader
+from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
 from connectors.oplead.parsing.field_tree import count_lead_owners
 from connectors.oplead.parsing.fields import first_value_at_paths, shape
 from connectors.oplead.parsing.items import find_lead_array
@@ -24,7 +24,7 @@ from connectors.oplead.parsing.lead_parser import (
     candidate_lead_objects,
     digest_of,
     lead_among,
-    object_in_list,
+    require_object_entry,
 )
 from connectors.oplead.read_ahead import Page
 from connectors.ports import FindKnown
@@ -90,7 +90,7 @@ class OpleadSource:
         wanted, now = self._options.since_filter, self._client.clock.now()
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
         walk = PageWalk(self._options.pagination, self._client, changes, may_read_ahead=self._may_read_ahead)
-        position = walk.start() if resume is None else walk.resume(resume)
+        position = walk.first_position() if resume is None else walk.resume(resume)
         with closing(walk.pages(position, self._listed_pages)) as pages:
             for listed, following in pages:
                 items, marks = (listed.items, listed.marks) if listed else ((), ())
@@ -118,14 +118,14 @@ class OpleadSource:
         """
         paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
-        read = one_at_a_time(lambda target: self._listed_page(partial(self._client.get, target)))
-        pages = (listed.items for listed, _ in walk.pages(walk.start(), read) if listed)
-        latest, *ends = newest(pages, count, lambda entry: first_instant(entry, paths, zone))
+        read = lazy_page_reader(lambda target: self._listed_page(partial(self._client.get, target)))
+        pages = (listed.items for listed, _ in walk.pages(walk.first_position(), read) if listed)
+        latest, *ends = newest(pages, count, lambda entry: first_instant_at_paths(entry, paths, zone))
         items = latest or self._newer_end(*ends)
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        self.seen = replace(collect_lead_contents(shown, page.leads), owners=count_lead_owners(shown))
+        self.seen = replace(collect_seen_in_leads(shown, page.leads), owners=count_lead_owners(shown))
         return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
@@ -177,9 +177,9 @@ class OpleadSource:
     def _mark(self, item: object) -> str:
         """Return what identifies an entry: its id, or else a hash of its content."""
         try:
-            return self._parser.read_id(object_in_list(item))
+            return self._parser.read_id(require_object_entry(item))
         except UnreadableLeadError:
-            return mark_without_id(item)
+            return hash_entry_without_id(item)
 
     def _page(
         self, items: Sequence[object], find_known: FindKnown = lambda _listed: (), marks: Iterable[str] | None = None
@@ -204,15 +204,15 @@ class OpleadSource:
         """Add to a lead that cannot be read when it was created, as far as its list entry says."""
         if not isinstance(one, UnreadableLead):
             return one
-        return replace(one, created_at=first_instant(item, self._parser.paths.created_at, self._options.zone))
+        return replace(one, created_at=first_instant_at_paths(item, self._parser.paths.created_at, self._options.zone))
 
     def _entry(self, item: object, mark: str, hint: str) -> _ListEntry | UnreadableLead:
         """Return a list entry, or why it cannot be read; its id, if it has one, is its mark."""
         lead_id = None
         try:
-            entry = object_in_list(item, hint)
+            entry = require_object_entry(item, hint)
             lead_id = self._parser.read_id(entry) if lacks_id(mark) else LeadId(mark)
-            created_at = partial(first_instant, entry, self._parser.paths.created_at, self._options.zone)
+            created_at = partial(first_instant_at_paths, entry, self._parser.paths.created_at, self._options.zone)
             return _ListEntry(entry, ListedLead(lead_id, digest_of(entry), created_at))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))

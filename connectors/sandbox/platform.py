@@ -117,7 +117,7 @@ Positions = Mapping[str, tuple[object, ...]]
 """The positions of each switch, the default first; `int` among them also allows any integer from 0."""
 
 
-def require_position(switches: Positions, name: str, value: object) -> None:
+def require_switch_position(switches: Positions, name: str, value: object) -> None:
     """Raise ValueError unless the value is one of the switch's positions; True is not 1."""
     positions = switches.get(name, ())
     is_known = any(type(value) is type(each) and value == each for each in positions)
@@ -126,7 +126,7 @@ def require_position(switches: Positions, name: str, value: object) -> None:
         raise ValueError(f"{name} is one of {', '.join(words)}")
 
 
-class Platform(ABC):
+class SandboxPlatform(ABC):
     """One platform's switches, planted rulings, counters and recent refusals. Change them only while holding `lock`."""
 
     ruling_type: ClassVar[Any]
@@ -148,7 +148,7 @@ class Platform(ABC):
 
     def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        require_position(self._positions, name, value)
+        require_switch_position(self._positions, name, value)
         with self.lock:
             self.process_due_work()
             self.switches[name] = value
@@ -164,7 +164,7 @@ class Platform(ABC):
             self.rulings.update(planted)
 
     @abstractmethod
-    def counted_conversions_json(self) -> list[dict[str, object]]:
+    def conversions_json(self) -> list[dict[str, object]]:
         """Return everything counted so far, in order of first acceptance, as JSON."""
 
     def record_refusal(self, at: datetime, **refusal: object) -> None:
@@ -175,7 +175,7 @@ class Platform(ABC):
         """Return the current counters, book and recent refusals as JSON."""
         with self.lock:
             return {
-                "book": self.counted_conversions_json(),
+                "book": self.conversions_json(),
                 "requests": dict(self.counts),
                 "refused": list(self.refused),
             }

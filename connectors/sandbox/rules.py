@@ -18,7 +18,7 @@ Evidence = Literal["documented", "observed", "read in the library", "inferred", 
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SandboxRule:
     """One strict rule of one server, and its source."""
 
     server: str
@@ -30,7 +30,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class DataManagerRule(Rule):
+class DataManagerRule(SandboxRule):
     """A rule of the Data Manager.
 
     `answer` is an `ErrorReason` if the request is refused immediately, a `ProcessingErrorReason` if a row fails in
@@ -41,7 +41,7 @@ class DataManagerRule(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class AdsApiRule(Rule):
+class AdsApiRule(SandboxRule):
     """A rule of the Google Ads API.
 
     `family` is the field of `ErrorCode` and `answer` the name in it; both are empty for a rule that refuses nothing.
@@ -55,7 +55,7 @@ class AdsApiRule(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class MetaRule(Rule):
+class MetaRule(SandboxRule):
     """A rule of Meta; `code` is 0 if it refuses nothing, `subcode` is 0 if there is none or it is unknown."""
 
     code: int = 0
@@ -74,10 +74,10 @@ def read_table(file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-R = TypeVar("R", bound=Rule)
+R = TypeVar("R", bound=SandboxRule)
 
 
-class RuleTable(Generic[R]):
+class VendorRuleTable(Generic[R]):
     """The rules of one CSV file as attributes by id; iterates in file order."""
 
     def __init__(self, file: str, kind: type[R], server: str) -> None:
@@ -106,12 +106,12 @@ def broken_rules(*checks: tuple[object, R, Place]) -> Iterator[tuple[R, Place]]:
     return ((rule, field) for is_broken, rule, field in checks if is_broken)
 
 
-oplead_rules = RuleTable("oplead/rules.csv", Rule, "oplead")
-oauth_rules = RuleTable("google/oauth_rules.csv", Rule, "oauth")
-data_manager_rules = RuleTable("google/data_manager/rules.csv", DataManagerRule, "data_manager")
-ads_api_rules = RuleTable("google/ads_api/rules.csv", AdsApiRule, "google_ads")
-adjustment_rules = RuleTable("google/ads_api/adjustment_rules.csv", AdsApiRule, "google_ads")
-meta_rules = RuleTable("meta/rules.csv", MetaRule, "meta")
-RULES: tuple[Rule, ...] = tuple(
+oplead_rules = VendorRuleTable("oplead/rules.csv", SandboxRule, "oplead")
+oauth_rules = VendorRuleTable("google/oauth_rules.csv", SandboxRule, "oauth")
+data_manager_rules = VendorRuleTable("google/data_manager/rules.csv", DataManagerRule, "data_manager")
+ads_api_rules = VendorRuleTable("google/ads_api/rules.csv", AdsApiRule, "google_ads")
+adjustment_rules = VendorRuleTable("google/ads_api/adjustment_rules.csv", AdsApiRule, "google_ads")
+meta_rules = VendorRuleTable("meta/rules.csv", MetaRule, "meta")
+RULES: tuple[SandboxRule, ...] = tuple(
     chain(oplead_rules, oauth_rules, data_manager_rules, ads_api_rules, adjustment_rules, meta_rules)
 )

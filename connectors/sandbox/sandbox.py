@@ -21,16 +21,16 @@ from connectors.sandbox.google.data_manager.server import SandboxDataManager
 from connectors.sandbox.google.oauth import OAuthServer
 from connectors.sandbox.google.platform import SandboxGoogleState
 from connectors.sandbox.meta import wire
-from connectors.sandbox.meta.server import MetaPlatform
+from connectors.sandbox.meta.server import SandboxMetaApi
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.form import SandboxFormImport
-from connectors.sandbox.oplead.leads.accidents import LeadAccident
+from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
 from connectors.sandbox.platform import Faults, PlannedFault, from_json
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
-from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, refuse_foreign_pages
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
+from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, refuse_cross_origin_requests
 
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
@@ -64,7 +64,7 @@ class Sandbox:
         sandbox.addresses["oplead"]
     """
 
-    def __init__(self, directory: Path, population: Population | None = None, start: datetime = FIRST_NIGHT) -> None:
+    def __init__(self, directory: Path, population: InventedLeads | None = None, start: datetime = FIRST_NIGHT) -> None:
         """Bind every port, without serving yet.
 
         Args:
@@ -85,9 +85,9 @@ class Sandbox:
         self.oplead = OpleadPlatform(self.clock.now, population.leads_and_deletions_at if population else lambda _: {})
         google = SandboxGoogleState()
         self.data_manager = SandboxDataManager(self.clock.now, self.oauth.authorised, google)
-        self.google_ads = SandboxGoogleAdsApi(self.clock.now, self.oauth.scopes, google)
+        self.google_ads = SandboxGoogleAdsApi(self.clock.now, self.oauth.scopes_of_token, google)
         self.oplead_form = SandboxFormImport(self.oplead)
-        self.meta = MetaPlatform(self.clock.now)
+        self.meta = SandboxMetaApi(self.clock.now)
         self.control = SandboxControlApi(self)
         self._certificate = self_signed_certificate()
         ports = self._resume()
@@ -96,7 +96,7 @@ class Sandbox:
         self.servers = self._bind(ports)
 
     @property
-    def addresses(self) -> dict[str, str]:
+    def server_urls(self) -> dict[str, str]:
         """The URL of each server: clock, oplead(_form), oauth, data_manager, google_ads(_tls), meta, control."""
         return {name: server.url for name, server in self.servers.items()}
 
@@ -113,7 +113,7 @@ class Sandbox:
     def start(self) -> None:
         """Write the key file and the certificate, and start every server."""
         _write(self.certificate, self._certificate.certificate.decode())
-        _write(self.key_file, self.oauth.key_file(f"{self.addresses['oauth']}/token"))
+        _write(self.key_file, self.oauth.key_file_json(f"{self.server_urls['oauth']}/token"))
         for server in self.servers.values():
             server.start()
 
@@ -137,7 +137,7 @@ class Sandbox:
 
         def deliver() -> None:
             while not over.wait(every):
-                self.oplead.deliver()
+                self.oplead.deliver_webhooks()
 
         thread = Thread(target=deliver, name="sandbox-webhooks", daemon=True)
         thread.start()
@@ -157,7 +157,7 @@ class Sandbox:
         """Return the demo settings for this sandbox; `google_transport` is data_manager or google_ads_api."""
         template = Template(_SETTINGS.read_text(encoding="utf-8"))
         write = _WRITE if self.oplead.shows_shape and self.oplead.shape.contact == "nested" else ""
-        return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport, write=write)
+        return template.substitute(self.server_urls, dataset=DATASET, google_transport=google_transport, write=write)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env`, by default next to the state; return the path of `pipeline.yaml`."""
@@ -187,13 +187,13 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": (refuse_foreign_pages(self.clock.handle), generic_failure),
+            "clock": (refuse_cross_origin_requests(self.clock.handle), generic_failure),
             "oplead": (self.oplead.handle, generic_failure),
             "oplead_form": (self.oplead_form.handle, generic_failure),
             "oauth": (self.oauth.handle, generic_failure),
             "data_manager": (self.data_manager.handle, data_manager_wire.server_failure_response),
             "meta": (self.meta.handle, wire.failed_response),
-            "control": (refuse_foreign_pages(self.control.handle), generic_failure),
+            "control": (refuse_cross_origin_requests(self.control.handle), generic_failure),
         }
         faults, now, closed = self.faults, self.clock.now, self.clock.unregister_connection
         served = {
@@ -245,7 +245,7 @@ class SandboxControlApi:
             ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
             ("POST", "switches"): lambda request: self._switch(_require_json_object(request)),
             ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(
-                from_json(LeadAccident, _require_json_object(request))
+                from_json(SimulatedLeadAccident, _require_json_object(request))
             ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _require_json_object(request)),
@@ -263,7 +263,7 @@ class SandboxControlApi:
         switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
             "now": sandbox.clock.now().isoformat(),
-            "addresses": sandbox.addresses,
+            "addresses": sandbox.server_urls,
             "requests": {name: server.log.count for name, server in sandbox.servers.items()},
             "faults": sandbox.faults.dump(),
             "switches": {name: value for name, value in switches.items() if name not in hidden},
@@ -281,12 +281,12 @@ class SandboxControlApi:
             **sandbox.meta.identifiers_by_conversion_id(),
         }
         leads = lead_by_conversion_id(known_by, sandbox.oplead.leads())
-        return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
+        return {**self.state(), "leads": leads, "names": sandbox.data_manager.conversion_action_names()}
 
     def _deliver(self, request: WireRequest) -> object:
         if request.path != "/webhooks/deliver":
             raise ValueError("say what to do with the webhooks: /webhooks/deliver")
-        return self._sandbox.oplead.deliver()
+        return self._sandbox.oplead.deliver_webhooks()
 
     def _plant_fault(self, fault: PlannedFault) -> None:
         if fault.server not in FAULTY:

@@ -24,7 +24,7 @@ REMEMBERED = 10_000
 FIRST_ERROR = 400
 
 
-class Log:
+class RequestLog:
     """A server's recent requests, without their headers and bodies, and the count of all requests."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class Server:
         self.closed = closed
         self.failed = failed
         self.stopping = Event()
-        self.log = Log()
+        self.log = RequestLog()
         try:
             self._listener = _Listener(self, port)
         except OSError:
@@ -350,7 +350,7 @@ def _planted_fault_response(fault: PlannedFault, failed: Callable[[int], WireRes
     return replace(response, headers={**response.headers, **delay})
 
 
-def refuse_foreign_pages(handler: Handler) -> Handler:
+def refuse_cross_origin_requests(handler: Handler) -> Handler:
     """Wrap a handler so that only its own page and non-browser clients reach it; others get 403.
 
     A foreign Host header reveals DNS rebinding; the browser itself sets Origin and Sec-Fetch-Site

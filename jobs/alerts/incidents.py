@@ -19,7 +19,7 @@ from jobs.rules.incident import Incident, IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 
 NIGHTS = 14
 """Number of nights before tonight whose median counts as usual."""
@@ -88,12 +88,12 @@ class NightFacts:
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
+def detect_incidents(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
     """Yield every incident that needs a human tonight."""
     summary = facts.summary
     if summary.source_stopped:
         yield Incident(IncidentId(IncidentKind.SOURCE), {"why": summary.source_stopped})
-    for scope, stop in summary.stopped.items():
+    for scope, stop in summary.stopped_scopes.items():
         yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
     yield from _expiring(facts, when)
     for scope, excess in summary.held.items():
@@ -113,9 +113,9 @@ def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.ENDS, version.name), values)
 
 
-def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
+def _expiring(facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
     horizon = facts.now + when.expires_within + UNTIL_TOMORROW
-    held, stopped = facts.summary.held, facts.summary.stopped
+    held, stopped = facts.summary.held, facts.summary.stopped_scopes
     for scope, expirations in sorted(facts.waiting.items()):
         times = sorted(at.astimezone(facts.zone) for at in expirations)
         soon = [at for at in times if at <= horizon]
@@ -131,7 +131,7 @@ def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
 
-def _find_outcome_incidents(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident]:
+def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresholds) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
         values: Mapping[str, object] = {"count": found.in_doubt, "asks": found.asks_a_human}
@@ -149,7 +149,7 @@ def _find_outcome_incidents(found: DestinationHistory, when: NotifyWhen) -> Iter
         yield Incident(IncidentId(IncidentKind.REJECTED, found.scope), values)
 
 
-def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
+def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
     is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
     if acceptance is not None and is_enough and acceptance - tonight.acceptance_rate >= drop:
@@ -163,7 +163,7 @@ def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, wh
     summary = facts.summary
     nothing_stops = summary.source_stopped is None and not any(
         scope.destination == found.scope.destination and not scope.corrections
-        for scope in (*summary.stopped, *summary.held)
+        for scope in (*summary.stopped_scopes, *summary.held)
     )
     # Between nights, few leads are looked at: only a night shows silence.
     is_night = summary.reading is not RunReadingScope.WEBHOOKS
@@ -172,14 +172,14 @@ def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, wh
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
 
-def _is_above(tonight: NightNumbers, when: NotifyWhen) -> bool:
-    return tonight.rejected > when.rejected_share * tonight.settled
+def _is_above(tonight: NightNumbers, when: NotificationThresholds) -> bool:
+    return tonight.rejected > when.max_rejected_share * tonight.settled
 
 
 # ── whether one has cleared ──────────────────────────────────────────────────────────────────────
 
 
-def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
+def is_incident_over(cause: IncidentId, facts: NightFacts, when: NotificationThresholds) -> bool:
     """Return whether an incident not found tonight is known to be over; False if there is no evidence either way."""
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:

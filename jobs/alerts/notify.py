@@ -14,7 +14,7 @@ from jobs.alerts.incidents import (
     NIGHTS,
     DestinationHistory,
     NightFacts,
-    find_incidents,
+    detect_incidents,
     is_incident_over,
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
@@ -27,7 +27,7 @@ from jobs.rules.incident import Incident, IncidentId, Notice
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 
 _CODES = 3
 """Maximum number of platform codes in a notice."""
@@ -63,7 +63,7 @@ def update_incidents(
     book: Rulebook,
     sinks: Sinks,
     summary: RunSummary,
-    when: NotifyWhen,
+    when: NotificationThresholds,
     *,
     now: datetime,
 ) -> tuple[OpenIncident, ...]:
@@ -78,8 +78,8 @@ def update_incidents(
         now: the current time.
     """
     with ledger.write_transaction() as session:
-        facts = gather_facts(session, ledger, book, sinks, summary, now=now)
-        found = {cause.id: cause for cause in find_incidents(facts, when)}
+        facts = gather_night_facts(session, ledger, book, sinks, summary, now=now)
+        found = {cause.id: cause for cause in detect_incidents(facts, when)}
         on_record = incidents.recorded_incidents(session, ledger.account)
         new = {
             each
@@ -99,7 +99,7 @@ def open_incidents(
 ) -> tuple[OpenIncident, ...]:
     """Return the incidents on record that are open; those of `new` were opened tonight."""
     return tuple(
-        OpenIncident(incidents.incident_of(row), row.first_seen_at, cause in new)
+        OpenIncident(incidents.incident_from_row(row), row.first_seen_at, cause in new)
         for cause, row in incidents.recorded_incidents(session, account).items()
         if row.cleared_at is None
     )
@@ -118,7 +118,7 @@ def send_undelivered_notices(
     for mark, recipient in recipients.items():
         is_up = True
         for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
-            notice = notice_of(incidents.incident_of(row), row)
+            notice = notice_of(incidents.incident_from_row(row), row)
             title, text = (
                 strip_control_characters(f"{ledger.account}: {notice.title}"),
                 strip_control_characters(notice.text, keep="\n"),
@@ -132,11 +132,11 @@ def send_undelivered_notices(
     return failed
 
 
-def gather_facts(
+def gather_night_facts(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
-    passes = runs.inbox_runs_before(session, ledger.account, ledger.run)
+    passes = runs.earlier_inbox_runs(session, ledger.account, ledger.run)
     tonight = queries.conversions_qualified_since(
         session, *passes, ledger.run, since=summary.started_at - NIGHTS * timedelta(days=1)
     )
@@ -147,7 +147,7 @@ def gather_facts(
         reached=frozenset(_reached_destination_scopes(session, ledger)),
         configured=frozenset(_configured_destination_scopes(book, sinks)),
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
-        waiting=_blocked_expiry_times(session, ledger, book, {*summary.held, *summary.stopped}),
+        waiting=_blocked_expiry_times(session, ledger, book, {*summary.held, *summary.stopped_scopes}),
         begun=tuple(tonight),
         let_in=frozenset(
             queries.pairs_with_deliveries(session, ledger.account, _recorded_filter_incidents(session, ledger.account))
@@ -196,7 +196,7 @@ def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[Des
     """Yield each destination and action, and the same for corrections if it has any."""
     for destination in sinks:
         yield DestinationScope(destination)
-        for route in book.routes_to(destination):
+        for route in book.destination_routes(destination):
             yield DestinationScope(destination, action=route.target.action)
             if route.undo is not None or route.field_value is not None:
                 yield DestinationScope(destination, corrections=True)
@@ -204,7 +204,7 @@ def _configured_destination_scopes(book: Rulebook, sinks: Sinks) -> Iterator[Des
 
 
 def _reached_destination_scopes(session: Session, ledger: Ledger) -> Iterator[DestinationScope]:
-    for scope in incidents.reached_scopes(session, ledger):
+    for scope in incidents.scopes_with_received_deliveries(session, ledger):
         yield from (scope, replace(scope, action=""))
 
 
@@ -214,7 +214,7 @@ def _blocked_expiry_times(
     """Return when what waits in blocked scopes expires, each delivery in one scope."""
     found: defaultdict[DestinationScope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
-        actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
+        actions = {route.conversion: route.target.action for route in book.destination_routes(destination)}
         for conversion, expires_at in incidents.pending_expiries(session, ledger.account, destination):
             scopes = (DestinationScope(destination), DestinationScope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:

@@ -17,7 +17,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import runs
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
-from jobs.ledger.report.queries import ClickIdShare, LeadSample, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, SampledLead, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import PlanningResult, withhold_missing_amounts
@@ -95,7 +95,7 @@ def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime)
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
     # A night judges what has qualified since the last one.
-    passes = runs.inbox_runs_before(session, account, run)
+    passes = runs.earlier_inbox_runs(session, account, run)
     tonight = queries.conversions_qualified_since(session, *passes, run, since=now - BEFORE)
     yield from blocked_conversion_anomalies(
         tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE, but=passes)
@@ -265,8 +265,8 @@ def filters_excluding_all_leads(
 
 
 def empty_fields(
-    newest: Sequence[LeadSample],
-    entered: Sequence[LeadSample],
+    newest: Sequence[SampledLead],
+    entered: Sequence[SampledLead],
     wanted: RequiredLeadData,
     never_seen: Collection[str] = (),
 ) -> Iterator[Anomaly]:

@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from connectors.http import run_with_timeout
-from connectors.ports import StatementReader
+from connectors.ports import PlatformStatementReader
 from connectors.records import DestinationId, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOTHING_YET
 from jobs.cancellation import StoppedBySignal
@@ -40,7 +40,7 @@ def _read(run: RunContext, longest: float) -> None:
     until = now - SETTLES_AFTER
     since = until - SPAN
     with run.ledger.read_transaction() as session:
-        last = statements.last_read_at(session, run.ledger.account)
+        last = statements.statements_last_read_at(session, run.ledger.account)
         if last is not None and last.astimezone(run.book.zone).date() == now.astimezone(run.book.zone).date():
             return
         sent = {
@@ -53,7 +53,7 @@ def _read(run: RunContext, longest: float) -> None:
     said = _ask_each(run, sent, since, until, longest)
     with run.ledger.write_transaction() as session:
         for destination, each in said.items():
-            statements.replace_statements(session, run.ledger.account, destination, each, now=now)
+            statements.replace_platform_statements(session, run.ledger.account, destination, each, now=now)
 
 
 def _ask_each(
@@ -75,7 +75,7 @@ def _ask_each(
 
 def _ask(
     run: RunContext,
-    reader: StatementReader,
+    reader: PlatformStatementReader,
     span: tuple[datetime, datetime],
     sent: list[SentRequest],
     seconds: float,

@@ -9,7 +9,7 @@ from pathlib import Path
 from connectors.text import strip_control_characters
 from jobs.alerts.notify import Recipient, Recipients
 from jobs.ledger.runs import Ledger
-from jobs.ledger.weekly_summaries import addresses_without, record_taken
+from jobs.ledger.weekly_summaries import addresses_awaiting_summary, record_summary_taken
 from jobs.rules.incident import Notice
 from jobs.settings.schema import Weekday
 
@@ -31,7 +31,7 @@ def day_due(weekday: Weekday, night: date) -> date:
 def send_summary(ledger: Ledger, recipients: Recipients, due: date, summary: Callable[[], Summary]) -> list[str]:
     """Send the summary due on a day to each address that has not taken it; return the places of those that fail."""
     with ledger.read_transaction() as session:
-        owed = addresses_without(session, ledger.account, due, recipients)
+        owed = addresses_awaiting_summary(session, ledger.account, due, recipients)
     if not owed:
         return []
     made, failed = summary(), list[str]()
@@ -42,7 +42,7 @@ def send_summary(ledger: Ledger, recipients: Recipients, due: date, summary: Cal
             failed.append(recipient.place)
             continue
         with ledger.write_transaction() as session:
-            record_taken(session, ledger.account, due, mark)
+            record_summary_taken(session, ledger.account, due, mark)
     return failed
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, using_language
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.presentation import AccountPresentation
@@ -30,23 +30,23 @@ class AccountFile:
     """Why it cannot run beside the other accounts."""
 
     @property
-    def valid_settings(self) -> ValidSettings:
+    def settings_with_notes(self) -> ValidSettings:
         """The settings, with the notes on them.
 
         Raises:
-            SettingsAwayError: they may be read again later.
+            SecretsUnavailableError: they may be read again later.
             UsageError: they must not run.
         """
         if isinstance(self.loaded, InvalidSettings):
-            raise error_of(self.loaded)
+            raise invalid_settings_error(self.loaded)
         if self.clash:
             raise UsageError(self.clash)
         return self.loaded
 
     @property
     def settings(self) -> Settings:
-        """The settings; raises as `valid_settings` does."""
-        return self.valid_settings.settings
+        """The settings; raises as `settings_with_notes` does."""
+        return self.settings_with_notes.settings
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ def _is_settings(file: Path) -> bool:
     return file.suffix in SUFFIXES and not is_other and file.is_file()
 
 
-def open_accounts(
+def load_accounts(
     files: Sequence[Path], environ: Mapping[str, str] = os.environ, *, secrets: bool = True
 ) -> list[AccountFile]:
     """Load each file; accounts that would interfere with each other must not run.
@@ -101,9 +101,9 @@ def open_accounts(
     return [replace(each, clash=account_conflict(each, accounts)) for each in accounts]
 
 
-def answering(account: AccountFile, *, json_wanted: bool) -> AbstractContextManager[None]:
+def speaking_account_language(account: AccountFile, *, json_wanted: bool) -> AbstractContextManager[None]:
     """Speak the account's language in the block, or English for a program."""
-    return speaking(Language.ENGLISH if json_wanted else account.language)
+    return using_language(Language.ENGLISH if json_wanted else account.language)
 
 
 def common_language(accounts: Iterable[AccountFile]) -> Language | None:
@@ -112,12 +112,12 @@ def common_language(accounts: Iterable[AccountFile]) -> Language | None:
     return languages.pop() if len(languages) == 1 else None
 
 
-def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
-    """Load one file as `open_accounts` does."""
-    return open_accounts([file], environ, secrets=secrets)[0]
+def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
+    """Load one file as `load_accounts` does."""
+    return load_accounts([file], environ, secrets=secrets)[0]
 
 
-def open_stored_account(
+def load_stored_account(
     name: str, text: str, folder: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True
 ) -> AccountFile:
     """Load settings that are stored elsewhere, as if their file were in `folder`."""
@@ -125,16 +125,16 @@ def open_stored_account(
     return AccountFile(file, load(file, environ, secrets=secrets, text=text))
 
 
-class SettingsAwayError(UsageError):
+class SecretsUnavailableError(UsageError):
     """The secrets command failed, and nothing else is wrong with the settings: they may be read again later."""
 
     exit_code = Exit.HELD
 
 
-def error_of(invalid: InvalidSettings) -> UsageError:
+def invalid_settings_error(invalid: InvalidSettings) -> UsageError:
     """Return the error that lists the problems, one a line."""
     said = "\n".join(map(str, invalid.problems))
-    return SettingsAwayError(said) if invalid.may_pass else UsageError(said)
+    return SecretsUnavailableError(said) if invalid.may_pass else UsageError(said)
 
 
 def account_conflict(one: AccountFile, others: Iterable[AccountFile]) -> str:

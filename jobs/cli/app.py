@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from connectors.language import Language, _, chosen_language, speaking
+from connectors.language import Language, _, chosen_language, using_language
 from jobs.cli import state_commands, values
 from jobs.cli.fleet import commands as fleet
 from jobs.cli.oplead import commands as oplead
@@ -40,11 +40,11 @@ from jobs.cli.options import (
     Specification,
     Yes,
     command,
-    day,
+    parse_day_option,
 )
-from jobs.cli.setup.init.questions import QUESTIONS, Question, answers_given
+from jobs.cli.setup.init.questions import QUESTIONS, SetupQuestion, answers_given
 from jobs.cli.usage_errors import usage_errors_in_words
-from jobs.privacy.redaction import redact_interpreter
+from jobs.privacy.redaction import redact_uncaught_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,7 +58,7 @@ class _Commands(TyperGroup):
     def main(self, args: Sequence[str] | None = None, *options: Any, **more: Any) -> Any:
         """Run what was typed; a program is answered in English, whatever the terminal or the settings speak."""
         typed = sys.argv[1:] if args is None else args
-        with speaking(Language.ENGLISH if "--json" in typed else chosen_language()):
+        with using_language(Language.ENGLISH if "--json" in typed else chosen_language()):
             return super().main(args, *options, **more)
 
     def make_context(self, *args: Any, **options: Any) -> Any:
@@ -104,7 +104,7 @@ class _FileIgnoringWriteErrors(FileIO):
             self.lost = errno.EAGAIN  # a non-blocking pipe is full
         return memoryview(data).nbytes
 
-    def as_text(self, replaced: TextIO | None) -> TextIOWrapper:
+    def as_text_stream(self, replaced: TextIO | None) -> TextIOWrapper:
         """Return a stream like the one it replaces, which is None if its descriptor was closed."""
         encoding = "utf-8" if replaced is None else replaced.encoding
         is_by_line = self.isatty() or self.fileno() == _STDERR
@@ -124,10 +124,10 @@ def main() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)
-    redact_interpreter()
+    redact_uncaught_errors()
     results = _FileIgnoringWriteErrors(_STDOUT, "w", closefd=False)
-    sys.stdout = results.as_text(sys.stdout)
-    sys.stderr = _FileIgnoringWriteErrors(_STDERR, "w", closefd=False).as_text(sys.stderr)
+    sys.stdout = results.as_text_stream(sys.stdout)
+    sys.stderr = _FileIgnoringWriteErrors(_STDERR, "w", closefd=False).as_text_stream(sys.stderr)
     try:
         app()
     finally:
@@ -227,9 +227,9 @@ def schedule(
     Goes on until Ctrl-C, SIGTERM or SIGHUP, by each file's `schedule`; asks for outcomes an hour and six hours after a
     night. Supports systemd's Type=notify and WatchdogSec.
     """
-    from jobs.cli.night.schedule import schedule_accounts  # noqa: PLC0415
+    from jobs.cli.night.schedule import run_accounts_on_schedule  # noqa: PLC0415
 
-    return schedule_accounts(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
+    return run_accounts_on_schedule(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
 
 
 @command(app)
@@ -259,7 +259,7 @@ def init(
     return write_first_settings(folder, given, export=export, force=force, yes=yes, spec=spec)
 
 
-def _option_of(question: Question) -> inspect.Parameter:
+def _option_of(question: SetupQuestion) -> inspect.Parameter:
     option = typer.Option(
         question.option,
         metavar=question.metavar or "|".join(question.choices) or None,
@@ -296,9 +296,9 @@ def check(
     By themselves, or with --live against what the platforms know.
     """
     from jobs.cli.accounts import find_settings_files  # noqa: PLC0415
-    from jobs.cli.setup.check import check_files  # noqa: PLC0415
+    from jobs.cli.setup.check import check_settings_files  # noqa: PLC0415
 
-    return check_files(find_settings_files(config), live=live, json_wanted=json, verbose=verbose)
+    return check_settings_files(find_settings_files(config), live=live, json_wanted=json, verbose=verbose)
 
 
 @command(app, "Exit codes: 0 all found out; 1 something could not be found out; 2 refused, or wrong usage or settings.")
@@ -363,7 +363,7 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.accounts import open_account  # noqa: PLC0415
+    from jobs.cli.accounts import load_account  # noqa: PLC0415
     from jobs.cli.night.approval import Approval  # noqa: PLC0415
     from jobs.cli.night.approved_send import send_approved  # noqa: PLC0415
     from jobs.cli.night.backfill_options import chosen_backfill  # noqa: PLC0415
@@ -376,7 +376,7 @@ def backfill(
         assume_time=assume_time,
         already_sent=already_sent,
     )
-    return send_approved(partial(open_account, config), Approval(yes, dry_run, json), chosen)
+    return send_approved(partial(load_account, config), Approval(yes, dry_run, json), chosen)
 
 
 @command(app, EXIT_CODES)
@@ -394,13 +394,13 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.accounts import open_account  # noqa: PLC0415
+    from jobs.cli.accounts import load_account  # noqa: PLC0415
     from jobs.cli.night.approval import Approval  # noqa: PLC0415
     from jobs.cli.night.approved_send import RetryRejected, send_approved  # noqa: PLC0415
     from jobs.ledger.outbox.requeue import RejectionFilter  # noqa: PLC0415
 
     refused = partial(RetryRejected, refusals=RejectionFilter(code, destination, conversion))
-    return send_approved(partial(open_account, config), Approval(yes, dry_run, json), refused)
+    return send_approved(partial(load_account, config), Approval(yes, dry_run, json), refused)
 
 
 @command(app)
@@ -426,11 +426,11 @@ def report(
     *,
     first: Annotated[
         date | None,
-        typer.Option("--from", metavar="DAY", parser=day, help="From this day on; default: 30 whole days."),
+        typer.Option("--from", metavar="DAY", parser=parse_day_option, help="From this day on; default: 30 whole days."),
     ] = None,
     last: Annotated[
         date | None,
-        typer.Option("--to", metavar="DAY", parser=day, help="Up to and including this day; today at most."),
+        typer.Option("--to", metavar="DAY", parser=parse_day_option, help="Up to and including this day; today at most."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -470,11 +470,11 @@ def notify(
     Sends one message to each address under `notify`, and says what happened; the report's page is attached where the
     address is a mailbox. Without a state, the message only says that it arrives.
     """
-    from jobs.cli.reporting.notify import try_addresses  # noqa: PLC0415
+    from jobs.cli.reporting.notify import send_trial_notices  # noqa: PLC0415
 
     if not test:
         raise typer.BadParameter(_("nights send notices by themselves; to try the addresses, add --test"))
-    return try_addresses(config, json_wanted=json)
+    return send_trial_notices(config, json_wanted=json)
 
 
 @command(app)
@@ -521,13 +521,13 @@ def forget(
     Lists what the platforms were already sent, and what remains elsewhere. An address or a number is found only by
     hashes still held, and is neither stored nor logged.
     """
-    from jobs.cli.lead.forget import Wanted, forget_person  # noqa: PLC0415
+    from jobs.cli.lead.forget import ForgetRequest, forget_person  # noqa: PLC0415
 
     if sum(each is not None for each in (lead, email, phone)) != 1:
         raise typer.BadParameter(_("write one of --lead ID, --email ADDRESS and --phone NUMBER"))
     if not_on_record and lead is None:
         raise typer.BadParameter(_("--not-on-record needs --lead ID"))
-    return forget_person(Wanted(lead, email, phone, not_on_record), config, dry_run=dry_run, json_wanted=json)
+    return forget_person(ForgetRequest(lead, email, phone, not_on_record), config, dry_run=dry_run, json_wanted=json)
 
 
 @command(app, "Exit codes: 0 written; 2 nothing is held, or wrong usage, settings or state; 70 a bug.")
@@ -571,14 +571,14 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.sandbox import build_invented_leads_spec, print_rules, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import read_invented_leads_spec, print_sandbox_rules, serve  # noqa: PLC0415
 
     if rules:
-        return print_rules()
+        return print_sandbox_rules()
     if out is None:
         raise typer.BadParameter(_("write where the sandbox is kept: --out DIR"), param_hint="--out")
     try:
-        cast = build_invented_leads_spec(seed, leads, shape)
+        cast = read_invented_leads_spec(seed, leads, shape)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--shape") from None
     return serve(out, cast, google_transport)

@@ -23,7 +23,7 @@ _FILES = "An account's YAML file, or a folder of them; may be repeated."
 _FIRST_RUN = "This account has never run: create its state. Without this, a missing state is reported."
 
 
-def day(text: str) -> date:
+def parse_day_option(text: str) -> date:
     """Read a day."""
     try:
         return date.fromisoformat(text)
@@ -50,10 +50,10 @@ Specification = Annotated[
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
 FirstChange = Annotated[
-    date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
+    date | None, typer.Option("--from", metavar="DAY", parser=parse_day_option, help="Changes from this day on, as 2026-09-01.")
 ]
 LastChange = Annotated[
-    date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
+    date | None, typer.Option("--to", metavar="DAY", parser=parse_day_option, help="And up to and including this day.")
 ]
 AssumeTime = Annotated[
     Literal["updated_at"] | None,

@@ -61,7 +61,7 @@ class Failure:
     """The code locations of an unexpected failure, without values."""
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_from_error(error: BaseException) -> Failure:
     """Return the message and exit code for an error."""
     match error:
         case StoppedBySignal():
@@ -202,9 +202,9 @@ def run_guarded(command: Callable[[], int]) -> int:
     except (typer.BadParameter, typer.Exit):
         raise
     except StoppedBySignal as stopped:
-        return report(Failure(_("stopped"), signal_exit_code(stopped.number)))
+        return log_failure(Failure(_("stopped"), signal_exit_code(stopped.number)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person reads a sentence, never a traceback
-        return report(failure_of(error))
+        return log_failure(failure_from_error(error))
 
 
 @contextmanager
@@ -215,10 +215,10 @@ def signals_and_logging() -> Iterator[tuple[StopSignal, Redaction]]:
         try:
             yield stop, redaction
         except StoppedBySignal as stopped:
-            raise typer.Exit(report(failure_of(stopped))) from None
+            raise typer.Exit(log_failure(failure_from_error(stopped))) from None
 
 
-def report(failure: Failure) -> int:
+def log_failure(failure: Failure) -> int:
     """Log a failure and return its exit code."""
     more = {"trace": list(failure.trace)} if failure.trace else {}
     _log.error(failure.message, exit_code=int(failure.exit_code), **more)

@@ -16,7 +16,7 @@ from connectors.ports import Clock
 from jobs.cancellation import StopSignal
 from jobs.logs import Log
 from jobs.reporting.progress_bars import WorkProgress
-from jobs.run_context import NightStep, Watch
+from jobs.run_context import NightStep, ProgressDisplay
 from jobs.run_summary import RunSummary
 from jobs.wiring.account import Look, open_clock
 
@@ -24,7 +24,7 @@ _log = Log(__name__)
 
 
 @contextmanager
-def show_progress(*, alone: bool = True) -> Iterator[Watch]:
+def show_progress(*, alone: bool = True) -> Iterator[ProgressDisplay]:
     """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
@@ -36,7 +36,7 @@ def show_progress(*, alone: bool = True) -> Iterator[Watch]:
         yield watch_at_a_terminal(progress)
 
 
-def watch_at_a_terminal(progress: WorkProgress) -> Watch:
+def watch_at_a_terminal(progress: WorkProgress) -> ProgressDisplay:
     """Return a watch that shows each step as a line of its own."""
 
     @contextmanager
@@ -44,7 +44,7 @@ def watch_at_a_terminal(progress: WorkProgress) -> Watch:
         count, unit = _COUNTS.get(step, _NOTHING)
         known = total and total()
         whole = partial(_listed, summary) if step is NightStep.PULL else lambda: known
-        end = progress.begin(_(step.value), partial(count, summary), unit, whole)
+        end = progress.begin_step(_(step.value), partial(count, summary), unit, whole)
         yield
         end()
 
@@ -122,7 +122,7 @@ class WaitShowingClock:
 
 
 @contextmanager
-def open_wait_showing_clock(look: Look, stop: StopSignal | None = None) -> Iterator[Clock]:
+def open_clock_showing_waits(look: Look, stop: StopSignal | None = None) -> Iterator[Clock]:
     """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display.
 
     A stop request ends every wait.

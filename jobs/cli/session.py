@@ -10,12 +10,12 @@ import structlog
 from sqlmodel import Session
 
 from connectors.errors import ConnectorError
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, using_language
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered_notices, update_incidents
 from jobs.alerts.weekly import Summary, day_due, send_summary
 from jobs.cancellation import StopSignal, never_cancelled
-from jobs.cli.output import failure_of
+from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import all_forgotten, forgotten_among
@@ -32,8 +32,8 @@ from jobs.ledger.storage.database import remove_stale_copies
 from jobs.ledger.storage.plain_reads import NeighbouringLedger
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError, NoStateError
-from jobs.metrics import measure, write_metrics
-from jobs.nightly import rehearse, run_night, validate
+from jobs.metrics import run_metrics, write_metrics
+from jobs.nightly import rehearse, run_night, run_validation_night
 from jobs.privacy.compaction import compact
 from jobs.privacy.former_files import (
     FormerFileError,
@@ -45,12 +45,12 @@ from jobs.privacy.former_files import (
 from jobs.privacy.retention import erase_by_age
 from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.page.brief import Brief
-from jobs.reporting.page.leads.archive import counting_by_month
+from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
-from jobs.reporting.sentences import recorded_notice, sentence, stop_sentence
+from jobs.reporting.sentences import recorded_notice, message_in_words, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, MessageId
-from jobs.run_context import Deps, RunContext, RunReadingScope, Watch, no_progress_display
+from jobs.run_context import Deps, RunContext, RunReadingScope, ProgressDisplay, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -66,7 +66,7 @@ _log = structlog.stdlib.get_logger()
 # ── the state ────────────────────────────────────────────────────────────────────────────────────
 
 
-def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
+def expect_state_exists(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
     """Check that the account's state exists, or with `first_run` that it may be created.
 
     Args:
@@ -94,7 +94,7 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
         LedgerError: one probably is; the message says what to do.
     """
     state = account_state(settings)
-    for one in state.neighbours():
+    for one in state.neighbouring_ledgers():
         if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
             _log.warning(
@@ -149,7 +149,7 @@ def hold_account_for_run(
         except BaseException as error:
             # If even that fails, still raise the original error.
             with suppress(LedgerError, ConnectorError):
-                finish_run(ledger, failure_of(error).exit_code, now=clock.now())
+                finish_run(ledger, failure_from_error(error).exit_code, now=clock.now())
             raise
 
 
@@ -179,13 +179,13 @@ def do_night(
     settings: Settings,
     options: RunOptions,
     *,
-    watch: Watch = no_progress_display,
+    watch: ProgressDisplay = no_progress_display,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
     night: date | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Night:
-    """Run one account's night; `failure_of` explains any exception.
+    """Run one account's night; `failure_from_error` explains any exception.
 
     Args:
         settings: the account.
@@ -197,7 +197,7 @@ def do_night(
         unless: called once the account is held; if it raises, the run is not recorded.
     """
     with nullcontext(clock) if clock else open_clock(settings, stop) as opened, ping_with_outcome(settings) as ping:
-        expect_state(settings, first_run=options.first_run, others=options.others)
+        expect_state_exists(settings, first_run=options.first_run, others=options.others)
         remove_stale_copies()
         with (
             open_connectors(
@@ -223,7 +223,7 @@ def do_night(
         return done
 
 
-def _night_deps(deps: Deps, options: RunOptions, watch: Watch) -> Deps:
+def _night_deps(deps: Deps, options: RunOptions, watch: ProgressDisplay) -> Deps:
     return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
 
 
@@ -231,7 +231,7 @@ _BETWEEN_NIGHTS = {RunReadingScope.NOTHING: RESOLVING, RunReadingScope.WEBHOOKS:
 
 
 def work_between_nights(
-    settings: Settings, reading: RunReadingScope, clock: Clock, *, watch: Watch, stop: StopSignal
+    settings: Settings, reading: RunReadingScope, clock: Clock, *, watch: ProgressDisplay, stop: StopSignal
 ) -> Night:
     """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
@@ -242,7 +242,7 @@ def work_between_nights(
         return notify(ledger, book, deps, settings, _record_run_end(ledger, summary, clock, None))
 
 
-def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Night:
+def process_webhook_inbox(settings: Settings, *, watch: ProgressDisplay, stop: StopSignal) -> Night:
     """Read the leads that webhooks report, and send what follows from them.
 
     Raises:
@@ -251,12 +251,12 @@ def process_webhook_inbox(settings: Settings, *, watch: Watch, stop: StopSignal)
     """
     if settings.webhooks is None:
         raise UsageError(_("--inbox reads what webhooks report: add `webhooks`, and start `oplead webhooks serve`"))
-    expect_state(settings)
+    expect_state_exists(settings)
     with open_clock(settings, stop) as clock:
         return work_between_nights(settings, RunReadingScope.WEBHOOKS, clock, watch=watch, stop=stop)
 
 
-def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
+def try_night(settings: Settings, options: RunOptions, *, watch: ProgressDisplay, stop: StopSignal) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
     state = account_state(settings)
@@ -273,7 +273,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         hold_account_for_run(settings, copy, options.mode, clock) as ledger,
     ):
         night_deps = _night_deps(deps, options, watch)
-        summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
+        summary = (run_validation_night if validating else rehearse)(RunContext(ledger, book, night_deps))
         now = clock.now()
         with ledger.read_transaction() as session:
             standing = queries.count_by_state_and_reason(session, ledger.account, now=now)
@@ -306,7 +306,7 @@ def erase_old(run: RunContext, settings: Settings, summary: RunSummary) -> None:
 
 
 def _erase_by_age(run: RunContext, settings: Settings, summary: RunSummary) -> None:
-    count = counting_by_month(settings, run.book, run.now())
+    count = monthly_lead_counter(settings, run.book, run.now())
     summary.erased = erase_by_age(run, settings.retention, summary, count)
 
 
@@ -316,7 +316,7 @@ def _erase_events_of_forgotten(run: RunContext, settings: Settings, _summary: Ru
         forgotten = all_forgotten(session, run.ledger.account)
     inbox = account_inbox(settings)
     if erase_events(inbox, forgotten):
-        for file in inbox.files:
+        for file in inbox.storage_files:
             # Out of its journal too, unless somebody is reading it.
             compact(file)
 
@@ -366,7 +366,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     if settings.metrics is not None:
         try:
             code = night.summary.exit_code
-            write_metrics(measure(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
+            write_metrics(run_metrics(ledger, night.tallies, exit_code=code, now=night.ended_at), settings.metrics)
         except OSError as error:
             _log.warning(_("the metrics could not be written"), file=str(settings.metrics), why=error.strerror)
         except Exception:  # noqa: BLE001
@@ -382,10 +382,10 @@ def write_report(ledger: Ledger, book: Rulebook, settings: Settings, *, now: dat
     if settings.report.folder is None:
         return None
     try:
-        from jobs.cli.reporting.report import write_usual_page  # noqa: PLC0415 - only for those who want it
+        from jobs.cli.reporting.report import write_page_of_usual_period  # noqa: PLC0415 - only for those who want it
 
         with ledger.read_transaction() as session:
-            return write_usual_page(session, settings, book, settings.report.folder, now=now)
+            return write_page_of_usual_period(session, settings, book, settings.report.folder, now=now)
     except OSError as error:
         _log.warning(_("the report could not be written"), folder=str(settings.report.folder), why=error.strerror)
     except Exception:  # noqa: BLE001
@@ -440,7 +440,7 @@ def ping_with_outcome(settings: Settings) -> Iterator[Callable[[int], None]]:
         raise
     except Exception as error:
         if not is_known:
-            ping(failure_of(error).exit_code)
+            ping(failure_from_error(error).exit_code)
         raise
 
 
@@ -448,12 +448,12 @@ def why_human_is_needed(summary: RunSummary) -> str | None:
     """Return the first sentence on why a human is needed, if one is; it names no lead, which may be forgotten later."""
     if summary.source_stopped:
         return stop_sentence(summary.source_stopped)
-    stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped.items()]
+    stops = [f"{where}: {stop_sentence(why)}" for where, why in summary.stopped_scopes.items()]
     without_leads = (
         replace(each, values={name: value for name, value in each.values.items() if name != "leads"})
         for each in summary.attention
     )
-    return next(iter([*stops, *map(sentence, without_leads)]), None)
+    return next(iter([*stops, *map(message_in_words, without_leads)]), None)
 
 
 _ENDED = {
@@ -465,17 +465,17 @@ _ENDED = {
 
 def log_night(night: Night) -> None:
     """Log a summary line for a night, and a line for each stop and each reason a human is needed."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         _log_night(night.summary)
 
 
 def _log_night(summary: RunSummary) -> None:
     if summary.source_stopped:
         _log.error("reading stopped", why=stop_sentence(summary.source_stopped))
-    for where, why in summary.stopped.items():
+    for where, why in summary.stopped_scopes.items():
         _log.error("destination stopped", destination=str(where), why=stop_sentence(why))
     for message in summary.attention:
-        _log.warning("a human is needed", why=sentence(message))
+        _log.warning("a human is needed", why=message_in_words(message))
     _log.info(
         _ENDED[summary.reading],
         run=summary.run,

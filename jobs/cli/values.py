@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.options import Config, Json, command, day
+from jobs.cli.options import Config, Json, command, parse_day_option
 
 app = typer.Typer(name="values", help="Find values that teach bidding.", no_args_is_help=True)
 
 Since = Annotated[
     date | None,
-    typer.Option("--from", metavar="DAY", parser=day, help="Only leads that entered a stage on this day or later."),
+    typer.Option("--from", metavar="DAY", parser=parse_day_option, help="Only leads that entered a stage on this day or later."),
 ]
 
 

@@ -16,7 +16,7 @@ MANY = 5
 """This many refused rows with nothing accepted point at the settings rather than the rows."""
 
 
-def partition(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
+def split_rows_sharing_keys(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
     """Split a batch greedily so that no two rows of a part share a key; each part keeps the batch's order.
 
     A platform may refuse rows because of other rows in the request, with errors that apply only to the combination.
@@ -102,7 +102,7 @@ class CircuitBreaker:
             self.reasons.setdefault(refusal.code, refusal)
         self.suspects += blamed
 
-    def record_pass(self) -> list[Suspect]:
+    def record_success(self) -> list[Suspect]:
         """Record that something passed, so the refusals were about rows; reset, and return the suspects."""
         self.has_passed = True
         self.refusals, self.sampled = 0, None
@@ -114,7 +114,7 @@ class CircuitBreaker:
         at_fault, self.suspects = self.suspects, []
         return at_fault
 
-    def next(self, waiting: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    def next_batches(self, waiting: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """Return the batches to send next; once, after too many refusals, sampled single rows go first."""
         if self.refusals < NOTHING_PASSES or self.sampled is not None or not waiting:
             return waiting

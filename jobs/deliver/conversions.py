@@ -8,13 +8,13 @@ from datetime import datetime
 from sqlmodel import Session
 
 from connectors.records import LeadId
-from jobs.deliver.bisect import partition
-from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
+from jobs.deliver.bisect import split_rows_sharing_keys
+from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight, store_bytes_to_send
 from jobs.ledger.leads import starts
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.schema import DeliveryRecord
-from jobs.plan.planner import apply_decision, judge
+from jobs.plan.planner import update_delivery_from_decision, decide_route
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import consent_is_withdrawn
@@ -23,12 +23,12 @@ from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionPreparation(PreCallTransaction):
+class ConversionPreparer(PreCallTransaction):
     """Prepares conversions."""
 
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
         """Yield each delivery's move: into flight if it is to be sent now; None leaves it alone."""
-        known = starts.load_starts(self.session, self.ledger.account)
+        known = starts.load_counting_starts(self.session, self.ledger.account)
         for row in rows:
             lead, route = facts[LeadId(row.lead)], self.routes.get(row.conversion)
             if row.state == DeliveryState.IN_DOUBT:
@@ -36,7 +36,7 @@ class ConversionPreparation(PreCallTransaction):
             elif row.state == DeliveryState.PENDING and route is not None:
                 yield self._freeze_if_sendable(row, lead, route, known[route.conversion, self.destination])
 
-    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> Move:
+    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> DeliveryMove:
         """Replay a delivery in doubt, if it may be.
 
         Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
@@ -44,31 +44,31 @@ class ConversionPreparation(PreCallTransaction):
         """
         cannot_tell = self.sink.limits.replay_within is not None
         if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
-            return Move(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+            return DeliveryMove(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
         if cannot_tell and row.expires_at is not None and self.now > row.expires_at:
-            return Move(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
-        if is_damaged(row):
-            return Move(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+            return DeliveryMove(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
+        if is_stored_event_damaged(row):
+            return DeliveryMove(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         row.may_count_twice = row.may_count_twice or cannot_tell
-        return send(row)
+        return move_into_flight(row)
 
     def _freeze_if_sendable(
         self, row: DeliveryRecord, lead: LeadFacts, route: ConversionRoute, start: CountingStarts
-    ) -> Move | None:
+    ) -> DeliveryMove | None:
         """Decide a due delivery again, and freeze its bytes or move it to its new state."""
-        decision = judge(route, lead, start, row, now=self.now)
+        decision = decide_route(route, lead, start, row, now=self.now)
         withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
         state = next_delivery_state(
             DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
         )
-        move = None if state is None else apply_decision(row, route=route, decision=decision, state=state)
+        move = None if state is None else update_delivery_from_decision(row, route=route, decision=decision, state=state)
         event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is None or state is not DeliveryState.PENDING:
             return move
         store_bytes_to_send(row, self.sink.encode(event))
         target = self.target
         row.transport, row.owner, row.action, row.source = target.transport, target.owner, target.action, target.source
-        return send(row)
+        return move_into_flight(row)
 
 
 def split_colliding(session: Session, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -79,4 +79,4 @@ def split_colliding(session: Session, batch: tuple[int, ...]) -> list[tuple[int,
     keys: defaultdict[int, set[tuple[str, datetime]]] = defaultdict(set)
     for row, click, at in outbox.shared_clicks_and_times(session, batch):
         keys[row].add((click, at.replace(microsecond=0)))
-    return partition(batch, keys)
+    return split_rows_sharing_keys(batch, keys)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from connectors.ports import AdjustmentSink
-from connectors.records import Adjustment, AdjustmentKind, Event, LeadId, Money
-from jobs.deliver.preparation import PreCallTransaction, is_damaged, send, store_bytes_to_send
+from connectors.records import Adjustment, AdjustmentKind, ConversionEvent, LeadId, Money
+from jobs.deliver.preparation import PreCallTransaction, is_stored_event_damaged, move_into_flight, store_bytes_to_send
 from jobs.ledger.leads import starts
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -26,15 +26,15 @@ from jobs.rules.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectionPreparation(PreCallTransaction):
+class CorrectionPreparer(PreCallTransaction):
     """Prepares corrections."""
 
     sink: AdjustmentSink
 
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
         """Yield each correction's move: into flight if it is still wanted; None leaves it alone."""
         made = outbox.deliveries_of_leads(self.session, self.ledger.account, facts.keys())
-        renamed = starts.current_label_names(self.session, self.ledger.account)
+        renamed = starts.current_names_by_old_label(self.session, self.ledger.account)
         for row in rows:
             lead = facts[LeadId(row.lead)]
             if row.state == DeliveryState.IN_DOUBT:
@@ -44,29 +44,29 @@ class CorrectionPreparation(PreCallTransaction):
 
     def _freeze_if_wanted(
         self, row: DeliveryRecord, lead: LeadFacts, made: DeliveriesOfLeads, renamed: Mapping[str, str]
-    ) -> Move:
+    ) -> DeliveryMove:
         route = self.routes.get(row.conversion)
         if route is None:
-            return Move(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+            return DeliveryMove(row, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
         if lead.stale:
-            return Move(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            return DeliveryMove(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         conversion = self.session.get_one(Delivery, row.original)
         before = [each for each in made.corrections_of(conversion) if each.number < row.number]
         sent = sent_conversion(conversion, before)
         wanted = wanted_adjustment(route, lead, sent, renamed=renamed, now=self.now)
         if wanted is None:
-            return Move(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+            return DeliveryMove(row, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
         return self._freeze(row, lead, route, sent, wanted)
 
-    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> Move:
+    def _replay(self, row: DeliveryRecord, lead: LeadFacts) -> DeliveryMove:
         """Replay a correction in doubt with the same bytes, which a platform counts once, if it may be.
 
         Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
         """
-        if is_damaged(row):
-            return Move(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
+        if is_stored_event_damaged(row):
+            return DeliveryMove(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
         given_up = reason_not_to_resend(lead, self.sink.limits, outbox.target_of(row).transport)
-        return send(row) if given_up is None else Move(row, DeliveryState.UNCONFIRMED, given_up)
+        return move_into_flight(row) if given_up is None else DeliveryMove(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
         self,
@@ -75,30 +75,30 @@ class CorrectionPreparation(PreCallTransaction):
         route: ConversionRoute,
         sent: SentConversion,
         wanted: WantedAdjustment,
-    ) -> Move:
+    ) -> DeliveryMove:
         """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
-            return Move(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
+            return DeliveryMove(row, state_of_blocked_correction(wanted.ruled_out_by), wanted.ruled_out_by)
         if wanted.until is not None:
             row.not_before = wanted.until
-            return Move(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
+            return DeliveryMove(row, DeliveryState.PENDING, Reason.MAY_COME_BACK)
         if (row.kind, row.transport) != (wanted.kind, wanted.transport):
             outbox.flag_for_correction_check(self.session, self.ledger, [row])
-            return Move(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
+            return DeliveryMove(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
         row.value = wanted.value_text
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
-            return Move(row, state_of_blocked_correction(correction), correction)
+            return DeliveryMove(row, state_of_blocked_correction(correction), correction)
         store_bytes_to_send(row, self.sink.encode_adjustment(correction))
-        return send(row)
+        return move_into_flight(row)
 
     def _correction(
         self, row: DeliveryRecord, lead: LeadFacts, route: ConversionRoute, sent: SentConversion, value: Decimal | None
     ) -> Adjustment | Reason:
         """The correction to encode, or why it may not be sent."""
         target = outbox.target_of(row)
-        event: Event | None = None
+        event: ConversionEvent | None = None
         if value is not None and route.limits.corrects[target.transport].by_resending:
             anew = event_to_resend(route, lead, sent, target=target, value=value)
             if isinstance(anew, Reason):
@@ -108,7 +108,7 @@ class CorrectionPreparation(PreCallTransaction):
             key=sent.key,
             target=target,
             kind=AdjustmentKind(row.kind),
-            at=row.known_time,
+            at=row.required_time,
             value=None if value is None else Money(value, route.currency),
             event=event,
         )

@@ -11,7 +11,7 @@ from jobs.deliver.transactions import Transaction
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads
 from jobs.ledger.outbox import consents, outbox, requests
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.outbox.requests import Intent
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.delivery_state import DeliveryState
@@ -25,7 +25,7 @@ def store_bytes_to_send(row: DeliveryRecord, event: bytes) -> None:
     row.deferred_until = row.code = row.outcome = None
 
 
-def is_damaged(row: DeliveryRecord) -> bool:
+def is_stored_event_damaged(row: DeliveryRecord) -> bool:
     """Return whether the stored bytes fail their hash; SQLite may hold text where bytes were."""
     return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
 
@@ -42,17 +42,17 @@ class PreCallTransaction(Transaction, ABC):
 
     def prepare(self, batch: tuple[int, ...]) -> Intent | None:
         """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
-        with bulk.changing_records(self.session, Delivery, DeliveryRecord, batch) as rows:
+        with bulk.editable_records(self.session, Delivery, DeliveryRecord, batch) as rows:
             facts = leads.load_lead_facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
             moves = [move for move in self.decide_again(rows, facts) if move is not None]
-            self._refer_to_consent([move.row for move in moves if is_frozen_now(move)], facts)
-            outbox.move_all(self.session, self.ledger, moves, now=self.now)
+            self._refer_to_consent([move.row for move in moves if freezes_delivery_bytes(move)], facts)
+            outbox.change_delivery_states(self.session, self.ledger, moves, now=self.now)
         ready = []
         for move in moves:
             if move.to is DeliveryState.IN_FLIGHT:
                 ready.append(move.row)
             else:
-                self.done.count(move.row, move.cause)
+                self.done.count_new_state(move.row, move.cause)
         if not ready:
             return None
         return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
@@ -62,7 +62,7 @@ class PreCallTransaction(Transaction, ABC):
 
         By their ids, not by the time: several may be read within a second, and Oplead's clock isn't ours.
         """
-        answers = consents.latest_answers(self.session, self.ledger.account, {row.lead for row in rows})
+        answers = consents.latest_consent_answer_ids(self.session, self.ledger.account, {row.lead for row in rows})
         assumptions: dict[str | None, int] = {}
         for row in rows:
             row.user_data_answer = answers.get((row.lead, ConsentSignalName.AD_USER_DATA))
@@ -72,19 +72,19 @@ class PreCallTransaction(Transaction, ABC):
             if route.assume_consent and ConsentAnswer.MISSING in (lead.ad_user_data, lead.ad_personalization):
                 because = route.assumed_because
                 if because not in assumptions:
-                    assumptions[because] = consents.assumed(self.session, self.ledger.account, because, now=self.now)
+                    assumptions[because] = consents.record_consent_assumption(self.session, self.ledger.account, because, now=self.now)
                 row.assumed_consent = assumptions[because]
 
     @abstractmethod
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[Move | None]:
+    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
         """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
 
 
-def is_frozen_now(move: Move) -> bool:
+def freezes_delivery_bytes(move: DeliveryMove) -> bool:
     """Return whether a move freezes its row's bytes, rather than replay what was frozen before."""
     return move.to is DeliveryState.IN_FLIGHT and move.row.state != DeliveryState.IN_DOUBT
 
 
-def send(row: DeliveryRecord) -> Move:
+def move_into_flight(row: DeliveryRecord) -> DeliveryMove:
     """Return the move of a row whose bytes are frozen and sent now."""
-    return Move(row, DeliveryState.IN_FLIGHT, Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING)
+    return DeliveryMove(row, DeliveryState.IN_FLIGHT, Reason.MAY_COUNT_TWICE if row.may_count_twice else Reason.SENDING)

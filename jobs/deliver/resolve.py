@@ -12,21 +12,21 @@ from connectors.language import in_english
 from connectors.records import (
     DestinationId,
     ForgottenRequest,
-    Miscounted,
+    RowCountMismatch,
     Outcome,
     PartlyRefused,
     Resolution,
     RowOutcomes,
     StillPending,
 )
-from jobs.deliver.transactions import STOPPING, Progress, Transaction, stop_for_refusal
+from jobs.deliver.transactions import STOPPING, DeliveryChanges, Transaction, stop_for_refusal
 from jobs.ledger.outbox import requests, settlements
 from jobs.ledger.outbox.outbox import SentRow
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.schema import Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, StopCause, StopKind
 from jobs.run_context import RunContext
 
 GIVE_UP_AFTER = timedelta(days=45)
@@ -44,7 +44,7 @@ class UnconfirmedRequest:
 
 
 @dataclass(slots=True)
-class ResolvingResult(Progress):
+class ResolvingResult(DeliveryChanges):
     """What resolving changed."""
 
     asked: int = 0
@@ -84,14 +84,14 @@ def _ask(run: RunContext, request: Request, done: ResolvingResult, busy: set[Des
     """The platform's resolution of a request; still pending if it can't be asked, as those that are `busy` can't."""
     destination = DestinationId(request.destination)
     sink = run.deps.sinks.get(destination)
-    way = run.book.destination_scope(destination, request.transport, request.owner)
+    way = run.book.current_or_former_scope(destination, request.transport, request.owner)
     if sink is None or way in done.stopped or way in busy:
         return StillPending()
     done.asked += 1
     try:
-        return sink.resolve(request.ticket or "", rows=request.rows)
+        return sink.fetch_request_outcomes(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
-        done.stopped[way] = Stop(StopKind.REFUSED, (str(error),))
+        done.stopped[way] = StopCause(StopKind.REFUSED, (str(error),))
     except Transient as error:
         if error.retry_after is not None:
             # The next request would wait for its turn as long as this one has, and in vain.
@@ -120,7 +120,7 @@ class _Settling(Transaction):
             case PartlyRefused():
                 found = f"{resolution.refused} of {resolution.total}: {', '.join(resolution.codes)}"
                 self._unconfirmed(request, Reason.PARTLY_REFUSED, found)
-            case Miscounted():
+            case RowCountMismatch():
                 found = f"{resolution.counted} of {resolution.total}"
                 self._unconfirmed(request, Reason.MISCOUNTED, found)
             case ForgottenRequest():
@@ -141,8 +141,8 @@ class _Settling(Transaction):
         rows = settlements.sent_rows(self.session, number)
         if len(rows) < request.rows:
             # The platform still answers for rows that were erased since.
-            outcomes = [outcomes[place] for place in settlements.positions(self.session, number)]
-        answers = self.drop_what_is_too_late(rows, outcomes)
+            outcomes = [outcomes[place] for place in settlements.attempt_positions(self.session, number)]
+        answers = self.finalise_overdue_outcomes(rows, outcomes)
         self.settle(request, answers, asynchronous=True)
         for row, outcome in answers:
             if outcome.kind in STOPPING:

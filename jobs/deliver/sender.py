@@ -17,14 +17,14 @@ from connectors.records import (
     EncodedEvent,
     NotSent,
     Receipt,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     Target,
 )
 from jobs.deliver.bisect import CircuitBreaker, bisect, single_row_first
-from jobs.deliver.conversions import ConversionPreparation, split_colliding
-from jobs.deliver.corrections import CorrectionPreparation
+from jobs.deliver.conversions import ConversionPreparer, split_colliding
+from jobs.deliver.corrections import CorrectionPreparer
 from jobs.deliver.preparation import PreCallTransaction
 from jobs.deliver.transactions import (
     DEFER,
@@ -44,7 +44,7 @@ from jobs.ledger.outbox.requests import Intent
 from jobs.ledger.outbox.settlements import RowInDoubt, Settlement
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConversionRoute
-from jobs.rules.reasons import DestinationScope, Reason, Stop, StopKind
+from jobs.rules.reasons import DestinationScope, Reason, StopCause, StopKind
 from jobs.run_context import RunContext
 
 ATTEMPTS = 5
@@ -86,7 +86,7 @@ def count_due(sending: SendingOptions) -> int:
             scope = DestinationScope(destination, corrections)
             if DestinationScope(destination) in sending.stopped or scope in sending.held:
                 continue
-            ids = None if corrections else {route.conversion for route in run.book.routes_to(destination)}
+            ids = None if corrections else {route.conversion for route in run.book.destination_routes(destination)}
             due = DueFilter(
                 account=account, destination=destination, now=sending.due_by, conversions=ids, approved_in=approved_in
             )
@@ -103,7 +103,7 @@ def deliver(sending: SendingOptions, done: SendingResult | None = None) -> Sendi
     for destination, sink in sending.run.deps.sinks.items():
         scope = DestinationScope(destination)
         if scope not in sending.stopped:
-            Sender(sending, scope, sink, ConversionPreparation, sink.submit, done).send_all()
+            Sender(sending, scope, sink, ConversionPreparer, sink.submit, done).send_all()
     return done
 
 
@@ -119,7 +119,7 @@ def send_corrections(
     for destination, sink in sending.run.deps.sinks.items():
         if DestinationScope(destination) not in sending.stopped and isinstance(sink, AdjustmentSink):
             scope = DestinationScope(destination, corrections=True)
-            sender = Sender(sending, scope, sink, CorrectionPreparation, sink.adjust, done)
+            sender = Sender(sending, scope, sink, CorrectionPreparer, sink.adjust, done)
             sender.unanswered = UNANSWERED_IN_A_ROW - 1 if DestinationScope(destination) in silent else 0
             sender.send_all()
     return done
@@ -153,7 +153,7 @@ class Sender:
     """Unanswered batches of this run, split into smaller parts; sent after everything due has had its turn."""
 
     @property
-    def run(self) -> RunContext:
+    def run_context(self) -> RunContext:
         """The run that sends."""
         return self.sending.run
 
@@ -163,7 +163,7 @@ class Sender:
         return self.scope.destination
 
     @property
-    def first_sends_due_by(self) -> datetime | None:
+    def first_send_cutoff(self) -> datetime | None:
         """When first sends must have been due; None holds them, so that only earlier sends may be repeated."""
         return None if self.scope in self.sending.held else self.sending.due_by
 
@@ -203,9 +203,9 @@ class Sender:
 
     def _due_by_target(self) -> Mapping[Target, DueFilter]:
         """Targets with something due, and what selects it: conversions by the settings, corrections as recorded."""
-        due = DueFilter(account=self.run.ledger.account, destination=self.destination, now=self.run.now())
+        due = DueFilter(account=self.run_context.ledger.account, destination=self.destination, now=self.run_context.now())
         if self.scope.corrections:
-            with self.run.ledger.read_transaction() as session:
+            with self.run_context.ledger.read_transaction() as session:
                 return {target: replace(due, target=target) for target in outbox.due_targets(session, due)}
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
@@ -218,13 +218,13 @@ class Sender:
         Starting over for every batch would rescan all rows that wait for another day.
         """
         last: tuple[datetime, int] | None = None
-        approved_in = self.run.ledger.run if self.sending.approved_only else None
+        approved_in = self.run_context.ledger.run if self.sending.approved_only else None
         while not self._is_target_stopped(target):
-            with self.run.ledger.read_transaction() as session:
+            with self.run_context.ledger.read_transaction() as session:
                 rows = outbox.due_deliveries(
                     session,
-                    replace(due, now=self.run.now(), approved_in=approved_in),
-                    new_by=self.first_sends_due_by,
+                    replace(due, now=self.run_context.now(), approved_in=approved_in),
+                    new_by=self.first_send_cutoff,
                     after=last,
                     limit=self._max_rows_per_request(target),
                 )
@@ -264,7 +264,7 @@ class Sender:
         """The scope of a stop of everything sent by the target's transport and owner."""
         if self.scope.corrections:
             return self.scope
-        return self.run.book.destination_scope(self.destination, target.transport, target.owner)
+        return self.run_context.book.current_or_former_scope(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -274,15 +274,15 @@ class Sender:
         """
         found: defaultdict[tuple[int, Target], list[int]] = defaultdict(list)
         given_up: defaultdict[tuple[Reason, str], list[SentRow]] = defaultdict(list)
-        account, corrections = self.run.ledger.account, self.scope.corrections
-        with self.run.ledger.write_transaction() as session:
+        account, corrections = self.run_context.ledger.account, self.scope.corrections
+        with self.run_context.ledger.write_transaction() as session:
             for in_doubt in settlements.rows_in_doubt(session, account, self.destination, corrections=corrections):
                 why = self._reason_to_stop_replaying(in_doubt)
                 if why is not None:
                     given_up[why].append(in_doubt.row)
                 elif not self._has_to_wait(in_doubt):
                     found[in_doubt.last_request, in_doubt.target].append(in_doubt.row.id)
-            moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
+            moving = Transaction(session, self.run_context.ledger, self.run_context.now(), self.done)
             for why, rows in given_up.items():
                 moving.settle_rows(rows, Settlement(DeliveryState.UNCONFIRMED, *why))
         return [
@@ -299,12 +299,12 @@ class Sender:
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides on replaying bytes whose answer was lost."""
-        return self.destination in self.run.book.ask_when_lost
+        return self.destination in self.run_context.book.ask_when_lost
 
     def _reason_to_stop_replaying(self, in_doubt: RowInDoubt) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
         within, since = self.sink.limits.replay_within, in_doubt.since
-        if within is not None and since is not None and self.run.now() - since > within:
+        if within is not None and since is not None and self.run_context.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(in_doubt.unanswered) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
@@ -315,10 +315,10 @@ class Sender:
 
         The first replay never waits for another: most answers are lost together with their run.
         """
-        if in_doubt.deferred_until is not None and self.run.now() < in_doubt.deferred_until:
+        if in_doubt.deferred_until is not None and self.run_context.now() < in_doubt.deferred_until:
             return True
         # A recorded replay in the future, from a clock set back since, must not block any.
-        return len(in_doubt.unanswered) > 1 and abs(self.run.now() - in_doubt.unanswered[-1]) < REPLAYS_APART
+        return len(in_doubt.unanswered) > 1 and abs(self.run_context.now() - in_doubt.unanswered[-1]) < REPLAYS_APART
 
     def _send(self, turn: "PriorityBatches") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
@@ -332,7 +332,7 @@ class Sender:
                 case SendingStop():
                     return follow
                 case SendNext():
-                    waiting = breaker.next([*follow.batches, *waiting])
+                    waiting = breaker.next_batches([*follow.batches, *waiting])
                 case TryAgain():
                     self.unanswered, self.silence = self.unanswered + 1, follow.why
                     self.new_unanswered = self.new_unanswered or turn.is_new
@@ -349,9 +349,9 @@ class Sender:
             if breaker.is_sample_refused:
                 break
         if breaker.is_sample_refused or breaker.are_refusals_systematic:
-            why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
+            why = StopCause(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
-        with self.run.ledger.write_transaction() as session:
+        with self.run_context.ledger.write_transaction() as session:
             self._make_receipt_recorder(session, breaker).reject_blamed_rows(breaker.take_suspects())
         return None
 
@@ -364,13 +364,13 @@ class Sender:
         asks = self._asks_a_human
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
         alarm = self.new_unanswered and not asks
-        return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
+        return SendingStop(StopCause(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
 
     def _split_colliding(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         if self.scope.corrections:
             # A correction names its conversion by key, and a conversion has at most one unsettled correction.
             return [batch]
-        with self.run.ledger.read_transaction() as session:
+        with self.run_context.ledger.read_transaction() as session:
             return split_colliding(session, batch)
 
     def _try(
@@ -397,11 +397,11 @@ class Sender:
             batch, why = follow.batch, follow.why
             answered += follow.answered or 0
             wait = follow.wait or timedelta(
-                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.run.deps.jitter() / 2)
+                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.run_context.deps.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
-                return SendingStop(Stop(StopKind.ASKED_TO_WAIT, (follow.why,), wait), whole_destination=True)
+                return SendingStop(StopCause(StopKind.ASKED_TO_WAIT, (follow.why,), wait), whole_destination=True)
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
@@ -416,9 +416,9 @@ class Sender:
         """Wait for a turn where accounts share a quota; if it is full, return the stop that leaves the rest due."""
         if isinstance(self.sink, SharesQuota):
             try:
-                turn.enter_context(self.sink.turn(target))
+                turn.enter_context(self.sink.wait_for_quota(target))
             except Transient as error:
-                why = Stop(StopKind.QUOTA_FULL, (str(error),), error.retry_after or LONGEST_WAIT)
+                why = StopCause(StopKind.QUOTA_FULL, (str(error),), error.retry_after or LONGEST_WAIT)
                 return SendingStop(why, whole_destination=True)
         return None
 
@@ -426,45 +426,45 @@ class Sender:
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker
     ) -> tuple[Intent, Follow] | None:
         """Make one request and return what follows from its receipt; None if the batch has nothing left to send."""
-        self.run.deps.cancel_token()
+        self.run_context.deps.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
             return None
-        self.run.ledger.record_upcoming_request(intent.request)
+        self.run_context.ledger.record_upcoming_request(intent.request)
         receipt = self.call(intent.target, intent.events)
         unasked = isinstance(receipt, Refused) and receipt.unasked
         self.done.requests += not unasked
-        with self.run.ledger.write_transaction() as session:
-            follow = self._make_receipt_recorder(session, breaker).receive(intent, receipt)
+        with self.run_context.ledger.write_transaction() as session:
+            follow = self._make_receipt_recorder(session, breaker).record_receipt(intent, receipt)
         # A refusal by the sink itself doesn't show that the platform answers.
-        is_answer = isinstance(receipt, Received | RowOutcomes | Refused) and not unasked
+        is_answer = isinstance(receipt, ReceivedForProcessing | RowOutcomes | Refused) and not unasked
         if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
-            return intent, SendingStop(Stop(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
+            return intent, SendingStop(StopCause(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
         if isinstance(self.sink, LoadsLibrary):
-            self.sink.load(target)
-        with self.run.ledger.write_transaction() as session:
-            moving = (session, self.run.ledger, self.run.now(), self.done)
+            self.sink.load_library(target)
+        with self.run_context.ledger.write_transaction() as session:
+            moving = (session, self.run_context.ledger, self.run_context.now(), self.done)
             return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
 
     def _routes(self) -> Mapping[str, ConversionRoute]:
-        return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
+        return {route.conversion: route for route in self.run_context.book.destination_routes(self.destination)}
 
     def _make_receipt_recorder(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
-        moving, is_silent = (session, self.run.ledger, self.run.now(), self.done), self.unanswered > 0
+        moving, is_silent = (session, self.run_context.ledger, self.run_context.now(), self.done), self.unanswered > 0
         return ReceiptRecorder(*moving, self.sink.limits, breaker, is_silent=is_silent)
 
     def _sleep(self, wait: timedelta | None) -> None:
-        self.run.deps.clock.sleep_until(self.run.now() + (wait or timedelta()))
+        self.run_context.deps.clock.sleep_until(self.run_context.now() + (wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Defer rows by the platform's delay, beyond the end of this run."""
-        with self.run.ledger.write_transaction() as session:
-            settlements.defer_rows(session, intent.request, self.run.now() + min(wait, LONGEST_DELAY))
+        with self.run_context.ledger.write_transaction() as session:
+            settlements.defer_rows(session, intent.request, self.run_context.now() + min(wait, LONGEST_DELAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,5 +479,5 @@ class PriorityBatches:
     """Attempts per batch while there is no answer."""
 
 
-def _kept_failing(why: str) -> Stop:
-    return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
+def _kept_failing(why: str) -> StopCause:
+    return StopCause(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)

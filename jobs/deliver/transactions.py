@@ -11,12 +11,12 @@ from sqlmodel import Session
 
 from connectors.language import in_english
 from connectors.records import (
-    Lost,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     SinkLimits,
@@ -29,7 +29,7 @@ from jobs.ledger.outbox.settlements import Settlement
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DeliveryRecord, Request, stored_row_id
 from jobs.rules.delivery_state import DeliveryKind, DeliveryState, state_after_answer
-from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, Stop, StopKind
+from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason, StopCause, StopKind
 
 DEFER = timedelta(hours=6)
 """Delay after "too recent" if the platform names none: Google asks for six hours."""
@@ -52,23 +52,23 @@ Answer = tuple[SentRow, Outcome]
 
 
 @dataclass(slots=True)
-class Progress:
+class DeliveryChanges:
     """What sending or resolving changed."""
 
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Moves by conversion, destination, state and cause."""
-    stopped: dict[DestinationScope, Stop] = field(default_factory=dict)
+    stopped: dict[DestinationScope, StopCause] = field(default_factory=dict)
     """Scopes a human must fix, and why."""
     unexpected: int = 0
     """Unexpected rejections, which need a look."""
 
-    def count(self, row: DeliveryRecord, cause: Cause) -> None:
+    def count_new_state(self, row: DeliveryRecord, cause: Cause) -> None:
         """Count a row's new state and its cause."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 
 
 @dataclass(slots=True)
-class SendingResult(Progress):
+class SendingResult(DeliveryChanges):
     """What sending changed."""
 
     requests: int = 0
@@ -86,7 +86,7 @@ class Transaction:
     session: Session
     ledger: Ledger
     now: datetime
-    done: Progress
+    done: DeliveryChanges
 
     def settle_rows(self, rows: Sequence[SentRow], to: Settlement, *, request: Request | None = None) -> None:
         """Move rows that were sent, by `request`, and count them."""
@@ -117,7 +117,7 @@ class Transaction:
                 self.done.unexpected += len(rows)
         return states
 
-    def drop_what_is_too_late(self, rows: Sequence[SentRow], outcomes: Sequence[Outcome]) -> list[Answer]:
+    def finalise_overdue_outcomes(self, rows: Sequence[SentRow], outcomes: Sequence[Outcome]) -> list[Answer]:
         """Return each row's outcome, as a drop once `final_after` has passed.
 
         A conversion not found by then never will be.
@@ -195,7 +195,7 @@ class TryAgain:
 class SendingStop:
     """Send nothing more in this run to this target, or to the whole destination."""
 
-    why: Stop
+    why: StopCause
     whole_destination: bool
     alarm: bool = True
 
@@ -213,17 +213,17 @@ class ReceiptRecorder(Transaction):
     is_silent: bool = False
     """Whether the previous request got no meaningful answer."""
 
-    def receive(self, intent: Intent, receipt: Receipt) -> Follow:
+    def record_receipt(self, intent: Intent, receipt: Receipt) -> Follow:
         """Move every row according to the receipt, and return what follows."""
         request = self.session.get_one(Request, intent.request)
         rows = settlements.sent_rows(self.session, intent.request)
         match receipt:
-            case Received():
+            case ReceivedForProcessing():
                 return self._record_received_request(request, rows, receipt)
             case RowOutcomes():
                 request.state = RequestState.SETTLED
                 self.done.warnings.update(receipt.warnings)
-                return self._record_row_outcomes(request, intent, self.drop_what_is_too_late(rows, receipt.outcomes))
+                return self._record_row_outcomes(request, intent, self.finalise_overdue_outcomes(rows, receipt.outcomes))
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, in_english(receipt.outcome.message)
@@ -233,7 +233,7 @@ class ReceiptRecorder(Transaction):
                 request.state, request.message = RequestState.NOT_SENT, in_english(receipt.reason)
                 self._return_to_pending(rows, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
-            case Lost():
+            case AnswerLost():
                 request.state, request.message = RequestState.LOST, in_english(receipt.reason)
                 return self._record_lost_answer(request, intent, rows, receipt)
         assert_never(receipt)
@@ -248,19 +248,19 @@ class ReceiptRecorder(Transaction):
             answers = [(row, outcomes[row.id]) for row in rows if row.id in outcomes]
             self._settle(self.session.get_one(Request, number), answers)
 
-    def _record_received_request(self, request: Request, rows: Sequence[SentRow], receipt: Received) -> SendNext:
+    def _record_received_request(self, request: Request, rows: Sequence[SentRow], receipt: ReceivedForProcessing) -> SendNext:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
         self.settle_rows(rows, Settlement(DeliveryState.SUBMITTED, Reason.RECEIVED))
         self.done.sent += len(rows)
-        self.reject_blamed_rows(self.breaker.record_pass())
+        self.reject_blamed_rows(self.breaker.record_success())
         return SendNext()
 
     def _record_row_outcomes(self, request: Request, intent: Intent, answers: Sequence[Answer]) -> Follow:
         blamed: list[Answer] = []
         if any(outcome.kind in ARRIVED for _, outcome in answers):
-            self.reject_blamed_rows(self.breaker.record_pass())
+            self.reject_blamed_rows(self.breaker.record_success())
         else:
             blamed = [answer for answer in answers if answer[1].kind in BLAMING]
         if blamed:
@@ -324,7 +324,7 @@ class ReceiptRecorder(Transaction):
             stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
         )
 
-    def _record_lost_answer(self, request: Request, intent: Intent, rows: Sequence[SentRow], lost: Lost) -> TryAgain:
+    def _record_lost_answer(self, request: Request, intent: Intent, rows: Sequence[SentRow], lost: AnswerLost) -> TryAgain:
         self.settle_rows(rows, Settlement(DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason), request=request)
         # If every send may count, a single row probes first instead of resending the whole batch.
         at_once = self.limits.replay_within is None
@@ -346,6 +346,6 @@ def code_and_message(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
 
 
-def stop_for_refusal(outcome: Outcome) -> Stop:
+def stop_for_refusal(outcome: Outcome) -> StopCause:
     """Return the stop for a refusal."""
-    return Stop(StopKind.REFUSED, (code_and_message(outcome),))
+    return StopCause(StopKind.REFUSED, (code_and_message(outcome),))

@@ -11,11 +11,11 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from connectors.language import _
-from jobs.database_address import passwords, split_address
+from jobs.database_address import passwords_in_address, split_database_address
 from jobs.exit_codes import CommandError, Exit, UsageError
-from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT, diagnose
-from jobs.settings.references import ReferenceResolver, read_env_file
-from jobs.settings.secrets_command import SecretsAwayError
+from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT, diagnose_error
+from jobs.settings.references import SecretReferenceResolver, read_env_file
+from jobs.settings.secrets_command import SecretsCommandFailedError
 
 SCHEMA = "oplead_fleet"
 """The schema with the fleet's tables and procrastinate's."""
@@ -58,7 +58,7 @@ class FleetDatabase:
     def secrets(self) -> Iterator[str]:
         """What logs must not show."""
         yield self.url
-        yield from passwords(self.url)
+        yield from passwords_in_address(self.url)
 
     @property
     def place(self) -> str:
@@ -108,7 +108,7 @@ def explained(error: BaseException) -> FleetDatabaseError:
         return FleetDatabaseError(_("the database holds no fleet yet: run `oplead-sync fleet deploy` once"))
     if type(cause).__name__ == "PoolTimeout":  # the library's, of its own pool, which could not connect
         cause = psycopg.OperationalError(str(cause))
-    found = diagnose(cause)
+    found = diagnose_error(cause)
     # Not the whole text: a statement's error quotes values.
     said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
     said = said or str(cause).partition("\n")[0] or found.name
@@ -144,20 +144,20 @@ def find_database(written: str | None, environ: Mapping[str, str], folder: Path)
         FleetAwayError: the secrets command failed; it may be asked again.
         UsageError: no database is named, or the address cannot be used.
     """
-    references = ReferenceResolver(environ, folder, read_env_file(folder))
+    references = SecretReferenceResolver(environ, folder, read_env_file(folder))
     source, reference = _reference(written, environ)
     is_typed = source == OPTION and reference.startswith("postgres")
     try:
         url = reference if is_typed else references.secret(reference)
         parts = conninfo_to_dict(url)
-        split_address(url)
+        split_database_address(url)
     except psycopg.Error:
         raise UsageError(
             _("{source}: this is no address of a database; write postgresql://user@host/name", source=source)
         ) from None
     except ValueError as error:
         message = _("the fleet's database, by {source}: {why}", source=source, why=error)
-        raise (FleetAwayError if isinstance(error, SecretsAwayError) else UsageError)(message) from None
+        raise (FleetAwayError if isinstance(error, SecretsCommandFailedError) else UsageError)(message) from None
     if is_typed and "password" in parts:
         raise UsageError(
             _(

@@ -107,7 +107,7 @@ _OWN_REVISIONS = {"fleet-1": _TABLES, "fleet-2": _BY_START, "fleet-3": _ASKED, "
 """Each revision of our own tables, in order, with its statements."""
 
 
-def deploy(database: FleetDatabase) -> SchemaChange:
+def create_or_upgrade_fleet_tables(database: FleetDatabase) -> SchemaChange:
     """Create or upgrade all tables and return what was done, with the library's revisions among the steps.
 
     Raises:

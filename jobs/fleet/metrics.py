@@ -69,7 +69,7 @@ class FleetMetrics:
             yield family
 
 
-def measure_fleet(connection: Connection, status: FleetStatus, causes: Sequence[FleetCause]) -> FleetMetrics:
+def collect_fleet_metrics(connection: Connection, status: FleetStatus, causes: Sequence[FleetCause]) -> FleetMetrics:
     """Return the fleet's metrics now."""
     jobs = connection.execute("SELECT status::text AS name, count(*) AS count FROM procrastinate_jobs GROUP BY status")
     runs = connection.execute(

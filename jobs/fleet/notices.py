@@ -17,7 +17,7 @@ from connectors.language import _, _n, format_list, format_time
 from connectors.text import strip_control_characters
 from jobs.alerts.notify import Recipients
 from jobs.fleet.database import Connection, FleetDatabase
-from jobs.fleet.problems import FleetCause, read_causes
+from jobs.fleet.problems import FleetCause, read_problems
 from jobs.reporting.page.words import RESPONSIBLE
 
 GROWN = 2
@@ -126,7 +126,7 @@ def claim_next_notice(connection: Connection, addresses: Sequence[str]) -> Messa
     if locked is None or not locked["mine"]:
         return None
     now: datetime = locked["now"]
-    causes, told = read_causes(connection), _read_told(connection, addresses)
+    causes, told = read_problems(connection), _read_told(connection, addresses)
     _forget_untold(connection, causes)
     found = next(_due(causes, told, addresses, now), None)
     if found is not None:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from connectors.language import NO_NUMBER, _, _n, format_count, format_lapse, format_time, translated
+from connectors.language import NO_NUMBER, _, _n, format_integer, format_rough_duration, format_time, translated
 from jobs.fleet.problems import FleetCause
 from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
 from jobs.reporting.page.facts import Level
 from jobs.reporting.page.render import render_page
-from jobs.reporting.page.sections.grids import Column, Explained, Grid, Tile, capital, grid_of
+from jobs.reporting.page.sections.grids import Column, CellWithNote, Grid, Tile, capital, grid_of
 
 _MINUTE = timedelta(minutes=1)
 _FEW = 10
@@ -73,14 +73,14 @@ def _verdict(status: FleetStatus, causes: Sequence[FleetCause]) -> Verdict:
 
 def _tiles(status: FleetStatus) -> list[Tile]:
     states = Counter(each.state for each in status.accounts)
-    tiles = [Tile(capital(state_name(each)), format_count(states[each])) for each in AccountState]
+    tiles = [Tile(capital(state_name(each)), format_integer(states[each])) for each in AccountState]
     nights = sum(each.nights_late for each in status.accounts)
-    wait = format_lapse(status.queue_age) if status.queue_age >= _MINUTE else NO_NUMBER
+    wait = format_rough_duration(status.queue_age) if status.queue_age >= _MINUTE else NO_NUMBER
     return [
         *tiles,
-        Tile(_("Nights late"), format_count(nights)),
+        Tile(_("Nights late"), format_integer(nights)),
         Tile(_("Longest wait for a worker"), wait),
-        Tile(_("Workers alive"), format_count(status.workers)),
+        Tile(_("Workers alive"), format_integer(status.workers)),
     ]
 
 
@@ -94,10 +94,10 @@ def _late(status: FleetStatus) -> LateAccounts | None:
         _("Accounts with late nights"),
         columns,
         late,
-        lambda pair: (pair[0].account, format_lapse(status.now - pair[1]), format_count(pair[0].nights_late)),
+        lambda pair: (pair[0].account, format_rough_duration(status.now - pair[1]), format_integer(pair[0].nights_late)),
         most=len(late),
     )
-    return LateAccounts(len(late), format_lapse(status.now - late[0][1]), grid)
+    return LateAccounts(len(late), format_rough_duration(status.now - late[0][1]), grid)
 
 
 def _accounts(status: FleetStatus) -> Grid:
@@ -113,9 +113,9 @@ def _accounts(status: FleetStatus) -> Grid:
     )
 
 
-def _account_cells(each: AccountStatus) -> tuple[str | Explained, ...]:
+def _account_cells(each: AccountStatus) -> tuple[str | CellWithNote, ...]:
     name = capital(state_name(each.state))
-    state = Explained(name, _short(translated(each.why))) if each.why and each.state is not AccountState.OK else name
+    state = CellWithNote(name, _short(translated(each.why))) if each.why and each.state is not AccountState.OK else name
     last = NO_NUMBER if each.last_run_at is None else _moment(each.last_run_at)
     following = NO_NUMBER if each.state is AccountState.PAUSED else _moment(each.due_at)
     return each.account, state, last, following

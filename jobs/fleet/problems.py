@@ -13,14 +13,14 @@ from jobs.exit_codes import Exit
 from jobs.fleet.database import Connection
 from jobs.fleet.status import LATE_AFTER
 from jobs.fleet.work import DidTask, Problem, WorkResult
-from jobs.ledger.incidents import incident_of, stored_cause
+from jobs.ledger.incidents import incident_from_row, stored_incident_id
 from jobs.ledger.schema import IncidentRow
 from jobs.ledger.stored_values import values_to_json
-from jobs.reporting.page.facts import Level, Responsible
+from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.reporting.page.responsible import level_of_incident, who_mends_incident
 from jobs.reporting.sentences import incident_notice
 from jobs.rules.incident import Incident
-from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, Stop
+from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope, StopCause
 
 FAILURE = "failure"
 """The cause of a problem that no incident tells of: a night that could not run, or one that only says why."""
@@ -52,10 +52,10 @@ def incident_problem(account: str, incident: Incident, open_for: timedelta, plat
     # A lead's id is of no use outside the account.
     values = {name: value for name, value in incident.values.items() if name != "leads"}
     same = [incident.id.kind.value, *_what_it_is_about(incident, platforms)]
-    if isinstance(why := incident.values.get("why"), Stop):
+    if isinstance(why := incident.values.get("why"), StopCause):
         same += [why.kind, *(_without_ids(account, each) for each in why.answers)]
     title = incident_notice(incident).title
-    return Problem(stored_cause(incident.id), _digest(same), values_to_json(values), title, open_for)
+    return Problem(stored_incident_id(incident.id), _digest(same), values_to_json(values), title, open_for)
 
 
 def _what_it_is_about(incident: Incident, platforms: Mapping[str, str]) -> list[str]:
@@ -91,7 +91,7 @@ def record_problems(connection: Connection, account: str, result: WorkResult, *,
     A run that looked knows all its incidents. A night that failed leaves its account without incidents to tell, so
     that its own reason is one more, until a night has run: that outcomes were asked for mends nothing. A night that is
     done again because somebody asked for it looks at what has changed since, so that what the first one told still
-    holds, as in `read_status`.
+    holds, as in `load_fleet_status`.
     """
     found = list(result.problems or ())
     if not found and result.why and result.exit_code in _TOLD_BY_FAILURE:
@@ -129,7 +129,7 @@ class FleetCause:
 
     same_as: str
     level: Level
-    who: Responsible
+    who: ResponsibleParty
     title: str
     text: str
     since: datetime
@@ -147,7 +147,7 @@ class _Row:
     since: datetime
 
 
-def read_causes(connection: Connection) -> list[FleetCause]:
+def read_problems(connection: Connection) -> list[FleetCause]:
     """Return what accounts need a human for, the worst first, in the current language.
 
     Of accounts that are paused or were removed, nothing is expected.
@@ -187,7 +187,7 @@ def _late_nights(connection: Connection) -> Iterator[FleetCause]:
             "They were due more than an hour ago, and are not done: are enough workers alive, and their databases?"
         )
         names = [row["name"] for row in late]
-        yield FleetCause("late", Level.RED, Responsible.OPERATOR, _("Nights are late"), text, late[0]["due_at"], names)
+        yield FleetCause("late", Level.RED, ResponsibleParty.OPERATOR, _("Nights are late"), text, late[0]["due_at"], names)
 
 
 _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)
@@ -207,15 +207,15 @@ def _in_words(rows: Sequence[_Row]) -> FleetCause:
     return FleetCause(first.same_as, level, who, title, text, first.since, accounts)
 
 
-def _failure_in_words(row: _Row) -> tuple[Level, Responsible, str, str]:
+def _failure_in_words(row: _Row) -> tuple[Level, ResponsibleParty, str, str]:
     told = json.loads(row.details)
     level = Level.AMBER if told["exit_code"] == Exit.ATTENTION else Level.RED
     title = _(_FAILED.get(told["exit_code"], _NEEDED))
-    return level, Responsible.OPERATOR, title, translated(told["why"])
+    return level, ResponsibleParty.OPERATOR, title, translated(told["why"])
 
 
-def _incident_in_words(row: _Row, accounts: Sequence[str]) -> tuple[Level, Responsible, str, str]:
-    incident = incident_of(
+def _incident_in_words(row: _Row, accounts: Sequence[str]) -> tuple[Level, ResponsibleParty, str, str]:
+    incident = incident_from_row(
         IncidentRow(account=row.account, cause=row.cause, details=row.details, first_seen_at=row.since)
     )
     identity = incident.id

@@ -9,7 +9,7 @@ from procrastinate.manager import JobManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from jobs.fleet.database import Connection
-from jobs.fleet.work import DidTask, WorkResult, next_work
+from jobs.fleet.work import DidTask, WorkResult, schedule_next_work
 
 QUEUE = "nights"
 TASK = "night"
@@ -110,7 +110,7 @@ def end_run(connection: Connection, run: OpenRun, result: WorkResult) -> bool:
     What such a run did is recorded all the same, and when the account is due is the other one's to say. An account
     whose settings changed during the run, or that was asked for meanwhile, is due at once.
     """
-    after = next_work(result, run.failures)
+    after = schedule_next_work(result, run.failures)
     values = {
         "run": run.id,
         "exit_code": result.exit_code,

@@ -89,7 +89,7 @@ class AccountRow:
     """What its last night by the schedule told, if one that somebody asked for has ended well since."""
 
 
-def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
+def load_fleet_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus:
     """Return how all accounts fare; a worker that was silent for so long is dead.
 
     An account's last run is its last night, or what has failed since: that outcomes were asked for mends nothing. A
@@ -133,11 +133,11 @@ def read_status(connection: Connection, *, silent_for: timedelta) -> FleetStatus
     now: datetime = head["now"]
     found = [AccountRow(**row) for row in rows]
     due = [each.due_at for each in found if not each.paused and not each.is_running]
-    accounts = sorted((judge(row, now) for row in found), key=worst_first)
+    accounts = sorted((account_status(row, now) for row in found), key=worst_first)
     return FleetStatus(now, head["workers"], max(timedelta(), now - min(due, default=now)), accounts)
 
 
-def judge(row: AccountRow, now: datetime) -> AccountStatus:
+def account_status(row: AccountRow, now: datetime) -> AccountStatus:
     """Return how an account fares."""
     night_at = row.night_at or row.due_at
     is_late = not row.paused and now - night_at > LATE_AFTER

@@ -76,7 +76,7 @@ class WorkResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextWorkTime:
     """When to work on an account again."""
 
     wait: timedelta
@@ -84,18 +84,18 @@ class Next:
     """How often in a row it has failed by then."""
 
 
-def next_work(result: WorkResult, failures: int) -> Next:
+def schedule_next_work(result: WorkResult, failures: int) -> NextWorkTime:
     """Return when to work on an account after a result, when it had failed `failures` times in a row before."""
     until_night = _UNKNOWN_NIGHT if result.next_in is None else result.next_in
     match result.exit_code:
         case Exit.DONE | Exit.ATTENTION | Exit.STOPPED:
-            return Next(until_night, 0)
+            return NextWorkTime(until_night, 0)
         case Exit.CONFIGURATION:
             # New settings make it due at once.
-            return Next(until_night, failures + 1)
+            return NextWorkTime(until_night, failures + 1)
         case code if code >= STOPPED_BY_SIGNAL:
-            return Next(timedelta(), failures)
+            return NextWorkTime(timedelta(), failures)
     if failures >= MOST_RETRIES and result.exit_code != Exit.HELD:
-        return Next(until_night, failures + 1)
+        return NextWorkTime(until_night, failures + 1)
     wait = min(RETRY_AFTER * 2 ** min(failures, MOST_RETRIES), MAX_RETRY_WAIT)
-    return Next(min(wait, max(until_night, RETRY_AFTER)), failures + 1)
+    return NextWorkTime(min(wait, max(until_night, RETRY_AFTER)), failures + 1)

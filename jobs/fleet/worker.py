@@ -53,7 +53,7 @@ class _ResultRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPace:
+class WorkerIntervals:
     """How often a worker does what, in seconds."""
 
     look: float = 45.0
@@ -81,7 +81,7 @@ class FleetWorker:
     nursery: ChildNursery
     stop: StopSignal
     concurrency: int
-    pace: WorkerPace = field(default_factory=WorkerPace)
+    pace: WorkerIntervals = field(default_factory=WorkerIntervals)
     beat: Callable[[], None] = lambda: None
     """Called at each heartbeat, for whoever watches this process."""
     watch: Callable[[Callable[[], bool]], None] = lambda _should_stop: None
@@ -312,7 +312,7 @@ class FleetWorker:
 
     async def _result(self, child: Child, account: str, order: WorkOrder) -> WorkResult:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, child.do, order)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, child.execute_order, order)
         except ChildDiedError:
             _log.error("the process that worked on it died", account=account, exit_code=int(Exit.BUG))
             return WorkResult(DidTask.NOTHING, Exit.BUG, why=PROCESS_DIED)

@@ -51,7 +51,7 @@ def table_of(model: type[SQLModel]) -> Table:
     return table
 
 
-def belongs_to(account: Mapped[str], lead: Mapped[str] | Mapped[str | None]) -> ColumnElement[bool]:
+def has_lead_among(account: Mapped[str], lead: Mapped[str] | Mapped[str | None]) -> ColumnElement[bool]:
     """Match rows of the leads that `select_rows`, `change_rows` or `parts` is given, or of what else names rows."""
     return (account == bindparam("of_account")) & is_among(lead, bindparam("of_leads", type_=ListOf(String())))
 
@@ -61,18 +61,18 @@ def select_rows(
 ) -> Iterator[Row[*tuple[Any, ...]]]:
     """Yield the rows that a statement finds of these leads, in its order for each lead."""
     connection = session.connection()
-    for part in parts(session, account, leads):
+    for part in lead_batch_parameters(session, account, leads):
         yield from connection.execute(statement, part | values).all()
 
 
 def change_rows(session: Session, statement: Executable, account: str, leads: Collection[str], **values: object) -> int:
     """Update or delete rows of these leads and return their number; `values` are set, besides the statement's own."""
     connection = session.connection()
-    return sum(connection.execute(statement, part | values).rowcount for part in parts(session, account, leads))
+    return sum(connection.execute(statement, part | values).rowcount for part in lead_batch_parameters(session, account, leads))
 
 
-def parts(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict[str, object]]:
-    """Yield what `belongs_to` is to match, for as many of these leads at once as memory allows."""
+def lead_batch_parameters(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict[str, object]]:
+    """Yield what `has_lead_among` is to match, for as many of these leads at once as memory allows."""
     session.flush()
     rest = iter(leads)
     while part := list(islice(rest, AT_ONCE)):
@@ -109,17 +109,17 @@ def insert_missing_into(model: type[SQLModel]) -> Insert:
 def upsert_into(model: type[SQLModel], *columns: str) -> Insert:
     """Return a statement that adds rows, or sets these columns of rows that exist; without any, all of them."""
     excluded = insert_into(model).excluded
-    return upsert_setting(
+    return upsert_with_values(
         model, {each.name: each for each in excluded if each.name in columns or not (columns or each.primary_key)}
     )
 
 
-def upsert_setting(model: type[SQLModel], values: Mapping[str, ColumnElement[Any]]) -> Insert:
+def upsert_with_values(model: type[SQLModel], values: Mapping[str, ColumnElement[Any]]) -> Insert:
     """Return a statement that adds rows, or gives those that exist these values; `excluded` is what was to be added."""
     return insert_into(model).ext(_Overwriting(index_elements=list(table_of(model).primary_key), set_=values))
 
 
-def new_ids(session: Session, model: type[SQLModel], count: int) -> range:
+def next_row_ids(session: Session, model: type[SQLModel], count: int) -> range:
     """Return the ids that the database would give as many new rows: one run at a time writes an account's."""
     last = session.connection().scalar(sqlalchemy.select(func.max(table_of(model).c.id))) or 0
     return range(last + 1, last + 1 + count)
@@ -265,7 +265,7 @@ def _blank(record: type[SQLModel]) -> dict[str, object]:
 
 
 @contextmanager
-def changing_records(
+def editable_records(
     session: Session, model: type[SQLModel], record: type[Record], ids: Sequence[int]
 ) -> Iterator[list[Record]]:
     """Yield those of these rows that exist, in this order, as records; write what was changed in them at the end.
@@ -274,7 +274,7 @@ def changing_records(
     """
     table = table_of(model)
     names = table.columns.keys()
-    rows = session.connection().execute(sqlalchemy.select(table).where(has_id_among(table.c.id, ids)))
+    rows = session.connection().execute(sqlalchemy.select(table).where(column_in_ids(table.c.id, ids)))
     read = {row.id: row for row in rows.all()}
     found: dict[int, Record] = {}
     for number in ids:
@@ -296,7 +296,7 @@ def changing_records(
             connection.execute(sqlalchemy.update(table).where(wanted), each_change)
 
 
-def has_id_among(
+def column_in_ids(
     column: Mapped[int] | Mapped[int | None] | Mapped[str] | Column[int], ids: Collection[int] | Collection[str]
 ) -> ColumnElement[bool]:
     """Match rows by ids, which are one variable together, however many they are."""

@@ -25,7 +25,7 @@ WHOLE = Integer().with_variant(BigInteger(), "postgresql")
 """Whole numbers of 64 bits, as SQLite's are."""
 
 
-def use_stored_types(metadata: MetaData) -> None:
+def unify_column_types(metadata: MetaData) -> None:
     """Have the columns of these tables stored alike in both databases.
 
     Integers have 64 bits, as SQLite's have: ids are unique among all accounts of a database.

@@ -19,7 +19,7 @@ def last_export(session: Session, account: str) -> Export | None:
     return Export(row.exported_at, row.sha256, row.rows, titles, row.newest, row.ends_line)
 
 
-def record_export(session: Session, account: str, export: Export) -> None:
+def record_export_being_read(session: Session, account: str, export: Export) -> None:
     """Record the file that is being read."""
     session.merge(
         ReadExport(

@@ -126,7 +126,7 @@ def night_numbers(
     return found
 
 
-def reached_scopes(session: Session, ledger: Ledger) -> set[DestinationScope]:
+def scopes_with_received_deliveries(session: Session, ledger: Ledger) -> set[DestinationScope]:
     """Return the scope of each action that received or accepted at least one delivery in this run."""
     rows = session.exec(
         select(Delivery.destination, is_correction(), Delivery.action)
@@ -182,7 +182,7 @@ def recorded_incidents(session: Session, account: str) -> dict[IncidentId, Incid
     return {_id_of(row): row for row in rows}
 
 
-def incident_of(row: IncidentRow) -> Incident:
+def incident_from_row(row: IncidentRow) -> Incident:
     """Return a recorded incident, as it was last found; one that cannot be read says its kind and its first night."""
     identity = _id_of(row)
     if identity.kind is not IncidentKind.UNREADABLE:
@@ -191,7 +191,7 @@ def incident_of(row: IncidentRow) -> Incident:
     return Incident(identity, {"unreadable": _kind_as_stored(row), "since": row.first_seen_at})
 
 
-def stored_cause(identity: IncidentId) -> str:
+def stored_incident_id(identity: IncidentId) -> str:
     """Return what identifies an incident, as it is stored."""
     return _ID.dump_json(identity).decode()
 
@@ -237,7 +237,7 @@ def record_incident(
 ) -> bool:
     """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
     opens = row is None or row.cleared_at is not None
-    cause = stored_cause(incident.id)
+    cause = stored_incident_id(incident.id)
     row = row or IncidentRow(account=account, cause=cause, details="", first_seen_at=now)
     row.details = values_to_json(incident.values)
     if opens:
@@ -259,7 +259,7 @@ def incidents_naming(session: Session, account: str, ids: Collection[str]) -> It
             yield row
 
 
-def leave_out_leads(session: Session, account: str, ids: Collection[str]) -> None:
+def remove_leads_from_incidents(session: Session, account: str, ids: Collection[str]) -> None:
     """Have no incident name these leads; all else that it says stays."""
     for row in list(incidents_naming(session, account, ids)):
         values = values_from_json(row.details)

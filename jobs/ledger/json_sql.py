@@ -52,12 +52,12 @@ def _elements(element: _Listed, compiler: SQLCompiler, **more: Any) -> str:
     return f"(SELECT place - 1 AS key, {element.value} AS value FROM {named})"  # noqa: S608 -- all of it ours
 
 
-def listed(texts: str | BindParameter[str]) -> TableValuedAlias:
+def json_list_table(texts: str | BindParameter[str]) -> TableValuedAlias:
     """Return a table of the texts in a JSON list: each as `value`, and its place as `key`."""
     return _Listed(texts).table_valued("key", "value")
 
 
-def listed_ids(ids: str | BindParameter[str]) -> TableValuedAlias:
+def json_id_list_table(ids: str | BindParameter[str]) -> TableValuedAlias:
     """Return a table of the row ids in a JSON list, as `listed` does of texts."""
     return _ListedIds(ids).table_valued("key", "value")
 
@@ -132,7 +132,7 @@ def _item_of_jsonb(element: _Item, compiler: SQLCompiler, **more: Any) -> str:
     return f"(CAST({text} AS JSONB) ->> {place})"
 
 
-def item_of(text: ColumnElement[Any] | Mapped[str], place: int | str) -> ColumnElement[str]:
+def json_text_at(text: ColumnElement[Any] | Mapped[str], place: int | str) -> ColumnElement[str]:
     """Return the text at a place in a JSON list, or at a plain name in a JSON object."""
     if isinstance(place, int):
         return _Item(text, literal_column(str(place), Integer))

@@ -95,7 +95,7 @@ def next_outcome_check(session: Session, account: str, after: Sequence[timedelta
     return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
 
 
-def inbox_runs_before(session: Session, account: str, run: int) -> list[int]:
+def earlier_inbox_runs(session: Session, account: str, run: int) -> list[int]:
     """Return the runs of the inbox before a run and after the last completed night before it, in order."""
     earlier = (Run.account == account, col(Run.id) < run)
     nights = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED))
@@ -238,14 +238,14 @@ def open_locked_ledger(
             # Check before writing anything: the state may be missing because a volume isn't mounted.
             if not first_run and not state.exists():
                 raise NoStateError(state)
-            lock = stack.enter_context(state.hold(now=now))
+            lock = stack.enter_context(state.lock_account(now=now))
             if first_run:
                 refuse_lost_state(lock, state)
                 state.create()
             engine = state.open_engine(for_writing=True)
             stack.callback(engine.dispose)
             ledger = _begin(engine, state, account, command, lock, now=now, unless=unless)
-            ledger.record_upcoming_request(lock.request)
+            ledger.record_upcoming_request(lock.last_request_id)
         yield ledger
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from jobs.ledger.column_types import use_stored_types
+from jobs.ledger.column_types import unify_column_types
 from jobs.rules.delivery_state import DeliveryKind
 
 SQLModel.metadata.naming_convention = {
@@ -102,7 +102,7 @@ def _defaults(row: type[LedgerRow]) -> dict[str, Any]:
     return {name: default for name, default in fields.items() if default is not None}
 
 
-class AccountRow(LedgerRow):
+class AccountKeyedRow(LedgerRow):
     """A row whose primary key begins with its account."""
 
     account: str = Field(primary_key=True)
@@ -126,7 +126,7 @@ class Run(LedgerRow, table=True):
     """The local date of the night done, set at the end; None for runs that died, were stopped, or weren't the first."""
 
 
-class Lease(AccountRow, table=True):
+class Lease(AccountKeyedRow, table=True):
     """The right to write: every write transaction checks who holds it."""
 
     epoch: int
@@ -136,7 +136,7 @@ class Lease(AccountRow, table=True):
     """When leads were last read, by the source's clock."""
 
 
-class Cursor(AccountRow, table=True):
+class Cursor(AccountKeyedRow, table=True):
     """The position up to which leads were read, and that of an interrupted pull."""
 
     since: datetime | None = None
@@ -151,7 +151,7 @@ class Cursor(AccountRow, table=True):
     """Whether the list shifted during the current pull, which may therefore have skipped leads."""
 
 
-class ReadExport(AccountRow, table=True):
+class ReadExport(AccountKeyedRow, table=True):
     """The file of exported leads that was read last: what the next one is compared with."""
 
     __tablename__ = "read_export"
@@ -165,7 +165,7 @@ class ReadExport(AccountRow, table=True):
     ends_line: bool
 
 
-class InboxPlace(AccountRow, table=True):
+class InboxPlace(AccountKeyedRow, table=True):
     """The last event of the webhooks' inbox whose lead was read; it outlives a change of what is read from leads."""
 
     __tablename__ = "inbox_place"
@@ -174,7 +174,7 @@ class InboxPlace(AccountRow, table=True):
     """The identity of that inbox: one made anew begins again."""
 
 
-class BackfillPlace(AccountRow, table=True):
+class BackfillPlace(AccountKeyedRow, table=True):
     """An interrupted backfill's position in the leads, independent of the nightly cursor."""
 
     __tablename__ = "backfill_place"
@@ -189,7 +189,7 @@ class BackfillPlace(AccountRow, table=True):
     """The epoch of the last run that read for it."""
 
 
-class ConfigDigest(AccountRow, table=True):
+class ConfigDigest(AccountKeyedRow, table=True):
     """A digest of the settings that the ledger's contents were produced with."""
 
     __tablename__ = "config_digest"
@@ -198,7 +198,7 @@ class ConfigDigest(AccountRow, table=True):
     digest: str
 
 
-class Start(AccountRow, table=True):
+class Start(AccountKeyedRow, table=True):
     """When changes start to count, for each conversion, destination and label."""
 
     conversion: str = Field(primary_key=True)
@@ -212,7 +212,7 @@ class Start(AccountRow, table=True):
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class LeadRow(AccountRow, table=True):
+class LeadRow(AccountKeyedRow, table=True):
     """A stored lead: no contact data, and raw values only for paths listed in the settings."""
 
     __tablename__ = "lead"
@@ -260,7 +260,7 @@ class LeadRow(AccountRow, table=True):
     """The lead that its detail page showed instead when it was last not found."""
 
 
-class ExcludedTestLead(AccountRow, table=True):
+class ExcludedTestLead(AccountKeyedRow, table=True):
     """A lead left out, mostly a test lead: enough to recognise it as unchanged, with no personal data."""
 
     __tablename__ = "excluded_lead"
@@ -272,7 +272,7 @@ class ExcludedTestLead(AccountRow, table=True):
     """Whether it is no test lead, but one that may have left; its list entry does not say when it was created."""
 
 
-class ForgottenLead(AccountRow, table=True):
+class ForgottenLead(AccountKeyedRow, table=True):
     """A lead that somebody asked to forget: nothing else is kept of it, and it is not read in again."""
 
     __tablename__ = "forgotten_lead"
@@ -280,7 +280,7 @@ class ForgottenLead(AccountRow, table=True):
     forgotten_on: date
 
 
-class FormerFile(AccountRow, table=True):
+class FormerFile(AccountKeyedRow, table=True):
     """A file that the account's state was moved from, or its webhooks' events: it may lie there still, with all it had.
 
     It is on the machine where the state was moved, which need not be this one.
@@ -295,7 +295,7 @@ class FormerFile(AccountRow, table=True):
     """What tells this inbox from another that was made in its place; None for a state."""
 
 
-class UnreadableLeadRow(AccountRow, table=True):
+class UnreadableLeadRow(AccountKeyedRow, table=True):
     """A lead that could not be read when last seen, and why."""
 
     __tablename__ = "unreadable_lead"
@@ -305,7 +305,7 @@ class UnreadableLeadRow(AccountRow, table=True):
     reported_in: int | None = None
 
 
-class StatusLabel(AccountRow, table=True):
+class StatusLabel(AccountKeyedRow, table=True):
     """A status label that has been seen at least once."""
 
     __tablename__ = "status_label"
@@ -322,7 +322,7 @@ class StatusLabel(AccountRow, table=True):
     reported_in: int | None = None
 
 
-class LabelMove(AccountRow, table=True):
+class LabelMove(AccountKeyedRow, table=True):
     """A lead whose label changed since the last complete reading, or that waits for one."""
 
     __tablename__ = "label_move"
@@ -333,7 +333,7 @@ class LabelMove(AccountRow, table=True):
     """Whether planning waits for the next complete reading because a status may have been renamed."""
 
 
-class StatusRename(AccountRow, table=True):
+class StatusRename(AccountKeyedRow, table=True):
     """A status that was renamed in Oplead."""
 
     __tablename__ = "status_rename"
@@ -363,7 +363,7 @@ class StatusChange(LedgerRow, table=True):
     seen_at: datetime
 
 
-class ClickIdRow(AccountRow, table=True):
+class ClickIdRow(AccountKeyedRow, table=True):
     """A click id of a lead; ids accumulate."""
 
     __tablename__ = "click_id"
@@ -380,7 +380,7 @@ class ClickIdRow(AccountRow, table=True):
     """Whether `clicked_at` is only a bound: the lead's creation, or the last pull before the id appeared."""
 
 
-class ContactHash(AccountRow, table=True):
+class ContactHash(AccountKeyedRow, table=True):
     """A platform-ready hash of a lead's contact data, kept while an unsent row may use it."""
 
     __tablename__ = "contact_hash"
@@ -428,7 +428,7 @@ class AssumedConsent(LedgerRow, table=True):
 class DeliveryRecord(LedgerRow):
     """One message to one destination, from first plan to final outcome: a conversion, or a correction of one.
 
-    By itself a record that no session keeps track of; see `bulk.changing_records`.
+    By itself a record that no session keeps track of; see `bulk.editable_records`.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -510,7 +510,7 @@ class DeliveryRecord(LedgerRow):
         return self.original is not None
 
     @property
-    def known_time(self) -> datetime:
+    def required_time(self) -> datetime:
         """`at` of a delivery that has one, as every correction and every sent conversion does; else ValueError."""
         if self.at is None:
             raise ValueError("this delivery has no time")
@@ -593,7 +593,7 @@ class Transition(LedgerRow, table=True):
     code: str | None = None
 
 
-class DedupKey(AccountRow, table=True):
+class DedupKey(AccountKeyedRow, table=True):
     """A deduplication key of a delivery whose conversion counts once per click or person."""
 
     __tablename__ = "dedup_key"
@@ -633,7 +633,7 @@ class Request(LedgerRow, table=True):
     message: str | None = None
 
 
-class IncidentRow(AccountRow, table=True):
+class IncidentRow(AccountKeyedRow, table=True):
     """A problem that needs a human, from the night it was first found until it clears."""
 
     __tablename__ = "incident"
@@ -648,7 +648,7 @@ class IncidentRow(AccountRow, table=True):
     """JSON: the marks of the addresses still owed the notice."""
 
 
-class WeeklySummary(AccountRow, table=True):
+class WeeklySummary(AccountKeyedRow, table=True):
     """The last week whose summary an address has taken."""
 
     __tablename__ = "weekly_summary"
@@ -658,7 +658,7 @@ class WeeklySummary(AccountRow, table=True):
     """The day on which that summary was due."""
 
 
-class StatementRow(AccountRow, table=True):
+class PlatformStatementRow(AccountKeyedRow, table=True):
     """One thing that a platform said, when it was last asked, about what it had received."""
 
     __tablename__ = "platform_statement"
@@ -672,7 +672,7 @@ class StatementRow(AccountRow, table=True):
     as_of: datetime | None = None
     read_at: datetime
     transport: str | None = None
-    """None, as all that follows, where the value is no count of rows sent; otherwise as in `CountedRows`."""
+    """None, as all that follows, where the value is no count of rows sent; otherwise as in `CountedRowsFilter`."""
     owner: str | None = None
     action: str | None = None
     counted_since: datetime | None = None
@@ -685,7 +685,7 @@ class StatementRow(AccountRow, table=True):
 # ── what left ────────────────────────────────────────────────────────────────────────────────────
 
 
-class RetentionMark(AccountRow, table=True):
+class RetentionMark(AccountKeyedRow, table=True):
     """How far leads have left the ledger because nothing had happened to them for long; it only moves forward."""
 
     __tablename__ = "retention_mark"
@@ -699,14 +699,14 @@ class RetentionMark(AccountRow, table=True):
     """How many they had."""
 
 
-class MonthlyRow(AccountRow):
+class MonthlyArchiveRow(AccountKeyedRow):
     """What leads that left came to in a month of the account's zone."""
 
     month: date = Field(primary_key=True)
     """Its first day."""
 
 
-class MonthlyCampaign(MonthlyRow, table=True):
+class MonthlyCampaign(MonthlyArchiveRow, table=True):
     """The leads created in a month that came from one campaign, as `CampaignRow` counts them."""
 
     __tablename__ = "monthly_campaign"
@@ -720,7 +720,7 @@ class MonthlyCampaign(MonthlyRow, table=True):
     """JSON: how many ever reached each stage, by the name that it had when they left."""
 
 
-class MonthlyClickIds(MonthlyRow, table=True):
+class MonthlyClickIds(MonthlyArchiveRow, table=True):
     """The leads created in a month, by their week, as `ClickIdWeek` counts them."""
 
     __tablename__ = "monthly_click_ids"
@@ -730,7 +730,7 @@ class MonthlyClickIds(MonthlyRow, table=True):
     with_click_id: int = 0
 
 
-class MonthlySales(MonthlyRow, table=True):
+class MonthlySales(MonthlyArchiveRow, table=True):
     """A month's signed sales of leads from one platform's ads, and how many of them the platform knows of."""
 
     __tablename__ = "monthly_sales"
@@ -742,7 +742,7 @@ class MonthlySales(MonthlyRow, table=True):
     accepted: int = 0
 
 
-use_stored_types(SQLModel.metadata)
+unify_column_types(SQLModel.metadata)
 
 
 def is_correction() -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from connectors.language import in_english
-from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, Stop, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, StopCause, StopKind
 
 
 def values_to_json(values: Mapping[str, object]) -> str:
@@ -45,7 +45,7 @@ def _plain(value: object) -> object:
             return _plain_number(value)
         case DestinationScope():
             return {"scope": [value.destination, value.corrections, value.former, value.action]}
-        case Stop():
+        case StopCause():
             wait = None if value.wait is None else value.wait.total_seconds()
             return {"stop": [value.kind, [in_english(each) for each in value.answers], wait, value.times]}
         case Message():
@@ -71,9 +71,9 @@ def _value(stored: Any) -> object:
     return _READ[kind](content)
 
 
-def _stop(content: Any) -> Stop:
+def _stop(content: Any) -> StopCause:
     kind, answers, wait, times = content
-    return Stop(StopKind(kind), tuple(answers), None if wait is None else timedelta(seconds=wait), times)
+    return StopCause(StopKind(kind), tuple(answers), None if wait is None else timedelta(seconds=wait), times)
 
 
 def _scope(content: Any) -> DestinationScope:

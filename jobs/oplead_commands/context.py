@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from connectors.crm import (
-    EventKind,
+    CrmEventKind,
     LeadWriter,
-    PlatformLists,
+    CrmLists,
     PreviewsWrites,
     WriteReceipt,
     WriteRefusalReason,
@@ -23,17 +23,17 @@ from jobs.exit_codes import UsageError
 from jobs.reporting.presentation import command_line
 from jobs.settings.load import PartialSettings
 from jobs.wiring.oplead import oplead_source, oplead_writer
-from jobs.wiring.texts import lead_id_in
+from jobs.wiring.texts import parse_lead_id
 
 ATTEMPTS = 5
 _A_MINUTE = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=1)
 
 
-class OpleadAccess(LeadWriter, PreviewsWrites, PlatformLists, Protocol):
+class OpleadWriteAccess(LeadWriter, PreviewsWrites, CrmLists, Protocol):
     """Everything that can be written to one Oplead, and what it is set up for."""
 
-    def event_name(self, event: EventKind) -> str:
+    def oplead_event_name(self, event: CrmEventKind) -> str:
         """Return Oplead's name for a kind of event."""
 
 
@@ -45,7 +45,7 @@ class WriteApproval(Protocol):
         """Whether nothing is written."""
 
     @property
-    def json(self) -> bool:
+    def json_wanted(self) -> bool:
         """Whether results are printed as JSON."""
 
     def ask_approval(self, question: str, cancel_token: CancelToken) -> bool:
@@ -61,7 +61,7 @@ class OpleadContext:
     approval: WriteApproval
     cancel_token: CancelToken
 
-    def writer(self) -> AbstractContextManager[OpleadAccess]:
+    def writer(self) -> AbstractContextManager[OpleadWriteAccess]:
         """Open a writer."""
         return oplead_writer(self.known, self.clock, cancel_token=self.cancel_token)
 
@@ -69,7 +69,7 @@ class OpleadContext:
         """Open a reader, which copies the values at `wanted_fields` too."""
         return oplead_source(self.known, self.clock, wanted_fields=wanted_fields, cancel_token=self.cancel_token)
 
-    def command(self, words: str) -> str:
+    def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `leads list` becomes a whole command."""
         words = f"oplead {words}"
         return f"oplead-sync {words}" if self.known.file is None else command_line(words, self.known.file)
@@ -78,7 +78,7 @@ class OpleadContext:
         """Whether somebody agrees to a write."""
         return self.approval.ask_approval(question, self.cancel_token)
 
-    def retry_until_write_arrives(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
+    def retry_write_if_not_received(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""
         wait = _FIRST_WAIT
         for _attempt in range(ATTEMPTS - 1):
@@ -100,7 +100,7 @@ def named_lead(text: str) -> LeadId:
     Raises:
         UsageError: no lead can have such an id, and a path with it would be another one.
     """
-    lead_id = lead_id_in(text)
+    lead_id = parse_lead_id(text)
     if lead_id is None:
         raise UsageError(_("LEAD: write the lead's id as Oplead shows it: at most 200 printable characters"))
     return lead_id

@@ -8,7 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import puremagic
 
-from connectors.crm import LeadDocument, WriteAccepted
+from connectors.crm import DocumentToAttach, WriteAccepted
 from connectors.language import _, _n, format_list, format_number, in_lines
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
@@ -40,8 +40,8 @@ _INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
     named = named_lead(lead_id)
-    documents = documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
-    json = context.approval.json
+    documents = lead_documents_from_files(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
+    json = context.approval.json_wanted
     if not json:
         results_console().print(facts_grid([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
     if context.approval.dry_run:
@@ -58,7 +58,7 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
-            receipt = context.retry_until_write_arrives(partial(writer.attach, named, document))
+            receipt = context.retry_write_if_not_received(partial(writer.attach_document, named, document))
         look = _("Look at lead {lead} in Oplead before you send it again: a second copy would stay.", lead=named)
         if json:
             print_json({**_document_description(document), **write_outcome_for_json(receipt)})
@@ -73,7 +73,7 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     return Exit.DONE
 
 
-def documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list[LeadDocument]:
+def lead_documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list[DocumentToAttach]:
     """Return the files as documents.
 
     Raises:
@@ -93,7 +93,7 @@ def documents_from_files(files: Sequence[Path], *, largest_mb: int) -> list[Lead
     return documents
 
 
-def _document(file: Path, largest: int) -> LeadDocument:
+def _document(file: Path, largest: int) -> DocumentToAttach:
     extension = file.suffix.removeprefix(".").casefold()
     if extension not in MEDIA_TYPES:
         raise ValueError(_("Oplead takes {types}", types=format_list([*MEDIA_TYPES])))
@@ -112,7 +112,7 @@ def _document(file: Path, largest: int) -> LeadDocument:
         )
     if not _content_matches_extension(extension, file):
         raise ValueError(_("its name says {extension}, and its content does not", extension=extension))
-    return LeadDocument(file, file.name, MEDIA_TYPES[extension], size)
+    return DocumentToAttach(file, file.name, MEDIA_TYPES[extension], size)
 
 
 def _content_matches_extension(extension: str, file: Path) -> bool:
@@ -141,5 +141,5 @@ def _size(size: int) -> str:
     return _("{size} kB", size=max(1, size // 1024))
 
 
-def _document_description(document: LeadDocument) -> Mapping[str, object]:
+def _document_description(document: DocumentToAttach) -> Mapping[str, object]:
     return {"document": document.name, "media_type": document.media_type, "bytes": document.size}

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_integer
 from connectors.records import LeadId
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.report.queries import recorded_lead_statuses
@@ -21,7 +21,7 @@ from jobs.reporting.console import day_and_time, print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.webhooks.inbox import InboxLocation
 from jobs.wiring.inbox import inbox_location
-from jobs.wiring.state import state_of
+from jobs.wiring.state import state_at_address
 
 _NOTHING = N_("nothing heard yet")
 _NAMELESS = N_("its id is not known")
@@ -39,13 +39,13 @@ class LatestFeedback:
     """`webhook`, or `night` if the nightly job read it."""
 
 
-def feedback(context: OpleadContext, file: Path | None) -> int:
+def show_feedback(context: OpleadContext, file: Path | None) -> int:
     """Show each lead, or write it to a new CSV file."""
     if file is not None and file.exists():
         raise UsageError(_("{file}: it exists already; name another file, or remove it", file=file))
     look = context.known.settings
     with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
-        created = outbox.created_leads_with_feedback() if outbox else []
+        created = outbox.created_leads_with_provider_url() if outbox else []
     created = sorted(created, key=lambda one: (one.sent_at.replace(microsecond=0), one.lead or ""))
     ids = [one.lead for one in created if one.lead]
     zone = look.zone
@@ -54,7 +54,7 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     )
     if file is not None:
         _write(file, created, heard)
-    if context.approval.json:
+    if context.approval.json_wanted:
         for one in created:
             print_json(dict(zip(_TITLES, _values(one, heard), strict=True)))
         return Exit.DONE
@@ -66,11 +66,11 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
             "{count} lead created with provider.url; nothing heard yet of {silent}.",
             "{count} leads created with provider.url; nothing heard yet of {silent}.",
             len(created),
-            silent=format_count(silent),
+            silent=format_integer(silent),
         )
     )
     if silent and not _inbox_location(context).exists():
-        serve = context.command("webhooks serve")
+        serve = context.account_command_line("webhooks serve")
         say(_("No receiver has run here: start `{command}` where provider.url leads.", command=serve))
     return Exit.DONE
 
@@ -123,7 +123,7 @@ def _feedback_from_nights(context: OpleadContext, ids: Collection[LeadId]) -> Ma
     if address is None or account is None:
         return {}
     try:
-        with open_for_reading(state_of(address, account)) as session:
+        with open_for_reading(state_at_address(address, account)) as session:
             found = recorded_lead_statuses(session, account, ids)
     except NoStateError:
         return {}

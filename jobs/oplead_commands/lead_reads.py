@@ -46,14 +46,14 @@ COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id",
 # ── get and list ─────────────────────────────────────────────────────────────────────────────────
 
 
-def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
+def show_lead(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     """Print one lead."""
     named = named_lead(lead_id)
     with context.source() as source:
         _id, found = next(iter(source.fetch_each([named])))
     match found:
         case Lead():
-            if context.approval.json:
+            if context.approval.json_wanted:
                 print_json(lead_for_json(found, contact=contact))
             else:
                 results_console().print(facts_grid(tuple(_rows(context, found, contact=contact))))
@@ -64,7 +64,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
             problem = _("This lead cannot be read: {reason}.", reason=reason)
         case None:
             problem = _("Oplead has no lead {lead}, or this key may not see it.", lead=named)
-    if context.approval.json:
+    if context.approval.json_wanted:
         print_json({"lead": named, "problem": problem})
     else:
         say(problem)
@@ -87,7 +87,7 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
                 (one for one in every.read(source, start) if one.created_at >= start),
                 key=attrgetter("created_at"),
             )
-    if context.approval.json:
+    if context.approval.json_wanted:
         for lead in leads:
             print_json(lead_for_json(lead, contact=contact))
     else:
@@ -170,13 +170,13 @@ def lead_for_json(lead: Lead, *, contact: bool) -> Mapping[str, object]:
         "status": lead.label,
         "history": [{"status": one.label, "at": one.at.at} for one in lead.history],
         "utm": _utm(lead, contact=contact),
-        "click_ids": click_id_kinds_of(lead),
+        "click_ids": click_id_kinds_of_lead(lead),
         "click_id_problem": lead.click_id_problem,
     }
     return document | ({"contact": lead.contact} if contact else {})
 
 
-def click_id_kinds_of(lead: Lead) -> list[str]:
+def click_id_kinds_of_lead(lead: Lead) -> list[str]:
     """Return the kinds of a lead's click ids."""
     return list(dict.fromkeys(one.kind.value for one in lead.click_ids))
 
@@ -198,7 +198,7 @@ def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tupl
         yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
     utm = _utm(lead, contact=contact)
     yield _("UTM"), " / ".join(one or _NOTHING for one in (utm.source, utm.medium, utm.campaign))
-    yield _("kinds of click ids"), ", ".join(click_id_kinds_of(lead)) or lead.click_id_problem or _NOTHING
+    yield _("kinds of click ids"), ", ".join(click_id_kinds_of_lead(lead)) or lead.click_id_problem or _NOTHING
     if contact:
         for name, value in _contact_values(lead).items():
             if value:
@@ -219,7 +219,7 @@ def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool)
             day_and_time(lead.created_at, zone),
             lead.label,
             _utm(lead, contact=contact).source,
-            ", ".join(click_id_kinds_of(lead)),
+            ", ".join(click_id_kinds_of_lead(lead)),
         ]
         rows.append([cell or _NOTHING for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])
     print_rows(columns, rows)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
-from connectors.records import LeadId, Lost, NotSent
+from connectors.records import LeadId, AnswerLost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead, lead_to_create, with_reference
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead, lead_to_create, lead_with_reference
 from jobs.oplead_commands.creation.identity import creation_key_of
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationOutbox, lock_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
@@ -34,28 +34,28 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
     """
     if reference is not None and not (reference := reference.strip()):
         raise UsageError(_("--reference: write a value, or leave it out"))
-    lead = with_reference(context, lead, reference)
+    lead = lead_with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_confirmed(context, lead, None):
         return Exit.DONE
-    with hold_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
+    with lock_outbox(path, now=context.clock.now, patience=_PATIENCE, cancel_token=context.cancel_token) as outbox:
         wanted = lead_to_create(context, lead, reference, outbox.salt)
         key, one = _latest(outbox, wanted.new.key)
-        if one is not None and one.is_created and not again:
+        if one is not None and one.is_in_oplead and not again:
             return _report_created_before(context, one, wanted)
-        if one is not None and not one.is_created:
+        if one is not None and not one.is_in_oplead:
             key = one.key
             if again and one.was_looked_for:
                 outbox.drop(key)
         wanted = replace(wanted, new=replace(wanted.new, key=key))
-        creating = LeadCreator(context, outbox, {key: wanted})
+        creating = OpleadLeadCreator(context, outbox, {key: wanted})
         creating.run()
         outbox.erase_recognition_marks(now=context.clock.now())
         one = outbox.find([key]).get(key)
-    if one is not None and one.is_created and one.content != wanted.new.content:
+    if one is not None and one.is_in_oplead and one.content != wanted.new.content:
         return _report_created_before(context, one, wanted)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
-    listing = context.command(f"leads list --since {today} --contact")
+    listing = context.account_command_line(f"leads list --since {today} --contact")
     look = _(
         "Look for it: `{command}` shows the leads of today. The same command without --again looks again and never "
         "sends it twice; if it is not there, add --again.",
@@ -64,7 +64,7 @@ def create(context: OpleadContext, lead: LeadToWrite, *, reference: str | None =
     return _report(context, _receipt(creating, wanted, one), _("Lead created"), ANY_KEY, look)
 
 
-def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
+def _latest(outbox: LeadCreationOutbox, key: str) -> tuple[str, LeadCreationRecord | None]:
     """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
     last = None
     while (one := outbox.find([key]).get(key)) is not None:
@@ -72,14 +72,14 @@ def _latest(outbox: Outbox, key: str) -> tuple[str, LeadCreationRecord | None]:
     return key, last
 
 
-def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord | None) -> WriteReceipt:
+def _receipt(creating: OpleadLeadCreator, wanted: WantedLead, one: LeadCreationRecord | None) -> WriteReceipt:
     """Return what became of a lead as the answer to its creation."""
     key = wanted.new.key
     if creating.stop is not None or key in creating.refusals:
         return creating.stop or creating.refusals[key]
     if one is None:
         return NotSent(_("every answer was lost, and it is not in Oplead"))
-    if one.is_created:
+    if one.is_in_oplead:
         return WriteAccepted(one.lead)
     if one.content != wanted.new.content:
         reason = _("its answer was lost when it had other data: those of now were not sent")
@@ -87,13 +87,13 @@ def _receipt(creating: LeadCreator, wanted: WantedLead, one: LeadCreationRecord 
         reason = _("its answer was lost")
     if creating.unreadable:
         reason = _("{reason}; leads cannot be looked up: {why}", reason=reason, why=creating.unreadable)
-    return Lost(reason)
+    return AnswerLost(reason)
 
 
 def _report_created_before(context: OpleadContext, one: LeadCreationRecord, wanted: WantedLead) -> int:
-    command = context.command(f"leads update {one.lead}" if one.lead else "leads update")
+    command = context.account_command_line(f"leads update {one.lead}" if one.lead else "leads update")
     look = _("To change it, use `{command}`; to create it once more, add --again.", command=command)
-    if context.approval.json:
+    if context.approval.json_wanted:
         print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:
         created = _("Created before as {lead}", lead=one.lead) if one.lead else _("Created before")
@@ -113,7 +113,7 @@ def update(context: OpleadContext, lead_id: str, lead: LeadToWrite) -> int:
         receipt = writer.update(named, lead)
     look = _(
         "Compare with `{command}`; writing the same values again does no harm.",
-        command=context.command(f"leads get {named}"),
+        command=context.account_command_line(f"leads get {named}"),
     )
     return _report(context, receipt, _("Lead changed"), ADMIN, look)
 
@@ -122,10 +122,10 @@ def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | N
     """Show what would be written, and ask; in a dry run, only show it."""
     with context.writer() as writer:
         try:
-            preview = writer.preview(lead, lead_id)
+            preview = writer.preview_write(lead, lead_id)
         except ValueError as error:
             raise UsageError(_("this lead cannot be written: {error}", error=error)) from None
-    dry_run, json = context.approval.dry_run, context.approval.json
+    dry_run, json = context.approval.dry_run, context.approval.json_wanted
     if dry_run and json:
         print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
         return False
@@ -139,8 +139,8 @@ def _is_confirmed(context: OpleadContext, lead: LeadToWrite, lead_id: LeadId | N
 
 
 def _report(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, look: str) -> int:
-    if context.approval.json:
-        todo = {"look": look} if isinstance(receipt, Lost) else {}
+    if context.approval.json_wanted:
+        todo = {"look": look} if isinstance(receipt, AnswerLost) else {}
         print_json({**write_outcome_for_json(receipt), **todo, "exit_code": exit_of(receipt)})
     else:
         say(write_outcome_sentence(receipt, done, key=key, look=look))

@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
-from connectors.records import Lost, NotSent
+from connectors.records import AnswerLost, NotSent
 from jobs.exit_codes import Exit
 
 ADMIN = N_("the client admin's key, or a user's")
@@ -22,7 +22,7 @@ def exit_of(receipt: WriteReceipt) -> Exit:
             return Exit.CONFIGURATION
         case WriteRefused(fault=WriteRefusalReason.PACE) | NotSent():
             return Exit.STOPPED
-        case WriteRefused() | Lost():
+        case WriteRefused() | AnswerLost():
             return Exit.ATTENTION
     assert_never(receipt)
 
@@ -53,7 +53,7 @@ def write_outcome_sentence(receipt: WriteReceipt, done: str, *, key: str, look: 
             return _refusal(receipt, key, about)
         case NotSent(reason=reason):
             return _("Nothing was written: {reason}. Try again later.", reason=reason)
-        case Lost(reason=reason):
+        case AnswerLost(reason=reason):
             return _("Nobody knows whether it was written: {reason}. {look}", reason=reason, look=look)
     assert_never(receipt)
 
@@ -92,6 +92,6 @@ def write_outcome_for_json(receipt: WriteReceipt) -> Mapping[str, object]:
             return {"outcome": "refused", **refusal}
         case NotSent():
             return {"outcome": "not_sent", "reason": receipt.reason}
-        case Lost():
+        case AnswerLost():
             return {"outcome": "lost", "reason": receipt.reason}
     assert_never(receipt)

@@ -45,11 +45,11 @@ def show(context: OpleadContext) -> int:
     """Print the marketing channels and the custom fields, or why they cannot be read."""
     with context.writer() as platform:
         lists: Mapping[str, Callable[[], Entries]] = {
-            "marketing_channels": platform.channels,
+            "marketing_channels": platform.marketing_channels,
             "custom_fields": platform.custom_fields,
         }
         read = {name: _read(name, fetch) for name, fetch in lists.items()}
-    if context.approval.json:
+    if context.approval.json_wanted:
         print_json({name: _document(found) for name, found in read.items()})
     else:
         for name, found in read.items():

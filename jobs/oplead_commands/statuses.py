@@ -8,16 +8,16 @@ from pathlib import Path
 
 from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
-from connectors.language import _, _n, format_count, format_list, in_lines
+from connectors.language import _, _n, format_integer, format_list, in_lines
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, Lost
+from connectors.records import Lead, LeadId, AnswerLost
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
 from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label
-from jobs.wiring.texts import lead_id_in
+from jobs.wiring.texts import parse_lead_id
 
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
 """The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""
@@ -61,9 +61,9 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
         receipt = set_and_confirm_status(context, writer, source, named, label)
     look = _(
         "Look at it: `{command}`; setting the same status again does no harm.",
-        command=context.command(f"leads get {named}"),
+        command=context.account_command_line(f"leads get {named}"),
     )
-    if context.approval.json:
+    if context.approval.json_wanted:
         print_json({"lead": named, "label": label, **write_outcome_for_json(receipt), "exit_code": exit_of(receipt)})
     else:
         done = _("Lead {lead} is {label} now", lead=named, label=label)
@@ -73,13 +73,13 @@ def set_lead_status(context: OpleadContext, lead_id: str, text: str, *, force: b
 
 def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -> int:
     """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
-    wanted = read_file(file, force=force)
+    wanted = read_status_file(file, force=force)
     tally = Counter(wanted.values())
     shown = _n(
         "{count} lead: {labels}",
         "{count} leads: {labels}",
         len(wanted),
-        labels=", ".join(f"{label} ×{format_count(count)}" for label, count in tally.items()),
+        labels=", ".join(f"{label} ×{format_integer(count)}" for label, count in tally.items()),
     )
     if not _is_confirmed(context, shown, tally, _n("Set {count} status?", "Set {count} statuses?", len(wanted))):
         return Exit.DONE
@@ -91,21 +91,21 @@ def set_statuses_from_file(context: OpleadContext, file: Path, *, force: bool) -
         for lead_id, label in wanted.items():
             receipt = set_and_confirm_status(context, writer, source, lead_id, label)
             codes.append(exit_of(receipt))
-            lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, Lost) else 0
-            if codes[-1] not in _ENDS and not isinstance(receipt, Lost):
+            lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, AnswerLost) else 0
+            if codes[-1] not in _ENDS and not isinstance(receipt, AnswerLost):
                 del left[lead_id]
-            if context.approval.json:
+            if context.approval.json_wanted:
                 print_json({"lead": lead_id, "label": label, **write_outcome_for_json(receipt)})
             elif not isinstance(receipt, WriteAccepted):
-                look = _("Look at it: `{command}`.", command=context.command(f"leads get {lead_id}"))
+                look = _("Look at it: `{command}`.", command=context.account_command_line(f"leads get {lead_id}"))
                 outcome = write_outcome_sentence(receipt, "", key=ADMIN, look=look)
                 problems.append(_("{name}: {text}", name=lead_id, text=outcome))
             if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
                 break
-    if not context.approval.json:
+    if not context.approval.json_wanted:
         say(*_first(problems))
         done = codes.count(Exit.DONE)
-        say(_n("{count} status set of {all}.", "{count} statuses set of {all}.", done, all=format_count(len(wanted))))
+        say(_n("{count} status set of {all}.", "{count} statuses set of {all}.", done, all=format_integer(len(wanted))))
         if left:
             say(
                 _(
@@ -128,9 +128,9 @@ def set_and_confirm_status(
 ) -> WriteReceipt:
     """Set a status; after a lost answer read the lead, and set it again only if nobody has changed it since."""
     before = _label_now(source, lead_id)
-    receipt = context.retry_until_write_arrives(partial(writer.set_status, lead_id, label))
+    receipt = context.retry_write_if_not_received(partial(writer.set_status, lead_id, label))
     for _attempt in range(ATTEMPTS - 1):
-        if not isinstance(receipt, Lost):
+        if not isinstance(receipt, AnswerLost):
             break
         has = _label_now(source, lead_id)
         if has is None:
@@ -139,7 +139,7 @@ def set_and_confirm_status(
             return WriteAccepted()
         if before is None or normalise_label(has) != normalise_label(before):
             break  # somebody else has set another since, which stays
-        receipt = context.retry_until_write_arrives(partial(writer.set_status, lead_id, label))
+        receipt = context.retry_write_if_not_received(partial(writer.set_status, lead_id, label))
     return receipt
 
 
@@ -153,7 +153,7 @@ def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
 
 
 def _is_confirmed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
-    dry_run, json = context.approval.dry_run, context.approval.json
+    dry_run, json = context.approval.dry_run, context.approval.json_wanted
     if json and dry_run:
         print_json({"rehearsed": True, "labels": dict(labels)})
     elif not json:
@@ -168,7 +168,7 @@ def _is_confirmed(context: OpleadContext, shown: str, labels: Mapping[str, int],
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
+def read_status_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
     """Return each lead's status, in the file's order.
 
     Raises:
@@ -224,7 +224,7 @@ def _columns(names: Iterable[str]) -> tuple[str, str]:
 
 
 def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], *, force: bool) -> tuple[LeadId, str]:
-    known_as = lead_id_in(lead_id or "")
+    known_as = parse_lead_id(lead_id or "")
     if known_as is None:
         raise ValueError(_("the lead's id is missing or cannot be used"))
     label = official_status_spelling(status or "", force=force)

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
-from connectors.crm import CrmListEntries, EventKind, LeadWriter, PlatformLists, Subscription, WriteAccepted
+from connectors.crm import CrmListEntries, CrmEventKind, LeadWriter, CrmLists, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
 from connectors.language import N_, _, _n
-from connectors.records import Lost
+from connectors.records import AnswerLost
 from connectors.text import masked_address
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
@@ -52,16 +52,16 @@ def _is_own_address(url: str, webhooks: WebhookSettings | None) -> Literal["yes"
     return "old secret" if url == base or url.startswith((f"{base}/", f"{base}?")) else ""
 
 
-def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool) -> int:
+def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: bool) -> int:
     """Show what is subscribed to, ask, and subscribe to what is not yet."""
     webhooks = context.known.settings.webhooks
     url = webhook_address(webhooks)
     codes: list[int] = []
     with context.writer() as writer:
         there: CrmListEntries[Subscription] = CrmListEntries() if force else _fetch_listed_subscriptions(writer)
-        missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
+        missing = [kind for kind in kinds if not _is_there(there, writer.oplead_event_name(kind), url)]
         if old := [one.id for one in there.entries if _is_own_address(one.url, webhooks) == "old secret"]:
-            end = context.command("webhooks remove ID")
+            end = context.account_command_line("webhooks remove ID")
             refused = _(
                 "With an old secret: {ids}. What these report is refused; end each: `{command}`",
                 ids=", ".join(old),
@@ -76,7 +76,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
                     gap=there.gap,
                 )
             )
-        json = context.approval.json
+        json = context.approval.json_wanted
         for kind in kinds:
             if kind not in missing:
                 _report_event(context, kind, _("{event}: subscribed already", event=kind.value), {"outcome": "already"})
@@ -84,7 +84,7 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             to = masked_address(url)
             say(
                 *(
-                    _("{event}: report {name} to {address}", event=kind.value, name=writer.event_name(kind), address=to)
+                    _("{event}: report {name} to {address}", event=kind.value, name=writer.oplead_event_name(kind), address=to)
                     for kind in missing
                 )
             )
@@ -96,10 +96,10 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
             say(_("Nothing was written."))
             return Exit.DONE
         for kind in missing:
-            receipt = context.retry_until_write_arrives(partial(writer.subscribe, kind, url))
-            if isinstance(receipt, Lost) and not force and _is_found(writer, writer.event_name(kind), url):
+            receipt = context.retry_write_if_not_received(partial(writer.subscribe, kind, url))
+            if isinstance(receipt, AnswerLost) and not force and _is_found(writer, writer.oplead_event_name(kind), url):
                 receipt = WriteAccepted()
-            look = _("See `{command}` before you subscribe again.", command=context.command("webhooks list"))
+            look = _("See `{command}` before you subscribe again.", command=context.account_command_line("webhooks list"))
             outcome = write_outcome_sentence(receipt, _("subscribed"), key=ANY_KEY, look=look)
             outcome = _("{name}: {text}", name=kind.value, text=outcome)
             _report_event(context, kind, outcome, write_outcome_for_json(receipt))
@@ -113,7 +113,7 @@ def show(context: OpleadContext) -> int:
     with context.writer() as writer:
         found = _fetch_listed_subscriptions(writer)
     code = _report_missing_subscriptions(found)
-    if context.approval.json:
+    if context.approval.json_wanted:
         for one in found.entries:
             ours = _is_own_address(one.url, webhooks)
             whose = {"ours": ours != "", "old_secret": ours == "old secret"}
@@ -131,7 +131,7 @@ def show(context: OpleadContext) -> int:
 def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int:
     """Show what ends, ask, and end it."""
     code = Exit.DONE
-    json = context.approval.json
+    json = context.approval.json_wanted
     with context.writer() as writer:
         if all_ours:
             webhooks = context.known.settings.webhooks
@@ -143,7 +143,7 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             raise UsageError(
                 _(
                     "name a subscription, as `{command}` shows it, or write --all",
-                    command=context.command("webhooks list"),
+                    command=context.account_command_line("webhooks list"),
                 )
             )
         if json and context.approval.dry_run:
@@ -162,8 +162,8 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
 
 
 def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
-    receipt = context.retry_until_write_arrives(partial(writer.unsubscribe, subscription_id))
-    if context.approval.json:
+    receipt = context.retry_write_if_not_received(partial(writer.unsubscribe, subscription_id))
+    if context.approval.json_wanted:
         print_json({"subscription": subscription_id, **write_outcome_for_json(receipt)})
     else:
         look = _("Ending it again does no harm.")
@@ -172,7 +172,7 @@ def _end_subscription(context: OpleadContext, writer: LeadWriter, subscription_i
     return exit_of(receipt)
 
 
-def _fetch_listed_subscriptions(lists: PlatformLists) -> CrmListEntries[Subscription]:
+def _fetch_listed_subscriptions(lists: CrmLists) -> CrmListEntries[Subscription]:
     try:
         return lists.subscriptions()
     except Misconfigured as error:
@@ -191,7 +191,7 @@ def _is_there(found: CrmListEntries[Subscription], event: str, url: str) -> bool
     return any(one.event == event and one.url == url for one in found.entries)
 
 
-def _is_found(lists: PlatformLists, event: str, url: str) -> bool:
+def _is_found(lists: CrmLists, event: str, url: str) -> bool:
     """Whether a subscription whose answer was lost is on record; if that cannot be read, it stays lost."""
     try:
         return _is_there(_fetch_listed_subscriptions(lists), event, url)
@@ -199,15 +199,15 @@ def _is_found(lists: PlatformLists, event: str, url: str) -> bool:
         return False
 
 
-def _report_event(context: OpleadContext, kind: EventKind, text: str, document: Mapping[str, object]) -> None:
-    if context.approval.json:
+def _report_event(context: OpleadContext, kind: CrmEventKind, text: str, document: Mapping[str, object]) -> None:
+    if context.approval.json_wanted:
         print_json({"event": kind, **document})
     else:
         say(text)
 
 
-def _report_rehearsal(context: OpleadContext, missing: Sequence[EventKind]) -> None:
-    if context.approval.json:
+def _report_rehearsal(context: OpleadContext, missing: Sequence[CrmEventKind]) -> None:
+    if context.approval.json_wanted:
         print_json({"rehearsed": True, "events": missing})
     else:
         say(_("Nothing was written."))

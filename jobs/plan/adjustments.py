@@ -9,7 +9,7 @@ from connectors.records import ClickIdKind, DeliveryKey
 from jobs.ledger import bulk
 from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.rules.adjustment import (
     AdjustmentCause,
@@ -45,12 +45,12 @@ def plan_adjustments(run: RunContext) -> None:
                 return
             facts = leads.load_lead_facts(session, account, ids)
             known = outbox.deliveries_of_leads(session, account, ids)
-            correcting = _Correcting(run, starts.current_label_names(session, account), now)
+            correcting = _Correcting(run, starts.current_names_by_old_label(session, account), now)
             for lead in ids:
                 for delivery in known.conversions.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
                         correcting.update_corrections_of(facts[lead], delivery, known.corrections_of(delivery))
-            outbox.move_all(session, run.ledger, correcting.moves, now=now)
+            outbox.change_delivery_states(session, run.ledger, correcting.moves, now=now)
             leads.mark_corrections_checked(session, account, ids)
         looking = len(ids) == LEADS_AT_ONCE
 
@@ -68,7 +68,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Delivery]) -> SentConvers
     return SentConversion(
         key=DeliveryKey(delivery.key),
         transport=delivery.transport or "",
-        at=delivery.known_time,
+        at=delivery.required_time,
         worth=worth,
         worth_at_first=None if delivery.value is None else Decimal(delivery.value),
         click=None if delivery.click_id_kind is None else ClickIdKind(delivery.click_id_kind),
@@ -84,11 +84,11 @@ class _Correcting:
     run: RunContext
     renamed: Mapping[str, str]
     now: datetime
-    moves: list[Move] = field(default_factory=list)
+    moves: list[DeliveryMove] = field(default_factory=list)
 
     def update_corrections_of(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Delivery]) -> None:
         """Update the corrections of one accepted delivery."""
-        route = self.run.book.route(delivery.conversion, delivery.destination)
+        route = self.run.book.find_route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         waiting = last if last is not None and last.state in OPEN else None
         if last is not None and last.state in outbox.UNSETTLED - OPEN:
@@ -173,10 +173,10 @@ class _Correcting:
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
     def _move(self, row: DeliveryRecord, to: DeliveryState, cause: Reason) -> None:
-        self.moves.append(Move(row, to, cause))
+        self.moves.append(DeliveryMove(row, to, cause))
 
 
 def _is_same(row: Delivery, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction already is the wanted one, so that it isn't repeated forever."""
     same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, wanted.value_text)
-    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.known_time >= wanted.at)
+    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.required_time >= wanted.at)

@@ -7,10 +7,10 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from jobs.ledger.leads import leads
-from jobs.ledger.leads.stage_histories import latest_estimates, record_estimate, stage_histories, were_sold
+from jobs.ledger.leads.stage_histories import latest_estimates, record_estimate, lead_histories_since_stages, has_enough_sold_leads
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import ExpectedValue
-from jobs.rules.expected_value import FEWEST_SALES, StageValue, estimate
+from jobs.rules.expected_value import FEWEST_SALES, StageValueEstimate, estimate
 from jobs.rules.model import ConversionRoute
 from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
@@ -58,26 +58,26 @@ def update_estimates(run: RunContext) -> None:
             return
         # All have the same sale.
         sale = next(iter(due.values())).sale
-        if not were_sold(session, account, sale, at_least=FEWEST_SALES):
+        if not has_enough_sold_leads(session, account, sale, at_least=FEWEST_SALES):
             return
-        until = watched_until(session, account, now=now)
+        until = leads_known_until(session, account, now=now)
         cohorts = [rule.cohort for rule in due.values()]
-        found = stage_histories(
+        found = lead_histories_since_stages(
             session, account, cohorts, sale, since=known_since(session, account, until - LOOKS_BACK)
         )
     with run.ledger.write_transaction() as session:
         for (conversion, rule), histories in zip(due.items(), found, strict=True):
             value = estimate(histories, until=until)
-            if isinstance(value, StageValue) and value.expected.value > 0:
+            if isinstance(value, StageValueEstimate) and value.expected.value > 0:
                 record_estimate(session, account, conversion, rule.basis, value, now=now)
 
 
 def known_since(session: Session, account: str, since: datetime) -> datetime:
     """Return the time, `since` or later, from which all leads are on record: of older ones, those that got on are."""
-    return max(since, retention.left_before(session, account) or since)
+    return max(since, retention.retention_cutoff(session, account) or since)
 
 
-def watched_until(session: Session, account: str, *, now: datetime) -> datetime:
+def leads_known_until(session: Session, account: str, *, now: datetime) -> datetime:
     """Return until when it is known what became of leads: when they were last read."""
     return min(leads.last_read(session, account) or now, now)
 

@@ -15,7 +15,7 @@ from jobs.ledger import bulk
 from jobs.ledger.leads import leads, starts
 from jobs.ledger.outbox import deduplication, outbox
 from jobs.ledger.outbox.deduplication import DedupCandidates, DeduplicationCandidate, DuplicatePrecedence
-from jobs.ledger.outbox.outbox import DeliveriesOfLeads, Move
+from jobs.ledger.outbox.outbox import DeliveriesOfLeads, DeliveryMove
 from jobs.ledger.report import queries
 from jobs.ledger.schema import Delivery, DeliveryRecord
 from jobs.plan.expected_values import with_latest_estimates
@@ -104,7 +104,7 @@ def plan(run: RunContext) -> PlanningResult:
             route.conversion_destination_pair: stack.enter_context(closing(DedupCandidates())) for route in once
         }
         with run.ledger.write_transaction() as session:
-            leads.flag_expired(session, account, now=now)
+            leads.flag_expired_for_planning(session, account, now=now)
             with_value = {
                 route.conversion
                 for route in run.book.routes
@@ -113,7 +113,7 @@ def plan(run: RunContext) -> PlanningResult:
             }
             routes = {route.conversion_destination_pair for route in run.book.routes}
             leads.flag_released_for_planning(session, account, routes, with_value=with_value)
-            planner = _Planner(run, starts.load_starts(session, account), now, candidates)
+            planner = _Planner(run, starts.load_counting_starts(session, account), now, candidates)
         with run.ledger.read_transaction() as session:
             planner.find_duplicates(session)
         planning = True
@@ -151,7 +151,7 @@ def erase_contact_data_of_settled(run: RunContext) -> None:
 class _Changes:
     """What becomes of some leads' deliveries."""
 
-    moves: list[Move] = field(default_factory=list)
+    moves: list[DeliveryMove] = field(default_factory=list)
     counting_once: list[tuple[DeliveryRecord, frozenset[str]]] = field(default_factory=list)
     """Deliveries that count once per click or person, with their deduplication keys."""
 
@@ -242,8 +242,8 @@ class _Planner:
         changes = _Changes()
         for lead in ids:
             self._plan_lead(facts[lead], known, changes)
-        outbox.move_all(session, self.run.ledger, changes.moves, now=self.now)
-        deduplication.record_keys(session, changes.counting_once)
+        outbox.change_delivery_states(session, self.run.ledger, changes.moves, now=self.now)
+        deduplication.record_dedup_keys(session, changes.counting_once)
         leads.mark_planned(session, account, ids)
         self.done.leads += len(ids)
         self.last = ids[-1]
@@ -258,7 +258,7 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                changes.moves.append(apply_decision(delivery, route=route, decision=decision, state=state))
+                changes.moves.append(update_delivery_from_decision(delivery, route=route, decision=decision, state=state))
             if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))
@@ -267,7 +267,7 @@ class _Planner:
         self, route: ConversionRoute, lead: LeadFacts, delivery: DeliveryRecord, existing: Sequence[Delivery]
     ) -> tuple[Decision | NoSuchConversion, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
-        decision = judge(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
+        decision = decide_route(route, lead, self.starts[route.conversion_destination_pair], delivery, now=self.now)
         candidates = self.candidates.get(route.conversion_destination_pair)
         rival = None if candidates is None else candidates.lead_counting_instead(lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
@@ -320,7 +320,7 @@ class _Planner:
         elsewhere = (delivery.owner, delivery.action, delivery.source) != place
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)
 
-    def _withhold_unlisted_delivery(self, orphan: Delivery, lead: LeadFacts) -> Move | None:
+    def _withhold_unlisted_delivery(self, orphan: Delivery, lead: LeadFacts) -> DeliveryMove | None:
         """Withhold an open delivery the settings no longer list while its window lasts, in case that is a mistake."""
         if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
             state, cause = DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN
@@ -333,7 +333,7 @@ class _Planner:
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _expiry_hold_reason(orphan, NoSuchConversion(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
-        return Move(orphan, state, cause)
+        return DeliveryMove(orphan, state, cause)
 
 
 def _delivery_to_decide(
@@ -382,7 +382,7 @@ def was_sent(
     )
 
 
-def judge(
+def decide_route(
     route: ConversionRoute, lead: LeadFacts, start: CountingStarts, delivery: DeliveryRecord, *, now: datetime
 ) -> Decision | NoSuchConversion:
     """Decide one route for the current delivery, or for a new one."""
@@ -427,13 +427,13 @@ def new_delivery(
     )
 
 
-def apply_decision(
+def update_delivery_from_decision(
     delivery: DeliveryRecord, *, route: ConversionRoute, decision: Decision | NoSuchConversion, state: DeliveryState
-) -> Move:
+) -> DeliveryMove:
     """Store what the decision determined about a delivery, and return its move to `state`."""
     if state is DeliveryState.UNCONFIRMED:
         # The row keeps describing what was sent.
-        return Move(delivery, state, Reason.CONSENT_WITHDRAWN)
+        return DeliveryMove(delivery, state, Reason.CONSENT_WITHDRAWN)
     delivery.not_before = None
     if isinstance(decision, Decision):
         # A cancelled delivery that comes back keeps counting only its later entry.
@@ -457,7 +457,7 @@ def apply_decision(
         delivery.held_for, reason, detail = _expiry_hold_reason(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
         reason, detail = Reason.CONSENT_WITHDRAWN, None
-    return Move(delivery, state, reason, detail)
+    return DeliveryMove(delivery, state, reason, detail)
 
 
 def _expiry_hold_reason(delivery: DeliveryRecord, decision: Decision | NoSuchConversion) -> Reason | None:

@@ -77,10 +77,10 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[DestinationSco
     account, book = run.ledger.account, run.book
     with run.ledger.write_transaction() as session:
         outbox.release_held(session, account)
-        passes = runs.inbox_runs_before(session, account, run.ledger.run)
+        passes = runs.earlier_inbox_runs(session, account, run.ledger.run)
         for destination, corrections in () if run.deps.accept_volume else product(run.deps.sinks, (False, True)):
             limit = book.max_per_run.get(destination)
-            conversions = None if corrections else {route.conversion for route in book.routes_to(destination)}
+            conversions = None if corrections else {route.conversion for route in book.destination_routes(destination)}
             new = DueFilter(account=account, destination=destination, now=now, conversions=conversions)
             due = outbox.count_volume_guarded(session, new)
             due += requests.count_first_sends(session, destination, passes, corrections=corrections)

@@ -39,7 +39,7 @@ _OF_THE_MACHINERY = frozenset(
 """Columns that say nothing of the person: they join rows, or are said in another way."""
 
 
-def export_ledger(session: Session, account: str, lead: LeadId) -> dict[str, Any]:
+def ledger_data_of_lead(session: Session, account: str, lead: LeadId) -> dict[str, Any]:
     """Return what the ledger holds on a lead; times are aware, and what is sent is told by the names of its fields."""
     row = session.get(LeadRow, (account, lead))
     evidence = consents.consent_evidence(session, account, lead)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from connectors.records import LeadId
 from jobs.ledger import bulk
 from jobs.ledger.outbox import outbox, requests
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.retention import erasure, monthly
 from jobs.ledger.retention.monthly import CountByMonth
@@ -38,7 +38,7 @@ class DeliveryOnRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOnLead:
+class DataHeldOnLead:
     """What the ledger holds on a lead, or held until it was forgotten."""
 
     lead: LeadId
@@ -57,13 +57,13 @@ class HeldOnLead:
         return bool(self.is_known or self.sent or self.cancelled or self.forgotten_on)
 
 
-def held_on_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[HeldOnLead]:
+def data_held_on_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[DataHeldOnLead]:
     """Return what the ledger holds on each of these leads, in their order."""
     forgotten = erasure.forgotten_among(session, account, ids)
     return [_held(session, account, lead, forgotten.get(lead)) for lead in ids]
 
 
-def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | None) -> HeldOnLead:
+def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | None) -> DataHeldOnLead:
     row = session.get(LeadRow, (account, lead))
     others = (session.get(table, (account, lead)) for table in (ExcludedTestLead, UnreadableLeadRow))
     rows = _deliveries(session, account, [lead])
@@ -83,7 +83,7 @@ def _held(session: Session, account: str, lead: LeadId, forgotten_on: date | Non
         )
         for each in rows
     ]
-    return HeldOnLead(
+    return DataHeldOnLead(
         lead,
         is_known=row is not None or any(others),
         forgotten_on=forgotten_on,
@@ -105,16 +105,16 @@ def _deliveries(session: Session, account: str, ids: Collection[LeadId]) -> list
 
 def forget_leads(
     ledger: Ledger, ids: Collection[LeadId], *, now: datetime, today: date, count_by_month: CountByMonth
-) -> list[HeldOnLead]:
+) -> list[DataHeldOnLead]:
     """Forget leads in one transaction, and return what was held on each; those forgotten earlier stay as they are.
 
     What they came to stays in the monthly sums, by which reports still add up.
     """
     with ledger.write_transaction() as session:
-        held = held_on_leads(session, ledger.account, ids)
+        held = data_held_on_leads(session, ledger.account, ids)
         _end_what_is_under_way(session, ledger, ids, now=now)
         # Here, since nobody can count them once they are erased.
-        monthly.add_months(session, monthly.without_campaigns(list(count_by_month(session, ids))))
+        monthly.add_monthly_rows(session, monthly.without_campaigns(list(count_by_month(session, ids))))
         erasure.erase_leads(session, ledger.account, ids)
         erasure.erase_mentions(session, ledger.account, ids)
         erasure.remember_forgotten(session, ledger.account, ids, on=today)
@@ -126,11 +126,11 @@ def _end_what_is_under_way(session: Session, ledger: Ledger, ids: Collection[Lea
     for each in _duplicates_of_sent(session, ledger.account, ids):
         outbox.mark_sent_elsewhere(session, ledger, each, now=now)
     moves = [
-        Move(each, end, Reason.FORGOTTEN)
+        DeliveryMove(each, end, Reason.FORGOTTEN)
         for each in _deliveries(session, ledger.account, ids)
         if (end := state_once_forgotten(DeliveryState(each.state))) != each.state
     ]
-    outbox.move_all(session, ledger, moves, now=now)
+    outbox.change_delivery_states(session, ledger, moves, now=now)
     session.flush()
 
 

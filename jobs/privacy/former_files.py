@@ -21,10 +21,10 @@ from jobs.exit_codes import CommandError
 from jobs.ledger.retention import erasure
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import opened_for_erasure
-from jobs.ledger.storage.state_file import FileKind, LedgerError, file_kind, open_read_only, read_seal
+from jobs.ledger.storage.state_file import LedgerFileKind, LedgerError, state_file_kind, open_read_only, read_state_move
 from jobs.privacy.compaction import compact
-from jobs.privacy.export import export_ledger
-from jobs.privacy.forget import HeldOnLead, held_on_leads
+from jobs.privacy.export import ledger_data_of_lead
+from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads
 from jobs.webhooks.file_inbox import FileInbox, InboxFile, has_journal, was_set_aside
 
 
@@ -33,7 +33,7 @@ class FormerFileError(CommandError):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInFile:
+class FormerFileContents:
     """What a former file holds, or held, on forgotten leads."""
 
     path: str
@@ -54,7 +54,7 @@ def former_files(session: Session, account: str) -> list[FormerFile]:
 
 def held_in_former_file(
     file: FormerFile, find: Callable[[Session], Sequence[LeadId]], known: Collection[LeadId]
-) -> list[HeldOnLead]:
+) -> list[DataHeldOnLead]:
     """Return what an old state holds on leads, as it was when it was moved; nothing if it is gone, or of events.
 
     Args:
@@ -69,7 +69,7 @@ def held_in_former_file(
         return []
     with _session(file, on_copy=True) as session:
         ids = list(dict.fromkeys([*known, *find(session)]))
-        held = filter(_is_held, held_on_leads(session, file.account, ids))
+        held = filter(_is_held, data_held_on_leads(session, file.account, ids))
         # What was still to be sent then has been sent since, or is in today's state.
         return [replace(each, cancelled=()) for each in held]
 
@@ -99,15 +99,15 @@ def _refuse_lone_journal(path: Path) -> None:
 
 
 def _is_state(path: Path, account: str) -> bool:
-    kind = file_kind(path)
-    if kind is FileKind.FOREIGN:
+    kind = state_file_kind(path)
+    if kind is LedgerFileKind.FOREIGN:
         raise LedgerError
-    if kind is not FileKind.SEALED:
+    if kind is not LedgerFileKind.SEALED:
         return False
     with closing(open_read_only(path)) as connection:
         if connection.execute("SELECT account FROM lease").fetchall() != [(account,)]:
             return False
-    if not read_seal(path).is_moved:
+    if not read_state_move(path).is_moved:
         raise FormerFileError(
             _(
                 "{path}: the move of this state has not ended, so nobody was looked for or erased in it: repeat "
@@ -129,8 +129,8 @@ def _is_inbox(path: Path, identity: str | None) -> bool:
         return identity in (None, found)
 
 
-def ledger_in_former_file(file: FormerFile, lead: LeadId) -> dict[str, Any]:
-    """Return what `export_ledger` finds on a lead in an old state; nothing if it has none, or is gone, or of events.
+def export_from_former_file(file: FormerFile, lead: LeadId) -> dict[str, Any]:
+    """Return what `ledger_data_of_lead` finds in an old state; nothing if it has none, is gone, or holds events.
 
     Raises:
         FormerFileError: it cannot be recognised, or not be read.
@@ -138,7 +138,7 @@ def ledger_in_former_file(file: FormerFile, lead: LeadId) -> dict[str, Any]:
     if not file.is_state or not is_there(file):
         return {}
     with _session(file, on_copy=True) as session:
-        found = export_ledger(session, file.account, lead)
+        found = ledger_data_of_lead(session, file.account, lead)
     # Today's state says that too.
     del found["forgotten_on"]
     return found if any(found.values()) else {}
@@ -159,7 +159,7 @@ def _events_of(file: FormerFile, leads: Collection[LeadId]) -> Mapping[LeadId, S
         return inbox.events_of(leads)
 
 
-def count_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldInFile | None:
+def count_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> FormerFileContents | None:
     """Return how much a former file holds on these leads; None if it is gone, and of events. Nothing is written to it.
 
     Raises:
@@ -170,10 +170,10 @@ def count_in_former_file(file: FormerFile, leads: Collection[LeadId]) -> HeldInF
     if not file.is_state:
         return _inbox(file, sum(map(len, _events_of(file, leads).values())))
     with _session(file, on_copy=True) as session:
-        return HeldInFile(file.path, is_there=True, leads=_count(session, file, leads))
+        return FormerFileContents(file.path, is_there=True, leads=_count(session, file, leads))
 
 
-def erase_in_former_file(file: FormerFile, forgotten: Mapping[LeadId, date]) -> HeldInFile | None:
+def erase_in_former_file(file: FormerFile, forgotten: Mapping[LeadId, date]) -> FormerFileContents | None:
     """Erase forgotten leads in a former file, rewrite it, and return what it held; None if it is gone, and of events.
 
     Raises:
@@ -185,13 +185,13 @@ def erase_in_former_file(file: FormerFile, forgotten: Mapping[LeadId, date]) -> 
         held = _inbox(file, _erase_events(Path(file.path), forgotten))
     else:
         with _session(file, on_copy=False) as session:
-            held = HeldInFile(file.path, is_there=True, leads=_erase_leads(session, file, forgotten))
+            held = FormerFileContents(file.path, is_there=True, leads=_erase_leads(session, file, forgotten))
     _rewrite(Path(file.path))
     return held
 
 
-def _gone(file: FormerFile) -> HeldInFile | None:
-    return HeldInFile(file.path, is_there=False) if file.is_state else None
+def _gone(file: FormerFile) -> FormerFileContents | None:
+    return FormerFileContents(file.path, is_there=False) if file.is_state else None
 
 
 def _erase_leads(session: Session, file: FormerFile, forgotten: Mapping[LeadId, date]) -> int:
@@ -205,7 +205,7 @@ def _erase_leads(session: Session, file: FormerFile, forgotten: Mapping[LeadId, 
 
 
 def _count(session: Session, file: FormerFile, leads: Collection[LeadId]) -> int:
-    return sum(map(_is_held, held_on_leads(session, file.account, list(leads))))
+    return sum(map(_is_held, data_held_on_leads(session, file.account, list(leads))))
 
 
 def _erase_events(path: Path, forgotten: Collection[LeadId]) -> int:
@@ -219,8 +219,8 @@ def _erase_events(path: Path, forgotten: Collection[LeadId]) -> int:
         return FileInbox(connection, path).erase(forgotten)
 
 
-def _inbox(file: FormerFile, events: int) -> HeldInFile:
-    return HeldInFile(file.path, is_there=True, is_needed=not was_set_aside(Path(file.path)), events=events)
+def _inbox(file: FormerFile, events: int) -> FormerFileContents:
+    return FormerFileContents(file.path, is_there=True, is_needed=not was_set_aside(Path(file.path)), events=events)
 
 
 def _rewrite(path: Path) -> None:
@@ -231,7 +231,7 @@ def _rewrite(path: Path) -> None:
             )
 
 
-def _is_held(held: HeldOnLead) -> bool:
+def _is_held(held: DataHeldOnLead) -> bool:
     return bool(held.is_known or held.sent or held.cancelled)
 
 

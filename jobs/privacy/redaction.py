@@ -48,7 +48,7 @@ def _location(file: str, line: int, function: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RedactedLogRecord:
     """What remains of a library's record: which logger made it, and places in the code."""
 
     library: str
@@ -57,29 +57,29 @@ class Shape:
     """The type of the exception that it reported."""
     trace: tuple[str, ...] = ()
 
-    def record(self, level: int) -> logging.LogRecord:
+    def as_log_record(self, level: int) -> logging.LogRecord:
         """Return a record that holds this and nothing else, for handlers to show."""
-        record = logging.LogRecord(self.library, level, self.place, 0, self.sentence(), (), None)
+        record = logging.LogRecord(self.library, level, self.place, 0, self.as_sentence(), (), None)
         record.shape = self
         return record
 
-    def sentence(self) -> str:
+    def as_sentence(self) -> str:
         """Say what is known."""
         if self.error is None:
             return _("{library} reported something at {place}", library=self.library, place=self.place)
         return _("{library} reported {error} at {place}", library=self.library, error=self.error, place=self.place)
 
 
-def shape_of(record: logging.LogRecord) -> Shape:
+def redact_log_record(record: logging.LogRecord) -> RedactedLogRecord:
     """Return what may be shown of a library's record."""
     place = _location(record.pathname, record.lineno, record.funcName)
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    return Shape(record.name, place) if error is None else _shape_of_error(record.name, error, place)
+    return RedactedLogRecord(record.name, place) if error is None else _shape_of_error(record.name, error, place)
 
 
-def _shape_of_error(source: str, error: BaseException, place: str | None = None) -> Shape:
+def _shape_of_error(source: str, error: BaseException, place: str | None = None) -> RedactedLogRecord:
     trace = traceback_locations(error)
-    return Shape(source, place or next(reversed(trace), "?"), type(error).__name__, trace)
+    return RedactedLogRecord(source, place or next(reversed(trace), "?"), type(error).__name__, trace)
 
 
 def is_own(logger: str) -> bool:
@@ -92,12 +92,12 @@ _call_handlers = logging.Logger.callHandlers
 
 def _call_handlers_without_data(self: logging.Logger, record: logging.LogRecord) -> None:
     as_is = is_own(record.name) or _shape_in(record) is not None
-    _call_handlers(self, record if as_is else shape_of(record).record(record.levelno))
+    _call_handlers(self, record if as_is else redact_log_record(record).as_log_record(record.levelno))
 
 
-def _shape_in(record: object) -> Shape | None:
+def _shape_in(record: object) -> RedactedLogRecord | None:
     shape = getattr(record, "shape", None)
-    return shape if isinstance(shape, Shape) else None
+    return shape if isinstance(shape, RedactedLogRecord) else None
 
 
 def redact_libraries() -> None:
@@ -110,7 +110,7 @@ def redact_libraries() -> None:
 # ── what bypasses the loggers ──────────────────────────────────────────────────────────────────────
 
 
-def redact_interpreter() -> None:
+def redact_uncaught_errors() -> None:
     """Show uncaught errors, warnings and what gRPC writes by itself without their text; for the main program only.
 
     asyncio needs nothing of its own: it reports through a logger.
@@ -124,12 +124,12 @@ def redact_interpreter() -> None:
     os.environ["GRPC_VERBOSITY"] = "NONE"
 
 
-def _show(level: int, shape: Shape) -> None:
+def _show(level: int, shape: RedactedLogRecord) -> None:
     root = logging.getLogger()
     if root.handlers:
-        root.handle(shape.record(level))
+        root.handle(shape.as_log_record(level))
     else:  # nothing has set up logging yet
-        sys.stderr.write("\n  ".join([shape.sentence(), *shape.trace]) + "\n")
+        sys.stderr.write("\n  ".join([shape.as_sentence(), *shape.trace]) + "\n")
 
 
 def _show_uncaught(_kind: object, error: BaseException, _trace: object) -> None:
@@ -155,7 +155,7 @@ def _show_warning(  # noqa: PLR0917 - as `warnings` calls it
     line: str | None = None,
 ) -> None:
     del message, file, line
-    _show(logging.WARNING, Shape("python.warnings", _location(filename, lineno, None), category.__name__))
+    _show(logging.WARNING, RedactedLogRecord("python.warnings", _location(filename, lineno, None), category.__name__))
 
 
 # ── secrets ────────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +167,7 @@ class Redaction:
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
 
-    def redact_secrets(self, secrets: Iterable[str]) -> None:
+    def register_secrets(self, secrets: Iterable[str]) -> None:
         """Redact these secrets from now on."""
         # Rebound, never mutated: another thread may be iterating over the set.
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
@@ -196,7 +196,7 @@ def describe_shape(_logger: object, _method: str, event: MutableMapping[str, obj
     shape = _shape_in(event.get("_record"))
     if shape is None:
         return event
-    shown = {**event, "event": shape.sentence(), "library": shape.library, "at": shape.place}
+    shown = {**event, "event": shape.as_sentence(), "library": shape.library, "at": shape.place}
     return {**shown, "error": shape.error, "trace": list(shape.trace)} if shape.error else shown
 
 

@@ -47,18 +47,18 @@ def erase_by_age(
             return nothing
     sweep = _Sweep(run, count_by_month, now, until=now + BUDGET)
     try:
-        before, has_read_all = now - age_to_leave(kept, run.book), has_read_everything(summary)
+        before, has_read_all = now - lead_retention_period(kept, run.book), has_read_everything(summary)
         if has_read_all:
             sweep.erase_leads(before)
         else:
             with run.ledger.read_transaction() as session:
-                if retention.has_overdue_lead(session, account, before=before, now=now):
+                if retention.has_lead_overdue_for_erasure(session, account, before=before, now=now):
                     sweep.done.problem = Message(MessageId.ERASURE_OVERDUE)
         sweep.erase_runs(now - kept.runs)
         with run.ledger.write_transaction() as session:
             if has_read_all:
                 retention.erase_not_seen_since(session, account, before=before)
-            retention.erase_history(session, account, before=now - kept.history)
+            retention.erase_outdated_records(session, account, before=now - kept.history)
     except StoppedBySignal:
         sweep.done.is_whole = False
     return sweep.done
@@ -89,19 +89,19 @@ def has_read_everything(summary: "RunSummary") -> bool:
     return summary.pulled.complete and not summary.pulled.moved and summary.source_stopped is None
 
 
-def age_to_leave(kept: RetentionSettings, book: Rulebook) -> timedelta:
+def lead_retention_period(kept: RetentionSettings, book: Rulebook) -> timedelta:
     """Return how long after the last thing that happened to it a lead leaves."""
-    return max(kept.leads, age_needed_to_send(book))
+    return max(kept.leads, retention_needed_for_sending(book))
 
 
-def age_needed_to_send(book: Rulebook) -> timedelta:
+def retention_needed_for_sending(book: Rulebook) -> timedelta:
     """Return how long after its last conversion a lead may still matter to what is sent.
 
     That is until its own windows have closed, and those of any other lead whose click or person counts once with its.
     """
     needed = timedelta()
     for route in book.routes:
-        windows = [route.longest_sending_delay, *(each.within for each in route.limits.corrects.values())]
+        windows = [route.longest_sending_window, *(each.within for each in route.limits.corrects.values())]
         once = route.once.within if route.once is not None else timedelta()
         needed = max(needed, max(windows, default=timedelta()) + once)
     return needed
@@ -138,9 +138,9 @@ class _Sweep:
         ledger = self.run.ledger
         with ledger.write_transaction() as session:
             # With them, so that no lead that left is ever taken for a new one.
-            retention.move_mark(session, ledger.account, before, now=self.now)
-            retention.count_left(session, ledger.account, leads)
-            monthly.add_months(session, list(self.count_by_month(session, leads)))
+            retention.advance_retention_mark(session, ledger.account, before, now=self.now)
+            retention.count_leaving_leads(session, ledger.account, leads)
+            monthly.add_monthly_rows(session, list(self.count_by_month(session, leads)))
             erase_leads(session, ledger.account, leads)
         self.done.leads += len(leads)
         self.done.before = before

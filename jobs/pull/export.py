@@ -6,7 +6,7 @@ from jobs.pull.sync import check_clock_plausible
 from jobs.run_context import RunContext
 
 
-def open_export(run: RunContext) -> None:
+def open_newest_export(run: RunContext) -> None:
     """Have a source that reads files choose and check the newest one; other sources need nothing.
 
     No answer of Oplead's shows whether our clock is right, so the last reading and the file's own times must.
@@ -21,7 +21,7 @@ def open_export(run: RunContext) -> None:
     with ledger.read_transaction() as session:
         last = exports.last_export(session, ledger.account)
         until = exports.leads_last_read_at(session, ledger.account)
-    export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
+    export = source.open_newest_export(last, read_until=until, accept=run.deps.accept_file)
     check_clock_plausible(ledger, run.now(), newest=export.newest)
     with ledger.write_transaction() as session:
-        exports.record_export(session, ledger.account, export)
+        exports.record_export_being_read(session, ledger.account, export)

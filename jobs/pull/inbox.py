@@ -15,7 +15,7 @@ from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.outbox import outbox
 from jobs.ledger.report import queries
 from jobs.ledger.retention.erasure import forgotten_among
-from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult
+from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult
 from jobs.run_context import RunContext
 from jobs.webhooks.inbox_reader import InboxReader
 
@@ -61,7 +61,7 @@ class NewEvents:
         for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
             self.unread.pop(LeadId(lead or ""), None)
 
-    def read_remaining_leads(self, reading: DetailFetch) -> FetchedDetails:
+    def read_remaining_leads(self, reading: DetailFetcher) -> FetchedDetails:
         """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
 
         One that is gone or refused counts as read: whoever reaches the receiver may report any id.
@@ -70,7 +70,7 @@ class NewEvents:
             KeyRefused: the source refuses the key. What was read so far is kept.
             Transient: the source kept failing. What was read so far is kept.
         """
-        fetch = DetailFetch(
+        fetch = DetailFetcher(
             reading.run,
             reading.done,
             reading.until,
@@ -124,7 +124,7 @@ def read_webhook_leads(run: RunContext, *, until: datetime, done: PullResult) ->
     """
     events, now = NewEvents.since_last_run(run, done), run.now()
     try:
-        asked = events.read_remaining_leads(DetailFetch(run, done, until, started=now))
+        asked = events.read_remaining_leads(DetailFetcher(run, done, until, started=now))
         with run.ledger.read_transaction() as session:
             known = leads.stored_leads(session, run.ledger.account, asked.ids)
         if not asked.as_asked and len(asked.ids) == len(known) >= MANY:

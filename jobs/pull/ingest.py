@@ -23,12 +23,12 @@ from jobs.rules.extraction import (
     read_consent,
     text_to_show,
     utm_to_show,
-    where_path_values,
+    values_at_where_paths,
 )
 from jobs.rules.model import ConsentSignalName, LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
 from jobs.rules.status_changes import LeadReadTimes, new_status_changes
-from jobs.rules.webhook_history import webhook_history
+from jobs.rules.webhook_history import lead_history_from_webhooks
 from jobs.run_context import RunContext
 
 AT_ONCE = 50
@@ -192,11 +192,11 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ids = list(latest)
     known = leads.load_lead_facts(session, account, ids)
     unknown = {lead.id: lead.created_at for lead in latest.values() if lead.id not in known}
-    too_old = retention.may_have_left(session, account, unknown)
+    too_old = retention.possibly_erased_leads(session, account, unknown)
     done.too_old += len(too_old)
     # Some lists show no times: by its digest, such a lead need not be read again.
     left_out = {lead: latest.pop(lead).digest for lead in too_old}
-    excluded_leads.remember(session, account, left_out, read_at=when.served, too_old=True)
+    excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served, too_old=True)
     ids = list(latest)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.is_test_lead(lead)}
     received = run.deps.inbox.events_of(ids, to=when.heard)
@@ -207,21 +207,21 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ]
     lead_writes.forget_unreadable(session, account, ids)
     lead_writes.store(session, account, readings, on_record=known.keys(), seen_at=when.served)
-    consents.record_answers(session, account, readings, known, read_at=when.served)
+    consents.record_consent_answers(session, account, readings, known, read_at=when.served)
     left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
-    excluded_leads.remember(session, account, left_out, read_at=when.served)
-    excluded_leads.forget(session, account, latest.keys() - left_out.keys())
+    excluded_leads.record_excluded_leads(session, account, left_out, read_at=when.served)
+    excluded_leads.delete_exclusions(session, account, latest.keys() - left_out.keys())
     unchanged_tests = lead_writes.record_seen_again(session, account, set(page.unchanged), seen_at=when.served)
     created = {LeadId(one.id): one.created_at for one in page.unreadable if one.id and one.created_at}
-    gone = retention.may_have_left(session, account, created)
+    gone = retention.possibly_erased_leads(session, account, created)
     unreadable = [one for one in page.unreadable if one.id not in gone]
     lead_writes.store_unreadable(session, account, unreadable, seen_at=when.served)
     if ids or page.unchanged:
         leads.record_reading(session, account, at=when.served)
     if latest:
-        from connectors.contact import forget_contacts  # noqa: PLC0415 - a night without leads does without it
+        from connectors.contact import clear_contact_caches  # noqa: PLC0415 - a night without leads does without it
 
-        forget_contacts()
+        clear_contact_caches()
     done.changed += len(readings)
     done.excluded += len(tests) + unchanged_tests
     done.back += sum(one.deleted for one in known.values())
@@ -255,7 +255,7 @@ def _make_storable_lead(
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
         ad_personalization=personalization,
-        where=where_path_values(wanted.where, lead),
+        where=values_at_where_paths(wanted.where, lead),
         amounts=amounts(wanted.amounts, lead),
         changes=new_status_changes(
             changes,
@@ -267,10 +267,10 @@ def _make_storable_lead(
                 read_alike=known.seen_at if known and not known.stale else None,
             ),
             zone=zone,
-            webhooks=webhook_history(received, lead.created_at, zone),
+            webhooks=lead_history_from_webhooks(received, lead.created_at, zone),
         ),
         click_ids=new_clicks,
-        identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},
+        identifiers={name: run.deps.sinks[name].hash_contact(lead.contact) for name in sorted(hashed_for)},
         utm=utm_to_show(lead),
         excluded=excluded,
         reported_by=text_to_show(lead.fields.get(wanted.report_by)) if wanted.report_by else None,
@@ -295,7 +295,7 @@ class FetchedDetails:
 
 
 @dataclass(slots=True)
-class DetailFetch:
+class DetailFetcher:
     """Reads single leads within one pull."""
 
     run: RunContext

@@ -19,7 +19,7 @@ from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
 from jobs.pull.inbox import MANY, NewEvents
-from jobs.pull.ingest import DetailFetch, FetchedDetails, PullResult, ReadTimes, store, without_forgotten
+from jobs.pull.ingest import DetailFetcher, FetchedDetails, PullResult, ReadTimes, store, without_forgotten
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
@@ -44,7 +44,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.since_last_run(run, done)
     try:
-        if not reading.read_list(*reading.begin()):
+        if not reading.read_list(*reading.begin_or_resume()):
             reading.hold_merges()
             return
         began, is_whole = reading.finish()
@@ -69,7 +69,7 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         reading.settle_labels(is_whole=is_whole)
 
 
-def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: PullResult) -> None:
+def read_leads_for_backfill(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: PullResult) -> None:
     """Read leads created since `reads_from` for a backfill; resume an interrupted one, and leave the nightly cursor.
 
     Leads created before `fresh_to` are read in full even if unchanged: the nightly run keeps no contact hashes it
@@ -95,7 +95,7 @@ def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | No
 
 
 @dataclass(slots=True)
-class _ListReading(DetailFetch, ABC):
+class _ListReading(DetailFetcher, ABC):
     """One reading, from the first list page to the leads read by their own pages."""
 
     listed: dict[LeadId, ListedLead] = field(default_factory=dict, kw_only=True)
@@ -141,7 +141,7 @@ class _ListReading(DetailFetch, ABC):
         with self.run.ledger.read_transaction() as session:
             stored = leads.unchanged_leads(session, account, listed)
             others = [one for one in listed if one not in stored]
-            excluded = excluded_leads.unchanged(session, account, others)
+            excluded = excluded_leads.unchanged_excluded_leads(session, account, others)
             # A forgotten lead's details are not even asked for.
             forgotten = forgotten_among(session, account, [one.id for one in others])
             left_out = excluded.union(one for one in others if one.id in forgotten)
@@ -151,13 +151,13 @@ class _ListReading(DetailFetch, ABC):
 
     def _find_too_old(self, session: Session, listed: Sequence[LeadId]) -> set[LeadId]:
         """Return which of these entries are not on record and may have left, as the list or an earlier look says."""
-        if not listed or retention.left_before(session, self.run.ledger.account) is None:
+        if not listed or retention.retention_cutoff(session, self.run.ledger.account) is None:
             return set()
         account, entries = self.run.ledger.account, [self.listed[lead] for lead in listed]
         dated = {one.id: at for one in entries if (at := one.created_at()) is not None}
         undated = [one for one in entries if one.id not in dated]
-        left_out = {one.id for one in excluded_leads.unchanged(session, account, undated, too_old=True)}
-        return retention.may_have_left(session, account, dated) | left_out
+        left_out = {one.id for one in excluded_leads.unchanged_excluded_leads(session, account, undated, too_old=True)}
+        return retention.possibly_erased_leads(session, account, dated) | left_out
 
     def _must_be_reread(self, session: Session, stored: Collection[ListedLead]) -> set[ListedLead]:  # noqa: ARG002
         """Return which leads to read in full although they are unchanged."""
@@ -238,7 +238,7 @@ class _NightReading(_ListReading):
     moved_since: datetime | None = None
     """When the last pull that settled every label began: whoever changed labels since is judged together."""
 
-    def begin(self) -> tuple[datetime | None, str | None]:
+    def begin_or_resume(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
         with self.run.ledger.write_transaction() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
@@ -288,7 +288,7 @@ class _NightReading(_ListReading):
         account = self.run.ledger.account
         self.events.mark_leads_read(page)
         if self.reads_by_details:
-            excluded_leads.renew_digests(session, account, self.listed.values(), read_since=self.started)
+            excluded_leads.replace_digests(session, account, self.listed.values(), read_since=self.started)
         self.listed.clear()
         leads.advance_cursor(session, account, started=self.started, resume=page.resume, moved=page.moved)
 
@@ -297,7 +297,7 @@ class _NightReading(_ListReading):
         entries = [self.listed[lead] for lead in listed if lead in self.listed]
         lately = self.started - FULL_READ_EVERY
         with self.run.ledger.read_transaction() as session:
-            unchanged = excluded_leads.unchanged(session, self.run.ledger.account, entries, read_since=lately)
+            unchanged = excluded_leads.unchanged_excluded_leads(session, self.run.ledger.account, entries, read_since=lately)
         return {one.id for one in unchanged}
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
@@ -312,7 +312,7 @@ class _NightReading(_ListReading):
     @property
     def _oldest_sendable(self) -> datetime:
         """The earliest creation or click time for which something could still be sent."""
-        longest = max((route.longest_sending_delay for route in self.run.book.routes), default=timedelta())
+        longest = max((route.longest_sending_window for route in self.run.book.routes), default=timedelta())
         return self.started - longest
 
     def reread_relevant_leads(self) -> bool:
@@ -341,7 +341,7 @@ class _NightReading(_ListReading):
         account, started, meanings = self.run.ledger.account, self.started, self.run.book.meanings
         with self.run.ledger.write_transaction() as session:
             read_since = leads.oldest_reading_time(session, account, since=self._oldest_sendable)
-            since = started if self.done.complete else status_labels.newest_unsettled_label_time(session, account)
+            since = started if self.done.complete else status_labels.newest_possible_rename_time(session, account)
             if since is not None and read_since is not None and read_since >= since:
                 moved_since = self.moved_since or since
                 status_labels.settle_renames(session, self.run.ledger, meanings, since=since, moved_since=moved_since)
@@ -358,14 +358,14 @@ class _NightReading(_ListReading):
             if is_whole:
                 status_labels.settle_renames(session, ledger, meanings, since=self.began, moved_since=moved_since)
             else:
-                status_labels.settle_merges(session, ledger, meanings, moved_since=moved_since)
+                status_labels.settle_label_merges(session, ledger, meanings, moved_since=moved_since)
             if not self._advance_pull_start(session) and not is_whole:
                 leads.get_cursor(session, ledger.account).full_read_at = None
 
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
-        self.done.has_unsettled_labels = not status_labels.are_all_settled(session, account)
+        self.done.has_unsettled_labels = not status_labels.are_all_labels_settled(session, account)
         if self.done.has_unsettled_labels:
             return False
         if self.began is not None:
@@ -392,7 +392,7 @@ class _NightReading(_ListReading):
         asked = self.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.run.ledger.read_transaction() as session:
-                listed = leads.last_listed_lead(session, account, but=unlisted)
+                listed = leads.last_seen_lead(session, account, but=unlisted)
             if listed is not None and self.read([listed]).deleted:
                 self.done.no_detail_pages = True
                 return
@@ -410,13 +410,13 @@ class _NightReading(_ListReading):
         account, now = self.run.ledger.account, self.run.now()
         with self.run.ledger.write_transaction() as session:
             leads.record_merged_into(session, account, asked.deleted, asked.merged)
-            with_open = leads.with_open_deliveries(session, account)
+            with_open = leads.leads_with_open_deliveries(session, account)
             missing = len(with_open.intersection(asked.deleted))
             likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
             if likely >= MANY and likely > SHARE * len(with_open):
                 self.done.suspicious = missing
             else:
-                self.done.deleted += leads.confirm_deleted(
+                self.done.deleted += leads.mark_missing_as_deleted(
                     session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
                 )
             leads.mark_missing_from_list(session, account, asked.deleted, now=now)

@@ -8,21 +8,21 @@ from itertools import groupby
 
 from rich.console import Console
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_integer
 from jobs.ledger.report.queries import StateCount
 from jobs.reporting.console import bulleted, facts_grid, print_section, table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.run_report import (
     answers_line,
-    count_in_state,
-    leads_on_pages,
+    format_state_count,
+    leads_on_pages_text,
     print_what_needs_humans,
     requests_sent_sentence,
     what_needs_a_human,
 )
 from jobs.reporting.sentences import explain_state, value_in_words
 from jobs.reporting.status_report import counted_reasons_table, print_states
-from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentResult, RowsToResend
+from jobs.requeue import AgeGroupOutcomeCounts, AlreadySentListResult, RowsToResend
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
@@ -32,13 +32,13 @@ _NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class BackfillPreview:
     """The expected effect of a backfill."""
 
     groups: tuple[AgeGroupOutcomeCounts, ...] = ()
     tallies: tuple[StateCount, ...] = ()
     undated: Counter[tuple[str, str]] | None = None
-    already_sent: AlreadySentResult | None = None
+    already_sent: AlreadySentListResult | None = None
     """Result of applying a file of conversions sent by other means, if one was given."""
 
     def column_total(self, stand: str) -> int:
@@ -72,13 +72,13 @@ class Preview:
 def leads_read_sentence(summary: RunSummary) -> str:
     """Return what was read."""
     pulled = summary.pulled
-    text = [leads_on_pages(pulled), _n("{count} read anew", "{count} read anew", pulled.changed)]
+    text = [leads_on_pages_text(pulled), _n("{count} read anew", "{count} read anew", pulled.changed)]
     if pulled.detail_pages:
         text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
     return ", ".join(text)
 
 
-def print_preview(console: Console, account: AccountPresentation, preview: Preview) -> None:
+def print_preview(console: Console, account: AccountPresentation, preview: BackfillPreview) -> None:
     """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
         numbers = tuple(map(_, _COLUMNS))
@@ -90,7 +90,7 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
             shown = [*names, *[""] * len(ages)] if len(ages) > 1 else ["\n".join(names)]
             for name, group in zip(shown, ages, strict=False):
                 counts = (group.sent, group.waits, group.withheld, group.expired, group.left)
-                made.add_row(name, group.age, *(format_count(count) if count else "" for count in counts))
+                made.add_row(name, group.age, *(format_integer(count) if count else "" for count in counts))
         console.print(made)
         reasons = counted_reasons_table(preview.tallies)
         if reasons.row_count:
@@ -104,7 +104,7 @@ def print_preview(console: Console, account: AccountPresentation, preview: Previ
 _COLUMNS = (N_("To send"), N_("Waits"), N_("Held back"), N_("Expired"), N_("Left as is"))
 
 
-def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
+def _remarks(account: AccountPresentation, preview: BackfillPreview) -> Iterator[str]:
     if late := preview.column_total("expired"):
         yield _n(
             "{count} conversion can no longer be sent: the platform takes nothing that old",
@@ -135,7 +135,7 @@ def _remarks(account: AccountPresentation, preview: Preview) -> Iterator[str]:
         yield from _already_sent(preview.already_sent)
 
 
-def _already_sent(result: AlreadySentResult) -> Iterator[str]:
+def _already_sent(result: AlreadySentListResult) -> Iterator[str]:
     yield _n(
         "sent by other means: {count} conversion never goes out from now on",
         "sent by other means: {count} conversions never go out from now on",
@@ -144,7 +144,7 @@ def _already_sent(result: AlreadySentResult) -> Iterator[str]:
     if result.before:
         yield _n("{count} was settled before", "{count} were settled before", result.before)
     if result.ours:
-        stands = ", ".join(count_in_state(DeliveryState(state), count) for state, count in sorted(result.ours.items()))
+        stands = ", ".join(format_state_count(DeliveryState(state), count) for state, count in sorted(result.ours.items()))
         yield _("stay as they are, for they went out by us or are over: {states}", states=stands)
     if result.nothing:
         yield _n(
@@ -170,10 +170,10 @@ def print_rejections_to_retry(console: Console, account: AccountPresentation, ch
     made = table(_("Conversion"), _("Destination"), _("Code"), _("Why"), *numbers, numbers=numbers)
     for each in chosen.alike:
         why = explain_state(DeliveryState.REJECTED, PlatformCode(each.code)).short
-        late = format_count(each.too_late) if each.too_late else ""
+        late = format_integer(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = _("{conversion} (corrections)", conversion=conversion) if each.corrections else conversion
-        made.add_row(name, each.destination, each.code, why, format_count(each.count), late)
+        made.add_row(name, each.destination, each.code, why, format_integer(each.count), late)
     console.print(made)
     if chosen.left:
         console.print(
@@ -199,7 +199,7 @@ def print_sent(
     print_what_needs_humans(console, what_needs_a_human(summary))
 
 
-def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
+def sent_as_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
     """Return what was read, sent and answered, to be printed as part of one JSON object."""
     return {
         "account": summary.account,
@@ -208,7 +208,7 @@ def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: 
         "source_stopped": summary.source_stopped,
         "delivered": summary.delivered,
         "resolved": summary.resolved,
-        "stopped": summary.stopped,
+        "stopped": summary.stopped_scopes,
         "attention": summary.attention,
         "deliveries": tallies,
         "exit_code": exit_code,

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_count, in_clauses, translated
+from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
-from jobs.forecast import Forecast, ForecastLabel
+from jobs.forecast import SampleRehearsal, LabelUsage
 from jobs.reporting.console import never_wrap_column, table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import value_in_words
@@ -68,7 +68,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
                 made.add_row(f"  [{style}]{_(_VERDICTS[verdict])}[/]", escape(text))
     well = Counter(destination for destination, finding in every if _passed_without_advice(finding))
     if well and not verbose:
-        said = ", ".join(f"{destination} {format_count(count)}" for destination, count in well.items())
+        said = ", ".join(f"{destination} {format_integer(count)}" for destination, count in well.items())
         made.add_row(
             f"  [{_STYLES[CheckVerdict.VERIFIED]}]{_(_VERDICTS[CheckVerdict.VERIFIED])}[/]",
             escape(_("{said} (--verbose lists them)", said=said)),
@@ -102,7 +102,7 @@ _NAMED = 3
 """Maximum number of reasons, leads or answers named in a sentence."""
 
 
-def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
+def latest_leads_findings(made: SampleRehearsal) -> Iterator[CheckFinding]:
     """Yield what the latest leads reveal about the settings."""
     if not made.leads and not made.unreadable:
         yield CheckFinding(
@@ -123,7 +123,7 @@ def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
         )
 
 
-def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
+def unmatched_reference_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
     """Yield what the settings name and none of these leads has, each with its place in the file."""
     for one in found:
         place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
@@ -131,7 +131,7 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
         yield CheckFinding(place, verdict, one.problem.message, one.advice)
 
 
-def print_forecast(console: Console, account: AccountPresentation, made: Forecast) -> None:
+def print_forecast(console: Console, account: AccountPresentation, made: SampleRehearsal) -> None:
     """Print what the settings would do to the latest leads if their whole past counted."""
     heading = _n(
         "The latest lead, if all of its past counted",
@@ -160,7 +160,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
             listed = value_in_words(
-                tuple(f"<{translated(each)}> {format_count(count)}" for each, count in shapes.most_common()),
+                tuple(f"<{translated(each)}> {format_integer(count)}" for each, count in shapes.most_common()),
                 most=_NAMED,
             )
             yield CheckFinding(
@@ -177,7 +177,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
             )
 
 
-def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
+def print_labels(console: Console, settings: Settings, seen: Sequence[LabelUsage], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and an example to look up in Oplead."""
     heading = _n("Statuses found in the latest lead", "Statuses found in the latest {count} leads", leads)
     console.print(f"\n[bold]{heading}[/bold]")
@@ -189,13 +189,13 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLa
         for at, one in enumerate(labels):
             first = (_(_STAGES.get(stage, escape(stage or ""))), escape(", ".join(named))) if at == 0 else ("", "")
             made.add_row(
-                *first, escape(one.label), format_count(one.now), format_count(one.ever), escape(one.example or "-")
+                *first, escape(one.label), format_integer(one.now), format_integer(one.ever), escape(one.example or "-")
             )
     never_wrap_column(made, example)
     console.print(made, crop=False)
 
 
-def _unreadable(made: Forecast) -> CheckFinding:
+def _unreadable(made: SampleRehearsal) -> CheckFinding:
     count = len(made.unreadable)
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
@@ -209,12 +209,12 @@ def _unreadable(made: Forecast) -> CheckFinding:
         verdict = CheckVerdict.FAILED
         advice = _("Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have.")
     message = _n(
-        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons=in_clauses(shown)
+        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons=join_with_semicolons(shown)
     )
     return CheckFinding(_("unreadable leads"), verdict, message, advice)
 
 
-def _unknown_labels(made: Forecast) -> CheckFinding:
+def _unknown_labels(made: SampleRehearsal) -> CheckFinding:
     named = ", ".join(f"{label} ({leads})" for label, leads, _clicks in made.unknown_labels)
     with_click = sum(clicked for _label, _leads, clicked in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL

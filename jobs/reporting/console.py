@@ -17,7 +17,7 @@ from rich.text import Text
 
 from connectors.language import (
     _,
-    format_count,
+    format_integer,
     format_duration,
     format_money,
     format_time,
@@ -135,7 +135,7 @@ def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
 def value_with_count(value: str, count: int) -> str:
     """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
     shown = shown_value(value) if value.startswith("<") else f'"{value}"'
-    return f"{shown if value else _('no answer')} ×{format_count(count)}"
+    return f"{shown if value else _('no answer')} ×{format_integer(count)}"
 
 
 def shown_value(value: str) -> str:

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
-from jobs.privacy.forget import DeliveryOnRecord, HeldOnLead
-from jobs.privacy.former_files import HeldInFile
+from jobs.privacy.forget import DeliveryOnRecord, DataHeldOnLead
+from jobs.privacy.former_files import FormerFileContents
 from jobs.reporting.console import bulleted, day_and_time, print_section, table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import forgotten_sentence
@@ -20,7 +20,7 @@ from jobs.rules.model import ConversionRoute
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryReaders:
+class SummaryRecipients:
     """Who has taken weekly summaries, which may show a lead among others, and name its id."""
 
     addresses: int
@@ -28,7 +28,7 @@ class SummaryReaders:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class ErasureOffer:
+class PlatformErasureOption:
     """What a platform offers for erasing what it was sent by one transport."""
 
     destination: str
@@ -43,17 +43,17 @@ class ForgetReport:
 
     account: str
     is_rehearsed: bool
-    leads: tuple[HeldOnLead, ...]
+    leads: tuple[DataHeldOnLead, ...]
     """As they were before."""
     events: int
     """Webhook events about forgotten leads."""
     creations: int
     """Leads on record as created from here."""
-    offers: tuple[ErasureOffer, ...]
+    offers: tuple[PlatformErasureOption, ...]
     """What each destination's platform offers for what it was sent, by each way it was sent."""
-    readers: SummaryReaders | None
+    readers: SummaryRecipients | None
     """None if no weekly summary was ever taken."""
-    former_files: tuple[HeldInFile, ...] = ()
+    former_files: tuple[FormerFileContents, ...] = ()
     """The files that the state was moved from, and what they held on forgotten leads; those unusable are left out."""
     was_in_notice: bool = False
     """Whether a notice that was sent named one of the leads."""
@@ -76,14 +76,14 @@ _OFFERS = {
 }
 
 
-def erasure_offers(deliveries: Iterable[DeliveryOnRecord], routes: Iterable[ConversionRoute]) -> Iterator[ErasureOffer]:
+def platform_erasure_offers(deliveries: Iterable[DeliveryOnRecord], routes: Iterable[ConversionRoute]) -> Iterator[PlatformErasureOption]:
     """Yield what platforms offer for erasing what they were sent: one transport may offer more than another.
 
     No interface that this program knows erases what a platform has received.
     """
     route_to = {str(route.destination): route for route in routes}
     for destination, transport in sorted({(each.destination, each.transport or "") for each in deliveries}):
-        yield ErasureOffer(destination, transport, _erasure_offered(route_to.get(destination), transport))
+        yield PlatformErasureOption(destination, transport, _erasure_offered(route_to.get(destination), transport))
 
 
 def _erasure_offered(route: ConversionRoute | None, transport: str) -> str:
@@ -95,7 +95,7 @@ def _erasure_offered(route: ConversionRoute | None, transport: str) -> str:
     return _(_OFFERS[best], ask=_(_ASK))
 
 
-def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
+def unreachable_data_sentences(report: ForgetReport) -> Iterator[str]:
     """Yield, in sentences, what this program cannot reach."""
     if report.is_by_contact:
         yield _(
@@ -116,12 +116,12 @@ def remaining_elsewhere(report: ForgetReport) -> Iterator[str]:
     yield _("copies of the state, reports and CSV files written elsewhere, and the files that leads came from")
 
 
-def former_file_sentences(files: Iterable[HeldInFile]) -> Iterator[str]:
+def former_file_sentences(files: Iterable[FormerFileContents]) -> Iterator[str]:
     """Yield what to do about each file that the state was moved from."""
     return (_former_file_sentence(file) for file in files if not file.is_needed)
 
 
-def _former_file_sentence(file: HeldInFile) -> str:
+def _former_file_sentence(file: FormerFileContents) -> str:
     if file.is_there:
         return _(
             "{path}, from which the state was moved, is no longer used: delete it, since it still holds other people",
@@ -154,16 +154,16 @@ def print_forget_report(console: Console, account: AccountPresentation, report: 
     if report.creations:
         console.print(_("Importing the same file again would create the lead in Oplead again."), soft_wrap=True)
     print_section(console, _("What the platforms offer for what they were sent"), _offer_rows(report.offers))
-    print_section(console, _("What remains elsewhere"), bulleted(remaining_elsewhere(report)))
-    print_unfinished(console, report)
+    print_section(console, _("What remains elsewhere"), bulleted(unreachable_data_sentences(report)))
+    print_not_erased(console, report)
 
 
-def print_unfinished(console: Console, report: ForgetReport) -> None:
+def print_not_erased(console: Console, report: ForgetReport) -> None:
     """Print what could not be erased, if anything."""
     print_section(console, _("Not finished: forget once more"), bulleted(report.unfinished))
 
 
-def _counted_in_file(file: HeldInFile) -> tuple[int, str]:
+def _counted_in_file(file: FormerFileContents) -> tuple[int, str]:
     """Return how much a former file held, and that in words."""
     if file.events:
         return file.events, _n(
@@ -172,7 +172,7 @@ def _counted_in_file(file: HeldInFile) -> tuple[int, str]:
     return file.leads, _n("{count} lead in {path}", "{count} leads in {path}", file.leads, path=file.path)
 
 
-def _offer_rows(offers: Collection[ErasureOffer]) -> list[tuple[str, str]]:
+def _offer_rows(offers: Collection[PlatformErasureOption]) -> list[tuple[str, str]]:
     """Return a row for each offer, with its transport where a destination has several."""
     ways = Counter(each.destination for each in offers)
     return [
@@ -184,7 +184,7 @@ def _offer_rows(offers: Collection[ErasureOffer]) -> list[tuple[str, str]]:
     ]
 
 
-def _lead_sentence(lead: HeldOnLead, *, is_rehearsed: bool) -> str:
+def _lead_sentence(lead: DataHeldOnLead, *, is_rehearsed: bool) -> str:
     if lead.forgotten_on is not None:
         return forgotten_sentence(lead.lead, lead.forgotten_on)
     if not lead.is_known:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.language import N_, _, format_count, format_day, format_rate, translated
-from jobs.ledger.outbox.consents import RecordedAnswer
+from connectors.language import N_, _, format_integer, format_day, format_rate, translated
+from jobs.ledger.outbox.consents import RecordedConsentAnswer
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
 from jobs.reporting.console import day_and_time, facts_grid, money, shown_value, table
@@ -20,7 +20,7 @@ from jobs.reporting.standings import (
     Explanation,
     LeadConversionStanding,
     SeenClickId,
-    StandingReport,
+    DeliveryStateReport,
     StateChange,
     StatusEntryReport,
 )
@@ -171,14 +171,14 @@ def _consent(answer: str, field: str) -> str:
     return _("{answer}: read {field} of this lead in Oplead", answer=words, field=field)
 
 
-def _answer_line(answer: RecordedAnswer, zone: ZoneInfo) -> str:
+def _answer_line(answer: RecordedConsentAnswer, zone: ZoneInfo) -> str:
     """Return an answer, where it was read, and since when it was there."""
     about = _(_SIGNALS[ConsentSignalName(answer.signal)], answer=_(CONSENTS[answer.answer]))
     value = "" if answer.value is None else f": {shown_value(answer.value)}"
     return f"{day_and_time(answer.read_at, zone)}  {about}" + (f" ({answer.field}{value})" if answer.field else "")
 
 
-def _consent_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _consent_lines(report: DeliveryStateReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return the consent that a delivery was last sent on; nothing if it never was."""
     if report.sent_on is None:
         return []
@@ -256,7 +256,7 @@ def _print_indented(console: Console, texts: Sequence[str], details: Sequence[tu
         console.print(Padding(facts_grid(details), (0, 0, 0, indent)))
 
 
-def _conversion_value_text(report: StandingReport) -> str:
+def _conversion_value_text(report: DeliveryStateReport) -> str:
     return money(Decimal(report.value or 0), report.currency or "")
 
 
@@ -292,8 +292,8 @@ def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str |
         "the estimate of {day}: {won} of {leads} leads were won, a rate of {rate}, for {mean} {currency} on average; "
         "it lies between {low} and {high}",
         day=format_day(found.computed_at.astimezone(zone).date()),
-        won=format_count(found.won),
-        leads=format_count(found.leads),
+        won=format_integer(found.won),
+        leads=format_integer(found.leads),
         rate=format_rate(found.rate),
         mean=found.mean,
         currency=verdict.currency,
@@ -302,7 +302,7 @@ def _value_origin_text(verdict: LeadConversionStanding, zone: ZoneInfo) -> str |
     )
 
 
-def _sending_window_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _sending_window_lines(report: DeliveryStateReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return from when, and until when, it can be sent."""
     due = (
         []
@@ -317,7 +317,7 @@ def _sending_window_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[
     return due + closes
 
 
-def _delivery_history_lines(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _delivery_history_lines(report: DeliveryStateReport, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return its transitions, and the requests it was part of."""
     moves = [f"{day_and_time(move.at, zone)}  {_state_change_text(move)}" for move in report.history]
     return _lines_under_name(_("history"), moves) + [

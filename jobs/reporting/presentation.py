@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.language import Language, _, in_english, speaking
+from connectors.language import Language, _, in_english, using_language
 from connectors.text import strip_control_characters
-from jobs.reporting.sentences import sentence, value_in_words
+from jobs.reporting.sentences import message_in_words, value_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
-from jobs.rules.reasons import Anomaly, DestinationScope, Message, Stop
+from jobs.rules.reasons import Anomaly, DestinationScope, Message, StopCause
 
 
 def print_json(document: object) -> None:
@@ -40,7 +40,7 @@ def as_json_value(value: object) -> object:
 
     Programs read it, so its texts are English, whatever language people are addressed in.
     """
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         return _json(value)
 
 
@@ -48,8 +48,8 @@ def _json(value: object) -> object:
     match value:
         case Anomaly():
             title = _(ANOMALY_TITLES[value.message.id])
-            return {"cause": _json(value.cause), "sentence": sentence(value.message), "title": title}
-        case Message() | Stop() | DestinationScope():
+            return {"cause": _json(value.cause), "sentence": message_in_words(value.message), "title": title}
+        case Message() | StopCause() | DestinationScope():
             return value_in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
@@ -110,7 +110,7 @@ class AccountPresentation:
     language: Language | None = None
     """The language to address people in; None for the terminal's."""
 
-    def command(self, words: str) -> str:
+    def account_command_line(self, words: str) -> str:
         """Return a command line for this account: `status` becomes a whole command."""
         return command_line(words, self.file)
 

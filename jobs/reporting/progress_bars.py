@@ -10,7 +10,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from connectors.language import Plural, _, _n, format_count, format_duration
+from connectors.language import Plural, _, _n, format_integer, format_duration
 
 _SETTLED_AFTER = 3.0
 """Seconds after which a rate means something."""
@@ -29,10 +29,10 @@ def work_in_words(done: int, unit: Plural | None, total: int | None, seconds: fl
     """
     parts = []
     if unit is not None:
-        of_all = _("{done} of {total}", done=format_count(done), total=format_count(max(total or 0, done)))
+        of_all = _("{done} of {total}", done=format_integer(done), total=format_integer(max(total or 0, done)))
         parts.append(_n(*unit, done) if total is None else of_all)
     if done and seconds >= _SETTLED_AFTER:
-        parts.append(_("{count}/min", count=format_count(round(done * 60 / seconds))))
+        parts.append(_("{count}/min", count=format_integer(round(done * 60 / seconds))))
         if total is not None:
             left = timedelta(seconds=ceil(max(total - done, 0) * seconds / done))
             return " · ".join([*parts, _("{time} left", time=format_duration(left))])
@@ -77,7 +77,7 @@ class WorkProgress(Progress):
         )
         super().__init__(*columns, console=console or Console(stderr=True), transient=True, **options)
 
-    def begin(
+    def begin_step(
         self, name: str, count: Callable[[], int], unit: Plural | None, total: Callable[[], int | None]
     ) -> Callable[[], None]:
         """Show a step that has done `count()` of `total()` so far, and return what ends it.

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import N_, Language, Plural, _, _n, format_count, format_day, in_clauses, speaking
+from connectors.language import N_, Language, Plural, _, _n, format_integer, format_day, join_with_semicolons, using_language
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
@@ -21,7 +21,7 @@ from jobs.reporting.sentences import (
     explain_state,
     incident_notice,
     scope_in_words,
-    sentence,
+    message_in_words,
     stop_lines,
     stop_sentence,
 )
@@ -62,15 +62,15 @@ def print_verdicts(console: Console, account: AccountPresentation, summary: RunS
     made = table(_("Conversion"), _("Destination"), how_many, _("Verdict"), numbers=(how_many,))
     for (conversion, destination, state, code), count in moved:
         made.add_row(
-            account.conversion(conversion), destination, format_count(count), _verdict(DeliveryState(state), code)
+            account.conversion(conversion), destination, format_integer(count), _verdict(DeliveryState(state), code)
         )
     for (conversion, destination, _state, stop), count in sorted(summary.not_checked.items()):
         why = _(
             "not checked: {scope} stopped: {why}",
             scope=scope_in_words(stop),
-            why=stop_sentence(summary.stopped[stop]),
+            why=stop_sentence(summary.stopped_scopes[stop]),
         )
-        made.add_row(account.conversion(conversion), destination, format_count(count), why)
+        made.add_row(account.conversion(conversion), destination, format_integer(count), why)
     console.print(made)
 
 
@@ -141,7 +141,7 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
         console.print(_nothing_moved_sentence(night))
-    print_section(console, "", [(_("still open"), sentence(each)) for each in summary.review.still_valid_messages])
+    print_section(console, "", [(_("still open"), message_in_words(each)) for each in summary.review.still_valid_messages])
     print_what_needs_humans(console, _night_needs_human_lines(night))
     notices = [
         (
@@ -184,7 +184,7 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     lines += [(_("judged"), _n("{count} lead", "{count} leads", summary.planned.leads))]
     if summary.planned.same_click:
         shared = ", ".join(
-            f"{name} × {format_count(count)}" for name, count in sorted(summary.planned.same_click.items())
+            f"{name} × {format_integer(count)}" for name, count in sorted(summary.planned.same_click.items())
         )
         counted = _("{conversions}: another lead's counts too (see `count_once_per`)", conversions=shared)
         lines.append((_("same click"), counted))
@@ -204,7 +204,7 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     lines.append((_("heard"), answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
-        lines.append((_("warned"), ", ".join(f"{code} × {format_count(count)}" for code, count in warnings)))
+        lines.append((_("warned"), ", ".join(f"{code} × {format_integer(count)}" for code, count in warnings)))
     if summary.erased.leads:
         erased = _n(
             "{count} lead to which nothing has happened for long (see `retention`)",
@@ -223,7 +223,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "rehearsed": night.mode is not Mode.RUN,
         "ended_at": night.ended_at,
         "currency": currency,
-        "stopped": summary.stopped,
+        "stopped": summary.stopped_scopes,
         "attention": summary.attention,
         "deliveries": night.tallies,
         "notices": [_notice_json(one) for one in night.notices or ()],
@@ -233,13 +233,13 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
 
 def _notice_json(one: OpenIncident) -> dict[str, object]:
     """Return a notice in English."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         notice = incident_notice(one.incident)
     said = {"title": notice.title, "text": notice.text}
     return {"cause": one.incident.id, **said, "since": one.since, "is_new": one.is_new}
 
 
-def count_moved(summary: RunSummary, state: DeliveryState) -> int:
+def count_deliveries_moved_to(summary: RunSummary, state: DeliveryState) -> int:
     """Return how many deliveries reached a state through sending or asking for outcomes."""
     return sum(
         count
@@ -249,7 +249,7 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
     )
 
 
-def leads_on_pages(pulled: PullResult) -> str:
+def leads_on_pages_text(pulled: PullResult) -> str:
     """Return how many leads were listed, and on how many pages."""
     leads = _n("{count} lead", "{count} leads", pulled.seen)
     return _n("{leads} on {count} page", "{leads} on {count} pages", pulled.pages, leads=leads)
@@ -257,7 +257,7 @@ def leads_on_pages(pulled: PullResult) -> str:
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    text = [leads_on_pages(pulled), _n("{count} new or changed", "{count} new or changed", pulled.changed)]
+    text = [leads_on_pages_text(pulled), _n("{count} new or changed", "{count} new or changed", pulled.changed)]
     if pulled.detail_pages:
         text.append(_n("{count} read one by one", "{count} read one by one", pulled.detail_pages))
     if pulled.deleted:
@@ -282,7 +282,7 @@ def _read(summary: RunSummary) -> str:
         remarks.append(_("then it stopped"))
     elif not pulled.complete:
         remarks.append(_("time or requests are used up, the next run goes on there"))
-    return in_clauses(remarks)
+    return join_with_semicolons(remarks)
 
 
 def _left_out(pulled: PullResult) -> Iterator[str]:
@@ -308,7 +308,7 @@ def _webhooks(taken: WebhooksTaken) -> str:
             "{count} webhooks again of a kind that is not understood",
             taken.known_unknown,
         )
-        text = in_clauses((text, again))
+        text = join_with_semicolons((text, again))
     return text
 
 
@@ -323,13 +323,13 @@ def requests_sent_sentence(done: SendingResult) -> str:
 def answers_line(summary: RunSummary) -> str:
     """Return what platforms answered."""
     text = [
-        _rejected(summary, count) if state is DeliveryState.REJECTED else count_in_state(state, count)
+        _rejected(summary, count) if state is DeliveryState.REJECTED else format_state_count(state, count)
         for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
-        if (count := count_moved(summary, state))
+        if (count := count_deliveries_moved_to(summary, state))
     ]
     if summary.in_doubt:
         text.append(_n("{count} still in doubt", "{count} still in doubt", summary.in_doubt))
-    elif count_moved(summary, DeliveryState.IN_DOUBT):
+    elif count_deliveries_moved_to(summary, DeliveryState.IN_DOUBT):
         # No number here: a delivery whose answer was lost twice has moved twice.
         text.append(_("some in doubt for a while, all settled since"))
     pending = summary.resolved.pending
@@ -353,14 +353,14 @@ _IN_STATE: Mapping[DeliveryState, Plural] = {
 }
 
 
-def count_in_state(state: DeliveryState, count: int) -> str:
+def format_state_count(state: DeliveryState, count: int) -> str:
     """Return how many deliveries are in a state."""
     return _n(*_IN_STATE[state], count)
 
 
 def _rejected(summary: RunSummary, rejected: int) -> str:
     """Return how many were rejected, and how many of them as expected if any were."""
-    text = count_in_state(DeliveryState.REJECTED, rejected)
+    text = format_state_count(DeliveryState.REJECTED, rejected)
     unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
     if unexpected >= rejected:
         return text
@@ -369,7 +369,7 @@ def _rejected(summary: RunSummary, rejected: int) -> str:
     return _(
         "{rejected} ({expected} of them to be expected: no such click)",
         rejected=text,
-        expected=format_count(rejected - unexpected),
+        expected=format_integer(rejected - unexpected),
     )
 
 
@@ -389,7 +389,7 @@ def _unreadable(summary: RunSummary) -> list[str]:
 
 def what_needs_a_human(summary: RunSummary) -> list[str]:
     """Return what needs a human, one sentence each, starting with what stopped."""
-    return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
+    return [*stop_lines(summary.source_stopped, summary.stopped_scopes), *map(message_in_words, summary.attention)]
 
 
 def print_what_needs_humans(console: Console, lines: Sequence[str]) -> None:
@@ -408,8 +408,8 @@ def _night_needs_human_lines(night: Night) -> list[str]:
             *review.renames,
             *(each.message for each in review.anomalies),
         )
-        stopped = stop_lines(summary.source_stopped, summary.stopped)
-        lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
+        stopped = stop_lines(summary.source_stopped, summary.stopped_scopes)
+        lines = [*stopped, *map(message_in_words, messages), *_unreadable(summary)]
     if lines:
         lines += [
             _n(
@@ -417,7 +417,7 @@ def _night_needs_human_lines(night: Night) -> list[str]:
                 "status '{label}': {count} leads, {with_click} of them with a click id",
                 leads,
                 label=label,
-                with_click=format_count(with_click),
+                with_click=format_integer(with_click),
             )
             for label, leads, with_click in review.labels
             if with_click
@@ -451,8 +451,8 @@ def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
         if one.night is not None:
             summary = one.night.summary
             states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
-            moved = (count_moved(summary, state) for state in states)
-            counts = [*map(format_count, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
+            moved = (count_deliveries_moved_to(summary, state) for state in states)
+            counts = [*map(format_integer, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
             look_at = next(iter(what_needs_a_human(summary)), "")
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print()

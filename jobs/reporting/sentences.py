@@ -10,21 +10,21 @@ from zoneinfo import ZoneInfo
 from connectors.language import (
     _,
     _n,
-    format_count,
+    format_integer,
     format_day,
     format_duration,
     format_number,
     format_time,
-    in_clauses,
+    join_with_semicolons,
     translated,
 )
 from jobs.reporting.wording.incidents import INCIDENTS, IncidentTexts
-from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, Part
+from jobs.reporting.wording.messages import ANOMALY_TITLES, MESSAGES, STOPS, MessagePart
 from jobs.reporting.wording.platform_codes import DATA_MANAGER, LOCAL, PLATFORM_CODES, SETTINGS_CODES
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import Incident, IncidentKind, Notice
-from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, Stop
+from jobs.rules.reasons import Cause, DestinationScope, Message, Reason, StopCause
 
 if TYPE_CHECKING:
     from jobs.ledger.schema import IncidentRow
@@ -119,7 +119,7 @@ _MAY_BE_MANY = frozenset({"leads", "requests", "codes"})
 def value_in_words(value: object, *, most: int | None = None) -> str:
     """Return a value in words; a tuple is cut off after `most` items."""
     match value:
-        case Message() | Stop() | DestinationScope():
+        case Message() | StopCause() | DestinationScope():
             return _rule_value_in_words(value)
         case Reason():
             return REASONS[value].short
@@ -128,7 +128,7 @@ def value_in_words(value: object, *, most: int | None = None) -> str:
         case bool() | str():
             return value if isinstance(value, str) else str(value)
         case int():
-            return format_count(value)
+            return format_integer(value)
         case tuple():
             shown = [value_in_words(each) for each in value[:most]]
             return ", ".join([*shown, "…"] if most and len(value) > most else shown)
@@ -148,11 +148,11 @@ def _measure_in_words(value: float | timedelta | date) -> str:
     return format_number(value)
 
 
-def _rule_value_in_words(value: Message | Stop | DestinationScope) -> str:
+def _rule_value_in_words(value: Message | StopCause | DestinationScope) -> str:
     match value:
         case Message():
-            return sentence(value)
-        case Stop():
+            return message_in_words(value)
+        case StopCause():
             return stop_sentence(value)
         case DestinationScope():
             return scope_in_words(value)
@@ -170,7 +170,7 @@ def scope_in_words(scope: DestinationScope) -> str:
     return f"{name}/{scope.action}" if scope.action else name
 
 
-def _fill(parts: Sequence[Part], values: Mapping[str, object]) -> str:
+def _fill(parts: Sequence[MessagePart], values: Mapping[str, object]) -> str:
     shown = {
         name: value_in_words(value, most=_NAMED if name in _MAY_BE_MANY else None) for name, value in values.items()
     }
@@ -178,11 +178,11 @@ def _fill(parts: Sequence[Part], values: Mapping[str, object]) -> str:
     return said[0] if len(said) == 1 else " ".join(said).replace(" \n ", "\n")
 
 
-def _applies(part: Part, values: Mapping[str, object]) -> bool:
+def _applies(part: MessagePart, values: Mapping[str, object]) -> bool:
     return bool((not part.given or values.get(part.given)) and not (part.lacking and values.get(part.lacking)))
 
 
-def _say(part: Part, values: Mapping[str, object], shown: Mapping[str, str]) -> str:
+def _say(part: MessagePart, values: Mapping[str, object], shown: Mapping[str, str]) -> str:
     if isinstance(part.message, str):
         return _(part.message, **shown)
     count = values[part.counts]
@@ -191,18 +191,18 @@ def _say(part: Part, values: Mapping[str, object], shown: Mapping[str, str]) -> 
     return _n(*part.message, count, **{name: text for name, text in shown.items() if name != "count"})
 
 
-def sentence(message: Message) -> str:
+def message_in_words(message: Message) -> str:
     """Return a message in words; it starts in lowercase, as after a name."""
     return _fill(MESSAGES[message.id], message.values)
 
 
-def stop_sentence(stop: Stop) -> str:
+def stop_sentence(stop: StopCause) -> str:
     """Return why nothing more is read or sent."""
-    values = {"answers": in_clauses(stop.answers), "wait": stop.wait, "times": stop.times}
-    return _fill((Part(STOPS[stop.kind]),), values)
+    values = {"answers": join_with_semicolons(stop.answers), "wait": stop.wait, "times": stop.times}
+    return _fill((MessagePart(STOPS[stop.kind]),), values)
 
 
-def stop_lines(source: Stop | None, stopped: Mapping[DestinationScope, Stop]) -> list[str]:
+def stop_lines(source: StopCause | None, stopped: Mapping[DestinationScope, StopCause]) -> list[str]:
     """Return what stopped in a run, one sentence each."""
     reading = [_("reading stopped: {why}", why=stop_sentence(source))] if source else []
     return [
@@ -227,7 +227,7 @@ def _notice(incident: Incident, texts: IncidentTexts) -> Notice:
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
-        text = sentence(anomaly)
+        text = message_in_words(anomaly)
         values |= {"title": _(ANOMALY_TITLES[anomaly.id]), "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, DestinationScope):
         values |= {"where": about.destination, "corrections": about.corrections}

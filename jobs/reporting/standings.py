@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.ledger.outbox.consents import ConsentBasis, RecordedAnswer
+from jobs.ledger.outbox.consents import DeliveryConsent, RecordedConsentAnswer
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, RequestOfDelivery, StateCount
-from jobs.ledger.retention.retention import LeadsLeft
+from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.wording.reasons import StateAndReasonTexts
 from jobs.rules.reasons import Cause, Message, Reason
 from jobs.rules.status_changes import LabelChange
@@ -53,14 +53,14 @@ class StatusReport:
     """Events that no run has taken up yet; None without an inbox that can be read."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses renamed in Oplead whose new names no setting has."""
-    left: LeadsLeft | None = None
+    left: RetentionTotals | None = None
     """What has left the ledger, and is not counted above; None if nothing has."""
     overdue: bool = False
     """Whether leads that should have left more than a week ago are still on record."""
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryList:
+class MatchingDeliveries:
     """All deliveries that match one name."""
 
     account: str
@@ -105,7 +105,7 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingReport:
+class DeliveryStateReport:
     """The state of a conversion or correction, and its history."""
 
     state: str | None
@@ -121,12 +121,12 @@ class StandingReport:
     closes_at: datetime | None = None
     history: tuple[StateChange, ...] = ()
     requests: tuple[RequestOfDelivery, ...] = ()
-    sent_on: ConsentBasis | None = None
+    sent_on: DeliveryConsent | None = None
     """The consent that it was last sent on; None if it never was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdjustmentReport(StandingReport):
+class AdjustmentReport(DeliveryStateReport):
     """One correction of an accepted delivery."""
 
     kind: str
@@ -154,7 +154,7 @@ class EstimateReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeadConversionStanding(StandingReport):
+class LeadConversionStanding(DeliveryStateReport):
     """One conversion of the lead at one destination."""
 
     conversion: str
@@ -194,7 +194,7 @@ class Explanation:
     ad_personalization: str
     consent_fields: tuple[str, str]
     """Paths of the two answers in Oplead; empty if the settings name no field."""
-    consent_answers: tuple[RecordedAnswer, ...]
+    consent_answers: tuple[RecordedConsentAnswer, ...]
     """Every answer read so far, in order; each held until the next of its signal."""
     click_ids: tuple[SeenClickId, ...]
     click_id_problem: str | None

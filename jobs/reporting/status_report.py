@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.language import N_, _, _n, format_count, translated
+from connectors.language import N_, _, _n, format_integer, translated
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.ledger.retention.retention import LeadsLeft
+from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.console import bulleted, day_and_time, facts_grid, money, never_wrap_column, print_section, table
 from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import explain_state, reason_or_state_code, sentence, short_reason_for_state
-from jobs.reporting.standings import DeliveryList, LastRun, StatusReport
+from jobs.reporting.sentences import explain_state, reason_or_state_code, message_in_words, short_reason_for_state
+from jobs.reporting.standings import MatchingDeliveries, LastRun, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason
@@ -47,7 +47,7 @@ def print_states(
         )
         codes = ", ".join(dict.fromkeys(name for name in names if name))
         console.print()
-        command = account.command("status --reason CODE")
+        command = account.account_command_line("status --reason CODE")
         console.print(_("Which leads: `{command}`", command=command), markup=False, soft_wrap=True)
         console.print(_("CODE is one of {codes}", codes=codes), markup=False)
 
@@ -80,7 +80,7 @@ def _states_table(account: AccountPresentation, tallies: Sequence[StateCount]) -
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
             worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
-            made.add_row(name, stands, format_count(sum(tally.count for tally in same)), worth, why)
+            made.add_row(name, stands, format_integer(sum(tally.count for tally in same)), worth, why)
     return made
 
 
@@ -90,7 +90,7 @@ def reasons_table(reasons: Sequence[StateAndReasonTexts], how_many: Mapping[str,
     made = table(_("Why"), *numbers, _("What it means"), _("What to do"), numbers=numbers)
     made.columns[0].min_width = 16
     for words in reasons:
-        counts = () if how_many is None else (format_count(how_many[words.short]),)
+        counts = () if how_many is None else (format_integer(how_many[words.short]),)
         made.add_row(words.short, *counts, words.means, words.todo or _(NOTHING))
     return made
 
@@ -149,7 +149,7 @@ def print_status(
         lines.append((_("webhooks"), _webhooks(account, status.webhooks)))
     console.print(facts_grid(lines))
     if any(tally.reason is Reason.EXCESS_VOLUME for tally in status.tallies):
-        command = account.command("run --accept-volume")
+        command = account.account_command_line("run --accept-volume")
         console.print(_("To approve what is held: `{command}`", command=command), markup=False, soft_wrap=True)
     console.print()
     if status.tallies:
@@ -171,7 +171,7 @@ def print_status(
     print_section(
         console,
         _("[bold yellow]Something keeps conversions from being sent[/bold yellow]"),
-        bulleted(map(sentence, status.anomalies)),
+        bulleted(map(message_in_words, status.anomalies)),
     )
     # A lead without an id is on record under its reason.
     unreadable = [
@@ -208,14 +208,14 @@ def print_status(
                 "{label}: {count} leads, {with_click} of them with a click id",
                 leads,
                 label=label,
-                with_click=format_count(with_click),
+                with_click=format_integer(with_click),
             )
             for label, leads, with_click in status.unknown_labels
         ),
     )
 
 
-def _left(account: AccountPresentation, left: LeadsLeft) -> str:
+def _left(account: AccountPresentation, left: RetentionTotals) -> str:
     """Say why the counts have shrunk."""
     leads = _n("{count} lead has left", "{count} leads have left", left.leads)
     conversions = _n("{count} conversion", "{count} conversions", left.conversions)
@@ -309,7 +309,7 @@ def _webhooks(account: AccountPresentation, webhooks: WaitingEvents) -> str:
     )
 
 
-def print_delivery_list(console: Console, account: AccountPresentation, which: DeliveryList) -> None:
+def print_delivery_list(console: Console, account: AccountPresentation, which: MatchingDeliveries) -> None:
     """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
     found = _n("{count} lead", "{count} leads", leads)
@@ -335,5 +335,5 @@ def print_delivery_list(console: Console, account: AccountPresentation, which: D
         console.print(_and_more(len(which.stands) - SHOWN))
     console.print()
     console.print(reasons_table(_reasons_of(which.stands)))
-    command = account.command("explain LEAD")
+    command = account.account_command_line("explain LEAD")
     console.print(_("`{command}` tells the whole story of one.", command=command), markup=False, soft_wrap=True)

@@ -9,32 +9,32 @@ from decimal import ROUND_HALF_UP, Decimal
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import _, _n, format_count, format_day, format_rate
+from connectors.language import _, _n, format_integer, format_day, format_rate
 from jobs.reporting.console import table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import stage_in_words
-from jobs.rules.expected_value import MoneyInterval, StageValue, TooThin
+from jobs.rules.expected_value import MoneyInterval, StageValueEstimate, TooThin
 
 _WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignValue:
+class CampaignLeadValue:
     """What a lead of one campaign is worth in a stage."""
 
     campaign: str
-    value: StageValue
+    value: StageValueEstimate
 
 
 @dataclass(frozen=True, slots=True)
-class StageSuggestion:
+class StageValueSuggestion:
     """What a lead in one stage is worth."""
 
     stage: str
     conversion: str | None
     """The conversion of this stage; None if it has none."""
-    value: StageValue | TooThin
-    campaigns: tuple[CampaignValue, ...] = ()
+    value: StageValueEstimate | TooThin
+    campaigns: tuple[CampaignLeadValue, ...] = ()
     """Only those with enough leads and sales, the largest first."""
 
 
@@ -48,13 +48,13 @@ class ValueSuggestions:
     """When leads were last read."""
     sale: str
     """The conversion that counts as the sale."""
-    stages: tuple[StageSuggestion, ...]
+    stages: tuple[StageValueSuggestion, ...]
 
 
 def print_values(console: Console, account: AccountPresentation, found: ValueSuggestions) -> None:
     """Print a table of all estimates, then for each stage how it was reckoned and what to write."""
     console.width = min(console.width, _WIDTH)
-    known = [(each, each.value) for each in found.stages if isinstance(each.value, StageValue)]
+    known = [(each, each.value) for each in found.stages if isinstance(each.value, StageValueEstimate)]
     if known:
         rows = [
             (_title(account, stage), value, [(each.campaign, each.value) for each in stage.campaigns])
@@ -74,11 +74,11 @@ def print_values(console: Console, account: AccountPresentation, found: ValueSug
             _print_paragraph(console, _title(account, stage), _refusal(stage.value))
 
 
-def _title(account: AccountPresentation, stage: StageSuggestion) -> str:
+def _title(account: AccountPresentation, stage: StageValueSuggestion) -> str:
     return stage_in_words(stage.stage) if stage.conversion is None else account.conversion(stage.conversion)
 
 
-def _print_table(console: Console, rows: Sequence[tuple[str, StageValue, Sequence[tuple[str, StageValue]]]]) -> None:
+def _print_table(console: Console, rows: Sequence[tuple[str, StageValueEstimate, Sequence[tuple[str, StageValueEstimate]]]]) -> None:
     columns = (_("Won"), _("Rate"), _("Average sale"), _("Expected value"))
     made = table(_("Stage"), *columns, numbers=columns)
     for title, value, campaigns in rows:
@@ -89,11 +89,11 @@ def _print_table(console: Console, rows: Sequence[tuple[str, StageValue, Sequenc
     console.print(made)
 
 
-def _cells(value: StageValue) -> tuple[str, ...]:
+def _cells(value: StageValueEstimate) -> tuple[str, ...]:
     rate = value.rate
     return (
         # Below each other, as intervals are: the names of stages and campaigns need the room.
-        f"{format_count(value.won)}\n/ {format_count(value.leads)}",
+        f"{format_integer(value.won)}\n/ {format_integer(value.leads)}",
         f"{format_rate(rate.value)}\n{format_rate(rate.low)} – {format_rate(rate.high)}",
         *(
             f"{_amount(each.value)}\n{_amount(each.low)} – {_amount(each.high)}"
@@ -111,7 +111,7 @@ def _print_paragraph(console: Console, title: str, sentences: Iterator[str]) -> 
         console.print("\n".join(wrapped), markup=False, soft_wrap=True)
 
 
-def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: StageValue) -> Iterator[str]:
+def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: StageValueEstimate) -> Iterator[str]:
     """Yield three sentences: the rate, the average sale, the value."""
     rate, mean, expected = value.rate, value.mean, value.expected
     yield _(
@@ -119,16 +119,16 @@ def _reasoning(account: AccountPresentation, found: ValueSuggestions, value: Sta
         "a rate of {rate} ({low} to {high}), with young leads counted only for the time they have had.",
         first=format_day(value.first.astimezone(account.zone).date()),
         until=format_day(found.until.astimezone(account.zone).date()),
-        leads=format_count(value.leads),
-        won=format_count(value.won),
-        days=format_count(value.horizon.days),
+        leads=format_integer(value.leads),
+        won=format_integer(value.won),
+        days=format_integer(value.horizon.days),
         rate=format_rate(rate.value),
         low=format_rate(rate.low),
         high=format_rate(rate.high),
     )
     yield _(
         "The {sales} sales with an amount came to {mean} {currency} on average ({low} to {high}).",
-        sales=format_count(value.priced),
+        sales=format_integer(value.priced),
         currency=found.currency,
         **_amounts(mean, "mean"),
     )
@@ -147,9 +147,9 @@ def _refusal(thin: TooThin) -> Iterator[str]:
     """Yield why nothing is suggested, and how much is missing."""
     yield _(
         "No value can be suggested yet. Leads that came to this stage: {leads}; won: {won}; with an amount: {priced}.",
-        leads=format_count(thin.leads),
-        won=format_count(thin.won),
-        priced=format_count(thin.priced),
+        leads=format_integer(thin.leads),
+        won=format_integer(thin.won),
+        priced=format_integer(thin.priced),
     )
     if thin.missing_sales:
         yield _n(
@@ -173,4 +173,4 @@ def _whole(amount: Decimal) -> Decimal:
 
 
 def _amount(amount: Decimal) -> str:
-    return format_count(int(_whole(amount))) if amount >= 1 else str(amount)
+    return format_integer(int(_whole(amount))) if amount >= 1 else str(amount)

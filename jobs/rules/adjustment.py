@@ -12,7 +12,7 @@ from connectors.records import (
     ClickIdKind,
     CorrectionSupport,
     DeliveryKey,
-    Event,
+    ConversionEvent,
     Money,
     SinkLimits,
     Target,
@@ -225,7 +225,7 @@ def reason_not_to_resend(lead: LeadFacts, limits: SinkLimits, transport: str) ->
 
 def event_to_resend(
     route: ConversionRoute, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
-) -> Event | Reason:
+) -> ConversionEvent | Reason:
     """Return the whole conversion with a new value, for platforms that correct by resending; or why it may not be sent.
 
     It carries personal data, so consent is checked as for a conversion. The click window isn't: it limits when the
@@ -244,7 +244,7 @@ def event_to_resend(
     identifiers = contact_hashes_to_send(route, lead, click)
     if click is None and not identifiers:
         return Reason.NO_IDENTIFIER
-    return Event(
+    return ConversionEvent(
         key=sent.key,
         target=target,
         at=sent.at,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
-from connectors.records import ClickId, DeliveryKey, Event, Money, OutcomeClass
+from connectors.records import ClickId, DeliveryKey, ConversionEvent, Money, OutcomeClass
 from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
@@ -42,7 +42,7 @@ class Decision(NamedTuple):
     """When the wait ends; None if it may be sent now or not at all."""
     held_for: Reason | None = None
     """For an expired conversion, why it would have been withheld; None if it was merely late."""
-    event: Event | None = None
+    event: ConversionEvent | None = None
     """The event to send now, if any."""
     click_estimated: bool | None = None
     value_from: ValueOrigin | None = None
@@ -131,7 +131,7 @@ def _judge(route: ConversionRoute, lead: LeadFacts, key: DeliveryKey, entry: Sta
         Reason.DUE,
         entry,
         closes_at,
-        event=Event(
+        event=ConversionEvent(
             key=key,
             target=route.target,
             at=entry.at,

@@ -86,7 +86,7 @@ def state_once_forgotten(current: DeliveryState) -> DeliveryState:
     return DeliveryState.UNCONFIRMED if current in FROZEN else current
 
 
-def check_move(current: DeliveryState | None, to: DeliveryState) -> None:
+def check_delivery_move(current: DeliveryState | None, to: DeliveryState) -> None:
     """Raise `IllegalMoveError` unless the table allows the transition; `current` is None for a new delivery."""
     if to not in (ENTRY if current is None else MOVES[current]):
         raise IllegalMoveError(f"{current or 'new'} → {to}")

@@ -39,7 +39,7 @@ _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class LeadHistory:
+class LeadOutcome:
     """What became of one lead that entered a stage."""
 
     entered_at: datetime
@@ -50,7 +50,7 @@ class LeadHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ConfidenceInterval:
     """An estimate with its 95 % interval."""
 
     value: float
@@ -78,10 +78,10 @@ class MoneyInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class StageValue:
+class StageValueEstimate:
     """What a lead in a stage is worth."""
 
-    rate: Interval
+    rate: ConfidenceInterval
     """The share of leads that are won within `horizon`."""
     mean: MoneyInterval
     """The average sale."""
@@ -132,7 +132,7 @@ class _Sale:
         return self.survival / self.at_risk
 
 
-def estimate(histories: Sequence[LeadHistory], *, until: datetime) -> StageValue | TooThin:
+def estimate(histories: Sequence[LeadOutcome], *, until: datetime) -> StageValueEstimate | TooThin:
     """Estimate what a lead in a stage is worth from the leads that entered it and were watched `until` then.
 
     The same histories, in any order, give the same estimate.
@@ -161,7 +161,7 @@ def estimate(histories: Sequence[LeadHistory], *, until: datetime) -> StageValue
         needed = math.ceil(len(prices) * (expected.relative_width / WIDEST) ** 2)
         return _thin(thin, missing_sales=max(1, needed - len(prices)))
     first = min(each.entered_at for each in histories)
-    return StageValue(
+    return StageValueEstimate(
         by_rate, _in_cents(by_mean), _in_cents(expected), len(watched), len(sales), len(prices), horizon, first, until
     )
 
@@ -170,7 +170,7 @@ def _thin(thin: TooThin, *, missing_sales: int = 0, missing_leads: int = 0, stil
     return TooThin(thin.leads, thin.won, thin.priced, missing_sales, missing_leads, still_rising)
 
 
-def _sales(histories: Iterable[LeadHistory], *, until: datetime, horizon: timedelta) -> list[_Sale]:
+def _sales(histories: Iterable[LeadOutcome], *, until: datetime, horizon: timedelta) -> list[_Sale]:
     """Return the sales within the horizon, by the time they took; leads won later were not won within it."""
     ends: list[tuple[timedelta, bool, float | None]] = []
     for each in histories:
@@ -196,7 +196,7 @@ def _sales(histories: Iterable[LeadHistory], *, until: datetime, horizon: timede
     return sales
 
 
-def _estimated(sales: Sequence[_Sale]) -> tuple[Interval, Interval, Interval] | None:
+def _estimated(sales: Sequence[_Sale]) -> tuple[ConfidenceInterval, ConfidenceInterval, ConfidenceInterval] | None:
     """Return rate, average sale and expected value; None if the rate is 1."""
     if any(sale.at_risk == 1 for sale in sales):
         return None
@@ -238,17 +238,17 @@ def _norm(steps: Iterable[float]) -> float:
     return math.sqrt(math.fsum(step * step for step in steps))
 
 
-def _by_logit(share: float, deviation: float) -> Interval:
+def _by_logit(share: float, deviation: float) -> ConfidenceInterval:
     odds, width = share / (1 - share), deviation / (share * (1 - share))
     low, high = odds * math.exp(-width), odds * math.exp(width)
-    return Interval(share, low / (1 + low), high / (1 + high))
+    return ConfidenceInterval(share, low / (1 + low), high / (1 + high))
 
 
-def _by_logarithm(amount: float, deviation: float) -> Interval:
-    return Interval(amount, amount * math.exp(-deviation), amount * math.exp(deviation))
+def _by_logarithm(amount: float, deviation: float) -> ConfidenceInterval:
+    return ConfidenceInterval(amount, amount * math.exp(-deviation), amount * math.exp(deviation))
 
 
-def _in_cents(amount: Interval) -> MoneyInterval:
+def _in_cents(amount: ConfidenceInterval) -> MoneyInterval:
     return MoneyInterval(*(Decimal(repr(each)).quantize(_CENT) for each in (amount.value, amount.low, amount.high)))
 
 
@@ -263,9 +263,9 @@ def student_quantile(share: float, freedom: int) -> float:
     return z + math.fsum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
-def by_campaign(histories: Iterable[LeadHistory]) -> dict[str, list[LeadHistory]]:
+def by_campaign(histories: Iterable[LeadOutcome]) -> dict[str, list[LeadOutcome]]:
     """Return the histories of each campaign, the one with the most leads first."""
-    groups: dict[str, list[LeadHistory]] = {}
+    groups: dict[str, list[LeadOutcome]] = {}
     for each in histories:
         if each.campaign is not None:
             groups.setdefault(each.campaign, []).append(each)

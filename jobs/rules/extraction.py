@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead, Utm
-from connectors.text import strip_control_characters, tidy
+from connectors.text import strip_control_characters, tidy_text
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -163,12 +163,12 @@ class ExclusionCriteria:
 
 
 def _domains(contact: Contact) -> Iterator[str]:
-    return (domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email)))
+    return (domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy_text(email)))
 
 
 def domain(text: str) -> str:
     """Return an e-mail domain in the form it is compared in: exact except for case."""
-    return tidy(text).casefold().strip(" .")
+    return tidy_text(text).casefold().strip(" .")
 
 
 def _names(contact: Contact) -> Iterator[str]:
@@ -261,7 +261,7 @@ def consent_answer(field: ConsentField, lead: Lead) -> ConsentAnswer:
     return read_consent(ConsentSignalName.AD_USER_DATA, field, lead).answer
 
 
-def where_path_values(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
+def values_at_where_paths(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
     """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {
@@ -323,7 +323,7 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
-        is_erased = bool(known) and (click.kind, erased_value(click.value)) in seen
+        is_erased = bool(known) and (click.kind, erased_click_id_hash(click.value)) in seen
         if not is_erased and (click.kind, click.value) not in seen:
             seen.add((click.kind, click.value))
             # A form's lead id dates from the lead's creation, however late it is copied into Oplead.
@@ -333,6 +333,6 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     return added
 
 
-def erased_value(value: str) -> str:
+def erased_click_id_hash(value: str) -> str:
     """Return what is kept of a click id that is no longer useful: a hash, enough to recognise it."""
     return ERASED + hashlib.sha256(value.encode()).hexdigest()

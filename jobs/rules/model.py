@@ -193,7 +193,7 @@ class ExpectedValueRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class UndoRule:
     """When an accepted conversion is retracted."""
 
     labels: frozenset[str]
@@ -256,7 +256,7 @@ class ConversionRoute:
     """Leads with one of these kinds take another route."""
     once: DedupRule | None = None
     """None counts every lead."""
-    undo: Undo | None = None
+    undo: UndoRule | None = None
     """None never retracts it."""
     expected_value: ExpectedValueRule | None = None
     """How its value is estimated; None if it is fixed, read from a field, or not sent."""
@@ -269,7 +269,7 @@ class ConversionRoute:
         return self.conversion, self.destination
 
     @property
-    def longest_sending_delay(self) -> timedelta:
+    def longest_sending_window(self) -> timedelta:
         """The longest time after its click or creation that a lead's conversion can still be sent."""
         return max(self.click_window, self.limits.click_window, self.limits.contact_window)
 

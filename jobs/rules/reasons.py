@@ -122,7 +122,7 @@ class StopKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopCause:
     """Why a run stopped reading from the source or sending within a scope."""
 
     kind: StopKind

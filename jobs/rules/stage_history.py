@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from jobs.rules.expected_value import LeadHistory
+from jobs.rules.expected_value import LeadOutcome
 from jobs.rules.model import Amount, Cohort, SaleTerms, StatusEntered, StatusTimeOrigin, UnreadableAmount
 
 _DAY = timedelta(days=1)
@@ -25,7 +25,7 @@ class LeadPast:
     campaign: str | None = None
 
 
-def stage_history(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadHistory | None:
+def lead_history_since_stage(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadOutcome | None:
     """Return what became of a lead since it first entered the cohort's stage.
 
     None if it did not, if nothing tells when, or if it had been won before. None, too, if nothing tells what became of
@@ -46,7 +46,7 @@ def stage_history(lead: LeadPast, cohort: Cohort, sale: SaleTerms) -> LeadHistor
         return None
     # A mere day is its midnight, which may lie before the entry of the same day.
     won_at = None if won is None else max(won.at, entered)
-    return LeadHistory(entered, won_at, None if won is None else _amount(lead, sale), lead.campaign)
+    return LeadOutcome(entered, won_at, None if won is None else _amount(lead, sale), lead.campaign)
 
 
 def _dated(changes: Iterable[StatusEntered]) -> Iterable[StatusEntered]:

@@ -375,7 +375,7 @@ def classify_entry_time(changes: Collection[StatusEntered], move: LabelChange, *
     return EntryTimeSource.NOT if is_undated else EntryTimeSource.BY_ITSELF
 
 
-def is_merged_label(moved: Counter[EntryTimeSource], left: int) -> bool:
+def was_label_merged(moved: Counter[EntryTimeSource], left: int) -> bool:
     """Return whether a label no longer in use was merged into one that other leads already had.
 
     `moved` counts the leads that went from one to the other in a reading, by how that is dated; `left` counts those
@@ -400,7 +400,7 @@ def dates_both_labels(history: Collection[StatusEntry], move: LabelChange) -> bo
     return bool(before and after - before)
 
 
-def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
+def as_change_not_rename(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
     """Return an entry once attributed to a rename as the real change it turned out to be.
 
     If it carries exactly the old label's date, that date isn't its own, since the lead was seen under the old label
@@ -414,7 +414,7 @@ def as_real_change(change: StatusEntered, changes: Collection[StatusEntered], mo
     return found
 
 
-def entries_under_new_labels(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
+def positions_of_relabelled_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
     """Yield the positions of the changes that only show an old entry under its new name.
 
     `moved` is whether the lead went straight from the old name to the new one.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from connectors.crm import EventKind, ReceivedEvent
+from connectors.crm import CrmEventKind, ReceivedEvent
 from jobs.rules.model import AHEAD, normalise_label
 
 
@@ -45,7 +45,7 @@ class WebhookHistory:
 NO_WEBHOOKS = WebhookHistory()
 
 
-def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo) -> WebhookHistory:
+def lead_history_from_webhooks(received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo) -> WebhookHistory:
     """Return what a lead's events, in the order of arrival, say about it, whenever it is read.
 
     Only an event about a status change tells when the lead entered its status: any other event shows a status that the
@@ -57,13 +57,13 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
     seen_at: list[EventTime] = []
     for one, is_repeat in _mark_repeated_events(received):
         time_of_event = _plausible_event_time(one, created_at, zone) or EventTime(max(one.received_at, created_at))
-        if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:
+        if one.event.kind is CrmEventKind.STATUS_CHANGE and one.event.label:
             label = normalise_label(one.event.label)
             (repeats if is_repeat else entries).append(
                 StatusEntryWebhook(time_of_event, label, _event_time_after_arrival(one))
             )
         if one.event.kind is not None and one.event.appointment_at is not None:
-            (set_at if one.event.kind is EventKind.APPOINTMENT else seen_at).append(time_of_event)
+            (set_at if one.event.kind is CrmEventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(
         tuple(sorted(entries, key=lambda event: event.time)),
         tuple(sorted(repeats, key=lambda event: event.time)),

@@ -10,7 +10,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
-from connectors.records import AssumedTarget, ClickIdKind, DestinationId, SinkLimits, Target
+from connectors.records import TargetAssumptions, ClickIdKind, DestinationId, SinkLimits, Target
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
 from jobs.rules.model import (
     Cohort,
@@ -19,14 +19,14 @@ from jobs.rules.model import (
     DedupScope,
     ExpectedValueRule,
     SaleTerms,
-    Undo,
+    UndoRule,
     ValueFromFieldRule,
     normalise_label,
     normalise_listed_label,
 )
 from jobs.rules.reasons import DestinationScope
 from jobs.settings.schema import (
-    ConsentSignalSettings,
+    ConsentFieldSettings,
     ConversionSettings,
     DestinationSettings,
     ExcludeSettings,
@@ -57,19 +57,19 @@ class Rulebook:
     recompute_after: timedelta | None = timedelta(days=7)
     """How old an estimate may become before a night makes a new one; None keeps the first."""
 
-    def destination_scope(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
+    def current_or_former_scope(self, destination: DestinationId, transport: str, owner: str) -> DestinationScope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
-        targets = [route.target for route in self.routes_to(destination)]
+        targets = [route.target for route in self.destination_routes(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
             return DestinationScope(destination)
         return DestinationScope(destination, former=(owner, transport))
 
-    def route(self, conversion: str, destination: str) -> ConversionRoute | None:
+    def find_route(self, conversion: str, destination: str) -> ConversionRoute | None:
         """Return the route of a conversion to a destination, or None."""
         place = (conversion, destination)
         return next((route for route in self.routes if (route.conversion, route.destination) == place), None)
 
-    def routes_to(self, destination: DestinationId) -> tuple[ConversionRoute, ...]:
+    def destination_routes(self, destination: DestinationId) -> tuple[ConversionRoute, ...]:
         """Return the routes to a destination."""
         return tuple(route for route in self.routes if route.destination == destination)
 
@@ -227,11 +227,11 @@ def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Conversion
     for meta in settings.meta:
         for stage, name in meta.funnel.items():
             target = Target(META_TRANSPORT, meta.dataset_id, name, "crm")
-            route = _route(settings, limits, funnel_conversion(name), (stage,), destination=meta, target=target)
+            route = _route(settings, limits, funnel_conversion_id(name), (stage,), destination=meta, target=target)
             yield replace(route, only_with=_FROM_A_FORM, since=meta.funnel_since)
 
 
-def funnel_conversion(name: str) -> str:
+def funnel_conversion_id(name: str) -> str:
     """Return a funnel stage's conversion id, built from Meta's name, which survives a rename of the stage here."""
     return f"funnel:{name}"
 
@@ -247,14 +247,14 @@ def _conversion_route(
     stages = (conversion.stage, *conversion.implied_by)
     route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
     if isinstance(value, ValueFromFieldSettings):
-        amount = ValueFromFieldRule(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
+        amount = ValueFromFieldRule(value.field, value.tax, value.otherwise, value.wait_for_value, value.restatement_threshold)
         route = replace(route, field_value=amount)
     elif isinstance(value, ExpectedValueSettings):
         rule = ExpectedValueRule(_cohort(settings, conversion), sale_terms(settings), value.otherwise)
         route = replace(route, expected_value=rule)
     else:
         route = replace(route, fixed_value=value)
-    undo = Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
+    undo = UndoRule(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
     return replace(
         route,
         since=conversion.since,
@@ -264,7 +264,7 @@ def _conversion_route(
     )
 
 
-def sale_conversion(settings: Settings) -> ConversionSettings:
+def find_sale_conversion(settings: Settings) -> ConversionSettings:
     """Return the conversion that is the sale: `report.sale`, else the only one valued by a field, else the last."""
     priced = [each for each in settings.conversions if isinstance(each.value, ValueFromFieldSettings)]
     default = priced[0] if len(priced) == 1 else settings.conversions[-1]
@@ -273,7 +273,7 @@ def sale_conversion(settings: Settings) -> ConversionSettings:
 
 def sale_terms(settings: Settings) -> SaleTerms:
     """Return what counts as a sale, and where its amount is."""
-    sale = sale_conversion(settings)
+    sale = find_sale_conversion(settings)
     return SaleTerms(
         labels=_labels(settings, (sale.stage, *sale.implied_by)),
         undone_by=_labels(settings, sale.undo_when),
@@ -282,9 +282,9 @@ def sale_terms(settings: Settings) -> SaleTerms:
     )
 
 
-def estimated_cohorts(settings: Settings) -> dict[str, Cohort]:
+def cohorts_to_estimate(settings: Settings) -> dict[str, Cohort]:
     """Return the leads of each conversion but the sale, and of each stage without one, by its id or name."""
-    sale = sale_conversion(settings)
+    sale = find_sale_conversion(settings)
     of_conversions = {each.id: _cohort(settings, each) for each in settings.conversions if each is not sale}
     taken = {each.stage for each in settings.conversions} | {*sale.implied_by, *sale.undo_when}
     stages = ("created", *settings.stages)
@@ -379,21 +379,21 @@ def _extraction(settings: Settings) -> RequiredLeadData:
     )
 
 
-def _consent_field(signal: ConsentSignalSettings) -> ConsentField:
+def _consent_field(signal: ConsentFieldSettings) -> ConsentField:
     return ConsentField(signal.field, granted=_normalised(signal.granted), refused=_normalised(signal.refused))
 
 
-def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, list[AssumedTarget]]:
+def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, list[TargetAssumptions]]:
     """Return what the settings assume about each destination's targets, for the live check to verify."""
     windows = {
         conversion.id: conversion.google_ads.conversion_action.click_window_days
         for conversion in settings.conversions
         if conversion.google_ads is not None
     }
-    found: dict[DestinationId, list[AssumedTarget]] = {}
+    found: dict[DestinationId, list[TargetAssumptions]] = {}
     for route in book.routes:
         days = None if route.target.transport == META_TRANSPORT else windows.get(route.conversion)
-        expectation = AssumedTarget(
+        expectation = TargetAssumptions(
             conversion=route.conversion,
             target=route.target,
             currency=route.currency,

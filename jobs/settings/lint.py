@@ -23,9 +23,9 @@ from jobs.settings.document import (
     texts_with_paths,
     value_at,
 )
-from jobs.settings.meanings import meaning_of
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
-from jobs.settings.references import ADDRESS, ReferenceResolver, is_local, token_address
+from jobs.settings.references import ADDRESS, SecretReferenceResolver, is_local, token_address
 from jobs.settings.schema import EXPECTED, Settings
 from jobs.settings.types import SQLITE, Span, Strict, parse_age, parse_as_type
 
@@ -53,7 +53,7 @@ _QUERY_NAMES = (
 )
 
 
-def inconsistency_findings(tree: Tree, references: ReferenceResolver) -> Iterator[SettingsFinding]:
+def settings_inconsistency_findings(tree: Tree, references: SecretReferenceResolver) -> Iterator[SettingsFinding]:
     """Yield a finding for everything that is inconsistent with the rest of the file."""
     for check in _CHECKS:
         yield from (SettingsFinding(*found) for found in check(tree))
@@ -298,7 +298,7 @@ def _leads_come_from_somewhere(tree: Tree) -> Found:
 
 
 def _missing(section: type[Strict], key: str) -> str:
-    return _("this key is missing: {what}", what=_(str(meaning_of(section, key))))
+    return _("this key is missing: {what}", what=_(str(meaning_of_setting(section, key))))
 
 
 def _check_source_section(tree: Tree) -> Found:
@@ -467,7 +467,7 @@ _ADDRESSES = (
 """Sections and keys; by default, each is a real platform's address."""
 
 
-def _a_clock_is_for_local_servers(tree: Tree, references: ReferenceResolver) -> Found:
+def _a_clock_is_for_local_servers(tree: Tree, references: SecretReferenceResolver) -> Found:
     """Report a sandbox clock beside remote addresses: simulated time must never reach a real platform."""
     if value_at(tree, ("clock",)) is None:
         return

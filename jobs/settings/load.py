@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from connectors.language import N_, Language, _, chosen_language, speaking
+from connectors.language import N_, Language, _, chosen_language, using_language
 from jobs.settings.document import (
     KeyPath,
     ParsedSettingsFile,
@@ -28,12 +28,12 @@ from jobs.settings.document import (
     texts_with_paths,
     value_at,
 )
-from jobs.settings.lint import inconsistency_findings, lint_warnings
-from jobs.settings.meanings import meaning_of
+from jobs.settings.lint import settings_inconsistency_findings, lint_warnings
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
-from jobs.settings.references import Address, EnvFile, ReferenceResolver, read_env_file, split_oplead_address
+from jobs.settings.references import Address, EnvFile, SecretReferenceResolver, read_env_file, split_oplead_address
 from jobs.settings.schema import ConsentRule, Settings, UnlabelledClickIdSettings, Zone
-from jobs.settings.secrets_command import SecretsAwayError
+from jobs.settings.secrets_command import SecretsCommandFailedError
 from jobs.settings.types import OneOrMore, Slug, StateDatabase, StateFile, Strict, Text, state_address
 
 
@@ -82,7 +82,7 @@ def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True, text: 
     document = read_file(path) if text is None else read_document(text)
     language = _language(document.tree)
     # What is wrong with the file is said in its language, too, unless one is spoken already, as English for programs.
-    with speaking(chosen_language() or language):
+    with using_language(chosen_language() or language):
         return _load(path, document, environ, language, secrets=secrets)
 
 
@@ -95,7 +95,7 @@ def _language(tree: Tree) -> Language | None:
 def _load(
     path: Path, document: ParsedSettingsFile, environ: Mapping[str, str], language: Language | None, *, secrets: bool
 ) -> Loaded:
-    references = ReferenceResolver(
+    references = SecretReferenceResolver(
         environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets
     )
     env_file = references.used_env_file(text for _, text in texts_with_paths(document.tree))
@@ -105,15 +105,15 @@ def _load(
     return ValidSettings(settings, document.problems(lint_warnings(document.tree), path), env_file)
 
 
-def _may_pass(findings: Collection[SettingsFinding], references: ReferenceResolver) -> bool:
-    return all(references.command.is_why(each.message) for each in findings)
+def _may_pass(findings: Collection[SettingsFinding], references: SecretReferenceResolver) -> bool:
+    return all(references.command.is_own_failure(each.message) for each in findings)
 
 
 Model = TypeVar("Model", bound=Strict)
 
 
 def _validate(
-    model: type[Model], document: ParsedSettingsFile, tree: Tree, references: ReferenceResolver
+    model: type[Model], document: ParsedSettingsFile, tree: Tree, references: SecretReferenceResolver
 ) -> tuple[Model | None, list[SettingsFinding]]:
     findings = list(document.findings)
     if not isinstance(tree, dict):
@@ -123,7 +123,7 @@ def _validate(
         settings = model.model_validate(tree, context=references)
     except ValidationError as error:
         findings += _validation_findings(error, document)
-    return settings, [*findings, *inconsistency_findings(tree, references)]
+    return settings, [*findings, *settings_inconsistency_findings(tree, references)]
 
 
 # ── pydantic's errors as findings ────────────────────────────────────────────────────────────────
@@ -170,7 +170,7 @@ def _validation_findings(error: ValidationError, document: ParsedSettingsFile) -
         if details["type"] == "missing":
             key = str(location[-1])
             section = _keys(location).get(key)
-            what = meaning_of(section, key) if section else None
+            what = meaning_of_setting(section, key) if section else None
             message = _("this key is missing: {what}", what=_(what)) if what else _("this key is missing")
             yield SettingsFinding((*path, key), message, document.marks[path])
         elif details["type"] == "extra_forbidden":
@@ -289,7 +289,7 @@ def load_partial(
     """
     document = read_file(path)
     language = _language(document.tree)
-    with speaking(chosen_language() or language):
+    with using_language(chosen_language() or language):
         return _load_partial(path, document, environ, language, needed=needed)
 
 
@@ -301,7 +301,7 @@ def _load_partial(
     *,
     needed: Collection[str],
 ) -> PartialSettings | InvalidSettings:
-    tree, references = document.tree, ReferenceResolver(environ, path.parent, read_env_file(path.parent))
+    tree, references = document.tree, SecretReferenceResolver(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in texts_with_paths(tree))
     keys = tree if isinstance(tree, dict) else {}
     required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
@@ -314,7 +314,7 @@ def _load_partial(
             settings = settings.model_copy(update={name: getattr(more, name)})
     try:
         state = _state(keys, references)
-    except SecretsAwayError as error:
+    except SecretsCommandFailedError as error:
         findings = [SettingsFinding(("state",), str(error))]
         return InvalidSettings(document.problems(findings, path), env_file, language, may_pass=True)
     return PartialSettings(
@@ -335,7 +335,7 @@ def read_state_address(text: str, file: Path, account: str, environ: Mapping[str
     Raises:
         ValueError: it names no state; the message says what to write.
     """
-    references = ReferenceResolver(environ, file.parent, read_env_file(file.parent))
+    references = SecretReferenceResolver(environ, file.parent, read_env_file(file.parent))
     return state_address(text, account=account, references=references)
 
 
@@ -343,24 +343,24 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _state(keys: Mapping[str, Tree], references: ReferenceResolver) -> StateFile | StateDatabase | None:
+def _state(keys: Mapping[str, Tree], references: SecretReferenceResolver) -> StateFile | StateDatabase | None:
     """Return where the account's state lies, or None without an account name or a valid `state`.
 
     Raises:
-        SecretsAwayError: the secrets command failed.
+        SecretsCommandFailedError: the secrets command failed.
     """
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         try:
             return state_address(state, account=account, references=references)
-        except SecretsAwayError:
+        except SecretsCommandFailedError:
             raise
         except ValueError:
             return None
     return None
 
 
-def partial_settings(
+def partial_settings_without_file(
     base_url: str | None,
     token: str,
     reference: str,
@@ -390,8 +390,8 @@ def partial_settings(
     if auth:
         section["auth"] = dict(auth)
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
-    for finding in inconsistency_findings(
-        {**rest, "oplead": {"token": reference, **section}}, ReferenceResolver({}, Path())
+    for finding in settings_inconsistency_findings(
+        {**rest, "oplead": {"token": reference, **section}}, SecretReferenceResolver({}, Path())
     ):
         raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:

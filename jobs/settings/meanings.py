@@ -8,7 +8,7 @@ from inspect import cleandoc
 from pathlib import Path
 
 
-def meaning_of(section: type, key: str) -> str | None:
+def meaning_of_setting(section: type, key: str) -> str | None:
     """Return the docstring of a section's key, also if the section inherits it."""
     for model in section.__mro__:
         if meaning := _meanings_in(model.__module__).get(model.__name__, {}).get(key):

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from connectors.language import N_, _
-from jobs.settings.references import Address, ReferenceResolver
+from jobs.settings.references import Address, SecretReferenceResolver
 from jobs.settings.types import Path_, Paths, PatternConstraint, Secret, Span, Strict, Text, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
@@ -29,14 +29,14 @@ HeaderName = Annotated[
 
 def _resolve_path_from_settings(value: object, info: ValidationInfo) -> object:
     """Have a relative path start at the settings file's folder."""
-    if isinstance(value, str) and isinstance(info.context, ReferenceResolver):
+    if isinstance(value, str) and isinstance(info.context, SecretReferenceResolver):
         return info.context.folder / value
     return value
 
 
 def _files_beside_the_settings(pattern: str, info: ValidationInfo) -> str:
     """Have a relative pattern start at the settings file's folder, whatever characters that has."""
-    if Path(pattern).is_absolute() or not isinstance(info.context, ReferenceResolver):
+    if Path(pattern).is_absolute() or not isinstance(info.context, SecretReferenceResolver):
         return pattern
     return f"{escape(str(info.context.folder.absolute()))}/{pattern}"
 
@@ -199,7 +199,7 @@ class WrittenFields(Strict):
     """Your own reference of the lead, such as a custom field; leads whose answer was lost are looked up by it."""
 
 
-class FormImport(Strict):
+class FormImportSettings(Strict):
     """Oplead's form import: another service, with a token and field names of its own."""
 
     token: Secret
@@ -241,7 +241,7 @@ class WriteSettings(Strict):
     """The path of the custom fields; assumed."""
     fields: WrittenFields = WrittenFields()
     """Where things go in a lead."""
-    form: FormImport | None = None
+    form: FormImportSettings | None = None
     """The form import, for `via: form`."""
 
 
@@ -306,7 +306,7 @@ _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
-    is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
+    is_known = isinstance(info.context, SecretReferenceResolver) and info.context.looks_up
     if is_known and len(secret.get_secret_value()) < SHORTEST_SECRET:
         raise ValueError(
             _(
@@ -349,7 +349,7 @@ class WebhookSettings(Strict):
 
     @model_validator(mode="after")
     def _secret_fits_an_address(self, info: ValidationInfo) -> Self:
-        is_known = isinstance(info.context, ReferenceResolver) and info.context.looks_up
+        is_known = isinstance(info.context, SecretReferenceResolver) and info.context.looks_up
         if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
             raise ValueError(
                 _(
@@ -452,7 +452,7 @@ class OpleadSettings(Strict):
     """How leads, documents and statuses are written by `oplead-sync oplead`; a night only reads."""
 
     @property
-    def key(self) -> str:
+    def token_value(self) -> str:
         """The token itself; empty if there is none, which only files make do with."""
         return "" if self.token is None else self.token.get_secret_value()
 

@@ -118,7 +118,7 @@ def is_reference(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceResolver:
+class SecretReferenceResolver:
     """Resolves references; relative paths start at `folder`, the configuration file's own."""
 
     environ: Mapping[str, str] = field(repr=False)
@@ -192,7 +192,7 @@ class ReferenceResolver:
     def _variable(self, name: str) -> str:
         found = self.environ.get(name, self._value_in_env_file(name))
         if found is None:
-            found = self.command.ask(name, self.environ, limit=MAX_SECRET_BYTES)
+            found = self.command.fetch_secret(name, self.environ, limit=MAX_SECRET_BYTES)
         if found is None:
             how = (
                 self.env_file.missing_variable_instructions(name)
@@ -207,7 +207,7 @@ class ReferenceResolver:
 
     def _source(self, name: str) -> str:
         """Name a variable's source for a message."""
-        if self.command.has_said(name):
+        if self.command.has_secret(name):
             return _("what {command} says for {name}", command=COMMAND, name=name)
         if self.env_file is None or name in self.environ:
             return _("the environment variable {name}", name=name)

@@ -27,7 +27,7 @@ from pydantic import (
 from connectors.language import N_, Language, _
 from jobs.settings.document import did_you_mean
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
-from jobs.settings.references import Address, ReferenceResolver, is_local
+from jobs.settings.references import Address, SecretReferenceResolver, is_local
 from jobs.settings.types import (
     ActionId,
     Age,
@@ -53,7 +53,7 @@ from jobs.settings.types import (
     state_address,
     wrap_single_item,
 )
-from jobs.timetable import cron_timetable
+from jobs.timetable import timetable_from_cron
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
@@ -77,7 +77,7 @@ class ValueFromFieldSettings(Strict):
     """By how much an amount must change before it is corrected; `off` corrects none."""
 
     @property
-    def restated_above(self) -> Decimal | None:
+    def restatement_threshold(self) -> Decimal | None:
         """The same as a share; None where no amount is corrected."""
         if self.restate_above == "off":
             return None
@@ -163,7 +163,7 @@ class GoogleAction(Strict):
     """The action's click-through window, as Google Ads shows it."""
 
 
-class GoogleConversion(Strict):
+class GoogleConversionSettings(Strict):
     """What a conversion is in Google Ads."""
 
     conversion_action: GoogleAction
@@ -179,7 +179,7 @@ class GoogleConversion(Strict):
         return {"id": value} if isinstance(value, str | int) else value
 
 
-class MetaConversion(Strict):
+class MetaConversionSettings(Strict):
     """What a conversion is for Meta."""
 
     event: Annotated[
@@ -224,9 +224,9 @@ class ConversionSettings(Strict):
     """How long a click or person counts once, from one lead's conversion to the next."""
     shared_action: YesNo = False
     """Whether another conversion may use the same conversion action or event; both must say so."""
-    google_ads: GoogleConversion | None = None
+    google_ads: GoogleConversionSettings | None = None
     """What it is in Google Ads."""
-    meta: MetaConversion | None = None
+    meta: MetaConversionSettings | None = None
     """What it is for Meta."""
 
 
@@ -238,9 +238,9 @@ _URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
 def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
     if _is_a_reference(info):
         return address
-    from connectors.notifiers import is_address  # noqa: PLC0415 - it loads a hundred services
+    from connectors.notifiers import is_notification_address  # noqa: PLC0415 - it loads a hundred services
 
-    if not is_address(address.get_secret_value()):
+    if not is_notification_address(address.get_secret_value()):
         raise ValueError(
             _(
                 "the address found here cannot take messages: write it as apprise does, a mailbox as "
@@ -270,7 +270,7 @@ def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
 
 def _is_a_reference(info: ValidationInfo) -> bool:
     """Whether the value is still a reference instead of an address."""
-    return isinstance(info.context, ReferenceResolver) and not info.context.looks_up
+    return isinstance(info.context, SecretReferenceResolver) and not info.context.looks_up
 
 
 def _metrics_file(value: object, info: ValidationInfo) -> object:
@@ -278,7 +278,7 @@ def _metrics_file(value: object, info: ValidationInfo) -> object:
         return value
     if not value.endswith(".prom") or not value.isprintable():
         raise ValueError(_("write the path of a file whose name ends in .prom: the node exporter reads no other"))
-    return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
+    return info.context.folder / value if isinstance(info.context, SecretReferenceResolver) else value
 
 
 NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
@@ -299,7 +299,7 @@ class Weekday(StrEnum):
     SUNDAY = "sunday"
 
 
-class NotifyWhen(Strict):
+class NotificationThresholds(Strict):
     """When to notify someone: thresholds, each with a default."""
 
     rejected_above: Percentage = "5 %"
@@ -316,7 +316,7 @@ class NotifyWhen(Strict):
     """How long before a platform ends an API version to warn about it."""
 
     @property
-    def rejected_share(self) -> Fraction:
+    def max_rejected_share(self) -> Fraction:
         """`rejected_above` as a share of one."""
         return Fraction(int(self.rejected_above.removesuffix("%").strip()), 100)
 
@@ -329,7 +329,7 @@ def _folder(value: object, info: ValidationInfo) -> object:
         return value
     if not value.isprintable() or not value.strip():
         raise ValueError(_("write the path of a folder, as ../reports"))
-    return info.context.folder / value if isinstance(info.context, ReferenceResolver) else value
+    return info.context.folder / value if isinstance(info.context, SecretReferenceResolver) else value
 
 
 Folder = Annotated[Path, BeforeValidator(_folder, json_schema_input_type=str)]
@@ -358,7 +358,7 @@ class UnlabelledClickIdSettings(Strict):
     """Whether 15 to 17 bare digits are a Meta lead id."""
 
 
-class ConsentSignalSettings(Strict):
+class ConsentFieldSettings(Strict):
     """A field of the lead that says whether one use of its data is allowed."""
 
     field: Path_
@@ -372,9 +372,9 @@ class ConsentSignalSettings(Strict):
 class ConsentRule(Strict):
     """What the lead consented to, as Google's two signals."""
 
-    ad_user_data: ConsentSignalSettings
+    ad_user_data: ConsentFieldSettings
     """The field that says whether the lead's data may be sent for advertising."""
-    ad_personalization: ConsentSignalSettings | None = None
+    ad_personalization: ConsentFieldSettings | None = None
     """The field that says whether it may be used to personalise advertising."""
     missing: Literal["withhold", "assume_granted"] = "withhold"
     """What a missing answer means: `withhold` does not send, `assume_granted` takes it as yes."""
@@ -479,7 +479,7 @@ def _a_known_zone(name: str) -> str:
 
 
 def _nights_of_a_cron(expression: str) -> str:
-    cron_timetable(expression, ZoneInfo("UTC"))
+    timetable_from_cron(expression, ZoneInfo("UTC"))
     return expression
 
 
@@ -522,7 +522,7 @@ class ScheduleSettings(Strict):
     """How often to send what webhooks have brought in since, such as 1 h; it takes `webhooks`."""
 
 
-class ValuesSettings(Strict):
+class ValueEstimationSettings(Strict):
     """How values are estimated for conversions with `value: expected`."""
 
     recompute: Literal["weekly", "monthly", "never"] = "weekly"
@@ -587,11 +587,11 @@ class Settings(Strict):
     """One Meta destination, or a list of them."""
     conversions: Annotated[tuple[ConversionSettings, ...], Field(min_length=1)]
     """What to report to the platforms."""
-    values: ValuesSettings = ValuesSettings()
+    values: ValueEstimationSettings = ValueEstimationSettings()
     """How often expected values are estimated anew."""
     notify: tuple[NotifyAddress, ...] = ()
     """References to addresses that get a message when a human is needed, such as [${NOTIFY_URL}]."""
-    notify_when: NotifyWhen = NotifyWhen()
+    notify_when: NotificationThresholds = NotificationThresholds()
     """The thresholds for those messages."""
     notify_weekly: Weekday | None = None
     """The day whose first night sends those addresses the summary of the seven days before, such as monday."""
@@ -607,7 +607,7 @@ class Settings(Strict):
     @field_validator("state", mode="plain", json_schema_input_type=Text | None)
     @classmethod
     def _where_the_state_lies(cls, state: object, info: ValidationInfo) -> StateFile | StateDatabase | None:
-        if not isinstance(info.context, ReferenceResolver):
+        if not isinstance(info.context, SecretReferenceResolver):
             return None
         text = TypeAdapter(Text | None).validate_python(state)
         return state_address(text, account=info.data.get("account", "account"), references=info.context)
@@ -640,6 +640,6 @@ def schema_text() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_schema() -> None:
+def write_settings_schema() -> None:
     """Write the schema that editors use for completion and validation; run from the project's root."""
     Path("config/pipeline.schema.json").write_text(schema_text(), encoding="utf-8")

@@ -18,11 +18,11 @@ SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
 
-class SecretsAwayError(ValueError):
+class SecretsCommandFailedError(ValueError):
     """The command failed, as it does while its vault is away: it may be asked again later."""
 
 
-class _SecretsTimeoutError(SecretsAwayError):
+class _SecretsTimeoutError(SecretsCommandFailedError):
     """The command took too long; it would for any other name too."""
 
 
@@ -31,9 +31,9 @@ class SecretsCommand:
     """Asks the command once for each name, however often settings refer to it; keep one while they are read."""
 
     _said: dict[str, str | None] = field(default_factory=dict, init=False, repr=False)
-    _failed: dict[str, SecretsAwayError] = field(default_factory=dict, init=False, repr=False)
+    _failed: dict[str, SecretsCommandFailedError] = field(default_factory=dict, init=False, repr=False)
 
-    def ask(self, name: str, environ: Mapping[str, str], *, limit: int) -> str | None:
+    def fetch_secret(self, name: str, environ: Mapping[str, str], *, limit: int) -> str | None:
         """Return what the command named by the environment says for a secret's name; None if it names no command.
 
         Args:
@@ -42,7 +42,7 @@ class SecretsCommand:
             limit: the most bytes that it may say.
 
         Raises:
-            SecretsAwayError: it failed, or took too long; the message, as any of these, never holds what it said.
+            SecretsCommandFailedError: it failed or took too long; no message of these ever holds what it said.
             ValueError: it cannot be run, or printed too much.
         """
         if name not in self._said:
@@ -52,16 +52,16 @@ class SecretsCommand:
                 raise failed
             try:
                 self._said[name] = _ask(name, environ, limit)
-            except SecretsAwayError as error:
+            except SecretsCommandFailedError as error:
                 self._failed[name] = error
                 raise
         return self._said[name]
 
-    def has_said(self, name: str) -> bool:
+    def has_secret(self, name: str) -> bool:
         """Whether it had an answer for a name."""
         return self._said.get(name) is not None
 
-    def is_why(self, problem: str) -> bool:
+    def is_own_failure(self, problem: str) -> bool:
         """Whether a problem is that it failed, which may pass by itself."""
         return any(problem == str(error) for error in self._failed.values())
 
@@ -109,7 +109,7 @@ def _said(command: Sequence[str], name: str, environ: Mapping[str, str], limit: 
     if len(said) > limit:
         raise ValueError(_("{variable}: asked for {name}, the command printed too much", variable=VARIABLE, name=name))
     if code := process.returncode:
-        raise SecretsAwayError(
+        raise SecretsCommandFailedError(
             _("{variable}: asked for {name}, the command ended with {code}", variable=VARIABLE, name=name, code=code)
         )
     return said

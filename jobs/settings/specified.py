@@ -6,7 +6,7 @@ from typing import Any
 from connectors.language import _
 from connectors.survey import Survey
 from jobs.settings.document import Tree, Written
-from jobs.settings.meanings import meaning_of
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import SubscriptionSettings, WebhookFields, WriteSettings
 from jobs.settings.types import Strict
 
@@ -32,11 +32,11 @@ def assumed_settings(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, 
         for section, model in _SECTIONS.items()
         for name in model.model_fields
         if name not in known[section]
-        if section in _WHOLLY_ASSUMED or (meaning_of(model, name) or "").rstrip().endswith("assumed.")
+        if section in _WHOLLY_ASSUMED or (meaning_of_setting(model, name) or "").rstrip().endswith("assumed.")
     )
 
 
-def write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
+def new_write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
     """Return what is specified of `oplead.write`, or as leads show it, where neither file nor default says the same."""
     return _settings_not_yet_written({**survey.shown_at, **survey.write}, WriteSettings, written)
 

@@ -24,10 +24,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from connectors.language import N_, _
-from jobs.database_address import passwords, split_address
-from jobs.settings.meanings import meaning_of
-from jobs.settings.references import HOW_TO_REFER, ReferenceResolver, is_reference
-from jobs.settings.secrets_command import SecretsAwayError
+from jobs.database_address import passwords_in_address, split_database_address
+from jobs.settings.meanings import meaning_of_setting
+from jobs.settings.references import HOW_TO_REFER, SecretReferenceResolver, is_reference
+from jobs.settings.secrets_command import SecretsCommandFailedError
 
 CURRENCIES = frozenset(
     """
@@ -137,14 +137,14 @@ def parse_yaml_boolean(value: object) -> object:
 
 
 def _reference_resolving_validator(
-    resolve: Callable[[ReferenceResolver, str], object],
+    resolve: Callable[[SecretReferenceResolver, str], object],
 ) -> Callable[[object, ValidationInfo], object]:
-    """Return a validator that resolves text, or keeps it where no file, and so no `ReferenceResolver`, is known."""
+    """Return a validator that resolves text, or keeps it where no file, so no `SecretReferenceResolver`, is known."""
 
     def validate(value: object, info: ValidationInfo) -> object:
         return (
             resolve(info.context, value)
-            if isinstance(info.context, ReferenceResolver) and isinstance(value, str)
+            if isinstance(info.context, SecretReferenceResolver) and isinstance(value, str)
             else value
         )
 
@@ -167,11 +167,11 @@ def _require_known_currency(code: str) -> str:
 
 Secret = Annotated[
     SecretStr,
-    BeforeValidator(_reference_resolving_validator(ReferenceResolver.secret)),
+    BeforeValidator(_reference_resolving_validator(SecretReferenceResolver.secret)),
     Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
 ]
 KeyFile = Annotated[
-    Path, BeforeValidator(_reference_resolving_validator(ReferenceResolver.key_file), json_schema_input_type=str)
+    Path, BeforeValidator(_reference_resolving_validator(SecretReferenceResolver.key_file), json_schema_input_type=str)
 ]
 _Hyphened = BeforeValidator(remove_google_id_hyphens, json_schema_input_type=str | int)
 CustomerId = Annotated[
@@ -255,7 +255,7 @@ class Strict(BaseModel):
         # pydantic's own `use_attribute_docstrings` reads the sources whenever a model is loaded.
         written = handler(schema)
         for key, shown in handler.resolve_ref_schema(written).get("properties", {}).items():
-            if meaning := meaning_of(cls, key):
+            if meaning := meaning_of_setting(cls, key):
                 shown["description"] = meaning
         return written
 
@@ -289,10 +289,10 @@ class StateDatabase:
         """What of the address must not be shown."""
         url = self.url.get_secret_value()
         yield url
-        yield from passwords(url)
+        yield from passwords_in_address(url)
 
 
-def state_address(state: str | None, *, account: str, references: ReferenceResolver) -> StateFile | StateDatabase:
+def state_address(state: str | None, *, account: str, references: SecretReferenceResolver) -> StateFile | StateDatabase:
     """Return where an account's state lies; the default is the file `ACCOUNT.db` beside the settings.
 
     A relative path starts at the settings' folder, not at the working directory: otherwise a run started from elsewhere
@@ -307,7 +307,7 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
     if is_reference(state):
         return StateDatabase(SecretStr(_referred_url(state, references)), folder)
     if _POSTGRESQL.match(state):
-        if split_address(state).password is not None:
+        if split_database_address(state).password is not None:
             raise ValueError(_("a password must not be written out here: {how_to_refer}", how_to_refer=_(HOW_TO_REFER)))
         return StateDatabase(SecretStr(_database_url(state)), folder)
     path = state.removeprefix(SQLITE)
@@ -324,14 +324,14 @@ def state_address(state: str | None, *, account: str, references: ReferenceResol
     return StateFile((folder / path).resolve())
 
 
-def _referred_url(reference: str, references: ReferenceResolver) -> str:
+def _referred_url(reference: str, references: SecretReferenceResolver) -> str:
     """Return the address behind a reference, or the reference if it is unknown where settings are only read.
 
     A state is read without any other secret, so its address is looked up all the same.
     """
     try:
         return _database_url(replace(references, looks_up=True).secret(reference))
-    except SecretsAwayError:
+    except SecretsCommandFailedError:
         raise
     except ValueError:
         if references.looks_up:
@@ -342,5 +342,5 @@ def _referred_url(reference: str, references: ReferenceResolver) -> str:
 def _database_url(text: str) -> str:
     if not _POSTGRESQL.match(text):
         raise ValueError(_("this is no address of a PostgreSQL database; it begins with postgresql://"))
-    split_address(text)
+    split_database_address(text)
     return text

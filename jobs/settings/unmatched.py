@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from connectors.language import N_, _, _n, in_clauses
+from connectors.language import N_, _, _n, join_with_semicolons
 from jobs.rules.model import APPOINTMENT_SET, normalise_label, normalise_listed_label
 from jobs.settings.document import (
     KeyPath,
@@ -73,7 +73,7 @@ def unmatched(file: FilePath, seen: "SeenInLeads") -> list[UnmatchedReference]:
     found = (*_unmatched_paths(document.tree, seen), *_unmatched_labels(document.tree, seen))
     made = [
         UnmatchedReference(
-            document.problems([SettingsFinding(at, message)], file)[0], stops, in_clauses((advice, _(_PROBE)))
+            document.problems([SettingsFinding(at, message)], file)[0], stops, join_with_semicolons((advice, _(_PROBE)))
         )
         for at, message, stops, advice in found
     ]
@@ -147,15 +147,15 @@ def _unmatched_labels(tree: Tree, seen: "SeenInLeads") -> Unmatched:
 
 def _hint(path: str, paths: Sequence[str]) -> str:
     """Suggest the path that may have been meant: one with the same last part, or one close in spelling."""
-    others = [one for one in paths if loose_path(one) != loose_path(path)]
-    name = loose_path(path).rpartition(".")[2]
-    alike = [one for one in others if loose_path(one).rpartition(".")[2] == name]
+    others = [one for one in paths if loose_field_path(one) != loose_field_path(path)]
+    name = loose_field_path(path).rpartition(".")[2]
+    alike = [one for one in others if loose_field_path(one).rpartition(".")[2] == name]
     if alike:
         return _('; did you mean "{name}"?', name=min(alike, key=len))
-    return did_you_mean(path, others, loosely=loose_path)
+    return did_you_mean(path, others, loosely=loose_field_path)
 
 
-def loose_path(path: str) -> str:
+def loose_field_path(path: str) -> str:
     """Normalise a path as the reader does, ignoring case, `_` and `-`."""
     return path.replace("_", "").replace("-", "").casefold()
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import COLUMNS, Answer, Dialect, SqlInbox, StoredEvents, Values
+from jobs.webhooks.sql_inbox import COLUMNS, StatementResult, Dialect, SqlInbox, InboxContents, Values
 
 # SQLite's autoincrement gives no id twice, whatever is deleted.
 _SCHEMA = """
@@ -44,13 +44,13 @@ _MOVED = ".moved"
 class _FileTransaction:
     connection: sqlite3.Connection
 
-    def run(self, statement: str, values: Values | Sequence[Values]) -> Answer:
+    def run(self, statement: str, values: Values | Sequence[Values]) -> StatementResult:
         """Run a statement."""
         if isinstance(values, Sequence):
             return self.connection.executemany(statement, values)
         return self.connection.execute(statement, values)
 
-    def leads(self, leads: Collection[LeadId]) -> str:
+    def leads_parameter(self, leads: Collection[LeadId]) -> str:
         """Return leads as one value."""
         return json.dumps(list(leads))
 
@@ -135,7 +135,7 @@ class FileInbox(SqlInbox):
             raise
 
     @contextmanager
-    def set_aside(self) -> Iterator[StoredEvents]:
+    def set_aside(self) -> Iterator[InboxContents]:
         """Yield what is stored, and after the block rename the file, unless that failed; no receiver adds to it.
 
         Raises:
@@ -147,7 +147,7 @@ class FileInbox(SqlInbox):
             names = ("id", *COLUMNS.split(", "))
             rows = self._connection.execute(f"SELECT id, {COLUMNS} FROM event ORDER BY id")  # noqa: S608 - our columns
             stored = [dict(zip(names, row, strict=True)) for row in rows]
-            yield StoredEvents(_FileTransaction(self._connection).salt(), stored)
+            yield InboxContents(_FileTransaction(self._connection).salt(), stored)
             self._path.rename(set_aside_name(self._path))
         finally:
             self._connection.execute("ROLLBACK")
@@ -195,7 +195,7 @@ class InboxFile:
         return FileInbox.open_for_reading(self.path)
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)
 

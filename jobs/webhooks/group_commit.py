@@ -9,7 +9,7 @@ from connectors.crm import ReceivedEvent
 _MOST_WAITING = 5_000  # events; beyond that, the disk has to catch up first
 
 
-class BusyError(Exception):
+class CommitQueueFullError(Exception):
     """Too many events are waiting for the disk; nothing was stored."""
 
 
@@ -30,11 +30,11 @@ class GroupCommit:
         """Return once the events are durable.
 
         Raises:
-            BusyError: too many are waiting.
+            CommitQueueFullError: too many are waiting.
             Exception: whatever kept `append` from committing; nothing was stored.
         """
         if self._events_waiting + len(events) > _MOST_WAITING:
-            raise BusyError
+            raise CommitQueueFullError
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((events, stored))
         self._events_waiting += len(events)

@@ -87,5 +87,5 @@ class InboxLocation(Protocol):
         """Open the inbox for a reader; None if no receiver has ever made one."""
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """The files that hold it, to be rewritten after something was erased."""

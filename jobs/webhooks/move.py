@@ -21,5 +21,5 @@ def move_inbox(source: InboxFile, target: InboxTable) -> int:
         return 0
     with closing(source.open_for_writing()) as old, closing(target.open_for_writing()) as new:
         with old.set_aside() as events:
-            new.take_over(old.identity(), events)
+            new.store_moved_events(old.identity(), events)
         return len(events.rows)

@@ -30,7 +30,7 @@ from sqlalchemy.types import BigInteger
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, Answer, Dialect, SqlInbox, StoredEvents, Values
+from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, StatementResult, Dialect, SqlInbox, InboxContents, Values
 
 _ACCOUNT = text("current_setting('oplead.account', true)")
 _WRITERS = 0x4F504C49  # "OPLI"
@@ -51,10 +51,10 @@ VALUES (:id, :received_at, :kind, :lead, :label, :at, :appointment_at, :structur
 """
 
 
-class Database(Protocol):
+class InboxDatabase(Protocol):
     """A database in which accounts have their inboxes; as text, what messages call it."""
 
-    def engine_of(self, account: str, *, for_writing: bool) -> Engine:
+    def engine_for_account(self, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only; raises `CommandError` if it has none."""
 
     def explaining_errors(self) -> AbstractContextManager[None]:
@@ -105,12 +105,12 @@ def inbox_tables() -> MetaData:
 class _DatabaseTransaction:
     connection: Connection
 
-    def run(self, statement: str, values: Values | Sequence[Values]) -> Answer:
+    def run(self, statement: str, values: Values | Sequence[Values]) -> StatementResult:
         """Run a statement."""
         many = [dict(each) for each in values] if isinstance(values, Sequence) else dict(values)
         return self.connection.execute(text(statement), many, execution_options={"preserve_rowcount": True})
 
-    def leads(self, leads: Collection[LeadId]) -> list[str]:
+    def leads_parameter(self, leads: Collection[LeadId]) -> list[str]:
         """Return leads as one value."""
         return list(leads)
 
@@ -138,18 +138,18 @@ class PostgresqlInbox(SqlInbox):
         unique="account, digest",
     )
 
-    def __init__(self, database: Database, account: str, *, for_writing: bool) -> None:
+    def __init__(self, database: InboxDatabase, account: str, *, for_writing: bool) -> None:
         """Use a database that has the tables."""
         super().__init__()
         self._database = database
-        self._engine = database.engine_of(account, for_writing=for_writing)
+        self._engine = database.engine_for_account(account, for_writing=for_writing)
 
-    def make(self) -> None:
+    def create_if_missing(self) -> None:
         """Make the inbox, unless it is there."""
         with self._writing() as transaction:
             transaction.run(_MAKE, {"identity": secrets.token_hex(16), "salt": secrets.token_bytes(32)})
 
-    def take_over(self, identity: str, events: StoredEvents) -> None:
+    def store_moved_events(self, identity: str, events: InboxContents) -> None:
         """Store an inbox's events as they are, in place of an empty one.
 
         Repeated, it adds what has come since, under ids after all that receivers have stored here meanwhile. What was
@@ -161,7 +161,7 @@ class PostgresqlInbox(SqlInbox):
         rows = [{**row, "is_unique": bool(row["is_unique"])} for row in events.rows]
         with self._writing() as transaction:
             taken_to = transaction.taken_to()
-            ((latest,),) = transaction.run(self._dialect.fill(LATEST_ID), {}).fetchall()
+            ((latest,),) = transaction.run(self._dialect.fill_in_statement(LATEST_ID), {}).fetchall()
             is_repeated = taken_to is not None and transaction.identity() == identity
             if not is_repeated and (latest or taken_to):
                 raise CommandError(
@@ -170,7 +170,7 @@ class PostgresqlInbox(SqlInbox):
             if not is_repeated:
                 transaction.run(_ADOPT, {"identity": identity, "salt": events.salt})
             if new := [row for row in rows if row["id"] > (taken_to or 0)]:
-                transaction.run(self._dialect.fill(APPEND) if is_repeated else _COPY, new)
+                transaction.run(self._dialect.fill_in_statement(APPEND) if is_repeated else _COPY, new)
             transaction.run(_TAKEN, {"to": rows[-1]["id"] if rows else 0})
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class PostgresqlInbox(SqlInbox):
 class InboxTable:
     """An inbox's place: rows of a table."""
 
-    database: Database
+    database: InboxDatabase
     account: str
 
     def __str__(self) -> str:
@@ -216,7 +216,7 @@ class InboxTable:
     def open_for_writing(self) -> PostgresqlInbox:
         """Open the inbox, making it if it is missing."""
         inbox = PostgresqlInbox(self.database, self.account, for_writing=True)
-        inbox.make()
+        inbox.create_if_missing()
         return inbox
 
     def open_for_reading(self) -> PostgresqlInbox | None:
@@ -228,6 +228,6 @@ class InboxTable:
         return None
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """None: the server reuses the space of what was erased."""
         return ()

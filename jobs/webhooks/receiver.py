@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from connectors.crm import ReceivedEvent
-from jobs.webhooks.group_commit import BusyError, GroupCommit
+from jobs.webhooks.group_commit import CommitQueueFullError, GroupCommit
 from jobs.webhooks.inbox import INBOX_ERRORS
 
 _A_MINUTE = 60
@@ -42,7 +42,7 @@ class SignatureScheme:
     encoding: Literal["hex", "base64"] = "hex"
     prefix: str = ""
 
-    def is_valid(self, body: bytes | bytearray, given: str) -> bool:
+    def is_valid_signature(self, body: bytes | bytearray, given: str) -> bool:
         """Whether a header's value is this body's signature."""
         made = hmac.new(self.key, body, self.algorithm)
         if self.encoding == "hex":
@@ -145,7 +145,7 @@ class Receiver:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if problem := await self._read(request, hook.largest, body):
             return problem
-        if hook.signature and not hook.signature.is_valid(body, request.headers.get(hook.signature.header, "")):
+        if hook.signature and not hook.signature.is_valid_signature(body, request.headers.get(hook.signature.header, "")):
             return HTTPStatus.UNAUTHORIZED
         try:
             events = await _parsed(hook, bytes(body))
@@ -177,7 +177,7 @@ class Receiver:
     async def _store(self, hook: WebhookEndpoint, events: Sequence[ReceivedEvent]) -> HTTPStatus:
         try:
             await hook.inbox.add(events)
-        except (BusyError, *INBOX_ERRORS) as error:
+        except (CommitQueueFullError, *INBOX_ERRORS) as error:
             if self._failures.allows_one_more():  # once a minute, or each request would repeat it
                 why = str(error) or "too many events are waiting for the disk"
                 _log.error("events cannot be stored; the sender is told to try again", account=hook.account, why=why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.webhooks.inbox import KEPT, WaitingEvents
 
@@ -66,7 +66,7 @@ class Dialect:
     unique: str
     """The columns by which a digest is unique."""
 
-    def fill(self, statement: str) -> str:
+    def fill_in_statement(self, statement: str) -> str:
         """Return a statement as this database understands it."""
         return statement.format(
             table=self.table, new_id=self.new_id, same_lead=self.same_lead, among=self.among, unique=self.unique
@@ -74,7 +74,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvents:
+class InboxContents:
     """All that an inbox stores, to be stored elsewhere as it is."""
 
     salt: bytes = field(repr=False)
@@ -82,7 +82,7 @@ class StoredEvents:
     """In the order of their ids."""
 
 
-class Answer(Protocol):
+class StatementResult(Protocol):
     """What came of a statement."""
 
     @property
@@ -96,10 +96,10 @@ class Answer(Protocol):
 class Transaction(Protocol):
     """An open transaction of an account's."""
 
-    def run(self, statement: str, values: Values | Sequence[Values]) -> Answer:
+    def run(self, statement: str, values: Values | Sequence[Values]) -> StatementResult:
         """Run a statement, with values named in it, or once with each of several."""
 
-    def leads(self, leads: Collection[LeadId]) -> object:
+    def leads_parameter(self, leads: Collection[LeadId]) -> object:
         """Return leads as the value of `:leads`."""
 
     def salt(self) -> bytes:
@@ -141,8 +141,8 @@ class SqlInbox(ABC):
         times = {"before": (now - KEPT).isoformat(), "yesterday": (now - _DAY).isoformat()}
         with self._writing() as transaction:
             salt = transaction.salt()
-            new = transaction.run(self._dialect.fill(APPEND), [_row(event, salt) for event in events]).rowcount
-            transaction.run(self._dialect.fill(_DELETE_OLD), times)
+            new = transaction.run(self._dialect.fill_in_statement(APPEND), [_row(event, salt) for event in events]).rowcount
+            transaction.run(self._dialect.fill_in_statement(_DELETE_OLD), times)
         return new
 
     def erase(self, leads: Collection[LeadId]) -> int:
@@ -151,8 +151,8 @@ class SqlInbox(ABC):
         The latest event of all stays without saying whose it is, since readers go on from its id.
         """
         with self._writing() as transaction:
-            values = {"leads": transaction.leads(leads)}
-            return sum(transaction.run(self._dialect.fill(each), values).rowcount for each in (_BLANK_LATEST, _ERASE))
+            values = {"leads": transaction.leads_parameter(leads)}
+            return sum(transaction.run(self._dialect.fill_in_statement(each), values).rowcount for each in (_BLANK_LATEST, _ERASE))
 
     # ── reading ──
 
@@ -177,8 +177,8 @@ class SqlInbox(ABC):
         """
         found: dict[LeadId, list[ReceivedEvent]] = {}
         with self._reading() as transaction:
-            values = {"leads": transaction.leads(leads), "to": _LAST if to is None else to}
-            rows = transaction.run(self._dialect.fill(_EVENTS), values).fetchall()
+            values = {"leads": transaction.leads_parameter(leads), "to": _LAST if to is None else to}
+            rows = transaction.run(self._dialect.fill_in_statement(_EVENTS), values).fetchall()
         for id_, *row in rows:
             try:
                 received = _event(row)
@@ -194,7 +194,7 @@ class SqlInbox(ABC):
 
     def _rows(self, statement: str, **values: int) -> Sequence[Sequence[Any]]:
         with self._reading() as transaction:
-            return transaction.run(self._dialect.fill(statement), values).fetchall()
+            return transaction.run(self._dialect.fill_in_statement(statement), values).fetchall()
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────
@@ -218,7 +218,7 @@ def _row(received: ReceivedEvent, salt: bytes) -> Values:
 def _event(row: Sequence[str | None]) -> ReceivedEvent:
     received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique = row
     event = WebhookEvent(
-        kind=EventKind(kind) if kind else None,
+        kind=CrmEventKind(kind) if kind else None,
         lead=LeadId(lead) if lead else None,
         label=label,
         at=_moment(at),

@@ -66,7 +66,7 @@ def identifiers_of_person(contact: Contact) -> frozenset[Identifier]:
     from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import identity as meta_identity  # noqa: PLC0415
 
-    return frozenset(google_ads.identify(contact)).union(meta_identity.identify(contact))
+    return frozenset(google_ads.hash_contact(contact)).union(meta_identity.hash_contact(contact))
 
 
 def inbox_of(

@@ -12,7 +12,7 @@ from jobs.settings.types import StateDatabase, StateFile
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
-    from connectors.google_ads.quota import Direction, ProjectQuota
+    from connectors.google_ads.quota import ReadOrWrite, ProjectQuota
     from connectors.rate_limit import Pacer
     from jobs.ledger.storage.postgresql import SharedDatabase
 
@@ -36,9 +36,9 @@ class GoogleQuotas:
         self._clock = clock
         self._cancel_token = cancel_token
         self._database = database_at(state.url) if isinstance(state, StateDatabase) else None
-        self._pacers: dict[tuple[str, str, Direction], Pacer] = {}
+        self._pacers: dict[tuple[str, str, ReadOrWrite], Pacer] = {}
 
-    def quota(self, google: GoogleAdsSettings, direction: "Direction") -> "ProjectQuota":
+    def quota(self, google: GoogleAdsSettings, direction: "ReadOrWrite") -> "ProjectQuota":
         """Return the quota of a destination's project.
 
         Raises:
@@ -60,7 +60,7 @@ class GoogleQuotas:
 
 
 def _pacer(
-    place: "tuple[str, str, Direction]", clock: Clock, cancel_token: CancelToken, database: "SharedDatabase | None"
+    place: "tuple[str, str, ReadOrWrite]", clock: Clock, cancel_token: CancelToken, database: "SharedDatabase | None"
 ) -> "Pacer":
     from connectors.google_ads.quota import PER_DAY, PER_MINUTE  # noqa: PLC0415
     from connectors.rate_limit import Pacer, pace_key  # noqa: PLC0415

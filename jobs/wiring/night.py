@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from connectors.http import CancelToken
-from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector, StatementReader
+from connectors.ports import Clock, ConversionSink, DeadMansSwitchPinger, PlatformInspector, PlatformStatementReader
 from connectors.records import DestinationId, NoticeResult
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
-from jobs.run_context import Deps, SyncMode, SyncWindow
+from jobs.run_context import Deps, SyncMode, PullOptions
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
 from jobs.wiring.account import inbox_of
 from jobs.wiring.google_quota import GoogleQuotas
 from jobs.wiring.inbox import shared_database
-from jobs.wiring.oplead import file_options, oplead_client, oplead_options
+from jobs.wiring.oplead import export_file_options, oplead_client, oplead_connector_options
 
 if TYPE_CHECKING:
     from connectors.google_ads.options import GoogleOptions
@@ -50,7 +50,7 @@ def open_connectors(
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
-    window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
+    window = PullOptions(style, overlap=oplead.overlap, budget=oplead.budget)
     with (
         closing(quotas),
         closing(_source(settings, book, clock, cancel_token, database_at)) as source,
@@ -89,7 +89,7 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
         yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
 
 
-def load_connectors(accounts: Iterable[Settings]) -> None:
+def import_connector_modules(accounts: Iterable[Settings]) -> None:
     """Load the modules that the nights of these accounts need, so that processes forked from now on have them."""
     import httpx  # noqa: F401, PLC0415
 
@@ -104,7 +104,7 @@ def load_connectors(accounts: Iterable[Settings]) -> None:
             from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
 
 
-def prepare_nights() -> None:
+def prepare_for_forked_nights() -> None:
     """Prepare for the nights of one account after another, in processes that are forked from this one.
 
     They share what most nights need, libraries included, and each keeps its connections to the ledgers' database.
@@ -114,9 +114,9 @@ def prepare_nights() -> None:
 
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: F401, PLC0415
     from connectors.google_ads.sink import GoogleSink  # noqa: F401, PLC0415
-    from connectors.google_ads.statements import GoogleStatements  # noqa: F401, PLC0415
+    from connectors.google_ads.statements import GoogleStatementReader  # noqa: F401, PLC0415
     from connectors.meta.sink import MetaSink  # noqa: F401, PLC0415
-    from connectors.meta.statements import MetaStatements  # noqa: F401, PLC0415
+    from connectors.meta.statements import MetaStatementReader  # noqa: F401, PLC0415
     from connectors.oplead import OpleadSource  # noqa: F401, PLC0415
     from connectors.oplead.files import FileSource  # noqa: F401, PLC0415
     from jobs.ledger.storage.postgresql import keep_connections  # noqa: PLC0415 - few need its driver
@@ -148,18 +148,18 @@ def _sinks(
 
 def _statement_readers(
     settings: Settings, quotas: GoogleQuotas, cancel_token: CancelToken
-) -> dict[DestinationId, StatementReader]:
-    readers: dict[DestinationId, StatementReader] = {}
+) -> dict[DestinationId, PlatformStatementReader]:
+    readers: dict[DestinationId, PlatformStatementReader] = {}
     for google in settings.google_ads:
-        from connectors.google_ads.statements import GoogleStatements  # noqa: PLC0415
+        from connectors.google_ads.statements import GoogleStatementReader  # noqa: PLC0415
 
         google_options = _google_options(google, quotas, validate_only=True, cancel_token=cancel_token)
-        readers[DestinationId(google.id)] = GoogleStatements(google_options)
+        readers[DestinationId(google.id)] = GoogleStatementReader(google_options)
     for meta in settings.meta:
-        from connectors.meta.statements import MetaStatements  # noqa: PLC0415
+        from connectors.meta.statements import MetaStatementReader  # noqa: PLC0415
 
         meta_options = _meta_options(meta, validate_only=True, cancel_token=cancel_token)
-        readers[DestinationId(meta.id)] = MetaStatements(meta_options)
+        readers[DestinationId(meta.id)] = MetaStatementReader(meta_options)
     return readers
 
 
@@ -171,7 +171,7 @@ def _google_options(
     cancel_token: CancelToken = never_cancelled,
 ) -> "GoogleOptions":
     from connectors.google_ads.options import GoogleOptions  # noqa: PLC0415
-    from connectors.google_ads.quota import Direction  # noqa: PLC0415
+    from connectors.google_ads.quota import ReadOrWrite  # noqa: PLC0415
 
     return GoogleOptions(
         customer_id=google.customer_id,
@@ -182,8 +182,8 @@ def _google_options(
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
         # A human's few checks need no turn.
-        write_quota=quotas.quota(google, Direction.WRITE) if quotas else None,
-        read_quota=quotas.quota(google, Direction.READ) if quotas else None,
+        write_quota=quotas.quota(google, ReadOrWrite.WRITE) if quotas else None,
+        read_quota=quotas.quota(google, ReadOrWrite.READ) if quotas else None,
         cancel_token=cancel_token,
     )
 
@@ -217,8 +217,8 @@ def _source(
 
         by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
         return FileSource(
-            oplead_options(settings),
-            file_options(settings.source),
+            oplead_connector_options(settings),
+            export_file_options(settings.source),
             clock,
             wanted_fields=book.extraction.paths,
             needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
@@ -237,10 +237,10 @@ def _source(
 
 def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
-    return recipients_at([each.get_secret_value() for each in settings.notify], "notify")
+    return recipients_by_fingerprint([each.get_secret_value() for each in settings.notify], "notify")
 
 
-def recipients_at(urls: Sequence[str], place: str) -> dict[str, Recipient]:
+def recipients_by_fingerprint(urls: Sequence[str], place: str) -> dict[str, Recipient]:
     """Return who is at these addresses, which `place` names, keyed by a fingerprint."""
     from connectors.notifiers import AppriseNotifier, is_mailbox  # noqa: PLC0415
 
@@ -252,14 +252,14 @@ def recipients_at(urls: Sequence[str], place: str) -> dict[str, Recipient]:
     }
 
 
-def unknown_addresses(urls: Sequence[str]) -> list[int]:
+def unknown_notification_addresses(urls: Sequence[str]) -> list[int]:
     """Return the positions of addresses of no known service."""
-    from connectors.notifiers import is_address  # noqa: PLC0415
+    from connectors.notifiers import is_notification_address  # noqa: PLC0415
 
-    return [position for position, url in enumerate(urls) if not is_address(url)]
+    return [position for position, url in enumerate(urls) if not is_notification_address(url)]
 
 
-def notice_trials(settings: Settings) -> "list[NoticeTrial]":
+def notice_addresses_to_try(settings: Settings) -> "list[NoticeTrial]":
     """Return the addresses for notices, in the order of the settings, to be tried one at a time."""
     from connectors.notifiers import AppriseNotifier, is_mailbox, service_name  # noqa: PLC0415
 

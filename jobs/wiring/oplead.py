@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from connectors.crm import EventKind, ReceivedEvent
+from connectors.crm import CrmEventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.language import _
@@ -23,8 +23,8 @@ from jobs.wiring.account import Look, open_clock
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
-    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
-    from connectors.oplead.files import FileOptions
+    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, OpleadWriteOptions
+    from connectors.oplead.files import ExportFileOptions
     from connectors.oplead.writing.lists import OpleadLists
     from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer, RequestHistories
@@ -49,7 +49,7 @@ def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
     client = oplead_client(settings, clock, state=settings.state)
-    return closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks)))
+    return closing(OpleadLists(client, lead_writing_options(settings.oplead.write, settings.webhooks)))
 
 
 def oplead_writer(
@@ -64,7 +64,7 @@ def oplead_writer(
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
     look = known.settings
-    options, form = write_options(look.oplead.write, look.webhooks), None
+    options, form = lead_writing_options(look.oplead.write, look.webhooks), None
     if options.form is not None:
         # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
         address = urlsplit(options.form.url)
@@ -104,7 +104,7 @@ def oplead_client(
     from connectors.oplead import OpleadClient  # noqa: PLC0415
 
     return OpleadClient(
-        oplead_options(look),
+        oplead_connector_options(look),
         clock=clock,
         pacer=pacer_for(look.oplead, clock, state=state, cancel_token=cancel_token, database_at=database_at),
         cancel_token=cancel_token,
@@ -112,7 +112,7 @@ def oplead_client(
     )
 
 
-def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "WriteOptions":
+def lead_writing_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "OpleadWriteOptions":
     """Return the Oplead connector's options for writing.
 
     Raises:
@@ -124,7 +124,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
     if write.via == "form":
         if write.form is None:
             raise Misconfigured(_("oplead.write.via is form, and oplead.write.form is missing: its token and its form"))
-        form = platform.FormImportOptions(
+        form = platform.FormImportServiceOptions(
             token=write.form.token.get_secret_value(),
             form=write.form.form,
             url=str(write.form.url),
@@ -132,13 +132,13 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
         )
     subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
     endpoints = {name: platform.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
-    return platform.WriteOptions(
+    return platform.OpleadWriteOptions(
         **endpoints,
         status_field=write.status_field,
         document_field=write.document_field,
         channels=write.channels,
         custom_fields=write.custom_fields,
-        paths=platform.WritePaths(**write.fields.model_dump(exclude={"reference"})),
+        paths=platform.WrittenFieldPaths(**write.fields.model_dump(exclude={"reference"})),
         subscriptions=platform.SubscriptionOptions(**subscriptions),
         form=form,
     )
@@ -147,24 +147,24 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
 _ENDPOINTS = ("create", "update", "status", "document")
 
 
-def file_options(source: ExportFileSettings) -> "FileOptions":
+def export_file_options(source: ExportFileSettings) -> "ExportFileOptions":
     """Return the options of the files to read."""
-    from connectors.oplead.files import FileOptions  # noqa: PLC0415
+    from connectors.oplead.files import ExportFileOptions  # noqa: PLC0415
 
     kind: Literal["csv", "xlsx"] = "csv" if source.csv else "xlsx"
     rest = source.model_dump(exclude={"csv", "xlsx"})
-    return FileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
+    return ExportFileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
 
 
-def oplead_options(look: Look) -> "OpleadOptions":
+def oplead_connector_options(look: Look) -> "OpleadOptions":
     """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
 
     oplead, since = look.oplead, None
     if oplead.since_filter is not None and oplead.pull_style == "since":
-        since = platform.SinceOptions(**oplead.since_filter.model_dump())
+        since = platform.SinceQueryParameters(**oplead.since_filter.model_dump())
     return platform.OpleadOptions(
-        token=oplead.key,
+        token=oplead.token_value,
         zone=look.zone,
         base_url=str(oplead.base_url).rstrip("/"),
         path_prefix=oplead.path_prefix,
@@ -191,13 +191,13 @@ def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[
 
     subscriptions = webhooks.subscriptions
     names = {
-        EventKind.NEW_LEAD: subscriptions.new_lead,
-        EventKind.STATUS_CHANGE: subscriptions.status_change,
-        EventKind.APPOINTMENT: subscriptions.appointment,
+        CrmEventKind.NEW_LEAD: subscriptions.new_lead,
+        CrmEventKind.STATUS_CHANGE: subscriptions.status_change,
+        CrmEventKind.APPOINTMENT: subscriptions.appointment,
     }
     parser = platform.WebhookParser(
-        oplead_options(look),
-        platform.WebhookOptions(names, **webhooks.fields.model_dump()),
+        oplead_connector_options(look),
+        platform.WebhookFieldPaths(names, **webhooks.fields.model_dump()),
     )
 
     def parse(body: bytes) -> Sequence[ReceivedEvent]:
@@ -219,7 +219,7 @@ def pacer_for(
     """Return the request pacer, shared by all processes of an account by its state."""
     from connectors.rate_limit import Pacer  # noqa: PLC0415
 
-    shared = _shared_pace((str(oplead.base_url), oplead.key), state, database_at)
+    shared = _shared_pace((str(oplead.base_url), oplead.token_value), state, database_at)
     return Pacer(clock, oplead.rate, shared=shared, cancel_token=cancel_token)
 
 

@@ -74,7 +74,7 @@ class DatabaseRequestHistory:
         """When to try the database again; None while it is used."""
 
     @contextmanager
-    def lock_and_update_history(
+    def lock_and_update_request_history(
         self, own: ProcessRequestHistory, now: datetime
     ) -> Iterator[Sequence[ProcessRequestHistory]]:
         """Hold the key's rows for the block; yield the other processes' histories, then write `own` on exit."""
@@ -83,7 +83,7 @@ class DatabaseRequestHistory:
             # A clock that was set back must not put the next try off for longer.
             if self._retry_at is None or not now < self._retry_at <= now + RETRY_AFTER:
                 with self._sharing(now):
-                    connection = self._database.engine_of("", for_writing=True).connect()
+                    connection = self._database.engine_for_account("", for_writing=True).connect()
                     self._with_patience(connection, partial(self._read, connection, now))
                     self._note_return()
             if connection is None or self._retry_at is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import assert_never
 
 from connectors.language import _
-from jobs.ledger.storage.plain_reads import read_starts
+from jobs.ledger.storage.plain_reads import read_counting_starts
 from jobs.ledger.storage.revisions import SchemaChange
 from jobs.ledger.storage.state import State
 from jobs.ledger.storage.state_file import LedgerError
@@ -16,10 +16,10 @@ from jobs.settings.types import StateDatabase, StateFile
 
 def account_state(settings: Settings) -> State:
     """Return the account's state, whether or not it exists yet."""
-    return state_of(settings.state, settings.account)
+    return state_at_address(settings.state, settings.account)
 
 
-def state_of(address: StateFile | StateDatabase | None, account: str) -> State:
+def state_at_address(address: StateFile | StateDatabase | None, account: str) -> State:
     """Return an account's state at an address, whether or not it exists yet."""
     match address:
         case None:
@@ -46,26 +46,26 @@ def deploy_database(url: str) -> SchemaChange:
     Raises:
         LedgerError: the database cannot be used, holds something else, or is of a newer version.
     """
-    from jobs.ledger.storage.postgresql import deploy  # noqa: PLC0415 - few need its driver
+    from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables  # noqa: PLC0415 - few need its driver
     from jobs.webhooks.postgresql_inbox import inbox_tables  # noqa: PLC0415
     from jobs.wiring.pace import pace_tables  # noqa: PLC0415
 
-    return deploy(url, inbox_tables(), pace_tables())
+    return create_or_upgrade_ledger_tables(url, inbox_tables(), pace_tables())
 
 
-def recorded_starts(settings: Settings) -> dict[tuple[str, str], datetime]:
+def recorded_conversion_starts(settings: Settings) -> dict[tuple[str, str], datetime]:
     """Return when each conversion starts to count, by conversion and destination, as earlier runs settled it.
 
     Raises:
         LedgerError: there is no state, or it cannot be read.
     """
     if isinstance(settings.state, StateFile):
-        return read_starts(settings.state.path, settings.account)
-    from jobs.ledger.leads.starts import load_starts  # noqa: PLC0415 - a file is read without SQLAlchemy
+        return read_counting_starts(settings.state.path, settings.account)
+    from jobs.ledger.leads.starts import load_counting_starts  # noqa: PLC0415 - a file is read without SQLAlchemy
     from jobs.ledger.runs import open_for_reading  # noqa: PLC0415
 
     with open_for_reading(account_state(settings)) as session:
-        return {place: starts.conversion for place, starts in load_starts(session, settings.account).items()}
+        return {place: starts.conversion for place, starts in load_counting_starts(session, settings.account).items()}
 
 
 def folder_beside_state(settings: Settings) -> Path:

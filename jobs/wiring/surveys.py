@@ -9,7 +9,7 @@ from jobs.rules.model import UnreadableAmount, normalise_label
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import ExportFileSettings
 from jobs.settings.types import StateDatabase, StateFile
-from jobs.wiring.oplead import file_options, oplead_client, oplead_options
+from jobs.wiring.oplead import export_file_options, oplead_client, oplead_connector_options
 
 
 def survey_oplead(
@@ -58,8 +58,8 @@ def survey_files(
     from connectors.oplead.files import survey_file  # noqa: PLC0415
 
     return survey_file(
-        oplead_options(look),
-        file_options(source),
+        oplead_connector_options(look),
+        export_file_options(source),
         leads=leads,
         named=named,
         readable=_is_readable,

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from connectors.records import ClickId, LeadId
 from jobs.settings.load import OpleadSection
-from jobs.wiring.oplead import oplead_options
+from jobs.wiring.oplead import oplead_connector_options
 
 if TYPE_CHECKING:
     from connectors.oplead.files.options import Delimiter, Encoding
 
 
-def lead_id_in(text: str) -> LeadId | None:
+def parse_lead_id(text: str) -> LeadId | None:
     """Return a text as a lead's id; None if it can be none."""
     from connectors.oplead.parsing.lead_parser import as_lead_id  # noqa: PLC0415
 
@@ -30,11 +30,11 @@ def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tupl
     """Return the click ids that Oplead's field would be read as if it held this text."""
     from connectors.oplead.parsing.click_ids import read_click_ids  # noqa: PLC0415
 
-    rules = oplead_options(look).click_ids
+    rules = oplead_connector_options(look).click_ids
     return read_click_ids(text, utm_source=utm_source, rules=rules, zone=look.zone)[0]
 
 
-def column_names() -> Mapping[str, Sequence[str]]:
+def usual_column_titles() -> Mapping[str, Sequence[str]]:
     """Return the usual titles, normalised, of each field of a lead."""
     from connectors.oplead.parsing.field_tree import NAMES  # noqa: PLC0415
 

@@ -23,11 +23,11 @@ from connectors.records import (
     Contact,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Money,
     Outcome,
     OutcomeClass,
-    Received,
+    ReceivedForProcessing,
     StillPending,
     Target,
 )
@@ -97,7 +97,7 @@ class _Sink:
         number = next(_numbers)
         clicked_at = self.now - timedelta(days=2)
         kind = over.pop("kind", self.sink.limits.click_ids[0])
-        plain = Event(
+        plain = ConversionEvent(
             key=DeliveryKey(f"contract-{number}"),
             target=self.adapter.target,
             at=self.now - timedelta(days=1),
@@ -121,7 +121,7 @@ class _Sink:
     def settle(self, receipt, rows):
         """Resolve a receipt once its outcome is due; a receipt that already holds the outcome is returned as is."""
         self.wait(self.sink.limits.resolve_after)
-        return self.sink.resolve(receipt.ticket, rows=rows) if isinstance(receipt, Received) else receipt
+        return self.sink.resolve(receipt.ticket, rows=rows) if isinstance(receipt, ReceivedForProcessing) else receipt
 
 
 class Real(_Sink):

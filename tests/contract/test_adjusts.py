@@ -12,11 +12,11 @@ from connectors.records import (
     Adjustment,
     AdjustmentKind,
     EncodedEvent,
-    Lost,
+    AnswerLost,
     Money,
     NotSent,
     OutcomeClass,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
 )
@@ -26,14 +26,14 @@ GOOD = {OutcomeClass.DONE, OutcomeClass.DUPLICATE}
 FAILURES = {
     "nothing listens": (NotSent,),
     "key refused": (Refused,),
-    "401": (Refused, Lost),
-    "429": (Refused, Lost),
-    "503": (Lost,),
-    "HTML": (Lost,),
-    "cut before": (Lost,),
-    "cut after": (Lost,),
-    "truncated": (Lost,),
-    "hang": (Lost,),
+    "401": (Refused, AnswerLost),
+    "429": (Refused, AnswerLost),
+    "503": (AnswerLost,),
+    "HTML": (AnswerLost,),
+    "cut before": (AnswerLost,),
+    "cut after": (AnswerLost,),
+    "truncated": (AnswerLost,),
+    "hang": (AnswerLost,),
 }
 """The failures of a call, and the receipts each may yield."""
 NEVER_ASKED = {"nothing listens", "key refused"}
@@ -285,7 +285,7 @@ def test_resent_conversion_yields_a_ticket_to_resolve(played):
     """It is processed like any upload of conversions."""
     event = played.converted()
 
-    assert isinstance(played.sink.adjust(played.target, played.freeze(played.adjustment(event))), Received)
+    assert isinstance(played.sink.adjust(played.target, played.freeze(played.adjustment(event))), ReceivedForProcessing)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -318,7 +318,7 @@ def test_replaying_a_retraction_with_a_lost_answer_is_a_duplicate(retracting, fa
     lost = retracting.sink.adjust(retracting.target, batch)
     retracting.world.mend()
 
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, AnswerLost)
     assert [OutcomeClass.DUPLICATE] == retracting.adjust(batch)
     assert [(0, 0.0)] == retracting.world.worth(event.key)
 

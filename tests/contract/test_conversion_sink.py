@@ -18,12 +18,12 @@ from connectors.records import (
     ForgottenRequest,
     Identifier,
     IdentifierKind,
-    Lost,
+    AnswerLost,
     Money,
     NotSent,
     OutcomeClass,
     PartlyRefused,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     StillPending,
@@ -36,15 +36,15 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 FAILURES = {
     "nothing listens": (NotSent,),
     "key refused": (Refused,),
-    "401": (Refused, Lost),
-    "429": (Refused, Lost),
-    "503": (Lost,),
-    "502 that looks good": (Lost,),
-    "HTML": (Lost,),
-    "cut before": (Lost,),
-    "cut after": (Lost,),
-    "truncated": (Lost,),
-    "hang": (Lost,),
+    "401": (Refused, AnswerLost),
+    "429": (Refused, AnswerLost),
+    "503": (AnswerLost,),
+    "502 that looks good": (AnswerLost,),
+    "HTML": (AnswerLost,),
+    "cut before": (AnswerLost,),
+    "cut after": (AnswerLost,),
+    "truncated": (AnswerLost,),
+    "hang": (AnswerLost,),
 }
 """The failures of a call, and the receipts each may yield."""
 NEVER_ASKED = {"nothing listens", "key refused"}
@@ -211,7 +211,7 @@ def test_one_event_is_one_call_and_counts_once(played):
     calls = played.calls - before
 
     assert 1 == calls
-    assert isinstance(receipt, Received) == played.adapter.answers_later
+    assert isinstance(receipt, ReceivedForProcessing) == played.adapter.answers_later
     assert [OutcomeClass.DONE] == [each.kind for each in played.settle(receipt, 1).outcomes]
     assert 1 == played.counted(event.key)
     [line] = played.lines(event.key)

@@ -13,7 +13,7 @@ from connectors import one_call
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId, Lost, NotSent, UnreadableLead
+from connectors.records import LeadId, AnswerLost, NotSent, UnreadableLead
 from tests import suite
 from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key
@@ -88,7 +88,7 @@ def test_endless_answer_to_a_meta_upload_is_lost(meta, script):
     with endless(script) as server:
         meta.use(graph_url=server.url, timeout=(0.2, 0.2))
 
-        assert Lost("ReadTimeout") == meta.submit()
+        assert AnswerLost("ReadTimeout") == meta.submit()
         assert all_end(server)
 
 
@@ -98,7 +98,7 @@ def test_endless_answer_to_a_google_upload_is_lost(google, way):
     with endless(ENDLESS[way]) as server:
         google.use(data_manager_endpoint=server.url, timeout=0.2)
 
-        assert Lost("ReadTimeout") == google.submit()
+        assert AnswerLost("ReadTimeout") == google.submit()
         assert all_end(server)
 
 
@@ -171,7 +171,7 @@ def test_cancelled_upload_is_lost_after_a_grace_period(meta, google, monkeypatch
             sink = make(replace(played.options, cancel_token=Stop(server)))
             batch = played.batch(1) if make is MetaSink else _frozen(google)
 
-            assert Lost("ReadTimeout") == sink.submit(played.target, batch)
+            assert AnswerLost("ReadTimeout") == sink.submit(played.target, batch)
             assert all_end(server)
 
 
@@ -193,7 +193,7 @@ def test_cancel_token_ends_a_grpc_call(tmp_path, private_key, monkeypatch):
     receipt = AdsApiSink(replace(ads.options, cancel_token=stopped)).submit(ads.target, batch)
     ads.close()
 
-    assert Lost("CANCELLED") == receipt
+    assert AnswerLost("CANCELLED") == receipt
 
 
 def test_keeps_the_receipt_of_an_upload_answered_after_cancellation(meta):
@@ -263,7 +263,7 @@ def test_oversized_answer_to_an_upload_is_lost(meta, google, script):
         with endless(script) as server:
             played.use(timeout=LONG, **{where: server.url})
 
-            assert Lost("AnswerTooLarge") == played.submit()
+            assert AnswerLost("AnswerTooLarge") == played.submit()
 
 
 def test_unlimited_token_answer_is_not_sent(google):

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.errors import Transient
-from connectors.google_ads.quota import LONGEST_WAIT, Direction, project_of
+from connectors.google_ads.quota import LONGEST_WAIT, ReadOrWrite, project_of
 from connectors.rate_limit import LONGEST_REQUEST, WINDOW
 from connectors.records import Target
 from jobs.cancellation import StoppedBySignal, never_cancelled
@@ -68,7 +68,7 @@ def account(request, limits, tmp_path):
         quotas.close()
 
 
-def quota(quotas, project="shop", direction=Direction.WRITE):
+def quota(quotas, project="shop", direction=ReadOrWrite.WRITE):
     """The quota of a destination whose key is of a project."""
     place = SimpleNamespace(endpoint="https://datamanager.googleapis.com/", credentials=Path(f"{project}.json"))
     return quotas.quota(place, direction)
@@ -135,7 +135,7 @@ def test_a_spent_project_costs_no_other_project_and_no_other_direction(account, 
     assert 2 == asked(one)
     with pytest.raises(Transient, match="shop"), quota(other).turn():
         pass
-    assert [2, 2] == [asked(other, project="garden"), asked(other, direction=Direction.READ)]
+    assert [2, 2] == [asked(other, project="garden"), asked(other, direction=ReadOrWrite.READ)]
     assert not clock.slept
 
 
@@ -185,7 +185,7 @@ def test_beside_a_file_destinations_share_a_minute_within_the_process(account, l
     night = account(clock, is_file=True)
 
     assert [3, 0] == [asked(night), asked(night)]
-    assert [3, 3] == [asked(night, project="garden"), asked(night, direction=Direction.READ)]
+    assert [3, 3] == [asked(night, project="garden"), asked(night, direction=ReadOrWrite.READ)]
 
 
 def test_the_database_holds_no_name_of_a_project(account, database):

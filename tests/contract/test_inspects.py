@@ -13,7 +13,7 @@ from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions
-from connectors.records import AssumedTarget, CheckFinding, CheckVerdict, Target
+from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict, Target
 from connectors.sandbox.google import oauth
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -49,7 +49,7 @@ class Inspected:
     """Builds the inspector: `open(addresses, key_file=…, token=…)`."""
     servers: tuple[str, ...]
     """The platform's own servers."""
-    expected: tuple[AssumedTarget, ...]
+    expected: tuple[TargetAssumptions, ...]
 
 
 def _google(transport, addresses, *, key_file, **_):
@@ -67,7 +67,7 @@ def _meta(addresses, *, token=TOKENS[DATASET], **_):
 
 def _sales(target):
     window = timedelta(days=90)
-    sale = AssumedTarget("sale", target, "EUR", sends_value=True, sends_contact=True, click_window=window)
+    sale = TargetAssumptions("sale", target, "EUR", sends_value=True, sends_contact=True, click_window=window)
     return (sale, replace(sale, conversion="quote", sends_contact=False, click_window=None))
 
 
@@ -221,6 +221,6 @@ def test_foreign_credentials_are_a_failed_finding(look, sandbox, tmp_path):
     """The token server does not know the key, or the platform the token."""
     key_file = tmp_path / "key.json"
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
-    key_file.write_text(oauth.OAuthServer(other).key_file(f"{sandbox.addresses['oauth']}/token"))
+    key_file.write_text(oauth.OAuthServer(other).key_file_json(f"{sandbox.addresses['oauth']}/token"))
 
     assert CheckVerdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}

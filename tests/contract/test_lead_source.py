@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions, SinceOptions
-from connectors.oplead.files import FileOptions, FileSource
+from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions, SinceQueryParameters
+from connectors.oplead.files import ExportFileOptions, FileSource
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
 from connectors.records import Export, UnreadableLead
@@ -103,7 +103,7 @@ class Real:
     def filter_changes(self):
         """Apply the filter by change from now on."""
         self._platform.set_switch("filters", True)
-        self.open(since_filter=SinceOptions("updated_since"))
+        self.open(since_filter=SinceQueryParameters("updated_since"))
 
     def fail(self, error, *, after):
         """Make the list fail after `after` pages, until `mend`."""
@@ -143,7 +143,7 @@ class Files:
         """Switch to a new source."""
         self.close()
         self.options = OpleadOptions(token=ADMIN_KEY, zone=ZoneInfo("Europe/Paris"))
-        files = FileOptions("csv", str(self._file), whole=True)
+        files = ExportFileOptions("csv", str(self._file), whole=True)
         self.source = FileSource(self.options, files, FakeClock(NOW))
         parse = self.source._parser.parse
         self.source._parser.parse = lambda item, name, digest: self._read.append(name) or parse(item, name, digest)
@@ -168,7 +168,7 @@ class Files:
         del self._rows[name]
         self._write()
         last = Export(NOW - timedelta(days=1), "", len(self._rows), (), None, ends_line=True)
-        self.source.open_export(last, read_until=None, accept=False)
+        self.source.open_newest_export(last, read_until=None, accept=False)
 
     def _write(self):
         lines = [

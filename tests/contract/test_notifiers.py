@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from connectors import notifiers
 from connectors.http import run_with_timeout
-from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_address, is_mailbox, service_name
+from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_notification_address, is_mailbox, service_name
 from connectors.records import NoticeOutcome, NoticeResult
 
 HUNG = 0.3  # seconds
@@ -83,7 +83,7 @@ def test_never_logs_the_address(closed, caplog):
     """It is a secret, and apprise quotes parts of it."""
     caplog.set_level(logging.DEBUG, logger="root")
     AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").send("t", "x")
-    is_address("slack://t0ken")
+    is_notification_address("slack://t0ken")
 
     assert "t0ken" not in caplog.text
     assert "s3cret" not in caplog.text
@@ -104,7 +104,7 @@ def test_never_logs_the_address(closed, caplog):
 )
 def test_is_address_accepts_what_apprise_can_send_to(url, is_one):
     """The check sends nothing."""
-    assert is_one == is_address(url)
+    assert is_one == is_notification_address(url)
 
 
 def test_send_returns_false_for_an_invalid_address():

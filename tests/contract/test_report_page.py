@@ -8,7 +8,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import sync_playwright
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from jobs.fleet.page import render_fleet
 from jobs.reporting.page.render import index_row, render, render_index
@@ -61,7 +61,7 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     written = {}
     for language in Language:
-        with speaking(language):
+        with using_language(language):
             for name, facts in ALL.items():
                 written[name, language] = folder / f"{len(written)}.html"
                 written[name, language].write_text(render(facts()), encoding="utf-8")
@@ -160,7 +160,7 @@ def test_long_names_of_stages_break_no_other_word_on_paper(browser, tmp_path):
     facts = demo_facts()
     names = ("Rendez-vous téléphonique confirmé par le conseiller", "Financement-refusé-administrativement", "Gagné")
     file = tmp_path / "long.html"
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         page = render(replace(facts, stage_names=dict(zip(facts.funnel.stages, names, strict=True))))
     file.write_text(page, encoding="utf-8")
     with Shown(browser, file, viewport={"width": PRINTED, "height": 1000}) as page:

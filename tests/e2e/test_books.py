@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from tests.e2e.support.traffic import GRAPH, INGEST, UPLOAD
 
 NIGHTS = 5
@@ -108,7 +108,7 @@ def test_platform_records_match_the_ledger_after_failing_nights(companies, way):
     Where Data Manager does not name the rows it refused, the platform counts the others and the ledger calls them
     unconfirmed, never the reverse. Events that Meta counted twice are flagged as possible duplicates in the ledger.
     """
-    company = companies(start=FIRST_NIGHT, population=Population.generate(seed=SEED, leads=300))
+    company = companies(start=FIRST_NIGHT, population=InventedLeads.generate(seed=SEED, leads=300))
     company.use_demo_settings()
     company.max_per_run = 1_000
     company.settings["google_ads"]["transport"] = way.transport

@@ -20,7 +20,7 @@ import pytest
 
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs.ledger.runs import open_locked_ledger
@@ -137,7 +137,7 @@ def _environ(more):
 @pytest.fixture(scope="module")
 def population():
     """The generated leads."""
-    return Population.generate(7, LEADS)
+    return InventedLeads.generate(7, LEADS)
 
 
 @pytest.fixture

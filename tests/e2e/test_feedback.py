@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment, StatusEntry
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.nightly import run_night
-from jobs.oplead_commands.feedback import feedback
-from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
+from jobs.oplead_commands.feedback import show_feedback
+from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead
 from jobs.oplead_commands.statuses import set_lead_status
 from jobs.run_context import Deps, RunContext
 from jobs.webhooks.file_inbox import FileInbox
@@ -34,7 +34,7 @@ RECEIVED = datetime(2026, 9, 2, 9, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """One sandbox for all tests."""
-    with Sandbox(quick.with_key(tmp_path_factory.mktemp("sandbox")), Population.generate(7, 40)) as sandbox:
+    with Sandbox(quick.with_key(tmp_path_factory.mktemp("sandbox")), InventedLeads.generate(7, 40)) as sandbox:
         yield sandbox
 
 
@@ -43,7 +43,7 @@ def oplead(running, tmp_path):
     """An account that has imported three leads with a provider.url, and one without."""
     oplead = Oplead(running, tmp_path)
     rows = [*(row(number, **HOOK) for number in range(3)), row(3)]
-    assert Exit.DONE == oplead.run(import_file, leads_file(tmp_path, rows), ImportOptions())
+    assert Exit.DONE == oplead.run(import_file_into_oplead, leads_file(tmp_path, rows), ImportOptions())
     return oplead
 
 
@@ -55,7 +55,7 @@ def created(oplead):
 def hear(oplead, lead_id, label, at=None, received_at=RECEIVED):
     """Have the receiver take a webhook."""
     inbox = FileInbox.open_for_writing(oplead.folder / "maison-durand.inbox.db")
-    event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(lead_id), label, Moment(at) if at else None)
+    event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(lead_id), label, Moment(at) if at else None)
     inbox.append([ReceivedEvent(event, received_at, f"{lead_id} {label} {at}", is_unique=True)])
     inbox.close()
 
@@ -75,7 +75,7 @@ def read_at_night(oplead, labels, *, at):
 def told(oplead, capsys):
     """What is printed as JSON, by lead."""
     capsys.readouterr()
-    assert Exit.DONE == oplead.run(feedback, None, json=True)
+    assert Exit.DONE == oplead.run(show_feedback, None, json=True)
     return {each["lead"]: each for each in map(documented, capsys.readouterr().out.splitlines())}
 
 
@@ -93,7 +93,7 @@ def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead,
     assert ("Signé", "2026-09-02T08:00:00+00:00", "webhook") == tuple(list(said[first].values())[2:])
     assert ("Nurserie", "2026-09-02T09:00:00+00:00") == (said[second]["status"], said[second]["since"])
     assert (None, None, None) == tuple(list(said[third].values())[2:])
-    oplead.run(feedback, None)
+    oplead.run(show_feedback, None)
     shown = capsys.readouterr().out
     assert "3 leads created with provider.url; nothing heard yet of 1." in shown
     assert "Wed 2 Sep 2026 10:00" in shown
@@ -106,7 +106,7 @@ def test_a_status_set_in_oplead_comes_back_through_the_receiver(running, tmp_pat
     address = f"http://127.0.0.1:{receiver.port}/hooks/{RECEIVERS_SECRET}"
     file = leads_file(tmp_path, [row(number, provider_url=address) for number in range(2)])
     with receiver:
-        assert Exit.DONE == oplead.run(import_file, file, ImportOptions())
+        assert Exit.DONE == oplead.run(import_file_into_oplead, file, ImportOptions())
         treated, silent = created(oplead)
         assert Exit.DONE == oplead.run(set_lead_status, treated, "En cours", force=False)
         assert 1 == running.oplead.deliver()["delivered"]
@@ -121,7 +121,7 @@ def test_nothing_is_asked_of_oplead(oplead, capsys):
     before = len(oplead.log)
 
     told(oplead, capsys)
-    oplead.run(feedback, None)
+    oplead.run(show_feedback, None)
 
     assert before == len(oplead.log)
     assert "No receiver has run here" in capsys.readouterr().out
@@ -146,14 +146,14 @@ def test_a_csv_file_has_every_lead_and_nobodys_data(oplead):
     hear(oplead, first, "Signé", RECEIVED)
     file = oplead.folder / "feedback.csv"
 
-    assert Exit.DONE == oplead.run(feedback, file)
+    assert Exit.DONE == oplead.run(show_feedback, file)
 
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert {first: "Signé"} == {each["lead"]: each["status"] for each in rows if each["status"]}
     assert 3 == len(rows)
     assert "personne" not in file.read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="it exists already"):
-        oplead.run(feedback, file)
+        oplead.run(show_feedback, file)
 
 
 def test_nothing_imported_is_told_too(running, tmp_path, capsys):

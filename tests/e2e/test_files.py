@@ -6,12 +6,12 @@ import pytest
 
 from connectors.errors import WrongClock
 from connectors.oplead.files.columns import LeadColumns
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from jobs.ledger import schema
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.pull.export import open_export
-from jobs.pull.ingest import DetailFetch, PullResult
+from jobs.pull.export import open_newest_export
+from jobs.pull.ingest import DetailFetcher, PullResult
 from jobs.run_context import RunContext
 from jobs.wiring.account import open_clock
 from jobs.wiring.night import open_connectors
@@ -51,7 +51,7 @@ def uploads(company):
 
 def company_of(companies):
     """A company with a small population, which sends to both platforms; and the uploads it makes."""
-    company = companies(start=FIRST_NIGHT, population=Population.generate(seed=5, leads=50))
+    company = companies(start=FIRST_NIGHT, population=InventedLeads.generate(seed=5, leads=50))
     company.use_meta()
     return company, uploads(company)
 
@@ -225,7 +225,7 @@ def test_file_that_grows_while_it_is_read_is_refused(company, monkeypatch):
     """It may be only half written."""
     path = export(company, at=company.START + DAY)
     before = state_of(company)
-    lead = LeadColumns.lead
+    lead = LeadColumns.lead_from_row
 
     def growing(self, cells):
         with path.open("ab") as more:
@@ -384,8 +384,8 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
         open_locked_ledger(SqliteState(company.state), settings.account, "retry", now=clock.now()) as ledger,
     ):
         run = RunContext(ledger, book, deps)
-        open_export(run)
-        DetailFetch(run, PullResult(), until=clock.now() + DAY, started=clock.now(), afresh=True).read(["L-1"])
+        open_newest_export(run)
+        DetailFetcher(run, PullResult(), until=clock.now() + DAY, started=clock.now(), afresh=True).read(["L-1"])
 
     assert {company.START} == {row.seen_at for row in company.rows(schema.LeadRow)}
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 
 NIGHTS = (FIRST_NIGHT, FIRST_NIGHT + timedelta(days=1), FIRST_NIGHT + timedelta(days=12))
 STAGES = {
@@ -17,7 +17,7 @@ STAGES = {
 @pytest.fixture(scope="module")
 def population():
     """A generated CRM with ten weeks of history."""
-    return Population.generate(seed=11, leads=200)
+    return InventedLeads.generate(seed=11, leads=200)
 
 
 def googles(population):

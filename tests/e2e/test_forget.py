@@ -6,14 +6,14 @@ from fractions import Fraction
 
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import ClickId, ClickIdKind, Contact, LeadId, Moment
-from jobs.ledger.incidents import stored_cause
+from jobs.ledger.incidents import stored_incident_id
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.schema import IncidentRow
 from jobs.ledger.stored_values import values_from_json, values_to_json
-from jobs.oplead_commands.creation.identity import recognition_mark_of
-from jobs.oplead_commands.creation.outbox import LeadToCreate, hold_outbox
+from jobs.oplead_commands.creation.identity import lead_fingerprint
+from jobs.oplead_commands.creation.outbox import LeadToCreate, lock_outbox
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import DestinationScope
 from jobs.webhooks.file_inbox import FileInbox
@@ -40,17 +40,17 @@ def company(company):
     )
     company.night()
     with company.inbox() as inbox:
-        inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", EventKind.APPOINTMENT)])
-    with hold_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
+        inbox.append([event(company, "L-2"), event(company, "L-1"), event(company, "L-1", CrmEventKind.APPOINTMENT)])
+    with lock_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
         ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
-        mark = recognition_mark_of(ids, CONTACT, outbox.salt)
-        outbox.begin(LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now())
-        outbox.confirm(REFERENCE, "L-1")
+        mark = lead_fingerprint(ids, CONTACT, outbox.salt)
+        outbox.record_request_in_flight(LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now())
+        outbox.record_lead_created(REFERENCE, "L-1")
     assert 0 == type_in(company, "report").code
     return company
 
 
-def event(company, lead, kind=EventKind.STATUS_CHANGE):
+def event(company, lead, kind=CrmEventKind.STATUS_CHANGE):
     """Return a webhook about a lead as it was received."""
     now = company.clock.now()
     told = WebhookEvent(kind, LeadId(lead), LABEL if lead == "L-1" else "Gagné", Moment(now), None, "")
@@ -102,7 +102,7 @@ def test_night_erases_what_webhooks_report_of_a_forgotten_lead(company):
     """The receiver knows of nobody that they are forgotten; another lead's event stays."""
     assert 0 == company.command("forget", "--lead", "L-1")[0]
     inbox = FileInbox.open_for_writing(company.state.with_name("maison-test.inbox.db"))
-    inbox.append([event(company, "L-1"), event(company, "L-2", EventKind.APPOINTMENT)])
+    inbox.append([event(company, "L-1"), event(company, "L-2", CrmEventKind.APPOINTMENT)])
     assert {("maison-test.inbox.db-wal", LABEL)} <= traces(company)
     company.clock.advance(company.clock.now() + DAY)
     code, out, err = company.command("run")
@@ -198,7 +198,7 @@ def test_no_incident_names_a_forgotten_lead(company):
     now = company.clock.now()
     row = IncidentRow(
         account="maison-test",
-        cause=stored_cause(about),
+        cause=stored_incident_id(about),
         details=values_to_json(told),
         first_seen_at=now,
         notified_at=now,

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.cli.lead import forget as forgetting
-from jobs.ledger.storage.state_file import FileKind, file_kind, read_seal
+from jobs.ledger.storage.state_file import LedgerFileKind, state_file_kind, read_state_move
 from jobs.webhooks.file_inbox import FileInbox, set_aside_name
 from tests import postgresql
 from tests.e2e.support.planted import EMAIL, PEOPLE, PHONE, person
@@ -56,7 +56,7 @@ def company(company, monkeypatch):
 def event(company, lead, label):
     """Return a webhook about a lead as it was received."""
     now = company.clock.now()
-    told = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(lead), label, Moment(now), None, "")
+    told = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(lead), label, Moment(now), None, "")
     return ReceivedEvent(told, now, f"{lead} {label}", is_unique=True)
 
 
@@ -88,8 +88,8 @@ def killed(company, point, *whom):
 
 def expect_sealed(company):
     """Check that no run uses the old state, which still says where it was moved."""
-    assert FileKind.SEALED is file_kind(company.state)
-    seal = read_seal(company.state)
+    assert LedgerFileKind.SEALED is state_file_kind(company.state)
+    seal = read_state_move(company.state)
     assert (True, True) == (seal.is_moved, seal.place.startswith("postgresql:///"))
     refused = type_in(company, "run")
     assert (2, True) == (refused.code, "this state was moved to postgresql:///" in refused.err)
@@ -153,7 +153,7 @@ def test_only_forgetting_writes_to_the_old_files(company):
 def test_killed_anywhere_and_repeated_it_ends_the_same(company, point, whom):
     """The old state is closed at every moment, and the next command finishes what is left."""
     assert KILLED == killed(company, point, *whom)
-    assert FileKind.SEALED is file_kind(company.state)
+    assert LedgerFileKind.SEALED is state_file_kind(company.state)
     done = forget(company, *whom)
 
     assert {} == found(company), done.out + done.err

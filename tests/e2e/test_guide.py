@@ -6,7 +6,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cli.app import app
 from tests import quick
@@ -28,7 +28,7 @@ def commands_on(page):
 def account(tmp_path, monkeypatch):
     """The demo's account with webhooks, and the folder in which its commands are typed."""
     monkeypatch.chdir(tmp_path)
-    with Sandbox(quick.with_key(tmp_path / "sandbox"), Population.generate(7, 40)) as sandbox:
+    with Sandbox(quick.with_key(tmp_path / "sandbox"), InventedLeads.generate(7, 40)) as sandbox:
         file = sandbox.write_settings(tmp_path)
         webhooks = 'webhooks: { secret: "${HOOK}", public_url: "http://127.0.0.1:8391" }'
         file.write_text(f"{file.read_text()}\n{webhooks}\n")

@@ -16,21 +16,21 @@ from connectors.errors import Misconfigured, WrongClock
 from connectors.oplead import OpleadSource
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.writing.writer import OpleadWriter
-from connectors.records import Lost, UnreadableLead
+from connectors.records import AnswerLost, UnreadableLead
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.night.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.oplead_commands import lead_writes
-from jobs.oplead_commands.creation.creating import LeadCreator
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator
 from jobs.oplead_commands.creation.lead_values import lead_from_options
-from jobs.oplead_commands.creation.outbox import CreationState, hold_outbox, open_outbox, outbox_path
-from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
+from jobs.oplead_commands.creation.outbox import LeadCreationState, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead
 from tests import quick
 from tests.e2e.support.company import ended
 from tests.e2e.support.forked import Forked
@@ -45,7 +45,7 @@ PLAIN = ImportOptions()
 @pytest.fixture
 def oplead(tmp_path):
     """An Oplead of its own, with some leads of before."""
-    with Sandbox(quick.with_key(tmp_path / "sandbox"), Population.generate(7, 40)) as sandbox:
+    with Sandbox(quick.with_key(tmp_path / "sandbox"), InventedLeads.generate(7, 40)) as sandbox:
         yield Oplead(sandbox, tmp_path)
 
 
@@ -123,7 +123,7 @@ def test_each_lead_is_created_once_though_imports_are_killed_and_answers_cut(opl
 
     assert Counter({f"personne{number}@example.com": 1 for number in range(count)}) == emails(oplead)
     on_record = outbox_of(oplead)
-    assert {CreationState.CREATED} == {one.state for one in on_record}
+    assert {LeadCreationState.CREATED} == {one.state for one in on_record}
     assert count == len({one.lead for one in on_record})
 
 
@@ -132,7 +132,7 @@ def test_each_lead_is_created_once_though_imports_are_killed_and_answers_cut(opl
 
 def run(oplead, file, options=PLAIN, **how):
     """Import a file and return the exit code."""
-    return oplead.run(import_file, file, options, **how)
+    return oplead.run(import_file_into_oplead, file, options, **how)
 
 
 def result(oplead, capsys, file, options=PLAIN, **how):
@@ -222,20 +222,20 @@ def test_a_list_without_an_end_is_not_read_for_hours(oplead, capsys, monkeypatch
 def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monkeypatch):
     """However long its request waited before it left: Oplead may still be at work on it."""
     lost, read = [], []
-    look = LeadCreator._read
+    look = OpleadLeadCreator._read
 
     def late(writer, _lead, leaving):
         leaving()
         writer._client.clock.sleep_until(writer._client.clock.now() + timedelta(minutes=10))
         lost.append(writer._client.clock.now())
-        return Lost("cut")
+        return AnswerLost("cut")
 
     def reading(creating, *given):
         read.append(creating._context.clock.now())
         return look(creating, *given)
 
     monkeypatch.setattr(OpleadWriter, "create", late)
-    monkeypatch.setattr(LeadCreator, "_read", reading)
+    monkeypatch.setattr(OpleadLeadCreator, "_read", reading)
 
     assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0)]))
 
@@ -412,10 +412,10 @@ def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
             raise StoppedBySignal(signal.SIGTERM)
 
     with oplead.context() as context, pytest.raises(StoppedBySignal):
-        import_file(replace(context, cancel_token=stop), file, PLAIN)
+        import_file_into_oplead(replace(context, cancel_token=stop), file, PLAIN)
 
     assert "The same command goes on from here" in capsys.readouterr().out
-    assert {CreationState.CREATED: 2} == Counter(one.state for one in outbox_of(oplead))
+    assert {LeadCreationState.CREATED: 2} == Counter(one.state for one in outbox_of(oplead))
     assert 3 == result(oplead, capsys, file)["created"]
     assert {1} == set(emails(oplead).values())
 
@@ -637,7 +637,7 @@ def test_two_imports_at_once_are_refused(oplead):
     file = leads_file(oplead.folder, [row(0)])
     with (
         oplead.context() as context,
-        hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
+        lock_outbox(outbox_path(oplead.folder, "maison-durand"), now=context.clock.now),
         pytest.raises(LeaseHeldError),
     ):
         run(oplead, file)

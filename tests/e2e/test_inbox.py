@@ -7,7 +7,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.ledger.schema import InboxPlace, StatusChange
@@ -152,7 +152,7 @@ def test_a_run_killed_while_it_takes_up_the_inbox_loses_nothing(company, point):
     """Every event is on record once, and every sale counts once, however often it is begun anew."""
     names = [f"L-{number}" for number in range(2, 17)]
     company.serve(*(company.lead(number, ("Gagné", at(9))) for number in range(2, 17)))
-    events = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
+    events = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
     company.clock.advance(at(10))
     with company.inbox() as inbox:
         inbox.append(

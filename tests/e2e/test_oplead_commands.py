@@ -19,22 +19,22 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from connectors.crm import CrmListEntries, EventKind, WriteAccepted
+from connectors.crm import CrmListEntries, CrmEventKind, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
-from connectors.records import Lost
+from connectors.records import AnswerLost
 from connectors.sandbox.oplead.form import FORM_TOKEN
-from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.shape import ApiShape, shape_of
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
+from connectors.sandbox.oplead.shape import ApiShape, api_shape_from_positions
 from connectors.sandbox.platform import FaultKind, PlannedFault
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import StoppedBySignal, never_cancelled
 from jobs.cli.app import app
 from jobs.cli.night import approval
 from jobs.cli.night.approval import Approval
 from jobs.cli.oplead.commands import app as oplead_app
-from jobs.cli.progress import open_wait_showing_clock
+from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
@@ -83,7 +83,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
             self.file, {"KEY": key, "HOOK": SECRET, "FORM": FORM_TOKEN}, needed=("account", "webhooks")
         )
         assert isinstance(known, PartialSettings), known
-        with open_wait_showing_clock(known.settings) as clock:
+        with open_clock_showing_waits(known.settings) as clock:
             yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
 
     def run(self, command, *arguments, key=ADMIN_KEY, dry_run=False, json=False, **options):
@@ -117,7 +117,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
 def running(tmp_path_factory):
     """One sandbox for all tests."""
     folder = tmp_path_factory.mktemp("sandbox")
-    with Sandbox(quick.with_key(folder), Population.generate(7, 40)) as sandbox:
+    with Sandbox(quick.with_key(folder), InventedLeads.generate(7, 40)) as sandbox:
         yield sandbox
 
 
@@ -157,7 +157,7 @@ def test_a_lead_is_created_and_read_back_with_its_click_id(oplead, capsys):
     data = oplead.lead(new)
     assert "gclid=Cj0KCQjwAbC-dEf_123456&gclid_ts=2026-08-20T08:00:00Z" == data["leadData"]["externalID"]
     assert ("jeanne.exemple@example.com", "Site web") == (data["contact"]["email"], data["provider"]["name"])
-    assert Exit.DONE == oplead.run(lead_reads.get, new, contact=False)
+    assert Exit.DONE == oplead.run(lead_reads.show_lead, new, contact=False)
     shown = capsys.readouterr().out
     assert re.search(r"kinds of click ids +gclid", shown)
     assert "jeanne" not in shown.casefold()
@@ -169,7 +169,7 @@ def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
 
     for contact in (False, True):
         for json_wanted in (False, True):
-            oplead.run(lead_reads.get, new, contact=contact, json=json_wanted)
+            oplead.run(lead_reads.show_lead, new, contact=contact, json=json_wanted)
             oplead.run(lead_reads.show, since=None, limit=5, contact=contact, json=json_wanted)
             out = capsys.readouterr().out
             assert contact == ("jeanne.exemple@example.com" in out)
@@ -262,7 +262,7 @@ def test_wrong_options_are_refused_before_anything_is_opened(values, fields, sai
 
 def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
     """Exit code 1, a sentence, no traceback."""
-    assert Exit.ATTENTION == oplead.run(lead_reads.get, "L-none", contact=False)
+    assert Exit.ATTENTION == oplead.run(lead_reads.show_lead, "L-none", contact=False)
     assert "Oplead has no lead L-none" in capsys.readouterr().out
 
 
@@ -561,19 +561,19 @@ def test_a_status_that_somebody_has_set_meanwhile_stays(oplead, monkeypatch):
     class Writer:
         def set_status(self, lead_id, label):
             writes.append((lead_id, label))
-            return Lost("no answer")
+            return AnswerLost("no answer")
 
     with oplead.context() as context:
         receipt = statuses.set_and_confirm_status(context, Writer(), None, "L-1", "Nurserie")
 
-    assert Lost("no answer") == receipt
+    assert AnswerLost("no answer") == receipt
     assert [("L-1", "Nurserie")] == writes
 
 
 def test_a_file_of_statuses_stops_after_ten_lost_answers_and_names_what_is_left(oplead, capsys, monkeypatch):
     """Those that are set are not named: running them again might undo what was done since."""
     lines = "".join(f"L-{number},Nurserie\n" for number in range(13))
-    receipts = iter([WriteAccepted(), *[Lost("no answer")] * 12])
+    receipts = iter([WriteAccepted(), *[AnswerLost("no answer")] * 12])
     monkeypatch.setattr(statuses, "set_and_confirm_status", lambda *_: next(receipts))
 
     code = oplead.run(
@@ -647,7 +647,7 @@ def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
 
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────────
 
-SUBSCRIBE = partial(subscriptions.subscribe, kinds=list(EventKind), force=False)
+SUBSCRIBE = partial(subscriptions.subscribe, kinds=list(CrmEventKind), force=False)
 
 
 def test_subscribing_twice_subscribes_once(oplead, capsys):
@@ -689,7 +689,7 @@ def test_removing_ends_ours_and_no_others(oplead):
     """`--all` goes by the address."""
     oplead.run(SUBSCRIBE)
     with oplead.context() as context, context.writer() as writer:
-        writer.subscribe(EventKind.NEW_LEAD, "https://somebody-else.example/hook")
+        writer.subscribe(CrmEventKind.NEW_LEAD, "https://somebody-else.example/hook")
 
     assert Exit.DONE == oplead.run(subscriptions.remove, [], all_ours=True)
     assert ["https://somebody-else.example/hook"] == [
@@ -701,8 +701,8 @@ def test_removing_ends_ours_and_no_others(oplead):
 def test_after_a_new_secret_old_subscriptions_are_told_and_ended(oplead, capsys, rest):
     """`list` marks them, `subscribe` names them, `remove --all` ends them; an address that only begins alike stays."""
     on_record = oplead.sandbox.oplead.subscriptions
-    old = on_record.add("lead.created", f"http://127.0.0.1:8391/hooks{rest}", Caller.ADMIN).id
-    on_record.add("lead.created", "http://127.0.0.1:8391/hooks-of-others/x", Caller.ADMIN)
+    old = on_record.add("lead.created", f"http://127.0.0.1:8391/hooks{rest}", CallerRole.ADMIN).id
+    on_record.add("lead.created", "http://127.0.0.1:8391/hooks-of-others/x", CallerRole.ADMIN)
 
     assert Exit.DONE == oplead.run(SUBSCRIBE)
     assert f"With an old secret: {old}. " in capsys.readouterr().err
@@ -722,9 +722,9 @@ def test_after_a_new_secret_old_subscriptions_are_told_and_ended(oplead, capsys,
 def crowded(oplead):
     """A platform with a page of somebody else's subscriptions before ours."""
     platform = oplead.sandbox.oplead
-    platform.shape = shape_of({"page_size": 20})
+    platform.shape = api_shape_from_positions({"page_size": 20})
     for _ in range(20):
-        platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", Caller.ADMIN)
+        platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", CallerRole.ADMIN)
     yield oplead
     platform.shape = ApiShape()
 
@@ -744,7 +744,7 @@ def test_subscriptions_on_the_second_page_count_too(crowded, capsys):
 
 def test_a_list_of_subscriptions_that_may_go_on_is_not_taken_for_whole(crowded, capsys):
     """`subscribe` refuses without `--force`, `list` and `remove --all` exit with 1, each with the reason."""
-    crowded.sandbox.oplead.shape = shape_of({"page_size": 20, "pagination": "page"})
+    crowded.sandbox.oplead.shape = api_shape_from_positions({"page_size": 20, "pagination": "page"})
 
     with pytest.raises(Misconfigured, match=r"may be more subscriptions .* may be cut.*--force"):
         crowded.run(SUBSCRIBE)
@@ -1064,7 +1064,7 @@ def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
 def test_a_stop_says_whether_anything_was_written(oplead, monkeypatch, yes):
     """At the question nothing was yet; once somebody has agreed, what was is shown."""
     monkeypatch.setattr(approval, "is_interactive", lambda: True)
-    what = "jobs.oplead_commands.context.OpleadContext.retry_until_write_arrives" if yes else "select.select"
+    what = "jobs.oplead_commands.context.OpleadContext.retry_write_if_not_received" if yes else "select.select"
 
     def stop(*_):
         raise StoppedBySignal(signal.SIGINT)

@@ -16,7 +16,7 @@ import pytest
 from google.ads.googleads.v26.errors.types import GoogleAdsFailure
 from google.ads.googleads.v26.services.types import UploadClickConversionsResponse
 
-from connectors.google_ads.platform import identify
+from connectors.google_ads.platform import hash_contact
 from connectors.meta import identity as meta_identity
 from connectors.records import Contact
 from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
@@ -517,7 +517,7 @@ def _short(row):
 
 def hashes(*emails):
     """The hashes of these addresses and the phone number as Google expects them, in hex."""
-    found = [identify(Contact(emails=(email,), phones=(PHONE,))) for email in emails]
+    found = [hash_contact(Contact(emails=(email,), phones=(PHONE,))) for email in emails]
     assert {2} == {len(each) for each in found}
     return list(dict.fromkeys(each.sha256.encode() for pair in found for each in pair))
 
@@ -592,7 +592,7 @@ def test_every_meta_hash_is_erased_once_settled(company):
     company.use_meta()
     click = f"fbclid={company.fbclid(1)}"
     company.serve(company.lead(1, ("Gagné", company.START - HOUR), clicks=click, contact=told, address=ADDRESS))
-    found = [identifier.sha256.encode() for identifier in meta_identity.identify(contact)]
+    found = [identifier.sha256.encode() for identifier in meta_identity.hash_contact(contact)]
     assert 7 == len(found)
 
     assert -9 == company.killed("meta: answer read")

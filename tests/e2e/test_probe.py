@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.sandbox.oplead.server import ADMIN_KEY
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cli.app import app
 from tests import quick
@@ -19,7 +19,7 @@ SECTION = re.compile(r"^oplead:\n(?:[ #].*\n)+", re.MULTILINE)
 @pytest.fixture(scope="module")
 def population():
     """The generated leads."""
-    return Population.generate(7, LEADS)
+    return InventedLeads.generate(7, LEADS)
 
 
 class Account:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from connectors.sandbox_clock import SandboxClock
 from jobs.ledger.schema import Run
@@ -362,7 +362,7 @@ def test_service_sends_between_nights_what_webhooks_report(company, hours, tmp_p
     process = hours.start()
     hours.go_to(at(11, 8))
     company.serve(sold(company, 1, at(11, 7)))
-    event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", Moment(at(11, 7)))
+    event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", Moment(at(11, 7)))
     with closing(FileInbox.open_for_writing(tmp_path / "inbox.db")) as inbox:
         inbox.append([ReceivedEvent(event, at(11, 7), "d", is_unique=True)])
     hours.go_to(at(12, 3))

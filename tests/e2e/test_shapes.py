@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.leads.rendering import wire_id
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.oplead.leads.rendering import wire_lead_id
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from jobs.ledger import schema
 from tests import quick
 from tests.e2e.support.company import ACTIONS, CUSTOMER
@@ -81,7 +81,7 @@ def documented():
 @pytest.fixture(scope="module")
 def population():
     """Leads of two months, recent enough to be sent."""
-    return Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
+    return InventedLeads.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
 
 
 class Newcomer:
@@ -183,7 +183,7 @@ def readable(population, shape):
     """The truth about each lead that is readable and there on the first night, under the id it is served by."""
     served = population.leads_at(FIRST_NIGHT)
     return {
-        str(wire_id(lead, shape.ids)): truth
+        str(wire_lead_id(lead, shape.ids)): truth
         for lead, truth in population.ground_truth().items()
         if lead in served and truth.kinds["shape"] == "sound"
     }

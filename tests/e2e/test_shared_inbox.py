@@ -10,7 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks.postgresql_inbox import InboxTable
@@ -153,7 +153,7 @@ def test_a_night_takes_up_what_a_database_holds_and_forget_erases_it(company, pl
     played("run", "--first-run")
     company.clock.advance(sold + HOUR)
     company.serve(company.lead(1, ("Gagné", sold)))
-    told = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(sold)) for name in ("L-1", "L-9")]
+    told = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(sold)) for name in ("L-1", "L-9")]
     location = InboxTable(SharedDatabase(postgresql.server().url(database)), "maison-test")
     with closing(location.open_for_writing()) as inbox:
         inbox.append([ReceivedEvent(each, sold, str(each.lead), is_unique=True) for each in told])

@@ -5,10 +5,10 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.documentation.page import specification
-from connectors.sandbox.oplead.options import OpenQuestionPositions
-from connectors.sandbox.oplead.shape import shape_of
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.oplead.documentation.page import build_specification
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
+from connectors.sandbox.oplead.shape import api_shape_from_positions
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 from tests.e2e.support.shapes import shapes
@@ -21,7 +21,7 @@ DOCUMENTATION = "/documentation/"
 @pytest.fixture(scope="module")
 def population():
     """The generated leads."""
-    return Population.generate(7, 60)
+    return InventedLeads.generate(7, 60)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def asked(account):
 )
 def test_a_few_shapes_are_settled_by_their_specification(companies, number, form):
     """With three requests and five; all the shapes are left to the exhaustive tests. The second is refused without."""
-    population = Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
+    population = InventedLeads.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
     company = companies(start=FIRST_NIGHT, population=population)
     company.sandbox.oplead.shape = shapes()[number]
     company.sandbox.oplead.set_switch("documentation", form)
@@ -100,10 +100,10 @@ def test_the_key_opens_a_documentation_that_wants_it(account):
 
 def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, tmp_path):
     """A specification of another version: another header, another prefix, other pages, other names."""
-    other = shape_of({"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"})
+    other = api_shape_from_positions({"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"})
     file = tmp_path / "old.json"
-    file.write_text(json.dumps(specification(other, OpenQuestionPositions(documentation="openapi3_json"))))
-    account.sandbox.oplead.shape = shape_of({"pagination": "offset", "page_size": 20})
+    file.write_text(json.dumps(build_specification(other, UndocumentedBehaviour(documentation="openapi3_json"))))
+    account.sandbox.oplead.shape = api_shape_from_positions({"pagination": "offset", "page_size": 20})
 
     told = probed(account, "--spec", str(file))
 

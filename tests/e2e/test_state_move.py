@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.ledger.storage.state_file import FileKind, file_kind
+from jobs.ledger.storage.state_file import LedgerFileKind, state_file_kind
 from tests import postgresql
 from tests.e2e.support.typed import type_in
 
@@ -66,7 +66,7 @@ def test_an_address_with_a_password_is_not_to_be_typed(settled):
     assert 2 == done.code
     assert "--to: a password must not be written out here: write ${VARIABLE}" in done.err
     assert postgresql.PASSWORD not in done.err
-    assert FileKind.LEDGER is file_kind(settled.state)
+    assert LedgerFileKind.LEDGER is state_file_kind(settled.state)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_vault_that_is_away_may_be_asked_again(settled, vault, code, said):
 
     assert code == done.code
     assert said in done.err
-    assert FileKind.LEDGER is file_kind(settled.state)
+    assert LedgerFileKind.LEDGER is state_file_kind(settled.state)
 
 
 def test_a_file_is_no_place_to_move_to(settled):
@@ -93,7 +93,7 @@ def test_a_file_is_no_place_to_move_to(settled):
 
     assert 2 == done.code
     assert "--to: this names a file; a state is moved to a database" in done.err
-    assert FileKind.LEDGER is file_kind(settled.state)
+    assert LedgerFileKind.LEDGER is state_file_kind(settled.state)
 
 
 def test_a_database_that_is_not_deployed_leaves_the_file_in_use(settled):
@@ -104,4 +104,4 @@ def test_a_database_that_is_not_deployed_leaves_the_file_in_use(settled):
 
     assert 2 == done.code
     assert "run `oplead-sync fleet deploy` first" in done.err
-    assert FileKind.LEDGER is file_kind(settled.state)
+    assert LedgerFileKind.LEDGER is state_file_kind(settled.state)

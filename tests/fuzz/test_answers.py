@@ -135,9 +135,9 @@ def test_pagination_stays_on_its_host_without_loops(style, pages):
     """No page address contains the token, and a refusal shows nothing of the answer."""
     options = PaginationOptions(style=style, size_param="size", size=2)
     walk = fresh(options)
-    place, asked = walk.start(), set()
+    place, asked = walk.first_position(), set()
     for body, link, marks in pages:
-        address = walk.address(place)
+        address = walk.request_target(place)
         there = urlsplit(ORIGIN + address)
         assert (there.scheme, there.netloc) == ("https", "api.exemple.fr")
         assert "token" not in {unquote(pair.partition("=")[0]) for pair in there.query.split("&")}
@@ -146,7 +146,7 @@ def test_pagination_stays_on_its_host_without_loops(style, pages):
         place = or_refused(lambda: walk.position_after(place, OpleadAnswer(body, ORIGIN + address, link, None), marks))  # noqa: B023
         if place is None:
             return
-        assert walk.address(fresh(options).resume(place.resume_token)) == walk.address(place)
+        assert walk.request_target(fresh(options).resume(place.resume_token)) == walk.request_target(place)
 
 
 @FUZZ
@@ -163,7 +163,7 @@ def test_page_on_another_host_is_refused(address, style):
     told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
 
     with pytest.raises(Misconfigured, match="another host"):
-        walk.position_after(walk.start(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
+        walk.position_after(walk.first_position(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
 
 
 def fresh(options):
@@ -184,5 +184,5 @@ def test_corpus_answers(content):
         walk = fresh(PaginationOptions(style=style))
         items = or_refused(lambda: find_lead_array(body, None)) or []
         answer = OpleadAnswer(body, f"{ORIGIN}/v1/leads", None, None)
-        place = or_refused(lambda: walk.position_after(walk.start(), answer, [str(one) for one in items]))  # noqa: B023
-        assert place is None or urlsplit(ORIGIN + walk.address(place)).netloc == "api.exemple.fr"
+        place = or_refused(lambda: walk.position_after(walk.first_position(), answer, [str(one) for one in items]))  # noqa: B023
+        assert place is None or urlsplit(ORIGIN + walk.request_target(place)).netloc == "api.exemple.fr"

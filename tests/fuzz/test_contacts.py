@@ -16,7 +16,7 @@ from connectors.contact import clean_emails, clean_phones
 from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
-from connectors.text import tidy
+from connectors.text import tidy_text
 from tests.fuzz import oracles
 from tests.fuzz.corpus import lines
 from tests.fuzz.effort import FUZZ, SLOW, in_time
@@ -81,7 +81,7 @@ def test_phone_numbers_were_typed_and_are_valid(typed, country):
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
         assert phonenumbers.is_valid_number(parsed)
         assert phonenumbers.number_type(parsed) not in COMPANIES
-        assert any(str(parsed.national_number) in oracles.digits_in(tidy(field)) for field in typed)
+        assert any(str(parsed.national_number) in oracles.digits_in(tidy_text(field)) for field in typed)
 
 
 @FUZZ
@@ -107,7 +107,7 @@ def test_email_addresses_were_typed_and_are_valid(typed):
     with in_time():
         addresses = clean_emails(typed)
 
-    seen = ["".join(tidy(field.replace("\n", ";")).split()) for field in typed]
+    seen = ["".join(tidy_text(field.replace("\n", ";")).split()) for field in typed]
     for address in addresses:
         local, _, domain = address.rpartition("@")
         spelt = {domain, validate_email(address, check_deliverability=False).ascii_domain or domain}
@@ -138,7 +138,7 @@ def test_an_address_is_read_as_the_library_reads_it(local, domain):
 def test_only_valid_contact_data_is_hashed(contact):
     """Each phone hash is that of a valid number, and no hash is that of an empty text."""
     with in_time():
-        found = {"google": google.identify(contact), "meta": meta.identify(contact)}
+        found = {"google": google.hash_contact(contact), "meta": meta.hash_contact(contact)}
 
     numbers = clean_phones(contact.phones, country=contact.country)
     assert {sha256(number) for number in numbers} >= hashes(found["google"], IdentifierKind.PHONE)
@@ -170,10 +170,10 @@ def hashes(identifiers, kind):
 def test_name_hashes_the_same_in_every_unicode_form(name, form, invisible):
     """Composition and invisible characters do not matter."""
     person = {"first_name": "Jeanne", "postcode": "75012"}
-    plain = meta.identify(Contact(last_name=name, **person))
+    plain = meta.hash_contact(Contact(last_name=name, **person))
     other = unicodedata.normalize(form, name)
 
-    assert plain == meta.identify(Contact(last_name=f"{invisible}{other}", **person))
+    assert plain == meta.hash_contact(Contact(last_name=f"{invisible}{other}", **person))
 
 
 @FUZZ
@@ -203,9 +203,9 @@ def test_hundred_kilobytes_are_hashed_in_time(piece, before, after):
     contact = Contact((text,), (text,), text, text, text, text, text)
 
     with in_time():
-        google.identify(contact)
+        google.hash_contact(contact)
     with in_time():
-        meta.identify(contact)
+        meta.hash_contact(contact)
 
 
 @pytest.mark.parametrize("typed", [*PHONES, *EMAILS])
@@ -214,5 +214,5 @@ def test_corpus_contacts_never_raise(typed):
     contact = Contact((typed,), (typed,), typed, typed, typed, typed, typed)
 
     with in_time():
-        assert isinstance(google.identify(contact), tuple)
-        assert isinstance(meta.identify(contact), tuple)
+        assert isinstance(google.hash_contact(contact), tuple)
+        assert isinstance(meta.hash_contact(contact), tuple)

@@ -12,7 +12,7 @@ from openpyxl import Workbook
 
 from connectors.errors import Misconfigured
 from connectors.oplead import OpleadOptions
-from connectors.oplead.files import FileOptions, FileSource, survey_file
+from connectors.oplead.files import ExportFileOptions, FileSource, survey_file
 from tests.fakes import FakeClock
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, SLOW, in_time
@@ -37,11 +37,11 @@ def read(tmp_path_factory):
         path = folder / f"leads.{kind}"
         path.write_bytes(content)
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        options, files = OpleadOptions(token="", zone=ZoneInfo("Europe/Paris")), FileOptions(kind, str(path))
+        options, files = OpleadOptions(token="", zone=ZoneInfo("Europe/Paris")), ExportFileOptions(kind, str(path))
         source = FileSource(options, files, FakeClock(NOW))
         try:
             with in_time():
-                source.open_export(None, read_until=None, accept=False)
+                source.open_newest_export(None, read_until=None, accept=False)
                 pages = list(source.fetch_changes(None, resume=None, find_known=lambda _: ()))
                 list(source.fetch_each(["L-1", "nobody"]))
                 source.fetch_latest(3)

@@ -10,7 +10,7 @@ from jobs.deliver.resolve import ResolvingResult, mark_interrupted_in_doubt, set
 from jobs.deliver.sender import SendingOptions, deliver
 from jobs.ledger.report import queries
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition, of_kind
-from jobs.nightly import adopt_settings, run_night
+from jobs.nightly import apply_settings_to_ledger, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext, RunReadingScope
@@ -75,7 +75,7 @@ class Account:
         with self.hold() as ledger:
             with ledger.write_transaction() as session:
                 run = self.run(ledger)
-                adopt_settings(session, self.book, now=self.clock.now())
+                apply_settings_to_ledger(session, self.book, now=self.clock.now())
                 mark_interrupted_in_doubt(session, run)
             read(run)
             planned = plan(with_missing_value_guard(run))

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from jobs.exit_codes import Exit
-from jobs.ledger.storage.postgresql import deploy
+from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables
 from tests import postgresql
 from tests.recipes import (
     DEPLOY,
@@ -264,7 +264,7 @@ def test_the_owner_is_no_superuser_and_can_deploy(prepared):
 
     assert [False] * 4 == may
     assert stored.startswith("SCRAM-SHA-256$")
-    deploy(server.url(prepared, user=prepared))
+    create_or_upgrade_ledger_tables(server.url(prepared, user=prepared))
     with server.connect(prepared, user=prepared) as connection:
         assert (0,) == connection.execute("SELECT count(*) FROM lead").fetchone()
 

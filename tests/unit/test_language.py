@@ -19,24 +19,24 @@ from connectors.language import (
     _,
     _n,
     current_language,
-    format_count,
+    format_integer,
     format_day,
     format_decimal,
     format_duration,
-    format_lapse,
+    format_rough_duration,
     format_list,
     format_money,
     format_round_money,
     format_share,
     format_short_day,
     format_time,
-    in_clauses,
+    join_with_semicolons,
     in_english,
-    speaking,
+    using_language,
     translated,
 )
 from connectors.oplead.parsing import webhook_parser
-from connectors.oplead.parsing.lead_parser import UnreadableLeadError, object_in_list
+from connectors.oplead.parsing.lead_parser import UnreadableLeadError, require_object_entry
 from connectors.oplead.probe.specification import documentation
 from connectors.records import UNREADABLE_EVENT, CheckVerdict
 from docs.catalogues import FOLDER, SOURCES, messages_in_code, up_to_date
@@ -80,20 +80,20 @@ def test_the_terminal_decides_unless_a_language_is_chosen(variables, expected, m
         monkeypatch.setenv(name, value)
     assert current_language() is expected
     for chosen in Language:
-        with speaking(chosen):
+        with using_language(chosen):
             assert current_language() is chosen
     assert current_language() is expected
 
 
 def test_a_thread_speaks_what_its_context_does():
     """A copied context carries the language into a thread."""
-    with speaking(Language.FRENCH), ThreadPoolExecutor(1) as pool:
+    with using_language(Language.FRENCH), ThreadPoolExecutor(1) as pool:
         assert pool.submit(copy_context().run, current_language).result() is Language.FRENCH
 
 
 def test_accounts_side_by_side_speak_what_the_command_does():
     """Each task has the caller's context, on whatever thread it runs."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         assert list(run_in_threads([current_language] * 2, at_once=2)) == [Language.FRENCH] * 2
 
 
@@ -112,8 +112,8 @@ def test_accounts_side_by_side_speak_what_the_command_does():
 )
 def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
     """Formats are those of CLDR."""
-    with speaking(chosen):
-        assert format_count(1269) == count
+    with using_language(chosen):
+        assert format_integer(1269) == count
         assert format_money(Decimal(12500), "EUR") == money
         assert format_day(date(2026, 11, 28)) == day
         assert format_time(datetime(2026, 11, 28, 5, 30, tzinfo=UTC)) == time
@@ -138,7 +138,7 @@ def test_numbers_money_and_times_read_as_usual(chosen, count, money, day, time):
 )
 def test_pages_round(chosen, expected):
     """Whole euros, one decimal, whole percentages, minutes."""
-    with speaking(chosen):
+    with using_language(chosen):
         assert expected == [
             format_round_money(Decimal("12500.6"), "EUR"),
             format_decimal(Decimal("1234.56")),
@@ -163,31 +163,31 @@ def test_pages_round(chosen, expected):
 def test_durations_have_the_unit_that_suits_them(duration, english, french):
     """The next larger unit begins at two."""
     for language, words in ((Language.ENGLISH, english), (Language.FRENCH, french)):
-        with speaking(language):
-            assert format_lapse(duration).replace(WIDE, " ") == words
+        with using_language(language):
+            assert format_rough_duration(duration).replace(WIDE, " ") == words
 
 
 def test_clauses_are_parted_as_the_language_does():
     """French has a space before a semicolon; what is kept of them stays English."""
-    with speaking(Language.FRENCH):
-        text = in_clauses((_("added"), _("ended")))
+    with using_language(Language.FRENCH):
+        text = join_with_semicolons((_("added"), _("ended")))
 
     assert f"{_texts('added')}\u202f; {_texts('ended')}" == text
     assert "added; ended" == in_english(text)
-    with speaking(Language.ENGLISH):
-        assert "added; ended" == in_clauses(("added", "ended"))
+    with using_language(Language.ENGLISH):
+        assert "added; ended" == join_with_semicolons(("added", "ended"))
 
 
 def _texts(message):
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         return str(_(message))
 
 
 def test_a_list_entry_that_is_no_object_is_told_whole_in_french():
     """Its reason is kept in English, and was half translated where no hint follows it."""
-    with speaking(Language.ENGLISH), pytest.raises(UnreadableLeadError) as refused:
-        object_in_list("not an object!")
-    with speaking(Language.FRENCH):
+    with using_language(Language.ENGLISH), pytest.raises(UnreadableLeadError) as refused:
+        require_object_entry("not an object!")
+    with using_language(Language.FRENCH):
         said = translated(str(refused.value))
 
     assert "un élément de la liste n’est pas un objet (texte, 14 caractères)" == said
@@ -195,7 +195,7 @@ def test_a_list_entry_that_is_no_object_is_told_whole_in_french():
 
 def test_a_message_is_filled_in_only_if_it_has_values():
     """Braces of the settings' notation stay; plural forms show their count."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         assert _("write { field, tax }") == "write { field, tax }"
         assert _("{name} is new", name="Gagné") == "Gagné is new"
         assert _n("{count} lead of {name}", "{count} leads of {name}", 1, name="x") == "1 lead of x"
@@ -288,14 +288,14 @@ def test_no_message_begins_or_ends_with_a_space():
 
 def test_json_is_english_whatever_was_said_before():
     """A text that was worded in French knows its English, values included."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         lasted = _("took {time}", time=format_duration(timedelta(hours=1, minutes=2)))
         several = _n(
             "{leads} on {count} page", "{leads} on {count} pages", 2, leads=_n("{count} lead", "{count} leads", 1)
         )
         line = json_line({"lasted": lasted, "several": several})
 
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         assert json_line({"where": SCOPE}) == '{"where": "google_ads corrections/5"}'
 
     assert (lasted, several) == (f"en 1{WIDE}h 2{WIDE}min", "1 lead sur 2 pages")
@@ -310,7 +310,7 @@ def test_the_log_of_a_night_is_english():
     """Those who search logs need not know the language of an account's settings."""
     summary = RunSummary("maison-test", 3, datetime(2026, 9, 1, tzinfo=UTC))
     summary.held[SCOPE] = ExcessVolume(1269, 50, 3, "corrections")
-    with speaking(Language.FRENCH), capture_logs() as lines:
+    with using_language(Language.FRENCH), capture_logs() as lines:
         log_night(Night(summary, summary.started_at, ()))
 
     assert lines[0]["event"] == "a human is needed"
@@ -337,9 +337,9 @@ def test_the_log_of_a_night_is_english():
 )
 def test_what_was_stored_in_english_is_translated_where_it_is_shown(stored, expected):
     """The messages in it too; what is no message's stays, and all of it still knows its English."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         shown = translated(stored)
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         assert translated(stored) == stored
 
     assert shown == expected
@@ -348,7 +348,7 @@ def test_what_was_stored_in_english_is_translated_where_it_is_shown(stored, expe
 
 def test_what_an_exception_says_knows_its_english():
     """So a message keeps it on its way from where something failed to a log."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         error = ValueError(_("it is nested too deeply"))
         sentence = _("{error}: see oplead.fields.{setting}", error=error, setting="id")
 
@@ -368,7 +368,7 @@ def test_what_an_exception_says_knows_its_english():
 def test_lists_end_as_is_usual(texts, either, english, french):
     """Formats are those of CLDR."""
     for language, said in ((Language.ENGLISH, english), (Language.FRENCH, french)):
-        with speaking(language):
+        with using_language(language):
             assert format_list(texts, either=either) == said
 
 

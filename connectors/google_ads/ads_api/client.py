@@ -52,7 +52,7 @@ _UPLOADS = {
 """Service and method of each upload."""
 
 
-class NotConnectedError(Exception):
+class ConnectionFailedError(Exception):
     """No connection was established, so nothing can have arrived."""
 
     def __init__(self, message: str, unreachable: str = "") -> None:
@@ -86,7 +86,7 @@ class Bearer(Credentials):
 class AdsClient:
     """The API calls this project makes.
 
-    Each raises NotConnectedError if nothing was sent and CallFailedError if it ended with an error.
+    Each raises ConnectionFailedError if nothing was sent and CallFailedError if it ended with an error.
     """
 
     def __init__(self, options: GoogleOptions) -> None:
@@ -184,7 +184,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
     try:
         run_with_timeout(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
     except TimeoutError:
-        raise NotConnectedError(_("no connection to the Google Ads API in {seconds:g} s", seconds=seconds)) from None
+        raise ConnectionFailedError(_("no connection to the Google Ads API in {seconds:g} s", seconds=seconds)) from None
     finally:
         channel.unsubscribe(note)
 
@@ -192,7 +192,7 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
 def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) -> None:
     while (state := states.get()) is not grpc.ChannelConnectivity.READY:
         if state in (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN):
-            raise NotConnectedError(_("no connection to the Google Ads API"), address)
+            raise ConnectionFailedError(_("no connection to the Google Ads API"), address)
 
 
 def _call_failed(error: GoogleAPICallError) -> CallFailedError:

@@ -243,7 +243,7 @@ def classify_error(family: str, name: str) -> OutcomeClass:
     return next((kind for kind, names in of.listed.items() if name in names), of.default)
 
 
-def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
+def outcome_of_error(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
     """Return the outcome of an error by family and member."""
     kind = classify_error(family, name)
     if kind is OutcomeClass.DEFER:
@@ -312,7 +312,7 @@ def _outcome(error: Any) -> Outcome:
     family = code.WhichOneof("error_code")
     if family is None:
         return Outcome(OutcomeClass.UNKNOWN, "ERROR_OF_A_NEWER_API")
-    return outcome_of(family, api_error_name(code, family), retry_after=_retry_delay(error))
+    return outcome_of_error(family, api_error_name(code, family), retry_after=_retry_delay(error))
 
 
 def api_error_name(code: Any, family: str) -> str:

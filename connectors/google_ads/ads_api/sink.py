@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import platform
-from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, ConnectionFailedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import WORDS, AdsApiError, UploadAnswer, errors_in, most_severe_outcome
 from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount
 from connectors.google_ads.options import GoogleOptions
@@ -33,10 +33,10 @@ from connectors.records import (
     ClickIdKind,
     Contact,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
-    Lost,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
@@ -57,7 +57,7 @@ _CONVERSION: Any = ClickConversion.pb()
 """The bare message, which is built several times as fast as the class around it."""
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: ConversionEvent) -> bytes:
     """Return the event as a serialised `ClickConversion`.
 
     Equal events give equal bytes, whatever the order of their identifiers. Times are UTC in whole seconds, the API's
@@ -165,7 +165,7 @@ def adjustments_request(
     return request
 
 
-def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
+def reclassify_correction_codes(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
     """Adjust a receipt where a code means something else for corrections.
 
     "Already retracted" means done for a replayed retraction, but drops a restatement. "Not allowlisted" gets advice on
@@ -216,9 +216,9 @@ class AdsApiSink:
         self._client = AdsClient(options)
         self._account = ServiceAccount(options, ADS_API_SCOPE)
 
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
+    def hash_contact(self, contact: Contact) -> tuple[Identifier, ...]:
         """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
-        return platform.identify(contact)[:_MOST_IDENTIFIERS]
+        return platform.hash_contact(contact)[:_MOST_IDENTIFIERS]
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen events for one conversion action in one request.
@@ -238,9 +238,9 @@ class AdsApiSink:
             request = adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return adjust_receipt(self._send(request, len(batch)), request)
+        return reclassify_correction_codes(self._send(request, len(batch)), request)
 
-    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
         raise Misconfigured(
             _n(
@@ -257,7 +257,7 @@ class AdsApiSink:
             return token
         try:
             answer = self._client.upload(request, token.get_secret_value())
-        except NotConnectedError as error:
+        except ConnectionFailedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
             return self._receipt_of_failed_call(error, sent)
@@ -279,14 +279,14 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
     is_partial = answer.partial_failure_error.code != 0  # the message is truthy even when unset
     errors = errors_in(answer) if is_partial else ()
     if is_partial and not errors:
-        return Lost(_("a partial failure that cannot be read"))
+        return AnswerLost(_("a partial failure that cannot be read"))
     by_row: dict[int, list[Outcome]] = {}
     for error in errors:
         if error.row is None or error.row >= sent:
             return _refusal(errors, sent)
         by_row.setdefault(error.row, []).append(error.outcome)
     if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
-        return Lost(_("an answer without a result for each row"))
+        return AnswerLost(_("an answer without a result for each row"))
     return RowOutcomes(tuple(most_severe_outcome(by_row[row]) if row in by_row else done for row in range(sent)))
 
 
@@ -299,13 +299,13 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
     if error.errors:
         refusal = _refusal(error.errors, sent)
         if refusal.outcome.code in _INTERNAL or error.status in platform.INCONCLUSIVE_STATUSES:
-            return Lost(refusal.outcome.code)
+            return AnswerLost(refusal.outcome.code)
         request_id = error.request_id if platform.REQUEST_ID.fullmatch(error.request_id or "") else None
         message = _with_request(refusal.outcome.message, request_id)
         return replace(refusal, outcome=replace(refusal.outcome, message=message))
     if words := _GATEWAY_REFUSALS.get(error.status):
         return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, _(words)))
-    return Lost(error.status)
+    return AnswerLost(error.status)
 
 
 def _with_request(words: str, request_id: str | None) -> str:

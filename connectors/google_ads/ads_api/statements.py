@@ -13,12 +13,12 @@ from google.ads.googleads.v26.resources.types import OfflineConversionAlert, Off
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
+from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, ConnectionFailedError
 from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.google_ads.auth import ADS_API_SCOPE, ServiceAccount, TokenRefusedError
 from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_
-from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
+from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 
 _MAY_NOT = N_(
@@ -53,7 +53,7 @@ def read_upload_summaries(
         return [_nothing(NOT_STATED if error.errors else NO_ANSWER)]
     except (TokenRefusedError, Misconfigured):
         return [_nothing(REFUSED)]
-    except (NotConnectedError, Transient):
+    except (ConnectionFailedError, Transient):
         return [_nothing(NO_ANSWER)]
     try:
         return [*_counts(by_action, since, until, sent), *_status(in_all)]
@@ -86,7 +86,7 @@ def _counts(
             start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
             if since <= start and end <= until:
                 undecided = summaries[day].pending_count if day in summaries else 0
-                span = CountedRows("google_ads_api", to_it[0].target.owner, action, start, end, undecided)
+                span = CountedRowsFilter("google_ads_api", to_it[0].target.owner, action, start, end, undecided)
                 name = summary.conversion_action_name[:_LONGEST_NAME]
                 recorded = summaries[day].successful_count if day in summaries else 0
                 yield PlatformStatement(_SUMMARY, name if name.isprintable() else "", recorded, None, span)

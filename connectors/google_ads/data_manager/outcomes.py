@@ -24,8 +24,8 @@ from pydantic.alias_generators import to_camel
 from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
 from connectors.language import N_, _
 from connectors.records import (
-    Lost,
-    Miscounted,
+    AnswerLost,
+    RowCountMismatch,
     Outcome,
     OutcomeClass,
     PartlyRefused,
@@ -155,7 +155,7 @@ CLASSES: Mapping[str, OutcomeClass] = {
 """Class of every reason this library knows, by name."""
 
 
-def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
+def outcome_of_error(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
     """Return the outcome of a reason by name, UNKNOWN if the API is newer than this library."""
     kind = CLASSES.get(code, OutcomeClass.UNKNOWN)
     if kind is OutcomeClass.DEFER:
@@ -201,7 +201,7 @@ class FieldViolation:
     reason: str | None
 
     @property
-    def row(self) -> int | None:
+    def row_index(self) -> int | None:
         """Zero-based index of the suspect row, if the path gives one."""
         match = _ROW.search(self.path)
         return int(match[1]) if match else None
@@ -213,7 +213,7 @@ class FieldViolation:
 
 
 @dataclass(frozen=True, slots=True)
-class VendorError:
+class DataManagerError:
     """A `google.rpc.Status` reduced to codes, paths and ids, since its messages may quote what we sent."""
 
     http: int
@@ -224,7 +224,7 @@ class VendorError:
     retry_after: timedelta | None
 
     @property
-    def reasons(self) -> tuple[str, ...]:
+    def error_reasons(self) -> tuple[str, ...]:
         """All reasons: the error's own, then those of its violations."""
         return tuple(filter(None, (self.reason, *(each.reason for each in self.violations))))
 
@@ -238,7 +238,7 @@ class VendorError:
     @property
     def outcome(self) -> Outcome:
         """Outcome for the whole request, or for its suspect rows."""
-        outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
+        outcome = outcome_of_error(self.code, self._summary, retry_after=self.retry_after)
         if self.code not in CLASSES or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._violations_behind_code
@@ -254,11 +254,11 @@ class VendorError:
         has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in INCONCLUSIVE_STATUSES
         return has_failed or self.outcome.code in _INTERNAL
 
-    def receipt(self, sent: int) -> Refused | Lost:
+    def receipt(self, sent: int) -> Refused | AnswerLost:
         """Return the receipt of a request of `sent` events; suspect rows are those that share the refusal's code."""
         if self.is_inconclusive:
-            return Lost(f"HTTP {self.http} {self.code}", self.retry_after)
-        rows = {each.row for each in self._violations_behind_code}
+            return AnswerLost(f"HTTP {self.http} {self.code}", self.retry_after)
+        rows = {each.row_index for each in self._violations_behind_code}
         return Refused(self.outcome, tuple(sorted(row for row in rows if row is not None and row < sent)))
 
     @property
@@ -286,7 +286,7 @@ class VendorError:
         return ", ".join([f"HTTP {self.http} {self.status}", *(each.path for each in self.violations[:3]), *request])
 
 
-def read_error(response: requests.Response) -> VendorError | None:
+def read_error(response: requests.Response) -> DataManagerError | None:
     """Return the API's own error; None if the answer isn't one (HTML, empty, another shape)."""
     try:
         payload = response.json()
@@ -297,7 +297,7 @@ def read_error(response: requests.Response) -> VendorError | None:
             details = _details(error.get("details"))
         case _:
             return None
-    return VendorError(
+    return DataManagerError(
         http=response.status_code,
         status=status,
         reason=_text_of_expected_form(details.get("ErrorInfo", {}).get("reason"), _CODE),
@@ -405,7 +405,7 @@ class _RequestStatus(_Json):
     request_status_per_destination: tuple[_Destination]
 
 
-def read_status(payload: object, rows: int) -> RowOutcomes | StillPending | PartlyRefused | Miscounted:
+def read_request_outcome(payload: object, rows: int) -> RowOutcomes | StillPending | PartlyRefused | RowCountMismatch:
     """Return the outcome of a request of `rows` events to one destination.
 
     The platform's record count includes refused events, so unless the request FAILED, a count other than `rows` leaves
@@ -419,14 +419,14 @@ def read_status(payload: object, rows: int) -> RowOutcomes | StillPending | Part
     counts = [count for count in destination.error_info.error_counts if count.record_count]
     received = destination.events_ingestion_status
     if status != "FAILED" and received is not None and received.record_count != rows:
-        return Miscounted(received.record_count, rows)
+        return RowCountMismatch(received.record_count, rows)
     if status == "SUCCESS" and not counts:
         return RowOutcomes((DONE,) * rows)
     return _row_outcomes_by_index(status, counts, rows) or _outcomes_without_indices(status, counts, rows)
 
 
 @dataclass(frozen=True, slots=True)
-class RequestCounts:
+class RequestRecordCounts:
     """How many records of a request the platform took, as far as it says."""
 
     accepted: int
@@ -436,7 +436,7 @@ class RequestCounts:
     """Records by the reason of a warning."""
 
 
-def read_counts(payload: object, rows: int) -> RequestCounts:
+def parse_request_counts(payload: object, rows: int) -> RequestRecordCounts:
     """Return the counts in a status of a request of `rows` events; raise ValueError for an answer of another shape."""
     (destination,) = _RequestStatus.model_validate(payload).request_status_per_destination
     name = code_name(destination.request_status, RequestStatusPerDestination.RequestStatus)
@@ -450,11 +450,11 @@ def read_counts(payload: object, rows: int) -> RequestCounts:
     refused = sum(each.record_count for each in destination.error_info.error_counts)
     match status:
         case "FAILED":
-            return RequestCounts(0, 0, warnings)
+            return RequestRecordCounts(0, 0, warnings)
         case "SUCCESS" | "PARTIAL_SUCCESS" if refused or status == "SUCCESS":
-            return RequestCounts(max(records - refused, 0), 0, warnings)
+            return RequestRecordCounts(max(records - refused, 0), 0, warnings)
         case _:  # still processing, or partly refused without a count
-            return RequestCounts(0, records, warnings)
+            return RequestRecordCounts(0, records, warnings)
 
 
 def _row_outcomes_by_index(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | None:
@@ -465,7 +465,7 @@ def _row_outcomes_by_index(status: str, counts: Sequence[_ErrorCount], rows: int
     codes = {index: count.code for count in reversed(counts) for index in count.record_indices}
     if not {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}.get(status):
         return None
-    return RowOutcomes(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
+    return RowOutcomes(tuple(outcome_of_error(codes[row]) if row in codes else DONE for row in range(rows)))
 
 
 def _outcomes_without_indices(status: str, counts: Sequence[_ErrorCount], rows: int) -> RowOutcomes | PartlyRefused:
@@ -481,8 +481,8 @@ def _outcomes_without_indices(status: str, counts: Sequence[_ErrorCount], rows: 
 def _common_refusal_outcome(reasons: Sequence[str]) -> Outcome:
     """Return a common outcome for rows that were all refused, when the reasons aren't attributed to rows."""
     if len(reasons) == 1:
-        return outcome_of(reasons[0])
-    kinds = {outcome_of(reason).kind for reason in reasons}
+        return outcome_of_error(reasons[0])
+    kinds = {outcome_of_error(reason).kind for reason in reasons}
     # None was accepted, so all may wait for a setting that is wrong for some.
     kind = next((kind for kind in _REJECTED if kind in kinds and kinds <= set(_REJECTED)), OutcomeClass.UNKNOWN)
     return Outcome(kind, " + ".join(reasons) or "FAILED")

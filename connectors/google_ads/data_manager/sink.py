@@ -30,7 +30,7 @@ from connectors.google_ads.auth import (
     TokenRefusedError,
     open_session,
 )
-from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
+from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_request_outcome
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.google_ads.quota import quota_turn
 from connectors.language import _
@@ -42,14 +42,14 @@ from connectors.records import (
     ClickIdKind,
     ConsentSignalValue,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     ForgottenRequest,
     IdentifierKind,
-    Lost,
+    AnswerLost,
     Outcome,
     OutcomeClass,
     Receipt,
-    Received,
+    ReceivedForProcessing,
     Refused,
     Resolution,
     RowOutcomes,
@@ -67,7 +67,7 @@ _CONSENT = {
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: ConversionEvent) -> bytes:
     """Return the event as canonical ProtoJSON: sorted keys, no spaces, enums as numbers.
 
     Equal events give equal bytes, whatever the order of their identifiers. IP addresses are never sent.
@@ -170,7 +170,7 @@ class DataManagerSink:
     """`ConversionSink` and `AdjustmentSink` for the Data Manager API; every call opens its own connection."""
 
     limits = platform.DATA_MANAGER
-    identify = staticmethod(platform.identify)
+    hash_contact = staticmethod(platform.hash_contact)
     encode = staticmethod(encode_event)
     encode_adjustment = staticmethod(encode_correction)
 
@@ -203,7 +203,7 @@ class DataManagerSink:
         """Send frozen corrections like events, since this API restates by resending."""
         return self.submit(target, batch)
 
-    def resolve(self, ticket: str, *, rows: int) -> Resolution:
+    def fetch_request_outcomes(self, ticket: str, *, rows: int) -> Resolution:
         """Return the outcomes of a request, if the API has them yet.
 
         Raises:
@@ -239,13 +239,13 @@ class DataManagerSink:
             return (
                 refusal.receipt(sent)
                 if refusal
-                else Lost(_("HTTP {status} without an error of the API's", status=status))
+                else AnswerLost(_("HTTP {status} without an error of the API's", status=status))
             )
         except OSError as error:
             return receipt_of(error, self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
-            return Lost(_("an answer that cannot be read"))
+            return AnswerLost(_("an answer that cannot be read"))
 
     def _ingest(self, target: Target, batch: Sequence[EncodedEvent], token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
@@ -263,17 +263,17 @@ class DataManagerSink:
         if not answer.request_id:
             if self._options.validate_only:  # the API issues no request id for these
                 return RowOutcomes((platform.VALIDATED,) * sent)
-            return Lost(_("an answer without a request id"))
+            return AnswerLost(_("an answer without a request id"))
         if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
-            return Lost(_("an answer whose request id is none"))
+            return AnswerLost(_("an answer whose request id is none"))
         message = dm.IngestEventsResponse.pb(answer)
         warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
-        return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
+        return ReceivedForProcessing(answer.request_id, tuple(sorted(name for name in warnings if name)))
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
             try:
-                return read_status(response.json(), rows)
+                return read_request_outcome(response.json(), rows)
             except (ValueError, RecursionError) as error:
                 raise Transient(_("a request's status cannot be read")) from error
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -288,7 +288,7 @@ class DataManagerSink:
                 _("a request's status could not be asked: HTTP {status_code}", status_code=response.status_code)
             )
         if not refusal.is_inconclusive:
-            if reason := next((reason for reason in refusal.reasons if reason in _FORGOTTEN), None):
+            if reason := next((reason for reason in refusal.error_reasons if reason in _FORGOTTEN), None):
                 return ForgottenRequest(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"

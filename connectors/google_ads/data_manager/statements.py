@@ -20,12 +20,12 @@ from connectors.google_ads.auth import (
     TokenRefusedError,
     open_session,
 )
-from connectors.google_ads.data_manager.outcomes import RequestCounts, read_counts, read_error
+from connectors.google_ads.data_manager.outcomes import RequestRecordCounts, parse_request_counts, read_error
 from connectors.google_ads.options import GoogleOptions, endpoint
 from connectors.google_ads.quota import QuotaFullError, quota_turn
 from connectors.language import N_
 from connectors.one_call import run_call
-from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject
+from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, QUOTA_FULL, REFUSED, UNREADABLE
 
 _NO_SUMMARY = N_("not available by the Data Manager API, which only tells about single requests")
@@ -33,7 +33,7 @@ _MAY_NOT = N_("the service account may not read this; it needs access to the acc
 _MOST_REQUESTS = 20
 _SECONDS_IN_ALL = 10.0
 
-Asked = list[tuple[SentRequest, RequestCounts]]
+Asked = list[tuple[SentRequest, RequestRecordCounts]]
 """Requests with what the API says of them, the last one first."""
 
 
@@ -81,18 +81,18 @@ def _ask_each(options: GoogleOptions, latest: Sequence[SentRequest]) -> tuple[As
     return asked, NOTHING_YET
 
 
-def _read(response: requests.Response, rows: int) -> RequestCounts | str:
+def _read(response: requests.Response, rows: int) -> RequestRecordCounts | str:
     """Return a request's counts, or the message for why there are none."""
     if response.status_code == HTTPStatus.OK:
         try:
-            return read_counts(response.json(), rows)
+            return parse_request_counts(response.json(), rows)
         except (ValueError, RecursionError):
             return UNREADABLE
     if read_error(response) is None:
         return UNREADABLE
     match response.status_code:
         case HTTPStatus.NOT_FOUND:
-            return RequestCounts(0, rows, {})  # it is no longer known, and what became of it neither
+            return RequestRecordCounts(0, rows, {})  # it is no longer known, and what became of it neither
         case HTTPStatus.UNAUTHORIZED:
             return REFUSED
         case HTTPStatus.FORBIDDEN:
@@ -103,11 +103,11 @@ def _read(response: requests.Response, rows: int) -> RequestCounts | str:
 
 def _counts(asked: Asked) -> Iterator[PlatformStatement]:
     """Yield the records taken for each conversion action; `asked` begins with the last request."""
-    by_target: defaultdict[tuple[str, str], list[tuple[SentRequest, RequestCounts]]] = defaultdict(list)
+    by_target: defaultdict[tuple[str, str], list[tuple[SentRequest, RequestRecordCounts]]] = defaultdict(list)
     for request, counts in asked:
         by_target[request.target.owner, request.target.action].append((request, counts))
     for (owner, action), group in sorted(by_target.items()):
-        span = CountedRows(
+        span = CountedRowsFilter(
             "data_manager",
             owner,
             action,

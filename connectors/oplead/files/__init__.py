@@ -5,8 +5,8 @@
 `survey` does for a file what `probe` does for the API.
 """
 
-from connectors.oplead.files.options import FileOptions
+from connectors.oplead.files.options import ExportFileOptions
 from connectors.oplead.files.source import FileSource
 from connectors.oplead.files.survey import survey_file
 
-__all__ = ["FileOptions", "FileSource", "survey_file"]
+__all__ = ["ExportFileOptions", "FileSource", "survey_file"]

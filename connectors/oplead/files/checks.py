@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from connectors.errors import Misconfigured
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_integer
 from connectors.oplead.files.table import StampedFile
 from connectors.records import Export
 
@@ -74,7 +74,7 @@ def check_export_not_smaller(file: StampedFile, export: Export, last: Export) ->
                 "of them; {accept}",
                 path=file.path,
                 leads=_n("{count} lead", "{count} leads", export.rows),
-                before=format_count(last.rows),
+                before=format_integer(last.rows),
                 accept=_(_ACCEPT),
             )
         )

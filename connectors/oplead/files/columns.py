@@ -42,7 +42,7 @@ _SHOWN_TITLES, _LONGEST_TITLE = 40, 60
 _LIKE_DATA = re.compile(r"@|\d{5}")
 
 
-class DamagedIdError(Exception):
+class DamagedLeadIdError(Exception):
     """A lead's id is no longer the one Oplead gave it."""
 
 
@@ -55,11 +55,11 @@ class LeadColumns:
     ids: frozenset[int]
     """The numbers of the columns that hold the lead's id."""
 
-    def lead(self, cells: Sequence[Cell]) -> dict[str, object]:
+    def lead_from_row(self, cells: Sequence[Cell]) -> dict[str, object]:
         """Return a row as the API would show the lead, without what is empty; several values of one place are a list.
 
         Raises:
-            DamagedIdError: a spreadsheet has rounded or grouped the id.
+            DamagedLeadIdError: a spreadsheet has rounded or grouped the id.
         """
         made: dict[str, object] = {}
         for number, place in self.places.items():
@@ -67,7 +67,7 @@ class LeadColumns:
             if cell is None or (isinstance(cell, str) and not cell.strip()):
                 continue
             if number in self.ids and _is_damaged(cell):
-                raise DamagedIdError
+                raise DamagedLeadIdError
             _put(made, place, cell)
         return made
 
@@ -261,7 +261,7 @@ def _expect_needed(path: Path, titles: Sequence[str], places: Collection[str], e
     )
 
 
-def expect_known(path: Path, places: Collection[object]) -> None:
+def require_known_title(path: Path, places: Collection[object]) -> None:
     """Check that the first line has a known title.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
 from connectors.oplead.files.options import Delimiter, Encoding
-from connectors.oplead.files.table import MB, MOST_ROWS, Row, title_of
+from connectors.oplead.files.table import MB, MOST_ROWS, Row, clean_column_title
 
 _DELIMITERS: dict[Delimiter, str] = {";": ";", ",": ",", "tab": "\t"}
 _NAMES = {character: name for name, character in _DELIMITERS.items()}
@@ -234,7 +234,7 @@ def _prepend_line(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def _trimmed(row: Row) -> tuple[str, ...]:
-    titles = [title_of(cell) for cell in row.cells]
+    titles = [clean_column_title(cell) for cell in row.cells]
     while titles and not titles[-1]:  # some exports end every line with a delimiter
         titles.pop()
     return tuple(titles)

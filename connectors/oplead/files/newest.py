@@ -4,16 +4,16 @@ from glob import iglob
 from pathlib import Path
 
 from connectors.errors import Misconfigured
-from connectors.language import _, format_count
+from connectors.language import _, format_integer
 from connectors.oplead.files.csv_table import CsvTable
-from connectors.oplead.files.options import FileOptions
-from connectors.oplead.files.table import MB, MOST_COLUMNS, ExportTable, StampedFile
+from connectors.oplead.files.options import ExportFileOptions
+from connectors.oplead.files.table import MB, MOST_COLUMNS, ExportFileTable, StampedFile
 
 _LOCKS = ("~$", ".~")
 """How the names of the files begin that Excel and LibreOffice keep beside an open workbook."""
 
 
-def newest_file(options: FileOptions) -> StampedFile:
+def newest_file(options: ExportFileOptions) -> StampedFile:
     """Return the file modified last of those that the settings name; of several, the last by name.
 
     Raises:
@@ -46,13 +46,13 @@ def newest_file(options: FileOptions) -> StampedFile:
     return newest
 
 
-def open_export_table(file: StampedFile, options: FileOptions) -> ExportTable:
+def open_export_table(file: StampedFile, options: ExportFileOptions) -> ExportFileTable:
     """Open a file and find its titles.
 
     Raises:
         Misconfigured: it is damaged, or cannot be read in one certain way; the message says what to write.
     """
-    table: ExportTable
+    table: ExportFileTable
     if options.kind == "csv":
         table = CsvTable(file.path, encoding=options.encoding, delimiter=options.delimiter)
     else:
@@ -68,7 +68,7 @@ def _expect_titles(path: Path, titles: tuple[str, ...]) -> None:
         raise Misconfigured(_("{path}: it has no titles; its first line must name the columns", path=path))
     if len(titles) > MOST_COLUMNS:
         raise Misconfigured(
-            _("{path}: it has {count} columns, more than any export has", path=path, count=format_count(len(titles)))
+            _("{path}: it has {count} columns, more than any export has", path=path, count=format_integer(len(titles)))
         )
     twice = sorted({title for title in titles if title and titles.count(title) > 1})
     if twice:

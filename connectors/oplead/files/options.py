@@ -10,7 +10,7 @@ Delimiter = Literal[";", ",", "tab"]
 
 
 @dataclass(frozen=True, slots=True)
-class FileOptions:
+class ExportFileOptions:
     """Where exported files are and how to read them."""
 
     kind: Literal["csv", "xlsx"]

@@ -10,14 +10,14 @@ from itertools import islice
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
 from connectors.oplead.files.checks import AHEAD, check_export_not_older, check_export_not_smaller, expect_recent
-from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, LeadColumns, interpret_columns
+from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedColumns, LeadColumns, interpret_columns
 from connectors.oplead.files.newest import newest_file, open_export_table
-from connectors.oplead.files.options import FileOptions
+from connectors.oplead.files.options import ExportFileOptions
 from connectors.oplead.files.row_index import RowIndex
-from connectors.oplead.files.table import ExportTable, Row, StampedFile
-from connectors.oplead.latest import build_lead_page, collect_lead_contents, newest, newest_first
+from connectors.oplead.files.table import ExportFileTable, Row, StampedFile
+from connectors.oplead.latest import build_lead_page, collect_seen_in_leads, newest, newest_first
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.parsing.dates import first_instant
+from connectors.oplead.parsing.dates import first_instant_at_paths
 from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.ports import Clock, FindKnown
 from connectors.records import Export, Found, Lead, LeadId, LeadPage, ListedLead, NotInExport, UnreadableLead
@@ -40,7 +40,7 @@ class _CheckedExportFile:
     """The file that is read, checked whole."""
 
     file: StampedFile
-    table: ExportTable
+    table: ExportFileTable
     columns: LeadColumns
     index: "RowIndex"
     export: Export
@@ -71,7 +71,7 @@ class FileSource:
     def __init__(
         self,
         options: OpleadOptions,
-        files: FileOptions,
+        files: ExportFileOptions,
         clock: Clock,
         *,
         wanted_fields: frozenset[str] = frozenset(),
@@ -108,7 +108,7 @@ class FileSource:
 
     # ── choosing a file ──────────────────────────────────────────────────────────────────────────
 
-    def open_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
+    def open_newest_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
         """Choose the newest file, check it whole, and compare it with the last one."""
         self.close()
         opened = self._checked()
@@ -149,7 +149,7 @@ class FileSource:
         return _CheckedExportFile(file, table, columns, index, export)
 
     def _read_through(
-        self, table: ExportTable, columns: LeadColumns, index: "RowIndex", until: datetime
+        self, table: ExportFileTable, columns: LeadColumns, index: "RowIndex", until: datetime
     ) -> datetime | None:
         """Index every row, and return the latest creation or change before `until`, when the file was written."""
         latest: datetime | None = None
@@ -157,13 +157,13 @@ class FileSource:
         for row in table.rows():
             lead_id, item = None, None
             try:
-                item = columns.lead(row.cells)
+                item = columns.lead_from_row(row.cells)
                 lead_id = self._parser.read_id(item)
-            except (DamagedIdError, UnreadableLeadError):
+            except (DamagedLeadIdError, UnreadableLeadError):
                 pass
             index.add(row, lead_id)
             if item is not None:
-                times = (first_instant(item, one, zone) for one in (paths.created_at, paths.updated_at))
+                times = (first_instant_at_paths(item, one, zone) for one in (paths.created_at, paths.updated_at))
                 past = (at for at in times if at is not None and at <= until + AHEAD)
                 latest = max((at for at in (*past, latest) if at is not None), default=None)
         index.finish()
@@ -201,7 +201,7 @@ class FileSource:
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in order; one that the file lacks is deleted only if files have every lead."""
         opened = self._current_export_file()
-        wanted = {row: one for row, one in opened.index.rows_of(ids).items() if row != opened.possibly_cut_row}
+        wanted = {row: one for row, one in opened.index.rows_of_leads(ids).items() if row != opened.possibly_cut_row}
         found: dict[LeadId, Lead | UnreadableLead] = {}
         if wanted:
             for row in self._rows(opened):
@@ -219,7 +219,7 @@ class FileSource:
         paths, zone = self._options.fields.created_at, self._options.zone
 
         def created(row: object) -> datetime | None:
-            return first_instant(_item_of(opened, row), paths, zone)
+            return first_instant_at_paths(_item_of(opened, row), paths, zone)
 
         rows = self._rows(opened)
         latest, _, tail = newest(iter(lambda: list(islice(rows, PAGE)), []), count, created)
@@ -227,7 +227,7 @@ class FileSource:
         shown = [row for row in latest or tail if isinstance(row, Row)]
         page = self._page(opened, shown)
         items = [item for row in shown if (item := _item_of(opened, row))]
-        self.seen = collect_lead_contents(items, page.leads)
+        self.seen = collect_seen_in_leads(items, page.leads)
         return newest_first(page)
 
     def _rows(self, opened: _CheckedExportFile) -> Iterator[Row]:
@@ -251,11 +251,11 @@ class FileSource:
         """Return a row as a lead, or why it cannot be read."""
         lead_id = None
         try:
-            item = opened.columns.lead(row.cells)
+            item = opened.columns.lead_from_row(row.cells)
             lead_id = self._parser.read_id(item)
-            created_at = partial(first_instant, item, self._options.fields.created_at, self._options.zone)
+            created_at = partial(first_instant_at_paths, item, self._options.fields.created_at, self._options.zone)
             return _RowLead(row.number, item, ListedLead(lead_id, digest_of(item), created_at))
-        except DamagedIdError:
+        except DamagedLeadIdError:
             return UnreadableLead(None, _("row {number}: {problem}", number=row.number, problem=_(_DAMAGED_ID)))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error) if lead_id else f"row {row.number}: {error}")
@@ -275,8 +275,8 @@ class FileSource:
 def _item_of(opened: _CheckedExportFile, row: object) -> dict[str, object]:
     """Return a row as a lead; empty if its id is damaged."""
     try:
-        return opened.columns.lead(row.cells) if isinstance(row, Row) else {}
-    except DamagedIdError:
+        return opened.columns.lead_from_row(row.cells) if isinstance(row, Row) else {}
+    except DamagedLeadIdError:
         return {}
 
 

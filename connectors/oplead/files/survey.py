@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.files.columns import (
-    DamagedIdError,
+    DamagedLeadIdError,
     ExpectedColumns,
     LeadColumns,
-    expect_known,
+    require_known_title,
     places_of_known_columns,
 )
 from connectors.oplead.files.newest import newest_file, open_export_table
-from connectors.oplead.files.options import FileOptions
-from connectors.oplead.files.table import ExportTable, StampedFile
+from connectors.oplead.files.options import ExportFileOptions
+from connectors.oplead.files.table import ExportFileTable, StampedFile
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import (
@@ -28,7 +28,7 @@ from connectors.oplead.parsing.field_tree import (
 )
 from connectors.oplead.parsing.fields import loosely_normalised_name
 from connectors.oplead.survey.places import FieldLocations, locate_configured_fields
-from connectors.oplead.survey.summary import ReadLeads, summary_of
+from connectors.oplead.survey.summary import ReadLeads, summarise_leads
 from connectors.oplead.survey.values import Fold, Readable, fields_with_few_values, possible_amount_fields
 from connectors.survey import Suggestion, Survey
 
@@ -39,7 +39,7 @@ Item = dict[str, object]
 
 def survey_file(
     options: OpleadOptions,
-    files: FileOptions,
+    files: ExportFileOptions,
     *,
     leads: int,
     named: frozenset[str],
@@ -88,7 +88,7 @@ def survey_file(
         for name, what in places.undecided.items()
     )
     return replace(
-        summary_of(read, read, places, zone=options.zone, named=named, readable=readable, fold=fold),
+        summarise_leads(read, read, places, zone=options.zone, named=named, readable=readable, fold=fold),
         total=rows,
         suspicions=(*filter(None, [read.problem]), *read.suspicions(places)),
         how=(how,),
@@ -100,8 +100,8 @@ def survey_file(
 
 def _item(columns: LeadColumns, cells: Sequence[object]) -> Item:
     try:
-        return columns.lead(cells)  # type: ignore[arg-type]  # cells of a row
-    except DamagedIdError:
+        return columns.lead_from_row(cells)  # type: ignore[arg-type]  # cells of a row
+    except DamagedLeadIdError:
         return {}
 
 
@@ -134,7 +134,7 @@ class _ColumnGuess:
 
     @classmethod
     def from_column_titles(
-        cls, file: StampedFile, table: ExportTable, options: OpleadOptions, files: FileOptions, named: frozenset[str]
+        cls, file: StampedFile, table: ExportFileTable, options: OpleadOptions, files: ExportFileOptions, named: frozenset[str]
     ) -> "_ColumnGuess":
         """Place the columns by their titles."""
         titles = table.titles
@@ -151,7 +151,7 @@ class _ColumnGuess:
         except Misconfigured:  # two titles may mean the same: what they hold decides
             known = places_of_known_columns(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
         else:
-            expect_known(file.path, known)
+            require_known_title(file.path, known)
         taken = {loosely_normalised_name(place) for place in known.values()}
         places, made = dict(known), set()
         for column, title in enumerate(titles):

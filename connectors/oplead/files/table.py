@@ -30,12 +30,12 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def title_of(cell: Cell) -> str:
+def clean_column_title(cell: Cell) -> str:
     """Return a title fit to compare, store and show: on one line, without control characters."""
     return " ".join(strip_control_characters("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
 
 
-class ExportTable(Protocol):
+class ExportFileTable(Protocol):
     """The rows of one file."""
 
     titles: tuple[str, ...]

@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row, title_of
+from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row, clean_column_title
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
 _MOST_PARTS = 2_000
@@ -41,7 +41,7 @@ class XlsxTable:
         with closing(self._every_row()) as rows:
             first = next(rows, Row(1, ()))
         self._titles_at = first.number
-        self.titles = tuple(map(title_of, first.cells))
+        self.titles = tuple(map(clean_column_title, first.cells))
 
     def rows(self) -> Iterator[Row]:
         """Read every row below the titles that is not blank."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.language import _
-from connectors.oplead.options import SinceOptions
+from connectors.oplead.options import SinceQueryParameters
 from connectors.oplead.parsing.fields import first_value_at_paths, is_empty, shape, text_of
 from connectors.records import Moment
 
@@ -61,7 +61,7 @@ def read_moment_or_none(value: object, zone: ZoneInfo) -> Moment | None:
 
 
 def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """Format a time as `SinceOptions.format` requires, rounding down."""
+    """Format a time as `SinceQueryParameters.format` requires, rounding down."""
     match form:
         case "iso":
             return moment.astimezone(UTC).isoformat(timespec="seconds")
@@ -75,7 +75,7 @@ def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
             return moment.astimezone(zone).strftime(pattern)
 
 
-def since_query(wanted: SinceOptions, since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, str]:
+def since_query(wanted: SinceQueryParameters, since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, str]:
     """Return the filter's query parameters: `since`, and `until` if the platform requires both ends."""
     ends = {wanted.param: since} | ({wanted.until_param: until} if wanted.until_param else {})
     return {name: write_moment(moment, wanted.format, zone) for name, moment in ends.items()}
@@ -97,7 +97,7 @@ def earliest_instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
     return instant(datetime.combine(moment.at, time()), zone)
 
 
-def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
+def first_instant_at_paths(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
     """Return the start of the first time at the paths; None if there is none or it cannot be read."""
     moment = read_moment_or_none(first_value_at_paths(container, paths), zone)
     return None if moment is None else earliest_instant_of(moment, zone)

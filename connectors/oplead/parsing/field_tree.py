@@ -127,7 +127,7 @@ class Node:
     """Whether the path lies inside the entries of a list, as past statuses do."""
 
     @property
-    def filled(self) -> int:
+    def filled_count(self) -> int:
         """The number of leads with a non-empty value."""
         return len(self.values)
 
@@ -176,7 +176,7 @@ _OWNERS = frozenset(
 def count_lead_owners(leads: Sequence[object]) -> int | None:
     """Return how many users, agencies or the like these leads belong to; None if they do not say."""
     named = (node for path, node in common_lead_paths(leads).items() if last_path_part(path) in _OWNERS)
-    owners = max(named, key=lambda node: node.filled, default=None)
+    owners = max(named, key=lambda node: node.filled_count, default=None)
     found = {text_of(value) for value in owners.all_lead_values()} - {None} if owners else set()
     return len(found) or None
 
@@ -204,19 +204,19 @@ def is_php_date(value: object) -> bool:
     return isinstance(value, Mapping) and "date" in value and {normalise(name) for name in value} <= _PHP_DATE
 
 
-def is_date(value: object, zone: ZoneInfo) -> bool:
+def is_readable_time(value: object, zone: ZoneInfo) -> bool:
     """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
     return (isinstance(value, str | Decimal) or is_php_date(value)) and read_moment_or_none(value, zone) is not None
 
 
 def summarise_lead_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]:
     """Return each path with how many leads fill it and the shapes of its values."""
-    return tuple(SurveyedPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
+    return tuple(SurveyedPath(path, node.filled_count, _shapes(node, zone)) for path, node in tree.items())
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
-    kinds = Counter(value_kind(value, zone) for value in node.all_lead_values())
-    texts = (value for value in node.all_lead_values() if isinstance(value, str) and value_kind(value, zone) == "text")
+    kinds = Counter(describe_value_kind(value, zone) for value in node.all_lead_values())
+    texts = (value for value in node.all_lead_values() if isinstance(value, str) and describe_value_kind(value, zone) == "text")
     lengths = sorted(map(len, texts)) or [0]
     text = (
         _n("text, {count} character", "text, {count} characters", lengths[-1])
@@ -228,7 +228,7 @@ def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
     return tuple(text if kind == "text" else _(kind) for kind, _count in kinds.most_common(3)) or (_("nothing"),)
 
 
-def value_kind(value: object, zone: ZoneInfo) -> str:
+def describe_value_kind(value: object, zone: ZoneInfo) -> str:
     """Return the kind of a value in a few words that do not reveal it; `_` translates them."""
     match value:
         case bool():
@@ -249,7 +249,7 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
 def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _EMAIL.fullmatch(text):
         return N_("e-mail address")
-    if is_date(text, zone) and not _NUMBER.fullmatch(text):
+    if is_readable_time(text, zone) and not _NUMBER.fullmatch(text):
         return N_("date")
     if _PHONE.fullmatch(text):
         return N_("phone number or other digits")

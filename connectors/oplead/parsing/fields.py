@@ -77,7 +77,7 @@ class PathReader:
     def read(self, container: object) -> "PathValues":
         """Return what an object, or a list of name/value pairs or objects, holds at the paths."""
         found: dict[str, list[object]] = {}
-        self._root.find(container, found)
+        self._root.collect_values(container, found)
         return PathValues(found)
 
 
@@ -102,7 +102,7 @@ class _Name:
             alike.append(name := _Name(names[0]))
         name.add(path, names[1:])
 
-    def find(self, container: object, found: dict[str, list[object]]) -> None:
+    def collect_values(self, container: object, found: dict[str, list[object]]) -> None:
         """Add the values of every path that goes on from here into a container."""
         if isinstance(container, dict):
             self._find_in_object(container, found)
@@ -110,22 +110,22 @@ class _Name:
             pairs = name_value_pairs(container)
             for key, value in pairs:
                 for name in self.following.get(loosely_normalised_name(key), ()):
-                    name.take(value, found)
+                    name.collect_value(value, found)
             for one in () if pairs else container:
-                self.find(one, found)
+                self.collect_values(one, found)
 
     def _find_in_object(self, container: Mapping[str, object], found: dict[str, list[object]]) -> None:
         keys = tuple(container)
         names_among = _names_among if sum(map(len, keys)) <= _USUAL_KEYS else _names_among.__wrapped__
         for key, name in names_among(self, keys):
-            name.take(container[key], found)
+            name.collect_value(container[key], found)
 
-    def take(self, value: object, found: dict[str, list[object]]) -> None:
+    def collect_value(self, value: object, found: dict[str, list[object]]) -> None:
         """Add a value of this name, and what is inside it."""
         if self.path is not None:
             found.setdefault(self.path, []).append(value)
         if self.following:
-            self.find(value, found)
+            self.collect_values(value, found)
 
 
 _USUAL_KEYS = 1_000  # characters in all keys of an object; what was found among more is not kept

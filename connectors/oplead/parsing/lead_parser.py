@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from connectors.language import _, _n, format_count
+from connectors.language import _, _n, format_integer
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.oplead.parsing.click_ids import read_click_ids
 from connectors.oplead.parsing.dates import earliest_instant_of, read_moment, read_moment_or_none
@@ -185,7 +185,7 @@ class LeadParser:
                     "{path} has {count} status changes, more than {most}",
                     len(entries),
                     path=path,
-                    most=format_count(_LONGEST_HISTORY),
+                    most=format_integer(_LONGEST_HISTORY),
                 )
             )
         return entries
@@ -248,7 +248,7 @@ def as_lead_id(value: object) -> LeadId | None:
     return LeadId(text)
 
 
-def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
+def require_object_entry(entry: object, hint: str = "") -> Mapping[str, object]:
     """Return a list entry, or raise UnreadableLeadError if it is not an object."""
     if not isinstance(entry, Mapping):
         what = shape(entry)

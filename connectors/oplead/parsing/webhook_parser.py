@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
-from connectors.language import Language, speaking
-from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
+from connectors.language import Language, using_language
+from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookFieldPaths
 from connectors.oplead.parsing.dates import read_moment_or_none
 from connectors.oplead.parsing.field_tree import common_lead_paths, normalise, summarise_lead_paths
 from connectors.oplead.parsing.fields import (
@@ -36,8 +36,8 @@ _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
 _WORDS = {
-    EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
-    EventKind.STATUS_CHANGE: ("status", "statut"),
+    CrmEventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
+    CrmEventKind.STATUS_CHANGE: ("status", "statut"),
 }
 """Parts of an event's name, normalised, that say its kind."""
 _NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "nouveaux", "nouvelle", "cree"])
@@ -81,14 +81,14 @@ class _Event:
     """What the event calls itself."""
 
     @property
-    def lead(self) -> Content:
+    def lead_content(self) -> Content:
         """The lead, which may be the event itself."""
         return self.scopes[0]
 
     @property
     def is_bare_lead(self) -> bool:
         """Whether it is a lead and nothing else, as the API shows it: then its ids and times are the lead's."""
-        return self.lead is self.content and self.name is None
+        return self.lead_content is self.content and self.name is None
 
     def first(self, paths: Sequence[str]) -> object:
         """Return the first value at any of the paths."""
@@ -102,7 +102,7 @@ class _Event:
 class WebhookParser:
     """Parser for the webhooks of one platform, including its calls to the `provider.url` of a lead."""
 
-    def __init__(self, options: OpleadOptions, webhooks: WebhookOptions) -> None:
+    def __init__(self, options: OpleadOptions, webhooks: WebhookFieldPaths) -> None:
         """Read leads by `options`, and what surrounds them by `webhooks`."""
         self._leads = LeadParser(options)
         self._paths = webhooks
@@ -124,7 +124,7 @@ class WebhookParser:
         if not 0 < len(events) <= MOST_EVENTS:
             raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
         # Errors answer Oplead, and structures are compared: neither is for people.
-        with speaking(Language.ENGLISH):
+        with using_language(Language.ENGLISH):
             return [self._received(event, received_at) for event in events]
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
@@ -160,13 +160,13 @@ class WebhookParser:
             return WebhookEvent(None, lead, structure=self._structure(event))
         # An event that does not name its kind may be about something else in the lead, and then so is its time.
         about_it = own_at if named else None
-        is_shown = named is None and kind is EventKind.NEW_LEAD  # when, nothing says but its arrival
+        is_shown = named is None and kind is CrmEventKind.NEW_LEAD  # when, nothing says but its arrival
         at = None if is_shown else _more_exact(self._lead_time(event, kind, label_at), about_it)
         return WebhookEvent(kind, lead, label, at, appointment_at)
 
     # ── what kind ──
 
-    def _kind_by_name(self, name: str | None) -> EventKind | None:
+    def _kind_by_name(self, name: str | None) -> CrmEventKind | None:
         if name is None:
             return None
         normal = normalise(name)
@@ -176,16 +176,16 @@ class WebhookParser:
         if kinds:
             return kinds[0] if len(kinds) == 1 else None
         words = {normalise(word) for word in _WORD.findall(name)}
-        return EventKind.NEW_LEAD if words & _NEW and words <= _NEW | _LEAD else None
+        return CrmEventKind.NEW_LEAD if words & _NEW and words <= _NEW | _LEAD else None
 
-    def _is_complete(self, event: _Event, kind: EventKind, label: str | None) -> bool:
+    def _is_complete(self, event: _Event, kind: CrmEventKind, label: str | None) -> bool:
         """Whether an event has what its kind is about; an appointment may be empty: it was called off."""
         match kind:
-            case EventKind.NEW_LEAD:
+            case CrmEventKind.NEW_LEAD:
                 return True
-            case EventKind.STATUS_CHANGE:
+            case CrmEventKind.STATUS_CHANGE:
                 return label is not None
-            case EventKind.APPOINTMENT:
+            case CrmEventKind.APPOINTMENT:
                 return event.has(self._appointment)
         assert_never(kind)
 
@@ -194,7 +194,7 @@ class WebhookParser:
     def _lead_id(self, event: _Event) -> LeadId | None:
         """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
         own_paths = self._leads.paths.id
-        own = _id_in(first_value_at_paths(event.lead, own_paths), is_certain=own_paths != CANDIDATES.id)
+        own = _id_in(first_value_at_paths(event.lead_content, own_paths), is_certain=own_paths != CANDIDATES.id)
         if event.is_bare_lead:
             return own
         paths = self._paths.lead_id or _LEAD_ID
@@ -204,26 +204,26 @@ class WebhookParser:
         if named is None or own is None or named == own or self._paths.lead_id:
             return named or own
         # Beside a lead's id, the event's own `id` is the event's; but a `lead` that is a text may be anything.
-        return named if event.lead is event.content and path != "lead" else None
+        return named if event.lead_content is event.content and path != "lead" else None
 
     # ── which status, and since when ──
 
-    def _status(self, event: _Event, named: EventKind | None) -> tuple[str | None, Moment | None]:
+    def _status(self, event: _Event, named: CrmEventKind | None) -> tuple[str | None, Moment | None]:
         """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
-        own, own_at = self._leads.current_status(event.lead)
+        own, own_at = self._leads.current_status(event.lead_content)
         status = event.first(self._paths.status)
-        if status is None and own is None and named is EventKind.STATUS_CHANGE:
+        if status is None and own is None and named is CrmEventKind.STATUS_CHANGE:
             status = event.first(self._leads.paths.status)
         label = clean_label(text_of(status)) or own
         return label, own_at if own in {label, None} else None
 
-    def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
+    def _lead_time(self, event: _Event, kind: CrmEventKind, label_at: Moment | None) -> Moment | None:
         match kind:
-            case EventKind.NEW_LEAD:
-                return read_moment_or_none(first_value_at_paths(event.lead, self._leads.paths.created_at), self._zone)
-            case EventKind.STATUS_CHANGE:
+            case CrmEventKind.NEW_LEAD:
+                return read_moment_or_none(first_value_at_paths(event.lead_content, self._leads.paths.created_at), self._zone)
+            case CrmEventKind.STATUS_CHANGE:
                 return label_at
-            case EventKind.APPOINTMENT:
+            case CrmEventKind.APPOINTMENT:
                 return None
         assert_never(kind)
 
@@ -255,19 +255,19 @@ def _objects_to_search(content: Content, paths: Sequence[str]) -> tuple[Content,
 
 def _kind_by_content(
     name: str | None, label: str | None, appointment_at: Moment | None, *, is_dated: bool
-) -> EventKind | None:
+) -> CrmEventKind | None:
     """Return what an event must be about: a dated or new status or, if it has no name, whatever it holds.
 
     A status that is merely shown may be one that the lead has had for long: an event without a name only shows the
     lead, as a new one does, and under an unknown name nothing is known.
     """
     if label is not None and is_dated:
-        return EventKind.STATUS_CHANGE
+        return CrmEventKind.STATUS_CHANGE
     if name is not None:
         return None
     if label is not None:
-        return EventKind.NEW_LEAD
-    return EventKind.APPOINTMENT if appointment_at else None
+        return CrmEventKind.NEW_LEAD
+    return CrmEventKind.APPOINTMENT if appointment_at else None
 
 
 def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:
@@ -285,7 +285,7 @@ def _digest(event_id: str, read: WebhookEvent) -> str:
 
 def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:
     """Whether an event holds an instant of its own; a day does not tell two changes apart, nor another field's time."""
-    about_status = read.at if read.kind in {EventKind.STATUS_CHANGE, EventKind.NEW_LEAD} else None
+    about_status = read.at if read.kind in {CrmEventKind.STATUS_CHANGE, CrmEventKind.NEW_LEAD} else None
     return any(moment and not moment.date_only for moment in (own_at, about_status))
 
 

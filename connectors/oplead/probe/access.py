@@ -30,7 +30,7 @@ _REDIRECTS = range(300, 400)
 _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
-def find_access(
+def find_working_access_options(
     options: OpleadOptions, open_client: OpenClient, most: int, specified: AuthOptions | None = None
 ) -> tuple[LimitedRequestSender, OpleadAnswer]:
     """Return an asker with the first options that give access, and the list's response with them.
@@ -57,7 +57,7 @@ def find_access(
         asker = LimitedRequestSender(client, most)
         try:
             with closing(client):
-                return asker, asker.list({})
+                return asker, asker.request_list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:
                 forbidden.append(auth)
@@ -141,7 +141,7 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
     )
 
 
-def access_notes(
+def auth_and_path_notes(
     found: OpleadOptions, configured: OpleadOptions, specified: AuthOptions | None = None
 ) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""

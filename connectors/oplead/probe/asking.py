@@ -11,7 +11,7 @@ from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id, one_at_a_time
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, hash_entry_without_id, lazy_page_reader
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
 from connectors.oplead.parsing.items import find_lead_array
 
@@ -33,11 +33,11 @@ class LimitedRequestSender:
     _failures: int = 0
     """Consecutive failures; a refused request is not one."""
 
-    def list(self, query: Mapping[str, str]) -> OpleadAnswer:
+    def request_list(self, query: Mapping[str, str]) -> OpleadAnswer:
         """Request the list with `query`; raises what `ask` does."""
-        return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
+        return self.send_request(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
-    def ask(self, target: str) -> OpleadAnswer:
+    def send_request(self, target: str) -> OpleadAnswer:
         """Request a path and query on this platform.
 
         Raises:
@@ -80,7 +80,7 @@ class LeadList:
         return ListedPage(
             answer,
             items,
-            tuple(text_of(first_value_at_paths(item, self.ids)) or mark_without_id(item) for item in items),
+            tuple(text_of(first_value_at_paths(item, self.ids)) or hash_entry_without_id(item) for item in items),
         )
 
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
@@ -88,23 +88,23 @@ class LeadList:
 
         def read(target: str) -> ListedPage:
             try:
-                return known if target == self.asker.client.list_path else self.read(self.asker.ask(target))
+                return known if target == self.asker.client.list_path else self.read(self.asker.send_request(target))
             except OpleadRefused:
                 raise OpleadRefused(_("a page is refused: see oplead.pagination"), _NOT_FOUND) from None
 
         walk = PageWalk(options, self.asker.client)
-        return (page for page, _ in walk.pages(walk.start(), one_at_a_time(read)) if page is not None)
+        return (page for page, _ in walk.pages(walk.first_position(), lazy_page_reader(read)) if page is not None)
 
     def second_page_position(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
-        return walk.position_after(walk.start(), first.answer, first.marks)
+        return walk.position_after(walk.first_position(), first.answer, first.marks)
 
     def page(self, options: PaginationOptions, position: PagePosition) -> ListedPage:
         """Request the page at a position."""
-        return self.read(self.asker.ask(PageWalk(options, self.asker.client).address(position)))
+        return self.read(self.asker.send_request(PageWalk(options, self.asker.client).request_target(position)))
 
-    def marks_of_numbered_page(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
+    def lead_marks_on_page(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
         """Return the marks of a numbered page by its zero-based index; empty past the end."""
         if options.style == "offset":
             position = PagePosition("offset", str(index * page_size))

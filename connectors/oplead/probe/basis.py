@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from connectors.language import _
 from connectors.oplead.options import OpleadOptions, PaginationOptions
 from connectors.oplead.parsing.field_tree import normalise_path
-from connectors.oplead.probe.guided import options_as_specified, specified_places
+from connectors.oplead.probe.guided import apply_specification_to_options, specified_field_locations
 from connectors.oplead.probe.specification.reading import Specification
 from connectors.survey import Basis, FieldMatch
 
@@ -27,7 +27,7 @@ def compare_suggested_settings(
 ) -> SettingsBasis:
     """Compare the settings that are suggested with those that were configured and those that are specified."""
     usual = OpleadOptions(token="", zone=configured.zone)
-    specified = options_as_specified(usual, specification) if specification else None
+    specified = apply_specification_to_options(usual, specification) if specification else None
     rests_on: dict[str, Basis] = {}
     contradictions: list[str] = []
     for name in ("auth", "path_prefix", "leads_path", "lead_path", "pagination", "since_filter"):
@@ -51,7 +51,7 @@ def compare_suggested_settings(
                 )
             )
     places = (
-        {match.field: match.path for match in specified_places(specification, usual).matches} if specification else {}
+        {match.field: match.path for match in specified_field_locations(specification, usual).matches} if specification else {}
     )
     for match in matches:
         said_path = places.get(match.field)

@@ -7,9 +7,9 @@ from itertools import chain, islice
 from typing import Literal, Self
 
 from connectors.language import N_, _
-from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceQueryParameters
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.parsing.dates import first_instant, since_query, write_moment
+from connectors.oplead.parsing.dates import first_instant_at_paths, since_query, write_moment
 from connectors.oplead.probe.asking import RequestLimitReached
 from connectors.oplead.probe.trials import ParameterEffect, ParameterTester, Trial
 
@@ -45,7 +45,7 @@ class LeadDates:
     def read_lead_dates(cls, lead: object, options: OpleadOptions) -> Self:
         """Read the dates in a lead's JSON."""
         paths = (options.fields.created_at, options.fields.updated_at)
-        return cls(*(first_instant(lead, one, options.zone) for one in paths))
+        return cls(*(first_instant_at_paths(lead, one, options.zone) for one in paths))
 
     def is_old_but_changed_after(self, moment: datetime) -> bool:
         """Whether the lead was created more than a day before `moment` and changed after it."""
@@ -57,7 +57,7 @@ class LeadDates:
 class FilterSearchResult:
     """The filter found, if any, with notes for the report."""
 
-    since_filter: SinceOptions | None
+    since_filter: SinceQueryParameters | None
     split: datetime | None
     """The moment used to verify the filter."""
     how: tuple[str, ...]
@@ -112,11 +112,11 @@ class FilterSearch:
         none = _("Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself.")
         return FilterSearchResult(None, None, tuple(notes or [none]))
 
-    def check(self, found: SinceOptions, paging: PaginationOptions) -> FilterSearchResult:
+    def check(self, found: SinceQueryParameters, paging: PaginationOptions) -> FilterSearchResult:
         """Return the filter that a specification names, unless it does something else; one request."""
         sized = {paging.size_param: str(paging.size)} if paging.size_param and paging.size else {}
         moment = self._split or self._ahead
-        trial = self._trials.ask({**sized, **self._query(found, moment)})
+        trial = self._trials.try_parameters({**sized, **self._query(found, moment)})
         if trial.page is None or trial.effect in {ParameterEffect.SAME, ParameterEffect.WRONG}:
             refused = N_(
                 "Changes: `{param}` is specified to list only what changed since a time, but Oplead refuses it."
@@ -135,7 +135,7 @@ class FilterSearch:
             return FilterSearchResult(None, None, (note,))
         return FilterSearchResult(found, moment, (_describe_found_filter(found),))
 
-    def _filters(self) -> Iterator[SinceOptions]:
+    def _filters(self) -> Iterator[SinceQueryParameters]:
         """Yield the parameters that filter out existing leads, each with its format."""
         left = list(_NAMES)
         for form in _FORMATS:
@@ -145,17 +145,17 @@ class FilterSearch:
             ):
                 if self._leaves_out(trial):
                     left.remove(trial.name)
-                    yield SinceOptions(trial.name, form)
+                    yield SinceQueryParameters(trial.name, form)
                 elif trial.effect is ParameterEffect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
             if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
                 left = wrong
 
-    def _filters_with_both_ends(self) -> Iterator[SinceOptions]:
+    def _filters_with_both_ends(self) -> Iterator[SinceQueryParameters]:
         """Yield the filters that need both ends of the period: their start alone is refused or ignored."""
         for name in [name for name in self._always_wrong if name in _ENDS] or self._names_effective_with_end():
-            found = (SinceOptions(name, form, _ENDS[name]) for form in _FORMATS)
+            found = (SinceQueryParameters(name, form, _ENDS[name]) for form in _FORMATS)
             yield from islice((one for one in found if self._leaves_out(self._ask(one, self._ahead))), 1)
 
     def _names_effective_with_end(self) -> list[str]:
@@ -164,19 +164,19 @@ class FilterSearch:
             return []
         found: dict[str, None] = {}
         for form in _FORMATS:
-            every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
+            every = [SinceQueryParameters(name, form, end) for name, end in _ENDS.items()]
             together = dict(pair for one in every for pair in self._query(one, self._ahead).items())
-            if self._trials.ask(together).effect is ParameterEffect.SAME:
+            if self._trials.try_parameters(together).effect is ParameterEffect.SAME:
                 continue
             for one in every:
                 if one.param not in found and self._ask(one, self._ahead).effect is not ParameterEffect.SAME:
                     found[one.param] = None
         return list(found)
 
-    def _ask(self, found: SinceOptions, since: datetime) -> Trial:
-        return self._trials.ask(self._query(found, since))
+    def _ask(self, found: SinceQueryParameters, since: datetime) -> Trial:
+        return self._trials.try_parameters(self._query(found, since))
 
-    def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
+    def _query(self, found: SinceQueryParameters, since: datetime) -> dict[str, str]:
         """Return the query for everything since a moment; an end, if required, lies a day beyond `ahead`."""
         return since_query(found, since, self._ahead + _DAY, self._options.zone)
 
@@ -185,7 +185,7 @@ class FilterSearch:
         shown = len(trial.page.marks) if trial.page else 0
         return trial.effect is ParameterEffect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
 
-    def _classify_filter_meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
+    def _classify_filter_meaning(self, found: SinceQueryParameters) -> Literal["changes", "creation", "unclear"]:
         split = self._split
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
@@ -231,7 +231,7 @@ def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
     return None
 
 
-def _describe_found_filter(one: SinceOptions) -> str:
+def _describe_found_filter(one: SinceQueryParameters) -> str:
     form = _(_FORMATS[one.format])
     if one.until_param is None:
         return _("Changes: `{param}` lists only what changed since a time ({form}).", param=one.param, form=form)

@@ -50,7 +50,7 @@ class ProbeFindings:
         """The fields that list entries hold."""
         return {
             match.field
-            for match in locate_configured_fields(self.sample.detailed_list_entries, self.options).matches
+            for match in locate_configured_fields(self.sample.list_entries_with_detail_page, self.options).matches
             if match.path
         }
 
@@ -59,12 +59,12 @@ class ProbeFindings:
         """Whether only leads' own pages show that they have changed."""
         return self.sample.detail_pages_add and self.fields_in_list.isdisjoint({"status", "status_at", "updated_at"})
 
-    def missing_in_list(self) -> Iterator[str]:
+    def fields_missing_in_list(self) -> Iterator[str]:
         """Yield the fields, amounts and consents that only detail pages hold."""
         in_list = self.fields_in_list
         yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
-        listed = {path for path, node in common_lead_paths(self.sample.detailed_list_entries).items() if node.filled}
+        listed = {path for path, node in common_lead_paths(self.sample.list_entries_with_detail_page).items() if node.filled_count}
         for path, node in common_lead_paths(list(self.sample.detail_pages.values())).items():
             is_needed = any(part in last_path_part(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
-            if node.filled and path not in listed and is_needed:
+            if node.filled_count and path not in listed and is_needed:
                 yield path

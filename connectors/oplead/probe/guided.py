@@ -18,7 +18,7 @@ from connectors.oplead.probe.asking import LeadList, LimitedRequestSender, Reque
 from connectors.oplead.probe.change_filter import FilterSearch, FilterSearchResult, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import ProbeFindings
-from connectors.oplead.probe.pagination import PageSearch, PaginationSearchResult
+from connectors.oplead.probe.pagination import PaginationSearch, PaginationSearchResult
 from connectors.oplead.probe.sampling import (
     LeadSample,
     detail_page_adds_values,
@@ -45,12 +45,12 @@ class ContradictedError(Exception):
 # ── what to try ──────────────────────────────────────────────────────────────────────────────────
 
 
-def specified_places(specification: Specification, options: OpleadOptions) -> FieldLocations:
+def specified_field_locations(specification: Specification, options: OpleadOptions) -> FieldLocations:
     """Return where the fields of the made-up lead are; configured paths come first."""
     return locate_configured_fields([specification.lead] if specification.lead else [], options)
 
 
-def options_as_specified(options: OpleadOptions, specification: Specification) -> OpleadOptions:
+def apply_specification_to_options(options: OpleadOptions, specification: Specification) -> OpleadOptions:
     """Return the options with what the specification says in place of the defaults; what was configured stays."""
     said, usual = specification.paths, OpleadOptions(token="", zone=options.zone)
     paths = (options.path_prefix, options.leads_path, options.lead_path)
@@ -63,7 +63,7 @@ def options_as_specified(options: OpleadOptions, specification: Specification) -
         options = replace(options, pagination=specification.pagination)
     if options.since_filter is None:
         options = replace(options, since_filter=specification.since_filter)
-    places = specified_places(specification, options)
+    places = specified_field_locations(specification, options)
     found = {match.field for match in places.matches if match.path}
     chosen = {
         one.name: getattr(places.fields if one.name in found else options.fields, one.name)
@@ -105,7 +105,7 @@ class SpecificationGuidedProbe:
     def _find(self, asker: LimitedRequestSender) -> ProbeFindings | None:
         options = self.client.options
         walk = PageWalk(options.pagination, self.client)
-        answer = asker.ask(walk.address(walk.start()))
+        answer = asker.send_request(walk.request_target(walk.first_position()))
         path, items = locate_lead_array(answer.body, options.pagination.items)
         if not items:
             return None
@@ -143,8 +143,8 @@ class SpecificationGuidedProbe:
         self, listed: LeadList, options: PaginationOptions, front: ListedPage
     ) -> tuple[PaginationSearchResult, tuple[ListedPage, ...]]:
         """Return the pagination and the first pages, two if there are more; raise ContradictedError if they repeat."""
-        search, walk = PageSearch(listed, front), PageWalk(options, self.client)
-        position = walk.position_after(walk.start(), front.answer, front.marks)
+        search, walk = PaginationSearch(listed, front), PageWalk(options, self.client)
+        position = walk.position_after(walk.first_position(), front.answer, front.marks)
         page = self._second(listed, options, position) if position else None
         if position is None or page is None or not page.marks:
             if not self.specification.says_pages and search.may_have_more_pages:
@@ -195,6 +195,6 @@ class SpecificationGuidedProbe:
         places = locate_configured_fields(leads, options)
         if len(leads) >= _ENOUGH_TO_MISS:
             return places
-        specified = {match.field for match in specified_places(self.specification, options).matches if match.path}
+        specified = {match.field for match in specified_field_locations(self.specification, options).matches if match.path}
         undecided = {name: sought for name, sought in places.undecided.items() if name not in specified}
         return replace(places, undecided=undecided)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.language import _, _n, format_count
+from connectors.language import _, _n, format_integer
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
@@ -55,7 +55,7 @@ class PaginationSearchResult:
         return self.options.style in {"page", "offset"}
 
 
-class PageSearch:
+class PaginationSearch:
     """Finds the way from a list's first page to its second."""
 
     def __init__(self, leads: LeadList, first: ListedPage, *, is_specified: bool = False) -> None:
@@ -150,7 +150,7 @@ class PageSearch:
                 return self._with_longer_pages(options, _("each page says where the next one is"), described=True)
         is_all = False in self._hints if self._total is None else self._total <= self._count
         if is_all and self._reaches_position(bare, None):
-            how = _("Pages: the platform says that these are all ({count}).", count=format_count(self._count))
+            how = _("Pages: the platform says that these are all ({count}).", count=format_integer(self._count))
             return self._pagination_result(bare, how, all_seen=True)
         return None
 
@@ -182,7 +182,7 @@ class PageSearch:
     def _find_page_number_parameter(self, bare: PaginationOptions) -> PaginationSearchResult | None:
         for name in self._parameters_that_advance((*self._names_in_next(), *_NUMBERS), "2"):
             for start in (1, 0):
-                if self.trials.ask({name: str(start)}).effect is ParameterEffect.SAME:
+                if self.trials.try_parameters({name: str(start)}).effect is ParameterEffect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
                     how = _("`{name}` numbers the pages, the first is {start}", name=name, start=start)
                     return self._with_longer_pages(options, how)
@@ -210,7 +210,7 @@ class PageSearch:
                 yield trial.name
 
     def _skips_first_lead(self, name: str, value: str) -> bool:
-        page, first = self.trials.ask({name: value}).page, self._first.marks
+        page, first = self.trials.try_parameters({name: value}).page, self._first.marks
         return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
@@ -232,7 +232,7 @@ class PageSearch:
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
                 if name is None or wanted <= self._count:
                     break
-                page = self.trials.ask({name: str(wanted)}).page
+                page = self.trials.try_parameters({name: str(wanted)}).page
                 if page is not None and len(page.items) > self._count:
                     served = len(page.items)
                     cap = served if served % 5 == 0 else wanted  # the platform's cap if round, else what was requested
@@ -300,7 +300,7 @@ class PageSearch:
                 "oplead.pagination.style: there are {count} leads, the first page holds {shown}, and none of the usual "
                 "parameters leads to the next page; Oplead's API page names its parameters",
                 self._total,
-                shown=format_count(count),
+                shown=format_integer(count),
             )
         elif self._first.answer.next_link is not None or True in self._hints:
             problem = _n(
@@ -319,7 +319,7 @@ class PageSearch:
                 count,
             )
         else:
-            note = _("Pages: all leads ({count}) came at once.", count=format_count(count))
+            note = _("Pages: all leads ({count}) came at once.", count=format_integer(count))
             return PaginationSearchResult(bare, count, count, self._header, (note,))
         if ran_out:
             problem = _("{problem} (the request limit was reached first)", problem=problem)
@@ -330,7 +330,7 @@ _FARTHEST = 1 << 16
 _NEW_MEANWHILE = 2
 
 
-def with_total(leads: LeadList, paging: PaginationSearchResult, seen: int | None) -> PaginationSearchResult:
+def with_lead_total(leads: LeadList, paging: PaginationSearchResult, seen: int | None) -> PaginationSearchResult:
     """Return `paging` with the total: as stated, from a verified header, or by counting.
 
     `seen` is the number of leads, if the list was followed to its end.
@@ -344,7 +344,7 @@ def with_total(leads: LeadList, paging: PaginationSearchResult, seen: int | None
     if seen is None and paging.is_numbered:
         with suppress(RequestLimitReached, Misconfigured):
             seen = count_leads(
-                lambda index: leads.marks_of_numbered_page(paging.options, index, paging.page_size), paging.page_size
+                lambda index: leads.lead_marks_on_page(paging.options, index, paging.page_size), paging.page_size
             )
     return replace(paging, total=seen)
 
@@ -357,7 +357,7 @@ def _with_header(
         note = _(
             "Pages: the header {name} says {total}, which is not how many leads there are; it is not read.",
             name=name,
-            total=format_count(total),
+            total=format_integer(total),
         )
         return replace(paging, how=(*paging.how, note))
     note = _("Pages: the header {name} says how many leads there are, as was seen at the list's end.", name=name)
@@ -376,7 +376,7 @@ def _last_page_matches_total(leads: LeadList, paging: PaginationSearchResult, to
         return False
     index = (total - 1) // paging.page_size
     try:
-        marks = leads.marks_of_numbered_page(paging.options, index, paging.page_size)
+        marks = leads.lead_marks_on_page(paging.options, index, paging.page_size)
     except (RequestLimitReached, Misconfigured):
         return False
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)

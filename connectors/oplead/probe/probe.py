@@ -14,28 +14,28 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.parsing.field_tree import common_lead_paths
-from connectors.oplead.probe.access import access_notes, find_access
+from connectors.oplead.probe.access import auth_and_path_notes, find_working_access_options
 from connectors.oplead.probe.asking import LeadList, LimitedRequestSender
 from connectors.oplead.probe.basis import compare_suggested_settings
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import Notes, ProbeFindings
-from connectors.oplead.probe.guided import AHEAD, ContradictedError, SpecificationGuidedProbe, options_as_specified
-from connectors.oplead.probe.pagination import PageSearch, with_total
+from connectors.oplead.probe.guided import AHEAD, ContradictedError, SpecificationGuidedProbe, apply_specification_to_options
+from connectors.oplead.probe.pagination import PaginationSearch, with_lead_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import (
-    describe_subscription_settings,
-    describe_write_settings,
-    new_lead_path_settings,
+    specified_subscription_settings,
+    specified_write_settings,
+    lead_creation_path_settings,
 )
-from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
+from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggested_settings
 from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
-from connectors.oplead.survey.summary import ReadLeads, summary_of
-from connectors.oplead.survey.values import Fold, Readable, with_specified_answers, with_specified_labels
+from connectors.oplead.survey.summary import ReadLeads, summarise_leads
+from connectors.oplead.survey.values import Fold, Readable, add_specified_consent_answers, with_labels_from_specification
 from connectors.survey import Survey
 
 MAX_REQUESTS = 100
@@ -113,7 +113,7 @@ class OpleadProbe:
 
     def _survey_as_specified(self, specification: Specification, notes: Notes) -> Survey | None:
         """Survey as specified; None if the platform answers otherwise, or has no lead."""
-        client = self._open(options_as_specified(self.client.options, specification))
+        client = self._open(apply_specification_to_options(self.client.options, specification))
         with closing(client):
             try:
                 found = SpecificationGuidedProbe(specification, client).find()
@@ -127,15 +127,15 @@ class OpleadProbe:
                 return None
             if found is None:
                 return None
-            notes.how.extend(access_notes(found.options, self.client.options, specification.auth))
+            notes.how.extend(auth_and_path_notes(found.options, self.client.options, specification.auth))
             return self._report(found, notes, specification)
 
     def _survey_by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
         configured = self.client.options
-        options = options_as_specified(configured, specification) if specification else configured
+        options = apply_specification_to_options(configured, specification) if specification else configured
         auth = specification.auth if specification else None
-        asker, answer = find_access(options, self._open, MAX_REQUESTS, auth)
-        notes.how.extend(access_notes(asker.client.options, configured, auth))
+        asker, answer = find_working_access_options(options, self._open, MAX_REQUESTS, auth)
+        notes.how.extend(auth_and_path_notes(asker.client.options, configured, auth))
         with closing(asker.client):
             return self._survey(asker, answer, leads, notes, specification)
 
@@ -158,7 +158,7 @@ class OpleadProbe:
             path, items = locate_lead_array(answer.body, options.pagination.items)
         except Misconfigured as error:
             notes.undecided.append(_("oplead.pagination.items: {error}", error=error))
-            return Survey(suggestion=suggestion_of(options))
+            return Survey(suggestion=suggested_settings(options))
         options = replace(options, pagination=replace(options.pagination, items=path))
         if not items:
             notes.undecided.append(
@@ -167,7 +167,7 @@ class OpleadProbe:
                     "client admin's may see none"
                 )
             )
-            return Survey(suggestion=suggestion_of(options))
+            return Survey(suggestion=suggested_settings(options))
         listed = LeadList(asker, path, locate_configured_fields(items, options).fields.id)
         return self._report(
             _explore_platform(
@@ -201,30 +201,30 @@ class OpleadProbe:
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
         notes.suspicions.extend(read.suspicions(places))
-        empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled and not node.is_listed]
+        empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled_count and not node.is_listed]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
-        specified = describe_write_settings(specification, options) if specification else {}
+        specified = specified_write_settings(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         listed = ReadLeads.parse_surveyed_leads(list(sample.all_read_leads.values()), found.options)
-        summary = summary_of(
+        summary = summarise_leads(
             read, listed, places, zone=options.zone, named=self.named, readable=self.readable, fold=self.fold
         )
         return replace(
             summary,
             total=found.paging.total,
-            labels=with_specified_labels(summary.labels, enums, options.fields.status, self.fold),
-            few_values=with_specified_answers(summary.few_values, enums),
+            labels=with_labels_from_specification(summary.labels, enums, options.fields.status, self.fold),
+            few_values=add_specified_consent_answers(summary.few_values, enums),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
-            suggestion=suggestion_of(options, pull),
+            suggestion=suggested_settings(options, pull),
             rests_on=judgement.rests_on,
             write=specified,
-            shown_at={} if "create" in specified else dict(new_lead_path_settings(places.matches, options)),
-            subscriptions=describe_subscription_settings(specification) if specification else {},
+            shown_at={} if "create" in specified else dict(lead_creation_path_settings(places.matches, options)),
+            subscriptions=specified_subscription_settings(specification) if specification else {},
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
@@ -247,14 +247,14 @@ def _explore_platform(
     """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
     now = listed.asker.client.clock.now()
     now = max(now, first.answer.served_at or now)
-    search = PageSearch(listed, first, is_specified=is_specified)
+    search = PaginationSearch(listed, first, is_specified=is_specified)
     paging = search.find()
     sample = take_sample(listed, first, paging, leads)
     places = locate_configured_fields(list(sample.most_complete_leads.values()), options)
     options = replace(options, fields=places.fields)
     dates = {mark: LeadDates.read_lead_dates(lead, options) for mark, lead in sample.all_read_leads.items()}
     filtering = FilterSearch(search.trials, dates, options, now + AHEAD, is_specified=is_specified).find()
-    paging = with_total(listed, paging, sample.counted)
+    paging = with_lead_total(listed, paging, sample.counted)
     return ProbeFindings(options, now, paging, sample, places, filtering, tuple(dates.values()))
 
 
@@ -277,7 +277,7 @@ def require_running_clock(asker: LimitedRequestSender, answer: OpleadAnswer) -> 
     for _look in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
         try:
-            if asker.list({}).served_at != first:
+            if asker.request_list({}).served_at != first:
                 return
         except OpleadRefused:
             return

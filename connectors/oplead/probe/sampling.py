@@ -58,7 +58,7 @@ class LeadSample:
         }
 
     @property
-    def detailed_list_entries(self) -> list[object]:
+    def list_entries_with_detail_page(self) -> list[object]:
         """The list entries of the leads whose detail pages were read."""
         return [self.items[mark] for mark in self.detail_pages]
 
@@ -127,7 +127,7 @@ def read_detail_pages(
     try:
         for tried, lead_id in enumerate(ids, 1):
             with suppress(OpleadRefused):
-                answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
+                answer = asker.send_request(asker.client.lead_path(lead_id, lead_path))
                 if (lead := lead_among(candidate_lead_objects(answer.body), lead_id, id_paths)) is not None:
                     found[lead_id] = lead
             if tried > 1 and not found:
@@ -143,8 +143,8 @@ def _object(item: object) -> Mapping[str, object]:
 
 def detail_page_adds_values(listed: object, details: Mapping[str, object]) -> bool:
     """Whether a detail page fills a path that the list entry does not."""
-    before = {path for path, node in common_lead_paths([listed]).items() if node.filled}
-    return any(node.filled and path not in before for path, node in common_lead_paths([details]).items())
+    before = {path for path, node in common_lead_paths([listed]).items() if node.filled_count}
+    return any(node.filled_count and path not in before for path, node in common_lead_paths([details]).items())
 
 
 def sample_across_labels(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:

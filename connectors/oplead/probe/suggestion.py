@@ -5,17 +5,17 @@ from dataclasses import asdict
 from math import ceil
 from typing import Any, Literal
 
-from connectors.oplead.options import OpleadOptions, SinceOptions
+from connectors.oplead.options import OpleadOptions, SinceQueryParameters
 from connectors.survey import SUGGESTED, Suggestion
 
 Pull = Literal["since", "list", "details"]
 """How a night finds changes."""
 
 
-def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
+def suggested_settings(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
     """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
     since = options.since_filter
-    default = OpleadOptions(token="", zone=options.zone, since_filter=since and SinceOptions(param=""))
+    default = OpleadOptions(token="", zone=options.zone, since_filter=since and SinceQueryParameters(param=""))
     written = _settings_unlike_default(asdict(options), asdict(default))
     if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull

@@ -59,16 +59,16 @@ class ParameterTester:
         effect, and yield only names that have one alone. Otherwise yield a trial for every name.
         """
         if self.refusal is not None:
-            yield from (self.ask({name: value}) for name in names)
+            yield from (self.try_parameters({name: value}) for name in names)
         elif len(names) == 1:
-            if (trial := self.ask({names[0]: value})).effect is not ParameterEffect.SAME:
+            if (trial := self.try_parameters({names[0]: value})).effect is not ParameterEffect.SAME:
                 yield trial
-        elif names and self.ask(dict.fromkeys(names, value)).effect is not ParameterEffect.SAME:
+        elif names and self.try_parameters(dict.fromkeys(names, value)).effect is not ParameterEffect.SAME:
             middle = len(names) // 2
             yield from self.try_each_parameter(names[:middle], value)
             yield from self.try_each_parameter(names[middle:], value)
 
-    def ask(self, query: Mapping[str, str]) -> Trial:
+    def try_parameters(self, query: Mapping[str, str]) -> Trial:
         """Try one or more parameters in one request."""
         answer = self._page(query)
         if isinstance(answer, ListedPage):
@@ -86,7 +86,7 @@ class ParameterTester:
 
     def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
         try:
-            answer = self.leads.asker.list(query)
+            answer = self.leads.asker.request_list(query)
         except OpleadRefused as refusal:
             return refusal
         try:

@@ -73,7 +73,7 @@ def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
         return replace(options, detail="never" if are_lacking else "auto")
     if are_lacking:
         notes.how.append(_("Details: the list leaves out what holds click ids, so a changed lead's own page is read."))
-    elif missing := list(found.missing_in_list()):
+    elif missing := list(found.fields_missing_in_list()):
         notes.how.append(
             _("Details: only a lead's own page has {paths}, so a changed one is read.", paths=", ".join(missing[:6]))
         )

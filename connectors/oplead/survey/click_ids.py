@@ -4,11 +4,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from connectors.language import _, format_count
+from connectors.language import _, format_integer
 from connectors.oplead.parsing.fields import shape, values_at_path
 from connectors.oplead.survey.values import SHARED
 from connectors.records import ClickIdKind, Lead
-from connectors.survey import UtmSourceClickIds
+from connectors.survey import UtmSourceClickIdCounts
 
 _ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)
 """Lengths to which database columns and forms commonly truncate."""
@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"\d{5,}")
 _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "tiktok", "linkedin", "fb", "ig"})
 
 
-def click_id_kinds_by_source(leads: Sequence[Lead]) -> tuple[UtmSourceClickIds, ...]:
+def click_id_kinds_by_source(leads: Sequence[Lead]) -> tuple[UtmSourceClickIdCounts, ...]:
     """Return the kinds of click ids by `utm_source`, commonest source first."""
     counts = Counter(lead.utm.source or "" for lead in leads)
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
@@ -35,7 +35,7 @@ def click_id_kinds_by_source(leads: Sequence[Lead]) -> tuple[UtmSourceClickIds, 
     for source, group in sorted(shown.items(), key=lambda one: -len(one[1])):
         kinds = Counter(kind.value for lead in group for kind in {one.kind for one in lead.click_ids})
         undecided = sum(lead.click_id_problem is not None for lead in group)
-        seen.append(UtmSourceClickIds(source, len(group), dict(kinds.most_common()), undecided))
+        seen.append(UtmSourceClickIdCounts(source, len(group), dict(kinds.most_common()), undecided))
     return tuple(seen)
 
 
@@ -54,8 +54,8 @@ def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], path
                 "Click ids look cut short: {count} of {texts} values are exactly {length} characters long "
                 "and none is longer. Make the field in your form or in Oplead longer; an id that is cut "
                 "matches no click.",
-                count=format_count(count),
-                texts=format_count(len(texts)),
+                count=format_integer(count),
+                texts=format_integer(len(texts)),
                 length=length,
             )
         )
@@ -65,8 +65,8 @@ def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], path
         yield (
             _(
                 "{short} of {ids} click ids are shorter than any real one: they are cut, or somebody's test values.",
-                short=format_count(len(short)),
-                ids=format_count(len(ids)),
+                short=format_integer(len(short)),
+                ids=format_integer(len(ids)),
             )
         )
     texts = [one.value for one in ids if len(one.value) >= _LONG_ENOUGH_TO_JUDGE]
@@ -77,7 +77,7 @@ def click_id_damage_signs(leads: Sequence[Lead], answers: Sequence[object], path
             _(
                 "{lower} of {judged} click ids have no capital letter: something on the way writes them in "
                 "lower case. Google and Meta tell A from a, so none of these will match.",
-                lower=format_count(len(lower)),
-                judged=format_count(len(judged)),
+                lower=format_integer(len(lower)),
+                judged=format_integer(len(judged)),
             )
         )

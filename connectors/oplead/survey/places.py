@@ -12,7 +12,7 @@ from connectors.oplead.parsing.field_tree import (
     NAMES,
     NEEDED,
     common_lead_paths,
-    is_date,
+    is_readable_time,
     last_path_part,
     normalise,
     normalise_path,
@@ -105,7 +105,7 @@ class _PlaceSearch:
         if path is None:
             return None
         alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
-        return max(alike, key=lambda one: self._tree[one].filled, default=path)
+        return max(alike, key=lambda one: self._tree[one].filled_count, default=path)
 
     def _with_sibling_paths(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
         """Return the filled candidates and their siblings of the same meaning; empty if there are no such siblings.
@@ -121,7 +121,7 @@ class _PlaceSearch:
         values = [found[0] for lead in self._leads if (found := values_at_path(lead, path))]
         match field:
             case _ if field in _TIMES:
-                return sum(is_date(value, self._options.zone) for value in values) >= _MOST * len(values)
+                return sum(is_readable_time(value, self._options.zone) for value in values) >= _MOST * len(values)
             case "id":
                 texts = _texts(values)
                 leads = sum(isinstance(lead, Mapping) for lead in self._leads)
@@ -151,7 +151,7 @@ class _PlaceSearch:
         for path, node in self._tree.items():
             if (
                 last_path_part(path) not in NAMES[field]
-                or not node.filled
+                or not node.filled_count
                 or node.is_listed
                 or not self._values_fit_field(field, path)
             ):
@@ -160,7 +160,7 @@ class _PlaceSearch:
             if not _OTHER_PEOPLE.isdisjoint(map(normalise, parents)):
                 continue
             depth = len(parents) if field in CONTACT or field in NEEDED else 0
-            ranked.append((depth, NAMES[field].index(last_path_part(path)), -node.filled, path))
+            ranked.append((depth, NAMES[field].index(last_path_part(path)), -node.filled_count, path))
         return [path for *_, path in sorted(ranked)]
 
     def _label_next_to(self, status: str) -> str | None:
@@ -224,11 +224,11 @@ class _PlaceSearch:
 
     def _describe_sought_field(self, field: str) -> str:
         if field == "created_at":
-            nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
+            nodes = ((path, node) for path, node in self._tree.items() if node.filled_count and not node.is_listed)
             times = [
                 path
                 for path, node in nodes
-                if all(is_date(value, self._options.zone) for value in node.all_lead_values())
+                if all(is_readable_time(value, self._options.zone) for value in node.all_lead_values())
             ]
             if times:
                 paths = ", ".join(times[:6])

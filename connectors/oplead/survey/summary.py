@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from connectors.contact import summarise_unusable_phones
-from connectors.language import _, _n, format_count
+from connectors.language import _, _n, format_integer
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.parsing.field_tree import CONTACT, common_lead_paths, normalise_path, summarise_lead_paths
 from connectors.oplead.parsing.fields import values_at_path
-from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
+from connectors.oplead.parsing.lead_parser import LeadParser, UnreadableLeadError, digest_of, require_object_entry
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import FieldLocations
 from connectors.oplead.survey.values import (
     Fold,
     Readable,
     fields_with_few_values,
-    past_labels_of,
+    labels_only_in_histories,
     possible_amount_fields,
     surveyed_labels,
 )
@@ -39,7 +39,7 @@ class ReadLeads:
         parser, records, unreadable = LeadParser(options), [], []
         for lead in leads:
             try:
-                item = object_in_list(lead)
+                item = require_object_entry(lead)
                 records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
             except UnreadableLeadError as error:
                 unreadable.append(str(error))
@@ -57,7 +57,7 @@ class ReadLeads:
             "{unreadable} of {count} lead cannot be read, most for this: {commonest}",
             "{unreadable} of {count} leads cannot be read, most for this: {commonest}",
             len(self.leads),
-            unreadable=format_count(len(self.unreadable)),
+            unreadable=format_integer(len(self.unreadable)),
             commonest=commonest,
         )
 
@@ -68,7 +68,7 @@ class ReadLeads:
             yield f"{lost}."
 
 
-def summary_of(
+def summarise_leads(
     read: ReadLeads,
     listed: ReadLeads,
     places: FieldLocations,
@@ -88,7 +88,7 @@ def summary_of(
         paths=summarise_lead_paths(tree, zone),
         fields=places.matches,
         labels=surveyed_labels(read.records, listed.records, fold),
-        past_labels=past_labels_of(listed.records, fold),
+        past_labels=labels_only_in_histories(listed.records, fold),
         named={path: sum(bool(values_at_path(lead, path)) for lead in leads) for path in sorted(named)},
         few_values=fields_with_few_values(tree, leads, known, fold),
         amounts=possible_amount_fields(tree, leads, readable, known),

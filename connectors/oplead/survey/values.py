@@ -76,7 +76,7 @@ def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -
     return tuple(SurveyedLabel(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
 
 
-def with_specified_labels(
+def with_labels_from_specification(
     seen: tuple[SurveyedLabel, ...], enums: Mapping[str, tuple[str, ...]], status: Paths, fold: Fold
 ) -> tuple[SurveyedLabel, ...]:
     """Return the labels seen, and those that a specification lists but no lead has."""
@@ -88,7 +88,7 @@ def with_specified_labels(
     return seen + tuple(SurveyedLabel(value, 0, 0) for value in shown[:_MOST_LABELS])
 
 
-def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
+def labels_only_in_histories(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
     """Return the labels that occur only in histories and may be shown; none if there are too many."""
     present = {fold(lead.label) for lead in leads if lead.label is not None}
     past = Counter(entry.label for lead in leads for entry in lead.history if fold(entry.label) not in present)
@@ -117,7 +117,7 @@ def fields_with_few_values(
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
 
 
-def with_specified_answers(
+def add_specified_consent_answers(
     seen: tuple[PathWithFewValues, ...], enums: Mapping[str, tuple[str, ...]]
 ) -> tuple[PathWithFewValues, ...]:
     """Return the fields with few values, with the answers to a consent that a specification lists and no lead gave."""

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
 from connectors.language import N_, _, format_list
-from connectors.oplead.options import FieldPaths, FormImportOptions, UnlabelledClickIdRules, WritePaths
+from connectors.oplead.options import FieldPaths, FormImportServiceOptions, UnlabelledClickIdRules, WrittenFieldPaths
 from connectors.oplead.parsing.click_ids import format_labelled_click_ids, read_click_ids
 from connectors.records import ClickId
 
@@ -18,7 +18,7 @@ class UnwritableLead(ValueError):
     """The lead cannot be written as it is; the message says what to change, without a value."""
 
 
-def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tree:
+def lead_body(lead: LeadToWrite, paths: WrittenFieldPaths, read_from: FieldPaths) -> Tree:
     """Return a lead as the API takes it; a path that is not set is the first one it is read from.
 
     Raises:
@@ -32,7 +32,7 @@ def lead_body(lead: LeadToWrite, paths: WritePaths, read_from: FieldPaths) -> Tr
     return body
 
 
-def form_body(lead: LeadToWrite, form: FormImportOptions) -> Tree:
+def form_import_body(lead: LeadToWrite, form: FormImportServiceOptions) -> Tree:
     """Return a lead as the form import takes it, with its token and form.
 
     The variables that https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-import-de-leads-oplead names are
@@ -115,9 +115,9 @@ _HOMELESS = {
 }
 
 
-def _places(paths: WritePaths, read_from: FieldPaths) -> Mapping[str, str]:
-    firsts = {name: getattr(read_from, name)[0] for name in WritePaths.__dataclass_fields__ if hasattr(read_from, name)}
-    return {name: getattr(paths, name) or firsts[name] for name in WritePaths.__dataclass_fields__}
+def _places(paths: WrittenFieldPaths, read_from: FieldPaths) -> Mapping[str, str]:
+    firsts = {name: getattr(read_from, name)[0] for name in WrittenFieldPaths.__dataclass_fields__ if hasattr(read_from, name)}
+    return {name: getattr(paths, name) or firsts[name] for name in WrittenFieldPaths.__dataclass_fields__}
 
 
 def _lead_values_with_paths(lead: LeadToWrite, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:

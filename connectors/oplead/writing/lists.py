@@ -1,4 +1,4 @@
-"""The `PlatformLists` port for Oplead: reads what a platform is set up for."""
+"""The `CrmLists` port for Oplead: reads what a platform is set up for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,8 +8,8 @@ from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import SubscriptionOptions, WriteOptions
-from connectors.oplead.pagination import PageWalk, mark_without_id
+from connectors.oplead.options import SubscriptionOptions, OpleadWriteOptions
+from connectors.oplead.pagination import PageWalk, hash_entry_without_id
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
 from connectors.oplead.parsing.lead_parser import as_lead_id
 
@@ -25,7 +25,7 @@ _SUBSCRIPTION_URLS = ("url", "endpoint", "callback", "callbackUrl", "target")
 class OpleadLists:
     """Reads the lists of one Oplead platform, with GET requests only."""
 
-    def __init__(self, client: OpleadClient, options: WriteOptions) -> None:
+    def __init__(self, client: OpleadClient, options: OpleadWriteOptions) -> None:
         """Send nothing yet; `options` say where the lists are."""
         self._client = client
         self._options = options
@@ -45,7 +45,7 @@ class OpleadLists:
             )
         return CrmListEntries([one for one in read if one is not None], found.gap)
 
-    def channels(self) -> CrmListEntries[Mapping[str, object]]:
+    def marketing_channels(self) -> CrmListEntries[Mapping[str, object]]:
         """Return the marketing channels, as Oplead shows them."""
         return self._entries(self._options.channels, "oplead.write.channels")
 
@@ -59,7 +59,7 @@ class OpleadLists:
         # The first page is asked for plainly, and so has the list's own size: it may be the only one.
         options = replace(client.options.pagination, size_param=None, max_pages=_MOST_PAGES)
         walk = PageWalk(options, client, path=address)
-        position, answer = walk.start(), client.get(address)
+        position, answer = walk.first_position(), client.get(address)
         found: dict[str, Mapping[str, object]] = {}
         entries = _objects(answer.body, path, setting)
         try:
@@ -68,7 +68,7 @@ class OpleadLists:
                 following = walk.position_after(position, answer, tuple(page))
                 if following is None:
                     break
-                position, answer = following, client.get(walk.address(following))
+                position, answer = following, client.get(walk.request_target(following))
                 entries = _objects(answer.body, path, setting)
         except Misconfigured as error:
             has_no_such_page = isinstance(error, OpleadRefused) and error.status in _NO_SUCH_PAGE
@@ -92,7 +92,7 @@ def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, obj
 
 
 def _mark(entry: Mapping[str, object]) -> str:
-    return as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS)) or mark_without_id(entry)
+    return as_lead_id(first_value_at_paths(entry, SUBSCRIPTION_IDS)) or hash_entry_without_id(entry)
 
 
 def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:

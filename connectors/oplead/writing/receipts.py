@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from connectors.crm import WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import _
-from connectors.oplead.answers import WriteAnswer
+from connectors.oplead.answers import RawWriteResponse
 from connectors.oplead.options import Paths
 from connectors.oplead.parsing.fields import first_value_at_paths, read_json
 from connectors.oplead.parsing.lead_parser import as_lead_id, candidate_lead_objects
-from connectors.records import Lost
+from connectors.records import AnswerLost
 from connectors.text import strip_control_characters
 
 _LOST = frozenset({408})
@@ -46,7 +46,7 @@ _MASKS = re.compile(rf"{_MASK}(?:[\s_.,-]*{_MASK})+")
 
 
 def receipt_of(
-    answer: WriteAnswer, *, ids: Paths, names_lead: bool, path: str = "", sent: Iterable[str] = ()
+    answer: RawWriteResponse, *, ids: Paths, names_lead: bool, path: str = "", sent: Iterable[str] = ()
 ) -> WriteReceipt:
     """Return what became of a write that was answered.
 
@@ -59,7 +59,7 @@ def receipt_of(
     """
     status = answer.status
     if status in _LOST or (status in _FAILURES and status not in _FAULTS):
-        return Lost(_("Oplead answered {status}", status=status), answer.retry_after)
+        return AnswerLost(_("Oplead answered {status}", status=status), answer.retry_after)
     if status in _MOVED:
         return WriteRefused(status, WriteRefusalReason.PATH, _("it leads elsewhere, where the key must not go"))
     if status in _REFUSALS or status in _FAILURES:
@@ -67,13 +67,13 @@ def receipt_of(
         fault = missing if status == 404 else _FAULTS.get(status, WriteRefusalReason.DATA)  # noqa: PLR2004 - not found
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
     if status not in _SUCCESSES:
-        return Lost(_("Oplead answered {status}, which does not say what became of it", status=status))
+        return AnswerLost(_("Oplead answered {status}, which does not say what became of it", status=status))
     if answer.body.lstrip()[:1] == b"<":
-        return Lost(_("Oplead answered {status} with a web page, as no API does", status=status))
+        return AnswerLost(_("Oplead answered {status} with a web page, as no API does", status=status))
     return _receipt_of_creation(answer, ids, path) if ids else WriteAccepted()
 
 
-def _receipt_of_creation(answer: WriteAnswer, ids: Paths, path: str) -> WriteAccepted | Lost:
+def _receipt_of_creation(answer: RawWriteResponse, ids: Paths, path: str) -> WriteAccepted | AnswerLost:
     """Return what a 2xx says of something new: it is there only if nothing in the body says otherwise."""
     there = _id_in(answer.location, path)
     try:
@@ -81,9 +81,9 @@ def _receipt_of_creation(answer: WriteAnswer, ids: Paths, path: str) -> WriteAcc
     except ValueError:
         if there:
             return WriteAccepted(there)
-        return Lost(_("Oplead answered {status} with a body that is no JSON", status=answer.status))
+        return AnswerLost(_("Oplead answered {status} with a body that is no JSON", status=answer.status))
     if _tells_of_failure(body):
-        return Lost(_("Oplead answered {status} with an error", status=answer.status))
+        return AnswerLost(_("Oplead answered {status} with an error", status=answer.status))
     return WriteAccepted(_new_id(body, ids) or there)
 
 

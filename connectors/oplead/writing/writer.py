@@ -7,8 +7,8 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from connectors.crm import (
-    EventKind,
-    LeadDocument,
+    CrmEventKind,
+    DocumentToAttach,
     LeadToWrite,
     WritePreview,
     WriteReceipt,
@@ -17,14 +17,14 @@ from connectors.crm import (
 )
 from connectors.errors import Misconfigured
 from connectors.language import N_, _
-from connectors.oplead.answers import WriteAnswer
+from connectors.oplead.answers import RawWriteResponse
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
-from connectors.oplead.options import Endpoint, FormImportOptions, Paths, WriteOptions
+from connectors.oplead.options import Endpoint, FormImportServiceOptions, Paths, OpleadWriteOptions
 from connectors.oplead.writing.encode import (
     Tree,
     UnwritableLead,
-    form_body,
+    form_import_body,
     json_bytes,
     lead_body,
     put_value_at_path,
@@ -42,7 +42,7 @@ UNSENT = 0
 class OpleadWriter(OpleadLists):
     """Writes to one Oplead platform, a request at a time; nothing is ever sent twice by it."""
 
-    def __init__(self, client: OpleadClient, options: WriteOptions, form: OpleadClient | None = None) -> None:
+    def __init__(self, client: OpleadClient, options: OpleadWriteOptions, form: OpleadClient | None = None) -> None:
         """Send nothing yet; `form` speaks to the form import, if leads are created by it."""
         super().__init__(client, options)
         self._form = form
@@ -60,7 +60,7 @@ class OpleadWriter(OpleadLists):
         ids = self._client.options.fields.id
         try:
             if self._form is not None and self._options.form is not None:
-                body = form_body(lead, self._options.form)
+                body = form_import_body(lead, self._options.form)
                 return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids, leaving=leaving)
             return self._exchange(self._client, self._options.create, self._body(lead), ids=ids, leaving=leaving)
         except UnwritableLead as error:
@@ -73,7 +73,7 @@ class OpleadWriter(OpleadLists):
         except UnwritableLead as error:
             return _unsent_refusal(str(error))
 
-    def preview(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
+    def preview_write(self, lead: LeadToWrite, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write; what may be secret in an address is masked.
 
         Raises:
@@ -83,7 +83,7 @@ class OpleadWriter(OpleadLists):
             lead = replace(lead, provider_url=masked_address(lead.provider_url))
         form = self._options.form
         if lead_id is None and self._form is not None and form is not None:
-            body = form_body(lead, form)
+            body = form_import_body(lead, form)
             return WritePreview(f"POST {form.url}", values_by_path({**body, "token": "…"}))
         endpoint = self._options.create if lead_id is None else self._options.update
         path = _path(self._client, endpoint, lead_id)
@@ -95,7 +95,7 @@ class OpleadWriter(OpleadLists):
         put_value_at_path(body, self._options.status_field, label)
         return self._exchange(self._client, self._options.status, body, lead_id)
 
-    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
+    def attach_document(self, lead_id: LeadId, document: DocumentToAttach) -> WriteReceipt:
         """Add a document to a lead, read from disk in pieces as it is sent."""
         try:
             file = document.path.open("rb")
@@ -109,11 +109,11 @@ class OpleadWriter(OpleadLists):
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────
 
-    def subscribe(self, event: EventKind, url: str) -> WriteReceipt:
+    def subscribe(self, event: CrmEventKind, url: str) -> WriteReceipt:
         """Have events of one kind reported to an address."""
         options = self._options.subscriptions
         body: Tree = {}
-        put_value_at_path(body, options.event_field, self.event_name(event))
+        put_value_at_path(body, options.event_field, self.oplead_event_name(event))
         put_value_at_path(body, options.url_field, url)
         return self._exchange(self._client, Endpoint("POST", options.path), body, ids=SUBSCRIPTION_IDS)
 
@@ -122,15 +122,15 @@ class OpleadWriter(OpleadLists):
         endpoint = Endpoint("DELETE", f"{self._options.subscriptions.path}/{{id}}")
         return self._exchange(self._client, endpoint, None, subscription_id)
 
-    def event_name(self, event: EventKind) -> str:
+    def oplead_event_name(self, event: CrmEventKind) -> str:
         """Return the platform's name for a kind of event."""
         names = self._options.subscriptions
         match event:
-            case EventKind.NEW_LEAD:
+            case CrmEventKind.NEW_LEAD:
                 return names.new_lead
-            case EventKind.STATUS_CHANGE:
+            case CrmEventKind.STATUS_CHANGE:
                 return names.status_change
-            case EventKind.APPOINTMENT:
+            case CrmEventKind.APPOINTMENT:
                 return names.appointment
         assert_never(event)
 
@@ -153,7 +153,7 @@ class OpleadWriter(OpleadLists):
         path = _path(client, endpoint, about)
         content = json_bytes(body) if isinstance(body, dict) else body
         answer = client.attempt(endpoint.verb, path, content, leaving=leaving)
-        if not isinstance(answer, WriteAnswer):
+        if not isinstance(answer, RawWriteResponse):
             return answer
         return receipt_of(
             answer, ids=ids, names_lead=endpoint.is_single_lead_endpoint, path=path, sent=self._sent_texts(body)
@@ -190,7 +190,7 @@ def _texts_of(body: Tree | FilePart | None) -> Iterable[str]:
     assert_never(body)
 
 
-def _form_endpoint(form: FormImportOptions) -> Endpoint:
+def _form_endpoint(form: FormImportServiceOptions) -> Endpoint:
     """Return where the form import is: its client's address has no path of its own."""
     return Endpoint("POST", urlsplit(form.url).path or "/")
 

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from connectors.sandbox.platform import require_position
+from connectors.sandbox.platform import require_switch_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 Key = rsa.RSAPrivateKey
@@ -57,7 +57,7 @@ class OAuthServer:
 
     def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        require_position(_SWITCHES, name, value)
+        require_switch_position(_SWITCHES, name, value)
         with self._lock:
             if name == "revoke_tokens":
                 self._tokens.clear()
@@ -82,16 +82,16 @@ class OAuthServer:
 
     def authorised(self, request: WireRequest) -> bool:
         """Return whether a request carries a valid token for the Data Manager API."""
-        return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
+        return DATA_MANAGER in (self.scopes_of_token(request.headers.get("authorization", "")) or ())
 
-    def scopes(self, authorization: str) -> frozenset[str] | None:
+    def scopes_of_token(self, authorization: str) -> frozenset[str] | None:
         """Return the scopes of an Authorization header's token; None if it is unknown, expired or revoked."""
         scheme, _, token = authorization.partition(" ")
         with self._lock:
             scope, expires = self._tokens.get(_digest(token), ("", 0.0))
         return frozenset(scope.split()) if scheme == "Bearer" and self._machine() < expires else None
 
-    def key_file(self, token_uri: str) -> str:
+    def key_file_json(self, token_uri: str) -> str:
         """Return the account's key file in Google Cloud's format, with this `token_uri`."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.platform import STRICT, Platform, Positions, from_json, to_json
+from connectors.sandbox.platform import STRICT, SandboxPlatform, Positions, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class GoogleClick:
     clicked_at: AwareDatetime
     customer: str
 
-    def broken_timing(self, happened: datetime, arrived: datetime, window_days: int) -> str:
+    def broken_timing_rule(self, happened: datetime, arrived: datetime, window_days: int) -> str:
         """Return the most serious timing rule that an event of this click breaks, by name; empty if it breaks none.
 
         https://support.google.com/google-ads/answer/3123169 https://support.google.com/google-ads/answer/10029210
@@ -299,7 +299,7 @@ class SandboxGoogleState:
         self.settle: Callable[[datetime], None] = lambda _: None
 
 
-class SandboxGoogleApi(Platform):
+class SandboxGoogleApi(SandboxPlatform):
     """What both APIs have: switches, counters, recent refusals, and the shared book."""
 
     def __init__(self, now: Callable[[], datetime], google: SandboxGoogleState | None, switches: Positions) -> None:
@@ -313,7 +313,7 @@ class SandboxGoogleApi(Platform):
         self.google.settle(now)
         return now
 
-    def counted_conversions_json(self) -> list[dict[str, object]]:
+    def conversions_json(self) -> list[dict[str, object]]:
         """Return every conversion that either API has counted, in order of first acceptance, as JSON."""
         with self.lock:
             self.process_due_work()

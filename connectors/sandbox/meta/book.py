@@ -74,7 +74,7 @@ class MetaEventStore:
             line = replace(line, counted=event, accepted=line.accepted + 1)
         self._lines[key] = line
 
-    def counted_events_json(self) -> list[dict[str, object]]:
+    def events_json(self) -> list[dict[str, object]]:
         """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 

@@ -89,7 +89,7 @@ def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
     custom = event.nested_object("custom_data")
     own = dict.fromkeys(custom.keys() - _CUSTOM.keys(), _SCALAR)
     yield from _field_type_refusals(custom, _CUSTOM | own, row, "['custom_data']")
-    for index, content in enumerate(contents(event)):
+    for index, content in enumerate(custom_data_contents(event)):
         place = f"['custom_data']['contents'][{index}]"
         if isinstance(content, dict):
             yield from _field_type_refusals(content, _CONTENT, row, place)
@@ -97,7 +97,7 @@ def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
             yield _wrong_type_refusal(_OBJECT, row, place)
 
 
-def contents(event: MetaEvent) -> list[object]:
+def custom_data_contents(event: MetaEvent) -> list[object]:
     """Return the items of `contents`; none if it isn't a list."""
     items = event.nested_object("custom_data").get("contents")
     return items if isinstance(items, list) else []
@@ -180,7 +180,7 @@ def _broken_event_rules(event: MetaEvent, arrival: MetaEventCheckContext) -> Ite
     yield from _time_violations(fields, arrival)
     yield from _user_violations(user, arrival)
     yield from _money_violations(event)
-    for index, content in enumerate(contents(event)):
+    for index, content in enumerate(custom_data_contents(event)):
         if not (isinstance(content, dict) and content.get("id")):
             yield rules.CONTENT_ID, f"['custom_data']['contents'][{index}]"
 

@@ -27,7 +27,7 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     with_deprecation_header,
 )
-from connectors.sandbox.platform import STRICT, Platform, Positions
+from connectors.sandbox.platform import STRICT, SandboxPlatform, Positions
 from connectors.sandbox.rules import meta_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -68,7 +68,7 @@ class PlantedMetaError:
     code: int = Field(default=100, gt=0)
 
 
-class MetaPlatform(Platform):
+class SandboxMetaApi(SandboxPlatform):
     """The platform behind one address."""
 
     ruling_type = PlantedMetaError
@@ -87,10 +87,10 @@ class MetaPlatform(Platform):
                 answer = self._refuse(refusal)
             return with_deprecation_header(answer) if self.switches["meta_version_ends"] else answer
 
-    def counted_conversions_json(self) -> list[dict[str, object]]:
+    def conversions_json(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
         with self.lock:
-            return self._book.counted_events_json()
+            return self._book.events_json()
 
     def identifiers_by_conversion_id(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every event in the book, by event id."""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.sandbox.oplead.gate import RefusedError
 from connectors.sandbox.oplead.leads.rendering import Fields
-from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
 from connectors.sandbox.server import WireRequest
 
 
@@ -80,7 +80,7 @@ def parse_flat_form(request: WireRequest) -> dict[str, str]:
     raise RefusedError(415, "the body is JSON, urlencoded or multipart/form-data")
 
 
-def reject_unknown_fields(body: Fields, names: Iterable[str], options: OpenQuestionPositions) -> Fields:
+def reject_unknown_fields(body: Fields, names: Iterable[str], options: UndocumentedBehaviour) -> Fields:
     """Return the body; raise RefusedError if it has other names than these, unless they are ignored."""
     allowed = frozenset(names)
     known = {name: value for name, value in body.items() if name in allowed}

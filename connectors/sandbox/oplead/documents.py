@@ -32,7 +32,7 @@ _FOLDERS: Final = {"xlsx": "xl/", "pptx": "ppt/", "docx": "word/"}
 """The folder that each kind of Office archive has."""
 
 
-def document(parts: list[Part], largest_mb: int) -> Fields:
+def parse_uploaded_document(parts: list[Part], largest_mb: int) -> Fields:
     """Return name, type, size and SHA-256 of the one file in a multipart body; nothing else of it is kept."""
     if len(parts) != 1 or parts[0].name != "file" or not parts[0].filename:
         raise RefusedError(400, "the body has one part, a file, and it is called file")

@@ -5,8 +5,8 @@ from typing import Final
 from connectors.sandbox.oplead.bodies import parse_flat_form
 from connectors.sandbox.oplead.gate import RefusedError, refusal
 from connectors.sandbox.oplead.lead_parts import UTM
-from connectors.sandbox.oplead.leads.rendering import Fields, wire_id
-from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.leads.rendering import Fields, wire_lead_id
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -49,7 +49,7 @@ class SandboxFormImport:
         except RefusedError as refused:
             return refusal(refused.status, str(refused))
         lead = self._platform.create(fields, CREATOR)
-        return json_response(201, {"id": wire_id(str(lead["id"]), self._platform.shape.ids)})
+        return json_response(201, {"id": wire_lead_id(str(lead["id"]), self._platform.shape.ids)})
 
     def _validate_lead_form(self, form: dict[str, str]) -> Fields:
         """Return the parts of the lead that a form describes."""
@@ -64,7 +64,7 @@ class SandboxFormImport:
         return lead_parts_from_form(form, self._platform.options)
 
 
-def lead_parts_from_form(form: dict[str, str], options: OpenQuestionPositions) -> Fields:
+def lead_parts_from_form(form: dict[str, str], options: UndocumentedBehaviour) -> Fields:
     """Return the parts of a lead that a form's variables fill."""
     places = _PLACES | ({"external_id": ("leadData", "externalID")} if options.form_external_id != "ignored" else {})
     filled: dict[str, dict[str, str]] = {}

@@ -23,7 +23,7 @@ RATE = 100
 RATE_WINDOW = timedelta(seconds=60)
 
 
-class Caller(StrEnum):
+class CallerRole(StrEnum):
     """Whose key a request presents."""
 
     ADMIN = "admin"
@@ -32,17 +32,17 @@ class Caller(StrEnum):
 
     def sees(self, lead: object, creator: str | None) -> bool:
         """Return whether a lead, perhaps created by one of the callers, is this caller's."""
-        if self is Caller.SUPPLIER:
+        if self is CallerRole.SUPPLIER:
             return creator == self
-        return self is Caller.ADMIN or (isinstance(lead, Mapping) and lead.get("agency") == USER_AGENCY)
+        return self is CallerRole.ADMIN or (isinstance(lead, Mapping) and lead.get("agency") == USER_AGENCY)
 
 
-KEYS: Final = {ADMIN_KEY: Caller.ADMIN, SUPPLIER_KEY: Caller.SUPPLIER, USER_KEY: Caller.USER}
+KEYS: Final = {ADMIN_KEY: CallerRole.ADMIN, SUPPLIER_KEY: CallerRole.SUPPLIER, USER_KEY: CallerRole.USER}
 KEY_PARAMETERS: Final = {"query_token": "token", "query_api_key": "api_key"}
 """The query parameter with the key, by position of the `auth` axis."""
 
 
-def caller_of(request: WireRequest, shape: ApiShape) -> Caller | None:
+def caller_of(request: WireRequest, shape: ApiShape) -> CallerRole | None:
     """Return whose key a request presents in the shape's way; None if it presents no known key."""
     bearer, _, borne = request.headers.get("authorization", "").partition(" ")
     scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")

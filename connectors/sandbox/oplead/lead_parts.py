@@ -6,7 +6,7 @@ from typing import Final
 from connectors.sandbox.oplead.bodies import reject_unknown_fields, require_valid_webhook_address
 from connectors.sandbox.oplead.gate import RefusedError
 from connectors.sandbox.oplead.leads.rendering import PAIRS, Fields, paris_wall_time, parse_lead_time, wire_name
-from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
 from connectors.sandbox.oplead.settings import CUSTOM_FIELDS
 from connectors.sandbox.oplead.shape import ApiShape
 
@@ -19,7 +19,7 @@ Places = Mapping[str, object]
 """What may be written: by wire name, the path of a value in an untranslated lead, or the places within an object."""
 
 
-def lead_fields_from_body(body: Fields, shape: ApiShape, options: OpenQuestionPositions) -> dict[str, object]:
+def lead_fields_from_body(body: Fields, shape: ApiShape, options: UndocumentedBehaviour) -> dict[str, object]:
     """Return the parts of an untranslated lead that a body in the shape's names writes."""
     container = wire_name("leadData", shape)
     if shape.lead_data != "object" and container in body:
@@ -41,7 +41,7 @@ def require_email_or_phone(lead: Fields) -> None:
         raise RefusedError(422, "a lead needs an e-mail address or a telephone number")
 
 
-def only_writable(lead: object, shape: ApiShape) -> object:
+def writable_lead_parts(lead: object, shape: ApiShape) -> object:
     """Return the parts of a lead on the wire that may be written."""
     return _keep_known_fields(lead, _writable_field_paths(shape))
 
@@ -87,7 +87,7 @@ def _renamed_places(places: object, shape: ApiShape) -> object:
 
 
 def _values_with_paths(
-    body: Fields, places: Places, options: OpenQuestionPositions
+    body: Fields, places: Places, options: UndocumentedBehaviour
 ) -> Iterable[tuple[tuple[str, ...], object]]:
     """Yield each value of a body with its path in an untranslated lead."""
     for name, value in reject_unknown_fields(body, places, options).items():

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, get_args, get_type_hints
 
 from connectors.sandbox.oplead.shape import Position
-from connectors.sandbox.platform import require_position
+from connectors.sandbox.platform import require_switch_position
 
 
 @dataclass(frozen=True, slots=True)
-class OpenQuestionPositions:
+class UndocumentedBehaviour:
     """A position for every open question. Each lists its default first."""
 
     retry_after: Literal[True, False] = True
@@ -44,23 +44,23 @@ class OpenQuestionPositions:
     webhook_secret: str = "sandbox-webhook-secret"  # noqa: S105 - invented; signs nothing but invented leads
     """The signature's key: the only option that takes any text."""
 
-    def with_option_changed(self, name: str, value: object) -> "OpenQuestionPositions":
+    def with_option_changed(self, name: str, value: object) -> "UndocumentedBehaviour":
         """Return these options with one changed; raise ValueError if it has no such position."""
         if name != "webhook_secret":
-            require_position(OPTIONS, name, value)
+            require_switch_position(OPTIONS, name, value)
         elif not isinstance(value, str) or not value:
             raise ValueError("webhook_secret is a text")
         return replace(self, **{name: value})  # type: ignore[arg-type]  # the position was checked above
 
     @property
-    def positions(self) -> Mapping[str, Position]:
+    def option_positions(self) -> Mapping[str, Position]:
         """The position of each option."""
         return asdict(self)
 
 
 OPTIONS: Final[Mapping[str, tuple[Position, ...]]] = {
     name: get_args(positions)
-    for name, positions in get_type_hints(OpenQuestionPositions).items()
+    for name, positions in get_type_hints(UndocumentedBehaviour).items()
     if get_args(positions)
 }
 """Every position of every option but the secret, the default first."""

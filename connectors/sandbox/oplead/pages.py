@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from connectors.sandbox.oplead.gate import RefusedError
-from connectors.sandbox.oplead.leads.rendering import ZONE, parse_lead_time, wire_id
+from connectors.sandbox.oplead.leads.rendering import ZONE, parse_lead_time, wire_lead_id
 from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
 
 LONGEST_PAGE = 100
@@ -181,7 +181,7 @@ def _page_after_cursor(
     parameter = "after_id" if by_id else "cursor"
     first = 0
     if parameter in query:
-        names = (str(wire_id(lead_id, shape.ids)) if by_id else _cursor(lead_id) for lead_id in order)
+        names = (str(wire_lead_id(lead_id, shape.ids)) if by_id else _cursor(lead_id) for lead_id in order)
         position = next((at for at, name in enumerate(names) if name == query[parameter]), None)
         if position is None:
             raise RefusedError(400, f"unknown {parameter}")

@@ -16,19 +16,19 @@ from connectors.sandbox.oplead.gate import (
     KEY_PARAMETERS,
     SUPPLIER_KEY,
     USER_KEY,
-    Caller,
+    CallerRole,
     RateLimit,
     RefusedError,
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads.accidents import LeadAccident, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident, accident_json, apply_accidents
 from connectors.sandbox.oplead.leads.book import LeadsAt, SandboxLeadStore
-from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
-from connectors.sandbox.oplead.options import OPTIONS, OpenQuestionPositions
+from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_lead_in_list, wire_lead_id
+from connectors.sandbox.oplead.options import OPTIONS, UndocumentedBehaviour
 from connectors.sandbox.oplead.pages import Page, known_parameters, page_body_and_headers, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
-from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, shape_of
+from connectors.sandbox.oplead.shape import AXES, ApiShape, Position, api_shape_from_positions
 from connectors.sandbox.oplead.subscriptions import Subscriptions
 from connectors.sandbox.platform import from_json
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -44,10 +44,10 @@ class AdmittedRequest:
     """One request that may reach its route."""
 
     request: WireRequest
-    caller: Caller
+    caller: CallerRole
     query: Mapping[str, str]
     shape: ApiShape
-    options: OpenQuestionPositions
+    options: UndocumentedBehaviour
     subject: str
     """The lead's or subscription's id, or the name of a settings page; empty for a list."""
 
@@ -70,28 +70,28 @@ class OpleadPlatform:
         self.subscriptions = Subscriptions()
         self.webhook_outcomes: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
-        self.options = OpenQuestionPositions()
+        self.options = UndocumentedBehaviour()
         self.shape = ApiShape()
         """The shape of its API; may be replaced at any time."""
         self.shows_shape = True
         """Whether the control server may show the shape."""
-        self.accidents: list[LeadAccident] = []
+        self.accidents: list[SimulatedLeadAccident] = []
         """The accidents apply_accidents to its leads, in order."""
 
     @property
     def switches(self) -> dict[str, Position]:
         """The position of each switch."""
-        return {**asdict(self.shape), **self.options.positions}
+        return {**asdict(self.shape), **self.options.option_positions}
 
     def set_switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        if name in self.options.positions:
+        if name in self.options.option_positions:
             with self._lock:  # what has happened by now happened under the old position
                 self._collect()
                 self.options = self.options.with_option_changed(name, value)
                 self.subscriptions.mark_leads_as_known(self._all_stored_leads)
         else:
-            self.shape = shape_of({**asdict(self.shape), name: value})
+            self.shape = api_shape_from_positions({**asdict(self.shape), name: value})
 
     def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
         """Serve this lead from now on; raise ValueError if it has another `id` (it may have none)."""
@@ -133,7 +133,7 @@ class OpleadPlatform:
             quoted = f": {request.body.decode('utf-8', 'replace')}" if options.errors_quote and request.body else ""
             return refusal(refused.status, f"{refused}{quoted}", refused.headers)
 
-    def deliver(self) -> dict[str, int]:
+    def deliver_webhooks(self) -> dict[str, int]:
         """Deliver every webhook due by now, and return how many were taken, failed, given up, outside and wait."""
         told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         now = self._now()
@@ -159,7 +159,7 @@ class OpleadPlatform:
             return {
                 "leads": sum(lead is not None for lead in self.leads().values()),
                 "accidents": [accident_json(accident) for accident in self.accidents],
-                "created": self.book.created(),
+                "created": self.book.created_lead_records(),
                 "documents": self.book.documents(),
                 "subscriptions": [
                     {**each.subscription_json, "by": each.owner} for each in self.subscriptions.all.values()
@@ -184,7 +184,7 @@ class OpleadPlatform:
             self.set_switch(name, value)
         self.book.load(state)
         self._rate.load(state["taken"])
-        self.accidents = from_json(list[LeadAccident], state.get("accidents", []))
+        self.accidents = from_json(list[SimulatedLeadAccident], state.get("accidents", []))
         if "webhooks" in state:  # a state from before there were any lacks them
             self.subscriptions.load(state["webhooks"])
             self.webhook_outcomes = Counter(state["webhooks"]["told"])
@@ -192,7 +192,7 @@ class OpleadPlatform:
     # ── routes ───────────────────────────────────────────────────────────────────────────────────
 
     def _route(
-        self, request: WireRequest, caller: Caller, shape: ApiShape, options: OpenQuestionPositions
+        self, request: WireRequest, caller: CallerRole, shape: ApiShape, options: UndocumentedBehaviour
     ) -> WireResponse:
         if not request.path.startswith(f"{shape.path_prefix}/"):
             raise RefusedError(404, "no such page")
@@ -211,7 +211,7 @@ class OpleadPlatform:
             known = known_parameters(shape)
         return route(AdmittedRequest(request, caller, parameters(query, known, shape), shape, options, subject))
 
-    def _endpoint(self, path: str, shape: ApiShape, options: OpenQuestionPositions) -> tuple[Mapping[str, Route], str]:
+    def _endpoint(self, path: str, shape: ApiShape, options: UndocumentedBehaviour) -> tuple[Mapping[str, Route], str]:
         """Return the routes of a path by method, and the id in it."""
         documents = ("document/add", "attachments") if options.document_path == "both" else (options.document_path,)
         match [unquote(part) for part in path.split("/")]:
@@ -231,11 +231,11 @@ class OpleadPlatform:
                 return {"GET": self._settings}, name
         raise RefusedError(404, "no such page")
 
-    def _is_route_allowed(self, caller: Caller, route: Route, options: OpenQuestionPositions) -> bool:
+    def _is_route_allowed(self, caller: CallerRole, route: Route, options: UndocumentedBehaviour) -> bool:
         """Return whether a caller may use a route; whether suppliers read their own leads is a switch."""
         sending = (self._create, self._subscribed, self._subscribe, self._unsubscribe, self._settings)
         reading = (self._list, self._detail) if options.supplier_reads == "own" else ()
-        return caller is not Caller.SUPPLIER or route in (*sending, *reading)
+        return caller is not CallerRole.SUPPLIER or route in (*sending, *reading)
 
     def _list(self, asked: AdmittedRequest) -> WireResponse:
         shape = asked.shape
@@ -245,13 +245,13 @@ class OpleadPlatform:
             if self._is_lead_visible(lead_id, lead, asked.caller)
         }
         page = page_of(visible, asked.query, shape)
-        return _page(asked, replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads]))
+        return _page(asked, replace(page, leads=[render_lead_in_list(lead, shape) for lead in page.leads]))
 
     def _detail(self, asked: AdmittedRequest) -> WireResponse:
         return json_response(200, render_lead(self._lead(asked)[1], asked.shape))
 
     def _create(self, asked: AdmittedRequest) -> WireResponse:
-        parts = writes.new_lead(asked.request, asked.caller, asked.shape, asked.options)
+        parts = writes.new_lead_fields(asked.request, asked.caller, asked.shape, asked.options)
         lead = self.create(parts, asked.caller)
         return json_response(201, render_lead(apply_accidents(self.accidents, lead, self._now()), asked.shape))
 
@@ -270,7 +270,7 @@ class OpleadPlatform:
 
     def _attach(self, asked: AdmittedRequest) -> WireResponse:
         lead_id, _ = self._find_editable_lead(asked)
-        return json_response(201, writes.attach(self.book, lead_id, asked.request, asked.options))
+        return json_response(201, writes.attach_document(self.book, lead_id, asked.request, asked.options))
 
     def _subscribed(self, asked: AdmittedRequest) -> WireResponse:
         with self._lock:
@@ -307,7 +307,7 @@ class OpleadPlatform:
 
     def _lead(self, asked: AdmittedRequest) -> tuple[str, object]:
         """Return the id on record and the lead that a path names."""
-        created = self.book.created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
+        created = self.book.find_created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
         leads = {asked.subject: apply_accidents(self.accidents, created, self._now())} if created else self.leads()
         lead_id = _recorded_id(asked.subject, leads, asked.shape)
         lead = leads.get(lead_id) if lead_id else None
@@ -317,19 +317,19 @@ class OpleadPlatform:
             raise RefusedError(410, "this lead was deleted")
         return lead_id, lead
 
-    def _is_lead_visible(self, lead_id: str, lead: object, caller: Caller) -> bool:
-        return caller is Caller.ADMIN or caller.sees(lead, self.book.creator(lead_id))
+    def _is_lead_visible(self, lead_id: str, lead: object, caller: CallerRole) -> bool:
+        return caller is CallerRole.ADMIN or caller.sees(lead, self.book.creator(lead_id))
 
     def _all_stored_leads(self) -> dict[str, object]:
         return self.book.leads(with_appointments=self.options.appointments)
 
     def _start_watching_leads(self) -> None:
         """Begin to watch the leads, if nobody did."""
-        self.subscriptions.watch(self._all_stored_leads)
+        self.subscriptions.start_watching_leads(self._all_stored_leads)
 
     def _collect(self) -> None:
         """Queue the webhooks of what has happened so far."""
-        self.subscriptions.queue_new_events(self._all_stored_leads, self.book.creator, self._now())
+        self.subscriptions.queue_new_webhook_events(self._all_stored_leads, self.book.creator, self._now())
 
 
 def _page(asked: AdmittedRequest, page: Page) -> WireResponse:
@@ -343,4 +343,4 @@ def _recorded_id(asked_id: str, leads: Mapping[str, object], shape: ApiShape) ->
     """Return the id on record that is served as this one."""
     if shape.ids == "prefixed":
         return asked_id if asked_id in leads else None
-    return next((each for each in leads if str(wire_id(each, shape.ids)) == asked_id), None)
+    return next((each for each in leads if str(wire_lead_id(each, shape.ids)) == asked_id), None)

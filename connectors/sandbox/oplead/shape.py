@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, get_args, get_type_hints
 
-from connectors.sandbox.platform import require_position
+from connectors.sandbox.platform import require_switch_position
 from connectors.sandbox.population.lives import Dice
 
 
@@ -64,7 +64,7 @@ AXES: Final[Mapping[str, tuple[Position, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ShapeConflict:
+class IncompatiblePositions:
     """Positions of two axes that are impossible or meaningless together."""
 
     first: str
@@ -75,7 +75,7 @@ class ShapeConflict:
     """Positions of the second axis; empty means every position but the default."""
 
     @property
-    def excluded_positions(self) -> tuple[Position, ...]:
+    def excluded_axis_positions(self) -> tuple[Position, ...]:
         """The excluded positions of the second axis."""
         return self.excluded or AXES[self.second][1:]
 
@@ -87,43 +87,43 @@ _UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 _NOT_BY_PAGE: Final = (*_UNNUMBERED, "offset")
 _NOT_BY_OFFSET: Final = (*_UNNUMBERED, "page", "page_from_0")
 CONFLICTS: Final = (
-    ShapeConflict(
+    IncompatiblePositions(
         "pagination", _BY_BODY, "envelope", "a bare array has no room for the next page's address", ("array",)
     ),
-    ShapeConflict("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
-    ShapeConflict("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
-    ShapeConflict("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
-    ShapeConflict(
+    IncompatiblePositions("envelope", ("array",), "page_total", "a bare array has no room for a total", (True,)),
+    IncompatiblePositions("pagination", _NOT_BY_PAGE, "page_parameter", "no page is numbered"),
+    IncompatiblePositions("pagination", _NOT_BY_OFFSET, "offset_parameter", "no leads are counted"),
+    IncompatiblePositions(
         "page_parameter", ("p", "pageNumber"), "offset_parameter", "a list goes by page or by offset, not both"
     ),
-    ShapeConflict("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
-    ShapeConflict("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
-    ShapeConflict("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
-    ShapeConflict("pagination", ("none",), "page_size", "everything comes at once"),
-    ShapeConflict("status_dates", ("status_date", "none"), "history_order", "there is no history"),
-    ShapeConflict("status_dates", ("none",), "status_day", "there are no dates of a status"),
-    ShapeConflict("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
+    IncompatiblePositions("pagination", _UNNUMBERED, "size_parameter", "only numbered pages take a size"),
+    IncompatiblePositions("pagination", _UNNUMBERED, "size_is", "only numbered pages take a size"),
+    IncompatiblePositions("pagination", _UNNUMBERED, "past_end", "nobody can ask past an end that is known"),
+    IncompatiblePositions("pagination", ("none",), "page_size", "everything comes at once"),
+    IncompatiblePositions("status_dates", ("status_date", "none"), "history_order", "there is no history"),
+    IncompatiblePositions("status_dates", ("none",), "status_day", "there are no dates of a status"),
+    IncompatiblePositions("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
 )
 """The positions that never occur in one shape, and why."""
 
 _EXCLUDED: Final = frozenset(
     frozenset({(conflict.first, position), (conflict.second, other)})
     for conflict in CONFLICTS
-    for position, other in product(conflict.positions, conflict.excluded_positions)
+    for position, other in product(conflict.positions, conflict.excluded_axis_positions)
 )
 
 
-def are_positions_compatible(axis: str, position: Position, other_axis: str, other: Position) -> bool:
+def can_api_shape_have_both(axis: str, position: Position, other_axis: str, other: Position) -> bool:
     """Return whether one shape can have both positions."""
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
 
 
-def shape_of(positions: Mapping[str, object]) -> ApiShape:
+def api_shape_from_positions(positions: Mapping[str, object]) -> ApiShape:
     """Return the shape with these positions and the defaults elsewhere; raise ValueError naming an unknown one."""
     for axis, position in positions.items():
         if axis not in AXES:
             raise ValueError(f"there is no axis {axis!r}")
-        require_position(AXES, axis, position)
+        require_switch_position(AXES, axis, position)
     return ApiShape(**positions)  # type: ignore[arg-type]  # each position was checked above
 
 
@@ -135,7 +135,7 @@ def drawn_shape(seed: int) -> ApiShape:
         fitting = [
             position
             for position in AXES[axis]
-            if all(are_positions_compatible(axis, position, other, drawn[other]) for other in drawn)
+            if all(can_api_shape_have_both(axis, position, other, drawn[other]) for other in drawn)
         ]
         drawn[axis] = dice.pick(fitting)
-    return shape_of(drawn)
+    return api_shape_from_positions(drawn)

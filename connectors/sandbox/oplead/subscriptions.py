@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from connectors.sandbox.oplead.bodies import require_valid_webhook_address
-from connectors.sandbox.oplead.gate import Caller, RefusedError
+from connectors.sandbox.oplead.gate import CallerRole, RefusedError
 from connectors.sandbox.oplead.leads.rendering import Fields, paris_wall_time, parse_lead_time
 
 CREATED: Final = "lead.created"
@@ -52,7 +52,7 @@ class KnownLeadState:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """One event on its way to one address."""
 
     event_id: str
@@ -71,14 +71,14 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self.all: dict[str, Subscription] = {}
-        self.waiting: dict[int, Delivery] = {}
+        self.waiting: dict[int, WebhookDelivery] = {}
         """By number, in order of queueing."""
         self._seen: dict[str, KnownLeadState] | None = None
         """By lead; None while nobody listens."""
         self._given = 0
         """How many numbers were given out, to subscriptions, events and deliveries."""
 
-    def add(self, event: object, url: object, owner: Caller) -> Subscription:
+    def add(self, event: object, url: object, owner: CallerRole) -> Subscription:
         """Subscribe an address to a kind of event, even a second time."""
         if event not in EVENTS:
             raise RefusedError(422, f"event is one of {', '.join(EVENTS)}")
@@ -87,24 +87,24 @@ class Subscriptions:
         self.all[subscription.id] = subscription
         return subscription
 
-    def subscriptions_of_caller(self, caller: Caller) -> list[Subscription]:
+    def subscriptions_of_caller(self, caller: CallerRole) -> list[Subscription]:
         """Return the caller's own subscriptions, all of them for the admin."""
-        return [each for each in self.all.values() if caller in (Caller.ADMIN, each.owner)]
+        return [each for each in self.all.values() if caller in (CallerRole.ADMIN, each.owner)]
 
-    def watch(self, leads: Callable[[], Mapping[str, object]]) -> None:
+    def start_watching_leads(self, leads: Callable[[], Mapping[str, object]]) -> None:
         """Take these leads as known from now on, if nobody listened before."""
         if self._seen is None:
             self._seen = {
-                lead_id: known_lead_state(lead) for lead_id, lead in leads().items() if isinstance(lead, Mapping)
+                lead_id: snapshot_lead_state(lead) for lead_id, lead in leads().items() if isinstance(lead, Mapping)
             }
 
     def mark_leads_as_known(self, leads: Callable[[], Mapping[str, object]]) -> None:
         """Take the leads as they are, whatever has changed, if anybody listens."""
         if self._seen is not None:
             self._seen = None
-            self.watch(leads)
+            self.start_watching_leads(leads)
 
-    def queue_new_events(
+    def queue_new_webhook_events(
         self, leads: Callable[[], Mapping[str, object]], creator: Callable[[str], str | None], now: datetime
     ) -> None:
         """Queue what has happened to these leads since the last time, in order."""
@@ -113,8 +113,8 @@ class Subscriptions:
         happened: list[Event] = []
         for lead_id, lead in leads().items():
             if isinstance(lead, Mapping):
-                happened += events_since(lead_id, lead, self._seen.get(lead_id), now)
-                self._seen[lead_id] = known_lead_state(lead)
+                happened += events_since_known_state(lead_id, lead, self._seen.get(lead_id), now)
+                self._seen[lead_id] = snapshot_lead_state(lead)
         for event in sorted(happened, key=lambda event: event.at):
             self._queue(event, creator(event.lead_id))
 
@@ -130,7 +130,7 @@ class Subscriptions:
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         self.all = {each["id"]: Subscription(**each) for each in state["subscriptions"]}
-        self.waiting = {int(number): Delivery(**each) for number, each in state["waiting"].items()}
+        self.waiting = {int(number): WebhookDelivery(**each) for number, each in state["waiting"].items()}
         known = state["seen"]
         self._seen = None if known is None else {lead_id: KnownLeadState(**each) for lead_id, each in known.items()}
         self._given = state["given"]
@@ -139,7 +139,7 @@ class Subscriptions:
         urls = [
             each.url
             for each in self.all.values()
-            if each.event == event.name and Caller(each.owner).sees(event.lead, creator)
+            if each.event == event.name and CallerRole(each.owner).sees(event.lead, creator)
         ]
         provider = event.lead.get("provider")
         if event.name == STATUS_CHANGED and isinstance(provider, Mapping) and provider.get("url"):
@@ -148,19 +148,19 @@ class Subscriptions:
             return
         event_id = f"E-{self._next()}"
         at = event.at.isoformat()
-        self.waiting |= {self._next(): Delivery(event_id, event.name, at, event.lead, url) for url in urls}
+        self.waiting |= {self._next(): WebhookDelivery(event_id, event.name, at, event.lead, url) for url in urls}
 
     def _next(self) -> int:
         self._given += 1
         return self._given
 
 
-def known_lead_state(lead: Fields) -> KnownLeadState:
+def snapshot_lead_state(lead: Fields) -> KnownLeadState:
     """Return what there is to know of a lead now."""
     return KnownLeadState(lead.get("status"), len(_history(lead)), _appointment(lead).get("date"))
 
 
-def events_since(lead_id: str, lead: Fields, known: KnownLeadState | None, now: datetime) -> Iterator[Event]:
+def events_since_known_state(lead_id: str, lead: Fields, known: KnownLeadState | None, now: datetime) -> Iterator[Event]:
     """Yield what has happened to a lead since it was known, each with the lead as it was then.
 
     What has no readable time of its own happened `now`.

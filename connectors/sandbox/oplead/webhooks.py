@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from connectors.sandbox.oplead.bodies import LOOPBACK
 from connectors.sandbox.oplead.leads.rendering import paris_wall_time, wire_date
-from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
 from connectors.sandbox.oplead.shape import ApiShape
-from connectors.sandbox.oplead.subscriptions import Delivery
+from connectors.sandbox.oplead.subscriptions import WebhookDelivery
 
 OUTCOMES: Final = ("delivered", "failed", "given_up", "outside")
 """What is counted: answers with 2xx, all others, events given up, and those for other machines."""
@@ -41,7 +41,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
         connection.close()
 
 
-def is_due(delivery: Delivery, now: datetime, options: OpenQuestionPositions) -> bool:
+def is_due(delivery: WebhookDelivery, now: datetime, options: UndocumentedBehaviour) -> bool:
     """Return whether it is time for the next attempt."""
     if delivery.tried_at is None:
         return datetime.fromisoformat(delivery.at) + timedelta(seconds=options.webhook_lag) <= now
@@ -50,8 +50,8 @@ def is_due(delivery: Delivery, now: datetime, options: OpenQuestionPositions) ->
 
 
 def attempt(
-    delivery: Delivery, body: bytes, now: datetime, options: OpenQuestionPositions
-) -> tuple[Delivery | None, Counter[str]]:
+    delivery: WebhookDelivery, body: bytes, now: datetime, options: UndocumentedBehaviour
+) -> tuple[WebhookDelivery | None, Counter[str]]:
     """Deliver one event; return it again if it is to be tried later, and what happened by name."""
     if urlsplit(delivery.url).hostname not in LOOPBACK:
         return None, Counter(outside=1)
@@ -66,7 +66,7 @@ def attempt(
     return (tried, outcome) if tried.attempts < ATTEMPTS else (None, outcome + Counter(given_up=1))
 
 
-def wire_body(delivery: Delivery, lead: object, shape: ApiShape, options: OpenQuestionPositions) -> bytes:
+def wire_body(delivery: WebhookDelivery, lead: object, shape: ApiShape, options: UndocumentedBehaviour) -> bytes:
     """Return the JSON of one event, with its lead in the shape."""
     event: dict[str, object] = {"event": delivery.event}
     if options.webhook_event_id:
@@ -76,7 +76,7 @@ def wire_body(delivery: Delivery, lead: object, shape: ApiShape, options: OpenQu
     return json.dumps(lead if options.webhook_body == "lead" else event | {"lead": lead}, ensure_ascii=False).encode()
 
 
-def signature(body: bytes, options: OpenQuestionPositions) -> dict[str, str]:
+def signature(body: bytes, options: UndocumentedBehaviour) -> dict[str, str]:
     """Return the header with the HMAC-SHA256 of a body, if bodies are signed."""
     digest = hmac.digest(options.webhook_secret.encode(), body, "sha256")
     forms = {"hex": digest.hex(), "prefixed": f"sha256={digest.hex()}", "base64": base64.b64encode(digest).decode()}

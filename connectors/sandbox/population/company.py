@@ -123,7 +123,7 @@ def _pick_returning_visitors(dice: Dice, arrived: Sequence[_Arrival], count: int
     chosen = dice.shuffled(likely)[:count]
     latest = [min(first.created + 10 * _DAY, end - _SECOND) - first.created for first in chosen]
     return [
-        replace(first, created=first.created + timedelta(seconds=dice.between(_DAY // _SECOND, span // _SECOND)))
+        replace(first, created=first.created + timedelta(seconds=dice.random_between(_DAY // _SECOND, span // _SECOND)))
         for first, span in zip(chosen, latest, strict=True)
     ]
 
@@ -141,10 +141,10 @@ def _simulate_lead(dice: Dice, number: int, arrival: _Arrival) -> SimulatedLead:
     changes += _withdraw(dice, arrival)
     agency, other, *_ = dice.shuffled(AGENCIES)
     if kinds["record"] == "moved":
-        changes.append(LeadChange(office_time(dice, created, dice.between(1, 20)), agency=other))
+        changes.append(LeadChange(office_time(dice, created, dice.random_between(1, 20)), agency=other))
     deleted = None
     if kinds["record"] == "deleted":
-        deleted = office_time(dice, created, dice.between(3, 20))
+        deleted = office_time(dice, created, dice.random_between(3, 20))
         changes = [changes[0], *(change for change in changes[1:] if change.at + _NOTICE < deleted)]
         amount = amount if any(change.amount is not None for change in changes) else None
     return SimulatedLead(
@@ -185,7 +185,7 @@ def _won(changes: Sequence[LeadChange]) -> datetime | None:
 def _withdraw(dice: Dice, arrival: _Arrival) -> list[LeadChange]:
     if arrival.kinds["consent"] != "withdrawn":
         return []
-    return [LeadChange(office_time(dice, arrival.created, dice.between(5, 30)), consent="non")]
+    return [LeadChange(office_time(dice, arrival.created, dice.random_between(5, 30)), consent="non")]
 
 
 def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[str, str | None]:
@@ -204,7 +204,7 @@ CUSTOMER: Final = "1234567890"
 """The Google Ads customer that owns every click."""
 
 
-class Population:
+class InventedLeads:
     """An invented company's leads at any moment."""
 
     def __init__(self, lives: Sequence[SimulatedLead]) -> None:
@@ -271,15 +271,15 @@ class Population:
 
 def _simulated_lead_json(life: SimulatedLead, changes: Sequence[LeadChange]) -> dict[str, object]:
     """Return the lead's JSON after these changes."""
-    history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
+    history = [{"status": change.status, "date": paris_wall_time(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]
     consents = [change.consent for change in changes if change.consent]
     agencies = [change.agency for change in changes if change.agency]
     lead_data = {**life.lead_data, "consent": consents[-1]} if consents else life.lead_data
     return {
         "id": life.id,
-        "createdAt": wall_clock(life.created),
-        "updatedAt": wall_clock(changes[-1].at),
+        "createdAt": paris_wall_time(life.created),
+        "updatedAt": paris_wall_time(changes[-1].at),
         "status": history[-1]["status"],
         "statusDate": history[-1]["date"],
         "statusHistory": history,
@@ -292,7 +292,7 @@ def _simulated_lead_json(life: SimulatedLead, changes: Sequence[LeadChange]) -> 
     }
 
 
-def wall_clock(at: datetime) -> str:
+def paris_wall_time(at: datetime) -> str:
     """Return the Paris wall-clock time: "2026-07-20 17:05:01"."""
     return at.astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
 

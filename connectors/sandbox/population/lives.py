@@ -31,7 +31,7 @@ class Dice:
         """Return an integer from 0 to `bound`, exclusive."""
         return int(self._random() * bound)
 
-    def between(self, low: int, high: int) -> int:
+    def random_between(self, low: int, high: int) -> int:
         """Return an integer from `low` to `high`, inclusive."""
         return low + self.random_below(high - low + 1)
 
@@ -39,7 +39,7 @@ class Dice:
         """Return one of the options, uniformly."""
         return options[self.random_below(len(options))]
 
-    def text(self, alphabet: str, length: int) -> str:
+    def random_text(self, alphabet: str, length: int) -> str:
         """Return `length` random characters of the alphabet."""
         return "".join(self.pick(alphabet) for _ in range(length))
 
@@ -153,7 +153,7 @@ def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[Lea
     """Draw the lead's status changes, oldest first, all but the first in office hours."""
     changes = [LeadChange(created, status="Nouveau")]
     for step in JOURNEYS[journey]:
-        at = office_time(dice, changes[-1].at, dice.between(step.soonest, step.latest))
+        at = office_time(dice, changes[-1].at, dice.random_between(step.soonest, step.latest))
         changes.append(LeadChange(at, status=dice.pick(step.labels)))
     return changes
 
@@ -185,7 +185,7 @@ def draw_sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, 
     """Draw how and when a sale's amount is entered in the CRM, and the euros it means; each None if missing."""
     if kind == "absent":
         return None, None
-    euros = Decimal(dice.between(40, 600) * 50)
+    euros = Decimal(dice.random_between(40, 600) * 50)
     thousands = f"{euros:,}".replace(",", " ")
     amounts: Mapping[str, tuple[str | int, Decimal | None]] = {
         "euros": (f"{thousands},00 €", euros),

@@ -208,7 +208,7 @@ def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> Clic
         return ClickTrace(_no_click(dice, kind), None, ())
     platform_kind, form = _FORMS[kind]
     value = _click_id(dice, platform_kind)
-    click = PlatformClick(platform_kind, value, created - timedelta(seconds=dice.between(*_LAGS[lag])))
+    click = PlatformClick(platform_kind, value, created - timedelta(seconds=dice.random_between(*_LAGS[lag])))
     utm = _utm(dice, kind)
     text = form(dice, click, utm)
     return ClickTrace({"externalID": text, **utm}, click, _expected_click_ids(kind, click, text))
@@ -217,15 +217,15 @@ def draw_click_trace(dice: Dice, kind: str, lag: str, created: datetime) -> Clic
 def _click_id(dice: Dice, kind: str) -> str:
     """Draw an id that looks like the platform's: mixed-case base64url with a familiar prefix, or digits."""
     if kind == "gbraid":
-        return "0AAAAA" + dice.text(BASE64URL, dice.between(20, 34))
+        return "0AAAAA" + dice.random_text(BASE64URL, dice.random_between(20, 34))
     if kind == "wbraid":
-        return "CjkKCQjw" + dice.text(BASE64URL, dice.between(60, 80))
+        return "CjkKCQjw" + dice.random_text(BASE64URL, dice.random_between(60, 80))
     if kind == "fbclid":
-        return "IwY2xjaw" + dice.text(BASE64URL, dice.between(90, 150))
+        return "IwY2xjaw" + dice.random_text(BASE64URL, dice.random_between(90, 150))
     if kind == "lead_id":
-        return dice.pick("123456789") + dice.text(string.digits, dice.between(14, 16))
+        return dice.pick("123456789") + dice.random_text(string.digits, dice.random_between(14, 16))
     head, tail = dice.pick(_GCLID_ENDS)
-    return head + dice.text(BASE64URL, dice.between(68, 84)) + tail
+    return head + dice.random_text(BASE64URL, dice.random_between(68, 84)) + tail
 
 
 def _utm(dice: Dice, kind: str) -> dict[str, str]:
@@ -241,9 +241,9 @@ def _utm(dice: Dice, kind: str) -> dict[str, str]:
 
 def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
     if kind == "supplier_reference":
-        return {"externalID": dice.pick((f"PLM-{dice.between(10_000, 99_999)}", "CNL_" + dice.text(HEX, 12)))}
+        return {"externalID": dice.pick((f"PLM-{dice.random_between(10_000, 99_999)}", "CNL_" + dice.random_text(HEX, 12)))}
     if kind == "supplier_uuid":
-        return {"externalID": "-".join(dice.text(HEX, length) for length in (8, 4, 4, 4, 12))}
+        return {"externalID": "-".join(dice.random_text(HEX, length) for length in (8, 4, 4, 4, 12))}
     return dice.pick(({}, {"externalID": ""}, {"externalID": None}))
 
 

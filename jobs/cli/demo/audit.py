@@ -112,7 +112,7 @@ def has_no_differences(comparison: Comparison) -> bool:
     return not any(comparison[finding, ""] for finding in _WRONG)
 
 
-def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditedConversion]:
+def audited_conversions_from_book(lines: Iterable[Line]) -> Iterator[AuditedConversion]:
     """Convert lines of a platform's book; Google's lines have the same keys for both of its APIs."""
     for line in lines:
         key, owner, action = _GOOGLE_KEYS if "customer" in line else _META_KEYS
@@ -166,7 +166,7 @@ def _findings(
             yield AuditFinding.AT_ZERO if _stays_at_zero(here, made, there) else AuditFinding.DIFFERS, ""
     elif there is not None:
         # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
-        why = outbox.current_cause(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
+        why = outbox.delivery_cause(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
         yield (AuditFinding.UNDECIDED, why) if why else (AuditFinding.MISSING_HERE, "")
 
 
@@ -176,7 +176,7 @@ def _unconfirmed_correction_reason(row: Delivery, made: Sequence[Delivery], ther
     if last is None or last.state != DeliveryState.UNCONFIRMED:
         return None
     return (
-        outbox.current_cause(last) or None
+        outbox.delivery_cause(last) or None
         if there in (_build_audited_conversion(row, made), _build_audited_conversion(row, made, also=last))
         else None
     )
@@ -207,7 +207,7 @@ def _build_audited_conversion(
         key=row.key,
         owner=row.owner or "",
         action=row.action or "",
-        at=_to_the_second(row.known_time),
+        at=_to_the_second(row.required_time),
         value=None if value is None else Decimal(value),
         currency=currency or "",
         click_id_kind="fbc" if kind == "fbclid" else kind,  # an fbclid is sent as an fbc
@@ -220,7 +220,7 @@ def _to_the_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, kept: bool) -> bool:
+def print_demo_audit(console: Console, stage: RunningSandbox, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = presentation_of_account(settings, stage.settings)
     with open_view(settings) as view:
@@ -231,10 +231,10 @@ def print_audit(console: Console, stage: RunningSandbox, settings: Settings, *, 
             queries.count_by_state_and_reason(view.session, settings.account, now=view.now),
             on_record=False,
         )
-        lines = [*stage.sandbox.data_manager.counted_conversions_json(), *stage.sandbox.meta.counted_conversions_json()]
+        lines = [*stage.sandbox.data_manager.conversions_json(), *stage.sandbox.meta.conversions_json()]
         sent = list(queries.settled_conversions(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)
-        comparison = compare(counted_by_platform(lines), sent, corrections)
+        comparison = compare(audited_conversions_from_book(lines), sent, corrections)
         _print_comparison(console, comparison)
         lead = _lead_with_longest_history(view, settings, sent)
         if lead is not None:

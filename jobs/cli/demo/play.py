@@ -11,24 +11,24 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from connectors.language import N_, _, _n, format_count, format_short_day
+from connectors.language import N_, _, _n, format_integer, format_short_day
 from connectors.records import DestinationId, LeadId
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
-from jobs.cli.accounts import open_account
-from jobs.cli.demo.audit import print_audit
+from jobs.cli.accounts import load_account
+from jobs.cli.demo.audit import print_demo_audit
 from jobs.cli.demo.sandbox import InventedLeadsSpec, RunningSandbox, serve_sandbox_for_block
-from jobs.cli.reporting.report import write_usual_page
+from jobs.cli.reporting.report import write_page_of_usual_period
 from jobs.cli.session import RunOptions, do_night
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox import outbox
 from jobs.reporting.console import facts_grid, print_title, results_console, say
-from jobs.reporting.run_report import Night, count_moved
+from jobs.reporting.run_report import Night, count_deliveries_moved_to
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
-from jobs.timetable import daily
+from jobs.timetable import daily_timetable
 from jobs.wiring.account import compile_rules_only
 
 _LIST, _META_EVENTS = "/v1/leads", "/v26.0/"
@@ -76,11 +76,11 @@ def play_demo(keep: Path | None, cast: InventedLeadsSpec, nights: int, google_tr
         serve_sandbox_for_block(Path(folder), cast, google_transport) as stage,
     ):
         pages = keep or Path(tempfile.mkdtemp(prefix="oplead-sync-report-"))
-        show = _DemoRun(stage, open_account(stage.settings, stage.environ).settings, results_console(), pages)
+        show = _DemoRun(stage, load_account(stage.settings, stage.environ).settings, results_console(), pages)
         show.print_introduction(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
-        books_agree = print_audit(show.console, stage, show.settings, kept=keep is not None)
+        books_agree = print_demo_audit(show.console, stage, show.settings, kept=keep is not None)
         show.print_page()
     return Exit.DONE if nothing_sent and books_agree else Exit.ATTENTION
 
@@ -137,7 +137,7 @@ class _DemoRun:
             self._play(played)
             if played + 1 >= nights and not self._count_open_deliveries():
                 return
-            firing = daily("05:30", self.settings.zone).next_night_after(clock.now() + timedelta(hours=12))
+            firing = daily_timetable("05:30", self.settings.zone).next_night_after(clock.now() + timedelta(hours=12))
             if firing is not None:
                 clock.advance(firing.at)
 
@@ -165,7 +165,7 @@ class _DemoRun:
             return
         with open_view(self.settings) as view:
             book = compile_rules_only(self.settings)
-            self.page = write_usual_page(view.session, self.settings, book, self.pages, now=view.now).page
+            self.page = write_page_of_usual_period(view.session, self.settings, book, self.pages, now=view.now).page
 
     def print_page(self) -> None:
         """Say where the report's page is."""
@@ -191,7 +191,7 @@ class _DemoRun:
 
     def _count_open_deliveries(self) -> int:
         with open_view(self.settings) as view:
-            return outbox.count_unfinished(view.session, self.settings.account)
+            return outbox.count_unfinished_deliveries(view.session, self.settings.account)
 
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 
@@ -289,10 +289,10 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
         summary.pulled.seen,
         summary.pulled.changed,
         summary.delivered.sent,
-        *(count_moved(summary, DeliveryState(name)) for name in ("accepted", "rejected", "expired")),
+        *(count_deliveries_moved_to(summary, DeliveryState(name)) for name in ("accepted", "rejected", "expired")),
         sum(tally.count for tally in night.tallies if tally.state is DeliveryState.WITHHELD),
         summary.exit_code,
     )
     cells = zip(counts, _COLUMNS.values(), strict=True)
-    counted = "".join(f"{format_count(count):>{width}}" for count, width in cells)
+    counted = "".join(f"{format_integer(count):>{width}}" for count, width in cells)
     return f"{format_short_day(at, of_week=True):<{_NIGHT_WIDTH}}{counted}"

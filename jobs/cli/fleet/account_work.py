@@ -9,12 +9,12 @@ from pathlib import Path
 
 import structlog
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
-from jobs.cli.accounts import AccountFile, open_stored_account
-from jobs.cli.night.schedule import ServedAccount, SharedByAccounts, timetable_of
-from jobs.cli.output import failure_of, report, signal_exit_code
+from jobs.cli.accounts import AccountFile, load_stored_account
+from jobs.cli.night.schedule import AccountNightRunner, SharedByAccounts, timetable_of
+from jobs.cli.output import failure_from_error, log_failure, signal_exit_code
 from jobs.fleet.problems import incident_problem
 from jobs.fleet.work import DidTask, Problem, WorkOrder, WorkResult
 from jobs.privacy.redaction import Redaction
@@ -25,7 +25,7 @@ from jobs.wiring.account import platform_of_each_destination
 
 
 @dataclass(frozen=True, slots=True)
-class AccountWork:
+class WorkOrderExecutor:
     """How this machine works on accounts."""
 
     folder: Path
@@ -36,29 +36,29 @@ class AccountWork:
     told_by_fleet: frozenset[str] = frozenset()
     """Addresses that the fleet tells itself, once for all accounts."""
 
-    def do(self, order: WorkOrder) -> WorkResult:
+    def execute_order(self, order: WorkOrder) -> WorkResult:
         """Do what is due for an account; never raises, since the next order follows."""
         stored = order.settings
         # What this says is logged and stored, in English; the night itself speaks the account's language.
-        with structlog.contextvars.bound_contextvars(account=stored.account), speaking(Language.ENGLISH):
+        with structlog.contextvars.bound_contextvars(account=stored.account), using_language(Language.ENGLISH):
             account = self._without_told_by_fleet(
-                open_stored_account(stored.account, stored.text, self.folder, self.environ)
+                load_stored_account(stored.account, stored.text, self.folder, self.environ)
             )
-            self.redaction.redact_secrets(account.secrets)
+            self.redaction.register_secrets(account.secrets)
             try:
                 return self._do(account, order)
             except StoppedBySignal as stopped:
                 return WorkResult(DidTask.NOTHING, signal_exit_code(stopped.number))
             except Exception as error:  # noqa: BLE001 - a worker goes on, whatever an account's work comes to
-                failure = failure_of(error)
-                report(failure)
+                failure = failure_from_error(error)
+                log_failure(failure)
                 wait = self._until_next_night(order)
                 why = _without_file(failure.message, account.file)
                 return WorkResult(DidTask.NOTHING, failure.exit_code, wait, wait, why=why)
 
     def _do(self, account: AccountFile, order: WorkOrder) -> WorkResult:
         shared = SharedByAccounts(self.stop, self.redaction, json_wanted=True, prints_results=False)
-        served = ServedAccount(account, shared, first_run=order.settings.first_run)
+        served = AccountNightRunner(account, shared, first_run=order.settings.first_run)
         shared.accounts = [served]
         shared.clock = account.settings.clock
         table = served.timetable()
@@ -83,7 +83,7 @@ class AccountWork:
     def _until_next_night(self, order: WorkOrder) -> timedelta | None:
         """Return how long it is until the next night by this machine's clock; None if the settings don't say."""
         stored = order.settings
-        loaded = open_stored_account(stored.account, stored.text, self.folder, {}, secrets=False).loaded
+        loaded = load_stored_account(stored.account, stored.text, self.folder, {}, secrets=False).loaded
         if not isinstance(loaded, ValidSettings) or loaded.settings.schedule is None:
             return None
         now = datetime.now(loaded.settings.zone)
@@ -106,15 +106,15 @@ def _without_file(message: str, file: Path) -> str:
     return re.sub(rf"^{re.escape(str(file))}:(\d+:\d+:)? *", "", message, flags=re.MULTILINE)
 
 
-def work_on_this_machine(
+def local_order_executor(
     folder: Path, stop: StopSignal, redaction: Redaction, *, told_by_fleet: frozenset[str]
-) -> AccountWork:
+) -> WorkOrderExecutor:
     """Return how this machine works on accounts, with its own environment."""
-    return AccountWork(folder, stop, redaction, os.environ, told_by_fleet)
+    return WorkOrderExecutor(folder, stop, redaction, os.environ, told_by_fleet)
 
 
 def _do_what_is_due(
-    served: ServedAccount, table: Timetable, order: WorkOrder, clock: Clock
+    served: AccountNightRunner, table: Timetable, order: WorkOrder, clock: Clock
 ) -> tuple[DidTask, TaskOutcome, DueNight | None]:
     """Do a night, else an outcomes pass, else what webhooks report; return also the night that is due, if there is one.
 

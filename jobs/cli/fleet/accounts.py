@@ -8,11 +8,11 @@ from connectors.language import _, _n, format_time
 from jobs.cli.accounts import (
     AccountFile,
     find_settings_files,
-    open_accounts,
-    open_stored_account,
+    load_accounts,
+    load_stored_account,
     secrets_of,
 )
-from jobs.cli.output import failure_of, report, worst_exit_code
+from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.accounts import (
     AddedAccount,
@@ -25,10 +25,10 @@ from jobs.fleet.accounts import (
     settings_of_others,
 )
 from jobs.fleet.database import Connection, FleetDatabase
-from jobs.fleet.deploy import deploy, require_deployed
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.ledger.storage.revisions import SchemaChange
-from jobs.ledger.storage.state_file import FileKind, LedgerError, explaining_errors, file_kind, has_state, read_seal
+from jobs.ledger.storage.state_file import LedgerFileKind, LedgerError, explaining_errors, state_file_kind, has_state, read_state_move
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load
@@ -37,9 +37,9 @@ from jobs.settings.types import StateFile
 from jobs.wiring.state import deploy_database
 
 
-def deploy_fleet(database: FleetDatabase) -> int:
+def deploy_fleet_database(database: FleetDatabase) -> int:
     """Create or upgrade the tables of ledgers, inboxes and the fleet, say what was done, and return 0."""
-    fleet = _deployed(_("The fleet's tables"), deploy(database))
+    fleet = _deployed(_("The fleet's tables"), create_or_upgrade_fleet_tables(database))
     ledgers = _deployed(_("The accounts' tables"), deploy_database(database.url))
     done = [each for each in (fleet, ledgers) if each]
     say(*(done or [_("The fleet's tables are up to date.")]))
@@ -64,7 +64,7 @@ def _deployed(tables: str, change: SchemaChange) -> str:
 
 def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: bool) -> int:
     """Store each account's settings, say what became of each, and return the worst exit code."""
-    opened = open_accounts(find_settings_files(paths), {}, secrets=False)
+    opened = load_accounts(find_settings_files(paths), {}, secrets=False)
     codes = []
     with database.connect() as connection:
         require_deployed(connection)
@@ -77,7 +77,7 @@ def add_accounts(database: FleetDatabase, paths: Sequence[Path], *, first_run: b
             say(_added(account.name, added))
             codes.append(Exit.DONE)
         except (UsageError, LedgerError, OSError) as error:
-            codes.append(Exit(report(failure_of(error))))
+            codes.append(Exit(log_failure(failure_from_error(error))))
     return worst_exit_code(codes)
 
 
@@ -113,7 +113,7 @@ def _refuse_conflict(connection: Connection, account: AccountFile) -> None:
     words = [each.name if isinstance(each, Path) else each for each in own.values()]
     for name, text in settings_of_others(connection, account.name, words):
         # As a worker does, which resolves all paths from one folder.
-        loaded = open_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
+        loaded = load_stored_account(name, text, account.file.parent, {}, secrets=False).loaded
         theirs = _claims(loaded.settings) if isinstance(loaded, ValidSettings) else {}
         if same := [key for key, value in own.items() if theirs.get(key) == value]:
             raise UsageError(
@@ -146,8 +146,8 @@ def _refuse_known_state(account: AccountFile) -> None:
     """
     path = account.file.resolve().parent / f"{account.name}.db"
     with explaining_errors(path):
-        kind = file_kind(path)
-    if kind is FileKind.LEDGER:
+        kind = state_file_kind(path)
+    if kind is LedgerFileKind.LEDGER:
         raise UsageError(
             _(
                 "{file}: this account has run: its state is {path}, and without it everything would be sent again. "
@@ -158,8 +158,8 @@ def _refuse_known_state(account: AccountFile) -> None:
                 reference="${OPLEAD_SYNC_DATABASE}",
             )
         )
-    if kind is FileKind.SEALED:
-        if not read_seal(path).is_moved:
+    if kind is LedgerFileKind.SEALED:
+        if not read_state_move(path).is_moved:
             has_state(path)  # which raises, and says how to finish the move
         raise UsageError(
             _("{file}: this account's state was moved to a database; leave --first-run out", file=account.file)
@@ -240,7 +240,7 @@ def change_accounts(database: FleetDatabase, names: Sequence[str], change: Chang
             say(_("{name}: {done}", name=name, done=done))
             codes.append(Exit.DONE)
         except UsageError as error:
-            codes.append(Exit(report(failure_of(error))))
+            codes.append(Exit(log_failure(failure_from_error(error))))
     if change == "run":
         with database.connect() as connection:
             enqueue_due_accounts(connection)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from connectors.language import _
-from jobs.cli.accounts import open_stored_account
+from jobs.cli.accounts import load_stored_account
 from jobs.cli.night.approval import Approval
 from jobs.cli.night.approved_send import Backfill, send_approved
 from jobs.exit_codes import UsageError
@@ -25,4 +25,4 @@ def backfill_account(
         stored = latest_settings(connection, name)
     if stored is None:
         raise UsageError(_("{name} is paused, or is not in the fleet; `fleet accounts list` shows which", name=name))
-    return send_approved(partial(open_stored_account, name, stored.text, folder.absolute()), approval, chosen)
+    return send_approved(partial(load_stored_account, name, stored.text, folder.absolute()), approval, chosen)

@@ -81,9 +81,9 @@ def deploy(*, database: Database = None) -> int:
 
     Once for each database, and again with each new version, before its workers start. Repeating it does no harm.
     """
-    from jobs.cli.fleet.accounts import deploy_fleet  # noqa: PLC0415
+    from jobs.cli.fleet.accounts import deploy_fleet_database  # noqa: PLC0415
 
-    return deploy_fleet(_open_database(database))
+    return deploy_fleet_database(_open_database(database))
 
 
 @_command(accounts, "Exit codes: 0 all stored; 2 one or more were not, or wrong usage or database; 70 a bug")
@@ -176,9 +176,9 @@ def status(
     json: Json = False,
 ) -> int:
     """Show how the accounts fare, the worst first."""
-    from jobs.cli.fleet.status import FleetOutput, show_fleet  # noqa: PLC0415
+    from jobs.cli.fleet.status import FleetStatusFiles, show_fleet  # noqa: PLC0415
 
-    return show_fleet(_open_database(database), FleetOutput(out, metrics, opens=open_), json_wanted=json)
+    return show_fleet(_open_database(database), FleetStatusFiles(out, metrics, opens=open_), json_wanted=json)
 
 
 @_command(app)

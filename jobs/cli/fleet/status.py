@@ -7,8 +7,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.language import _, _n, format_count, format_time, translated
-from jobs.cli.fleet.watch import read_now, write_files
+from connectors.language import _, _n, format_integer, format_time, translated
+from jobs.cli.fleet.watch import read_fleet_status, write_files
 from jobs.exit_codes import Exit, UsageError
 from jobs.fleet.database import FleetDatabase
 from jobs.fleet.deploy import require_deployed
@@ -23,7 +23,7 @@ _MOST_CAUSES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class FleetOutput:
+class FleetStatusFiles:
     """What `fleet status` writes beside what it prints."""
 
     page: Path | None = None
@@ -31,7 +31,7 @@ class FleetOutput:
     opens: bool = False
 
 
-def show_fleet(database: FleetDatabase, output: FleetOutput, *, json_wanted: bool) -> int:
+def show_fleet(database: FleetDatabase, output: FleetStatusFiles, *, json_wanted: bool) -> int:
     """Print how the accounts fare; return 1 if a human is needed or nights are late.
 
     Raises:
@@ -41,15 +41,15 @@ def show_fleet(database: FleetDatabase, output: FleetOutput, *, json_wanted: boo
         raise UsageError(_("--open shows the page: name its file with --out"))
     with database.connect() as connection:
         require_deployed(connection)
-        status = read_now(connection)
+        status = read_fleet_status(connection)
         write_files(connection, status, output.page, output.metrics)
     if output.page is not None:
         if not json_wanted:
             say(_("The page is in {page}", page=output.page))
         if output.opens:
-            from jobs.cli.reporting.report import open_pages  # noqa: PLC0415 - only for those who want it
+            from jobs.cli.reporting.report import open_pages_in_browser  # noqa: PLC0415 - only for those who want it
 
-            open_pages([output.page])
+            open_pages_in_browser([output.page])
     if json_wanted:
         counts = Counter(each.state for each in status.accounts)
         head = {"now": status.now, "workers": status.workers, "queue_seconds": round(status.queue_age.total_seconds())}
@@ -66,10 +66,10 @@ def _print(status: FleetStatus) -> None:
     heading = _n("{count} account", "{count} accounts", len(status.accounts))
     console.print(f"[bold]{heading}[/bold] · {format_time(status.now.astimezone(UTC))} (UTC)")
     counts = Counter(each.state for each in status.accounts)
-    rows = [(state_name(state), format_count(counts[state])) for state in AccountState if counts[state]]
+    rows = [(state_name(state), format_integer(counts[state])) for state in AccountState if counts[state]]
     if nights := sum(each.nights_late for each in status.accounts):
-        rows.append((_("nights late"), format_count(nights)))
-    rows.append((_("workers"), format_count(status.workers)))
+        rows.append((_("nights late"), format_integer(nights)))
+    rows.append((_("workers"), format_integer(status.workers)))
     if counts[AccountState.WAITING] or counts[AccountState.LATE]:
         rows.append((_("longest wait"), duration(status.queue_age)))
     console.print(facts_grid(rows))

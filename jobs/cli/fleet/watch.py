@@ -11,14 +11,14 @@ from connectors.language import _
 from jobs.alerts.notify import Recipients
 from jobs.exit_codes import UsageError
 from jobs.fleet.database import Connection, FleetDatabase
-from jobs.fleet.metrics import measure_fleet
+from jobs.fleet.metrics import collect_fleet_metrics
 from jobs.fleet.notices import tell
-from jobs.fleet.problems import read_causes
-from jobs.fleet.status import FleetStatus, read_status
-from jobs.fleet.worker import WorkerPace
+from jobs.fleet.problems import read_problems
+from jobs.fleet.status import FleetStatus, load_fleet_status
+from jobs.fleet.worker import WorkerIntervals
 from jobs.metrics import write_metrics
 from jobs.settings.references import read_env_file
-from jobs.wiring.night import recipients_at, unknown_addresses
+from jobs.wiring.night import recipients_by_fingerprint, unknown_notification_addresses
 
 PAGE = "OPLEAD_SYNC_FLEET_PAGE"
 METRICS = "OPLEAD_SYNC_FLEET_METRICS"
@@ -37,7 +37,7 @@ class FleetWatch:
     addresses: tuple[str, ...] = field(default=(), repr=False)
     """Secrets: most hold a password."""
 
-    def look(self, should_stop: Callable[[], bool]) -> None:
+    def write_files_and_notify(self, should_stop: Callable[[], bool]) -> None:
         """Write the files and send what is due; never raises, since nights do not depend on it."""
         for name, do in self._tasks(should_stop):
             try:
@@ -58,16 +58,16 @@ class FleetWatch:
     @property
     def recipients(self) -> Recipients:
         """Who is at the addresses."""
-        return recipients_at(self.addresses, NOTIFY)
+        return recipients_by_fingerprint(self.addresses, NOTIFY)
 
     def _write(self, page: Path | None, metrics: Path | None) -> None:
         with self.database.connect() as connection:
-            write_files(connection, read_now(connection), page, metrics)
+            write_files(connection, read_fleet_status(connection), page, metrics)
 
 
-def read_now(connection: Connection) -> FleetStatus:
+def read_fleet_status(connection: Connection) -> FleetStatus:
     """Return how all accounts fare now."""
-    return read_status(connection, silent_for=timedelta(seconds=WorkerPace().dead_after))
+    return load_fleet_status(connection, silent_for=timedelta(seconds=WorkerIntervals().dead_after))
 
 
 def write_files(connection: Connection, status: FleetStatus, page: Path | None, metrics: Path | None) -> None:
@@ -78,17 +78,17 @@ def write_files(connection: Connection, status: FleetStatus, page: Path | None, 
     """
     if page is None and metrics is None:
         return
-    causes = read_causes(connection)
+    causes = read_problems(connection)
     if page is not None:
         from jobs.fleet.page import render_fleet  # noqa: PLC0415 - templates are slow to load, and few want them
         from jobs.reporting.page.writing import write_text_at_once  # noqa: PLC0415
 
         write_text_at_once(render_fleet(status, causes), page)
     if metrics is not None:
-        write_metrics(measure_fleet(connection, status, causes), metrics)
+        write_metrics(collect_fleet_metrics(connection, status, causes), metrics)
 
 
-def find_watch(database: FleetDatabase, environ: Mapping[str, str], folder: Path) -> FleetWatch:
+def fleet_watch_from_environment(database: FleetDatabase, environ: Mapping[str, str], folder: Path) -> FleetWatch:
     """Return what the environment asks for.
 
     Args:
@@ -101,7 +101,7 @@ def find_watch(database: FleetDatabase, environ: Mapping[str, str], folder: Path
     """
     known = {**read_env_file(folder).values, **environ}
     addresses = tuple(_addresses(known, folder).split())
-    if unknown := unknown_addresses(addresses):
+    if unknown := unknown_notification_addresses(addresses):
         raise UsageError(
             _(
                 "{variable}: address {number} is of no known service; write it as under `notify:`, and put spaces or "

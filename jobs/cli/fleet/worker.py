@@ -9,16 +9,16 @@ from pathlib import Path
 
 import structlog
 
-from connectors.notifiers import Liveness
-from jobs.cli.fleet.account_work import work_on_this_machine
-from jobs.cli.fleet.watch import find_watch
+from connectors.notifiers import LivenessReporter
+from jobs.cli.fleet.account_work import local_order_executor
+from jobs.cli.fleet.watch import fleet_watch_from_environment
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit
 from jobs.fleet.children import ChildNursery
 from jobs.fleet.database import FleetDatabase, refuse_omnipotent_user
 from jobs.fleet.version import require_own_version
 from jobs.fleet.worker import FleetWorker
-from jobs.wiring.night import prepare_nights
+from jobs.wiring.night import prepare_for_forked_nights
 
 _log = structlog.stdlib.get_logger()
 _SILENCED = ("psycopg", "procrastinate")
@@ -35,24 +35,24 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
         UpgradedError: it is so since the worker has started.
     """
     with signals_and_logging() as (stop, redaction):
-        redaction.redact_secrets(database.secrets)
+        redaction.register_secrets(database.secrets)
         for library in _SILENCED:
             logging.getLogger(library).setLevel(logging.CRITICAL)
-        watch = find_watch(database, os.environ, folder.absolute())
-        redaction.redact_secrets(iter(watch.addresses))
-        work = work_on_this_machine(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
+        watch = fleet_watch_from_environment(database, os.environ, folder.absolute())
+        redaction.register_secrets(iter(watch.addresses))
+        work = local_order_executor(folder.absolute(), stop, redaction, told_by_fleet=frozenset(watch.addresses))
         # So that this process and the nursery share memory for longer: a collection would write to all of it.
         gc.collect()
         gc.freeze()
         # First of all: a fork copies threads and connections, broken.
-        nursery = ChildNursery(prepare_nights, work.do)
-        liveness = Liveness(health)
+        nursery = ChildNursery(prepare_for_forked_nights, work.execute_order)
+        liveness = LivenessReporter(health)
         try:
             with database.connect() as connection:
                 refuse_omnipotent_user(connection)
                 require_own_version(connection, database.url)
             liveness.report_ready()
-            worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.look)
+            worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.write_files_and_notify)
             _log.info(
                 "the worker has started",
                 worker=worker.name,

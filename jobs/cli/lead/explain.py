@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
-from jobs.cli.accounts import answering, open_account, presentation_of_account
+from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, starts, status_labels
@@ -17,7 +17,7 @@ from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
 from jobs.ledger.retention.erasure import forgotten_among
 from jobs.ledger.schema import Delivery, ExpectedValue, LeadRow, stored_row_id
-from jobs.plan.planner import judge, new_delivery, was_sent, withhold_missing_amounts
+from jobs.plan.planner import decide_route, new_delivery, was_sent, withhold_missing_amounts
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import explain_state, forgotten_sentence
 from jobs.reporting.standings import (
@@ -67,8 +67,8 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     Raises:
         UsageError: no such lead has been read.
     """
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=json_wanted):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=json_wanted):
         return _explain_lead(account.settings, file, lead_id, json_wanted=json_wanted)
 
 
@@ -157,7 +157,7 @@ def _verdicts(
 ) -> Iterator[LeadConversionStanding]:
     known = outbox.deliveries_of_leads(view.session, book.account, [lead.id])
     existing = known.conversions.get(lead.id, [])
-    begun = starts.load_starts(view.session, book.account)
+    begun = starts.load_counting_starts(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
         yield _report_recorded_delivery(view, row, known.corrections_of(row), evidence)
@@ -166,14 +166,14 @@ def _verdicts(
             # A route that no run has seen yet would start with the next run.
             start = begun.get((route.conversion, route.destination), CountingStarts(view.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
-            decision = judge(route, lead, start, new_delivery(route, lead.id), now=view.now)
+            decision = decide_route(route, lead, start, new_delivery(route, lead.id), now=view.now)
             yield _report_current_verdict(
                 route, NoSuchConversion(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision
             )
 
 
 def _recorded_standing_fields(view: StateView, row: Delivery, evidence: ConsentEvidence) -> dict[str, Any]:
-    """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
+    """Return the recorded fields that conversions and corrections share, as arguments of a `DeliveryStateReport`."""
     state, reason = DeliveryState(row.state), queries.current_reason(row, view.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return {
@@ -187,7 +187,7 @@ def _recorded_standing_fields(view: StateView, row: Delivery, evidence: ConsentE
         "due_at": due_at if due_at and due_at > view.now else None,
         "closes_at": row.expires_at if state in OPEN else None,
         "history": tuple(
-            StateChange(move.at, move.to_state, outbox.cause_of(move.reason, move.code), move.detail)
+            StateChange(move.at, move.to_state, outbox.reason_or_code(move.reason, move.code), move.detail)
             for move in queries.state_history(view.session, row)
         ),
         "requests": tuple(queries.requests_containing(view.session, row)),
@@ -219,7 +219,7 @@ def _report_recorded_delivery(
                 **_recorded_standing_fields(view, each, evidence),
                 kind=each.kind,
                 cause=each.cause or "",
-                at=each.known_time,
+                at=each.required_time,
                 by=each.transport or "",
             )
             for each in corrections
@@ -274,7 +274,7 @@ def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
                 reason=row.reason,
             )
     near = queries.similar_lead_ids(view.session, settings.account, lead_id)
-    before = retention.left_before(view.session, settings.account)
+    before = retention.retention_cutoff(view.session, settings.account)
     if not near and before is not None:
         return _(
             "no lead {lead} is on record for {account}; it may have left, if it was created before {day} and nothing "

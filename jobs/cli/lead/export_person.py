@@ -12,7 +12,7 @@ from typing import Any
 from connectors.crm import ReceivedEvent
 from connectors.language import _, format_day
 from connectors.records import LeadId
-from jobs.cli.accounts import answering, open_account
+from jobs.cli.accounts import speaking_account_language, load_account
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
@@ -20,8 +20,8 @@ from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
-from jobs.privacy.export import export_ledger
-from jobs.privacy.former_files import FormerFileError, events_in_former_file, former_files, ledger_in_former_file
+from jobs.privacy.export import ledger_data_of_lead
+from jobs.privacy.former_files import FormerFileError, events_in_former_file, former_files, export_from_former_file
 from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox
@@ -34,8 +34,8 @@ def export_person(lead_id: str, file: Path, out: Path | None) -> int:
     Raises:
         UsageError: nothing is held on it.
     """
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=True):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=True):
         person = held_on_person(account.settings, named_lead(lead_id))
     text = json.dumps(as_json_value(person), ensure_ascii=False)
     if out is None:
@@ -55,8 +55,8 @@ def held_on_person(settings: Settings, lead: LeadId) -> dict[str, Any]:
         UsageError: nothing is held on it.
     """
     with open_state_read_only(settings) as session:
-        found = export_ledger(session, settings.account, lead)
-        left_before = retention.left_before(session, settings.account)
+        found = ledger_data_of_lead(session, settings.account, lead)
+        left_before = retention.retention_cutoff(session, settings.account)
         former = former_files(session, settings.account)
     found["webhook_events"] = [_event(each) for each in _events(settings, lead)]
     found["created_from_here"] = [_creation(each) for each in _creations(settings, lead)]
@@ -82,7 +82,7 @@ def _in_former_files(files: Sequence[FormerFile], lead: LeadId) -> tuple[list[di
     found, unread = [], []
     for file in files:
         try:
-            ledger, events = ledger_in_former_file(file, lead), events_in_former_file(file, lead)
+            ledger, events = export_from_former_file(file, lead), events_in_former_file(file, lead)
         except FormerFileError as error:
             unread.append(str(error))
             continue

@@ -18,9 +18,9 @@ from sqlmodel import Session
 from connectors.language import _
 from connectors.ports import Clock
 from connectors.records import Contact, LeadId
-from jobs.cli.accounts import AccountFile, answering, open_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, speaking_account_language, load_account, presentation_of_account
 from jobs.cli.output import signals_and_logging
-from jobs.cli.reporting.report import write_usual_page
+from jobs.cli.reporting.report import write_page_of_usual_period
 from jobs.cli.session import hold_account_for_run
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import CommandError, Exit, UsageError
@@ -30,16 +30,16 @@ from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import remove_stale_copies
 from jobs.ledger.storage.state_file import explaining_errors
-from jobs.ledger.weekly_summaries import taken_summaries
+from jobs.ledger.weekly_summaries import last_summary_dates
 from jobs.oplead_commands.context import named_lead
-from jobs.oplead_commands.creation.identity import recognition_mark_of
-from jobs.oplead_commands.creation.outbox import Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.identity import lead_fingerprint
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, lock_outbox, open_outbox, outbox_path
 from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
-from jobs.privacy.forget import HeldOnLead, forget_leads, held_on_leads
+from jobs.privacy.forget import DataHeldOnLead, forget_leads, data_held_on_leads
 from jobs.privacy.former_files import (
     FormerFileError,
-    HeldInFile,
+    FormerFileContents,
     count_in_former_file,
     erase_in_former_file,
     former_files,
@@ -49,15 +49,15 @@ from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.console import results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
-    SummaryReaders,
-    erasure_offers,
+    SummaryRecipients,
+    platform_erasure_offers,
     former_file_sentences,
     nothing_found_sentence,
     print_forget_report,
-    print_unfinished,
-    remaining_elsewhere,
+    print_not_erased,
+    unreachable_data_sentences,
 )
-from jobs.reporting.page.leads.archive import counting_by_month
+from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.page.writing import page_name
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings
@@ -69,7 +69,7 @@ _LONGEST = 1_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ForgetRequest:
     """Whom to forget: a lead by its id, or a person; never shown, logged or stored."""
 
     lead: str | None = None
@@ -94,15 +94,15 @@ def _given(text: str | None) -> tuple[str, ...]:
     return ((sys.stdin.readline(_LONGEST) if text == _STDIN else text).strip(),)
 
 
-def forget_person(wanted: Wanted, file: Path, *, dry_run: bool, json_wanted: bool) -> int:
+def forget_person(wanted: ForgetRequest, file: Path, *, dry_run: bool, json_wanted: bool) -> int:
     """Forget a lead or a person, print what that came to, and return the exit code.
 
     1 means that a human is needed: nothing could be matched, or something could not be rewritten.
     """
-    account = open_account(file, secrets=False)
+    account = load_account(file, secrets=False)
     with (
         signals_and_logging() as (stop, _redaction),
-        answering(account, json_wanted=json_wanted),
+        speaking_account_language(account, json_wanted=json_wanted),
         structlog.contextvars.bound_contextvars(account=account.settings.account),
         open_clock(account.settings, stop) as clock,
     ):
@@ -125,7 +125,7 @@ def _print(account: AccountFile, file: Path, report: ForgetReport, *, json_wante
     if not report.leads and not report.creations:
         for sentence in (nothing_found_sentence(), *former_file_sentences(report.former_files)):
             console.print(sentence, markup=False, soft_wrap=True)
-        print_unfinished(console, report)
+        print_not_erased(console, report)
         return
     print_forget_report(console, presentation_of_account(account.settings, file), report)
 
@@ -140,7 +140,7 @@ def _as_json(report: ForgetReport) -> dict[str, object]:
         "creations": report.creations,
         "former_files": report.former_files,
         "offers": report.offers,
-        "remains": tuple(remaining_elsewhere(report)),
+        "remains": tuple(unreachable_data_sentences(report)),
         "unfinished": report.unfinished,
     }
 
@@ -158,7 +158,7 @@ class _Finder:
     may_be_unknown: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, wanted: Wanted) -> "_Finder":
+    def of(cls, settings: Settings, wanted: ForgetRequest) -> "_Finder":
         """Read what identifies the person.
 
         Raises:
@@ -179,17 +179,17 @@ class _Finder:
             return [self.lead]
         return leads_of_person(session, self.account, identifiers_of_person(self.contact))
 
-    def in_outbox(self, outbox: Outbox | None) -> dict[str, LeadId | None]:
+    def in_outbox(self, outbox: LeadCreationOutbox | None) -> dict[str, LeadId | None]:
         """Return the keys of leads created from here, and their ids where known."""
         if outbox is None:
             return {}
         if self.lead is not None:
             return {one.key: one.lead for one in outbox.records_of([self.lead])}
-        mark = recognition_mark_of((), self.contact, outbox.salt)
-        return {} if mark is None else outbox.keys_of_person(mark.distinctive_hashes)
+        mark = lead_fingerprint((), self.contact, outbox.salt)
+        return {} if mark is None else outbox.keys_of_leads_with_hashes(mark.distinctive_hashes)
 
     def expect_on_record(
-        self, settings: Settings, held: Sequence[HeldOnLead], created: Collection[str], found: "_Found"
+        self, settings: Settings, held: Sequence[DataHeldOnLead], created: Collection[str], found: "_Found"
     ) -> None:
         """Refuse a lead that nothing here knows: nobody can take back that a mistyped id is forgotten.
 
@@ -223,7 +223,7 @@ class _Found:
 
     leads: list[LeadId]
     created: dict[str, LeadId | None]
-    in_former: list[HeldOnLead]
+    in_former: list[DataHeldOnLead]
     """What the file that the state was moved from holds on them."""
     former: list[FormerFile]
     problems: dict[str, str]
@@ -231,11 +231,11 @@ class _Found:
     was_in_notice: bool = False
     """Whether an incident named one of them, of which people were told."""
 
-    def in_files(self, leads: Collection[LeadId]) -> Iterator[HeldInFile]:
+    def in_files(self, leads: Collection[LeadId]) -> Iterator[FormerFileContents]:
         """Yield how much on these leads former files hold."""
         return self.each_file(lambda file: count_in_former_file(file, leads))
 
-    def each_file(self, do: Callable[[FormerFile], HeldInFile | None]) -> Iterator[HeldInFile]:
+    def each_file(self, do: Callable[[FormerFile], FormerFileContents | None]) -> Iterator[FormerFileContents]:
         """Yield what this returns for each former file; why it could not be done is kept among the problems."""
         for file in self.former:
             try:
@@ -246,13 +246,13 @@ class _Found:
             if held is not None:
                 yield held
 
-    def completed(self, held: Sequence[HeldOnLead]) -> list[HeldOnLead]:
+    def completed(self, held: Sequence[DataHeldOnLead]) -> list[DataHeldOnLead]:
         """Return what is held on each lead: of those that have left, what the former file holds."""
         former = {each.lead: each for each in self.in_former}
         return [each if each.is_on_record else former.get(each.lead, each) for each in held]
 
 
-def _find(session: Session, settings: Settings, find: _Finder, outbox: Outbox | None) -> _Found:
+def _find(session: Session, settings: Settings, find: _Finder, outbox: LeadCreationOutbox | None) -> _Found:
     """Return the leads to forget, wherever something is held on them."""
     created = find.in_outbox(outbox)
     leads = _all_leads(find.in_ledger(session), created.values())
@@ -275,7 +275,7 @@ def _rehearse(settings: Settings, find: _Finder, _clock: Clock) -> ForgetReport:
         created = found.created | (
             {} if outbox is None else {one.key: one.lead for one in outbox.records_of(found.leads)}
         )
-        held = found.completed(held_on_leads(session, settings.account, found.leads))
+        held = found.completed(data_held_on_leads(session, settings.account, found.leads))
         find.expect_on_record(settings, held, created, found)
         every = {*found.leads, *all_forgotten(session, settings.account)}
         events = _count_events(settings, every)
@@ -296,9 +296,9 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
         now = clock.now()
         with ledger.read_transaction() as session:
             found = _find(session, settings, find, outbox)
-            held = found.completed(held_on_leads(session, settings.account, found.leads))
+            held = found.completed(data_held_on_leads(session, settings.account, found.leads))
             find.expect_on_record(settings, held, found.created, found)
-        count = counting_by_month(settings, compile_rules_only(settings), now)
+        count = monthly_lead_counter(settings, compile_rules_only(settings), now)
         today = now.astimezone(settings.zone).date()
         held = found.completed(forget_leads(ledger, found.leads, now=now, today=today, count_by_month=count))
         report = _Aftermath(settings, ledger, outbox, now).finish(held, found)
@@ -307,13 +307,13 @@ def _forget(settings: Settings, find: _Finder, clock: Clock) -> ForgetReport:
 
 
 @contextmanager
-def _held_outbox(settings: Settings, clock: Clock) -> Iterator[Outbox | None]:
+def _held_outbox(settings: Settings, clock: Clock) -> Iterator[LeadCreationOutbox | None]:
     """Hold the record of leads created from here; None if there is none."""
     path = outbox_path(folder_beside_state(settings), settings.account)
     if not path.exists():
         yield None
         return
-    with hold_outbox(path, now=clock.now) as outbox:
+    with lock_outbox(path, now=clock.now) as outbox:
         yield outbox
 
 
@@ -323,11 +323,11 @@ class _Aftermath:
 
     settings: Settings
     ledger: Ledger
-    outbox: Outbox | None
+    outbox: LeadCreationOutbox | None
     now: datetime
     unfinished: list[str] = field(default_factory=list)
 
-    def finish(self, held: Sequence[HeldOnLead], found: _Found) -> ForgetReport:
+    def finish(self, held: Sequence[DataHeldOnLead], found: _Found) -> ForgetReport:
         """Erase what other files have on every forgotten lead, rewrite all of them, and report.
 
         A step that fails does not keep the others from being done, nor what platforms were sent from being listed: the
@@ -376,7 +376,7 @@ class _Aftermath:
 
     def _compact(self) -> None:
         outbox = outbox_path(folder_beside_state(self.settings), self.settings.account)
-        for path in (*self.ledger.state.files, *account_inbox(self.settings).files, outbox):
+        for path in (*self.ledger.state.storage_files, *account_inbox(self.settings).storage_files, outbox):
             if not path.exists() or not path.stat().st_size:
                 continue
             with self._trying(), explaining_errors(path):
@@ -395,7 +395,7 @@ class _Aftermath:
         if not page.exists():
             return
         try:
-            write_usual_page(session, self.settings, compile_rules_only(self.settings), folder, now=self.now)
+            write_page_of_usual_period(session, self.settings, compile_rules_only(self.settings), folder, now=self.now)
         except OSError as error:
             self.unfinished.append(f"{page}: {error.strerror or type(error).__name__}")
 
@@ -403,22 +403,22 @@ class _Aftermath:
 def _report(
     settings: Settings,
     session: Session,
-    held: Sequence[HeldOnLead],
+    held: Sequence[DataHeldOnLead],
     *,
     rehearsed: bool,
     events: int,
     creations: int,
 ) -> ForgetReport:
     sent = [each for lead in held for each in lead.sent]
-    taken = taken_summaries(session, settings.account)
+    taken = last_summary_dates(session, settings.account)
     return ForgetReport(
         settings.account,
         rehearsed,
         tuple(held),
         events,
         creations,
-        tuple(erasure_offers(sent, compile_rules_only(settings).routes)),
-        SummaryReaders(len(taken), max(taken)) if taken else None,
+        tuple(platform_erasure_offers(sent, compile_rules_only(settings).routes)),
+        SummaryRecipients(len(taken), max(taken)) if taken else None,
     )
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from connectors.language import _
 from jobs.alerts.review import current_anomalies, unknown_labels
-from jobs.cli.accounts import answering, open_account, presentation_of_account
+from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
 from jobs.ledger.retention import retention
-from jobs.privacy.retention import age_to_leave
+from jobs.privacy.retention import lead_retention_period
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
-from jobs.reporting.standings import DeliveryList, DetectedRename, LastRun, StatusReport
+from jobs.reporting.standings import MatchingDeliveries, DetectedRename, LastRun, StatusReport
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Anomaly, Cause, PlatformCode, Reason
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=json_wanted):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=json_wanted):
         return _show_status(account.settings, file, json_wanted=json_wanted)
 
 
@@ -62,9 +62,9 @@ def _show_status(settings: Settings, file: Path, *, json_wanted: bool) -> int:
                 for row in status_labels.renames_found(session, account)
                 if row.after not in book.meanings
             ),
-            left=retention.leads_left(session, account),
-            overdue=retention.has_overdue_lead(
-                session, account, before=view.now - age_to_leave(settings.retention, book), now=view.now
+            left=retention.retention_totals(session, account),
+            overdue=retention.has_lead_overdue_for_erasure(
+                session, account, before=view.now - lead_retention_period(settings.retention, book), now=view.now
             ),
         )
         brief = None if json_wanted else _brief(settings, view, book, anomalies)
@@ -96,8 +96,8 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     Raises:
         UsageError: there is no such state or reason.
     """
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=json_wanted):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=json_wanted):
         return _show_leads(account.settings, file, name, json_wanted=json_wanted)
 
 
@@ -123,7 +123,7 @@ def _show_leads(settings: Settings, file: Path, name: str, *, json_wanted: bool)
             view.session, settings.account, {state for state, _, _ in meant}, now=view.now
         )
         deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
-        which = DeliveryList(settings.account, view.now, name, deliveries)
+        which = MatchingDeliveries(settings.account, view.now, name, deliveries)
     if json_wanted:
         print_json(which)
     else:

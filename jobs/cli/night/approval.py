@@ -22,7 +22,7 @@ class Approval:
 
     yes: bool = False
     dry_run: bool = False
-    json: bool = False
+    json_wanted: bool = False
     is_given: bool = field(default=False, init=False)
     """Whether somebody has agreed."""
 
@@ -32,8 +32,8 @@ class Approval:
         Raises:
             UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
         """
-        if not (self.yes or self.dry_run) and (self.json or not is_interactive()):
-            why = _("--json asks nobody") if self.json else _("nobody is there to agree")
+        if not (self.yes or self.dry_run) and (self.json_wanted or not is_interactive()):
+            why = _("--json asks nobody") if self.json_wanted else _("nobody is there to agree")
             raise UsageError(_("{why}: write --yes to agree, or --dry-run to look only", why=why))
 
     def ask_approval(self, question: str, cancel_token: CancelToken) -> bool:

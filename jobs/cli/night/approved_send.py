@@ -16,11 +16,11 @@ from rich.console import Console
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, answering, presentation_of_account
+from jobs.cli.accounts import AccountFile, speaking_account_language, presentation_of_account
 from jobs.cli.night.approval import Approval
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
-from jobs.cli.session import expect_state, hold_account_for_run
+from jobs.cli.session import expect_state_exists, hold_account_for_run
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.outbox import requeue as ledger_requeue
 from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
@@ -31,18 +31,18 @@ from jobs.ledger.runs import Ledger, finish_run
 from jobs.nightly import begin_run
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
-    Preview,
+    BackfillPreview,
     leads_read_sentence,
     print_preview,
     print_rejections_to_retry,
     print_sent,
-    sending_json,
+    sent_as_json,
 )
 from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
-from jobs.run_context import Deps, NightStep, RunContext, Watch, no_progress_display
+from jobs.run_context import Deps, NightStep, RunContext, ProgressDisplay, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -80,7 +80,7 @@ class _ApprovedSend(ABC):
         """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
         account, clock = account_state(self.settings), self.deps.clock
         if not self.approval.dry_run:
-            expect_state(self.settings)
+            expect_state_exists(self.settings)
         with (
             account.copied() if self.approval.dry_run else nullcontext(account) as state,
             hold_account_for_run(self.settings, state, self.command, clock) as ledger,
@@ -93,7 +93,7 @@ class _ApprovedSend(ABC):
     def preview_and_send(self, ledger: Ledger) -> int:
         """Preview, ask, send, report, and return the exit code."""
 
-    def run_context(self, ledger: Ledger, watch: Watch = no_progress_display) -> RunContext:
+    def run_context(self, ledger: Ledger, watch: ProgressDisplay = no_progress_display) -> RunContext:
         """Return the run that holds the ledger; `watch` shows its steps."""
         return RunContext(ledger, self.book, replace(self.deps, watch=watch))
 
@@ -146,9 +146,9 @@ class _ApprovedSend(ABC):
         approved: bool = False,
     ) -> int:
         """Print the report if it is JSON, and return the exit code."""
-        if self.approval.json:
+        if self.approval.json_wanted:
             head = {"command": self.command, "rehearsed": self.approval.dry_run, "approved": approved}
-            print_json({**head, **document, **sending_json(summary, tallies, code)})
+            print_json({**head, **document, **sent_as_json(summary, tallies, code)})
         return code
 
 
@@ -161,10 +161,10 @@ def send_approved(
     with signals_and_logging() as (stop, redaction):
         approval.require_approver()
         account, console = open_account(), results_console()
-        settings, console.quiet = account.settings, approval.json
-        redaction.redact_secrets(account.secrets)
+        settings, console.quiet = account.settings, approval.json_wanted
+        redaction.register_secrets(account.secrets)
         with (
-            answering(account, json_wanted=approval.json),
+            speaking_account_language(account, json_wanted=approval.json_wanted),
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
             open_connectors(settings, clock, cancel_token=stop.raise_if_stop_requested) as (book, deps),
@@ -321,7 +321,7 @@ class Backfill(_ApprovedSend):
             UsageError: it does; the message names the first day that may be asked for.
         """
         with ledger.read_transaction() as session:
-            before = retention.left_before(session, ledger.account)
+            before = retention.retention_cutoff(session, ledger.account)
         if self.request is not None and before is not None and self.request.start < before:
             raise UsageError(
                 _(
@@ -345,17 +345,17 @@ class Backfill(_ApprovedSend):
         self.console.print()
         return summary
 
-    def _apply(self, ledger: Ledger) -> Preview:
+    def _apply(self, ledger: Ledger) -> BackfillPreview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
         run, settled = self.run_context(ledger), None
         if self.listed is not None:
-            settled = requeue.settle_already_sent(
+            settled = requeue.mark_listed_as_already_sent(
                 run, self.listed, conversion=self.conversion, destination=self.destination
             )
         if self.request is None:
-            return Preview(already_sent=settled)
-        undated = requeue.pick_requested(run, self.request)
-        return Preview(requeue.count_picked_by_age(run), self.count_approved(ledger), undated, settled)
+            return BackfillPreview(already_sent=settled)
+        undated = requeue.plan_requested_backfill(run, self.request)
+        return BackfillPreview(requeue.count_picked_by_age(run), self.count_approved(ledger), undated, settled)
 
     def _report_incomplete_reading(self, summary: RunSummary) -> int:
         print_what_needs_humans(self.console, what_needs_a_human(summary))
@@ -363,10 +363,10 @@ class Backfill(_ApprovedSend):
             self.say(_("Time or requests are used up before all leads were read."))
         self.say(_("Nothing was sent. Type the same again: reading goes on where it stopped."))
         return self.finish_with_report(
-            self._document(Preview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
+            self._document(BackfillPreview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         )
 
-    def _document(self, preview: Preview) -> dict[str, object]:
+    def _document(self, preview: BackfillPreview) -> dict[str, object]:
         return {
             "from": self.request and self.request.start,
             "before": self.request and self.request.end,

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import structlog
 
-from connectors.language import N_, _, in_english, speaking
+from connectors.language import N_, _, in_english, using_language
 from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.cli.accounts import (
     AccountFile,
     common_language,
     find_settings_files,
-    open_accounts,
+    load_accounts,
     presentation_of_account,
 )
-from jobs.cli.output import Failure, failure_of, report, signal_exit_code, signals_and_logging, worst_exit_code
+from jobs.cli.output import Failure, failure_from_error, log_failure, signal_exit_code, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.session import (
     RunOptions,
@@ -36,7 +36,7 @@ from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import Mode, Night, NightResult, night_json, print_accounts, print_night
 from jobs.settings import Settings, ValidSettings
 from jobs.wiring.account import compile_rules_only
-from jobs.wiring.night import load_connectors
+from jobs.wiring.night import import_connector_modules
 
 STOPPED = N_("stopped")
 _log = structlog.stdlib.get_logger()
@@ -48,16 +48,16 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     One account's failure does not affect the others; a signal stops them all.
     """
     with signals_and_logging() as (stop, redaction):
-        accounts = open_accounts(find_settings_files(paths))
+        accounts = load_accounts(find_settings_files(paths))
         for account in accounts:
-            redaction.redact_secrets(account.secrets)
+            redaction.register_secrets(account.secrets)
         alone = len(accounts) == 1
         options = replace(options, others=frozenset(account.name for account in accounts))
         tasks = [partial(_account, each, options, stop, alone=alone, in_brief=not json_wanted) for each in accounts]
         ended: list[NightResult] = []
         if not alone:
             # Once, and not again in each process.
-            load_connectors(each.loaded.settings for each in accounts if isinstance(each.loaded, ValidSettings))
+            import_connector_modules(each.loaded.settings for each in accounts if isinstance(each.loaded, ValidSettings))
         for one in run_in_parallel(tasks, partial(_lost, accounts), at_once=at_once):
             ended.append(one)
             if one.night is not None and one.account is not None:
@@ -65,10 +65,10 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             elif json_wanted and in_english(one.why) != STOPPED:
                 print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
-            with speaking(common_language(accounts)):
+            with using_language(common_language(accounts)):
                 print_accounts(results_console(), ended)
-    if stop.number is not None and any(one.exit_code == signal_exit_code(stop.number) for one in ended):
-        return report(failure_of(StoppedBySignal(stop.number)))
+    if stop.signal_number is not None and any(one.exit_code == signal_exit_code(stop.signal_number) for one in ended):
+        return log_failure(failure_from_error(StoppedBySignal(stop.signal_number)))
     return worst_exit_code(one.exit_code for one in ended)
 
 
@@ -77,16 +77,16 @@ def _account(
 ) -> NightResult:
     """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
-    with structlog.contextvars.bound_contextvars(**bound), speaking(account.language):
+    with structlog.contextvars.bound_contextvars(**bound), using_language(account.language):
         try:
-            valid = account.valid_settings
+            valid = account.settings_with_notes
             stop.raise_if_stop_requested()
             return _night(account.file, valid, options, stop, alone=alone, in_brief=in_brief)
         except StoppedBySignal as signal:
-            return NightResult(account.name, failure_of(signal).exit_code, why=_(STOPPED))
+            return NightResult(account.name, failure_from_error(signal).exit_code, why=_(STOPPED))
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
-            failure = failure_of(error)
-            report(failure)
+            failure = failure_from_error(error)
+            log_failure(failure)
             return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
@@ -95,14 +95,14 @@ def _lost(accounts: Sequence[AccountFile], index: int, why: str) -> NightResult:
     account = accounts[index]
     with (
         structlog.contextvars.bound_contextvars(config=str(account.file), account=account.name),
-        speaking(account.language),
+        using_language(account.language),
     ):
         message = _(
             "the run did not end by itself: {why}. What was committed is safe, and the next run goes on from here",
             why=why,
         )
         failure = Failure(message, Exit.BUG)
-        report(failure)
+        log_failure(failure)
     return NightResult(str(account.file), failure.exit_code, why=failure.message)
 
 
@@ -142,5 +142,5 @@ def print_one_night(night: Night, account: AccountPresentation, *, json_wanted: 
     if json_wanted:
         print_json(night_json(night, account.currency))
         return
-    with speaking(account.language):
+    with using_language(account.language):
         print_night(results_console(), account, night)

@@ -13,8 +13,8 @@ import structlog
 from pydantic import AnyUrl
 from sqlmodel import Session
 
-from connectors.language import N_, Language, _, in_english, speaking
-from connectors.notifiers import Liveness
+from connectors.language import N_, Language, _, in_english, using_language
+from connectors.notifiers import LivenessReporter
 from connectors.ports import Clock
 from jobs.alerts.notify import open_incidents
 from jobs.cancellation import StoppedBySignal, StopSignal
@@ -22,17 +22,17 @@ from jobs.cli.accounts import (
     AccountFile,
     account_conflict,
     find_settings_files,
-    open_account,
-    open_accounts,
+    load_account,
+    load_accounts,
     presentation_of_account,
 )
 from jobs.cli.night.run import print_one_night
-from jobs.cli.output import failure_of, report, signals_and_logging, worst_exit_code
+from jobs.cli.output import failure_from_error, log_failure, signals_and_logging, worst_exit_code
 from jobs.cli.progress import show_progress
 from jobs.cli.session import (
     RunOptions,
     do_night,
-    expect_state,
+    expect_state_exists,
     log_night,
     why_human_is_needed,
     work_between_nights,
@@ -46,10 +46,10 @@ from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
 from jobs.reporting.console import day_and_time, say
 from jobs.reporting.run_report import Night
-from jobs.run_context import RunReadingScope, Watch
+from jobs.run_context import RunReadingScope, ProgressDisplay
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.settings.schema import ScheduleSettings
-from jobs.timetable import DueNight, Timetable, cron_timetable, daily
+from jobs.timetable import DueNight, Timetable, timetable_from_cron, daily_timetable
 from jobs.wiring.account import inbox_of, open_clock
 from jobs.wiring.state import account_state
 
@@ -60,7 +60,7 @@ _LOOK = N_("somebody must look at what the night left: `oplead-sync status` show
 _A_DAY = 86_400.0  # seconds; the loop may have to wait that long for a night's work
 
 
-def schedule_accounts(
+def run_accounts_on_schedule(
     paths: Sequence[Path], *, at_once: int, json_wanted: bool, first_run: bool, health: Path | None
 ) -> int:
     """Run every account's nights until a signal requests a stop, then return 0.
@@ -71,24 +71,24 @@ def schedule_accounts(
     with signals_and_logging() as (stop, redaction), suppress(StoppedBySignal):
         shared = SharedByAccounts(stop, redaction, json_wanted=json_wanted)
         shared.accounts = [
-            ServedAccount(one, shared, first_run=first_run) for one in open_accounts(find_settings_files(paths))
+            AccountNightRunner(one, shared, first_run=first_run) for one in load_accounts(find_settings_files(paths))
         ]
         for each in shared.accounts if first_run else ():
             with suppress(UsageError):
-                expect_state(each.account.settings, first_run=True, others=shared.names)
+                expect_state_exists(each.account.settings, first_run=True, others=shared.names)
         usable, failures = [], []
         for each in shared.accounts:
-            with speaking(each.account.language):
+            with using_language(each.account.language):
                 try:
                     each.timetable()
                     usable.append(each.account.settings)
                 except (UsageError, LedgerError) as error:
-                    failures.append(failure_of(error))
+                    failures.append(failure_from_error(error))
         if not usable:
-            return worst_exit_code(map(report, failures))
+            return worst_exit_code(map(log_failure, failures))
         shared.clock = usable[0].clock
         with open_clock(usable[0], stop, patience=_A_DAY) as clock:
-            NightScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
+            NightScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=LivenessReporter(health)).run()
     _log.info("stopped, as asked; what was sent is on record")
     return Exit.DONE
 
@@ -100,7 +100,7 @@ class SharedByAccounts:
     stop: StopSignal
     redaction: Redaction
     json_wanted: bool
-    accounts: "list[ServedAccount]" = field(default_factory=list)
+    accounts: "list[AccountNightRunner]" = field(default_factory=list)
     clock: AnyUrl | None = None
     """The address of the sandbox clock that all accounts use; None means the machine's clock."""
     printing: threading.Lock = field(default_factory=threading.Lock)
@@ -115,11 +115,11 @@ class SharedByAccounts:
 
 def timetable_of(when: ScheduleSettings, zone: ZoneInfo) -> Timetable:
     """Return when the nights of a schedule are due."""
-    nights = daily(when.daily, zone) if when.daily else cron_timetable(when.cron or "", zone)
+    nights = daily_timetable(when.daily, zone) if when.daily else timetable_from_cron(when.cron or "", zone)
     return replace(nights, also_every=when.also_every)
 
 
-class ServedAccount:
+class AccountNightRunner:
     """One settings file and its nights, as the scheduler runs them; reports its own failures."""
 
     def __init__(self, account: AccountFile, shared: SharedByAccounts, *, first_run: bool) -> None:
@@ -148,7 +148,7 @@ class ServedAccount:
             problems.append(_("clock: the accounts of one schedule use one clock; write the others' here, or none"))
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
-        expect_state(settings, first_run=self._may_create_state(), others=shared.names)
+        expect_state_exists(settings, first_run=self._may_create_state(), others=shared.names)
         return timetable_of(when, settings.zone)
 
     def _may_create_state(self) -> bool:
@@ -158,13 +158,13 @@ class ServedAccount:
 
     def read(self) -> Timetable | None:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
-        self.account = open_account(self.account.file)
-        self._shared.redaction.redact_secrets(self.account.secrets)
+        self.account = load_account(self.account.file)
+        self._shared.redaction.register_secrets(self.account.secrets)
         with self._bind_context():
             try:
                 return self.timetable()
             except (UsageError, LedgerError) as error:
-                report(failure_of(error))
+                log_failure(failure_from_error(error))
         return None
 
     def announce_next_night(self, firing: DueNight | None) -> None:
@@ -200,7 +200,7 @@ class ServedAccount:
                 session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT
             )
 
-        def do(watch: Watch) -> Night:
+        def do(watch: ProgressDisplay) -> Night:
             if if_missed:
                 _log.info("looking for a missed night", night=night.isoformat())
             options = RunOptions(first_run=self._may_create_state(), others=self._shared.names)
@@ -252,7 +252,7 @@ class ServedAccount:
         if not account_state(settings).exists():
             return TaskOutcome()
 
-        def do(watch: Watch) -> Night | None:
+        def do(watch: ProgressDisplay) -> Night | None:
             with open_state_read_only(settings) as session, closing(inbox_of(settings)) as inbox:
                 if not has_work(session, settings.account, inbox, now=clock.now()):
                     return None
@@ -260,10 +260,10 @@ class ServedAccount:
 
         return self._run_task(do)
 
-    def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: Watch) -> Night:
+    def _between_nights(self, reading: RunReadingScope, clock: Clock, watch: ProgressDisplay) -> Night:
         return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
 
-    def _run_task(self, do: Callable[[Watch], Night | None]) -> TaskOutcome:
+    def _run_task(self, do: Callable[[ProgressDisplay], Night | None]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next; it returns None if there was nothing to do."""
         settings = self.account.settings
         with self._bind_context():
@@ -278,7 +278,7 @@ class ServedAccount:
                 summary = night.summary
                 with open_state_read_only(settings) as session:
                     next_pass = runs.next_outcome_check(session, settings.account, AFTER_A_NIGHT)
-                with speaking(Language.ENGLISH):
+                with using_language(Language.ENGLISH):
                     why = why_human_is_needed(summary)
                 return TaskOutcome(
                     next_pass, exit_code=summary.exit_code, run=summary.run, why=why, incidents=night.notices
@@ -286,8 +286,8 @@ class ServedAccount:
             except runs.NightDoneError as error:
                 return TaskOutcome(error.next_pass, done_by=error.run)
             except Exception as error:  # noqa: BLE001 - the others' nights must not depend on this one's
-                failure = failure_of(error)
-                report(failure)
+                failure = failure_from_error(error)
+                log_failure(failure)
                 return TaskOutcome(undone=True, exit_code=failure.exit_code, why=in_english(failure.message))
 
     def _print(self, night: Night) -> None:
@@ -298,5 +298,5 @@ class ServedAccount:
     @contextmanager
     def _bind_context(self) -> Iterator[None]:
         bound = structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name)
-        with bound, speaking(self.account.language):
+        with bound, using_language(self.account.language):
             yield

@@ -9,7 +9,7 @@ import typer
 
 from connectors.language import _
 from jobs.cli.oplead.lead_options import with_lead_options
-from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
+from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, parse_day_option
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -39,12 +39,12 @@ n.
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
 Since = Annotated[
-    date | None, typer.Option("--since", metavar="DAY", parser=day, help="Only leads created on this day or later.")
+    date | None, typer.Option("--since", metavar="DAY", parser=parse_day_option, help="Only leads created on this day or later.")
 ]
 
 
 class EventName(StrEnum):
-    """The values of `EventKind`, whose module is slow to load for `--help`."""
+    """The values of `CrmEventKind`, whose module is slow to load for `--help`."""
 
     NEW_LEAD = "new_lead"
     STATUS_CHANGE = "status_change"
@@ -118,10 +118,10 @@ def get_lead(lead: LeadArgument, config: Config, *, contact: Contact = False, js
     Its dates, statuses, UTMs and kinds of click ids. Needs the client admin's key, or that of a user who sees the lead.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.lead_reads import get  # noqa: PLC0415
+    from jobs.oplead_commands.lead_reads import show_lead  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
-        return get(context, lead, contact=contact)
+        return show_lead(context, lead, contact=contact)
 
 
 @command(leads, EXIT_CODES, name="list")
@@ -201,11 +201,11 @@ def import_leads(
     with a supplier's, which reads no leads, lost answers are left to you.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file  # noqa: PLC0415
+    from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file_into_oplead  # noqa: PLC0415
 
     options = ImportOptions(columns, encoding, delimiter, in_doubt, report)
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return import_file(context, file, options)
+        return import_file_into_oplead(context, file, options)
 
 
 @command(leads, EXIT_CODES, name="feedback")
@@ -221,10 +221,10 @@ def lead_feedback(
     nothing.
     """
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.feedback import feedback  # noqa: PLC0415
+    from jobs.oplead_commands.feedback import show_feedback  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
-        return feedback(context, csv)
+        return show_feedback(context, csv)
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -324,12 +324,12 @@ def subscribe(
     To webhooks.public_url, with its secret; what is subscribed already is left. Shows what it will write, and asks. Any
     key may do; a supplier's hears only of its own leads.
     """
-    from connectors.crm import EventKind  # noqa: PLC0415
+    from connectors.crm import CrmEventKind  # noqa: PLC0415
     from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return subscriptions.subscribe(context, list(map(EventKind, event or EventKind)), force=force)
+        return subscriptions.subscribe(context, list(map(CrmEventKind, event or CrmEventKind)), force=force)
 
 
 @command(webhooks, EXIT_CODES, name="list")

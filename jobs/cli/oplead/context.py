@@ -9,12 +9,12 @@ import structlog
 import typer
 
 from connectors.errors import Transient
-from connectors.language import _, chosen_language, speaking
+from connectors.language import _, chosen_language, using_language
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.accounts import error_of, log_env_files, secrets_of
+from jobs.cli.accounts import invalid_settings_error, log_env_files, secrets_of
 from jobs.cli.night.approval import Approval
-from jobs.cli.output import Failure, report, signal_exit_code, signals_and_logging
-from jobs.cli.progress import open_wait_showing_clock
+from jobs.cli.output import Failure, log_failure, signal_exit_code, signals_and_logging
+from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import InvalidSettings
@@ -47,19 +47,19 @@ def open_oplead(
         known = load_partial(file, os.environ, needed=_NEEDED)
         log_env_files([known.env_file])
         if isinstance(known, InvalidSettings):
-            raise error_of(known)
+            raise invalid_settings_error(known)
         look = known.settings
-        redaction.redact_secrets(secrets_of(look))
+        redaction.register_secrets(secrets_of(look))
         with (
             structlog.contextvars.bound_contextvars(account=look.account or file.stem),
-            open_wait_showing_clock(look, stop) as clock,
-            speaking(chosen_language() or known.language),
+            open_clock_showing_waits(look, stop) as clock,
+            using_language(chosen_language() or known.language),
         ):
             try:
                 yield OpleadContext(known, clock, approval, stop.raise_if_stop_requested)
             except StoppedBySignal as stopped:
                 written = _("stopped; what has been written is shown above")
                 said = written if approval.is_given else _("stopped; nothing was written")
-                raise typer.Exit(report(Failure(said, signal_exit_code(stopped.number)))) from None
+                raise typer.Exit(log_failure(Failure(said, signal_exit_code(stopped.number)))) from None
             except Transient as error:
-                raise typer.Exit(report(Failure(str(error), Exit.STOPPED))) from None
+                raise typer.Exit(log_failure(Failure(str(error), Exit.STOPPED))) from None

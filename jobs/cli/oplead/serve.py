@@ -11,8 +11,8 @@ import structlog
 from pydantic import SecretStr
 
 from connectors.language import _, format_list
-from connectors.notifiers import Liveness
-from jobs.cli.accounts import error_of, find_settings_files, log_env_files, secrets_of
+from connectors.notifiers import LivenessReporter
+from jobs.cli.accounts import invalid_settings_error, find_settings_files, log_env_files, secrets_of
 from jobs.cli.output import signals_and_logging
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import WebhookAccount, receive
@@ -37,15 +37,15 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
         accounts = []
         for file in find_settings_files(paths):
             known = _load_known(file, os.environ)
-            redaction.redact_secrets(secrets_of(known.settings))
+            redaction.register_secrets(secrets_of(known.settings))
             if isinstance(known.state, StateDatabase):
-                redaction.redact_secrets(known.state.secrets)
+                redaction.register_secrets(known.state.secrets)
             accounts.append(_webhook_account(known, file, database_at))
         _expect_one_receiver(accounts)
         total = receive(
             accounts,
-            should_stop=lambda: stop.number is not None,
-            liveness=Liveness(),
+            should_stop=lambda: stop.signal_number is not None,
+            liveness=LivenessReporter(),
             listening=lambda address: _announce(address, accounts, json_wanted=json_wanted),
         )
     if json_wanted:
@@ -58,7 +58,7 @@ def _load_known(file: Path, environ: Mapping[str, str]) -> PartialSettings:
     known = load_partial(file, environ, needed=("account", "webhooks"))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
-        raise error_of(known)
+        raise invalid_settings_error(known)
     return known
 
 
@@ -104,7 +104,7 @@ _OWN: Mapping[str, Callable[[WebhookAccount], object]] = {
     "account": lambda one: one.account,
     "webhooks.secret": lambda one: one.webhooks.secret.get_secret_value(),
     # In a database, each account has its own inbox.
-    "webhooks.inbox": lambda one: tuple(file.resolve() for file in one.inbox.files) or one.account,
+    "webhooks.inbox": lambda one: tuple(file.resolve() for file in one.inbox.storage_files) or one.account,
 }
 
 

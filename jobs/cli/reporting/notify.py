@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from connectors.language import _, _n, speaking
+from connectors.language import _, _n, using_language
 from connectors.records import NoticeOutcome
 from jobs.alerts.weekly import Summary, subject_and_text
-from jobs.cli.accounts import AccountFile, find_settings_files, open_accounts
-from jobs.cli.output import failure_of, report, worst_exit_code
+from jobs.cli.accounts import AccountFile, find_settings_files, load_accounts
+from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
 from jobs.cli.reporting.weekly import making_summary
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
@@ -19,30 +19,30 @@ from jobs.reporting.presentation import print_json
 from jobs.rules.incident import Notice
 from jobs.settings import Settings
 from jobs.wiring.account import compile_rules_only
-from jobs.wiring.night import NoticeTrial, notice_trials
+from jobs.wiring.night import NoticeTrial, notice_addresses_to_try
 from jobs.wiring.state import account_state
 
 
-def try_addresses(paths: Sequence[Path], *, json_wanted: bool) -> int:
+def send_trial_notices(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Send each account's addresses a message, print a line for each, and return the worst exit code."""
-    accounts = open_accounts(find_settings_files(paths))
+    accounts = load_accounts(find_settings_files(paths))
     return worst_exit_code(_test_account(account, json_wanted=json_wanted) for account in accounts)
 
 
 def _test_account(account: AccountFile, *, json_wanted: bool) -> int:
-    with speaking(account.language):
+    with using_language(account.language):
         try:
             settings = account.settings
             trials = _trials(settings)
             with _message(settings) as summary:
                 taken = [_try(settings.account, trial, summary, json_wanted=json_wanted) for trial in trials]
         except Exception as error:  # noqa: BLE001 - the other accounts' addresses must not depend on this one's
-            return report(failure_of(error))
+            return log_failure(failure_from_error(error))
     return Exit.DONE if all(taken) else Exit.ATTENTION
 
 
 def _trials(settings: Settings) -> list[NoticeTrial]:
-    trials = notice_trials(settings)
+    trials = notice_addresses_to_try(settings)
     if not trials:
         raise UsageError(_("{account}: there is no address to try: add one to `notify`", account=settings.account))
     return trials

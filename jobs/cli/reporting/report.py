@@ -9,14 +9,14 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
-from connectors.language import _, _n, speaking
-from jobs.cli.accounts import AccountFile, answering, common_language, find_settings_files, open_accounts
-from jobs.cli.output import failure_of, report, worst_exit_code
+from connectors.language import _, _n, using_language
+from jobs.cli.accounts import AccountFile, speaking_account_language, common_language, find_settings_files, load_accounts
+from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.logs import Log
 from jobs.reporting.console import results_console
-from jobs.reporting.page.brief import Brief, brief_of_page
+from jobs.reporting.page.brief import Brief, brief_of_report
 from jobs.reporting.page.facts import ReportFacts
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.period import choose_period
@@ -55,24 +55,24 @@ class _Written:
 
 def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     """Write each account's page, say where, and return the worst exit code; one failure does not affect the others."""
-    accounts = open_accounts(find_settings_files(paths), secrets=False)
+    accounts = load_accounts(find_settings_files(paths), secrets=False)
     codes, written = [Exit.DONE], list[_Written]()
     for account in accounts:
         try:
             page = _report(account, options, alone=len(accounts) == 1)
         except Exception as error:  # noqa: BLE001 - the other accounts' reports must not depend on this one's
             with structlog.contextvars.bound_contextvars(config=str(account.file)):
-                codes.append(Exit(report(failure_of(error))))
+                codes.append(Exit(log_failure(failure_from_error(error))))
         else:
             written += [] if page is None else [page]
-    with speaking(common_language(accounts)):
+    with using_language(common_language(accounts)):
         index = _write_index(written)
     if options.opens:
-        open_pages([each.page for each in written] if index is None else [index])
+        open_pages_in_browser([each.page for each in written] if index is None else [index])
     return worst_exit_code(codes)
 
 
-def write_usual_page(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Brief:
+def write_page_of_usual_period(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Brief:
     """Write the page of the usual period to a folder, and return what it says first.
 
     Raises:
@@ -80,7 +80,7 @@ def write_usual_page(session: Session, settings: Settings, book: Rulebook, folde
     """
     period = choose_period(None, None, today=now.astimezone(settings.zone).date())
     facts = gather(session, settings, book, period, now)
-    return brief_of_page(facts, write_page(facts, folder))
+    return brief_of_report(facts, write_page(facts, folder))
 
 
 def _gather(account: AccountFile, options: ReportOptions) -> ReportFacts:
@@ -98,11 +98,11 @@ def _report(account: AccountFile, options: ReportOptions, *, alone: bool) -> _Wr
     if options.json_wanted:
         from jobs.reporting.page.tables import as_json  # noqa: PLC0415 - only a page needs no tables
 
-        with answering(account, json_wanted=True):
+        with speaking_account_language(account, json_wanted=True):
             print_json(as_json(_gather(account, options)))
         if options.out is None and options.csv is None:
             return None
-    with answering(account, json_wanted=False):
+    with speaking_account_language(account, json_wanted=False):
         facts = _gather(account, options)
         return _write_files(account, facts, options, alone=alone)
 
@@ -141,7 +141,7 @@ def _write_index(written: Sequence[_Written]) -> Path | None:
     return write_text_at_once(render_index(rows), written[0].page.parent / INDEX)
 
 
-def open_pages(pages: Iterable[Path]) -> None:
+def open_pages_in_browser(pages: Iterable[Path]) -> None:
     """Show pages in the browser."""
     import webbrowser  # noqa: PLC0415 - only for those who want it
 

@@ -4,33 +4,33 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import answering, open_account, presentation_of_account
+from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
-from jobs.ledger.leads.stage_histories import stage_histories
-from jobs.plan.expected_values import LOOKS_BACK, known_since, watched_until
+from jobs.ledger.leads.stage_histories import lead_histories_since_stages
+from jobs.plan.expected_values import LOOKS_BACK, known_since, leads_known_until
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import print_json
-from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
-from jobs.rules.expected_value import LeadHistory, StageValue, by_campaign, estimate
+from jobs.reporting.values_report import CampaignLeadValue, StageValueSuggestion, ValueSuggestions, print_values
+from jobs.rules.expected_value import LeadOutcome, StageValueEstimate, by_campaign, estimate
 from jobs.settings import Settings
-from jobs.settings.compile import estimated_cohorts, sale_conversion, sale_terms
+from jobs.settings.compile import cohorts_to_estimate, find_sale_conversion, sale_terms
 
 
 def suggest_values(file: Path, *, since: date | None, json_wanted: bool) -> int:
     """Print what leads in each stage are worth, or how much is missing to tell."""
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=json_wanted):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=json_wanted):
         return _suggest(account.settings, file, since=since, json_wanted=json_wanted)
 
 
 def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted: bool) -> int:
-    cohorts = estimated_cohorts(settings)
+    cohorts = cohorts_to_estimate(settings)
     with open_view(settings) as view:
-        until = watched_until(view.session, settings.account, now=view.now)
+        until = leads_known_until(view.session, settings.account, now=view.now)
         start = until - LOOKS_BACK if since is None else datetime.combine(since, time(), settings.zone)
         start = known_since(view.session, settings.account, start)
-        found = stage_histories(
+        found = lead_histories_since_stages(
             view.session, settings.account, list(cohorts.values()), sale_terms(settings), since=start
         )
     conversions = {conversion.id: conversion for conversion in settings.conversions}
@@ -38,9 +38,9 @@ def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted:
         account=settings.account,
         currency=settings.currency,
         until=until,
-        sale=sale_conversion(settings).id,
+        sale=find_sale_conversion(settings).id,
         stages=tuple(
-            StageSuggestion(
+            StageValueSuggestion(
                 stage=conversions[name].stage if name in conversions else name,
                 conversion=name if name in conversions else None,
                 value=estimate(histories, until=until),
@@ -56,7 +56,7 @@ def _suggest(settings: Settings, file: Path, *, since: date | None, json_wanted:
     return Exit.DONE
 
 
-def _of_campaigns(histories: Sequence[LeadHistory], until: datetime) -> tuple[CampaignValue, ...]:
+def _of_campaigns(histories: Sequence[LeadOutcome], until: datetime) -> tuple[CampaignLeadValue, ...]:
     """Return the campaigns with enough leads and sales; the others are too many to list."""
     values = ((name, estimate(group, until=until)) for name, group in by_campaign(histories).items())
-    return tuple(CampaignValue(name, value) for name, value in values if isinstance(value, StageValue))
+    return tuple(CampaignLeadValue(name, value) for name, value in values if isinstance(value, StageValueEstimate))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.errors import Misconfigured
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, using_language
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.cli.accounts import (
     AccountFile,
-    answering,
+    speaking_account_language,
     common_language,
-    open_accounts,
+    load_accounts,
     presentation_of_account,
 )
 from jobs.cli.output import worst_exit_code
@@ -26,7 +26,7 @@ from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, SettingsProblem, ValidSettings
 from jobs.settings.unmatched import configured_start_dates, notes_on_future_starts
 from jobs.wiring.account import compile_rules_only, open_clock
-from jobs.wiring.state import recorded_starts
+from jobs.wiring.state import recorded_conversion_starts
 
 if TYPE_CHECKING:
     from jobs.cli.setup.check_live import OpleadCheck
@@ -127,23 +127,23 @@ class RunnableFileCheck:
         return _("{days}, when a run first saw it", days=days)
 
 
-def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
+def check_settings_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
     """Print each file's problems, or its notes, assumptions and findings, and return the worst exit code."""
-    with speaking(Language.ENGLISH if json_wanted else None):
-        accounts = open_accounts(files)
+    with using_language(Language.ENGLISH if json_wanted else None):
+        accounts = load_accounts(files)
         checked_files = []
         for opened in accounts:
-            with answering(opened, json_wanted=json_wanted):
+            with speaking_account_language(opened, json_wanted=json_wanted):
                 checked_files.append(_check_file(opened, live=live, json_wanted=json_wanted, verbose=verbose))
         if not json_wanted:
-            with speaking(common_language(accounts)):
+            with using_language(common_language(accounts)):
                 print_checked_files(results_console(), checked_files)
     return worst_exit_code(one.exit_code for one in checked_files)
 
 
 def _check_file(opened: AccountFile, *, live: bool, json_wanted: bool, verbose: bool) -> CheckedFile:
     try:
-        valid = opened.valid_settings
+        valid = opened.settings_with_notes
     except UsageError as error:
         problems = str(error).splitlines()
         if json_wanted:
@@ -168,7 +168,7 @@ def check_account(file: Path, loaded: ValidSettings, *, live: bool) -> RunnableF
     begun: dict[tuple[str, str], datetime] = {}
     # There is none yet, or a run reports that it is unreadable.
     with suppress(LedgerError):
-        begun = recorded_starts(settings)
+        begun = recorded_conversion_starts(settings)
     checked = RunnableFileCheck(file, settings, sorted(notes), begun)
     if not live:
         return checked

@@ -7,18 +7,18 @@ from pathlib import Path
 from connectors.contact import summarise_unusable_phones
 from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
 from connectors.language import N_, _
-from connectors.ports import LatestLeadsContents
+from connectors.ports import ExposesLatestLeads
 from connectors.records import CheckFinding, CheckVerdict, Lead
-from jobs.cli.progress import open_wait_showing_clock
-from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
+from jobs.cli.progress import open_clock_showing_waits
+from jobs.forecast import SampleRehearsal, LabelUsage, rehearse_with_leads, labels_seen
 from jobs.oplead_commands.keys import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
     consent_findings,
-    forecast_findings,
+    latest_leads_findings,
     print_findings,
     print_forecast,
     print_labels,
-    unmatched_findings,
+    unmatched_reference_findings,
 )
 from jobs.reporting.console import results_console
 from jobs.reporting.presentation import AccountPresentation
@@ -43,8 +43,8 @@ class OpleadCheck:
     """The findings at Oplead, and a forecast for its latest leads."""
 
     findings: Sequence[CheckFinding]
-    forecast: Forecast | None = None
-    labels: Sequence[ForecastLabel] = ()
+    forecast: SampleRehearsal | None = None
+    labels: Sequence[LabelUsage] = ()
     """The statuses found in the leads, by stage."""
 
 
@@ -58,7 +58,7 @@ def compare_settings_with_platforms(settings: Settings) -> dict[str, Sequence[Ch
         except Misconfigured as error:
             found[name] = [CheckFinding(_("access"), CheckVerdict.FAILED, str(error), _(_CORRECT))]
         else:
-            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.diagnose()]
+            found[name] = [*inspector.preflight(expected.get(name, ())), *inspector.check_recent_uploads()]
     return found
 
 
@@ -66,16 +66,16 @@ def check_oplead(settings: Settings, file: Path) -> OpleadCheck:
     """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
     try:
         with (
-            open_wait_showing_clock(settings) as clock,
+            open_clock_showing_waits(settings) as clock,
             open_connectors(settings, clock, validate_only=True) as (book, deps),
         ):
             looked, reads_leads = _forecast_latest_leads(settings, file, book, deps)
             if settings.source is not None:
                 return looked  # files were read, and nothing by the key
-            seen = deps.source.seen if isinstance(deps.source, LatestLeadsContents) else None
+            seen = deps.source.seen if isinstance(deps.source, ExposesLatestLeads) else None
             owners = seen.owners if seen and seen.leads >= _TELLING else None
             with oplead_lists(settings, clock) as lists:
-                key = key_finding(reads_leads, _check_read_access(lists.channels), owners)
+                key = key_finding(reads_leads, _check_read_access(lists.marketing_channels), owners)
             return replace(looked, findings=[*looked.findings, *([key] if key else [])])
     except Misconfigured as error:
         return OpleadCheck(
@@ -109,16 +109,16 @@ def _forecast_latest_leads(settings: Settings, file: Path, book: Rulebook, deps:
                 verdict, advice = CheckVerdict.UNREADABLE, _("Try again later.")
         access = KeyAccess.REFUSED if isinstance(error, KeyRefused) else KeyAccess.UNKNOWN
         return OpleadCheck([CheckFinding(_("leads"), verdict, str(error), advice)]), access
-    made = forecast(book, deps, found)
+    made = rehearse_with_leads(book, deps, found)
     leads = [one for one in found if isinstance(one, Lead)]
     # Contact data matters only if a route sends it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
-    findings = [*forecast_findings(made)]
+    findings = [*latest_leads_findings(made)]
     if lost := summarise_unusable_phones(contacts):
         findings.append(CheckFinding(_("phones"), CheckVerdict.DOUBTFUL, lost, _(_PHONES)))
     findings += consent_findings(book, leads)
-    if isinstance(deps.source, LatestLeadsContents):
-        findings += unmatched_findings(unmatched(file, deps.source.seen))
+    if isinstance(deps.source, ExposesLatestLeads):
+        findings += unmatched_reference_findings(unmatched(file, deps.source.seen))
     return OpleadCheck(findings, made, labels_seen(settings, leads)), KeyAccess.GRANTED if leads else KeyAccess.UNKNOWN
 
 

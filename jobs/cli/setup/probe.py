@@ -11,20 +11,20 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.language import N_, Language, _, _n, chosen_language, format_count, speaking
+from connectors.language import N_, Language, _, _n, chosen_language, format_integer, using_language
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
-from jobs.cli.accounts import error_of, log_env_files
-from jobs.cli.progress import open_wait_showing_clock
+from jobs.cli.accounts import invalid_settings_error, log_env_files
+from jobs.cli.progress import open_clock_showing_waits
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import duration, results_console, table, value_with_count
 from jobs.reporting.presentation import print_json
 from jobs.rules.model import normalise_label, normalise_listed_label
 from jobs.settings import InvalidSettings
 from jobs.settings.document import Tree, Written, yaml_section_lines
-from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
-from jobs.settings.references import ReferenceResolver
-from jobs.settings.specified import assumed_settings, differences, new_subscription_settings, write_settings
-from jobs.settings.unmatched import loose_path, paths_named_besides_fields, paths_named_in, unmatched
+from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings_without_file
+from jobs.settings.references import SecretReferenceResolver
+from jobs.settings.specified import assumed_settings, differences, new_subscription_settings, new_write_settings
+from jobs.settings.unmatched import loose_field_path, paths_named_besides_fields, paths_named_in, unmatched
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 SAMPLE = 300
@@ -36,7 +36,7 @@ def probe(
     known: PartialSettings, *, file: Path | None, leads: int | None, spec: Path | None = None, json_wanted: bool
 ) -> int:
     """Survey Oplead, or its exported files, and print the report, including what the file names and no lead has."""
-    with speaking(Language.ENGLISH if json_wanted else chosen_language() or known.language):
+    with using_language(Language.ENGLISH if json_wanted else chosen_language() or known.language):
         return _probe(known, file=file, leads=leads, spec=spec, json_wanted=json_wanted)
 
 
@@ -50,14 +50,14 @@ def _probe(
         wanted = paths_named_besides_fields(file) if file else frozenset()
         survey = survey_files(look, look.source, leads=leads or SAMPLE, named=wanted)
     else:
-        with open_wait_showing_clock(look) as clock:
+        with open_clock_showing_waits(look) as clock:
             survey = survey_oplead(
                 look, clock, leads=leads, state=known.state, named=named, specification=specification
             )
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
     kept = {name: _to_yaml_value(value) for name, value in unchanged.items()}
     write, webhooks = known.section.get("write"), known.webhooks
-    if new := write_settings(survey, write):
+    if new := new_write_settings(survey, write):
         old = kept.get("write")
         kept["write"] = _merged(old, new) if isinstance(old, dict) else new
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
@@ -76,10 +76,10 @@ def _probe(
         differences=tuple(differences(survey, write, webhooks)),
     )
     if json_wanted:
-        print_json(report.document)
+        print_json(report.for_json)
     else:
-        print_report(results_console(), report)
-    return Exit.DONE if survey.usable else Exit.ATTENTION
+        print_probe_report(results_console(), report)
+    return Exit.DONE if survey.are_leads_readable else Exit.ATTENTION
 
 
 def read_specification(file: Path | None) -> bytes | None:
@@ -132,7 +132,7 @@ def partial_settings_from_file(file: Path, environ: Mapping[str, str] = os.envir
     known = load_partial(file, environ, needed=("source",))
     log_env_files([known.env_file])
     if isinstance(known, InvalidSettings):
-        raise error_of(known)
+        raise invalid_settings_error(known)
     return known
 
 
@@ -150,11 +150,11 @@ def partial_settings_from_options(
     """
     reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
     try:
-        token = ReferenceResolver(environ, Path.cwd()).secret(reference)
+        token = SecretReferenceResolver(environ, Path.cwd()).secret(reference)
     except ValueError as error:
         raise UsageError(f"probe: {'--token-file' if token_file else _TOKEN}: {error}") from None
     try:
-        return partial_settings(base_url, token, reference, path_prefix=path_prefix, clock=clock)
+        return partial_settings_without_file(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise UsageError(f"probe: {error}") from None
 
@@ -173,7 +173,7 @@ def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
     for signal in filter(None, signals):
         listed = {normalise_label(answer) for answer in (*signal.granted, *signal.refused)}
         for few in survey.few_values:
-            if loose_path(few.path) == loose_path(signal.field):
+            if loose_field_path(few.path) == loose_field_path(signal.field):
                 counts[few.path] += sum(
                     count for value, count in few.values.items() if value and normalise_label(value) not in listed
                 )
@@ -230,11 +230,11 @@ class ProbeReport:
         return tuple(one.label for one in self.survey.labels if not one.masked and one.label not in self.stages)
 
     @property
-    def document(self) -> Mapping[str, object]:
+    def for_json(self) -> Mapping[str, object]:
         """Return everything found, for JSON."""
         return {
             "address": self.address,
-            "usable": self.survey.usable,
+            "usable": self.survey.are_leads_readable,
             "survey": self.survey,
             "unmapped": self.unmapped_labels,
             "unknown_consents": self.unknown_consents,
@@ -246,7 +246,7 @@ class ProbeReport:
         }
 
 
-def print_report(console: Console, report: ProbeReport) -> None:
+def print_probe_report(console: Console, report: ProbeReport) -> None:
     """Print what was found: what needs a human first, the lines to paste last."""
     for part in _parts(report):
         console.print(part)
@@ -267,7 +267,7 @@ def _parts(report: ProbeReport) -> Parts:
             "{leads} of {count} lead looked at",
             "{leads} of {count} leads looked at",
             survey.total,
-            leads=format_count(survey.leads),
+            leads=format_integer(survey.leads),
         )
     if survey.columns is None:
         looked_at += ", " + _n("with {count} request", "with {count} requests", survey.requests)
@@ -285,7 +285,7 @@ def _parts(report: ProbeReport) -> Parts:
     whole = _("Paste this into your settings, in place of their oplead section")
     if survey.columns is not None:
         whole = _("Paste this into your settings, in place of their source section")
-    yield _heading(whole if survey.usable else _("Incomplete; add what could not be determined"))
+    yield _heading(whole if survey.are_leads_readable else _("Incomplete; add what could not be determined"))
 
 
 def _reading_time_lines(report: ProbeReport) -> Iterator[str]:
@@ -364,7 +364,7 @@ def _labels(report: ProbeReport) -> Parts:
     leads, with_click_id = _("Leads"), _("With click id")
     columns: tuple[str, ...] = (_("Status"), leads, with_click_id)
     rows: list[tuple[str, ...]] = [
-        (seen.label, format_count(seen.leads), format_count(seen.with_click_id)) for seen in labels
+        (seen.label, format_integer(seen.leads), format_integer(seen.with_click_id)) for seen in labels
     ]
     if stages is not None:
         columns += (_("Stage"),)
@@ -392,9 +392,9 @@ def _labels(report: ProbeReport) -> Parts:
 def _sources(survey: Survey) -> Parts:
     rows = []
     for seen in survey.sources:
-        kinds = ", ".join(f"{kind} {format_count(count)}" for kind, count in seen.with_click_id.items())
+        kinds = ", ".join(f"{kind} {format_integer(count)}" for kind, count in seen.with_click_id.items())
         rows.append(
-            (seen.source or _("(none)"), format_count(seen.leads), kinds or _NOWHERE, format_count(seen.undecided))
+            (seen.source or _("(none)"), format_integer(seen.leads), kinds or _NOWHERE, format_integer(seen.undecided))
         )
     leads, unclear = _("Leads"), _("Unclear")
     columns = (_("Source"), leads, _("Click ids"), unclear)
@@ -419,7 +419,7 @@ def _few_values(report: ProbeReport) -> Parts:
 
 def _fields(survey: Survey) -> Parts:
     amounts = (
-        (one.path, format_count(one.readable), format_count(one.unreadable), format_count(one.absent))
+        (one.path, format_integer(one.readable), format_integer(one.unreadable), format_integer(one.absent))
         for one in survey.amounts
     )
     counts = (_("Read"), _("Not clear"), _("Empty"))
@@ -427,10 +427,10 @@ def _fields(survey: Survey) -> Parts:
     has_history = any(match.field == "history" and match.path for match in survey.fields)
     nowhere = {} if has_history else {"status_at": _(_UNDATED)}
     places = (
-        (match.field, match.path or nowhere.get(match.field, _NOWHERE), format_count(match.filled))
+        (match.field, match.path or nowhere.get(match.field, _NOWHERE), format_integer(match.filled))
         for match in survey.fields
     )
     leads = _("Leads")
     yield from _table(_("Where fields are"), ("oplead.fields", _("Path"), leads), places, leads)
-    paths = ((one.path, format_count(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
+    paths = ((one.path, format_integer(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
     yield from _table(_("Everything a lead has"), (_("Path"), leads, _("Values")), paths, leads)

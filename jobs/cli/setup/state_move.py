@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.language import _, _n
-from jobs.cli.accounts import SettingsAwayError, answering, open_account
+from jobs.cli.accounts import SecretsUnavailableError, speaking_account_language, load_account
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -15,25 +15,25 @@ from jobs.oplead_commands.creation.outbox import outbox_path
 from jobs.reporting.console import say
 from jobs.settings import Settings
 from jobs.settings.load import read_state_address
-from jobs.settings.secrets_command import SecretsAwayError
+from jobs.settings.secrets_command import SecretsCommandFailedError
 from jobs.settings.types import StateDatabase, StateFile
 from jobs.webhooks.file_inbox import InboxFile, set_aside_name
 from jobs.webhooks.move import move_inbox
 from jobs.webhooks.postgresql_inbox import InboxTable
 from jobs.wiring.account import account_inbox
-from jobs.wiring.state import folder_beside_state, state_of
+from jobs.wiring.state import folder_beside_state, state_at_address
 
 
 def move_account(file: Path, to: str) -> int:
     """Move the ledger, and say what to write in the settings."""
-    account = open_account(file, secrets=False)
-    with answering(account, json_wanted=False):
+    account = load_account(file, secrets=False)
+    with speaking_account_language(account, json_wanted=False):
         settings = account.settings
         if not isinstance(settings.state, StateFile):
             raise UsageError(_("{file}: this account's state is in a database already", file=file))
         moved = settings.model_copy(update={"state": _address(to, file, settings.account)})
         _expect_outbox_in_place(settings, moved)
-        source, target = SqliteState(settings.state.path), state_of(moved.state, moved.account)
+        source, target = SqliteState(settings.state.path), state_at_address(moved.state, moved.account)
         count = move_state(source, target, moved.account, now=datetime.now(UTC), inboxes=_inbox_files(settings))
         if count:
             say(_n("{count} row was moved and compared.", "{count} rows were moved and compared.", count))
@@ -98,7 +98,7 @@ def _address(to: str, file: Path, account: str) -> StateDatabase:
     try:
         address = read_state_address(to, file, account, os.environ)
     except ValueError as error:
-        raise (SettingsAwayError if isinstance(error, SecretsAwayError) else UsageError)(f"--to: {error}") from None
+        raise (SecretsUnavailableError if isinstance(error, SecretsCommandFailedError) else UsageError)(f"--to: {error}") from None
     if isinstance(address, StateFile):
         raise UsageError(_("--to: this names a file; a state is moved to a database"))
     return address

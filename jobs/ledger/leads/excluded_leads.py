@@ -10,7 +10,7 @@ from connectors.records import LeadId, ListedLead
 from jobs.ledger import bulk
 from jobs.ledger.schema import ExcludedTestLead
 
-_OF_LEADS = bulk.belongs_to(col(ExcludedTestLead.account), col(ExcludedTestLead.id))
+_OF_LEADS = bulk.has_lead_among(col(ExcludedTestLead.account), col(ExcludedTestLead.id))
 _TOO_OLD = col(ExcludedTestLead.too_old)
 _DIGESTS = select(col(ExcludedTestLead.id), col(ExcludedTestLead.digest), col(ExcludedTestLead.read_at)).where(
     _OF_LEADS, bindparam("too_old") == _TOO_OLD
@@ -27,7 +27,7 @@ _RENEW = (
 )
 
 
-def remember(
+def record_excluded_leads(
     session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime, too_old: bool = False
 ) -> None:
     """Record which leads were left out, with the digests that identify them as unchanged."""
@@ -36,7 +36,7 @@ def remember(
     bulk.write_rows(session, bulk.upsert_into(ExcludedTestLead), rows)
 
 
-def renew_digests(session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime) -> None:
+def replace_digests(session: Session, account: str, listed: Collection[ListedLead], *, read_since: datetime) -> None:
     """Replace the digests of excluded leads read since `read_since`."""
     rows = [
         {"of_account": account, "of_lead": one.id, "new_digest": one.digest, "read_since": read_since} for one in listed
@@ -44,7 +44,7 @@ def renew_digests(session: Session, account: str, listed: Collection[ListedLead]
     bulk.write_rows(session, _RENEW, rows)
 
 
-def unchanged(
+def unchanged_excluded_leads(
     session: Session,
     account: str,
     listed: Collection[ListedLead],
@@ -58,6 +58,6 @@ def unchanged(
     return {one for one in listed if digests.get(one.id) == one.digest}
 
 
-def forget(session: Session, account: str, ids: Collection[LeadId]) -> None:
+def delete_exclusions(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Forget that these leads were excluded."""
     bulk.change_rows(session, _FORGET, account, ids)

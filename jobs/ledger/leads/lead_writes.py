@@ -18,14 +18,14 @@ from jobs.rules.model import Amount, UnreadableAmount
 
 _Values = dict[str, Any]
 _FORGET_HASHES = delete(bulk.table_of(ContactHash)).where(
-    bulk.belongs_to(col(ContactHash.account), col(ContactHash.lead))
+    bulk.has_lead_among(col(ContactHash.account), col(ContactHash.lead))
 )
 _FORGET_UNREADABLE = delete(bulk.table_of(UnreadableLeadRow)).where(
-    bulk.belongs_to(col(UnreadableLeadRow.account), col(UnreadableLeadRow.id))
+    bulk.has_lead_among(col(UnreadableLeadRow.account), col(UnreadableLeadRow.id))
 )
 _SEEN_AGAIN = (
     update(bulk.table_of(LeadRow))
-    .where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+    .where(bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)))
     .values(missing_since=None, merged_into=None)
     .returning(col(LeadRow.excluded))
 )

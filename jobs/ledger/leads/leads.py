@@ -44,7 +44,7 @@ from jobs.ledger.schema import (
     of_kind,
 )
 from jobs.rules.delivery_state import COUNTING, FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import erased_value
+from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -65,7 +65,7 @@ _READ_AT = case(
 """When a lead was last seen, or last requested if that is later."""
 
 
-_OF_LEADS = bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+_OF_LEADS = bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id))
 _DIGESTS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.digest)).where(_OF_LEADS, col(LeadRow.deleted_at).is_(None))
 _CREATED = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(_OF_LEADS)
 
@@ -80,7 +80,7 @@ _PLANNED = (
             # Found once for all of them: for each, PostgreSQL may search every delivery of the account.
             col(LeadRow.id).in_(
                 sqlalchemy.select(col(Delivery.lead)).where(
-                    bulk.belongs_to(col(Delivery.account), col(Delivery.lead)),
+                    bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)),
                     # No bare column, or SQLite searches everything accepted instead of the leads' few deliveries.
                     col(Delivery.state).concat("") == DeliveryState.ACCEPTED,
                 )
@@ -165,7 +165,7 @@ def record_merged_into(
     bulk.write_rows(session, _MERGED_INTO, rows)
 
 
-def confirm_deleted(
+def mark_missing_as_deleted(
     session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
 ) -> int:
     """Mark leads missing since `missing_before` or earlier as deleted, flag them for planning, return their number."""
@@ -200,7 +200,7 @@ def flag_all_for_planning(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def flag_expired(session: Session, account: str, *, now: datetime) -> None:
+def flag_expired_for_planning(session: Session, account: str, *, now: datetime) -> None:
     """Flag for planning the leads whose open conversions have expired, and for a check those whose corrections have."""
     expired = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
     _flag(session, account, of_kind(corrections=False), *expired, to_plan=True)
@@ -346,7 +346,7 @@ def unlisted_open_leads(session: Session, account: str, *, since: datetime | Non
     return _ids(session, account, unlisted, col(LeadRow.id).in_(_with_open(account)), order=_READ_AT)
 
 
-def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+def last_seen_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
     """Return the most recently seen lead that is not missing, excluding these."""
     excluded = set(but)
     seen = col(LeadRow.missing_since).is_(None)
@@ -354,7 +354,7 @@ def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId])
     return next((lead for lead in rows if lead not in excluded), None)
 
 
-def with_open_deliveries(session: Session, account: str) -> set[str]:
+def leads_with_open_deliveries(session: Session, account: str) -> set[str]:
     """Return the leads with open deliveries."""
     return set(session.exec(_with_open(account)))
 
@@ -409,7 +409,7 @@ _FACTS = sqlalchemy.select(
 ).where(_OF_LEADS)
 _CHANGES, _CLICKS, _HASHES = (
     sqlalchemy.select(*(bulk.table_of(table).c[name] for name in ("lead", *columns)))
-    .where(bulk.belongs_to(col(table.account), col(table.lead)))
+    .where(bulk.has_lead_among(col(table.account), col(table.lead)))
     .order_by(*bulk.table_of(table).primary_key)
     for table, columns in (
         (StatusChange, ("label", "at", "date_only", "origin", "seen_at", "after")),
@@ -554,7 +554,7 @@ def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], 
             .execution_options(synchronize_session=False)
         )
         values = [
-            {"of_lead": lead, "of_kind": kind, "whole": value, "erased": erased_value(value)}
+            {"of_lead": lead, "of_kind": kind, "whole": value, "erased": erased_click_id_hash(value)}
             for lead, kind, value in some
         ]
         session.connection().execute(replace, values)

@@ -11,34 +11,34 @@ from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
 from jobs.ledger.leads.leads import stored_amount
-from jobs.ledger.leads.starts import current_label_names
+from jobs.ledger.leads.starts import current_names_by_old_label
 from jobs.ledger.schema import STREAMED, ExpectedValue, LeadRow, StatusChange
-from jobs.rules.expected_value import LeadHistory, StageValue
+from jobs.rules.expected_value import LeadOutcome, StageValueEstimate
 from jobs.rules.model import Cohort, SaleTerms, StatusEntered, StatusTimeOrigin
-from jobs.rules.stage_history import LeadPast, stage_history
+from jobs.rules.stage_history import LeadPast, lead_history_since_stage
 
 
-def stage_histories(
+def lead_histories_since_stages(
     session: Session, account: str, cohorts: Sequence[Cohort], sale: SaleTerms, *, since: datetime
-) -> list[list[LeadHistory]]:
+) -> list[list[LeadOutcome]]:
     """Return what became of each cohort's leads that entered its stage `since` then; test leads are left out."""
-    renamed = current_label_names(session, account)
+    renamed = current_names_by_old_label(session, account)
     cohorts = [replace(each, labels=_with_old_names(each.labels, renamed)) for each in cohorts]
     sale = replace(
         sale, labels=_with_old_names(sale.labels, renamed), undone_by=_with_old_names(sale.undone_by, renamed)
     )
-    found: list[list[LeadHistory]] = [[] for _ in cohorts]
+    found: list[list[LeadOutcome]] = [[] for _ in cohorts]
     for lead in _leads(session, account):
         for cohort, histories in zip(cohorts, found, strict=True):
-            history = stage_history(lead, cohort, sale)
+            history = lead_history_since_stage(lead, cohort, sale)
             if history is not None and history.entered_at >= since:
                 histories.append(history)
     return found
 
 
-def were_sold(session: Session, account: str, sale: SaleTerms, *, at_least: int) -> bool:
+def has_enough_sold_leads(session: Session, account: str, sale: SaleTerms, *, at_least: int) -> bool:
     """Return whether at least so many leads ever had a status of a sale; no lead's history is read for it."""
-    labels = _with_old_names(sale.labels, current_label_names(session, account))
+    labels = _with_old_names(sale.labels, current_names_by_old_label(session, account))
     # Most rows are the account's: looking each one up by its account takes far longer than reading them all in order.
     is_mine = func.coalesce(col(StatusChange.account), "") == account
     sold = select(StatusChange.lead).where(is_mine, col(StatusChange.label).in_(labels)).distinct().limit(at_least)
@@ -98,7 +98,7 @@ def latest_estimates(session: Session, account: str) -> dict[tuple[str, str], Ex
 
 
 def record_estimate(
-    session: Session, account: str, conversion: str, basis: str, found: StageValue, *, now: datetime
+    session: Session, account: str, conversion: str, basis: str, found: StageValueEstimate, *, now: datetime
 ) -> None:
     """Add an estimate to the record."""
     session.add(

@@ -13,12 +13,12 @@ from jobs.ledger.schema import DedupKey, Delivery, ExpectedValue, Start
 from jobs.rules.model import ConversionRoute, CountingStarts
 
 
-def load_starts(session: Session, account: str) -> dict[tuple[str, str], CountingStarts]:
+def load_counting_starts(session: Session, account: str) -> dict[tuple[str, str], CountingStarts]:
     """Return the stored starts, by conversion and destination."""
     found: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in session.exec(select(Start).where(Start.account == account)):
         found[row.conversion, row.destination][row.label] = row.since
-    names = current_label_names(session, account)
+    names = current_names_by_old_label(session, account)
     return {place: CountingStarts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
@@ -28,7 +28,7 @@ def record_counting_starts(session: Session, account: str, routes: Sequence[Conv
     A start from the settings applies to every label and may change; one taken from the first run never changes. A
     renamed status keeps the start it had under its old name.
     """
-    names = current_label_names(session, account)
+    names = current_names_by_old_label(session, account)
     rows = session.exec(select(Start).where(Start.account == account)).all()
     on_record = {(row.conversion, row.destination, row.label): row for row in rows}
     for route in routes:
@@ -51,7 +51,7 @@ def record_counting_starts(session: Session, account: str, routes: Sequence[Conv
             session.add(start)
 
 
-def delete_starts(session: Session, account: str, *, since: datetime) -> None:
+def delete_counting_starts(session: Session, account: str, *, since: datetime) -> None:
     """Delete the starts that a run recorded at `since` by a wrong clock."""
     session.exec(delete(Start).where(col(Start.account) == account, col(Start.since) == since))
 
@@ -73,7 +73,7 @@ def known_places(session: Session, account: str) -> Sequence[Start]:
     ).all()
 
 
-def possible_renames(
+def possible_id_renames(
     known: Sequence[Start], routes: Sequence[ConversionRoute], kind: Literal["conversion", "destination"]
 ) -> list[tuple[str, str]]:
     """Return pairs of an id gone from the settings and a new id that may be its rename.
@@ -94,12 +94,12 @@ def possible_renames(
     ]
 
 
-def ids_on_record(session: Session, account: str) -> set[str]:
+def recorded_conversion_ids(session: Session, account: str) -> set[str]:
     """Return the conversion ids in the ledger."""
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
 
 
-def current_label_names(session: Session, account: str) -> dict[str, str]:
+def current_names_by_old_label(session: Session, account: str) -> dict[str, str]:
     """Map each renamed status to its current name, following repeated renames."""
     steps = {row.before: row.after for row in labels_seen.renames_found(session, account)}
     found = {}

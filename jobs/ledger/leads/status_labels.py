@@ -22,35 +22,35 @@ from jobs.rules.status_changes import (
     LabelChange,
     SeenLabels,
     are_distinct_statuses,
-    as_real_change,
+    as_change_not_rename,
     classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
-    entries_under_new_labels,
-    is_merged_label,
+    positions_of_relabelled_entries,
+    was_label_merged,
 )
 
 Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
 _LABELS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.label)).where(
-    bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+    bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id))
 )
 _SHOWN_AS = (
     sqlalchemy.select(col(StatusChange.lead), func.min(col(StatusChange.seen_at)).label("first_seen_at"))
     .where(
-        bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead)),
+        bulk.has_lead_among(col(StatusChange.account), col(StatusChange.lead)),
         col(StatusChange.label) == bindparam("label"),
     )
     .group_by(col(StatusChange.lead))
 )
 _HOLD = (
     update(bulk.table_of(LabelMove))
-    .where(bulk.belongs_to(col(LabelMove.account), col(LabelMove.lead)))
+    .where(bulk.has_lead_among(col(LabelMove.account), col(LabelMove.lead)))
     .values(waits=True)
 )
 _NEW_MOVE = bulk.insert_into(LabelMove).excluded
-_MOVE = bulk.upsert_setting(LabelMove, {"after": _NEW_MOVE.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.waits)})
+_MOVE = bulk.upsert_with_values(LabelMove, {"after": _NEW_MOVE.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.waits)})
 
 
 def record_labels(
@@ -95,7 +95,7 @@ def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:
     return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
 
 
-def are_all_settled(session: Session, account: str) -> bool:
+def are_all_labels_settled(session: Session, account: str) -> bool:
     """Return whether a complete reading has settled every label and no lead is waiting."""
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     leads_waiting = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
@@ -107,7 +107,7 @@ def labels_on_leads(session: Session, account: str) -> Iterator[str]:
     return distinct_values(session, LeadRow.label, LeadRow.account == account)
 
 
-def newest_unsettled_label_time(session: Session, account: str) -> datetime | None:
+def newest_possible_rename_time(session: Session, account: str) -> datetime | None:
     """Return when the newest unsettled label was first seen, or a waiting lead's move to a settled one, if any."""
     unsettled = (StatusLabel.account == account, ~col(StatusLabel.settled))
     waits = (LabelMove.account == account, col(LabelMove.waits))
@@ -154,7 +154,7 @@ def settle_renames(
     )
 
 
-def settle_merges(session: Session, ledger: Ledger, meanings: Meanings, *, moved_since: datetime) -> None:
+def settle_label_merges(session: Session, ledger: Ledger, meanings: Meanings, *, moved_since: datetime) -> None:
     """Conclude a reading that did not show all leads: detect merged labels, and judge no move twice.
 
     Where a label is unsettled, the moves are left for a complete reading.
@@ -162,7 +162,7 @@ def settle_merges(session: Session, ledger: Ledger, meanings: Meanings, *, moved
     account = ledger.account
     in_use = {label for label in labels_on_leads(session, account) if _leads_with(session, account, label)}
     _find_merges(session, ledger, meanings, since=moved_since, in_use=in_use)
-    if are_all_settled(session, account):
+    if are_all_labels_settled(session, account):
         session.exec(delete(LabelMove).where(col(LabelMove.account) == account))
 
 
@@ -317,7 +317,7 @@ def _moves_from_unused_labels(
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: classify_entry_time(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
-        if is_merged_label(Counter(dated.values()), left[move.before]):
+        if was_label_merged(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryTimeSource.BY_ITSELF}
     return found
 
@@ -372,7 +372,7 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
         changes = status_entries(rows)
         for row, change in zip(rows, changes, strict=True):
             if row.label == move.after and change.origin is StatusTimeOrigin.RELABEL:
-                observed = as_real_change(change, changes, move)
+                observed = as_change_not_rename(change, changes, move)
                 row.origin, row.at, row.date_only = observed.origin, observed.at, observed.date_only
                 session.add(row)
 
@@ -383,7 +383,7 @@ def _mark_relabelled_entries(session: Session, account: str, relabel: LabelChang
     `moved` is whether each lead went directly from the old name to the new one.
     """
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in entries_under_new_labels(status_entries(rows), relabel, moved=moved[lead]):
+        for position in positions_of_relabelled_entries(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = StatusTimeOrigin.RELABEL
             session.add(rows[position])
 
@@ -393,9 +393,9 @@ def _entries(
 ) -> dict[str, list[StatusChange]]:
     """Return these leads' entries into either label, in the order they were found."""
     found: dict[str, list[StatusChange]] = {}
-    theirs = bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead))
+    theirs = bulk.has_lead_among(col(StatusChange.account), col(StatusChange.lead))
     entries = select(StatusChange).where(theirs, col(StatusChange.label).in_((move.before, move.after)))
-    for part in bulk.parts(session, account, leads):
+    for part in bulk.lead_batch_parameters(session, account, leads):
         for row in session.exec(entries.order_by(col(StatusChange.id)), params=part):
             found.setdefault(row.lead, []).append(row)
     return found

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
-from jobs.ledger.json_sql import item_of, listed
+from jobs.ledger.json_sql import json_text_at, json_list_table
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.schema import (
     AssumedConsent,
@@ -30,11 +30,11 @@ _SAME = ("answer", "field", "value")
 """The columns of which one differs in a new answer."""
 _READ = ("lead", "signal", *_SAME)
 """The columns of a new answer, in the order of their JSON list."""
-_listed = listed(bindparam("answers"))
+_listed = json_list_table(bindparam("answers"))
 # The offset has PostgreSQL take the items apart before it compares them. It trusts no function of JSON with what
 # row-level security hides, so would look up no index by them, and read all answers of the account for each new one.
 _NEW = (
-    sqlalchemy.select(*(item_of(_listed.c.value, place).label(name) for place, name in enumerate(_READ)))
+    sqlalchemy.select(*(json_text_at(_listed.c.value, place).label(name) for place, name in enumerate(_READ)))
     .offset(0)
     .subquery()
 )
@@ -54,7 +54,7 @@ _RECORD = bulk.insert_into(ConsentAnswerRow).from_select(
 )
 _LATEST = (
     sqlalchemy.select(_ANSWER.c.lead, _ANSWER.c.signal, func.max(_ANSWER.c.id).label("number"))
-    .where(bulk.belongs_to(col(ConsentAnswerRow.account), col(ConsentAnswerRow.lead)))
+    .where(bulk.has_lead_among(col(ConsentAnswerRow.account), col(ConsentAnswerRow.lead)))
     .group_by(_ANSWER.c.lead, _ANSWER.c.signal)
 )
 
@@ -71,7 +71,7 @@ _SENT = (
 # ── recording ────────────────────────────────────────────────────────────────────────────────────
 
 
-def record_answers(
+def record_consent_answers(
     session: Session,
     account: str,
     readings: Sequence[StorableLead],
@@ -100,12 +100,12 @@ def _evidence(reading: StorableLead, before: LeadFacts | None) -> Iterator[Conse
             yield answer
 
 
-def latest_answers(session: Session, account: str, leads: Collection[str]) -> dict[tuple[str, str], int]:
+def latest_consent_answer_ids(session: Session, account: str, leads: Collection[str]) -> dict[tuple[str, str], int]:
     """Return the id of the answer in force, by lead and signal."""
     return {(row.lead, row.signal): row.number for row in bulk.select_rows(session, _LATEST, account, leads)}
 
 
-def assumed(session: Session, account: str, because: str | None, *, now: datetime) -> int:
+def record_consent_assumption(session: Session, account: str, because: str | None, *, now: datetime) -> int:
     """Return the id of the assumption with this reason, which is recorded unless it is the last one."""
     wanted = select(AssumedConsent).where(AssumedConsent.account == account).order_by(col(AssumedConsent.id).desc())
     last = session.exec(wanted.limit(1)).first()
@@ -120,7 +120,7 @@ def assumed(session: Session, account: str, because: str | None, *, now: datetim
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedAnswer:
+class RecordedConsentAnswer:
     """A lead's answer to one consent question, and when it was first read."""
 
     signal: str
@@ -131,7 +131,7 @@ class RecordedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Assumption:
+class ConsentAssumption:
     """Why a missing answer was taken as yes, and since when."""
 
     because: str | None
@@ -139,20 +139,20 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentBasis:
+class DeliveryConsent:
     """The consent that a delivery was last sent on."""
 
-    answers: tuple[RecordedAnswer, ...] = ()
-    assumed: Assumption | None = None
+    answers: tuple[RecordedConsentAnswer, ...] = ()
+    assumed: ConsentAssumption | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentEvidence:
     """What is kept of a lead's consent."""
 
-    answers: tuple[RecordedAnswer, ...]
+    answers: tuple[RecordedConsentAnswer, ...]
     """Every answer, in the order they were read; each holds until the next of its signal."""
-    sent_on: Mapping[int, ConsentBasis]
+    sent_on: Mapping[int, DeliveryConsent]
     """What each delivery that was sent rested on, by its id."""
 
 
@@ -163,7 +163,7 @@ def consent_evidence(session: Session, account: str, lead: LeadId) -> ConsentEvi
         .where(ConsentAnswerRow.account == account, ConsentAnswerRow.lead == lead)
         .order_by(col(ConsentAnswerRow.id))
     ).all()
-    answers = {row.id: RecordedAnswer(row.signal, row.answer, row.field, row.value, row.read_at) for row in rows}
+    answers = {row.id: RecordedConsentAnswer(row.signal, row.answer, row.field, row.value, row.read_at) for row in rows}
     deliveries = session.exec(select(Delivery).where(Delivery.account == account, Delivery.lead == lead)).all()
     sent = set(session.exec(_SENT.where(Delivery.account == account, Delivery.lead == lead)))
     basis = {each.id: _basis(session, each, answers) for each in deliveries if each.id in sent}
@@ -172,7 +172,7 @@ def consent_evidence(session: Session, account: str, lead: LeadId) -> ConsentEvi
     )
 
 
-def _basis(session: Session, row: DeliveryRecord, answers: Mapping[int | None, RecordedAnswer]) -> ConsentBasis:
+def _basis(session: Session, row: DeliveryRecord, answers: Mapping[int | None, RecordedConsentAnswer]) -> DeliveryConsent:
     found = tuple(answers[each] for each in (row.user_data_answer, row.personalization_answer) if each in answers)
     why = None if row.assumed_consent is None else session.get(AssumedConsent, row.assumed_consent)
-    return ConsentBasis(found, None if why is None else Assumption(why.because, why.since))
+    return DeliveryConsent(found, None if why is None else ConsentAssumption(why.because, why.since))

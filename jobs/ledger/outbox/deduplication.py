@@ -43,7 +43,7 @@ class DeduplicationCandidate:
     rank: DuplicatePrecedence
 
 
-def record_keys(session: Session, counting: Iterable[tuple[DeliveryRecord, Collection[str]]]) -> None:
+def record_dedup_keys(session: Session, counting: Iterable[tuple[DeliveryRecord, Collection[str]]]) -> None:
     """Add deduplication keys to those already stored for deliveries that count."""
     rows = [
         {
@@ -62,7 +62,7 @@ def record_keys(session: Session, counting: Iterable[tuple[DeliveryRecord, Colle
 
 _KEYS = sqlalchemy.select(
     col(DedupKey.lead), col(DedupKey.conversion), col(DedupKey.destination), col(DedupKey.dedup_key)
-).where(bulk.belongs_to(col(DedupKey.account), col(DedupKey.lead)))
+).where(bulk.has_lead_among(col(DedupKey.account), col(DedupKey.lead)))
 
 
 def keys_of_leads(
@@ -92,14 +92,14 @@ def stored_dedup_candidates(
         .join(Delivery, _match_dedup_key_delivery())
         .join(LeadRow, and_(col(LeadRow.account) == col(DedupKey.account), col(LeadRow.id) == col(DedupKey.lead)))
         .where(
-            bulk.belongs_to(col(DedupKey.account), col(DedupKey.dedup_key)),
+            bulk.has_lead_among(col(DedupKey.account), col(DedupKey.dedup_key)),
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
             # A lead waiting for a possible status rename to be settled isn't judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waits_for_rename(col(LeadRow.id), account)),
         )
     )
-    for part in bulk.parts(session, account, dedup_keys):
+    for part in bulk.lead_batch_parameters(session, account, dedup_keys):
         rows = session.exec(wanted, params=part)
         yield from (
             DeduplicationCandidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), duplicate_precedence(of))
@@ -117,7 +117,7 @@ def erase_unmatchable_keys(
                 col(DedupKey.conversion) == route.conversion,
                 col(DedupKey.destination) == route.destination,
                 # A conversion may be sent for as long as the platform remembers its click.
-                col(DedupKey.at) >= now - route.once.within - route.longest_sending_delay,
+                col(DedupKey.at) >= now - route.once.within - route.longest_sending_window,
             )
             for route in routes
             if route.once is not None

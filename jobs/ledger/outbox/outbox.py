@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from connectors.language import in_english
 from connectors.records import DestinationId, LeadId, OutcomeClass, Target
 from jobs.ledger import bulk
-from jobs.ledger.json_sql import listed_ids
+from jobs.ledger.json_sql import json_id_list_table
 from jobs.ledger.leads import status_labels
 from jobs.ledger.outbox.requests import may_have_reached_platform
 from jobs.ledger.runs import Ledger
@@ -33,7 +33,7 @@ from jobs.ledger.schema import (
     of_kind,
     stored_row_id,
 )
-from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_move
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryKind, DeliveryState, check_delivery_move
 from jobs.rules.model import delivery_key
 from jobs.rules.reasons import Cause, DestinationScope, PlatformCode, Reason
 
@@ -58,7 +58,7 @@ WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
-class Move(NamedTuple):
+class DeliveryMove(NamedTuple):
     """A delivery's move to a state, and why."""
 
     row: DeliveryRecord
@@ -69,7 +69,7 @@ class Move(NamedTuple):
     """Whether to record a transition even if the state stays the same."""
 
 
-def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: datetime) -> None:
+def change_delivery_states(session: Session, ledger: Ledger, moves: Sequence[DeliveryMove], *, now: datetime) -> None:
     """Move deliveries and record their transitions; if the state stays the same, only update the cause.
 
     Raises:
@@ -83,7 +83,7 @@ def move_all(session: Session, ledger: Ledger, moves: Sequence[Move], *, now: da
     _add(session, new)
     if changes and all(_are_alike(change, changes[0][1]) for _, change in changes):
         # As of a batch that is sent: what is alike is not written out for each row.
-        record_transitions(session, ledger, changes[0][1], [stored_row_id(row) for row, _ in changes], now=now)
+        record_delivery_transitions(session, ledger, changes[0][1], [stored_row_id(row) for row, _ in changes], now=now)
     else:
         transitions = [_transition(ledger, change, now) | {"delivery": row.id} for row, change in changes]
         bulk.add_rows(session, Transition, transitions)
@@ -94,7 +94,7 @@ def _add(session: Session, rows: Sequence[DeliveryRecord]) -> None:
     """Add rows with ids of ours: the database's own could only be learnt by inserting them one by one."""
     if not rows:
         return
-    for number, row in zip(bulk.new_ids(session, Delivery, len(rows)), rows, strict=True):
+    for number, row in zip(bulk.next_row_ids(session, Delivery, len(rows)), rows, strict=True):
         row.id = number
     bulk.add_rows(session, Delivery, [vars(row) for row in rows])
 
@@ -114,20 +114,20 @@ def _are_alike(one: StateChange, other: StateChange) -> bool:
     return one == other and isinstance(one.cause, Reason) is isinstance(other.cause, Reason)
 
 
-def _take_state(move: Move) -> Iterator[StateChange]:
+def _take_state(move: DeliveryMove) -> Iterator[StateChange]:
     """Give a row its state and cause; yield what changed if that is to be recorded."""
     row, to = move.row, move.to
     before = DeliveryState(row.state) if row.state else None
     if before != to:
-        check_move(before, to)
-    for name, value in columns_of_move(to, move.cause, move.detail).items():
+        check_delivery_move(before, to)
+    for name, value in delivery_state_columns(to, move.cause, move.detail).items():
         if getattr(row, name) != value:
             setattr(row, name, value)
     if before != to or move.always_record:
         yield StateChange(before, to, move.cause, move.detail)
 
 
-def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict[str, object]:
+def delivery_state_columns(to: DeliveryState, cause: Cause, detail: str | None) -> dict[str, object]:
     """Return the columns that a move to a state sets."""
     is_ours = isinstance(cause, Reason)
     has_reason = is_ours and to in WITH_REASON
@@ -144,7 +144,7 @@ def columns_of_move(to: DeliveryState, cause: Cause, detail: str | None) -> dict
 
 
 _TRANSITION = bulk.table_of(Transition).c
-_listed = listed_ids(bindparam("deliveries"))
+_listed = json_id_list_table(bindparam("deliveries"))
 _ALIKE = {
     # Counted here, since PostgreSQL would look up the last one for each row.
     "id": sqlalchemy.select(func.coalesce(func.max(_TRANSITION.id), 0) + 1).scalar_subquery() + _listed.c.key,
@@ -154,7 +154,7 @@ _ALIKE = {
 _RECORD_ALIKE = bulk.insert_into(Transition).from_select(list(_ALIKE), sqlalchemy.select(*_ALIKE.values()))
 
 
-def record_transitions(
+def record_delivery_transitions(
     session: Session, ledger: Ledger, change: StateChange, deliveries: Sequence[int], *, now: datetime
 ) -> None:
     """Record the same transition of these deliveries, in order."""
@@ -198,7 +198,7 @@ def flag_for_correction_check(
     again = [row for row in deliveries if to_plan or row.original is not None]
     for flag, rows in (("to_correct", deliveries), ("to_plan", again)):
         if rows:
-            flagged = update(bulk.table_of(LeadRow)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+            flagged = update(bulk.table_of(LeadRow)).where(bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)))
             leads = {row.lead for row in rows}
             bulk.change_rows(session, flagged.values({flag: True}), ledger.account, leads)
 
@@ -206,8 +206,8 @@ def flag_for_correction_check(
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Skip a delivery for good, as the platform has it by other means; recorded even if it was already skipped."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
-    skipped = Move(delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, always_record=True)
-    move_all(session, ledger, [skipped], now=now)
+    skipped = DeliveryMove(delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, always_record=True)
+    change_delivery_states(session, ledger, [skipped], now=now)
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
@@ -215,7 +215,7 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
-def current_cause(delivery: DeliveryRecord) -> Cause:
+def delivery_cause(delivery: DeliveryRecord) -> Cause:
     """Return why a delivery is in its state."""
     twice = delivery.may_count_twice
     return cause_from_columns(delivery.state, delivery.reason, delivery.code, may_count_twice=twice)
@@ -225,10 +225,10 @@ def cause_from_columns(state: str, reason: str | None, code: str | None, *, may_
     """Return the cause of a state, from its columns."""
     if may_count_twice and state == DeliveryState.ACCEPTED:
         return Reason.MAY_COUNT_TWICE
-    return cause_of(reason, code if state in _WITH_CODE else None)
+    return reason_or_code(reason, code if state in _WITH_CODE else None)
 
 
-def cause_of(reason: str | None, code: str | None) -> Cause:
+def reason_or_code(reason: str | None, code: str | None) -> Cause:
     """Return our own reason if set, otherwise the platform's code."""
     return Reason(reason) if reason else PlatformCode(code or "")
 
@@ -308,7 +308,7 @@ def count_in_doubt(session: Session, account: str) -> Counter[DestinationScope]:
     )
 
 
-def count_unfinished(session: Session, account: str, *, corrections: bool = True) -> int:
+def count_unfinished_deliveries(session: Session, account: str, *, corrections: bool = True) -> int:
     """Count the deliveries that will still move without human action, with or without corrections."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).where(Delivery.account == account, col(Delivery.state).in_(moving))
@@ -485,7 +485,7 @@ def shared_clicks_and_times(session: Session, deliveries: Sequence[int]) -> list
     value = col(ClickIdRow.value)
     place: tuple[Mapped[Any], ...] = (col(Delivery.id), value, col(Delivery.at))
     of_lead = and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == col(Delivery.lead))
-    dated = (bulk.has_id_among(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
+    dated = (bulk.column_in_ids(col(Delivery.id), deliveries), col(Delivery.at).is_not(None))
     shared = sqlalchemy.select(value).join_from(Delivery, ClickIdRow, of_lead).where(*dated).group_by(value)
     found = sqlalchemy.select(*place).join(ClickIdRow, of_lead).where(*dated)
     rows = session.connection().execute(found.where(value.in_(shared.having(func.count() > 1))))

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, OutcomeClass, Target
 from jobs.ledger import bulk
-from jobs.ledger.json_sql import listed_ids
+from jobs.ledger.json_sql import json_id_list_table
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, DeliveryRecord, Request, is_conversion, stored_row_id
 
@@ -60,7 +60,7 @@ class Intent:
     events: tuple[EncodedEvent, ...]
 
 
-_listed = listed_ids(bindparam("deliveries"))
+_listed = json_id_list_table(bindparam("deliveries"))
 _RECORD_ATTEMPTS = bulk.insert_into(Attempt).from_select(
     ["request", "position", "delivery"],
     sqlalchemy.select(bindparam("number", type_=bulk.table_of(Attempt).c.request.type), _listed.c.key, _listed.c.value),
@@ -109,7 +109,7 @@ def sent_before(session: Session, request: int, deliveries: Sequence[int]) -> se
     may_have_arrived = or_(col(Attempt.outcome).is_(None), col(Attempt.outcome).in_(_MAY_HAVE_ARRIVED))
     sent = select(Attempt.delivery).join(Request, col(Request.id) == col(Attempt.request))
     return set(
-        session.exec(sent.where(bulk.has_id_among(col(Attempt.delivery), deliveries), *earlier, may_have_arrived))
+        session.exec(sent.where(bulk.column_in_ids(col(Attempt.delivery), deliveries), *earlier, may_have_arrived))
     )
 
 
@@ -118,7 +118,7 @@ def last_send_times(session: Session, deliveries: Sequence[int]) -> dict[int, da
     last = select(Attempt.delivery, func.max(col(Request.sent_at))).join(
         Request, col(Request.id) == col(Attempt.request)
     )
-    arrived = (bulk.has_id_among(col(Attempt.delivery), deliveries), may_have_reached_platform())
+    arrived = (bulk.column_in_ids(col(Attempt.delivery), deliveries), may_have_reached_platform())
     return dict(session.exec(last.where(*arrived).group_by(col(Attempt.delivery))).all())
 
 

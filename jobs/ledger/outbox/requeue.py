@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace, Delivery, LeadRow, Transition, is_correction, of_kind
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -66,8 +66,8 @@ def requeue_rejected(
     for delivery in found:
         if not delivery.is_correction:
             delivery.approved_in = ledger.run
-    again = [Move(delivery, DeliveryState.PENDING, Reason.RETRY) for delivery in found]
-    outbox.move_all(session, ledger, again, now=now)
+    again = [DeliveryMove(delivery, DeliveryState.PENDING, Reason.RETRY) for delivery in found]
+    outbox.change_delivery_states(session, ledger, again, now=now)
     outbox.flag_for_correction_check(session, ledger, found, to_plan=True)
     return found
 
@@ -185,7 +185,7 @@ def skipped_before_start(
     return list(rows)
 
 
-def count_from_approved_start(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
+def approve_for_backfill(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
     """Make an approved delivery count from the requested start, and flag its lead for planning, which then moves it."""
     delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
     delivery.approved_in = ledger.run

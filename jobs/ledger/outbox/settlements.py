@@ -12,19 +12,19 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from connectors.records import OutcomeClass, Target
-from jobs.ledger.bulk import has_id_among, table_of
+from jobs.ledger.bulk import column_in_ids, table_of
 from jobs.ledger.outbox.outbox import (
     SETTLED,
     SentRow,
     StateChange,
-    columns_of_move,
+    delivery_state_columns,
     flag_for_correction_check,
-    record_transitions,
+    record_delivery_transitions,
 )
 from jobs.ledger.outbox.requests import is_unanswered
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Attempt, Delivery, Request, is_correction, of_kind
-from jobs.rules.delivery_state import DeliveryState, check_move
+from jobs.rules.delivery_state import DeliveryState, check_delivery_move
 from jobs.rules.reasons import Cause
 
 _KNOWN: tuple[ColumnElement[Any] | Mapped[Any], ...] = (
@@ -59,7 +59,7 @@ def sent_rows(session: Session, request: int) -> list[SentRow]:
     return _rows(session, sent.where(col(Attempt.request) == request).order_by(col(Attempt.position)))
 
 
-def positions(session: Session, request: int) -> list[int]:
+def attempt_positions(session: Session, request: int) -> list[int]:
     """Return the places in a request of the rows still on record, in the order of `sent_rows`."""
     places = sqlalchemy.select(col(Attempt.position)).where(col(Attempt.request) == request)
     return list(session.connection().scalars(places.order_by(col(Attempt.position))))
@@ -101,10 +101,10 @@ def settle_rows(
     if not rows:
         return
     for before in sorted({DeliveryState(row.state) for row in rows} - {to.state}):
-        check_move(before, to.state)
+        check_delivery_move(before, to.state)
         leaving = [row.id for row in rows if row.state == before]
-        record_transitions(session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now)
-    these = has_id_among(col(Delivery.id), [row.id for row in rows])
+        record_delivery_transitions(session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now)
+    these = column_in_ids(col(Delivery.id), [row.id for row in rows])
     session.connection().execute(sqlalchemy.update(table_of(Delivery)).where(these).values(_changes(to, request)))
     if to.state in SETTLED:
         flag_for_correction_check(session, ledger, rows)
@@ -112,7 +112,7 @@ def settle_rows(
 
 def _changes(to: Settlement, request: Request | None) -> dict[str, object]:
     """The columns that a settlement sets."""
-    changes = columns_of_move(to.state, to.cause, to.detail)
+    changes = delivery_state_columns(to.state, to.cause, to.detail)
     if to.outcome is not None:
         changes["outcome"] = to.outcome
     if to.deferred_until is not None:
@@ -130,7 +130,7 @@ def record_outcomes(
     session: Session, request: int, rows: Collection[SentRow], outcome: OutcomeClass | None, code: str
 ) -> None:
     """Record the same outcome for these attempts of a request."""
-    attempts = (col(Attempt.request) == request, has_id_among(col(Attempt.delivery), [row.id for row in rows]))
+    attempts = (col(Attempt.request) == request, column_in_ids(col(Attempt.delivery), [row.id for row in rows]))
     changed = sqlalchemy.update(table_of(Attempt)).where(*attempts).values(outcome=outcome, code=code)
     session.connection().execute(changed)
 

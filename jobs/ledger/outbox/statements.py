@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, delete, select
 
 from connectors.records import (
-    CountedRows,
+    CountedRowsFilter,
     DestinationId,
     OutcomeClass,
     PlatformStatement,
@@ -17,17 +17,17 @@ from connectors.records import (
     Target,
 )
 from jobs.ledger.outbox.requests import may_have_reached_platform
-from jobs.ledger.schema import Attempt, Delivery, Request, StatementRow, of_kind
+from jobs.ledger.schema import Attempt, Delivery, Request, PlatformStatementRow, of_kind
 
 
-def replace_statements(
+def replace_platform_statements(
     session: Session, account: str, destination: DestinationId, said: Sequence[PlatformStatement], *, now: datetime
 ) -> None:
     """Record what a platform says, in place of what it said of this destination before."""
-    here = (col(StatementRow.account) == account, col(StatementRow.destination) == destination)
-    session.execute(delete(StatementRow).where(*here))
+    here = (col(PlatformStatementRow.account) == account, col(PlatformStatementRow.destination) == destination)
+    session.execute(delete(PlatformStatementRow).where(*here))
     for position, each in enumerate(said):
-        row = StatementRow(
+        row = PlatformStatementRow(
             account=account,
             destination=destination,
             position=position,
@@ -44,13 +44,13 @@ def replace_statements(
         session.add(row)
 
 
-def last_read_at(session: Session, account: str) -> datetime | None:
+def statements_last_read_at(session: Session, account: str) -> datetime | None:
     """Return when any platform was last asked."""
-    return session.exec(select(func.max(StatementRow.read_at)).where(StatementRow.account == account)).one()
+    return session.exec(select(func.max(PlatformStatementRow.read_at)).where(PlatformStatementRow.account == account)).one()
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class RecordedStatement:
     """A statement on record."""
 
     destination: str
@@ -58,20 +58,20 @@ class Stated:
     read_at: datetime
 
 
-def statements_since(session: Session, account: str, since: datetime) -> Iterator[Stated]:
+def statements_since(session: Session, account: str, since: datetime) -> Iterator[RecordedStatement]:
     """Yield the statements read since a time, as they were made."""
-    rows = select(StatementRow).where(StatementRow.account == account, col(StatementRow.read_at) >= since)
-    for row in session.exec(rows.order_by(col(StatementRow.destination), col(StatementRow.position))):
+    rows = select(PlatformStatementRow).where(PlatformStatementRow.account == account, col(PlatformStatementRow.read_at) >= since)
+    for row in session.exec(rows.order_by(col(PlatformStatementRow.destination), col(PlatformStatementRow.position))):
         counts = _counts(row)
         value = row.value if counts is None else int(row.value)
         said = PlatformStatement(StatementSubject(row.subject), row.name, value, row.as_of, counts)
-        yield Stated(row.destination, said, row.read_at)
+        yield RecordedStatement(row.destination, said, row.read_at)
 
 
-def _counts(row: StatementRow) -> CountedRows | None:
+def _counts(row: PlatformStatementRow) -> CountedRowsFilter | None:
     if row.counted_since is None or row.counted_until is None:
         return None
-    return CountedRows(
+    return CountedRowsFilter(
         row.transport or "",
         row.owner or "",
         row.action or "",
@@ -112,7 +112,7 @@ class OwnCount:
 _NOT_COUNTED = [each for each in OutcomeClass if each not in (OutcomeClass.DONE, OutcomeClass.UNKNOWN)]
 
 
-def count_rows(session: Session, account: str, destination: str, counted: CountedRows) -> OwnCount:
+def count_own_accepted_rows(session: Session, account: str, destination: str, counted: CountedRowsFilter) -> OwnCount:
     """Count the rows that a platform's number counts."""
     is_comparable = of_kind(corrections=False)
     if counted.corrections:

@@ -49,7 +49,7 @@ def runs_by_night(session: Session, account: str, zone: ZoneInfo, *, first: date
     return found
 
 
-def conversions_after_runs(session: Session, runs: Sequence[int]) -> Iterator[StateCount]:
+def state_counts_after_runs(session: Session, runs: Sequence[int]) -> Iterator[StateCount]:
     """Yield where the conversions that runs moved stood at the end of the last one."""
     place = (col(Delivery.conversion), col(Delivery.destination))
     rows = session.connection().execute(
@@ -178,7 +178,7 @@ _PROGRESS = sqlalchemy.select(
     *(_SENT.label("sent"), _RECEIVED.label("received")),
     (col(Delivery.state) == DeliveryState.ACCEPTED).label("accepted"),
     col(Delivery.state).in_((DeliveryState.SKIPPED, DeliveryState.CANCELLED)).label("not_to_be_sent"),
-).where(bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
+).where(bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False))
 
 
 def conversion_progress(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
@@ -189,7 +189,7 @@ def conversion_progress(session: Session, account: str, leads: Collection[str]) 
     yield from bulk.select_rows(session, _PROGRESS, account, leads)
 
 
-def expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
+def count_expired_conversions(session: Session, account: str) -> Iterator[Row[Any]]:
     """Yield how many conversions have expired, those that are alike together.
 
     The columns are conversion, destination, reason, code, value, facts and conversions, which is their number.

@@ -22,7 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, col, select
 
 from jobs.ledger import bulk
-from jobs.ledger.json_sql import item_of
+from jobs.ledger.json_sql import json_text_at
 from jobs.ledger.leads.leads import IS_COUNTED, has_related_row
 from jobs.ledger.schema import STREAMED, ClickIdRow, LeadRow, Run, StatusChange, StatusLabel, UnreadableLeadRow
 from jobs.rules.model import StatusTimeOrigin
@@ -61,7 +61,7 @@ _ENTERED = col(StatusChange.origin) != StatusTimeOrigin.RELABEL
 """Matches entries; one shown under a status's new name is none."""
 _LATEST = _Seconds(col(StatusChange.at)) + sqlalchemy.case((col(StatusChange.date_only), _DAY), else_=0)
 """The last second at which a change may have happened."""
-_AGENCY = item_of(col(LeadRow.facts), "by")
+_AGENCY = json_text_at(col(LeadRow.facts), "by")
 """A lead's value at `report.by`."""
 
 
@@ -155,7 +155,7 @@ def count_changes_by_delay(session: Session, account: str, created: Span, since:
 def _made(account: str, created: Span, among: Collection[str] | None = None) -> ColumnElement[bool]:
     at = col(LeadRow.created_at)
     wanted = and_(col(LeadRow.account) == account, at >= created[0], at < created[1], IS_COUNTED)
-    return wanted if among is None else wanted & bulk.has_id_among(col(LeadRow.id), among)
+    return wanted if among is None else wanted & bulk.column_in_ids(col(LeadRow.id), among)
 
 
 def _has_label(labels: Collection[str]) -> ColumnElement[bool]:
@@ -303,7 +303,7 @@ def _first_entries(
     account: str, entered: Span, stage_of: Mapping[str, str], among: Collection[str] | None = None
 ) -> Iterator[ColumnElement[bool]]:
     if among is not None:
-        yield (col(StatusChange.account) == account) & bulk.has_id_among(col(StatusChange.lead), among)
+        yield (col(StatusChange.account) == account) & bulk.column_in_ids(col(StatusChange.lead), among)
     else:
         # Most rows are the account's: looking each one up by its account takes far longer than reading all in order.
         yield func.coalesce(col(StatusChange.account), "") == account
@@ -344,11 +344,11 @@ def amounts_and_agency(facts: str) -> tuple[Mapping[str, Decimal], str | None]:
 
 
 _CREATIONS = sqlalchemy.select(col(LeadRow.id), col(LeadRow.created_at)).where(
-    bulk.belongs_to(col(LeadRow.account), col(LeadRow.id))
+    bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id))
 )
 
 
-def creations(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
+def lead_creation_times(session: Session, account: str, leads: Collection[str]) -> Iterator[Row[Any]]:
     """Yield when each of these leads was created: its id and the time."""
     yield from bulk.select_rows(session, _CREATIONS, account, leads)
 

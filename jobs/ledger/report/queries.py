@@ -18,7 +18,7 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import bulk
 from jobs.ledger.leads.leads import has_related_row
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import WHY, cause_from_columns, current_cause
+from jobs.ledger.outbox.outbox import WHY, cause_from_columns, delivery_cause
 from jobs.ledger.outbox.requests import RequestState, attempts_of_delivery
 from jobs.ledger.schema import (
     STREAMED,
@@ -216,7 +216,7 @@ def current_reason(row: Delivery, now: datetime) -> Cause:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
             return Reason.DUE
-    return current_cause(row)
+    return delivery_cause(row)
 
 
 def due_time(delivery: Delivery) -> datetime | None:
@@ -257,10 +257,10 @@ def recorded_lead_statuses(session: Session, account: str, leads: Collection[Lea
     labels = session.exec(select(StatusLabel.label, StatusLabel.written).where(StatusLabel.account == account))
     written = {label: spelled for label, spelled in labels if spelled}
     found: dict[LeadId, LeadStanding] = {}
-    of_leads = select(LeadRow).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
-    theirs = bulk.belongs_to(col(StatusChange.account), col(StatusChange.lead))
+    of_leads = select(LeadRow).where(bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)))
+    theirs = bulk.has_lead_among(col(StatusChange.account), col(StatusChange.lead))
     changes = select(StatusChange).where(theirs).order_by(col(StatusChange.at))
-    for part in bulk.parts(session, account, leads):
+    for part in bulk.lead_batch_parameters(session, account, leads):
         rows = session.exec(of_leads, params=part).all()
         on_record = {row.id: row.label for row in rows if row.label is not None}
         found |= {
@@ -357,7 +357,7 @@ def pairs_with_deliveries(session: Session, account: str, places: Collection[tup
 
 
 @dataclass(frozen=True, slots=True)
-class LeadSample:
+class SampledLead:
     """What a lead holds where the settings expect something."""
 
     ad_user_data: ConsentAnswer
@@ -367,12 +367,12 @@ class LeadSample:
     """The paths at which it has an amount, readable or not."""
 
 
-def newest_leads(session: Session, account: str) -> list[LeadSample]:
+def newest_leads(session: Session, account: str) -> list[SampledLead]:
     """Return the most recently created leads."""
     return _samples(session, account, col(LeadRow.created_at).desc())
 
 
-def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[LeadSample]:
+def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
@@ -383,7 +383,7 @@ def leads_with_delivery_of(session: Session, account: str, conversions: Collecti
 
 def _samples(
     session: Session, account: str, *order: ColumnElement[Any], where: ColumnElement[bool] | None = None
-) -> list[LeadSample]:
+) -> list[SampledLead]:
     """Return the first leads whose details are up to date; not their histories, which may be of any length."""
     whole = select(LeadRow.ad_user_data, LeadRow.ad_personalization, LeadRow.facts).where(
         LeadRow.account == account, LeadRow.digest != "", sqlalchemy.true() if where is None else where
@@ -391,9 +391,9 @@ def _samples(
     return [_sample(*row) for row in session.exec(whole.order_by(*order).limit(LATEST))]
 
 
-def _sample(ad_user_data: str, ad_personalization: str, facts: str) -> LeadSample:
+def _sample(ad_user_data: str, ad_personalization: str, facts: str) -> SampledLead:
     kept = json.loads(facts)
-    return LeadSample(
+    return SampledLead(
         ConsentAnswer(ad_user_data), ConsentAnswer(ad_personalization), kept["where"], frozenset(kept["amounts"])
     )
 

@@ -27,7 +27,7 @@ from jobs.ledger.schema import (
 )
 from jobs.rules.reasons import Reason
 
-_THEIRS = bulk.belongs_to(col(Delivery.account), col(Delivery.lead))
+_THEIRS = bulk.has_lead_among(col(Delivery.account), col(Delivery.lead))
 _THEIR_DELIVERIES = sqlalchemy.select(col(Delivery.id)).where(_THEIRS)
 _BY_LEAD = (DedupKey, ContactHash, ClickIdRow, ConsentAnswerRow, StatusChange, LabelMove)
 _BY_ID = (UnreadableLeadRow, ExcludedTestLead, LeadRow)
@@ -42,11 +42,11 @@ def _statements() -> tuple[Delete, ...]:
         deliveries.where(is_correction()),
         deliveries,
         *(
-            sqlalchemy.delete(bulk.table_of(each)).where(bulk.belongs_to(col(each.account), col(each.lead)))
+            sqlalchemy.delete(bulk.table_of(each)).where(bulk.has_lead_among(col(each.account), col(each.lead)))
             for each in _BY_LEAD
         ),
         *(
-            sqlalchemy.delete(bulk.table_of(each)).where(bulk.belongs_to(col(each.account), col(each.id)))
+            sqlalchemy.delete(bulk.table_of(each)).where(bulk.has_lead_among(col(each.account), col(each.id)))
             for each in _BY_ID
         ),
     )
@@ -63,7 +63,7 @@ def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None
     """
     for statement in STATEMENTS:
         bulk.change_rows(session, statement, account, ids)
-    incidents.leave_out_leads(session, account, ids)
+    incidents.remove_leads_from_incidents(session, account, ids)
     # What the session has read of them is gone.
     session.expire_all()
 
@@ -71,7 +71,7 @@ def erase_leads(session: Session, account: str, ids: Collection[LeadId]) -> None
 def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Erase from other leads' deliveries, and their history, that one of these leads counted in their place."""
     for model in (Delivery, Transition):
-        theirs = bulk.belongs_to(col(model.account), col(model.detail))
+        theirs = bulk.has_lead_among(col(model.account), col(model.detail))
         of_duplicates = sqlalchemy.update(bulk.table_of(model)).where(
             theirs, col(model.reason) == Reason.COUNTED_ALREADY
         )
@@ -82,7 +82,7 @@ def erase_mentions(session: Session, account: str, ids: Collection[LeadId]) -> N
 # ── tombstones ───────────────────────────────────────────────────────────────────────────────────
 
 _FORGOTTEN = sqlalchemy.select(col(ForgottenLead.id), col(ForgottenLead.forgotten_on)).where(
-    bulk.belongs_to(col(ForgottenLead.account), col(ForgottenLead.id))
+    bulk.has_lead_among(col(ForgottenLead.account), col(ForgottenLead.id))
 )
 _REMEMBER = bulk.insert_missing_into(ForgottenLead)
 

@@ -15,17 +15,17 @@ from connectors.records import LeadId
 from jobs.ledger.schema import (
     MonthlyCampaign,
     MonthlyClickIds,
-    MonthlyRow,
+    MonthlyArchiveRow,
     MonthlySales,
 )
 
-CountByMonth = Callable[[Session, Collection[LeadId]], Iterable[MonthlyRow]]
+CountByMonth = Callable[[Session, Collection[LeadId]], Iterable[MonthlyArchiveRow]]
 """Counts leads that are about to be erased by month, as the report does."""
 _ADDED_UP = frozenset({"leads", "won", "value", "reached", "with_click_id", "count", "sent", "received", "accepted"})
 """The columns that are added up; the others tell rows apart."""
 
 
-def add_months(session: Session, rows: Iterable[MonthlyRow]) -> None:
+def add_monthly_rows(session: Session, rows: Iterable[MonthlyArchiveRow]) -> None:
     """Add these rows to those of the same month and place, if there are any."""
     for row in rows:
         kind = type(row)
@@ -40,7 +40,7 @@ def add_months(session: Session, rows: Iterable[MonthlyRow]) -> None:
             setattr(known, name, _add(getattr(known, name), columns[name]))
 
 
-def without_campaigns(rows: Iterable[MonthlyRow]) -> Iterator[MonthlyRow]:
+def without_campaigns(rows: Iterable[MonthlyArchiveRow]) -> Iterator[MonthlyArchiveRow]:
     """Yield these rows without UTM fields, by which a single person might be told."""
     for row in rows:
         match row:
@@ -71,7 +71,7 @@ def as_text(counts: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ArchivedMonths:
     """The months of a period that lie wholly inside it."""
 
     campaigns: Sequence[MonthlyCampaign]
@@ -79,9 +79,9 @@ class Archive:
     sales: Sequence[MonthlySales]
 
 
-def archived_months(session: Session, account: str, months: Collection[date]) -> Archive:
+def archive_of_months(session: Session, account: str, months: Collection[date]) -> ArchivedMonths:
     """Return what is archived of these months, each named by its first day."""
-    return Archive(
+    return ArchivedMonths(
         campaigns=session.exec(select(MonthlyCampaign).where(*_of_months(MonthlyCampaign, account, months))).all(),
         click_ids=session.exec(select(MonthlyClickIds).where(*_of_months(MonthlyClickIds, account, months))).all(),
         sales=session.exec(select(MonthlySales).where(*_of_months(MonthlySales, account, months))).all(),
@@ -89,7 +89,7 @@ def archived_months(session: Session, account: str, months: Collection[date]) ->
 
 
 def _of_months(
-    kind: type[MonthlyRow], account: str, months: Collection[date]
+    kind: type[MonthlyArchiveRow], account: str, months: Collection[date]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return col(kind.account) == account, col(kind.month).in_(months)
 

@@ -23,7 +23,7 @@ from jobs.ledger.schema import (
     Request,
     RetentionMark,
     Run,
-    StatementRow,
+    PlatformStatementRow,
     StatusChange,
     StatusRename,
     Transition,
@@ -61,13 +61,13 @@ def retention_mark(session: Session, account: str) -> RetentionMark | None:
     return session.get(RetentionMark, account)
 
 
-def left_before(session: Session, account: str) -> datetime | None:
+def retention_cutoff(session: Session, account: str) -> datetime | None:
     """Return the time before which leads that are unknown may have left; None if none has."""
     mark = retention_mark(session, account)
     return None if mark is None else mark.before
 
 
-def move_mark(session: Session, account: str, before: datetime, *, now: datetime) -> None:
+def advance_retention_mark(session: Session, account: str, before: datetime, *, now: datetime) -> None:
     """Move the mark forward, never back: whatever left before an earlier mark would be taken for new."""
     mark = retention_mark(session, account)
     if mark is None:
@@ -77,7 +77,7 @@ def move_mark(session: Session, account: str, before: datetime, *, now: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class LeadsLeft:
+class RetentionTotals:
     """How much has left the ledger."""
 
     leads: int
@@ -88,36 +88,36 @@ class LeadsLeft:
     """Of the leads created before then, only those that something has happened to since are kept."""
 
 
-def leads_left(session: Session, account: str) -> LeadsLeft | None:
+def retention_totals(session: Session, account: str) -> RetentionTotals | None:
     """Return how much has left; None if nothing has."""
     mark = retention_mark(session, account)
     if mark is None:
         return None
-    return LeadsLeft(mark.leads, mark.conversions, mark.since, mark.before)
+    return RetentionTotals(mark.leads, mark.conversions, mark.since, mark.before)
 
 
 _COUNT_CONVERSIONS = sqlalchemy.select(func.count()).where(
-    bulk.belongs_to(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False)
+    bulk.has_lead_among(col(Delivery.account), col(Delivery.lead)), of_kind(corrections=False)
 )
 
 
-def count_left(session: Session, account: str, leads: Collection[LeadId]) -> None:
+def count_leaving_leads(session: Session, account: str, leads: Collection[LeadId]) -> None:
     """Count leads that leave, and their conversions, before they are erased."""
     mark = session.get_one(RetentionMark, account)
     mark.leads += len(leads)
     mark.conversions += sum(count for (count,) in bulk.select_rows(session, _COUNT_CONVERSIONS, account, leads))
 
 
-_ON_RECORD = sqlalchemy.select(col(LeadRow.id)).where(bulk.belongs_to(col(LeadRow.account), col(LeadRow.id)))
+_ON_RECORD = sqlalchemy.select(col(LeadRow.id)).where(bulk.has_lead_among(col(LeadRow.account), col(LeadRow.id)))
 
 
-def may_have_left(session: Session, account: str, created: Mapping[LeadId, datetime]) -> set[LeadId]:
+def possibly_erased_leads(session: Session, account: str, created: Mapping[LeadId, datetime]) -> set[LeadId]:
     """Return which of these leads are not on record and so old that they may have left.
 
     Taken for new, they would be judged to enter their stages again, and be sent a second time: nothing tells what was
     sent of them.
     """
-    before = left_before(session, account) if created else None
+    before = retention_cutoff(session, account) if created else None
     if before is None:
         return set()
     old = {lead for lead, at in created.items() if at < before}
@@ -157,7 +157,7 @@ def _is_old(account: str, before: datetime, now: datetime) -> tuple[ColumnElemen
     )
 
 
-def has_overdue_lead(session: Session, account: str, *, before: datetime, now: datetime) -> bool:
+def has_lead_overdue_for_erasure(session: Session, account: str, *, before: datetime, now: datetime) -> bool:
     """Return whether a lead should have left more than `OVERDUE_AFTER` ago, in an account that has run for as long."""
     has_run = exists().where(col(Run.account) == account, col(Run.started_at) < now - OVERDUE_AFTER)
     is_overdue = (*_is_old(account, before - OVERDUE_AFTER, now), has_run)
@@ -217,15 +217,15 @@ def erase_old_runs(session: Session, account: str, *, before: datetime, limit: i
 def _erase(session: Session, table: type[Request | Run | ExpectedValue], found: Iterable[int | None]) -> int:
     ids = [each for each in found if each is not None]
     if ids:
-        session.connection().execute(delete(bulk.table_of(table)).where(bulk.has_id_among(col(table.id), ids)))
+        session.connection().execute(delete(bulk.table_of(table)).where(bulk.column_in_ids(col(table.id), ids)))
     return len(ids)
 
 
-def erase_history(session: Session, account: str, *, before: datetime) -> None:
+def erase_outdated_records(session: Session, account: str, *, before: datetime) -> None:
     """Erase what is over since before then: problems, estimates that others replaced, what platforms once said."""
     over: Sequence[Delete] = (
         delete(IncidentRow).where(col(IncidentRow.account) == account, col(IncidentRow.cleared_at) < before),
-        delete(StatementRow).where(col(StatementRow.account) == account, col(StatementRow.read_at) < before),
+        delete(PlatformStatementRow).where(col(PlatformStatementRow.account) == account, col(PlatformStatementRow.read_at) < before),
         delete(WeeklySummary).where(col(WeeklySummary.account) == account, col(WeeklySummary.week) < before.date()),
     )
     for statement in over:

@@ -99,7 +99,7 @@ def _open_upgraded_engine(path: Path, *, may_change: bool) -> Engine:
     return engine
 
 
-def open_sealed(path: Path) -> Engine:
+def open_state_being_moved(path: Path) -> Engine:
     """Open a state that `seal` has closed to runs, to read what is to be moved."""
     return _engine(path)
 

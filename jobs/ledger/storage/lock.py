@@ -32,7 +32,7 @@ class FileLock:
     since: datetime
     epoch: int
     """The ledger's epoch in the last run that held this lock, or 0."""
-    request: int
+    last_request_id: int
     """The last recorded request id, or 0."""
     file: IO[str]
 

@@ -16,20 +16,20 @@ from sqlmodel import Session, SQLModel
 from connectors.language import _
 from jobs.ledger.bulk import table_of
 from jobs.ledger.schema import FormerFile, Lease, Request, Run
-from jobs.ledger.storage.database import open_sealed
+from jobs.ledger.storage.database import open_state_being_moved
 from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_state
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state import Lock, State
 from jobs.ledger.storage.state_file import (
-    FileKind,
+    LedgerFileKind,
     LedgerError,
     NoStateError,
-    file_kind,
+    state_file_kind,
     mark_moved,
-    read_seal,
+    read_state_move,
     refuse_damaged,
     seal,
-    unseal,
+    unseal_state,
 )
 from jobs.ledger.storage.transfer import copy_rows, differing_table
 
@@ -66,9 +66,9 @@ def move_state(
         {"account": account, "path": str(path.resolve()), "is_state": path == source.path, "identity": identity}
         for path, identity in {source.path: None, **(inboxes or {})}.items()
     ]
-    with source.hold(now=now) as lock, target.hold(now=now):
+    with source.lock_account(now=now) as lock, target.lock_account(now=now):
         with source.explaining_errors():
-            is_repeated = file_kind(source.path) is FileKind.SEALED
+            is_repeated = state_file_kind(source.path) is LedgerFileKind.SEALED
         if is_repeated:
             _expect_same_place(source, target)
             if _has_ledger(target):
@@ -88,7 +88,7 @@ def move_state(
 
 
 def _expect_same_place(source: SqliteState, target: State) -> None:
-    if (place := read_seal(source.path).place) != str(target):
+    if (place := read_state_move(source.path).place) != str(target):
         raise LedgerError(
             _("{path}: this state was moved to {place}, or is being moved: name that place", path=source, place=place)
         )
@@ -151,7 +151,7 @@ def _expect_descendant(source: SqliteState, target: State) -> None:
 
 
 def _expect_unmoved(source: SqliteState, target: State) -> None:
-    if read_seal(source.path).is_moved:
+    if read_state_move(source.path).is_moved:
         raise LedgerError(
             _(
                 "{place}: {path} was moved there, and this account has no state there any more: restore it from a "
@@ -183,7 +183,7 @@ def _copy(
         # What this process did not ask to commit is not kept; of what an earlier one asked, it may not have heard.
         is_open = not is_to_commit and (not is_repeated or _is_seen_without_ledger(target, account))
         if is_open:
-            unseal(source.path)
+            unseal_state(source.path)
         if isinstance(error, LedgerError):
             raise type(error)(_after_failure(error, source, target, is_open=is_open)) from None
         raise
@@ -236,7 +236,7 @@ def _after_failure(error: LedgerError, source: SqliteState, target: State, *, is
 
 @contextmanager
 def _sealed_view(source: SqliteState) -> Iterator[Connection]:
-    engine = open_sealed(source.path)
+    engine = open_state_being_moved(source.path)
     with _disposing(engine), source.explaining_errors(), engine.execution_options(read_only=True).begin() as here:
         yield here
 

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.ledger.storage.state_file import (
-    FileKind,
+    LedgerFileKind,
     LedgerError,
     NoStateError,
     explaining_errors,
-    file_kind,
+    state_file_kind,
     has_state,
     open_read_only,
 )
 
 
-def read_starts(path: Path, account: str) -> dict[tuple[str, str], datetime]:
+def read_counting_starts(path: Path, account: str) -> dict[tuple[str, str], datetime]:
     """Return when each conversion starts to count, by conversion and destination, as earlier runs settled it.
 
     Raises:
@@ -59,7 +59,7 @@ def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerErro
 
 def _read_neighbouring_ledger(file: Path) -> list[NeighbouringLedger]:
     with explaining_errors(file):
-        if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
+        if not file.is_file() or state_file_kind(file) is not LedgerFileKind.LEDGER:
             return []
         with closing(open_read_only(file)) as connection:
             accounts = connection.execute("SELECT account FROM lease").fetchall()

@@ -28,14 +28,14 @@ from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from connectors.language import _
-from jobs.database_address import split_address
+from jobs.database_address import split_database_address
 from jobs.ledger.schema import Run
 from jobs.ledger.storage.database import ALEMBIC, VERSION
 from jobs.ledger.storage.postgresql_errors import SEES_EVERY_ACCOUNT
 from jobs.ledger.storage.postgresql_tables import (
     ACCOUNT,
     has_next_id_function,
-    next_id_function,
+    next_id_function_sql,
     postgresql_tables,
 )
 from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, SchemaChange
@@ -90,7 +90,7 @@ def open_postgresql(url: str, account: str, *, for_writing: bool, connections: i
     """
     with explaining_postgresql_errors(parsed_address(url)):
         if _kept is not None:
-            return _kept.engine_of(url, account, for_writing=for_writing)
+            return _kept.engine_for_account(url, account, for_writing=for_writing)
         engine = _engine(url, account, for_writing=for_writing, pool_size=connections)
     try:
         _check(engine)
@@ -142,7 +142,7 @@ class _KeptDatabase:
         self._check_at = 0.0
         """When to check the database again for the same account, on the monotonic clock."""
 
-    def engine_of(self, url: str, account: str, *, for_writing: bool) -> Engine:
+    def engine_for_account(self, url: str, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only; raise as `open_postgresql` does."""
         with self._opening:
             if self._engine is None or url != self._url:
@@ -177,7 +177,7 @@ class SharedDatabase:
     def __str__(self) -> str:
         return shown_address(parsed_address(self._url))
 
-    def engine_of(self, account: str, *, for_writing: bool) -> Engine:
+    def engine_for_account(self, account: str, *, for_writing: bool) -> Engine:
         """Return an engine whose transactions see this account's rows only.
 
         Raises:
@@ -298,7 +298,7 @@ def parsed_address(url: str) -> URL:
 
 def _refuse_unclear(url: str) -> None:
     try:
-        split_address(url)
+        split_database_address(url)
     except ValueError as error:
         raise LedgerError(_("the address of the database: {why}", why=error)) from None
 
@@ -346,7 +346,7 @@ def _recorded_schema(connection: Connection) -> list[str]:
 # ── the schema ───────────────────────────────────────────────────────────────────────────────────
 
 
-def deploy(url: str, *beside: MetaData) -> SchemaChange:
+def create_or_upgrade_ledger_tables(url: str, *beside: MetaData) -> SchemaChange:
     """Create the ledgers' tables in a database, or bring them up to date, and return what was done.
 
     Args:
@@ -384,7 +384,7 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
         is_newest = _is_newest(found, connection.engine.url)
         # Not again: this takes more rights than a user needs who deploys what is deployed.
         if not has_next_id_function(connection):
-            connection.exec_driver_sql(next_id_function())
+            connection.exec_driver_sql(next_id_function_sql())
         if not is_newest:
             with _every_account_shown(connection):
                 _migrate(connection, "upgrade")
@@ -394,7 +394,7 @@ def _bring_up_to_date(connection: Connection) -> SchemaChange:
         raise LedgerError(
             _("{place}: this database holds tables of something else ({names})", place=place, names=min(taken))
         )
-    connection.exec_driver_sql(next_id_function())
+    connection.exec_driver_sql(next_id_function_sql())
     postgresql_tables().create_all(connection)
     _migrate(connection, "stamp")
     return SchemaChange(None, REVISIONS[-1], len(REVISIONS))

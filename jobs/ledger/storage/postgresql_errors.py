@@ -66,7 +66,7 @@ def is_drivers(error: object) -> bool:
     return type(error).__module__.partition(".")[0] == "psycopg"
 
 
-def diagnose(error: object) -> Diagnosis:
+def diagnose_error(error: object) -> Diagnosis:
     """Return what an error of the driver means; of one while connecting, the server is asked whether it is there."""
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):

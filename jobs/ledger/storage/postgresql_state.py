@@ -46,7 +46,7 @@ class ServerLock:
     epoch: int = 0
     request: int = 0
 
-    def record_ledger_progress(self, epoch: int, request: int) -> None:
+    def record_ledger_progress(self, epoch: int, last_request_id: int) -> None:
         """Record nothing."""
 
 
@@ -82,7 +82,7 @@ class PostgresqlState:
         return open_postgresql(self.url.get_secret_value(), self.account, for_writing=for_writing)
 
     @contextmanager
-    def hold(self, *, now: datetime) -> Iterator[ServerLock]:  # noqa: ARG002 - a file's lock says since when
+    def lock_account(self, *, now: datetime) -> Iterator[ServerLock]:  # noqa: ARG002 - a file's lock says since when
         """Hold an advisory lock in a transaction that stays open, so that a pooler keeps its connection."""
         with ExitStack() as stack:
             # Explain no errors of the block, and raise none at its end: with its connection, the lock is gone anyway.
@@ -133,12 +133,12 @@ class PostgresqlState:
         """Raise the driver's errors as `LedgerError`."""
         return explaining_postgresql_errors(parsed_address(self.url.get_secret_value()))
 
-    def neighbours(self) -> Iterator[NeighbouringLedger | LedgerError]:
+    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
         """Yield nothing: a database does not show other accounts' ledgers."""
         return iter(())
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """None: the server reuses the space of what was erased."""
         return ()
 

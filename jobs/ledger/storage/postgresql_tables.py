@@ -41,7 +41,7 @@ END $$
 _BRANCH = "WHEN '{name}' THEN RETURN (SELECT coalesce(max(id), 0) + 1 FROM {name});"
 
 
-def next_id_function() -> str:
+def next_id_function_sql() -> str:
     """Return the statement that makes the function by which rows get the ids that SQLite would give them.
 
     An id is one more than the account's last, of which row-level security shows no other. No two transactions ask at
@@ -59,7 +59,7 @@ def has_next_id_function(connection: Connection) -> bool:
         "SELECT prosrc, provolatile, proconfig FROM pg_proc "
         "WHERE proname = 'oplead_next_id' AND pronamespace = current_schema()::regnamespace"
     )
-    _before, body, _after = next_id_function().split("$$")
+    _before, body, _after = next_id_function_sql().split("$$")
     return [tuple(row) for row in found] == [(body, "v", ["enable_seqscan=off"])]
 
 

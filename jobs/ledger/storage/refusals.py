@@ -26,7 +26,7 @@ def refuse_lost_state(lock: Lock, state: State) -> None:
 def refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: State) -> None:
     """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
     last = session.exec(select(func.max(Request.id))).one() or 0
-    if lease.epoch < lock.epoch or last < lock.request:
+    if lease.epoch < lock.epoch or last < lock.last_request_id:
         raise LedgerError(
             _(
                 "{path}: this state is older than what was done here: it ends with run {epoch} and request "
@@ -38,7 +38,7 @@ def refuse_outdated_state(session: Session, lease: Lease, lock: Lock, state: Sta
                 epoch=lease.epoch,
                 last=last,
                 newer_epoch=lock.epoch,
-                newer=lock.request,
+                newer=lock.last_request_id,
                 name=lock.name,
             )
         )

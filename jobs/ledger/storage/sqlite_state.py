@@ -35,7 +35,7 @@ class SqliteState:
         """Open the file, upgrading it first if for writing."""
         return open_engine(self.path, for_writing=for_writing)
 
-    def hold(self, *, now: datetime) -> AbstractContextManager[FileLock]:
+    def lock_account(self, *, now: datetime) -> AbstractContextManager[FileLock]:
         """Hold the lock file beside it."""
         return hold_lock(self.path, now=now)
 
@@ -49,11 +49,11 @@ class SqliteState:
         """Raise errors of SQLite and of the file system as `LedgerError`."""
         return explaining_errors(self.path)
 
-    def neighbours(self) -> Iterator[NeighbouringLedger | LedgerError]:
+    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
         """Yield the other ledgers in this one's folder."""
         return neighbouring_ledgers(self.path)
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """The file, with its journal."""
         return (self.path,)

@@ -25,7 +25,7 @@ class Lock(Protocol):
         """The ledger's epoch in the last run that held this lock, or 0."""
 
     @property
-    def request(self) -> int:
+    def last_request_id(self) -> int:
         """The last recorded request id, or 0."""
 
     def record_ledger_progress(self, epoch: int, request: int) -> None:
@@ -47,7 +47,7 @@ class State(Protocol):
     def open_engine(self, *, for_writing: bool) -> "Engine":
         """Open the existing state, upgraded if for writing; raises `NoStateError` if there is none."""
 
-    def hold(self, *, now: datetime) -> AbstractContextManager[Lock]:
+    def lock_account(self, *, now: datetime) -> AbstractContextManager[Lock]:
         """Hold the account for the block; raises `LeaseHeldError` if another process does.
 
         The lock ends with the process, however that ends.
@@ -59,9 +59,9 @@ class State(Protocol):
     def explaining_errors(self) -> AbstractContextManager[None]:
         """Raise the database's errors within the block as `LedgerError`."""
 
-    def neighbours(self) -> Iterator[NeighbouringLedger | LedgerError]:
+    def neighbouring_ledgers(self) -> Iterator[NeighbouringLedger | LedgerError]:
         """Yield other ledgers that might be this account's, if its own is missing, and the errors of reading them."""
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def storage_files(self) -> tuple[Path, ...]:
         """The files that hold the state, to be rewritten after something was erased."""

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from connectors.language import N_, _
 from jobs.exit_codes import CommandError, Exit
-from jobs.ledger.storage.postgresql_errors import UNEXPECTED, diagnose, is_drivers
+from jobs.ledger.storage.postgresql_errors import UNEXPECTED, diagnose_error, is_drivers
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
 """Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -21,7 +21,7 @@ SEALED_ID = 0x4F504C4D  # "OPLM"
 """Replaces it in a ledger that was moved, so that no version of this program uses the file again."""
 
 
-class FileKind(StrEnum):
+class LedgerFileKind(StrEnum):
     """What exists at a ledger's path."""
 
     NOTHING = "nothing"
@@ -32,10 +32,10 @@ class FileKind(StrEnum):
     FOREIGN = "foreign"
 
 
-_KINDS = {APPLICATION_ID: FileKind.LEDGER, SEALED_ID: FileKind.SEALED}
+_KINDS = {APPLICATION_ID: LedgerFileKind.LEDGER, SEALED_ID: LedgerFileKind.SEALED}
 
 
-def file_kind(path: Path) -> FileKind:
+def state_file_kind(path: Path) -> LedgerFileKind:
     """Return the kind of file at `path`, without changing it.
 
     The header is read through SQLite: opening and closing the file directly, anywhere in the process, would release the
@@ -49,19 +49,19 @@ def file_kind(path: Path) -> FileKind:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.stat().st_size == 0:
-            return FileKind.NOTHING
+            return LedgerFileKind.NOTHING
     except FileNotFoundError:
-        return FileKind.NOTHING
+        return LedgerFileKind.NOTHING
     try:
         with closing(open_read_only(path)) as connection:
             (number,) = connection.execute("PRAGMA application_id").fetchone()
             if number:
-                return _KINDS.get(number, FileKind.FOREIGN)
+                return _KINDS.get(number, LedgerFileKind.FOREIGN)
             tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1").fetchall()
-            return FileKind.FOREIGN if tables else FileKind.NOTHING
+            return LedgerFileKind.FOREIGN if tables else LedgerFileKind.NOTHING
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            return FileKind.FOREIGN
+            return LedgerFileKind.FOREIGN
         raise
 
 
@@ -125,21 +125,21 @@ def has_state(path: Path) -> bool:
         LedgerError: the file is not a ledger, or cannot be read.
     """
     with explaining_errors(path):
-        found = file_kind(path)
-    if found is FileKind.FOREIGN:
+        found = state_file_kind(path)
+    if found is LedgerFileKind.FOREIGN:
         raise LedgerError(
             _(
                 "{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings",
                 path=path,
             )
         )
-    if found is FileKind.SEALED:
+    if found is LedgerFileKind.SEALED:
         raise LedgerError(_where_it_is(path))
-    return found is FileKind.LEDGER
+    return found is LedgerFileKind.LEDGER
 
 
 def _where_it_is(path: Path) -> str:
-    seal = read_seal(path)
+    seal = read_state_move(path)
     if seal.is_moved:
         return _(
             "{path}: this state was moved to {place}: write that place under `state:`", path=path, place=seal.place
@@ -152,7 +152,7 @@ def _where_it_is(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class StateMove:
     """What a sealed state says of its move."""
 
     place: str
@@ -160,11 +160,11 @@ class Seal:
     """Whether the other place is known to have it."""
 
 
-def read_seal(path: Path) -> Seal:
+def read_state_move(path: Path) -> StateMove:
     """Return what a sealed state says of its move."""
     with explaining_errors(path), closing(open_read_only(path)) as connection:
         place, is_moved = connection.execute("SELECT place, is_moved FROM moved").fetchone()
-        return Seal(str(place), bool(is_moved))
+        return StateMove(str(place), bool(is_moved))
 
 
 def seal(path: Path, place: str) -> None:
@@ -181,7 +181,7 @@ def mark_moved(path: Path) -> None:
         connection.execute("UPDATE moved SET is_moved = 1")
 
 
-def unseal(path: Path) -> None:
+def unseal_state(path: Path) -> None:
     """Let runs use a sealed state again; only if the other place has nothing of it."""
     with _changing(path) as connection:
         connection.execute("DROP TABLE moved")
@@ -267,7 +267,7 @@ def explaining_errors(path: Path | str) -> Iterator[None]:
         # SQLAlchemy's errors carry SQLite's; their own messages include the statement and its values.
         cause = getattr(error, "orig", error)
         if is_drivers(cause):
-            found = diagnose(cause)
+            found = diagnose_error(cause)
             kind = StateAwayError if found.is_away else LedgerError
             raise kind(_cannot_use(path, found.name, found.advice)) from None
         if not isinstance(cause, sqlite3.DatabaseError):

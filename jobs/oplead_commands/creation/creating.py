@@ -12,12 +12,12 @@ from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt,
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _, _n
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, ListedLead, Lost, NotSent, UnreadableLead
+from connectors.records import Lead, LeadId, ListedLead, AnswerLost, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import RecognitionMark, content_hash, creation_key_of, recognition_mark_of
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, Outbox
-from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
+from jobs.oplead_commands.creation.identity import LeadFingerprint, content_hash, creation_key_of, lead_fingerprint
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, LeadCreationOutbox
+from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring.texts import click_ids_in
 
@@ -39,7 +39,7 @@ class WantedLead:
     new: LeadToCreate
 
 
-def with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | None) -> LeadToWrite:
+def lead_with_reference(context: OpleadContext, lead: LeadToWrite, reference: str | None) -> LeadToWrite:
     """Return a lead with its own reference in it, where the settings say where that goes.
 
     Raises:
@@ -60,7 +60,7 @@ def lead_to_create(context: OpleadContext, lead: LeadToWrite, reference: str | N
     content, external = content_hash(lead, salt), lead.external_id
     ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
     kept = reference if _reference_path(context) is not None else None
-    mark = recognition_mark_of(ids, lead.contact, salt, reference=kept)
+    mark = lead_fingerprint(ids, lead.contact, salt, reference=kept)
     return WantedLead(
         lead, LeadToCreate(creation_key_of(reference, content, salt), content, mark, lead.provider_url is not None)
     )
@@ -70,13 +70,13 @@ def _reference_path(context: OpleadContext) -> str | None:
     return context.known.settings.oplead.write.fields.reference
 
 
-class LeadCreator:
+class OpleadLeadCreator:
     """Creates the wanted leads, as far as Oplead takes them."""
 
     def __init__(
         self,
         context: OpleadContext,
-        outbox: Outbox,
+        outbox: LeadCreationOutbox,
         wanted: Mapping[str, WantedLead],
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
@@ -118,12 +118,12 @@ class LeadCreator:
         for key in self._sendable():
             self._context.cancel_token()
             self._tries[key] += 1
-            receipt = self._context.retry_until_write_arrives(partial(self._attempt, writer, key))
+            receipt = self._context.retry_write_if_not_received(partial(self._attempt, writer, key))
             if isinstance(receipt, NotSent) or _affects_every_lead(receipt):
                 self.stop = receipt
                 return None
             self._record(key, receipt)
-            in_a_row = in_a_row + 1 if isinstance(receipt, Lost) else 0
+            in_a_row = in_a_row + 1 if isinstance(receipt, AnswerLost) else 0
             if in_a_row == _IN_A_ROW:
                 return receipt
         return None
@@ -141,15 +141,15 @@ class LeadCreator:
         return receipt
 
     def _begin(self, new: LeadToCreate) -> None:
-        self._outbox.begin(new, now=self._context.clock.now())
+        self._outbox.record_request_in_flight(new, now=self._context.clock.now())
 
-    def _record(self, key: str, receipt: WriteAccepted | WriteRefused | Lost) -> None:
+    def _record(self, key: str, receipt: WriteAccepted | WriteRefused | AnswerLost) -> None:
         match receipt:
             case WriteAccepted(id=lead):
-                self._outbox.confirm(key, lead)
+                self._outbox.record_lead_created(key, lead)
             case WriteRefused():
                 self.refusals[key] = receipt
-            case Lost():
+            case AnswerLost():
                 self._outbox.record_lost_answer(key, "no_answer", now=self._context.clock.now())
                 return
             case _:
@@ -164,8 +164,8 @@ class LeadCreator:
         Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
         """
         self._outbox.erase_recognition_marks(now=self._context.clock.now())
-        marked = self._outbox.recognisable_leads()
-        doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
+        marked = self._outbox.leads_recognisable_in_oplead()
+        doubtful = [one for one in marked if not one.is_in_oplead and one.key in self._wanted]
         if not doubtful:
             return 0
         self._context.clock.sleep_until(max(one.lost_at or one.sent_at for one in doubtful) + _SETTLES_IN)
@@ -178,10 +178,10 @@ class LeadCreator:
             for one in doubtful:
                 self._outbox.record_reason_in_doubt(one.key, "not_looked_up")
             return 0
-        judged = recognise(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
+        judged = recognise_created_leads(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
         for one in marked:
             lead = judged.get(one.key, LeadNotFoundReason.UNPROVEN)
-            if one.is_created and one.sent_at >= first and not isinstance(lead, LeadNotFoundReason):
+            if one.is_in_oplead and one.sent_at >= first and not isinstance(lead, LeadNotFoundReason):
                 self._outbox.record_created_lead_id(one.key, lead)
         return sum(self._record_lookup_result(one.key, judged[one.key]) for one in doubtful)
 
@@ -193,7 +193,7 @@ class LeadCreator:
             case LeadNotFoundReason():
                 self._outbox.record_reason_in_doubt(key, judged)
             case lead:
-                self._outbox.confirm(key, lead)
+                self._outbox.record_lead_created(key, lead)
                 self._on_settled()
                 return True
         return False
@@ -229,11 +229,11 @@ class LeadCreator:
                     break
         return seen, is_whole and resume is None
 
-    def _mark(self, lead: Lead) -> RecognitionMark | None:
+    def _mark(self, lead: Lead) -> LeadFingerprint | None:
         path = _reference_path(self._context)
         reference = lead.fields.get(path) if path else None
         kept = None if reference is None else str(reference)
-        return recognition_mark_of(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
+        return lead_fingerprint(lead.click_ids, lead.contact, self._outbox.salt, reference=kept)
 
 
 def _cannot_be_wanted_lead(one: UnreadableLead, claimed: frozenset[LeadId], since: datetime) -> bool:

@@ -32,7 +32,7 @@ class RecognitionMarkParts(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
-class RecognitionMark:
+class LeadFingerprint:
     """By what a lead is recognised in Oplead."""
 
     hashes: frozenset[str]
@@ -49,7 +49,7 @@ class RecognitionMark:
         """The hashes that few share: all but the name's."""
         return frozenset(each for each in self.hashes if _part(each) != RecognitionMarkParts.NAME.name)
 
-    def matches_lead_mark(self, other: "RecognitionMark") -> bool:
+    def matches_fingerprint(self, other: "LeadFingerprint") -> bool:
         """Whether a lead in Oplead with the other mark is the one."""
         return self._hashes_to_match(self.hashes) == self._hashes_to_match(other.hashes)
 
@@ -59,7 +59,7 @@ class RecognitionMark:
             each for each in hashes if is_by_reference == (_part(each) == RecognitionMarkParts.REFERENCE.name)
         )
 
-    def covers_parts_of(self, other: "RecognitionMark") -> bool:
+    def has_all_parts_of(self, other: "LeadFingerprint") -> bool:
         """Whether a lead that is recognised by this mark proves that one with the other would be."""
         return other.parts in self.parts
 
@@ -78,9 +78,9 @@ def creation_key_of(reference: str | None, content: str, salt: bytes) -> str:
     return content if reference is None else _hash(salt, "reference", reference)
 
 
-def recognition_mark_of(
+def lead_fingerprint(
     ids: Iterable[ClickId], contact: Contact, salt: bytes, *, reference: str | None = None
-) -> RecognitionMark | None:
+) -> LeadFingerprint | None:
     """Return the mark of a lead by its reference, click ids, e-mail address, phone number and last name.
 
     However spelled: a reference has no leading zeros, a phone number its last digits, and a name no accents or
@@ -101,7 +101,7 @@ def recognition_mark_of(
         for value in found
         if value
     }
-    mark = RecognitionMark(frozenset(hashes))
+    mark = LeadFingerprint(frozenset(hashes))
     return mark if mark.distinctive_hashes else None
 
 

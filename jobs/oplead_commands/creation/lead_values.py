@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connectors.crm import LeadToWrite
-from connectors.language import _, format_count
+from connectors.language import _, format_integer
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
@@ -83,7 +83,7 @@ def _require_short_line(name: str, text: str) -> str:
         raise UsageError(_("{name}: write a value, or leave it out", name=name))
     if len(text) > _LONGEST or not text.isprintable():
         raise UsageError(
-            _("{name}: write one line of at most {most} characters", name=name, most=format_count(_LONGEST))
+            _("{name}: write one line of at most {most} characters", name=name, most=format_integer(_LONGEST))
         )
     return text.strip()
 

@@ -21,11 +21,11 @@ from jobs.cancellation import never_cancelled
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError, hold_lock
 from jobs.ledger.storage.state_file import open_privately, open_read_only
-from jobs.oplead_commands.creation.identity import RecognitionMark
+from jobs.oplead_commands.creation.identity import LeadFingerprint
 from jobs.pull.sync import MAX_CLOCK_SKEW
 
 
-class CreationState(StrEnum):
+class LeadCreationState(StrEnum):
     """Where the creation of one lead stands; a lead that is certain not to be in Oplead is not on record."""
 
     IN_FLIGHT = "in_flight"
@@ -80,7 +80,7 @@ class LeadToCreate:
     """Hash of its own reference, or else of its content: two with one key are one lead."""
     content: str
     """Hash of its content."""
-    mark: RecognitionMark | None
+    mark: LeadFingerprint | None
     """By what it is recognised in Oplead, if by anything."""
     has_provider_url: bool
 
@@ -91,8 +91,8 @@ class LeadCreationRecord:
 
     key: str
     content: str
-    state: CreationState
-    mark: RecognitionMark | None
+    state: LeadCreationState
+    mark: LeadFingerprint | None
     """None if nothing marks it, or once it is no longer needed."""
     lead: LeadId | None
     """Its id in Oplead, if known."""
@@ -105,9 +105,9 @@ class LeadCreationRecord:
     has_provider_url: bool
 
     @property
-    def is_created(self) -> bool:
+    def is_in_oplead(self) -> bool:
         """Whether it is in Oplead."""
-        return self.state is CreationState.CREATED
+        return self.state is LeadCreationState.CREATED
 
     @property
     def was_looked_for(self) -> bool:
@@ -128,57 +128,57 @@ def outbox_path(state_folder: Path | None, account: str | None) -> Path:
     return state_folder / f"{account}.oplead.db"
 
 
-class Outbox:
+class LeadCreationOutbox:
     """One account's outbox; each change is durable when its method returns."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use an open connection; see `hold_outbox` and `open_outbox`."""
+        """Use an open connection; see `lock_outbox` and `open_outbox`."""
         self._connection = connection
         (self.salt,) = connection.execute("SELECT salt FROM salt").fetchone()
         """With which every hash in it is made."""
 
-    def begin(self, new: LeadToCreate, *, now: datetime) -> None:
+    def record_request_in_flight(self, new: LeadToCreate, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
         mark = (" ".join(sorted(new.mark.hashes)), int(new.mark.parts)) if new.mark else (None, None)
         self._change(
             "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (new.key, new.content, CreationState.IN_FLIGHT, *mark, now.isoformat(), new.has_provider_url),
+            (new.key, new.content, LeadCreationState.IN_FLIGHT, *mark, now.isoformat(), new.has_provider_url),
         )
 
-    def confirm(self, key: str, lead: str | None, reason: str = "") -> None:
+    def record_lead_created(self, key: str, lead: str | None, reason: str = "") -> None:
         """Put on record that a lead is in Oplead."""
         self._change(
             "UPDATE creation SET state = ?, lead = ?, reason = ?, lost_at = NULL WHERE key = ? AND state != ?",
-            (CreationState.CREATED, lead, reason, key, CreationState.CREATED),
+            (LeadCreationState.CREATED, lead, reason, key, LeadCreationState.CREATED),
         )
 
     def record_lost_answer(self, key: str, reason: str, *, now: datetime) -> None:
         """Put on record that a lead's answer was lost."""
         self._change(
             "UPDATE creation SET state = ?, reason = ?, lost_at = ? WHERE key = ? AND state = ?",
-            (CreationState.IN_DOUBT, reason, now.isoformat(), key, CreationState.IN_FLIGHT),
+            (LeadCreationState.IN_DOUBT, reason, now.isoformat(), key, LeadCreationState.IN_FLIGHT),
         )
 
     def drop(self, key: str) -> None:
         """Erase a lead that is certain not to be in Oplead, if it is on record."""
-        self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, CreationState.CREATED))
+        self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, LeadCreationState.CREATED))
 
     def record_reason_in_doubt(self, key: str, reason: str) -> None:
         """Say why a lead that is in doubt stays so."""
         self._change(
-            "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)
+            "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, LeadCreationState.IN_DOUBT)
         )
 
     def record_created_lead_id(self, key: str, lead: LeadId) -> None:
         """Add the id of a created lead whose answer did not name it."""
-        self._change("UPDATE creation SET lead = ? WHERE key = ? AND state = ?", (lead, key, CreationState.CREATED))
+        self._change("UPDATE creation SET lead = ? WHERE key = ? AND state = ?", (lead, key, LeadCreationState.CREATED))
 
     def recover(self, *, now: datetime) -> None:
         """Doubt every lead whose request was under way when an earlier command died: maybe just now."""
         self._connection.execute(
             "UPDATE creation SET lost_at = ?, state = ?, reason = 'died' WHERE state = ?",
-            (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
+            (now.isoformat(), LeadCreationState.IN_DOUBT, LeadCreationState.IN_FLIGHT),
         )
 
     def erase_recognition_marks(self, *, now: datetime) -> None:
@@ -189,12 +189,12 @@ class Outbox:
         prove that leads are recognised.
         """
         oldest = self._connection.execute(
-            "SELECT min(sent_at) FROM creation WHERE state != ?", (CreationState.CREATED,)
+            "SELECT min(sent_at) FROM creation WHERE state != ?", (LeadCreationState.CREATED,)
         ).fetchone()[0]
         # What was sent earlier was created before any lead that is looked for, however far the clocks differ.
         since = min(now, datetime.fromisoformat(oldest) if oldest else now) - 2 * MAX_CLOCK_SKEW
         self._connection.execute(
-            _FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS, "since": since.isoformat()}
+            _FORGET_MARKS, {"created": LeadCreationState.CREATED, "proofs": _PROOFS, "since": since.isoformat()}
         )
 
     def find(self, keys: Collection[str]) -> dict[str, LeadCreationRecord]:
@@ -207,9 +207,9 @@ class Outbox:
             found |= {one.key: one for one in self._select(f"WHERE key IN ({places})", part)}
         return found
 
-    def recognisable_leads(self) -> list[LeadCreationRecord]:
+    def leads_recognisable_in_oplead(self) -> list[LeadCreationRecord]:
         """Return every lead in doubt, and the created ones that may be recognised in Oplead."""
-        states = (CreationState.CREATED, CreationState.IN_DOUBT)
+        states = (LeadCreationState.CREATED, LeadCreationState.IN_DOUBT)
         return self._select("WHERE mark IS NOT NULL AND state = ? OR state = ?", states)
 
     def created_lead_ids(self) -> frozenset[LeadId]:
@@ -217,11 +217,11 @@ class Outbox:
         rows = self._connection.execute("SELECT lead FROM creation WHERE lead IS NOT NULL")
         return frozenset(LeadId(lead) for (lead,) in rows)
 
-    def created_leads_with_feedback(self) -> list[LeadCreationRecord]:
+    def created_leads_with_provider_url(self) -> list[LeadCreationRecord]:
         """Return the created leads whose treatment Oplead reports, oldest first."""
-        return self._select("WHERE has_provider_url AND state = ? ORDER BY sent_at, key", (CreationState.CREATED,))
+        return self._select("WHERE has_provider_url AND state = ? ORDER BY sent_at, key", (LeadCreationState.CREATED,))
 
-    def keys_of_person(self, hashes: Collection[str]) -> dict[str, LeadId | None]:
+    def keys_of_leads_with_hashes(self, hashes: Collection[str]) -> dict[str, LeadId | None]:
         """Return the keys of the leads whose mark has one of these hashes, each with its id in Oplead, if known."""
         marked = self._select("WHERE mark IS NOT NULL", ())
         return {one.key: one.lead for one in marked if one.mark and not one.mark.hashes.isdisjoint(hashes)}
@@ -245,9 +245,9 @@ class Outbox:
 
 
 @contextmanager
-def hold_outbox(
+def lock_outbox(
     path: Path, *, now: Callable[[], datetime], patience: float = 0.0, cancel_token: CancelToken = never_cancelled
-) -> Iterator[Outbox]:
+) -> Iterator[LeadCreationOutbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.
 
     Args:
@@ -268,7 +268,7 @@ def hold_outbox(
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        outbox = Outbox(connection)
+        outbox = LeadCreationOutbox(connection)
         outbox.recover(now=now())
         yield outbox
 
@@ -290,7 +290,7 @@ def _wait_for_lock(
 
 
 @contextmanager
-def open_outbox(path: Path) -> Iterator[Outbox | None]:
+def open_outbox(path: Path) -> Iterator[LeadCreationOutbox | None]:
     """Open the outbox to read it; None if no lead was ever created from here.
 
     Raises:
@@ -300,7 +300,7 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
         yield None
         return
     with _explain_sqlite_errors(path), closing(open_read_only(path)) as connection:
-        yield Outbox(connection) if _has_outbox_tables(connection, path) else None
+        yield LeadCreationOutbox(connection) if _has_outbox_tables(connection, path) else None
 
 
 def _has_outbox_tables(connection: sqlite3.Connection, path: Path) -> bool:
@@ -341,8 +341,8 @@ def _creation(row: _Row) -> LeadCreationRecord:
     return LeadCreationRecord(
         key,
         content,
-        CreationState(state),
-        RecognitionMark(frozenset(mark.split())) if mark else None,
+        LeadCreationState(state),
+        LeadFingerprint(frozenset(mark.split())) if mark else None,
         lead,
         reason,
         datetime.fromisoformat(sent_at),

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.identity import RecognitionMark
-from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
+from jobs.oplead_commands.creation.identity import LeadFingerprint
+from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadCreationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class SeenLead:
 
     id: LeadId
     created_at: datetime
-    mark: RecognitionMark
+    mark: LeadFingerprint
 
 
 class LeadNotFoundReason(StrEnum):
@@ -36,7 +36,7 @@ class LeadNotFoundReason(StrEnum):
     """It was not seen, and the reading does not prove that it would have been."""
 
 
-def recognise(
+def recognise_created_leads(
     marked: Sequence[LeadCreationRecord],
     seen: Iterable[SeenLead],
     *,
@@ -62,7 +62,7 @@ def recognise(
         for one in marked
     }
     same = {
-        one.key: [lead.id for lead in similar[one.key] if one.mark and one.mark.matches_lead_mark(lead.mark)]
+        one.key: [lead.id for lead in similar[one.key] if one.mark and one.mark.matches_fingerprint(lead.mark)]
         for one in marked
     }
     free = {one.key: [lead for lead in same[one.key] if lead not in claimed] for one in marked if one.lead is None}
@@ -74,7 +74,7 @@ def recognise(
         ids = free[one.key]
         if len(ids) == 1 and times[ids[0]] == 1:
             found[one.key] = ids[0]
-        elif one.state is CreationState.IN_DOUBT:
+        elif one.state is LeadCreationState.IN_DOUBT:
             may_be_there = ids or any(lead.id not in taken for lead in similar[one.key])
             proven = any(_proves_other_findable(other, one) for other in shown)
             absence = LeadNotFoundReason.NOT_THERE if proven else LeadNotFoundReason.UNPROVEN
@@ -86,16 +86,16 @@ def _proves_other_findable(shown: LeadCreationRecord, one: LeadCreationRecord) -
     """Whether one that shows proves that another would show if it were there."""
     if shown.mark is None or one.mark is None:
         return False
-    return shown.mark.covers_parts_of(one.mark) and shown.sent_at >= one.sent_at
+    return shown.mark.has_all_parts_of(one.mark) and shown.sent_at >= one.sent_at
 
 
 def _is_created_lead_among(one: LeadCreationRecord, leads: Collection[LeadId]) -> bool:
     """Whether a lead that is certainly in Oplead is among those with its mark."""
-    if one.state is not CreationState.CREATED:
+    if one.state is not LeadCreationState.CREATED:
         return False
     return bool(leads) if one.lead is None else one.lead in leads
 
 
-def _leads_sharing_mark(leads: Mapping[str, set[SeenLead]], mark: RecognitionMark | None) -> set[SeenLead]:
+def _leads_sharing_mark(leads: Mapping[str, set[SeenLead]], mark: LeadFingerprint | None) -> set[SeenLead]:
     """Return the leads that share more than a name with a mark."""
     return set().union(*(leads.get(trace, ()) for trace in mark.distinctive_hashes)) if mark else set()

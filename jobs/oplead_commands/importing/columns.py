@@ -11,7 +11,7 @@ from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
 from jobs.settings.types import Path_, parse_as_type
-from jobs.wiring.texts import column_names, normalised_title
+from jobs.wiring.texts import usual_column_titles, normalised_title
 
 REFERENCE = "reference"
 """Your own reference of a lead, by which it is known again."""
@@ -69,12 +69,12 @@ def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[C
             column = _column(number, title, mapping, known)
         except ValueError as error:
             problems.append(
-                _("column {number}, {title}: {error}", number=number + 1, title=title_for_message(title), error=error)
+                _("column {number}, {title}: {error}", number=number + 1, title=quoted_column_title(title), error=error)
             )
         else:
             columns += [column] if column else []
     for place, group in groupby(sorted(columns, key=_column_name_or_path), key=_column_name_or_path):
-        same = [title_for_message(one.title) for one in group]
+        same = [quoted_column_title(one.title) for one in group]
         if len(same) > 1:
             problems.append(
                 _(
@@ -84,7 +84,7 @@ def written_columns(titles: Sequence[str], mapping: Mapping[str, str]) -> list[C
                 )
             )
     problems += [
-        _("there is no column {title}, which --columns names", title=title_for_message(title))
+        _("there is no column {title}, which --columns names", title=quoted_column_title(title))
         for title in mapping
         if title not in titles
     ]
@@ -125,14 +125,14 @@ def _column(number: int, title: str, mapping: Mapping[str, str], known: Mapping[
 
 def _by_title() -> Mapping[str, str]:
     """Return the name of each normalised title; a column's own name wins."""
-    usual = column_names()
+    usual = usual_column_titles()
     aliases = {alias: name for name in _SHARED for alias in usual[name]}
     aliases |= {alias: name for name, titles in ALIASES.items() for alias in titles}
     own = (*NAMES, *_LEFT_OUT, *_REFUSED_IF_FILLED)
     return {**aliases, **{normalised_title(name): name for name in own}}
 
 
-def read_mapping(file: Path) -> Mapping[str, str]:
+def read_column_mapping(file: Path) -> Mapping[str, str]:
     """Return what a mapping file says of each title: a column's name, the path of another place, or `ignore`.
 
     Raises:
@@ -156,7 +156,7 @@ def read_mapping(file: Path) -> Mapping[str, str]:
                     "{file}:{line}: {title}: {error}",
                     file=file,
                     line=mark.line if mark else 1,
-                    title=title_for_message(title),
+                    title=quoted_column_title(title),
                     error=error,
                 )
             )
@@ -181,7 +181,7 @@ def _parse_column_meaning(means: object) -> str:
     raise ValueError(_("write a column's name, the path of a custom field, or ignore"))
 
 
-def title_for_message(title: str) -> str:
+def quoted_column_title(title: str) -> str:
     """Return a title for a message."""
     text = one_line(title)
     return f'"{text if len(text) <= _LONGEST_TITLE else text[:_LONGEST_TITLE] + "…"}"'

@@ -12,22 +12,22 @@ from typing import Literal
 import structlog
 
 from connectors.crm import PreviewsWrites, WritePreview
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_integer
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.creating import LeadCreator, lead_to_create, with_reference
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator, lead_to_create, lead_with_reference
 from jobs.oplead_commands.creation.lead_values import click_id_values
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, Outbox, hold_outbox, open_outbox, outbox_path
-from jobs.oplead_commands.importing.columns import read_mapping
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationOutbox, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.importing.columns import read_column_mapping
 from jobs.oplead_commands.importing.import_report import (
     FileLine,
-    outcome_of,
-    report_outcomes,
-    say_changed,
+    line_outcome,
+    report_line_outcomes,
+    say_changed_lines,
     write_report,
 )
-from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
+from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_lead_file
 from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.presentation import print_json
 from jobs.reporting.progress_bars import WorkProgress
@@ -65,7 +65,7 @@ class _Plan:
     @property
     def lines_to_settle(self) -> Sequence[FileLine]:
         """The lines with something to settle."""
-        return [one for one in self.lines if one.key not in self.before or not self.before[one.key].is_created]
+        return [one for one in self.lines if one.key not in self.before or not self.before[one.key].is_in_oplead]
 
     @property
     def lines_with_changed_content(self) -> Sequence[FileLine]:
@@ -73,7 +73,7 @@ class _Plan:
         return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
 
 
-def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> int:
+def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportOptions) -> int:
     """Validate a file whole, show what it holds, ask, create what is new, and say what became of each line."""
     if options.report is not None and (options.report.exists() or not options.report.parent.is_dir()):
         raise UsageError(
@@ -83,7 +83,7 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
             )
         )
     with context.writer() as writer:
-        rows = read_leads(file, _file_options(context, writer, options))
+        rows = read_lead_file(file, _file_options(context, writer, options))
         path = outbox_path(context.known.state_folder, context.known.settings.account)
         with open_outbox(path) as known:
             plan = _plan(context, rows, known)
@@ -95,26 +95,26 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
         if asked and not context.ask_write_approval(question):
             say(_("Nothing was written."))
             return Exit.DONE
-        with hold_outbox(path, now=context.clock.now) as outbox:
+        with lock_outbox(path, now=context.clock.now) as outbox:
             plan = _plan(context, rows, outbox)
             left = len(plan.lines_to_settle)
-            if left != asked and not context.approval.json:
+            if left != asked and not context.approval.json_wanted:
                 say(
                     _(
                         "Another command has created some of them meanwhile; to create: {left}.",
-                        left=format_count(left),
+                        left=format_integer(left),
                     )
                 )
             creating = _create_due_leads(context, outbox, plan, options.in_doubt)
             after = outbox.find([one.key for one in plan.lines])
     outcomes = [
-        outcome_of(one, plan.before.get(one.key), after.get(one.key), creating.refusals.get(one.key))
+        line_outcome(one, plan.before.get(one.key), after.get(one.key), creating.refusals.get(one.key))
         for one in plan.lines
     ]
     if options.report is not None:
         write_report(options.report, outcomes)
-    return report_outcomes(
-        outcomes, creating, update_command=context.command("leads update"), json=context.approval.json
+    return report_line_outcomes(
+        outcomes, creating, update_command=context.account_command_line("leads update"), json=context.approval.json_wanted
     )
 
 
@@ -123,37 +123,37 @@ def _file_options(context: OpleadContext, writer: PreviewsWrites, options: Impor
     return LeadFileOptions(
         zone=look.zone,
         read_click_ids=lambda text, utm_source: click_id_values(click_ids_in(look, text, utm_source)),
-        check=writer.preview,
-        columns=read_mapping(options.columns) if options.columns else {},
+        check=writer.preview_write,
+        columns=read_column_mapping(options.columns) if options.columns else {},
         encoding=options.encoding,
         delimiter=options.delimiter,
     )
 
 
-def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None) -> _Plan:
+def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationOutbox | None) -> _Plan:
     salt = outbox.salt if outbox else b""
     lines = [
         FileLine(
-            row.line, lead_to_create(context, with_reference(context, row.lead, row.reference), row.reference, salt)
+            row.line, lead_to_create(context, lead_with_reference(context, row.lead, row.reference), row.reference, salt)
         )
         for row in rows
     ]
     return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
 
 
-def _create_due_leads(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> LeadCreator:
+def _create_due_leads(context: OpleadContext, outbox: LeadCreationOutbox, plan: _Plan, in_doubt: InDoubt | None) -> OpleadLeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
     for one in (plan.before[line.key] for line in plan.lines_to_settle if line.key in plan.before):
         if in_doubt == "again" and one.was_looked_for:
             outbox.drop(one.key)
         elif in_doubt == "created":
-            outbox.confirm(one.key, None, "by_hand")
+            outbox.record_lead_created(one.key, None, "by_hand")
     with _progress(len(plan.lines_to_settle)) as on_settled:
-        creating = LeadCreator(context, outbox, {one.key: one.wanted for one in plan.lines_to_settle}, on_settled)
+        creating = OpleadLeadCreator(context, outbox, {one.key: one.wanted for one in plan.lines_to_settle}, on_settled)
         try:
             creating.run()
         except StoppedBySignal:
-            if not context.approval.json:
+            if not context.approval.json_wanted:
                 say(_("Stopped. The same command goes on from here, and creates no lead twice."))
             raise
     outbox.erase_recognition_marks(now=context.clock.now())
@@ -167,10 +167,10 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
     due, rate = plan.lines_to_settle, context.known.settings.oplead.rate
     minutes = ceil(len(due) / rate)
     done = len(plan.lines) - len(due)
-    preview = writer.preview(due[0].wanted.lead) if due else WritePreview("", {})
+    preview = writer.preview_write(due[0].wanted.lead) if due else WritePreview("", {})
     first = {place: _masked(place, value) for place, value in preview.values.items()}
     dry_run = context.approval.dry_run
-    if context.approval.json:
+    if context.approval.json_wanted:
         if dry_run:
             counts = {
                 "to_create": len(due),
@@ -185,8 +185,8 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
             "{count} lead in the file; created before: {done}; to create: {due}.",
             "{count} leads in the file; created before: {done}; to create: {due}.",
             len(plan.lines),
-            done=format_count(done),
-            due=format_count(len(due)),
+            done=format_integer(done),
+            due=format_integer(len(due)),
         )
     )
     if due:
@@ -196,7 +196,7 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
         say(_("{request}; the first one, from line {line}, masked:", request=preview.request, line=line))
         results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
-        say_changed([one.line for one in plan.lines_with_changed_content], context.command("leads update"))
+        say_changed_lines([one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update"))
         say(_("Nothing was written."))
 
 
@@ -219,7 +219,7 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     settled_so_far = 0
     # Drawn only as it moves: the waits for Oplead's rate are shown in between.
     with WorkProgress(auto_refresh=False) as bar:
-        bar.begin(_("importing"), lambda: settled_so_far, N_("{count} lead", "{count} leads"), lambda: total)
+        bar.begin_step(_("importing"), lambda: settled_so_far, N_("{count} lead", "{count} leads"), lambda: total)
 
         def advance() -> None:
             nonlocal settled_so_far

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.crm import WriteReceipt, WriteRefused
-from connectors.language import N_, Plural, _, _n, format_count
-from connectors.records import Lost
+from connectors.language import N_, Plural, _, _n, format_integer
+from connectors.records import AnswerLost
 from jobs.exit_codes import Exit
 from jobs.ledger.storage.state_file import open_privately
-from jobs.oplead_commands.creation.creating import LeadCreator, WantedLead
+from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord
 from jobs.oplead_commands.outcomes import ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import say
@@ -44,7 +44,7 @@ class FileLine:
 
     def is_changed_since(self, one: LeadCreationRecord | None) -> bool:
         """Whether it was created with other content."""
-        return one is not None and one.is_created and one.content != self.wanted.new.content
+        return one is not None and one.is_in_oplead and one.content != self.wanted.new.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class LineOutcome:
     """What Oplead said, without contact data, or a code of ours."""
 
     @property
-    def document(self) -> Mapping[str, object]:
+    def for_json(self) -> Mapping[str, object]:
         """For JSON."""
         return {"line": self.line, "state": self.state, "lead": self.lead or None, "reason": self.reason}
 
 
-def outcome_of(
+def line_outcome(
     line: FileLine, before: LeadCreationRecord | None, after: LeadCreationRecord | None, refused: WriteRefused | None
 ) -> LineOutcome:
     """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
@@ -74,37 +74,37 @@ def outcome_of(
         return LineOutcome(line.line, "refused", "", _("{reason}{status}", reason=reason, status=status))
     if after is None:
         return LineOutcome(line.line, "left", "", "")
-    if not after.is_created:
+    if not after.is_in_oplead:
         state = "in_doubt"
     elif line.is_changed_since(after):
         state = "changed"
     else:
-        state = "created_before" if before is not None and before.is_created else "created"
+        state = "created_before" if before is not None and before.is_in_oplead else "created"
     return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
-def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, update_command: str, json: bool) -> int:
+def report_line_outcomes(outcomes: Sequence[LineOutcome], creating: OpleadLeadCreator, *, update_command: str, json: bool) -> int:
     """Say what became of the lines, and return the exit code."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)
     if json:
         stop = {"stopped": write_outcome_for_json(creating.stop)} if creating.stop else {}
-        lines = [one.document for one in outcomes if one.state not in _FINE]
+        lines = [one.for_json for one in outcomes if one.state not in _FINE]
         print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
         return code
     before = tally["created_before"] + tally["changed"]
     say(
         _(
             "Created: {created}. Created before: {before}.",
-            created=format_count(tally["created"]),
-            before=format_count(before),
+            created=format_integer(tally["created"]),
+            before=format_integer(before),
         )
     )
     _say_lines(
         N_("Refused: {count}.", "Refused: {count}."),
         [_line(one, one.reason) for one in outcomes if one.state == "refused"],
     )
-    say_changed([one.line for one in outcomes if one.state == "changed"], update_command)
+    say_changed_lines([one.line for one in outcomes if one.state == "changed"], update_command)
     _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
     if tally["left"]:
         say(
@@ -119,7 +119,7 @@ def report_outcomes(outcomes: Sequence[LineOutcome], creating: LeadCreator, *, u
     return code
 
 
-def say_changed(lines: Sequence[int], update_command: str) -> None:
+def say_changed_lines(lines: Sequence[int], update_command: str) -> None:
     """Say which lines were imported with other content, if any, and which command changes a lead."""
     if lines:
         at = ", ".join(map(str, lines[:_SHOWN]))
@@ -148,12 +148,12 @@ def write_report(file: Path, outcomes: Sequence[LineOutcome]) -> None:
 
 def _exit_code(outcomes: Sequence[LineOutcome], stop: WriteReceipt | None) -> Exit:
     if stop is not None:
-        return Exit.STOPPED if isinstance(stop, Lost) else exit_of(stop)
+        return Exit.STOPPED if isinstance(stop, AnswerLost) else exit_of(stop)
     return Exit.DONE if {one.state for one in outcomes} <= _FINE else Exit.ATTENTION
 
 
 def _stop_sentence(stop: WriteReceipt) -> str:
-    if isinstance(stop, Lost):
+    if isinstance(stop, AnswerLost):
         return _(
             "Stopped: too many answers in a row were lost ({reason}). Run the same command later.", reason=stop.reason
         )

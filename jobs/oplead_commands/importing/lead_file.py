@@ -14,7 +14,7 @@ from connectors.language import N_, _, _n, in_lines
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.identity import content_hash
 from jobs.oplead_commands.creation.lead_values import lead_from_values
-from jobs.oplead_commands.importing.columns import REFERENCE, Column, title_for_message, written_columns
+from jobs.oplead_commands.importing.columns import REFERENCE, Column, quoted_column_title, written_columns
 from jobs.wiring.texts import csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes
@@ -52,7 +52,7 @@ Cells = Mapping[str, str]
 """A row's values that are not blank, by title."""
 
 
-def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
+def read_lead_file(file: Path, options: LeadFileOptions) -> list[FileRow]:
     """Return the leads of a file, in its order.
 
     Raises:
@@ -113,13 +113,13 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFi
             raise ValueError(
                 _(
                     "{title}: a lead is created with one of these only; give it a path by --columns",
-                    title=title_for_message(title),
+                    title=quoted_column_title(title),
                 )
             )
         if column.name is None:
             fields[column.path] = text
         else:
-            values[column.name], called[column.name] = text, title_for_message(title)
+            values[column.name], called[column.name] = text, quoted_column_title(title)
     reference = values.pop(REFERENCE, None)
     if (text := values.pop("click_id", None)) is not None:
         ids = options.read_click_ids(text, values.get("utm_source"))
@@ -173,7 +173,7 @@ def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[
         raise _unwritten(error) from None
     if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:
         raise _file_problems_error(
-            file, [_("line 1: two columns are called {title}", title=title_for_message(twice[0]))]
+            file, [_("line 1: two columns are called {title}", title=quoted_column_title(twice[0]))]
         )
 
     def filled() -> Iterator[tuple[int, Cells]]:
@@ -222,7 +222,7 @@ def _json_cells(line: str) -> Cells:
             raise ValueError(  # noqa: TRY004 - what the file holds
                 _(
                     "{title}: write a text; a value within another one is named by its path",
-                    title=title_for_message(title),
+                    title=quoted_column_title(title),
                 )
             )
         text = str(value).lower() if isinstance(value, bool) else value

@@ -104,7 +104,7 @@ def window_runs_from_click(platform: AdPlatform) -> bool:
     return platform is AdPlatform.GOOGLE
 
 
-def time_within_window(platform: AdPlatform, *, since_click: int, until_known: int) -> int:
+def time_limited_by_window(platform: AdPlatform, *, since_click: int, until_known: int) -> int:
     """Return which of two times must lie within the platform's window; both are in seconds."""
     match platform:
         case AdPlatform.GOOGLE:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from connectors.language import _, _n, format_count, format_day, format_round_money, format_share
+from connectors.language import _, _n, format_integer, format_day, format_round_money, format_share
 from jobs.reporting.console import facts_grid
 from jobs.reporting.page.facts import (
     AdPlatform,
-    CountedSales,
+    SalesKnownToPlatform,
     Headline,
     Level,
-    Recoverable,
+    RecoverableConversions,
     ReportFacts,
     Sales,
-    Task,
+    ActionItem,
     worst_level,
 )
 from jobs.reporting.page.words import LEVELS, RESPONSIBLE, URGENCY
@@ -49,19 +49,19 @@ def total_from_ads(sales: Iterable[Sales]) -> Total:
     )
 
 
-def total_counted(counted: Iterable[CountedSales]) -> tuple[int, int]:
+def total_counted(counted: Iterable[SalesKnownToPlatform]) -> tuple[int, int]:
     """Return how many signed sales from ads the platforms have accepted, and how many were to be sent to them."""
     found = list(counted)
     return sum(each.accepted for each in found), sum(each.sales - each.not_to_be_sent for each in found)
 
 
-def counted_in_words(accepted: int, due: int) -> str:
+def accepted_of_due_text(accepted: int, due: int) -> str:
     """Return how many sales the platforms have accepted of those that were to be sent."""
-    return _("{accepted} accepted of {due} to be sent", accepted=format_count(accepted), due=format_count(due))
+    return _("{accepted} accepted of {due} to be sent", accepted=format_integer(accepted), due=format_integer(due))
 
 
 @dataclass(frozen=True, slots=True)
-class Sold:
+class SalesSummary:
     """The page's numbers about sales, and the length of its period."""
 
     headline: Headline
@@ -72,22 +72,22 @@ class Sold:
 class Brief:
     """What the end of a run and `status` say of the page."""
 
-    tasks: tuple[Task, ...]
-    recoverable: tuple[Recoverable, ...]
+    tasks: tuple[ActionItem, ...]
+    recoverable: tuple[RecoverableConversions, ...]
     currency: str
-    sold: Sold | None = None
+    sold: SalesSummary | None = None
     """None where no page was written: counting sales takes a look at every change of status."""
     page: Path | None = None
     """Where the page is, if there is one."""
 
 
-def brief_of_page(facts: ReportFacts, page: Path | None = None) -> Brief:
+def brief_of_report(facts: ReportFacts, page: Path | None = None) -> Brief:
     """Return what there is to say of a page, which was just written if it has a place."""
-    sold = Sold(facts.headline, facts.period.days)
+    sold = SalesSummary(facts.headline, facts.period.days)
     return Brief(facts.tasks, facts.headline.recoverable, facts.currency, sold, page)
 
 
-def change_since_before(sold: Sold, currency: str) -> str:
+def change_since_before(sold: SalesSummary, currency: str) -> str:
     """Return how the sales compare with those of the period before; empty where there are none in either."""
     now, before = total_from_ads(sold.headline.sales), total_from_ads(sold.headline.sales_before)
     if not now.count and not before.count:
@@ -119,7 +119,7 @@ def _change(now: Decimal, before: Decimal) -> str:
     return f"{'▲' if now > before else '▼'} {format_share(abs(now - before), before)}"
 
 
-def verdict(tasks: Sequence[Task]) -> str:
+def verdict(tasks: Sequence[ActionItem]) -> str:
     """Return the page's first line: whether everything is all right, and how much needs doing."""
     count = len(tasks)
     todo = _n("{count} thing to do.", "{count} things to do.", count) if count else _("Nothing needs doing.")
@@ -132,23 +132,23 @@ def numbers_in_brief(brief: Brief) -> Iterator[tuple[str, str]]:
         sales, change = total_from_ads(brief.sold.headline.sales), change_since_before(brief.sold, brief.currency)
         worth = _(
             "{count} ({value}) in {days} days",
-            count=format_count(sales.count),
+            count=format_integer(sales.count),
             value=format_round_money(sales.value, brief.currency),
-            days=format_count(brief.sold.days),
+            days=format_integer(brief.sold.days),
         )
         yield _("Signed sales from ads"), f"{worth} · {change}" if change else worth
         yield _("Counted by the platforms"), _counted(brief.sold.headline.counted)
     yield _("Can still be saved"), _can_be_saved(brief.recoverable, brief.currency)
 
 
-def _counted(counted: Sequence[CountedSales]) -> str:
+def _counted(counted: Sequence[SalesKnownToPlatform]) -> str:
     accepted, due = total_counted(counted)
     if not due:
         return _("No sale from an ad was to be sent yet.")
-    return f"{format_share(accepted, due)} · {counted_in_words(accepted, due)}"
+    return f"{format_share(accepted, due)} · {accepted_of_due_text(accepted, due)}"
 
 
-def _can_be_saved(recoverable: Sequence[Recoverable], currency: str) -> str:
+def _can_be_saved(recoverable: Sequence[RecoverableConversions], currency: str) -> str:
     count = sum(each.count for each in recoverable)
     if not count:
         return _("nothing, and nothing is about to be lost")
@@ -162,7 +162,7 @@ def weekly_notice(facts: ReportFacts) -> Notice:
     last, tasks = format_day(facts.period.last), facts.tasks
     lines = [verdict(tasks), ""]
     lines.append(_("From {first} to {last}:", first=format_day(facts.period.first), last=last))
-    numbers = numbers_in_brief(brief_of_page(facts))
+    numbers = numbers_in_brief(brief_of_report(facts))
     lines += (_("{name}: {number}", name=name, number=number) for name, number in numbers)
     if tasks:
         lines += ["", _("What needs doing:")]
@@ -183,7 +183,7 @@ def print_brief(console: Console, account: AccountPresentation, brief: Brief) ->
     console.print(verdict(brief.tasks), style=_STYLES[worst_level(brief.tasks)], markup=False)
     console.print(facts_grid(list(numbers_in_brief(brief))))
     if brief.page is None:
-        text = _("Sales, campaigns and what needs doing: `{command}`", command=account.command("report"))
+        text = _("Sales, campaigns and what needs doing: `{command}`", command=account.account_command_line("report"))
     else:
         text = _("Sales, campaigns and what needs doing: {page}", page=brief.page)
     console.print(text, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from connectors.language import format_count, format_share, format_short_day
+from connectors.language import format_integer, format_share, format_short_day
 from connectors.text import strip_control_characters
 
 Spec = dict[str, Any]
@@ -29,7 +29,7 @@ _SHAPES = re.compile(r' (?:d|transform)="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d)\d+")
 
 
-def draw(spec: Spec) -> str:
+def render_svg(spec: Spec) -> str:
     """Return the SVG element of a specification, without roles: whoever shows it says what it shows."""
     import vl_convert  # noqa: PLC0415 - it starts a JavaScript engine, which only this needs
 
@@ -91,7 +91,7 @@ class Bar:
     lost: int
 
 
-def outcomes_over_time(bars: Sequence[Bar]) -> Spec:
+def outcomes_over_time_chart(bars: Sequence[Bar]) -> Spec:
     """Bars in the order of days: upwards what was accepted and, above it, received; downwards what was lost."""
     names = [format_short_day(bar.day) for bar in bars]
     values = [
@@ -150,7 +150,7 @@ _MOST_TICKS = 4
 """Beside 0; more would run into each other."""
 
 
-def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
+def share_by_week_chart(weeks: Sequence[tuple[date, int, int]]) -> Spec:
     """A line of the share that the third number is of the second, from 0 to 100 %, by week."""
     names = [format_short_day(week) for week, _whole, _part in weeks]
     values = [
@@ -178,9 +178,9 @@ def share_by_week(weeks: Sequence[tuple[date, int, int]]) -> Spec:
     return _chart(110, values, mark=mark, encoding=encoding)
 
 
-def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
+def funnel_chart(stages: Sequence[tuple[str, int]]) -> Spec:
     """A bar for each stage, from the top, with its count at its end."""
-    values = [{"name": name, "count": count, "label": format_count(count)} for name, count in stages]
+    values = [{"name": name, "count": count, "label": format_integer(count)} for name, count in stages]
     most = max(1, *(count for _name, count in stages))  # and room for its number behind it
     y = {"field": "name", **_NAMES, "scale": {"paddingInner": 0.35}}
     x = {
@@ -197,7 +197,7 @@ def funnel(stages: Sequence[tuple[str, int]]) -> Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeToStage:
     """How long it takes from the click to a stage, and how long the platform looks back."""
 
     name: str
@@ -207,7 +207,7 @@ class Span:
     """None if it does not run from the click."""
 
 
-def times_to_stages(spans: Sequence[Span]) -> Spec:
+def times_to_stages_chart(spans: Sequence[TimeToStage]) -> Spec:
     """A dot at each stage's median, a line to where nine in ten are there, and a mark at the end of the window."""
     day = timedelta(days=1)
     values = [

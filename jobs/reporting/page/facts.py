@@ -22,7 +22,7 @@ class Level(StrEnum):
     RED = "red"
 
 
-class Responsible(StrEnum):
+class ResponsibleParty(StrEnum):
     """Who can do something about it."""
 
     MARKETING = "marketing"
@@ -35,7 +35,7 @@ class Responsible(StrEnum):
     """Whoever runs this program."""
 
 
-class Outcome(StrEnum):
+class ConversionOutcome(StrEnum):
     """Where a conversion stands, as marketing asks; there is deliberately none called success."""
 
     WAITING = "waiting"
@@ -53,18 +53,18 @@ class Outcome(StrEnum):
     """On record and not to be sent: before its start, cancelled."""
 
 
-OUTCOMES: Mapping[DeliveryState, Outcome] = {
-    DeliveryState.SKIPPED: Outcome.NOT_SENT,
-    DeliveryState.PENDING: Outcome.WAITING,
-    DeliveryState.WITHHELD: Outcome.HELD,
-    DeliveryState.IN_FLIGHT: Outcome.SENT,
-    DeliveryState.SUBMITTED: Outcome.RECEIVED,
-    DeliveryState.IN_DOUBT: Outcome.IN_DOUBT,
-    DeliveryState.ACCEPTED: Outcome.ACCEPTED,
-    DeliveryState.REJECTED: Outcome.REJECTED,
-    DeliveryState.EXPIRED: Outcome.EXPIRED,
-    DeliveryState.CANCELLED: Outcome.NOT_SENT,
-    DeliveryState.UNCONFIRMED: Outcome.IN_DOUBT,
+OUTCOMES: Mapping[DeliveryState, ConversionOutcome] = {
+    DeliveryState.SKIPPED: ConversionOutcome.NOT_SENT,
+    DeliveryState.PENDING: ConversionOutcome.WAITING,
+    DeliveryState.WITHHELD: ConversionOutcome.HELD,
+    DeliveryState.IN_FLIGHT: ConversionOutcome.SENT,
+    DeliveryState.SUBMITTED: ConversionOutcome.RECEIVED,
+    DeliveryState.IN_DOUBT: ConversionOutcome.IN_DOUBT,
+    DeliveryState.ACCEPTED: ConversionOutcome.ACCEPTED,
+    DeliveryState.REJECTED: ConversionOutcome.REJECTED,
+    DeliveryState.EXPIRED: ConversionOutcome.EXPIRED,
+    DeliveryState.CANCELLED: ConversionOutcome.NOT_SENT,
+    DeliveryState.UNCONFIRMED: ConversionOutcome.IN_DOUBT,
 }
 
 
@@ -92,7 +92,7 @@ class Period:
         return (self.last - self.first).days + 1
 
     @property
-    def before(self) -> "Period":
+    def preceding_period(self) -> "Period":
         """The period of the same length just before it."""
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
@@ -101,11 +101,11 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ActionItem:
     """Something that needs doing."""
 
     level: Level
-    who: Responsible
+    who: ResponsibleParty
     title: str
     """An open incident's title, in the language it was found in."""
     text: str
@@ -113,7 +113,7 @@ class Task:
     """When it was first found."""
 
 
-def worst_level(tasks: Iterable[Task]) -> Level:
+def worst_level(tasks: Iterable[ActionItem]) -> Level:
     """Return how urgent the worst task is."""
     levels = {task.level for task in tasks}
     return next((level for level in (Level.RED, Level.AMBER) if level in levels), Level.GREEN)
@@ -141,7 +141,7 @@ https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000032226842 (Code de la
 
 
 @dataclass(frozen=True, slots=True)
-class CountedSales:
+class SalesKnownToPlatform:
     """How many of a period's signed sales from ads each platform knows of."""
 
     platform: AdPlatform
@@ -155,11 +155,11 @@ class CountedSales:
 
 
 @dataclass(frozen=True, slots=True)
-class Recoverable:
+class RecoverableConversions:
     """Conversions that are held and expire within `EXPIRES_WITHIN`, but go out if their cause is mended in time."""
 
     reason: Reason
-    who: Responsible
+    who: ResponsibleParty
     count: int
     value: Decimal
     first_expiry: datetime
@@ -175,20 +175,20 @@ class Headline:
     sales: tuple[Sales, ...]
     sales_before: tuple[Sales, ...]
     """Those of the period before."""
-    counted: tuple[CountedSales, ...]
-    recoverable: tuple[Recoverable, ...]
+    counted: tuple[SalesKnownToPlatform, ...]
+    recoverable: tuple[RecoverableConversions, ...]
 
 
 # ── tonight, and the nights before ───────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OutcomeCount:
     """Conversions of one kind with the same outcome for the same reason."""
 
     conversion: str
     destination: str
-    outcome: Outcome
+    outcome: ConversionOutcome
     cause: Cause
     """Why, or a platform's code; the words are in `wording`."""
     count: int
@@ -207,13 +207,13 @@ class LastNight:
     started_at: datetime
     ended_at: datetime | None
     exit_code: int | None
-    moved: tuple[Standing, ...]
+    moved: tuple[OutcomeCount, ...]
     """Where the conversions that it moved stood after it."""
-    standing: tuple[Standing, ...]
+    standing: tuple[OutcomeCount, ...]
     """All conversions as they stand now: the same counts as `status` shows."""
     sent: int
     """How many it sent, whatever the answer."""
-    of_sent: tuple[tuple[Outcome, int], ...] = ()
+    of_sent: tuple[tuple[ConversionOutcome, int], ...] = ()
     """How many of those it left at each outcome."""
 
 
@@ -224,7 +224,7 @@ class NightCount:
     night: date
     conversion: str
     destination: str
-    outcome: Outcome
+    outcome: ConversionOutcome
     count: int
     value: Decimal
 
@@ -327,7 +327,7 @@ FEWEST_TIMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class AgencyRow:
+class AgencyLeads:
     """The period's leads with one value of the field `report.by`."""
 
     name: str
@@ -350,7 +350,7 @@ FEWEST_AT_AN_AGENCY = 5
 # ── coverage ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Gap(StrEnum):
+class SendingObstacle(StrEnum):
     """What keeps conversions from being sent although the lead came from an ad."""
 
     UNKNOWN_STATUS = "unknown_status"
@@ -363,10 +363,10 @@ class Gap(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageRow:
+class CoverageGap:
     """What one gap costs."""
 
-    gap: Gap
+    gap: SendingObstacle
     detail: str
     """The status as Oplead writes it, or the problem; empty where the gap says all."""
     leads: int
@@ -416,7 +416,7 @@ class ReportFacts:
     """The conversion that counts as a signed sale, by its id."""
     consent_assumed_because: str | None
     """Why a missing consent is taken as given, if it is: shown in every report."""
-    tasks: tuple[Task, ...]
+    tasks: tuple[ActionItem, ...]
     """The worst first."""
     headline: Headline
     last_night: LastNight | None
@@ -425,10 +425,10 @@ class ReportFacts:
     """Over `TREND_NIGHTS` nights."""
     funnel: Funnel
     timing: tuple[StageTiming, ...]
-    agencies: tuple[AgencyRow, ...] | None
+    agencies: tuple[AgencyLeads, ...] | None
     """None unless the settings have `report.by`."""
     agency_field: str | None
-    coverage: tuple[CoverageRow, ...]
+    coverage: tuple[CoverageGap, ...]
     platforms: tuple[PlatformFigure, ...]
     whole_months_before: date | None = None
     """Of the days before then, the period counts whole months only: leads have left; None if it begins later."""

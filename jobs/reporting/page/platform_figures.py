@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from connectors.language import N_, _, format_count, format_day
-from connectors.records import CountedRows, PlatformStatement, StatementSubject
-from jobs.ledger.outbox.statements import OwnCount, Stated, count_rows, statements_since
+from connectors.language import N_, _, format_integer, format_day
+from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
+from jobs.ledger.outbox.statements import OwnCount, RecordedStatement, count_own_accepted_rows, statements_since
 from jobs.reporting.page.facts import PlatformFigure
 
 SHOWN_FOR = timedelta(days=7)
@@ -43,12 +43,12 @@ def _figures(
 ) -> Iterator[PlatformFigure]:
     for stated in statements_since(session, account, now - SHOWN_FOR):
         counts = stated.statement.counts
-        own = None if counts is None else count_rows(session, account, stated.destination, counts)
+        own = None if counts is None else count_own_accepted_rows(session, account, stated.destination, counts)
         yield figure(stated, own, zone, names)
 
 
 def figure(
-    stated: Stated, own: OwnCount | None, zone: ZoneInfo, names: Mapping[str, str] = MappingProxyType({})
+    stated: RecordedStatement, own: OwnCount | None, zone: ZoneInfo, names: Mapping[str, str] = MappingProxyType({})
 ) -> PlatformFigure:
     """Return a statement as a figure; `own` is our count of what it counts, None if it counts nothing of ours."""
     said = stated.statement
@@ -65,7 +65,7 @@ def figure(
     )
 
 
-def differ(theirs: int, own: OwnCount, counts: CountedRows) -> bool:
+def differ(theirs: int, own: OwnCount, counts: CountedRowsFilter) -> bool:
     """Return whether the two cannot become equal, whatever becomes of what is not decided yet.
 
     Where others send to the same place, the platform may well count more, but never less.
@@ -77,8 +77,8 @@ def differ(theirs: int, own: OwnCount, counts: CountedRows) -> bool:
 
 def _count(decided: int, undecided: int) -> str:
     if not undecided:
-        return format_count(decided)
-    return _("{decided} and {undecided} undecided", decided=format_count(decided), undecided=format_count(undecided))
+        return format_integer(decided)
+    return _("{decided} and {undecided} undecided", decided=format_integer(decided), undecided=format_integer(undecided))
 
 
 def _name(said: PlatformStatement, zone: ZoneInfo, names: Mapping[str, str]) -> str:
@@ -101,7 +101,7 @@ def _name(said: PlatformStatement, zone: ZoneInfo, names: Mapping[str, str]) -> 
             assert_never(said.subject)
 
 
-def _counted_name(said: PlatformStatement, counts: CountedRows, zone: ZoneInfo, names: Mapping[str, str]) -> str:
+def _counted_name(said: PlatformStatement, counts: CountedRowsFilter, zone: ZoneInfo, names: Mapping[str, str]) -> str:
     named = names.get(counts.action, "") if said.name in ("", counts.action) else said.name
     action = f"{named} ({counts.action})" if named else counts.action
     first, last = _days(counts, zone)
@@ -115,7 +115,7 @@ def _counted_name(said: PlatformStatement, counts: CountedRows, zone: ZoneInfo, 
     )
 
 
-def _days(counts: CountedRows, zone: ZoneInfo) -> tuple[date, date]:
+def _days(counts: CountedRowsFilter, zone: ZoneInfo) -> tuple[date, date]:
     """Return the first and last day; a platform's day, which may begin elsewhere, is the one that has most of it."""
     length = counts.until - counts.since
     if length <= _A_DAY_AT_MOST:

@@ -79,15 +79,15 @@ def render(facts: ReportFacts) -> str:
             tasks=shown(facts.tasks),
             more_tasks=max(len(facts.tasks) - MOST_ROWS, 0),
             sales=conversions.sales(facts),
-            counted=conversions.counted(facts),
-            recoverable=conversions.recoverable(facts),
-            night=conversions.night(facts, names),
+            counted=conversions.sales_known_section(facts),
+            recoverable=conversions.recoverable_conversions(facts),
+            night=conversions.last_night_section(facts, names),
             trend=conversions.trend(facts, names),
             funnel=campaigns.funnel(facts),
-            timing=leads.timing(facts),
+            timing=leads.stage_timing_section(facts),
             agencies=leads.agencies(facts),
-            coverage=leads.coverage(facts),
-            platforms=leads.platforms(facts),
+            coverage=leads.gaps_blocking_conversions(facts),
+            platforms=leads.platform_figures_grid(facts),
         )
     )
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-from jobs.reporting.details import UNKNOWN_KIND, without_shape
-from jobs.reporting.page.facts import Level, Responsible
+from jobs.reporting.details import UNKNOWN_KIND, strip_value_shape
+from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
 
-RESPONSIBLE: Mapping[Reason, Responsible | None] = {
+RESPONSIBLE: Mapping[Reason, ResponsibleParty | None] = {
     Reason.STAGE_NOT_REACHED: None,
-    Reason.WHERE_DOES_NOT_MATCH: Responsible.MARKETING,
+    Reason.WHERE_DOES_NOT_MATCH: ResponsibleParty.MARKETING,
     Reason.ANOTHER_WAY: None,
     Reason.ANOTHER_PLATFORM: None,
     Reason.SENT_ELSEWHERE: None,
@@ -23,26 +23,26 @@ RESPONSIBLE: Mapping[Reason, Responsible | None] = {
     Reason.MAY_COME_BACK: None,
     Reason.STANDS_AGAIN: None,
     Reason.DUE: None,
-    Reason.EXCESS_VOLUME: Responsible.OPERATOR,
+    Reason.EXCESS_VOLUME: ResponsibleParty.OPERATOR,
     Reason.CLICK_TOO_RECENT: None,
     Reason.NOON_AWAITED: None,
-    Reason.VALUE_AWAITED: Responsible.OPLEAD_USERS,
+    Reason.VALUE_AWAITED: ResponsibleParty.OPLEAD_USERS,
     Reason.RETRY: None,
-    Reason.NOT_SENT: Responsible.OPERATOR,
-    Reason.CONSENT_MISSING: Responsible.WEBSITE,
+    Reason.NOT_SENT: ResponsibleParty.OPERATOR,
+    Reason.CONSENT_MISSING: ResponsibleParty.WEBSITE,
     Reason.CONSENT_REFUSED: None,
-    Reason.CONSENT_UNKNOWN: Responsible.MARKETING,
-    Reason.NO_CLICK_ID: Responsible.WEBSITE,
-    Reason.NO_IDENTIFIER: Responsible.WEBSITE,
-    Reason.VALUE_MISSING: Responsible.OPLEAD_USERS,
-    Reason.VALUE_NEVER_SEEN: Responsible.MARKETING,
-    Reason.VALUE_NOT_ESTIMATED: Responsible.MARKETING,
-    Reason.VALUE_UNREADABLE: Responsible.OPLEAD_USERS,
-    Reason.TIME: Responsible.OPLEAD_USERS,
-    Reason.TO_BE_READ_AGAIN: Responsible.OPERATOR,
+    Reason.CONSENT_UNKNOWN: ResponsibleParty.MARKETING,
+    Reason.NO_CLICK_ID: ResponsibleParty.WEBSITE,
+    Reason.NO_IDENTIFIER: ResponsibleParty.WEBSITE,
+    Reason.VALUE_MISSING: ResponsibleParty.OPLEAD_USERS,
+    Reason.VALUE_NEVER_SEEN: ResponsibleParty.MARKETING,
+    Reason.VALUE_NOT_ESTIMATED: ResponsibleParty.MARKETING,
+    Reason.VALUE_UNREADABLE: ResponsibleParty.OPLEAD_USERS,
+    Reason.TIME: ResponsibleParty.OPLEAD_USERS,
+    Reason.TO_BE_READ_AGAIN: ResponsibleParty.OPERATOR,
     Reason.COUNTED_ALREADY: None,
     Reason.EXCLUDED: None,
-    Reason.NOT_CONFIGURED: Responsible.MARKETING,
+    Reason.NOT_CONFIGURED: ResponsibleParty.MARKETING,
     Reason.SENDING: None,
     Reason.RECEIVED: None,
     Reason.MAY_COUNT_TWICE: None,
@@ -63,7 +63,7 @@ RESPONSIBLE: Mapping[Reason, Responsible | None] = {
 """Who can mend each reason; None where nobody can, or nothing is wrong."""
 
 
-def who_can_save(reason: Reason, detail: str | None) -> Responsible | None:
+def who_can_unblock_conversion(reason: Reason, detail: str | None) -> ResponsibleParty | None:
     """Return who can still get a held conversion sent; None if mending the cause helps later leads only.
 
     No form brings back a click id that it did not keep, nor an answer that it never asked for.
@@ -71,7 +71,7 @@ def who_can_save(reason: Reason, detail: str | None) -> Responsible | None:
     match reason:
         case Reason.NO_CLICK_ID | Reason.NO_IDENTIFIER:
             # The settings can say what an id without a label is.
-            return Responsible.MARKETING if without_shape(detail or "") == UNKNOWN_KIND else None
+            return ResponsibleParty.MARKETING if strip_value_shape(detail or "") == UNKNOWN_KIND else None
         case Reason.CONSENT_MISSING:
             return None
     return RESPONSIBLE[reason]
@@ -86,11 +86,11 @@ def level_of_incident(kind: IncidentKind) -> Level:
     return Level.RED if kind in _URGENT else Level.AMBER
 
 
-def who_mends_incident(incident: IncidentId) -> Responsible:
+def who_mends_incident(incident: IncidentId) -> ResponsibleParty:
     """Return who can end an incident."""
     match incident.kind:
         case IncidentKind.REJECTED | IncidentKind.ACCEPTANCE | IncidentKind.NOTHING_SENT | IncidentKind.STOPPED:
-            return Responsible.MARKETING
+            return ResponsibleParty.MARKETING
         case (
             IncidentKind.SOURCE
             | IncidentKind.EXPIRING
@@ -101,20 +101,20 @@ def who_mends_incident(incident: IncidentId) -> Responsible:
             | IncidentKind.ENDS
             | IncidentKind.UNREADABLE
         ):
-            return Responsible.OPERATOR
+            return ResponsibleParty.OPERATOR
         case IncidentKind.ANOMALY:
             about = incident.about
-            return who_mends_anomaly(about) if isinstance(about, AnomalyIdentity) else Responsible.MARKETING
+            return who_mends_anomaly(about) if isinstance(about, AnomalyIdentity) else ResponsibleParty.MARKETING
     assert_never(incident.kind)
 
 
-def who_mends_anomaly(anomaly: AnomalyIdentity) -> Responsible:
+def who_mends_anomaly(anomaly: AnomalyIdentity) -> ResponsibleParty:
     """Return who can end an anomaly."""
     match anomaly.kind:
         case AnomalyKind.STOPPED:
-            return next((RESPONSIBLE[Reason(name)] for name in anomaly.about), None) or Responsible.MARKETING
+            return next((RESPONSIBLE[Reason(name)] for name in anomaly.about), None) or ResponsibleParty.MARKETING
         case AnomalyKind.WHERE | AnomalyKind.FIELD:
-            return Responsible.MARKETING
+            return ResponsibleParty.MARKETING
         case AnomalyKind.CLICK_SHARE | AnomalyKind.CLICK_IDS_CUT | AnomalyKind.CLICK_IDS_LOWERED:
-            return Responsible.WEBSITE
+            return ResponsibleParty.WEBSITE
     assert_never(anomaly.kind)

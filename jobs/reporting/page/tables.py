@@ -13,9 +13,9 @@ from typing import Any
 
 from connectors.language import N_
 from connectors.text import strip_control_characters
-from jobs.reporting.page.facts import Period, ReportFacts, Sales, Standing
-from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, of_all_sources
-from jobs.reporting.page.words import explain_outcome, why_savable
+from jobs.reporting.page.facts import Period, ReportFacts, Sales, OutcomeCount
+from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, campaign_without_source
+from jobs.reporting.page.words import explain_outcome, why_held_back
 from jobs.reporting.page.writing import replacing
 
 Value = str | int | Decimal | bool | date | datetime | timedelta | tuple[str, ...] | Mapping[str, int] | None
@@ -96,7 +96,7 @@ _OF_SALES = (
 )
 
 
-def _standings(rows: Callable[[ReportFacts], Iterable[Standing]], name: str, means: str) -> Table:
+def _standings(rows: Callable[[ReportFacts], Iterable[OutcomeCount]], name: str, means: str) -> Table:
     columns = (
         _CONVERSION,
         _CONVERSION_NAME,
@@ -126,7 +126,7 @@ class _PeriodSales:
 
 
 def _sales(facts: ReportFacts) -> Iterator[_PeriodSales]:
-    for period, sales in ((facts.period, facts.headline.sales), (facts.period.before, facts.headline.sales_before)):
+    for period, sales in ((facts.period, facts.headline.sales), (facts.period.preceding_period, facts.headline.sales_before)):
         yield from (_PeriodSales(period, each) for each in sales)
 
 
@@ -183,7 +183,7 @@ TABLES: tuple[Table, ...] = (
             Column(
                 "reason_in_words",
                 N_("The same in words."),
-                lambda row, _: why_savable(row.reason).short,
+                lambda row, _: why_held_back(row.reason).short,
             ),
             _WHO,
             _COUNT,
@@ -224,7 +224,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "campaign_sales_totals",
         N_("The same sales by campaign alone, those of all its sources together; add up either table, not both."),
-        lambda facts: add_sales(facts.funnel.sales, of_all_sources),
+        lambda facts: sum_sales_by_name(facts.funnel.sales, campaign_without_source),
         (_CAMPAIGN[-1], *_OF_SALES),
     ),
     Table(
@@ -236,7 +236,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "campaign_totals",
         N_("The same leads by campaign alone, those of all its sources together; add up either table, not both."),
-        lambda facts: add_campaigns(facts.funnel.campaigns, of_all_sources),
+        lambda facts: sum_campaigns_by_name(facts.funnel.campaigns, campaign_without_source),
         (_CAMPAIGN[-1], *_OF_CAMPAIGN),
     ),
     Table(

@@ -8,15 +8,15 @@ from sqlmodel import Session
 from connectors.language import _, _n, format_round_money, format_time
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.exit_codes import Exit
-from jobs.ledger.incidents import incident_of, recorded_incidents
+from jobs.ledger.incidents import incident_from_row, recorded_incidents
 from jobs.ledger.leads import status_labels
 from jobs.ledger.report import deliveries as report_deliveries
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.schema import Run
-from jobs.reporting.page.facts import EXPIRES_WITHIN, Level, Recoverable, Responsible, Task
+from jobs.reporting.page.facts import EXPIRES_WITHIN, Level, RecoverableConversions, ResponsibleParty, ActionItem
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
-from jobs.reporting.page.words import why_savable
-from jobs.reporting.sentences import incident_notice, sentence
+from jobs.reporting.page.words import why_held_back
+from jobs.reporting.sentences import incident_notice, message_in_words
 from jobs.reporting.wording.messages import ANOMALY_TITLES
 from jobs.rules.model import normalise_label
 from jobs.rules.reasons import Anomaly
@@ -26,16 +26,16 @@ _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)
 _ENDED_WELL = (Exit.DONE, Exit.ATTENTION)
 
 
-def tasks(
+def tasks_for_humans(
     session: Session,
     book: Rulebook,
     *,
     run: Run | None,
     now: datetime,
-    recoverable: Sequence[Recoverable] = (),
+    recoverable: Sequence[RecoverableConversions] = (),
     currency: str = "",
     anomalies: Sequence[Anomaly] | None = None,
-) -> tuple[Task, ...]:
+) -> tuple[ActionItem, ...]:
     """Return what needs doing.
 
     Args:
@@ -54,8 +54,8 @@ def tasks(
     return tuple(sorted(found, key=lambda task: _URGENCY.index(task.level)))
 
 
-def _save(what: Recoverable, book: Rulebook, currency: str) -> Task:
-    words, moment = why_savable(what.reason), format_time(what.first_expiry.astimezone(book.zone))
+def _save(what: RecoverableConversions, book: Rulebook, currency: str) -> ActionItem:
+    words, moment = why_held_back(what.reason), format_time(what.first_expiry.astimezone(book.zone))
     if what.value:
         text = _n(
             "{count} conversion worth {value} expires within seven days, on {moment}.",
@@ -71,7 +71,7 @@ def _save(what: Recoverable, book: Rulebook, currency: str) -> Task:
             what.count,
             moment=moment,
         )
-    return Task(
+    return ActionItem(
         Level.AMBER,
         what.who,
         _("About to be lost: {why}", why=words.short),
@@ -82,22 +82,22 @@ def _save(what: Recoverable, book: Rulebook, currency: str) -> Task:
 
 def _incidents(
     session: Session, book: Rulebook, run: Run | None, anomalies: Sequence[Anomaly] | None
-) -> Iterator[Task]:
+) -> Iterator[ActionItem]:
     known = set()
     for cause, row in recorded_incidents(session, book.account).items():
         if row.cleared_at is None:
             known.add(cause.about)
-            notice = incident_notice(incident_of(row))
+            notice = incident_notice(incident_from_row(row))
             who = who_mends_incident(cause)
-            yield Task(level_of_incident(cause.kind), who, notice.title, notice.text, row.first_seen_at)
+            yield ActionItem(level_of_incident(cause.kind), who, notice.title, notice.text, row.first_seen_at)
     if run is None:
         return
     if anomalies is None:
         anomalies = current_anomalies(session, book, run=run.id or 0, now=run.started_at)
     for anomaly in anomalies:
         if anomaly.cause not in known:
-            text, title = sentence(anomaly.message), _(ANOMALY_TITLES[anomaly.message.id])
-            yield Task(
+            text, title = message_in_words(anomaly.message), _(ANOMALY_TITLES[anomaly.message.id])
+            yield ActionItem(
                 Level.AMBER,
                 who_mends_anomaly(anomaly.cause),
                 title,
@@ -106,29 +106,29 @@ def _incidents(
             )
 
 
-def _last_night(session: Session, book: Rulebook) -> Iterator[Task]:
+def _last_night(session: Session, book: Rulebook) -> Iterator[ActionItem]:
     """Yield a task if the last night ended in a way that leaves no incident."""
     night = report_deliveries.last_night(session, book.account)
     if night is None or night.exit_code in (*_ENDED_WELL, Exit.STOPPED):
         return
-    yield Task(
+    yield ActionItem(
         Level.RED,
-        Responsible.OPERATOR,
+        ResponsibleParty.OPERATOR,
         _("The last night did not end"),
         _("It was broken off, or it is still at work. Its log says more; the next run mends what it left."),
         night.started_at,
     )
 
 
-def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[Task]:
+def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[ActionItem]:
     seen = report_leads.label_first_seen(session, book.account)
     unknown = unknown_labels(session, book.account, book.meanings.keys())
     if unknown:
         count = sum(each.leads for each in unknown)
         names = ", ".join(each.label for each in unknown)
-        yield Task(
+        yield ActionItem(
             Level.AMBER,
-            Responsible.MARKETING,
+            ResponsibleParty.MARKETING,
             _("Statuses that the settings do not name"),
             _n(
                 "{count} lead has such a status: {names}.",
@@ -145,9 +145,9 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[Task]:
             before, after = (
                 status_labels.oplead_spelling(session, book.account, label) for label in (rename.before, rename.after)
             )
-            yield Task(
+            yield ActionItem(
                 Level.AMBER,
-                Responsible.MARKETING,
+                ResponsibleParty.MARKETING,
                 _("A status was renamed in Oplead"),
                 _(
                     "“{before}” seems to be called “{after}” now: write the new name in the settings.",
@@ -159,9 +159,9 @@ def _leads(session: Session, book: Rulebook, now: datetime) -> Iterator[Task]:
     unreadable = report_leads.unreadable_leads(session, book.account)
     if unreadable:
         count = sum(map(len, unreadable.values()))
-        yield Task(
+        yield ActionItem(
             Level.AMBER,
-            Responsible.OPLEAD_USERS,
+            ResponsibleParty.OPLEAD_USERS,
             _("Leads that cannot be read"),
             _n("{count} lead could not be read.", "{count} leads could not be read.", count)
             + " "

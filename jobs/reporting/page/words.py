@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from connectors.language import N_, _
-from jobs.reporting.page.facts import AdPlatform, BiddingFitness, Gap, Level, Outcome, Responsible
+from jobs.reporting.page.facts import AdPlatform, BiddingFitness, SendingObstacle, Level, ConversionOutcome, ResponsibleParty
 from jobs.reporting.sentences import explain_state
 from jobs.reporting.wording.reasons import StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
@@ -15,11 +15,11 @@ LEVELS: Mapping[Level, str] = {
     Level.RED: N_("Something is wrong."),
 }
 URGENCY: Mapping[Level, str] = {Level.GREEN: N_("To know"), Level.AMBER: N_("Soon"), Level.RED: N_("Urgent")}
-RESPONSIBLE: Mapping[Responsible, str] = {
-    Responsible.MARKETING: N_("Marketing"),
-    Responsible.OPLEAD_USERS: N_("Oplead users"),
-    Responsible.WEBSITE: N_("Whoever runs the website"),
-    Responsible.OPERATOR: N_("Whoever runs this program"),
+RESPONSIBLE: Mapping[ResponsibleParty, str] = {
+    ResponsibleParty.MARKETING: N_("Marketing"),
+    ResponsibleParty.OPLEAD_USERS: N_("Oplead users"),
+    ResponsibleParty.WEBSITE: N_("Whoever runs the website"),
+    ResponsibleParty.OPERATOR: N_("Whoever runs this program"),
 }
 PLATFORMS: Mapping[AdPlatform, str] = {
     AdPlatform.GOOGLE: N_("Google"),
@@ -29,26 +29,26 @@ PLATFORMS: Mapping[AdPlatform, str] = {
 }
 DESTINATIONS: Mapping[str, str] = {"google_ads": N_("Google Ads"), "meta": N_("Meta")}
 """What everybody calls those that the settings give no id of their own."""
-OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.SENT: N_("Unanswered"),
-    Outcome.RECEIVED: N_("Received"),
-    Outcome.ACCEPTED: N_("Accepted"),
-    Outcome.HELD: N_("Held back"),
-    Outcome.REJECTED: N_("Rejected"),
-    Outcome.WAITING: N_("Waiting"),
-    Outcome.EXPIRED: N_("Expired"),
-    Outcome.IN_DOUBT: N_("In doubt"),
-    Outcome.NOT_SENT: N_("Not to be sent"),
+OUTCOMES: Mapping[ConversionOutcome, str] = {
+    ConversionOutcome.SENT: N_("Unanswered"),
+    ConversionOutcome.RECEIVED: N_("Received"),
+    ConversionOutcome.ACCEPTED: N_("Accepted"),
+    ConversionOutcome.HELD: N_("Held back"),
+    ConversionOutcome.REJECTED: N_("Rejected"),
+    ConversionOutcome.WAITING: N_("Waiting"),
+    ConversionOutcome.EXPIRED: N_("Expired"),
+    ConversionOutcome.IN_DOUBT: N_("In doubt"),
+    ConversionOutcome.NOT_SENT: N_("Not to be sent"),
 }
 """In the order of the page."""
-GAPS: Mapping[Gap, str] = {
-    Gap.UNKNOWN_STATUS: N_("Status that the settings do not know"),
-    Gap.UNREADABLE_AMOUNT: N_("Amount that cannot be read"),
-    Gap.MISSING_AMOUNT: N_("Sale without an amount"),
-    Gap.AMBIGUOUS_CLICK_ID: N_("Click id of no certain platform"),
-    Gap.CONSENT_MISSING: N_("Consent not asked"),
-    Gap.CONSENT_UNCLEAR: N_("Consent unknown"),
-    Gap.UNREADABLE_LEAD: N_("Lead that cannot be read"),
+GAPS: Mapping[SendingObstacle, str] = {
+    SendingObstacle.UNKNOWN_STATUS: N_("Status that the settings do not know"),
+    SendingObstacle.UNREADABLE_AMOUNT: N_("Amount that cannot be read"),
+    SendingObstacle.MISSING_AMOUNT: N_("Sale without an amount"),
+    SendingObstacle.AMBIGUOUS_CLICK_ID: N_("Click id of no certain platform"),
+    SendingObstacle.CONSENT_MISSING: N_("Consent not asked"),
+    SendingObstacle.CONSENT_UNCLEAR: N_("Consent unknown"),
+    SendingObstacle.UNREADABLE_LEAD: N_("Lead that cannot be read"),
 }
 FITNESS: Mapping[BiddingFitness, str] = {
     BiddingFitness.FIT: N_("✓ Good to bid on"),
@@ -65,16 +65,16 @@ EXIT_CODES: Mapping[int | None, str] = {
     None: N_("It has not ended."),
 }
 
-_STATES: Mapping[Outcome, DeliveryState] = {
-    Outcome.SENT: DeliveryState.IN_FLIGHT,
-    Outcome.RECEIVED: DeliveryState.SUBMITTED,
-    Outcome.ACCEPTED: DeliveryState.ACCEPTED,
-    Outcome.HELD: DeliveryState.WITHHELD,
-    Outcome.REJECTED: DeliveryState.REJECTED,
-    Outcome.WAITING: DeliveryState.PENDING,
-    Outcome.EXPIRED: DeliveryState.EXPIRED,
-    Outcome.IN_DOUBT: DeliveryState.UNCONFIRMED,
-    Outcome.NOT_SENT: DeliveryState.SKIPPED,
+_STATES: Mapping[ConversionOutcome, DeliveryState] = {
+    ConversionOutcome.SENT: DeliveryState.IN_FLIGHT,
+    ConversionOutcome.RECEIVED: DeliveryState.SUBMITTED,
+    ConversionOutcome.ACCEPTED: DeliveryState.ACCEPTED,
+    ConversionOutcome.HELD: DeliveryState.WITHHELD,
+    ConversionOutcome.REJECTED: DeliveryState.REJECTED,
+    ConversionOutcome.WAITING: DeliveryState.PENDING,
+    ConversionOutcome.EXPIRED: DeliveryState.EXPIRED,
+    ConversionOutcome.IN_DOUBT: DeliveryState.UNCONFIRMED,
+    ConversionOutcome.NOT_SENT: DeliveryState.SKIPPED,
 }
 
 _RESENT = frozenset({Reason.ANSWER_LOST, Reason.RUN_DIED})
@@ -83,15 +83,15 @@ TWO_NAMES = (("adwords", "google"), ("fb", "facebook"), ("ig", "instagram"))
 """Sources that may well be one, which only those who write the links can tell."""
 
 
-def explain_outcome(outcome: Outcome, cause: Cause) -> StateAndReasonTexts:
+def explain_outcome(outcome: ConversionOutcome, cause: Cause) -> StateAndReasonTexts:
     """Return the words for an outcome and its cause."""
-    will_be_resent = outcome is Outcome.IN_DOUBT and cause in _RESENT
+    will_be_resent = outcome is ConversionOutcome.IN_DOUBT and cause in _RESENT
     return explain_state(DeliveryState.IN_DOUBT if will_be_resent else _STATES[outcome], cause)
 
 
-def why_savable(reason: Reason) -> StateAndReasonTexts:
+def why_held_back(reason: Reason) -> StateAndReasonTexts:
     """Return the words for what holds back a conversion that can still be sent."""
-    words = explain_outcome(Outcome.HELD, reason)
+    words = explain_outcome(ConversionOutcome.HELD, reason)
     if reason not in (Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER):
         return words
     return StateAndReasonTexts(
@@ -101,7 +101,7 @@ def why_savable(reason: Reason) -> StateAndReasonTexts:
     )
 
 
-def ending(exit_code: int | None) -> str:
+def explain_exit_code(exit_code: int | None) -> str:
     """Return how a night ended, in a sentence."""
     known = EXIT_CODES.get(exit_code)
     return _(known) if known else _("It ended with exit code {code}.", code=exit_code)

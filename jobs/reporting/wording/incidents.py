@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connectors.language import N_
-from jobs.reporting.wording.messages import NEW_LINE, Part
+from jobs.reporting.wording.messages import NEW_LINE, MessagePart
 from jobs.rules.incident import IncidentKind
 
 
@@ -12,43 +12,43 @@ from jobs.rules.incident import IncidentKind
 class IncidentTexts:
     """A notice about an incident."""
 
-    title: tuple[Part, ...]
-    text: tuple[Part, ...]
+    title: tuple[MessagePart, ...]
+    text: tuple[MessagePart, ...]
 
 
 INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
     IncidentKind.SOURCE: IncidentTexts(
-        (Part(N_("Oplead cannot be read")),),
+        (MessagePart(N_("Oplead cannot be read")),),
         (
-            Part("{why}"),
+            MessagePart("{why}"),
             NEW_LINE,
-            Part(N_("What was read before is still sent; nothing new is found until this is fixed.")),
-            Part(N_("`oplead-sync check --live` shows what Oplead answers.")),
+            MessagePart(N_("What was read before is still sent; nothing new is found until this is fixed.")),
+            MessagePart(N_("`oplead-sync check --live` shows what Oplead answers.")),
         ),
     ),
     IncidentKind.STOPPED: IncidentTexts(
-        (Part(N_("{about} stopped")),),
+        (MessagePart(N_("{about} stopped")),),
         (
-            Part("{why}"),
+            MessagePart("{why}"),
             NEW_LINE,
-            Part(
+            MessagePart(
                 N_(
                     "Nothing goes there. What is due waits, and goes out by itself once this is fixed if it is still "
                     "in time."
                 )
             ),
-            Part(N_("`oplead-sync check --live` shows what the platform answers.")),
+            MessagePart(N_("`oplead-sync check --live` shows what the platform answers.")),
         ),
     ),
     IncidentKind.EXPIRING: IncidentTexts(
         (
-            Part(
+            MessagePart(
                 N_("{about}: {count} conversion will expire", "{about}: {count} conversions will expire"),
                 counts="soon",
             ),
         ),
         (
-            Part(
+            MessagePart(
                 N_(
                     "{count} conversion at {about} expires at {first} unless someone approves it with `oplead-sync run "
                     "--accept-volume`.",
@@ -58,7 +58,7 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="soon",
                 given="held",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "{count} conversion at {about} expires at {first} unless this is fixed.",
                     "{count} conversions at {about} expire by {last} unless this is fixed; the first at {first}.",
@@ -66,7 +66,7 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="soon",
                 lacking="held",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "{count} more waits there and expires later.",
                     "{count} more wait there and expire later.",
@@ -74,53 +74,53 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="later",
                 given="later",
             ),
-            Part(N_("An expired conversion cannot be sent any more.")),
+            MessagePart(N_("An expired conversion cannot be sent any more.")),
             NEW_LINE,
-            Part(N_("Why nothing goes there: {why}")),
+            MessagePart(N_("Why nothing goes there: {why}")),
         ),
     ),
     IncidentKind.HELD: IncidentTexts(
-        (Part(N_("{about}: far more than usual is held")),),
+        (MessagePart(N_("{about}: far more than usual is held")),),
         (
-            Part("{why}."),
+            MessagePart("{why}."),
             NEW_LINE,
-            Part(N_("Check it with `oplead-sync run --dry-run`. If it is wrong, fix the settings.")),
+            MessagePart(N_("Check it with `oplead-sync run --dry-run`. If it is wrong, fix the settings.")),
         ),
     ),
     IncidentKind.IN_DOUBT: IncidentTexts(
         (
-            Part(
+            MessagePart(
                 N_("{where}: {count} correction in doubt", "{where}: {count} corrections in doubt"),
                 given="corrections",
             ),
-            Part(
+            MessagePart(
                 N_("{where}: {count} conversion in doubt", "{where}: {count} conversions in doubt"),
                 lacking="corrections",
             ),
         ),
         (
-            Part(
+            MessagePart(
                 N_(
                     "{count} correction was sent to {where}, and the answer was lost.",
                     "{count} corrections were sent to {where}, and the answer was lost.",
                 ),
                 given="corrections",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "{count} conversion was sent to {where}, and the answer was lost.",
                     "{count} conversions were sent to {where}, and the answer was lost.",
                 ),
                 lacking="corrections",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "`in_doubt: ask` leaves them to you: look one up in the platform's diagnostics; to send them "
                     "again, which may count twice, write `in_doubt: resend` within 48 h."
                 ),
                 given="asks",
             ),
-            Part(
+            MessagePart(
                 N_("Nothing to do yet: the next nights send the same bytes again, three times at most."),
                 lacking="asks",
             ),
@@ -128,17 +128,17 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
     ),
     IncidentKind.UNCONFIRMED: IncidentTexts(
         (
-            Part(
+            MessagePart(
                 N_("{where}: {count} correction unconfirmed", "{where}: {count} corrections unconfirmed"),
                 given="corrections",
             ),
-            Part(
+            MessagePart(
                 N_("{where}: {count} conversion unconfirmed", "{where}: {count} conversions unconfirmed"),
                 lacking="corrections",
             ),
         ),
         (
-            Part(
+            MessagePart(
                 N_(
                     "{count} correction was sent to {where}, but the platform will not say whether it counted. It is "
                     "not sent again: look in the platform's own diagnostics; `oplead-sync explain` of its lead shows "
@@ -149,7 +149,7 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 ),
                 given="corrections",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "{count} conversion was sent to {where}, but the platform will not say whether it counted. It is "
                     "not sent again: look in the platform's own diagnostics; `oplead-sync status` shows why.",
@@ -162,11 +162,11 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
     ),
     IncidentKind.REJECTED: IncidentTexts(
         (
-            Part(N_("{where} rejects {share} of the corrections it settles"), given="corrections"),
-            Part(N_("{where} rejects {share} of what it settles"), lacking="corrections"),
+            MessagePart(N_("{where} rejects {share} of the corrections it settles"), given="corrections"),
+            MessagePart(N_("{where} rejects {share} of what it settles"), lacking="corrections"),
         ),
         (
-            Part(
+            MessagePart(
                 N_(
                     "{rejected} of {count} correction settled tonight was rejected.",
                     "{rejected} of {count} corrections settled tonight were rejected.",
@@ -174,7 +174,7 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="settled",
                 given="corrections",
             ),
-            Part(
+            MessagePart(
                 N_(
                     "{rejected} of {count} conversion settled tonight was rejected.",
                     "{rejected} of {count} conversions settled tonight were rejected.",
@@ -182,16 +182,16 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="settled",
                 lacking="corrections",
             ),
-            Part(N_("The codes: {codes}."), given="codes"),
+            MessagePart(N_("The codes: {codes}."), given="codes"),
             NEW_LINE,
-            Part(N_("`oplead-sync explain LEAD` says why, for lead {leads}."), given="leads"),
-            Part(N_("`oplead-sync explain LEAD` says why."), lacking="leads"),
+            MessagePart(N_("`oplead-sync explain LEAD` says why, for lead {leads}."), given="leads"),
+            MessagePart(N_("`oplead-sync explain LEAD` says why."), lacking="leads"),
         ),
     ),
     IncidentKind.ACCEPTANCE: IncidentTexts(
-        (Part(N_("{about} accepts fewer than usual")),),
+        (MessagePart(N_("{about} accepts fewer than usual")),),
         (
-            Part(
+            MessagePart(
                 N_(
                     "{accepted} of {count} conversion settled tonight was accepted, {share}; usual is {usual}, the "
                     "median of the last nights.",
@@ -201,40 +201,40 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 counts="settled",
             ),
             NEW_LINE,
-            Part(N_("`oplead-sync status` shows the reasons.")),
+            MessagePart(N_("`oplead-sync status` shows the reasons.")),
         ),
     ),
     IncidentKind.NOTHING_SENT: IncidentTexts(
-        (Part(N_("{about}: nothing was sent tonight")),),
+        (MessagePart(N_("{about}: nothing was sent tonight")),),
         (
-            Part(
+            MessagePart(
                 N_(
                     "Half of the last {nights} nights sent {sends} conversions or more to {about}; tonight sent none, "
                     "and nothing has stopped."
                 )
             ),
             NEW_LINE,
-            Part(N_("Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why.")),
+            MessagePart(N_("Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why.")),
         ),
     ),
     IncidentKind.ANOMALY: IncidentTexts(
-        (Part("{title}"),),
-        (Part("{anomaly}"), NEW_LINE, Part(N_("`oplead-sync status` shows where everything stands."))),
+        (MessagePart("{title}"),),
+        (MessagePart("{anomaly}"), NEW_LINE, MessagePart(N_("`oplead-sync status` shows where everything stands."))),
     ),
     IncidentKind.NOT_ERASED: IncidentTexts(
-        (Part(N_("What should be erased is still there")),),
-        (Part("{why}."), NEW_LINE, Part(N_("Until then it is kept longer than `retention` says."))),
+        (MessagePart(N_("What should be erased is still there")),),
+        (MessagePart("{why}."), NEW_LINE, MessagePart(N_("Until then it is kept longer than `retention` says."))),
     ),
     IncidentKind.ENDS: IncidentTexts(
-        (Part(N_("{about} is near its end")),),
+        (MessagePart(N_("{about} is near its end")),),
         (
-            Part(
+            MessagePart(
                 N_("{about} may end from {on} on (no day is named yet; this is the earliest): {page}"),
                 given="is_estimate",
             ),
-            Part(N_("{about} ends {on}: {page}"), lacking="is_estimate"),
+            MessagePart(N_("{about} ends {on}: {page}"), lacking="is_estimate"),
             NEW_LINE,
-            Part(
+            MessagePart(
                 N_(
                     "Install a newer oplead-sync before that; afterwards every call is refused, and conversions wait "
                     "until it is done."
@@ -244,12 +244,12 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
     ),
     IncidentKind.UNREADABLE: IncidentTexts(
         (
-            Part(N_("An incident that cannot be read: {unreadable}"), given="unreadable"),
-            Part(N_("An incident that cannot be read"), lacking="unreadable"),
+            MessagePart(N_("An incident that cannot be read: {unreadable}"), given="unreadable"),
+            MessagePart(N_("An incident that cannot be read"), lacking="unreadable"),
         ),
         (
-            Part(N_("It has been open since {since}."), given="since"),
-            Part(
+            MessagePart(N_("It has been open since {since}."), given="since"),
+            MessagePart(
                 N_(
                     "Another version of oplead-sync recorded it, or the record is damaged. It stays open until a "
                     "version that can read it resolves it: run the newest one."

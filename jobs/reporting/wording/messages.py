@@ -8,7 +8,7 @@ from jobs.rules.reasons import MessageId, StopKind
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """A whole message of a text, usually its only one."""
 
     message: str | Plural
@@ -20,7 +20,7 @@ class Part:
     """A value with which it is left out."""
 
 
-NEW_LINE = Part("\n")
+NEW_LINE = MessagePart("\n")
 """Parts are separated by this, or by a space."""
 
 
@@ -34,13 +34,13 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.KEPT_FAILING: N_("{answers}, {times} times"),
 }
 
-MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
+MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
     MessageId.NONE_CAN_BE_SENT: (
-        Part(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
+        MessagePart(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
     ),
-    MessageId.HALF_STOPPED: (Part(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),),
+    MessageId.HALF_STOPPED: (MessagePart(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),),
     MessageId.WHERE_EXCLUDES_ALL: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead reached the stage of '{conversion}' and `where` let none through to {destination}: "
                 "compare its values with Oplead's",
@@ -50,7 +50,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.CONSENT_EMPTY: (
-        Part(
+        MessagePart(
             N_(
                 "the consent field {path} is empty on the last lead: is the path right?",
                 "the consent field {path} is empty on each of the last {count} leads: is the path right?",
@@ -58,7 +58,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.WHERE_EMPTY: (
-        Part(
+        MessagePart(
             N_(
                 "{path}, which a `where` looks at, is empty on the last lead: is the path right?",
                 "{path}, which a `where` looks at, is empty on each of the last {count} leads: is the path right?",
@@ -66,7 +66,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.WHERE_UNLISTED: (
-        Part(
+        MessagePart(
             N_(
                 "the last lead has no value at {path} that a `where` lists: compare its values with Oplead's",
                 "none of the last {count} leads has a value at {path} that a `where` lists: compare its values with "
@@ -75,7 +75,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.AMOUNT_NEVER_SEEN: (
-        Part(
+        MessagePart(
             N_(
                 "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
                 "`otherwise` says; fix the path, or write a number as `value`"
@@ -83,12 +83,12 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.AMOUNT_EMPTY: (
-        Part(
+        MessagePart(
             N_("the value field {path} is empty on each of the last {count} that reached its stage: is the path right?")
         ),
     ),
     MessageId.CLICK_SHARE_COLLAPSED: (
-        Part(
+        MessagePart(
             N_(
                 "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: does the "
                 "form still store it?"
@@ -96,7 +96,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.SOURCE_CLICK_SHARE_FELL: (
-        Part(
+        MessagePart(
             N_(
                 "of the leads from {source} in the last {days} days, {now} % have a click id; of those in the {before} "
                 "days before, {then} % had: ask whoever makes its form or landing page whether it still stores the id"
@@ -104,7 +104,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.CLICK_IDS_STOPPED: (
-        Part(
+        MessagePart(
             N_(
                 "the last lead has no click id, {then} % of those before had: does the form still store it?",
                 "none of the last {count} leads has a click id, {then} % of those before had: does the form still "
@@ -113,7 +113,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.CLICK_IDS_CUT: (
-        Part(
+        MessagePart(
             N_(
                 "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none is longer: "
                 "they look cut off on their way into Oplead"
@@ -121,16 +121,16 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.CLICK_IDS_LOWERED: (
-        Part(
+        MessagePart(
             N_(
                 "{damaged} of the last {count} click ids ({kind}) have no capital letter: something puts them in "
                 "lowercase on their way into Oplead"
             )
         ),
     ),
-    MessageId.STOPPED_THERE: (Part(N_("{stopped} of {count} for {destination}")),),
+    MessageId.STOPPED_THERE: (MessagePart(N_("{stopped} of {count} for {destination}")),),
     MessageId.RENAMED_WITHIN_STAGE: (
-        Part(
+        MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: both names are listed in one "
                 "place, so there is nothing to do",
@@ -141,7 +141,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.RENAMED_TO_KNOWN: (
-        Part(
+        MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: nothing is sent for it. Did it "
                 "really move to another status? Then write '{before}' under its own stage or `ignored_statuses`",
@@ -152,7 +152,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.RENAMED_TO_UNKNOWN: (
-        Part(
+        MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' where '{before}' "
                 "stands. Did it really move to another status? Then write it under its own stage or "
@@ -165,7 +165,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.RENAMED_BETWEEN_UNKNOWN: (
-        Part(
+        MessagePart(
             N_(
                 "status '{before}' seems to be called '{after}' now on {count} lead: write '{after}' under a stage or "
                 "`ignored_statuses`",
@@ -176,35 +176,35 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.REJECTED: (
-        Part(
+        MessagePart(
             N_(
                 "{count} rejected (lead {leads}): `explain` says why",
                 "{count} rejected (lead {leads}): `explain` says why",
             ),
             given="leads",
         ),
-        Part(N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"),
+        MessagePart(N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"),
     ),
     MessageId.WOULD_BE_REJECTED: (
-        Part(N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"),
-        Part(N_("{count} would be rejected", "{count} would be rejected"), lacking="leads"),
+        MessagePart(N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"),
+        MessagePart(N_("{count} would be rejected", "{count} would be rejected"), lacking="leads"),
     ),
     MessageId.EXCESS_VOLUME: (
-        Part(
+        MessagePart(
             N_(
                 "{due} conversions are due and one night may send {allowed} (the largest of the last "
                 "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
             ),
             given="conversions",
         ),
-        Part(
+        MessagePart(
             N_(
                 "{due} corrections are due and one night may send {allowed} (the largest of the last "
                 "{nights} nights sent {largest}): they are held until someone approves them with `run --accept-volume`"
             ),
             given="corrections",
         ),
-        Part(
+        MessagePart(
             N_(
                 "{due} conversions since the last night are due and one night may send {allowed} (the largest of the "
                 "last {nights} nights sent {largest}): they are held until someone approves them with `run "
@@ -212,7 +212,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             ),
             given="conversions since the last night",
         ),
-        Part(
+        MessagePart(
             N_(
                 "{due} corrections since the last night are due and one night may send {allowed} (the largest of the "
                 "last {nights} nights sent {largest}): they are held until someone approves them with `run "
@@ -221,16 +221,16 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             given="corrections since the last night",
         ),
     ),
-    MessageId.HELD_THERE: (Part(N_("{scope}: {excess}")),),
+    MessageId.HELD_THERE: (MessagePart(N_("{scope}: {excess}")),),
     MessageId.UNCONFIRMED: (
-        Part(
+        MessagePart(
             N_(
                 "{count} unconfirmed: the platform will not say whether it counted: {requests}",
                 "{count} unconfirmed: the platform will not say whether they counted: {requests}",
             ),
             given="requests",
         ),
-        Part(
+        MessagePart(
             N_(
                 "{count} unconfirmed: the platform will not say whether it counted",
                 "{count} unconfirmed: the platform will not say whether they counted",
@@ -239,11 +239,11 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.UNRESOLVED_REQUEST: (
-        Part(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
-        Part(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
+        MessagePart(N_("request {ticket} at {destination}, {cause} ({detail})"), given="detail"),
+        MessagePart(N_("request {ticket} at {destination}, {cause}"), lacking="detail"),
     ),
     MessageId.IN_DOUBT: (
-        Part(
+        MessagePart(
             N_(
                 "{count} in doubt: an answer was lost; the next night sends the same bytes again",
                 "{count} in doubt: an answer was lost; the next night sends the same bytes again",
@@ -251,7 +251,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.IN_DOUBT_ASKS: (
-        Part(
+        MessagePart(
             N_(
                 "{count} in doubt: an answer was lost, and `in_doubt: ask` leaves it to you. To send it again, which "
                 "may count twice, write `in_doubt: resend` within 48 h; otherwise it becomes unconfirmed",
@@ -261,7 +261,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.PUT_OFF: (
-        Part(
+        MessagePart(
             N_(
                 "{count} put off by the platform again (lead {leads}): it goes out while it is still in time; "
                 "`explain` shows its answer",
@@ -270,7 +270,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             ),
             given="leads",
         ),
-        Part(
+        MessagePart(
             N_(
                 "{count} put off by the platform again: it goes out while it is still in time; `explain` shows its "
                 "answer",
@@ -281,7 +281,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.NOT_ERASED: (
-        Part(
+        MessagePart(
             N_(
                 "what is older than `retention` allows could not be erased: the log says why; the next night tries "
                 "again"
@@ -289,7 +289,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.ERASURE_OVERDUE: (
-        Part(
+        MessagePart(
             N_(
                 "leads that should have left more than a week ago (see `retention`) are still on record: they leave "
                 "after a night that has read everything, and this one has not. What `run` says of its reading shows why"
@@ -297,7 +297,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.CLOCK_JUMPED: (
-        Part(
+        MessagePart(
             N_(
                 "nothing that has grown old was erased: this machine's clock says {now}, and the night before this "
                 "one began {last}. See that the clock is right; if it is, the next night erases"
@@ -305,7 +305,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.UNREADABLE: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead could not be read: `status` lists it",
                 "{count} leads could not be read: `status` lists them",
@@ -313,7 +313,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.STILL_UNREADABLE: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead still cannot be read: `status` lists it",
                 "{count} leads still cannot be read: `status` lists them",
@@ -321,16 +321,16 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.UNKNOWN_STATUSES: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead with a click id has a status in neither `stages` nor `ignored_statuses`",
                 "{count} leads with a click id have a status in neither `stages` nor `ignored_statuses`",
             )
         ),
     ),
-    MessageId.STILL_UNKNOWN_STATUSES: (Part(N_("still in neither `stages` nor `ignored_statuses`: {labels}")),),
+    MessageId.STILL_UNKNOWN_STATUSES: (MessagePart(N_("still in neither `stages` nor `ignored_statuses`: {labels}")),),
     MessageId.SUSPICIOUSLY_MISSING: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead is no longer there: does the key still see every lead?",
                 "{count} leads are no longer there: does the key still see every lead?",
@@ -338,7 +338,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.UNREAD: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead was not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no "
                 "change was seen",
@@ -347,9 +347,9 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
             )
         ),
     ),
-    MessageId.NO_DETAIL_PAGES: (Part(N_("leads that are listed have no page of their own: see oplead.lead_path")),),
+    MessageId.NO_DETAIL_PAGES: (MessagePart(N_("leads that are listed have no page of their own: see oplead.lead_path")),),
     MessageId.INBOX_UNREADABLE: (
-        Part(
+        MessagePart(
             N_(
                 "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or "
                 "move it away and restart the receiver"
@@ -357,7 +357,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.REPORTED_UNREAD: (
-        Part(
+        MessagePart(
             N_(
                 "{count} lead that webhooks reported could not be read ({why}); the next run reads what is left",
                 "{count} leads that webhooks reported could not be read ({why}); the next run reads what is left",
@@ -365,7 +365,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.INBOX_DAMAGED: (
-        Part(
+        MessagePart(
             N_(
                 "{count} event in the webhooks' inbox is damaged and left out, so a change may be dated without it: "
                 "restore the inbox from a backup",
@@ -375,7 +375,7 @@ MESSAGES: Mapping[MessageId, tuple[Part, ...]] = {
         ),
     ),
     MessageId.UNKNOWN_WEBHOOKS: (
-        Part(
+        MessagePart(
             N_(
                 "{count} webhook not understood, nothing was read from it: name under `webhooks.fields` what "
                 "{structures} holds",

@@ -25,7 +25,7 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Money,
     Receipt,
     Resolution,
@@ -163,9 +163,9 @@ class Google:
         self.options = replace(self.options, **changed)
         self.sink = DataManagerSink(self.options)
 
-    def event(self, key: str = "key-0") -> Event:
+    def event(self, key: str = "key-0") -> ConversionEvent:
         """A sale after an invented click."""
-        return Event(
+        return ConversionEvent(
             key=DeliveryKey(key),
             target=self.target,
             at=datetime(2026, 11, 1, 10, 30, tzinfo=UTC),
@@ -183,7 +183,7 @@ class Google:
 
     def resolve(self, rows: int = 1) -> Resolution:
         """Resolve a request of that many sales."""
-        return self.sink.resolve("req-1", rows=rows)
+        return self.sink.fetch_request_outcomes("req-1", rows=rows)
 
     def refuse(
         self,
@@ -245,9 +245,9 @@ class AdsApi:
         self.options = replace(self.options, **changed)
         self.sink = AdsApiSink(self.options)
 
-    def event(self, key: str = "key-0", gclid: str = "Cj0KCQ-Invented_Click") -> Event:
+    def event(self, key: str = "key-0", gclid: str = "Cj0KCQ-Invented_Click") -> ConversionEvent:
         """A sale after an invented click."""
-        return Event(
+        return ConversionEvent(
             key=DeliveryKey(key),
             target=self.target,
             at=datetime(2026, 11, 1, 10, 30, tzinfo=UTC),

@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from connectors.errors import Misconfigured
 from connectors.google_ads.platform import DONE, VALIDATED
 from connectors.ports import ConversionSink
-from connectors.records import ClickIdKind, EncodedEvent, Lost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import ClickIdKind, EncodedEvent, AnswerLost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
 from tests.contract.google_ads.ads_api_server import FAILURE_KEY, error, upload_error
 
 NOT_ALLOWLISTED = (
@@ -142,14 +142,14 @@ def test_unreadable_partial_failure_is_lost(ads, status):
     """Some row was refused, and nothing shows which."""
     ads.api.partly_fail(status)
 
-    assert Lost("a partial failure that cannot be read") == ads.submit(rows=2)
+    assert AnswerLost("a partial failure that cannot be read") == ads.submit(rows=2)
 
 
 def test_answer_without_results_is_lost(ads):
     """Any server may return an empty message."""
     ads.api.say_nothing_of_rows()
 
-    assert Lost("an answer without a result for each row") == ads.submit()
+    assert AnswerLost("an answer without a result for each row") == ads.submit()
 
 
 def test_validation_reports_valid_and_rejected_rows(ads):
@@ -207,7 +207,7 @@ def test_internal_google_error_is_a_lost_answer(ads, status, number, reason):
     """The upload may have been recorded, so only a replay settles it, however the library raises the error."""
     ads.api.fail(status, error("internal_error", number))
 
-    assert Lost(reason) == ads.submit()
+    assert AnswerLost(reason) == ads.submit()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_server_failure_is_lost_whatever_error_it_reports(ads, status, family, n
     """It may have recorded everything before it failed: this is neither a refusal nor a misconfiguration."""
     ads.api.fail(status, error(family, number))
 
-    assert isinstance(ads.submit(), Lost)
+    assert isinstance(ads.submit(), AnswerLost)
 
 
 def test_outcome_does_not_repeat_vendor_messages(ads):
@@ -318,7 +318,7 @@ def test_no_answer_in_time_is_lost(ads):
     ads.use(timeout=0.5)
     ads.api.stay_silent()
 
-    assert Lost("DEADLINE_EXCEEDED") == ads.submit()
+    assert AnswerLost("DEADLINE_EXCEEDED") == ads.submit()
     assert 1 == len(ads.api.calls)
 
 
@@ -326,7 +326,7 @@ def test_connection_cut_after_processing_is_lost(ads):
     """Once connected, no status proves that nothing was recorded."""
     ads.api.shut_down_socket()
 
-    assert isinstance(ads.submit(), Lost)
+    assert isinstance(ads.submit(), AnswerLost)
     assert 1 == len(ads.api.calls)
 
 
@@ -347,7 +347,7 @@ def test_status_without_a_readable_failure_is_lost(ads, status, metadata):
     """It may come from any hop on the way, and the upload is attempted only once."""
     ads.api.fail_with(status, metadata)
 
-    assert Lost(status.name) == ads.submit()
+    assert AnswerLost(status.name) == ads.submit()
     assert 1 == len(ads.api.calls)
 
 

@@ -21,7 +21,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.ports import PlatformInspector
-from connectors.records import AssumedTarget, CheckVerdict, Target
+from connectors.records import TargetAssumptions, CheckVerdict, Target
 from tests.contract.google_ads.ads_api_server import error, upload_error
 
 CUSTOMER = GoogleAdsRow(
@@ -70,9 +70,9 @@ SUMMARY = {
 }
 
 
-def _expected(action: str = "987654321") -> AssumedTarget:
+def _expected(action: str = "987654321") -> TargetAssumptions:
     target = Target("google_ads_api", "1234567890", action, "WEB")
-    return AssumedTarget("sale", target, "EUR", True, True, timedelta(days=90))
+    return TargetAssumptions("sale", target, "EUR", True, True, timedelta(days=90))
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads.quota import ProjectQuota
-from connectors.google_ads.statements import GoogleStatements
+from connectors.google_ads.statements import GoogleStatementReader
 from connectors.rate_limit import Pacer
 from connectors.records import (
     ForgottenRequest,
-    Lost,
-    Miscounted,
+    AnswerLost,
+    RowCountMismatch,
     NotSent,
     Outcome,
     OutcomeClass,
@@ -49,7 +49,7 @@ def test_each_question_takes_its_turn_from_the_projects_quota(google):
     google.resolve()
     sent = SentRequest(google.target, NIGHT, 1, "req-1")
     for _ in range(2):
-        GoogleStatements(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
+        GoogleStatementReader(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
     with pytest.raises(Transient, match="shop"):
         google.resolve()
 
@@ -61,10 +61,10 @@ def test_what_was_received_is_not_waited_for(google):
     clock = FakeClock()
     quota = ProjectQuota("shop", Pacer(clock, 1), clock)
     google.use(read_quota=quota)
-    with quota.turn():
+    with quota.wait_for_quota():
         pass
     sent = SentRequest(google.target, NIGHT, 1, "req-1")
-    said = GoogleStatements(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
+    said = GoogleStatementReader(google.options).read_statements(NIGHT, NIGHT + timedelta(days=1), [sent])
 
     assert "the shared quota of requests had no room left" == said[-1].value
     assert not clock.slept
@@ -102,7 +102,7 @@ def test_wrong_record_count_is_miscounted(google, status, counts, counted):
     """Google counts every row it received; with another number the outcomes cannot be assigned."""
     google.api.say(_status(status, *counts, counted=counted))
 
-    assert Miscounted(int(counted), 3) == google.resolve(rows=3)
+    assert RowCountMismatch(int(counted), 3) == google.resolve(rows=3)
 
 
 def test_missing_record_count_in_ingestion_status_means_zero(google):
@@ -111,7 +111,7 @@ def test_missing_record_count_in_ingestion_status_means_zero(google):
     status["requestStatusPerDestination"][0]["eventsIngestionStatus"] = {}
     google.api.say(status)
 
-    assert Miscounted(0, 3) == google.resolve(rows=3)
+    assert RowCountMismatch(0, 3) == google.resolve(rows=3)
 
 
 def test_failed_request_ignores_a_wrong_record_count(google):
@@ -393,4 +393,4 @@ def test_endlessly_nested_json_answer_to_an_upload_is_lost(google, status):
     """The HTTP status does not matter."""
     google.api.say_bytes(b"[" * 100_000, status)
 
-    assert isinstance(google.submit(), Lost)
+    assert isinstance(google.submit(), AnswerLost)

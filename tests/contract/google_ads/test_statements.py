@@ -11,8 +11,8 @@ from google.ads.googleads.v26.enums.types import (
 )
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.google_ads.statements import GoogleStatements
-from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
+from connectors.google_ads.statements import GoogleStatementReader
+from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.google_ads.ads_api_server import upload_error
 
@@ -41,7 +41,7 @@ def request(ticket, *, rows=3, minutes=0, action="987654321", transport="data_ma
 
 def read(platform, *sent):
     """Read the statements about these requests."""
-    return GoogleStatements(platform.options).read_statements(SINCE, UNTIL, sent)
+    return GoogleStatementReader(platform.options).read_statements(SINCE, UNTIL, sent)
 
 
 def nothing(subject, why):
@@ -80,7 +80,7 @@ def test_says_how_many_records_were_taken_and_warned_of(google):
     errors, warnings = [("CLICK_NOT_FOUND", 1)], [("PROCESSING_WARNING_REASON_INTERNAL_ERROR", "2")]
     google.api.say(status("PARTIAL_SUCCESS", errors=errors, warnings=warnings))
     sent = [request("a"), request("b", minutes=5), request("c", minutes=9, action="5")]
-    span = partial(CountedRows, "data_manager", "1234567890", corrections=True)
+    span = partial(CountedRowsFilter, "data_manager", "1234567890", corrections=True)
     tick = timedelta(microseconds=1)
 
     assert [
@@ -245,7 +245,7 @@ def test_says_what_google_recorded_by_action_and_day(ads, uploads):
     ads.api.rows = {BY_ACTION: [other, foreign, ours], IN_ALL: [in_all()]}
     midnight = datetime(2026, 11, 3, 23, tzinfo=UTC)
     day = timedelta(days=1)
-    span = partial(CountedRows, "google_ads_api", "1234567890", "987654321")
+    span = partial(CountedRowsFilter, "google_ads_api", "1234567890", "987654321")
     uploaded = datetime(2026, 11, 5, 4, 30, tzinfo=UTC)
 
     assert [
@@ -265,7 +265,7 @@ def test_day_of_the_change_of_clocks_has_its_own_length(ads):
     sent_at = datetime(2026, 10, 25, 4, 30, tzinfo=UTC)
     ads.api.rows = {BY_ACTION: [by_action(("2026-10-25", 1, 0, 0))], IN_ALL: []}
     sent = SentRequest(Target("google_ads_api", "1234567890", "987654321", ""), sent_at, 1, None)
-    count, *_ = GoogleStatements(ads.options).read_statements(
+    count, *_ = GoogleStatementReader(ads.options).read_statements(
         sent_at - timedelta(days=3), sent_at + timedelta(days=3), [sent]
     )
 

@@ -12,11 +12,11 @@ import pytest
 from connectors.records import (
     DeliveryKey,
     EncodedEvent,
-    Lost,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     Target,
@@ -27,7 +27,7 @@ def test_request_has_one_destination_and_the_frozen_events(google):
     """It also states how hashes are encoded; the events are the frozen bytes themselves."""
     receipt = google.submit(rows=2)
 
-    assert Received("req-1") == receipt
+    assert ReceivedForProcessing("req-1") == receipt
 
     (call,) = google.api.calls
 
@@ -75,7 +75,7 @@ def test_receipt_keeps_only_the_reasons_of_field_warnings(google):
     """Their text quotes values; reasons are kept whether or not the library knows them."""
     warning = {"reason": 6, "description": "jean@example.fr", "field": "events[0]"}
     google.api.say({"requestId": "req-1", "fieldWarnings": [warning, warning, {**warning, "reason": 99}]})
-    expected = Received("req-1", ("WARNING_REASON_GENERIC", "WarningReason_99"))
+    expected = ReceivedForProcessing("req-1", ("WARNING_REASON_GENERIC", "WarningReason_99"))
 
     assert expected == google.submit()
 
@@ -183,7 +183,7 @@ def test_server_failure_is_lost_whatever_error_it_reports(google, http, status, 
     google.refuse(http, status, google.violations(("events[0]", reason)), reason=reason)
     receipt = google.submit(rows=2)
 
-    assert isinstance(receipt, Lost)
+    assert isinstance(receipt, AnswerLost)
     assert f"HTTP {http}" in receipt.reason
 
 
@@ -267,7 +267,7 @@ def test_lost_answer_keeps_its_retry_delay(google):
     """A failing server may request a pause."""
     google.refuse(503, "UNAVAILABLE", headers={"Retry-After": "30"})
 
-    assert Lost("HTTP 503 UNAVAILABLE", timedelta(seconds=30)) == google.submit()
+    assert AnswerLost("HTTP 503 UNAVAILABLE", timedelta(seconds=30)) == google.submit()
 
 
 def test_too_recent_conversion_action_is_deferred_six_hours(google):
@@ -310,14 +310,14 @@ def test_answer_without_an_api_error_or_request_id_is_lost(google, body, status)
     """Nothing else proves whether the events were accepted."""
     google.api.say_bytes(body, status)
 
-    assert isinstance(google.submit(), Lost)
+    assert isinstance(google.submit(), AnswerLost)
 
 
 def test_does_not_follow_a_redirect(google):
     """Events go only to the configured address."""
     google.api.say_bytes(b"", 307, {"Location": f"{google.tokens.url}/elsewhere"})
 
-    assert isinstance(google.submit(), Lost)
+    assert isinstance(google.submit(), AnswerLost)
     assert ["/token"] == [call.path for call in google.tokens.calls]
 
 
@@ -325,7 +325,7 @@ def test_cut_connection_is_lost(google):
     """The request went out, and its outcome is unknown."""
     google.api.shut_down_socket()
 
-    assert isinstance(google.submit(), Lost)
+    assert isinstance(google.submit(), AnswerLost)
     assert 1 == len(google.api.calls)
 
 
@@ -333,7 +333,7 @@ def test_truncated_body_is_lost(google):
     """Half an answer proves nothing."""
     google.api.say_bytes(b'{"requestId"', 200, {"Content-Length": "500"})
 
-    assert isinstance(google.submit(), Lost)
+    assert isinstance(google.submit(), AnswerLost)
 
 
 def test_no_answer_is_lost_after_the_timeout(google):
@@ -341,7 +341,7 @@ def test_no_answer_is_lost_after_the_timeout(google):
     google.use(timeout=0.2)
     google.api.stay_silent()
 
-    assert Lost("ReadTimeout") == google.submit()
+    assert AnswerLost("ReadTimeout") == google.submit()
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
@@ -351,7 +351,7 @@ def test_slow_trickling_answer_is_lost(google, framing):
     google.api.drip(chunked=framing == "chunked")
     started = time.monotonic()
 
-    assert Lost("ReadTimeout") == google.submit()
+    assert AnswerLost("ReadTimeout") == google.submit()
     assert 4 > time.monotonic() - started
 
 
@@ -359,7 +359,7 @@ def test_reads_a_compressed_answer(google):
     """Google compresses answers where it can."""
     google.api.say_bytes(gzip.compress(b'{"requestId": "req-1"}'), 200, {"Content-Encoding": "gzip"})
 
-    assert Received("req-1") == google.submit()
+    assert ReceivedForProcessing("req-1") == google.submit()
 
 
 def test_refused_connection_is_not_sent(google):
@@ -387,7 +387,7 @@ def test_401_for_a_cached_token_causes_a_new_token(google):
     google.api.say({"requestId": "req-2"})
 
     assert (OutcomeClass.RETRY, "UNAUTHENTICATED") == _what(receipt)
-    assert Received("req-2") == google.submit()
+    assert ReceivedForProcessing("req-2") == google.submit()
     assert (3, 2) == (len(google.api.calls), len(google.tokens.calls))
 
 
@@ -466,7 +466,7 @@ def test_ignores_environment_proxies_for_loopback_addresses(google, monkeypatch)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
 
-    assert Received("req-1") == google.submit()
+    assert ReceivedForProcessing("req-1") == google.submit()
 
 
 def test_logs_no_event_data_or_token(google, caplog):
@@ -536,7 +536,7 @@ def test_empty_answer_to_a_real_request_is_lost(google):
     """Only a validation is answered without a request id."""
     google.api.say({})
 
-    assert Lost("an answer without a request id") == google.submit()
+    assert AnswerLost("an answer without a request id") == google.submit()
 
 
 @pytest.mark.parametrize("ticket", ["req\x1b]0;owned\x07", "req\u202e", "r" * 201, "req 1"])
@@ -544,4 +544,4 @@ def test_unusable_request_id_is_lost(google, ticket):
     """A replay of the same bytes settles an accepted request, and counts once."""
     google.api.say({"requestId": ticket})
 
-    assert Lost("an answer whose request id is none") == google.submit()
+    assert AnswerLost("an answer whose request id is none") == google.submit()

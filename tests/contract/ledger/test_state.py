@@ -256,7 +256,7 @@ def test_accounts_of_a_database_see_nothing_of_each_other(database):
 
 def test_a_held_account_does_not_keep_the_server_from_cleaning_up(database):
     """A night may last for hours, and hundreds do at a time: what a transaction still sees is kept for it."""
-    with PostgresqlState(SecretStr(database), ACCOUNT).hold(now=NIGHT), postgresql.server().connect() as connection:
+    with PostgresqlState(SecretStr(database), ACCOUNT).lock_account(now=NIGHT), postgresql.server().connect() as connection:
         held = "SELECT backend_xid, backend_xmin FROM pg_stat_activity WHERE state = 'idle in transaction'"
         assert [(None, None)] == connection.execute(held).fetchall()
 

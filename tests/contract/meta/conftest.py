@@ -20,7 +20,7 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Money,
     Receipt,
     Target,
@@ -145,9 +145,9 @@ class Meta:
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────
 
-    def event(self, key: str = "key-0") -> Event:
+    def event(self, key: str = "key-0") -> ConversionEvent:
         """A sale after an invented click."""
-        return Event(
+        return ConversionEvent(
             key=DeliveryKey(key),
             target=self.target,
             at=datetime(2026, 11, 20, 10, 30, tzinfo=UTC),

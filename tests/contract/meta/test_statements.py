@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.meta.statements import MetaStatements
-from connectors.records import CountedRows, PlatformStatement, SentRequest, StatementSubject, Target
+from connectors.meta.statements import MetaStatementReader
+from connectors.records import CountedRowsFilter, PlatformStatement, SentRequest, StatementSubject, Target
 from connectors.statements import NO_ANSWER, NOT_STATED, NOTHING_YET, REFUSED, UNREADABLE
 from tests.contract.meta.conftest import DATASET, TOKEN
 
 SINCE, UNTIL = datetime(2026, 11, 1, 3, 30, tzinfo=UTC), datetime(2026, 11, 8, 3, 30, tzinfo=UTC)
 FIRST, LAST = datetime(2026, 11, 1, 4, tzinfo=UTC), datetime(2026, 11, 8, 3, tzinfo=UTC)
-PURCHASE = CountedRows("conversions_api", DATASET, "Purchase", FIRST, LAST, is_shared=True)
+PURCHASE = CountedRowsFilter("conversions_api", DATASET, "Purchase", FIRST, LAST, is_shared=True)
 MAY_NOT_COUNT = "the access token may not read this; it needs ads_read and access to the dataset"
 MAY_NOT_RATE = (
     "the access token may not read this; it needs ads_read, one of ads_management and business_management, and access"
@@ -29,7 +29,7 @@ def read(meta, *names):
     """Read the statements of a dataset to which events of these names were sent."""
     targets = [Target("conversions_api", DATASET, name, "") for name in names or ("Purchase",)]
     sent = [SentRequest(target, SINCE, 3, None) for target in targets]
-    return MetaStatements(meta.options).read_statements(SINCE, UNTIL, sent)
+    return MetaStatementReader(meta.options).read_statements(SINCE, UNTIL, sent)
 
 
 def nothing(subject, why):

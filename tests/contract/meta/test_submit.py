@@ -7,7 +7,7 @@ import pytest
 
 from connectors.meta.encode import META
 from connectors.meta.sink import MetaSink
-from connectors.records import ForgottenRequest, Lost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import ForgottenRequest, AnswerLost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
 
 
 def test_received_events_are_done(meta):
@@ -100,7 +100,7 @@ def test_foreign_answer_is_lost(meta, status, body):
     meta.say_bytes(body, status)
     receipt = meta.submit()
 
-    assert isinstance(receipt, Lost)
+    assert isinstance(receipt, AnswerLost)
     assert str(status) in receipt.reason
 
 
@@ -108,14 +108,14 @@ def test_connection_closed_without_an_answer_is_lost(meta):
     """Meta may have accepted everything."""
     meta.shut_down_socket()
 
-    assert Lost("ConnectionError") == meta.submit()
+    assert AnswerLost("ConnectionError") == meta.submit()
 
 
 def test_truncated_answer_is_lost(meta):
     """It is lost even if the part received is valid JSON."""
     meta.cut(b'{"events_received": 1}')
 
-    assert Lost("ChunkedEncodingError") == meta.submit()
+    assert AnswerLost("ChunkedEncodingError") == meta.submit()
 
 
 def test_rows_named_in_a_refusal_are_blamed(meta):
@@ -209,7 +209,7 @@ def test_server_error_is_lost_whatever_error_code_it_carries(meta, http, code, s
     meta.refuse(code, subcode, http=http)
     shown = code if subcode is None else f"{code}/{subcode}"
 
-    assert Lost(f"HTTP {http} with Meta's error {shown}") == meta.submit()
+    assert AnswerLost(f"HTTP {http} with Meta's error {shown}") == meta.submit()
 
 
 @pytest.mark.parametrize("http", [200, 400, 403, 429, 500, 503])
@@ -219,7 +219,7 @@ def test_unspecific_meta_error_is_lost_at_any_status(meta, http, code, transient
     """Nothing reveals what was accepted, whether or not Meta calls the error transient."""
     meta.refuse(code, http=http, is_transient=transient)
 
-    assert Lost(f"HTTP {http} with Meta's error {code}") == meta.submit()
+    assert AnswerLost(f"HTTP {http} with Meta's error {code}") == meta.submit()
 
 
 def test_lost_answer_keeps_the_requested_delay(meta):
@@ -348,7 +348,7 @@ def test_submit_uses_the_dataset_of_the_delivery(meta):
 
 def test_resolve_reports_that_meta_gives_no_tickets(meta):
     """Meta's answer is final, so there is no outcome to ask for later."""
-    assert ForgottenRequest("META_GIVES_NO_TICKETS") == MetaSink(meta.options).resolve("any", rows=1)
+    assert ForgottenRequest("META_GIVES_NO_TICKETS") == MetaSink(meta.options).fetch_request_outcomes("any", rows=1)
 
 
 def test_connection_failure_reports_only_its_kind(meta):

@@ -20,7 +20,7 @@ from facebook_business.session import FacebookSession
 from connectors.errors import Misconfigured
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions, MetaSink
-from connectors.records import Lost, NotSent, RowOutcomes
+from connectors.records import AnswerLost, NotSent, RowOutcomes
 
 TOKEN = "EAAGinventedTOKEN0123456789"
 SECRET = "0123456789abcdef-invented"
@@ -137,7 +137,7 @@ def test_silent_server_times_out(meta):
     meta.stay_silent()
     began = time.monotonic()
 
-    assert Lost("ReadTimeout") == meta.submit()
+    assert AnswerLost("ReadTimeout") == meta.submit()
     assert 3 > time.monotonic() - began
 
 
@@ -146,7 +146,7 @@ def test_dripping_answer_times_out(meta):
     meta.use(timeout=(0.2, 0.2))
     meta.drip()
 
-    assert Lost("ReadTimeout") == meta.submit()
+    assert AnswerLost("ReadTimeout") == meta.submit()
 
 
 def test_connect_timeout_is_separate_from_read_timeout(meta):
@@ -175,7 +175,7 @@ def test_redirect_is_not_followed(meta):
     """It would carry events and token elsewhere."""
     meta.say_bytes(b"", 307, {"Location": f"{meta.url}/elsewhere"})
 
-    assert Lost("HTTP 307 with an answer that cannot be read") == meta.submit()
+    assert AnswerLost("HTTP 307 with an answer that cannot be read") == meta.submit()
     assert 1 == len(meta.calls)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.errors import Misconfigured
 from connectors.oplead import OpleadOptions
-from connectors.oplead.files import FileOptions, FileSource
-from connectors.ports import LatestLeadsContents, LeadSource, ReadsExports
+from connectors.oplead.files import ExportFileOptions, FileSource
+from connectors.ports import ExposesLatestLeads, LeadSource, ReadsExports
 from connectors.records import Export, Lead, NotInExport, UnreadableLead
 from tests.fakes import FakeClock, finder_of
 
@@ -35,7 +35,7 @@ class Folder:
 
     def source(self, **files):
         """A new source."""
-        options = FileOptions("csv", f"{self.path}/*.csv", **files)
+        options = ExportFileOptions("csv", f"{self.path}/*.csv", **files)
         source = FileSource(OpleadOptions(token="", zone=ZoneInfo("Europe/Paris")), options, self.clock)
         return self.sources.enter_context(closing(source))
 
@@ -75,7 +75,7 @@ def test_keeps_every_promise_of_its_ports(folder):
     source: LeadSource = folder.source()
 
     assert isinstance(source, ReadsExports)
-    assert isinstance(source, LatestLeadsContents)
+    assert isinstance(source, ExposesLatestLeads)
 
 
 def test_newest_file_of_the_folder_is_read(folder):

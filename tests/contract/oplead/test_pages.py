@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead import AuthOptions, PaginationOptions, SinceOptions
+from connectors.oplead import AuthOptions, PaginationOptions, SinceQueryParameters
 
 
 def nothing_known(_listed):
@@ -244,7 +244,7 @@ def test_sends_the_since_filter_on_every_page(platform, open_source, lead, writt
     asked = f"updated_from={quote(expected, safe='')}"
     platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
     platform.serve(f"/v1/leads?{asked}&page=2", [])
-    source = open_source(since_filter=SinceOptions("updated_from", written), pagination=PaginationOptions(style="page"))
+    source = open_source(since_filter=SinceQueryParameters("updated_from", written), pagination=PaginationOptions(style="page"))
 
     assert [["L-1"], []] == ids(pull(source, since))
 
@@ -258,7 +258,7 @@ def test_sends_the_end_of_the_period_if_configured(platform, open_source, lead, 
     asked = f"from={quote(from_, safe='')}&to={quote(until, safe='')}"
     platform.serve(f"/v1/leads?{asked}", {"data": [lead(1)]})
     platform.serve("/v1/leads", {"data": [lead(2)]})
-    source = open_source(since_filter=SinceOptions("from", form, "to"))
+    source = open_source(since_filter=SinceQueryParameters("from", form, "to"))
 
     assert [["L-1"]] == ids(pull(source, datetime(2026, 7, 20, 22, 30, tzinfo=UTC)))
     assert [["L-2"]] == ids(pull(source))
@@ -484,7 +484,7 @@ def test_partial_reads_are_not_compared_with_the_total(platform, open_source, le
     platform.serve(f"/v1/leads?{asked}page=1", {"data": [lead(1)], "total": 90})
     platform.serve(f"/v1/leads?{asked}page=2", {"data": [lead(2)], "total": 90})
     platform.serve(f"/v1/leads?{asked}page=3", {"data": [], "total": 90})
-    source = open_source(pagination=PaginationOptions(style="page"), since_filter=SinceOptions("from", "date"))
+    source = open_source(pagination=PaginationOptions(style="page"), since_filter=SinceQueryParameters("from", "date"))
 
     if resume is None and since is None:
         with pytest.raises(Misconfigured, match="lists 2"):
@@ -519,7 +519,7 @@ def test_every_style_rejects_a_list_that_may_be_cut(platform, open_source, lead,
 def test_accepts_a_round_number_of_changes_from_a_filtered_list(platform, open_source, lead, style):
     """Exactly twenty leads may well have changed since yesterday."""
     platform.serve("/v1/leads?from=2026-07-20", {"data": [lead(number) for number in range(20)]})
-    source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceOptions("from", "date"))
+    source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceQueryParameters("from", "date"))
 
     assert 20 == len(ids(pull(source, datetime(2026, 7, 20, tzinfo=UTC)))[0])
 

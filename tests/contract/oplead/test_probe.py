@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import AuthOptions, FieldPaths, OpleadClient, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead import AuthOptions, FieldPaths, OpleadClient, OpleadOptions, PaginationOptions, SinceQueryParameters
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MAX_REQUESTS
 from connectors.rate_limit import Pacer
@@ -607,8 +607,8 @@ def test_keeps_a_configured_filter_only_if_it_filters(probe):
     """No usual name would find this parameter."""
     listed = List(leads(65), filter=("depuis_le", "updatedAt", iso))
 
-    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceOptions("depuis_le")).suggestion["since_filter"]
-    assert "since_filter" not in probe(listed, since_filter=SinceOptions("depuis_quand")).suggestion
+    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceQueryParameters("depuis_le")).suggestion["since_filter"]
+    assert "since_filter" not in probe(listed, since_filter=SinceQueryParameters("depuis_quand")).suggestion
 
 
 @strictly

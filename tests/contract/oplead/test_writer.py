@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from connectors.crm import (
-    EventKind,
-    LeadDocument,
+    CrmEventKind,
+    DocumentToAttach,
     LeadToWrite,
     Subscription,
     WriteAccepted,
@@ -25,15 +25,15 @@ from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import (
     AuthOptions,
     Endpoint,
-    FormImportOptions,
+    FormImportServiceOptions,
     OpleadClient,
     OpleadOptions,
     PaginationOptions,
-    WriteOptions,
+    OpleadWriteOptions,
 )
 from connectors.oplead.writing.writer import OpleadWriter
 from connectors.rate_limit import Pacer
-from connectors.records import Contact, LeadId, Lost, NotSent
+from connectors.records import Contact, LeadId, AnswerLost, NotSent
 
 TOKEN = "tok-0123456789"
 DATE = "Tue, 21 Jul 2026 03:30:00 GMT"
@@ -151,7 +151,7 @@ def open_writer(wire, clock):
                 ),
             )
         ]
-        writer = OpleadWriter(made[0], options or WriteOptions(form=form), made[1] if form else None)
+        writer = OpleadWriter(made[0], options or OpleadWriteOptions(form=form), made[1] if form else None)
         writer.pacer = made[0].pacer
         opened.append(writer)
         return writer
@@ -165,7 +165,7 @@ def document(folder, content=b"%PDF-1.7\nabc", name="devis été.pdf"):
     """A file as a document."""
     path = folder / name
     path.write_bytes(content)
-    return LeadDocument(path, name, "application/pdf", len(content))
+    return DocumentToAttach(path, name, "application/pdf", len(content))
 
 
 # ── the wire ─────────────────────────────────────────────────────────────────────────────────────
@@ -187,7 +187,7 @@ REQUESTS = {
         '{"status":"Devis à relancer"}'.encode(),
     ),
     "subscribe": (
-        lambda writer: writer.subscribe(EventKind.STATUS_CHANGE, "https://hooks.example/s"),
+        lambda writer: writer.subscribe(CrmEventKind.STATUS_CHANGE, "https://hooks.example/s"),
         "POST /v1/subscriptions HTTP/1.1",
         b'{"event":"lead.status_changed","url":"https://hooks.example/s"}',
     ),
@@ -221,7 +221,7 @@ def test_sends_a_document_as_one_part_of_a_form(wire, open_writer, tmp_path):
 
 def test_the_guides_other_path_for_documents_works_by_setting(wire, open_writer, tmp_path):
     """The guide names /attachments too."""
-    options = WriteOptions(document=Endpoint("POST", "/leads/{id}/attachments"), document_field="document")
+    options = OpleadWriteOptions(document=Endpoint("POST", "/leads/{id}/attachments"), document_field="document")
 
     open_writer(options=options).attach(LeadId("L-7"), document(tmp_path))
 
@@ -262,7 +262,7 @@ def test_reads_a_document_from_disk_in_pieces(wire, open_writer, tmp_path, monke
 
 def test_the_form_import_gets_its_own_token_and_never_the_key(wire, open_writer):
     """Another service: Oplead's key, extra headers and parameters stay away from it."""
-    form = FormImportOptions("form-token", "site-web", f"{wire.url}/addlead/")
+    form = FormImportServiceOptions("form-token", "site-web", f"{wire.url}/addlead/")
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
     receipt = open_writer(form=form, extra_headers={"X-Tenant": "t"}, extra_query={"q": "1"}).create(
@@ -286,8 +286,8 @@ def test_a_key_in_the_query_goes_along_with_a_write(wire, open_writer):
 @pytest.mark.parametrize(
     ("options", "write"),
     [
-        (WriteOptions(create=Endpoint("POST", "/leads/{id}")), lambda writer: writer.create(JEANNE)),
-        (WriteOptions(status=Endpoint("PUT", "/status")), lambda writer: writer.set_status(LEAD, "En cours")),
+        (OpleadWriteOptions(create=Endpoint("POST", "/leads/{id}")), lambda writer: writer.create(JEANNE)),
+        (OpleadWriteOptions(status=Endpoint("PUT", "/status")), lambda writer: writer.set_status(LEAD, "En cours")),
     ],
     ids=["an id where there is none", "no place for the id"],
 )
@@ -403,7 +403,7 @@ def test_an_answer_that_says_nothing_is_lost_and_never_repeated(wire, open_write
     receipt = open_writer().create(JEANNE)
     time.sleep(0.05)
 
-    assert isinstance(receipt, Lost), receipt
+    assert isinstance(receipt, AnswerLost), receipt
     assert 1 == len(wire.requests)
     assert TOKEN not in receipt.reason
 
@@ -544,7 +544,7 @@ KEY, FORM_KEY = "opaque-secret", "formkey"
 def test_no_key_is_in_a_receipt(wire, open_writer, status):
     """A platform may echo it, however it is written."""
     wire.answers = [answer(status, {"error": f"unknown key {KEY}, {KEY.upper()}: see {FORM_KEY}"})]
-    form = FormImportOptions(FORM_KEY, "7", f"{wire.url}/addlead/")
+    form = FormImportServiceOptions(FORM_KEY, "7", f"{wire.url}/addlead/")
     contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
 
     writer = open_writer(token=KEY, form=form)

@@ -24,7 +24,7 @@ from types import ModuleType
 import structlog
 
 from jobs.cli.output import start_logging
-from jobs.privacy.redaction import redact_interpreter
+from jobs.privacy.redaction import redact_uncaught_errors
 
 
 def marker(library: str) -> str:
@@ -315,7 +315,7 @@ def _private_key() -> str:
 def main() -> None:
     """Let each library speak in its turn."""
     if "redacted" in sys.argv:
-        redact_interpreter()
+        redact_uncaught_errors()
         start_logging(as_json=True)
     _listen()
     for name, speak in LIBRARIES.items():

@@ -14,7 +14,7 @@ from google.oauth2 import service_account
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES, ApiShape
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
@@ -48,7 +48,7 @@ EVENT = {
 @pytest.fixture(scope="module")
 def population():
     """A small generated company."""
-    return Population.generate(7, leads=30)
+    return InventedLeads.generate(7, leads=30)
 
 
 @pytest.fixture
@@ -344,8 +344,8 @@ def test_accident_changes_leads_from_its_start_until_deleted(control, oplead, sa
 def test_oplead_serves_the_population(tmp_path, ask, population):
     """Oplead serves the leads that exist at the sandbox time, and the state counts them."""
     with Sandbox(tmp_path, population) as sandbox:
-        served = ask(sandbox.addresses["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
-        state = ask(sandbox.addresses["control"], "GET /state.json").json()
+        served = ask(sandbox.server_urls["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
+        state = ask(sandbox.server_urls["control"], "GET /state.json").json()
 
     assert list(population.leads_at(START).values()) == served
     assert len(served) == state["oplead"]["leads"]
@@ -354,17 +354,17 @@ def test_oplead_serves_the_population(tmp_path, ask, population):
 def test_sandbox_resumes_from_its_saved_state(tmp_path, ask, population):
     """Clock, leads, switches, tokens, key and ports survive a restart."""
     with Sandbox(tmp_path, population) as first:
-        addresses, headers = first.addresses, token(first)
+        addresses, headers = first.server_urls, token(first)
         first.clock.advance(START + timedelta(days=1))
         ask(addresses["control"], "PUT /leads/L-1", LEAD)
         turned = {"list_has_details": False, "ads_api_echo": True, "meta_deduplication": False}
         ask(addresses["control"], "POST /switches", turned)
         before = ask(addresses["control"], "GET /state.json").json()
     with Sandbox(tmp_path, population) as second:
-        after = ask(second.addresses["control"], "GET /state.json").json()
+        after = ask(second.server_urls["control"], "GET /state.json").json()
         again = ingest(second, ask, headers)
 
-    assert addresses == second.addresses
+    assert addresses == second.server_urls
     assert {**before, "requests": None} == {**after, "requests": None}
     assert again.status == 200
 
@@ -374,8 +374,8 @@ def test_second_sandbox_uses_other_ports_when_taken(tmp_path, ask):
     with Sandbox(tmp_path) as first:
         first.save()
         with Sandbox(tmp_path) as second:
-            assert ask(second.addresses["clock"], "GET /now").status == 200
-            assert set(first.addresses.values()).isdisjoint(second.addresses.values())
+            assert ask(second.server_urls["clock"], "GET /now").status == 200
+            assert set(first.server_urls.values()).isdisjoint(second.server_urls.values())
 
 
 def test_saved_files_are_complete_and_owner_only(sandbox):

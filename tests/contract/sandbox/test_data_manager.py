@@ -241,7 +241,7 @@ def test_saved_state_resumes_unchanged(sandbox):
     for each in (settled, waiting):
         assert sandbox.status(each["requestId"]) == again.status(each["requestId"])
     assert sandbox.platform.state() == again.platform.state()
-    assert ["a", "b"] == [line["transaction_id"] for line in again.platform.counted_conversions_json()]
+    assert ["a", "b"] == [line["transaction_id"] for line in again.platform.conversions_json()]
     assert sandbox.ingest(event("d")) == again.ingest(event("d"))
 
 

@@ -468,7 +468,7 @@ def one_bad_row(wire: Wire) -> None:
     wire.ingest(body)
     wire.now += timedelta(hours=1)
 
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 def only_validated(wire: Wire) -> None:
@@ -479,7 +479,7 @@ def only_validated(wire: Wire) -> None:
     assert 400 == wire.ingest({**bad, "validateOnly": True})[0]
     wire.now += timedelta(hours=1)
 
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 def enums(wire: Wire) -> None:
@@ -504,7 +504,7 @@ def contact_only(wire: Wire) -> None:
     wire.now += timedelta(hours=1)
 
     assert [("contact", True), ("contact", False)] == [
-        (line["click_kind"], line["matched"]) for line in wire.platform.counted_conversions_json()
+        (line["click_kind"], line["matched"]) for line in wire.platform.conversions_json()
     ]
 
 
@@ -516,7 +516,7 @@ def sent_again(wire: Wire) -> None:
         wire.ingest({**body, "events": body["events"][:1]})
         wire.now += timedelta(hours=1)
 
-    [line] = wire.platform.counted_conversions_json()
+    [line] = wire.platform.conversions_json()
 
     assert (1, 2, 1, 0) == (
         line["accepted"],
@@ -537,7 +537,7 @@ def worth(wire: Wire, *values: float) -> list[dict]:
         wire.now += timedelta(hours=1)
 
         assert "SUCCESS" == wire.status(taken["requestId"])["requestStatus"]
-        [line] = wire.platform.counted_conversions_json()
+        [line] = wire.platform.conversions_json()
         books.append(line)
     return books
 
@@ -606,7 +606,7 @@ def failing(wire: Wire) -> None:
         (status, body["error"]["status"], body["error"]["details"][0]["reason"]) for status, body in answers
     ]
     assert [(1, 1), (1, 1)] == [
-        (line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+        (line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
     ]
 
 

@@ -142,13 +142,13 @@ def test_second_sandbox_does_not_share_a_taken_port(tmp_path):
         with Sandbox(tmp_path) as second:
             names = ("google_ads", "google_ads_tls")
 
-            assert {first.addresses[name] for name in names}.isdisjoint(second.addresses[name] for name in names)
+            assert {first.server_urls[name] for name in names}.isdisjoint(second.server_urls[name] for name in names)
 
 
 def test_stopping_frees_the_grpc_port(tmp_path):
     """Nothing listens there afterwards."""
     with Sandbox(tmp_path) as sandbox:
-        port = int(sandbox.addresses["google_ads"].rpartition(":")[2])
+        port = int(sandbox.server_urls["google_ads"].rpartition(":")[2])
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -420,15 +420,15 @@ def test_google_ads_state_survives_a_restart(tmp_path, dialled):
         first.data_manager.register_clicks(CLICKS)
         first.google_ads.plant_rulings({"sale-1": {"number": 77}})
         first.google_ads.set_switch("ads_api_cross_dedup", value=True)
-        with dialled(first.addresses["google_ads"]) as call:
+        with dialled(first.server_urls["google_ads"]) as call:
             call(PATH, message(), METADATA)
-        before, addresses = first.google_ads.state(), first.addresses
+        before, addresses = first.google_ads.state(), first.server_urls
     with Sandbox(tmp_path) as second:
         after = second.google_ads.state()
-        with dialled(second.addresses["google_ads"]) as call:
+        with dialled(second.server_urls["google_ads"]) as call:
             failures = failed(call(PATH, message(), METADATA))
 
-        assert addresses == second.addresses
+        assert addresses == second.server_urls
         assert before == after
         assert second.google_ads.switches["ads_api_cross_dedup"]
         assert [(0, "ORDER_ID_ALREADY_IN_USE"), (1, 77), (2, "ORDER_ID_ALREADY_IN_USE")] == [
@@ -443,7 +443,7 @@ def older_state(tmp_path, ask):
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
         ingest(first, ask)
-        first.data_manager.counted_conversions_json()
+        first.data_manager.conversions_json()
     file = tmp_path / "sandbox.json"
     state = json.loads(file.read_text())
     for name in ("google_ads", "meta"):
@@ -462,7 +462,7 @@ def test_state_without_google_ads_or_meta_still_loads(tmp_path, ask):
     with older_state(tmp_path, ask) as sandbox:
         assert [("data_manager", "sale-0")] == booked(sandbox)
         assert {
-            "book": sandbox.data_manager.counted_conversions_json(),
+            "book": sandbox.data_manager.conversions_json(),
             "requests": {},
             "refused": [],
         } == sandbox.google_ads.state()

@@ -157,7 +157,7 @@ class Wire:
         """Count, value, currency and restatements of each conversion, by key."""
         return {
             line["transaction_id"]: (line["count"], line["value"], line["currency"], line["restatements"])
-            for line in self.platform.counted_conversions_json()
+            for line in self.platform.conversions_json()
             if line["transaction_id"]
         }
 

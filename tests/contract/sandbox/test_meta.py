@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.meta.server import SWITCHES, MetaPlatform
+from connectors.sandbox.meta.server import SWITCHES, SandboxMetaApi
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server, WireRequest, WireResponse
@@ -25,7 +25,7 @@ class Platform:
     def __init__(self, ask) -> None:
         self.ask = ask
         self.now = NOON
-        self.meta = MetaPlatform(lambda: self.now)
+        self.meta = SandboxMetaApi(lambda: self.now)
         self.faults = Faults()
         self.server = Server("meta", self.handle, self.faults, lambda: self.now)
 
@@ -38,9 +38,9 @@ class Platform:
         headers = {"Authorization": f"Bearer {TOKENS[dataset]}", "Content-Type": "application/json"}
         return self.ask(self.server.url, f"POST /v26.0/{dataset}/events", {"data": list(events)}, headers)
 
-    def restarted(self) -> MetaPlatform:
+    def restarted(self) -> SandboxMetaApi:
         """Return another platform loaded from this one's state through JSON."""
-        other = MetaPlatform(lambda: self.now)
+        other = SandboxMetaApi(lambda: self.now)
         other.load(json.loads(json.dumps(self.meta.dump())))
         return other
 

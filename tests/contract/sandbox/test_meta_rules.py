@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from connectors.sandbox.meta import wire as meta_wire
-from connectors.sandbox.meta.server import MetaPlatform
+from connectors.sandbox.meta.server import SandboxMetaApi
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import MetaRule
@@ -49,7 +49,7 @@ class Wire:
 
     def __init__(self, server: Server) -> None:
         self.now = NOON
-        self.platform = MetaPlatform(lambda: self.now)
+        self.platform = SandboxMetaApi(lambda: self.now)
         self.faults = server.faults
         server.handler = self.platform.handle
         self.address = urlsplit(server.url).netloc
@@ -355,7 +355,7 @@ def foreign_dataset(wire: Wire) -> None:
     own = wire.raw(f"POST /v26.0/{OTHER}/events?access_token={TOKENS[OTHER]}", {"data": [LEAD]})
 
     assert [(400, 100, 33)] * 2 == [state(foreign), state(unknown)]
-    assert (200, [OTHER]) == (own[0], [line["dataset"] for line in wire.platform.counted_conversions_json()])
+    assert (200, [OTHER]) == (own[0], [line["dataset"] for line in wire.platform.conversions_json()])
 
 
 def parameters(wire: Wire) -> None:
@@ -443,7 +443,7 @@ def too_many(wire: Wire) -> None:
     rows = [{**LEAD, "event_id": f"oplead-{number}"} for number in range(1_001)]
 
     assert (400, 100, 0) == state(wire.send(*rows))
-    assert (200, 1_000) == (wire.send(*rows[1:])[0], len(wire.platform.counted_conversions_json()))
+    assert (200, 1_000) == (wire.send(*rows[1:])[0], len(wire.platform.conversions_json()))
 
 
 def one_bad_event(wire: Wire) -> None:
@@ -451,7 +451,7 @@ def one_bad_event(wire: Wire) -> None:
     old = sale(event_time=SECONDS - 8 * DAY)
 
     assert 400 == wire.send(LEAD, old, SALE)[0]
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 def named_rows(wire: Wire) -> None:
@@ -491,10 +491,10 @@ def received(wire: Wire) -> None:
 def received_none(wire: Wire) -> None:
     """rules.RECEIVED_NONE."""
     wire.switch(meta_received="none")
-    first, book, second = wire.send(LEAD), wire.platform.counted_conversions_json(), wire.send(LEAD)
+    first, book, second = wire.send(LEAD), wire.platform.conversions_json(), wire.send(LEAD)
 
     assert [(200, 0), (200, 1)] == [(status, body["events_received"]) for status, body in (first, second)]
-    assert ([], 1) == (book, len(wire.platform.counted_conversions_json()))
+    assert ([], 1) == (book, len(wire.platform.conversions_json()))
 
 
 def failing(wire: Wire) -> None:
@@ -505,7 +505,7 @@ def failing(wire: Wire) -> None:
 
     assert [(500, 2), (500, 2), (503, 1)] == [(status, body["error"]["code"]) for status, body in answers]
     assert [(1, 0), (1, 1)] == [
-        (line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+        (line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
     ]
 
 
@@ -523,7 +523,7 @@ def with_test_code(wire: Wire) -> None:
     """rules.TEST_EVENTS."""
     wire.send(LEAD, test_event_code="TEST12345")
 
-    assert 1 == len(wire.platform.counted_conversions_json())
+    assert 1 == len(wire.platform.conversions_json())
 
 
 def ascii_names(wire: Wire) -> None:
@@ -560,15 +560,15 @@ def twice(wire: Wire) -> None:
     wire.now += timedelta(hours=48)
     wire.send({**LEAD, "user_data": {"lead_id": 1234567890123457}}, {**LEAD, "event_name": "sale"})
     counted = [
-        (line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+        (line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
     ]
     wire.now += timedelta(seconds=1)
     wire.send(LEAD)
 
     assert [("appointment_set", 1, 2), ("sale", 1, 0)] == counted
     assert (2, 2) == (
-        wire.platform.counted_conversions_json()[0]["accepted"],
-        wire.platform.counted_conversions_json()[0]["replays"],
+        wire.platform.conversions_json()[0]["accepted"],
+        wire.platform.conversions_json()[0]["replays"],
     )
 
 
@@ -582,7 +582,7 @@ def store_orders(wire: Wire) -> None:
     wire.send(sale(**STORE))
 
     assert [("oplead-2", 2, 1), ("other", 0, 1)] == [
-        (line["event_id"], line["accepted"], line["replays"]) for line in wire.platform.counted_conversions_json()
+        (line["event_id"], line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
     ]
 
 
@@ -597,7 +597,7 @@ def crm_profile(wire: Wire) -> None:
     )
 
     assert ["crm", "server", "server", "server", "server"] == [
-        line["profile"] for line in wire.platform.counted_conversions_json()
+        line["profile"] for line in wire.platform.conversions_json()
     ]
 
 
@@ -699,7 +699,7 @@ def lost_events(wire: Wire) -> None:
     wire.send({**SALE, "event_id": "later"})
 
     assert 2 == answer["events_received"]
-    assert ["oplead-1", "later"] == [line["event_id"] for line in wire.platform.counted_conversions_json()]
+    assert ["oplead-1", "later"] == [line["event_id"] for line in wire.platform.conversions_json()]
 
 
 def tokens(wire: Wire) -> None:

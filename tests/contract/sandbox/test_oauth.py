@@ -101,7 +101,7 @@ def test_google_auth_earns_a_token_with_the_key_file():
     """Google's library passes every check, with the machine's own time."""
     real = OAuthServer(KEY)
     with Server("oauth", real.handle, Faults(), lambda: datetime(2026, 9, 1, tzinfo=UTC)) as server:
-        key_file = json.loads(real.key_file(f"{server.url}/token"))
+        key_file = json.loads(real.key_file_json(f"{server.url}/token"))
         credentials = service_account.Credentials.from_service_account_info(key_file, scopes=[DATA_MANAGER])
         transport = GoogleRequest()
         credentials.refresh(transport)

@@ -9,12 +9,12 @@ from threading import Event
 
 import pytest
 
-from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.leads.accidents import LeadAccident, LeadAccidentKind
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
+from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident, LeadAccidentKind
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import Faults
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireResponse
 
@@ -67,7 +67,7 @@ class World:
 
     def write(self, lead_id, **changes):
         """Change a lead as a request does."""
-        self.oplead.book.edit(lead_id, **changes)
+        self.oplead.book.edit_lead(lead_id, **changes)
 
 
 @pytest.fixture
@@ -199,13 +199,13 @@ def test_several_changes_within_a_second_are_several_events(world, subscribe):
 
 def test_population_reports_its_changes_as_the_clock_moves(world):
     """Every new lead and every status that the leads' histories have since then, and no other."""
-    population = Population.generate(3, 60, START, past_days=20, future_days=10)
+    population = InventedLeads.generate(3, 60, START, past_days=20, future_days=10)
     world.oplead = OpleadPlatform(lambda: world.time, population.leads_and_deletions_at)
-    world.oplead.subscriptions.watch(world.oplead.leads)
+    world.oplead.subscriptions.start_watching_leads(world.oplead.leads)
     for event in ("lead.created", "lead.status_changed"):
-        world.oplead.subscriptions.add(event, f"{world.receiver.url}/hook", Caller.ADMIN)
+        world.oplead.subscriptions.add(event, f"{world.receiver.url}/hook", CallerRole.ADMIN)
     world.pass_(days=7)
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
     expected = [
         ("lead.created" if number == 0 else "lead.status_changed", change.status, change.at)
         for life in population.ground_truth().values()
@@ -252,7 +252,7 @@ def test_lead_put_by_hand_with_another_status_is_reported(world, subscribe):
 def test_renamed_label_is_no_event(world, subscribe):
     """It calls nobody, but changes what later webhooks say."""
     subscribe()
-    accident = LeadAccident(kind=LeadAccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
+    accident = SimulatedLeadAccident(kind=LeadAccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
     world.oplead.accidents.append(accident)
     silent = world.oplead.deliver()
     world.write("L-7", status="En cours")
@@ -488,7 +488,7 @@ def test_waiting_webhooks_survive_a_restart(world, subscribe):
     resumed = OpleadPlatform(lambda: world.time, lambda _: world.population)
     resumed.load(json.loads(json.dumps(world.oplead.dump())))
     world.pass_(minutes=1)
-    resumed.deliver()
+    resumed.deliver_webhooks()
 
     assert ["En cours", "En cours", "Gagné"] == [each["lead"]["status"] for each in world.told]
     assert world.told[0] == world.told[1]
@@ -498,7 +498,7 @@ def test_control_delivers_on_request_and_shows_what_is_there(tmp_path, ask, worl
     """Created leads, documents, subscriptions and counts are part of the state."""
     key = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json"}
     with Sandbox(tmp_path) as sandbox:
-        oplead, control = sandbox.addresses["oplead"], sandbox.addresses["control"]
+        oplead, control = sandbox.server_urls["oplead"], sandbox.server_urls["control"]
         hook = f"{world.receiver.url}/hook"
         ask(oplead, "POST /v1/subscriptions", {"event": "lead.created", "url": hook}, key)
         lead_id = ask(oplead, "POST /v1/leads", REACHABLE, key).json()["id"]
@@ -523,7 +523,7 @@ def test_served_sandbox_delivers_by_itself(tmp_path, ask, world):
     world.receiver.handler = lambda _: (arrived.set(), WireResponse(200))[1]
     with Sandbox(tmp_path) as sandbox, sandbox.deliver_webhooks_periodically(every=0.01):
         body = {"event": "lead.created", "url": f"{world.receiver.url}/hook"}
-        ask(sandbox.addresses["oplead"], "POST /v1/subscriptions", body, key)
-        ask(sandbox.addresses["oplead"], "POST /v1/leads", REACHABLE, key)
+        ask(sandbox.server_urls["oplead"], "POST /v1/subscriptions", body, key)
+        ask(sandbox.server_urls["oplead"], "POST /v1/leads", REACHABLE, key)
 
         assert arrived.wait(20)

@@ -10,7 +10,7 @@ from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import InventedLeads
 from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -271,7 +271,7 @@ def test_lead_is_written_where_it_is_shown(send, oplead, position, body):
 
 def test_created_lead_keeps_its_place_in_the_list(clock):
     """It stands between the leads that were there before it and those that came later."""
-    population = Population.generate(1, 40, START, past_days=1, future_days=3)
+    population = InventedLeads.generate(1, 40, START, past_days=1, future_days=3)
     oplead = OpleadPlatform(clock.now, population.leads_and_deletions_at)
     before = len(oplead.leads())
     lead_id = str(oplead.create(REACHABLE, "admin")["id"])
@@ -352,7 +352,7 @@ def test_appointment_follows_the_format_of_times(send, oplead):
 
 def test_population_has_appointments_by_switch(clock):
     """Those whose status ever was one have a date some days later, by day and for good."""
-    population = Population.generate(7, 60, START)
+    population = InventedLeads.generate(7, 60, START)
     oplead = OpleadPlatform(clock.now, population.leads_and_deletions_at)
     without = oplead.leads()
     oplead.set_switch("appointments", True)
@@ -449,7 +449,7 @@ def test_later_life_of_a_lead_goes_on_after_a_written_status(clock):
     late = {**OLD, "status": "Gagné", "statusDate": signed["date"], "updatedAt": signed["date"]}
     late["statusHistory"] = [*OLD["statusHistory"], signed]
     oplead = OpleadPlatform(clock.now, lambda now: {"L-7": late if now > START else OLD})
-    oplead.book.edit("L-7", status="Nurserie")
+    oplead.book.edit_lead("L-7", status="Nurserie")
     early = oplead.leads()["L-7"]
     clock.time += timedelta(days=3)
     later = oplead.leads()["L-7"]

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.crm import EventKind
-from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
+from connectors.crm import CrmEventKind
+from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
 from jobs.ledger.storage.postgresql import SharedDatabase
 from jobs.webhooks.file_inbox import FileInbox, InboxFile
 from jobs.webhooks.group_commit import GroupCommit
@@ -22,7 +22,7 @@ from tests import postgresql
 from tests.builders import ACCOUNT
 
 SECRET = "correct-horse-battery-staple"
-NAMES = {kind: kind.value for kind in EventKind}
+NAMES = {kind: kind.value for kind in CrmEventKind}
 PATIENCE = 10
 
 
@@ -38,7 +38,7 @@ class Running:
         self._stop = threading.Event()
         self._started = threading.Event()
         self._threads = ThreadPoolExecutor(1)
-        parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookOptions(NAMES))
+        parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookFieldPaths(NAMES))
         usual = {
             "account": "maison-test",
             "secret": HashedSecret(SECRET),

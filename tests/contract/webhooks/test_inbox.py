@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
-from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
+from connectors.oplead import OpleadOptions, WebhookFieldPaths, WebhookParser
 from connectors.records import LeadId, Moment
 from jobs.webhooks.file_inbox import FileInbox
 from jobs.webhooks.inbox import INBOX_ERRORS, KEPT
@@ -23,7 +23,7 @@ SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 
 def won(number, at):
     """An event of its own lead, received at a time."""
-    event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(f"L-{number}"), "Gagné")
+    event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(f"L-{number}"), "Gagné")
     return ReceivedEvent(event, at, str(number), is_unique=True)
 
 
@@ -108,7 +108,7 @@ def test_a_lead_without_news_costs_no_query_of_its_own(tmp_path):
 
 def test_a_digest_is_salted_so_that_nobody_can_test_a_guess_of_a_body_elsewhere(location_of):
     """The same body has another digest in every inbox, and none is what the parser made of it."""
-    parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookOptions({}))
+    parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookFieldPaths({}))
     body = json.dumps({"id": "L-1", "status": "Gagné", "email": "jeanne@martin.fr"}).encode()
     parsed = parser.parse(body, NOW)
     digests = [parsed[0].digest]
@@ -124,7 +124,7 @@ def test_a_digest_is_salted_so_that_nobody_can_test_a_guess_of_a_body_elsewhere(
 def test_an_event_is_read_as_it_was_received(inbox):
     """With the date or the time that it had; a digest apart, which is salted."""
     appointment = Moment(datetime(2026, 8, 1, 10, tzinfo=UTC))
-    dated = WebhookEvent(EventKind.APPOINTMENT, LeadId("L-1"), "RDV pris", Moment(date(2026, 7, 19)), appointment)
+    dated = WebhookEvent(CrmEventKind.APPOINTMENT, LeadId("L-1"), "RDV pris", Moment(date(2026, 7, 19)), appointment)
     strange = WebhookEvent(None, LeadId("L-1"), structure="event: text")
     inbox.append([ReceivedEvent(dated, NOW, "a", is_unique=True), ReceivedEvent(strange, NOW, "b", is_unique=False)])
     ((first, second),) = inbox.events_of([LeadId("L-1"), LeadId("L-2")]).values()
@@ -141,7 +141,7 @@ def test_a_body_without_a_time_is_news_unless_its_lead_told_the_same_last(inbox)
     """A lead may return to a status; what tells of no lead is compared with the last of those."""
 
     def told(lead, label):
-        event = WebhookEvent(EventKind.STATUS_CHANGE, lead and LeadId(lead), label)
+        event = WebhookEvent(CrmEventKind.STATUS_CHANGE, lead and LeadId(lead), label)
         return ReceivedEvent(event, NOW, f"{lead} {label}", is_unique=False)
 
     assert 1 == inbox.append([told("L-1", "Gagné"), told("L-1", "Gagné")])

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.file_inbox import FileInbox
 from jobs.webhooks.receiver import HashedSecret, Receiver, RequestRateLimit, SignatureScheme
@@ -159,7 +159,7 @@ class _FailingCommit:
 @pytest.fixture
 def received():
     """An event as parsed."""
-    won = WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné")
+    won = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné")
     return ReceivedEvent(won, datetime(2026, 7, 20, tzinfo=UTC), "0" * 64, is_unique=True)
 
 

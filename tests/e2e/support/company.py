@@ -19,7 +19,7 @@ from sqlmodel import Session, select
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
-from connectors.sandbox.population.company import wall_clock
+from connectors.sandbox.population.company import paris_wall_time
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs.ledger import schema
 from jobs.ledger.runs import finish_run, open_locked_ledger
@@ -113,11 +113,11 @@ def lead(number, *steps, created=CREATED, clicks=None, **more):
     label, at = steps[-1]
     told = {
         "id": f"L-{number}",
-        "createdAt": wall_clock(created),
-        "updatedAt": wall_clock(at),
+        "createdAt": paris_wall_time(created),
+        "updatedAt": paris_wall_time(at),
         "status": label,
-        "statusDate": wall_clock(at),
-        "statusHistory": [{"status": name, "date": wall_clock(when)} for name, when in steps],
+        "statusDate": paris_wall_time(at),
+        "statusHistory": [{"status": name, "date": paris_wall_time(when)} for name, when in steps],
         "leadData": {"externalID": clicks or f"gclid={gclid(number)}", "consent": "oui", "utm_source": "google"},
         "contact": {"email": f"lead.{number}@example.com"},
         "amount": "12 500,00 €",
@@ -288,7 +288,7 @@ class Company:
     @property
     def config(self):
         """The settings file, written from the current settings."""
-        addresses = self.sandbox.addresses
+        addresses = self.sandbox.server_urls
         settings = copy.deepcopy(self.settings)
         settings["state"] = f"sqlite:///{self.state}" if self._database is None else "${DATABASE}"
         settings["clock"] = addresses["clock"]
@@ -475,8 +475,8 @@ class Company:
     def counted(self):
         """Every line of every platform's book."""
         return [
-            *(books.google(line) for line in self.platform.counted_conversions_json()),
-            *(books.meta(line) for line in self.sandbox.meta.counted_conversions_json()),
+            *(books.google(line) for line in self.platform.conversions_json()),
+            *(books.meta(line) for line in self.sandbox.meta.conversions_json()),
         ]
 
     def sent(self, api="data_manager"):

@@ -40,8 +40,8 @@ EVENTS = 150
 PACE = """
 import functools
 import jobs.cli.fleet.worker as started
-from jobs.fleet.worker import WorkerPace
-pace = WorkerPace(look=0.5, poll=0.3, heartbeat=0.5, dead_after=3.0, drain=15.0)
+from jobs.fleet.worker import WorkerIntervals
+pace = WorkerIntervals(look=0.5, poll=0.3, heartbeat=0.5, dead_after=3.0, drain=15.0)
 started.FleetWorker = functools.partial(started.FleetWorker, pace=pace)
 """
 """A worker whose minutes are seconds."""

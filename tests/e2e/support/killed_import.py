@@ -3,14 +3,14 @@
 from functools import partial
 
 from connectors.oplead.client import OpleadClient
-from jobs.oplead_commands.creation.outbox import Outbox
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox
 from tests.e2e.support.killed_run import after, before, countdown
 
 POINTS = {
-    "before it is on record": partial(before, Outbox, "begin"),
-    "on record, not sent": partial(after, Outbox, "begin"),
+    "before it is on record": partial(before, LeadCreationOutbox, "begin"),
+    "on record, not sent": partial(after, LeadCreationOutbox, "begin"),
     "accepted, answer unread": partial(after, OpleadClient, "attempt"),
-    "answer on record": partial(after, Outbox, "confirm"),
+    "answer on record": partial(after, LeadCreationOutbox, "confirm"),
 }
 
 

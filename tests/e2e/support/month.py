@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha512
 
-from connectors.sandbox.population.company import wall_clock
+from connectors.sandbox.population.company import paris_wall_time
 from tests.e2e.support.company import ACTIONS, CUSTOMER, START
 from tests.e2e.support.typed import type_in
 
@@ -102,17 +102,17 @@ class Prospect:
         label, at = self.steps[-1]
         told = {
             "id": self.id,
-            "createdAt": wall_clock(self.created),
-            "updatedAt": wall_clock(self.updated),
+            "createdAt": paris_wall_time(self.created),
+            "updatedAt": paris_wall_time(self.updated),
             "status": label,
             "leadData": {name: value for name, value in self.lead_data.items() if value is not None},
             "contact": {"email": f"lead.{self.number}@example.com"},
             "channel": "Site web",
         }
         if dates != "none":
-            told["statusDate"] = wall_clock(at)
+            told["statusDate"] = paris_wall_time(at)
         if dates == "history":
-            told["statusHistory"] = [{"status": name, "date": wall_clock(when)} for name, when in self.steps]
+            told["statusHistory"] = [{"status": name, "date": paris_wall_time(when)} for name, when in self.steps]
         return told | self.fields
 
 

@@ -21,7 +21,7 @@ from connectors.meta.sink import MetaSink
 from connectors.sandbox.google.ads_api.server import SandboxGoogleAdsApi
 from connectors.sandbox.google.ads_api.state import CallRefusal
 from connectors.sandbox.google.data_manager.server import SandboxDataManager
-from connectors.sandbox.meta.server import MetaPlatform
+from connectors.sandbox.meta.server import SandboxMetaApi
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
@@ -161,7 +161,7 @@ def _played(variant, way, wires):
         for platform, note in (
             (SandboxDataManager, result.data_manager),
             (SandboxGoogleAdsApi, result.google_ads),
-            (MetaPlatform, result.meta),
+            (SandboxMetaApi, result.meta),
         ):
             patch.setattr(platform, "handle", _noted(platform.handle, note))
         if way.alone:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead.shape import AXES, are_positions_compatible, shape_of
+from connectors.sandbox.oplead.shape import AXES, can_api_shape_have_both, api_shape_from_positions
 from connectors.sandbox.population.lives import Dice
 
 SEED = 44
@@ -28,7 +28,7 @@ def possible_pairs():
         for axis, other_axis in combinations(AXES, 2)
         for position in AXES[axis]
         for other in AXES[other_axis]
-        if are_positions_compatible(axis, position, other_axis, other)
+        if can_api_shape_have_both(axis, position, other_axis, other)
     ]
 
 
@@ -36,13 +36,13 @@ def possible_pairs():
 def shapes(seed=SEED):
     """The shapes, the same on every call, with the default one first."""
     dice = Dice(seed)
-    rows = [asdict(shape_of({}))]
+    rows = [asdict(api_shape_from_positions({}))]
     missing = dict.fromkeys(possible_pairs())
     while True:
         for met in pairs_of(rows[-1]):
             missing.pop(met, None)
         if not missing:
-            return tuple(shape_of(row) for row in rows)
+            return tuple(api_shape_from_positions(row) for row in rows)
         drafts = [_row(dice, missing) for _ in range(16)]
         rows.append(max(drafts, key=lambda row: sum(met in missing for met in pairs_of(row))))
 
@@ -56,7 +56,7 @@ def _row(dice, missing):
         fitting = [
             position
             for position in dice.shuffled(AXES[axis])
-            if all(are_positions_compatible(axis, position, other, row[other]) for other in row)
+            if all(can_api_shape_have_both(axis, position, other, row[other]) for other in row)
         ]
         row[axis] = max(
             fitting,

@@ -9,7 +9,7 @@ from connectors.records import ApiVersion
 from jobs.alerts.incidents import (
     DestinationHistory,
     NightFacts,
-    find_incidents,
+    detect_incidents,
     is_incident_over,
     numbers_by_night,
 )
@@ -26,20 +26,20 @@ from jobs.rules.reasons import (
     Message,
     MessageId,
     Reason,
-    Stop,
+    StopCause,
     StopKind,
 )
 from jobs.run_context import RunReadingScope
 from jobs.run_summary import RunSummary
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
-WHEN = NotifyWhen()
+WHEN = NotificationThresholds()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GOOGLE, META = DestinationScope("google_ads"), DestinationScope("meta")
 ACTION, CORRECTIONS = DestinationScope("google_ads", action="9"), DestinationScope("google_ads", corrections=True)
-REVOKED = Stop(StopKind.REFUSED, ("token revoked",))
+REVOKED = StopCause(StopKind.REFUSED, ("token revoked",))
 EXCESS = ExcessVolume(60, 50, 10)
 
 
@@ -69,7 +69,7 @@ def facts(
 
 def found(when=WHEN, **over):
     """The notices of such a night, by kind and subject."""
-    return {(each.id.kind, each.id.about): incident_notice(each) for each in find_incidents(facts(**over), when)}
+    return {(each.id.kind, each.id.about): incident_notice(each) for each in detect_incidents(facts(**over), when)}
 
 
 def at(**over):
@@ -87,7 +87,7 @@ def test_quiet_night_raises_no_notice():
 
 def test_stopped_source_notice_gives_its_reason():
     """It also says what to do."""
-    (((kind, _), notice),) = found(source_stopped=Stop(StopKind.REFUSED, ("401 Unauthorized",))).items()
+    (((kind, _), notice),) = found(source_stopped=StopCause(StopKind.REFUSED, ("401 Unauthorized",))).items()
 
     assert IncidentKind.SOURCE == kind
     assert "401 Unauthorized" in notice.text
@@ -97,7 +97,7 @@ def test_stopped_source_notice_gives_its_reason():
 def test_each_stopped_destination_and_action_is_its_own_cause():
     """The title has a destination's name alone, or with the action's."""
     purchase = replace(META, action="Purchase")
-    told = found(stopped={GOOGLE: REVOKED, purchase: Stop(StopKind.REFUSED, ("no such event",))})
+    told = found(stopped={GOOGLE: REVOKED, purchase: StopCause(StopKind.REFUSED, ("no such event",))})
 
     assert {(IncidentKind.STOPPED, GOOGLE), (IncidentKind.STOPPED, purchase)} == told.keys()
     assert "token revoked" in told[IncidentKind.STOPPED, GOOGLE].text
@@ -153,7 +153,7 @@ def test_expiry_while_held_asks_for_approval():
 
 def test_expires_within_moves_the_notice_earlier():
     """The setting is `notify_when.expires_within`."""
-    when = NotifyWhen(expires_within=5 * DAY)
+    when = NotificationThresholds(expires_within=5 * DAY)
 
     assert (IncidentKind.EXPIRING, GOOGLE) in found(
         when, stopped={GOOGLE: REVOKED}, waiting={GOOGLE: [NOW + 5 * DAY + 25 * HOUR]}
@@ -426,7 +426,7 @@ def test_cause_clears_only_where_tonight_shows_it_is_over(cause, tonight, expect
     """A night on which nothing was tried proves nothing."""
     known = facts(**tonight)
 
-    if cause in {each.id for each in find_incidents(known, WHEN)}:
+    if cause in {each.id for each in detect_incidents(known, WHEN)}:
         seen = "found"
     else:
         seen = "cleared" if is_incident_over(cause, known, WHEN) else "unknown"

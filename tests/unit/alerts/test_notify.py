@@ -9,17 +9,17 @@ import pytest
 from sqlmodel import select
 
 from connectors.errors import Misconfigured
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.notify import Recipient, gather_facts, send_undelivered_notices, update_incidents
-from jobs.ledger.incidents import incident_of
+from jobs.alerts.notify import Recipient, gather_night_facts, send_undelivered_notices, update_incidents
+from jobs.ledger.incidents import incident_from_row
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Delivery, IncidentRow, Run, is_correction
 from jobs.nightly import run_night
 from jobs.reporting.sentences import recorded_notice
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, DestinationScope
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -75,9 +75,9 @@ class Told:
             finish_run(ledger, summary.exit_code, now=account.clock.now())
             now = account.clock.now()
             with ledger.read_transaction() as session:
-                self.facts = gather_facts(session, ledger, account.book, account.sinks, summary, now=now)
+                self.facts = gather_night_facts(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
-                ledger, account.book, account.sinks, summary, when or NotifyWhen(), now=now
+                ledger, account.book, account.sinks, summary, when or NotificationThresholds(), now=now
             )
             recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
             self.undelivered = send_undelivered_notices(
@@ -172,11 +172,11 @@ def test_what_still_stands_is_said_in_the_language_of_the_day(told):
     """It was found while another was spoken."""
     told.account.put(lead())
     told.account.sink.script.append(REFUSED)
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         told.night()
     (row,) = told.account.rows(IncidentRow)
-    with speaking(Language.FRENCH):
-        again = recorded_notice(incident_of(row), row, PARIS)
+    with using_language(Language.FRENCH):
+        again = recorded_notice(incident_from_row(row), row, PARIS)
 
     assert "maison-test: google_ads stopped" == told.inbox.messages[0][0]
     assert "google_ads s’est arrêté" == again.title
@@ -481,7 +481,7 @@ def test_recorded_incident_keeps_when_it_was_first_seen(told):
     told.account.sink.script.append(REFUSED)
     third = told.account.clock.now()
     told.night()
-    (row,) = [row for row in told.account.rows(IncidentRow) if incident_of(row).id.kind is IncidentKind.STOPPED]
+    (row,) = [row for row in told.account.rows(IncidentRow) if incident_from_row(row).id.kind is IncidentKind.STOPPED]
 
     assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
 

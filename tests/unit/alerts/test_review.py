@@ -18,8 +18,8 @@ from jobs.alerts.review import (
     missing_click_id_anomalies,
     source_click_share_anomalies,
 )
-from jobs.ledger.report.queries import ClickIdShare, LeadSample, QualifiedConversion
-from jobs.reporting.sentences import sentence
+from jobs.ledger.report.queries import ClickIdShare, SampledLead, QualifiedConversion
+from jobs.reporting.sentences import message_in_words
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, MessageId, Reason
@@ -74,7 +74,7 @@ def test_one_cause_at_two_destinations_is_one_anomaly():
     tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
     (anomaly,) = blocked_conversion_anomalies(tonight, [])
 
-    assert sentence(anomaly.message) == (
+    assert message_in_words(anomaly.message) == (
         "conversions qualify tonight and none of them can be sent: consent not asked "
         "(6 of 6 for google_ads, 5 of 5 for meta)"
     )
@@ -119,7 +119,7 @@ def field(anomaly):
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
     where = {} if channel is None else {"channel": channel}
-    return LeadSample(consent, personal, where, amounts)
+    return SampledLead(consent, personal, where, amounts)
 
 
 @pytest.mark.parametrize(
@@ -320,5 +320,5 @@ def test_run_of_damaged_newest_ids_raises_an_early_alarm(newest, earlier, causes
 def test_alarm_sentences_contain_no_click_id(ids):
     """A sentence goes into mails and logs."""
     for each in damaged_ids([(kind, f"SECRET{value}") for kind, value in ids]):
-        assert "SECRET" not in sentence(each.message)
+        assert "SECRET" not in message_in_words(each.message)
     assert len(ids) >= 20 or [] == list(damaged_ids(ids))

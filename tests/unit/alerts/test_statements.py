@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 from sqlmodel import select
 
-from connectors.records import CountedRows, DestinationId, PlatformStatement, StatementSubject
+from connectors.records import CountedRowsFilter, DestinationId, PlatformStatement, StatementSubject
 from jobs.alerts.statements import LONGEST, SETTLES_AFTER, read_platform_statements
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit
 from jobs.ledger.outbox.statements import statements_since
-from jobs.ledger.schema import StatementRow
-from jobs.nightly import rehearse, run_night, validate
+from jobs.ledger.schema import PlatformStatementRow
+from jobs.nightly import rehearse, run_night, run_validation_night
 from jobs.run_context import RunReadingScope
 from tests.builders import GOOGLE, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -26,7 +26,7 @@ COUNTED = PlatformStatement(
     "sale",
     3,
     None,
-    CountedRows("data_manager", "1234567890", "987654321", NIGHT - DAY, NIGHT, 2, corrections=True, is_shared=True),
+    CountedRowsFilter("data_manager", "1234567890", "987654321", NIGHT - DAY, NIGHT, 2, corrections=True, is_shared=True),
 )
 
 
@@ -73,7 +73,7 @@ def sent(account, night):
 
 def stated(account):
     """What is on record: destination, place, name and value."""
-    return [(row.destination, row.position, row.name, row.value) for row in account.rows(StatementRow)]
+    return [(row.destination, row.position, row.name, row.value) for row in account.rows(PlatformStatementRow)]
 
 
 def test_night_records_what_a_platform_says(sent, night, reader):
@@ -130,7 +130,7 @@ def test_platform_that_received_nothing_lately_is_not_asked(account, night, read
     assert [] == reader.asked
 
 
-@pytest.mark.parametrize("play", [rehearse, validate])
+@pytest.mark.parametrize("play", [rehearse, run_validation_night])
 @pytest.mark.usefixtures("sent")
 def test_trying_a_night_asks_no_platform(night, reader, play):
     """It leaves no trace anywhere."""
@@ -234,7 +234,7 @@ def test_full_disk_costs_the_night_nothing(sent, monkeypatch):
     def full(*_args, **_more):
         raise OSError
 
-    monkeypatch.setattr("jobs.ledger.outbox.statements.replace_statements", full)
+    monkeypatch.setattr("jobs.ledger.outbox.statements.replace_platform_statements", full)
     with sent.hold() as ledger:
         summary = run_night(sent.run(ledger, statement_readers={GOOGLE: FakeReader(SAID)}))
 
@@ -248,7 +248,7 @@ def test_statement_is_read_back_as_it_was_made(sent, night):
     with sent.hold() as ledger, ledger.read_transaction() as session:
         found = list(statements_since(session, ledger.account, NIGHT))
         later = list(statements_since(session, ledger.account, NIGHT + 2 * DAY))
-        rows = session.exec(select(StatementRow)).all()
+        rows = session.exec(select(PlatformStatementRow)).all()
 
     assert [SAID, COUNTED] == [each.statement for each in found]
     assert {NIGHT + DAY} == {each.read_at for each in found}

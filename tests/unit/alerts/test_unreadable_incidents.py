@@ -8,13 +8,13 @@ import pytest
 
 from connectors.records import OutcomeClass
 from jobs.alerts.notify import Recipient, send_undelivered_notices, update_incidents
-from jobs.ledger.incidents import incident_of
+from jobs.ledger.incidents import incident_from_row
 from jobs.ledger.schema import IncidentRow
 from jobs.nightly import run_night
-from jobs.reporting.page.tasks import tasks
+from jobs.reporting.page.tasks import tasks_for_humans
 from jobs.reporting.sentences import incident_notice, recorded_notice
 from jobs.rules.incident import IncidentKind
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from tests import fakes
 from tests.builders import PARIS, lead
 
@@ -57,11 +57,11 @@ class Account:
         with account.hold("run") as ledger:
             summary = run_night(account.run(ledger))
             now = account.clock.now()
-            standing = update_incidents(ledger, account.book, account.sinks, summary, NotifyWhen(), now=now)
+            standing = update_incidents(ledger, account.book, account.sinks, summary, NotificationThresholds(), now=now)
             notice_of = partial(recorded_notice, zone=PARIS)
             send_undelivered_notices(ledger, {"a": Recipient("notify", self.sent)}, notice_of=notice_of, now=now)
             with ledger.read_transaction() as session:
-                shown = [task.title for task in tasks(session, account.book, run=None, now=now)]
+                shown = [task.title for task in tasks_for_humans(session, account.book, run=None, now=now)]
         return sorted(incident_notice(each.incident).title for each in standing), shown
 
     def open_causes(self):
@@ -127,10 +127,10 @@ DETAILS = {
 def test_unreadable_values_are_shown_with_the_kind(details):
     """They stop nothing: neither the screen, nor the page, nor the messages."""
     row = IncidentRow(account="a", cause=json.dumps(HELD), details=details, first_seen_at=fakes.NIGHT)
-    notice = recorded_notice(incident_of(row), row, PARIS)
+    notice = recorded_notice(incident_from_row(row), row, PARIS)
 
     assert "An incident that cannot be read: held" == notice.title
-    assert IncidentKind.HELD is incident_of(row).id.kind
+    assert IncidentKind.HELD is incident_from_row(row).id.kind
 
 
 def test_incident_found_again_becomes_readable(stopped):

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.cli.accounts import find_settings_files, open_accounts
+from jobs.cli.accounts import find_settings_files, load_accounts
 from jobs.exit_codes import UsageError
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}
@@ -68,7 +68,7 @@ def test_a_folder_without_settings_is_refused(tmp_path):
 def test_accounts_without_conflicts_may_all_run(write):
     """A broken settings file does not keep the others from running."""
     broken = write("broken", account="No Slug!")
-    opened = open_accounts([write("paris"), broken, write("lyon")], ENVIRON)
+    opened = load_accounts([write("paris"), broken, write("lyon")], ENVIRON)
 
     assert [True, False, True] == [_may_run(each) for each in opened]
     assert ["paris", str(broken), "lyon"] == [each.name for each in opened]
@@ -85,12 +85,12 @@ def test_accounts_without_conflicts_may_all_run(write):
 def test_accounts_that_would_write_the_same_files_are_refused(write, second, what):
     """Both are refused with a message that names both; a third one runs."""
     paris, other, third = write("paris"), write("other", **second), write("third")
-    first, second, last = open_accounts([paris, other, third], ENVIRON)
+    first, second, last = load_accounts([paris, other, third], ENVIRON)
 
     assert _may_run(last)
     for one in (first, second):
         with pytest.raises(UsageError, match=what) as refused:
-            _ = one.valid_settings
+            _ = one.settings_with_notes
         assert all(str(file) in str(refused.value) for file in (paris, other))
 
 
@@ -100,7 +100,7 @@ def test_a_shared_env_file_is_reported_once(write, tmp_path):
     env_file.write_text("OPLEAD_TOKEN=t0ken-of-oplead\nMETA=t0ken-of-meta\nUNUSED=x\n")
     env_file.chmod(0o640)
     with capture_logs() as logged:
-        opened = open_accounts([write("paris"), write("lyon")], {"META": "t"})
+        opened = load_accounts([write("paris"), write("lyon")], {"META": "t"})
     told = [each["event"] for each in logged]
 
     assert all(map(_may_run, opened))
@@ -115,4 +115,4 @@ def test_one_file_given_twice_is_refused(write):
     """Its second run would wait for the first one's lease."""
     paris = write("paris")
 
-    assert not any(map(_may_run, open_accounts([paris, paris], ENVIRON)))
+    assert not any(map(_may_run, load_accounts([paris, paris], ENVIRON)))

@@ -12,7 +12,7 @@ from jobs.ledger.runs import NightDoneError
 from jobs.ledger.storage.lock import LeaseHeldError
 from jobs.reporting.run_report import Night
 from jobs.rules.reasons import Message, MessageId
-from jobs.settings.schema import NotifyWhen, Weekday
+from jobs.settings.schema import NotificationThresholds, Weekday
 from tests.fakes import NIGHT, FakeClock
 
 
@@ -123,7 +123,7 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
     for name in ("update_incidents", "measure"):
         monkeypatch.setattr(session, name, fail)
     night = Night(SimpleNamespace(exit_code=0), NIGHT, ())
-    settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotifyWhen())
+    settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotificationThresholds())
     deps = SimpleNamespace(clock=FakeClock(), sinks={})
     with capture_logs() as logs:
         told = session.notify(None, None, deps, settings, night)

@@ -14,7 +14,7 @@ from connectors.errors import Misconfigured
 from connectors.records import Identifier, IdentifierKind
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.fleet.commands import app as fleet_app
-from jobs.cli.output import failure_of, start_logging, worst_exit_code
+from jobs.cli.output import failure_from_error, start_logging, worst_exit_code
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import LeaseLostError
 from jobs.ledger.storage.lock import LeaseHeldError
@@ -39,7 +39,7 @@ from jobs.nightly import RenamedIdError
 )
 def test_each_failure_has_its_exit_code(error, code):
     """A scheduler can decide what to do from the code alone."""
-    assert code == failure_of(error).exit_code
+    assert code == failure_from_error(error).exit_code
 
 
 def test_an_unexpected_error_shows_its_place_and_no_data():
@@ -53,7 +53,7 @@ def test_an_unexpected_error_shows_its_place_and_no_data():
 
     with pytest.raises(ValueError, match="33199") as caught:
         fail()
-    failure = failure_of(caught.value)
+    failure = failure_from_error(caught.value)
     said = "\n".join([failure.message, *failure.trace])
 
     assert "ValueError" in said
@@ -84,7 +84,7 @@ def _own_logging():
 @pytest.mark.usefixtures("_own_logging")
 def test_secrets_never_reach_a_log_line(capsys):
     """Known secrets are blanked in the program's own events and in those of libraries, wherever they stand."""
-    start_logging(as_json=True).redact_secrets(["s3cr3t-token"])
+    start_logging(as_json=True).register_secrets(["s3cr3t-token"])
     log = structlog.stdlib.get_logger("jobs.cli.night.run")
     log.info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
     logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
@@ -104,7 +104,7 @@ def test_secrets_never_reach_a_log_line(capsys):
 )
 def test_logging_starts_with_the_first_message(capsys, logger, said):
     """Whoever writes it, it is written once, and without what is hidden."""
-    start_with_first_message(lambda: start_logging(as_json=False).redact_secrets(["s3cr3t-token"]))
+    start_with_first_message(lambda: start_logging(as_json=False).register_secrets(["s3cr3t-token"]))
     logger.warning("refused s3cr3t-token")
 
     (line,) = capsys.readouterr().err.splitlines()
@@ -123,7 +123,7 @@ def test_logging_starts_once_for_messages_of_several_threads(capsys):
             threads.append(threading.Thread(target=Log("jobs.account").warning, args=("refused s3cr3t-token",)))
             threads[0].start()
             threads[0].join(timeout=0.2)
-        start_logging(as_json=False).redact_secrets(["s3cr3t-token"])
+        start_logging(as_json=False).register_secrets(["s3cr3t-token"])
 
     start_with_first_message(start)
     Log("jobs.other").warning("also s3cr3t-token")

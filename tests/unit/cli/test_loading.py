@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.crm import EventKind
+from connectors.crm import CrmEventKind
 from connectors.records import ClickIdKind
 from jobs.cli.oplead.commands import EventName
 from jobs.oplead_commands.creation.value_names import CLICK_ID_KINDS
@@ -90,7 +90,7 @@ def test_help_loads_no_library_but_its_own(loaded):
 
 def test_help_offers_what_there_is():
     """What `--help` writes out, so as not to load it, is all there is of it."""
-    assert [kind.value for kind in EventKind] == [name.value for name in EventName]
+    assert [kind.value for kind in CrmEventKind] == [name.value for name in EventName]
     assert [kind.value for kind in ClickIdKind] == list(CLICK_ID_KINDS.values())
 
 

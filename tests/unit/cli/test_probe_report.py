@@ -13,9 +13,9 @@ from connectors.survey import (
     Survey,
     SurveyedLabel,
     SurveyedPath,
-    UtmSourceClickIds,
+    UtmSourceClickIdCounts,
 )
-from jobs.cli.setup.probe import ProbeReport, print_report
+from jobs.cli.setup.probe import ProbeReport, print_probe_report
 from jobs.reporting import presentation
 
 SURVEY = Survey(
@@ -27,7 +27,7 @@ SURVEY = Survey(
     labels=(SurveyedLabel("Gagné", 60, 54), SurveyedLabel("À requalifier", 7, 5)),
     few_values=(PathWithFewValues("leadData.consent", {"oui": 200, "": 90, "<text, 9 characters>": 10}, consent=True),),
     amounts=(AmountPath("montant", 60, 2, 238),),
-    sources=(UtmSourceClickIds("google", 122, {"gclid": 110}, 3),),
+    sources=(UtmSourceClickIdCounts("google", 122, {"gclid": 110}, 3),),
     how=("Pages: `page` numbers the pages.",),
     suspicions=("Click ids look cut short.",),
     undecided=("oplead.pagination.style: nothing tells.",),
@@ -53,7 +53,7 @@ def report(**more):
 def printed(what, width=80):
     """The text as printed."""
     text = StringIO()
-    print_report(Console(file=text, width=width, highlight=False), what)
+    print_probe_report(Console(file=text, width=width, highlight=False), what)
     return text.getvalue()
 
 
@@ -117,7 +117,7 @@ def test_consent_answers_in_neither_list_are_counted():
 
 def test_the_json_report_holds_all_findings():
     """It holds the survey, unmapped statuses, and the lines to paste."""
-    told = json.loads(presentation.json_line(report().document))
+    told = json.loads(presentation.json_line(report().for_json))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
     assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False} == told["survey"]["labels"][0]

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.cli import progress
 from jobs.cli.progress import WaitShowingClock, watch_at_a_terminal
 from jobs.reporting.progress_bars import WorkProgress
@@ -116,7 +116,7 @@ def summary():
 
 def test_reading_shows_the_time_left_once_the_list_says_how_many_there_are(terminal, summary):
     """The first page says it, or none does."""
-    with speaking(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
+    with using_language(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
         first = terminal.line
         terminal.seconds, summary.pulled.seen, summary.pulled.total = 60, 1_200, 3_000
         then = terminal.line
@@ -128,7 +128,7 @@ def test_reading_shows_the_time_left_once_the_list_says_how_many_there_are(termi
 
 def test_reading_shows_leads_and_their_rate(terminal, summary):
     """Where nobody says how many there are, nothing is said of the time left."""
-    with speaking(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
+    with using_language(Language.ENGLISH), terminal.watch(NightStep.PULL, summary):
         first = terminal.line
         terminal.seconds, summary.pulled.seen = 90, 1800
         then = terminal.line
@@ -139,7 +139,7 @@ def test_reading_shows_leads_and_their_rate(terminal, summary):
 
 def test_sending_shows_the_time_left(terminal, summary):
     """Conversions and corrections count as they go."""
-    with speaking(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 2000):
+    with using_language(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 2000):
         terminal.seconds, summary.delivered.sent, summary.corrected.sent = 60, 400, 100
         line = terminal.line
 
@@ -149,7 +149,7 @@ def test_sending_shows_the_time_left(terminal, summary):
 
 def test_a_total_that_is_passed_leaves_nothing_to_do(terminal, summary):
     """What is sent again counts, too."""
-    with speaking(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 10):
+    with using_language(Language.ENGLISH), terminal.watch(NightStep.DELIVER, summary, total=lambda: 10):
         terminal.seconds, summary.delivered.sent = 60, 12
 
         assert terminal.line.endswith("12 of 12 · 12/min · 0 s left")
@@ -157,7 +157,7 @@ def test_a_total_that_is_passed_leaves_nothing_to_do(terminal, summary):
 
 def test_a_step_that_counts_nothing_shows_how_long_it_takes(terminal, summary):
     """It ends with a mark."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         with terminal.watch(NightStep.PLAN, summary):
             terminal.seconds = 5
             assert "deciding" in terminal.line
@@ -172,7 +172,7 @@ def test_each_step_fits_a_terminal_of_80_columns(terminal, summary, language, st
     summary.pulled.seen = summary.delivered.sent = summary.resolved.asked = 1_234_567
     summary.pulled.total = 9_999_999
     total = (lambda: 9_999_999) if step is NightStep.DELIVER else None
-    with speaking(language), terminal.watch(step, summary, total=total):
+    with using_language(language), terminal.watch(step, summary, total=total):
         terminal.seconds = 40_000
 
         assert 1 == len(terminal.lines)

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.shape import ApiShape, drawn_shape
-from jobs.cli.demo.sandbox import InventedLeadsSpec, build_invented_leads_spec, serve_sandbox_for_block
+from jobs.cli.demo.sandbox import InventedLeadsSpec, read_invented_leads_spec, serve_sandbox_for_block
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
 
@@ -42,7 +42,7 @@ def test_a_shape_is_read_from_a_file_and_kept(tmp_path):
     """An axis without a line keeps its default, and reopening the sandbox keeps the shape."""
     written = tmp_path / "shape.yaml"
     written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
-    with serve_sandbox_for_block(tmp_path / "box", build_invented_leads_spec(7, 5, str(written))) as stage:
+    with serve_sandbox_for_block(tmp_path / "box", read_invented_leads_spec(7, 5, str(written))) as stage:
         first = stage.sandbox.oplead.shape
 
     with serve_sandbox_for_block(tmp_path / "box", FEW) as stage:
@@ -60,7 +60,7 @@ def test_an_invalid_shape_file_is_refused(tmp_path, text):
         written.write_text(text)
 
     with pytest.raises(ValueError, match=r"shape\.yaml|axis|pagination"):
-        build_invented_leads_spec(7, 5, str(written))
+        read_invented_leads_spec(7, 5, str(written))
 
 
 def test_a_drawn_shape_is_kept_and_hidden_from_the_settings(tmp_path):

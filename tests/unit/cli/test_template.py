@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from connectors.sandbox.sandbox import KEY_FILE
-from jobs.cli.setup.init.command import TO_BE_FILLED_IN, environment_text, settings_text
+from jobs.cli.setup.init.command import TO_BE_FILLED_IN, env_example_text, settings_text
 from jobs.cli.setup.init.questions import QUESTIONS
 from jobs.settings import InvalidSettings, ValidSettings, load
 from jobs.settings.document import to_inline_yaml, yaml_section_lines
@@ -73,7 +73,7 @@ def written(tmp_path):
 @pytest.mark.parametrize("language", Language)
 def test_the_written_file_loads_as_answered(written, language):
     """Every part reads back with its answer, whatever language the comments are in."""
-    with speaking(language):
+    with using_language(language):
         loaded = written()
 
     assert isinstance(loaded, ValidSettings), loaded.problems
@@ -91,7 +91,7 @@ def test_a_file_with_the_fewest_answers_is_valid(written, language):
     """It has one platform, one stage and no amount."""
     least = {"amount_field": None, "imported_until": None, "stage": {"won": ["Gagné"]}, "found": None}
 
-    with speaking(language):
+    with using_language(language):
         loaded = written(**NO_GOOGLE, **least)
 
     assert isinstance(loaded, ValidSettings), loaded.problems
@@ -101,7 +101,7 @@ def test_a_file_with_the_fewest_answers_is_valid(written, language):
 @pytest.mark.parametrize(("language", "written_as"), [(Language.ENGLISH, None), (Language.FRENCH, Language.FRENCH)])
 def test_who_answers_in_french_is_answered_in_french(written, language, written_as):
     """The file names the language; in English it leaves the choice to the terminal."""
-    with speaking(language):
+    with using_language(language):
         loaded = written()
 
     assert written_as is loaded.settings.language
@@ -110,7 +110,7 @@ def test_who_answers_in_french_is_answered_in_french(written, language, written_
 
 def settings_text_in(language):
     """The file's text, written in this language."""
-    with speaking(language):
+    with using_language(language):
         return settings_text(answers())
 
 
@@ -125,12 +125,12 @@ def test_an_unknown_conversion_action_is_left_for_check_to_report(written):
 
 def test_the_environment_example_lists_the_variables_referred_to():
     """It has no others and no values."""
-    both = environment_text(answers())
+    both = env_example_text(answers())
 
     assert ["OPLEAD_TOKEN=", "GOOGLE_ADS_KEY_FILE=", "META_ACCESS_TOKEN="] == [
         line for line in both.splitlines() if "=" in line
     ]
-    assert "GOOGLE" not in environment_text(answers(**NO_GOOGLE))
+    assert "GOOGLE" not in env_example_text(answers(**NO_GOOGLE))
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))

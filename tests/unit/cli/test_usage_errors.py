@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.cli.app import app
 
 WRONG = {
@@ -38,7 +38,7 @@ def _said(typed, capsys):
 @pytest.mark.parametrize("typed", WRONG)
 def test_wrong_usage_is_said_in_french(typed, capsys):
     """Typer's sentences are known by heart: one that an upgrade changes fails here."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         said = _said(typed, capsys)
 
     assert f"Erreur\xa0: {WRONG[typed]}" == said.splitlines()[-1]
@@ -48,9 +48,9 @@ def test_wrong_usage_is_said_in_french(typed, capsys):
 @pytest.mark.parametrize("typed", ["run", "run -c x --at-once 99", "rum"])
 def test_english_is_as_typer_says_it(typed, capsys):
     """Where the terminal speaks no French, and where the answer is for a program."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         english = _said(typed, capsys)
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         for_program = _said(f"{typed} --json", capsys)
 
     assert english == for_program

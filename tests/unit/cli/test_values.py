@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.cli.app import app
 from jobs.ledger.schema import LeadRow, Lease, StatusChange
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.values_report import CampaignValue, StageSuggestion, ValueSuggestions, print_values
-from jobs.rules.expected_value import Interval, MoneyInterval, StageValue
+from jobs.reporting.values_report import CampaignLeadValue, StageValueSuggestion, ValueSuggestions, print_values
+from jobs.rules.expected_value import ConfidenceInterval, MoneyInterval, StageValueEstimate
 from jobs.settings import load
-from jobs.settings.compile import estimated_cohorts, sale_conversion
+from jobs.settings.compile import cohorts_to_estimate, find_sale_conversion
 from tests import quick
 from tests.builders import at, hold
 from tests.e2e.support.typed import documented
@@ -187,17 +187,17 @@ def test_long_names_and_large_numbers_fit_80_columns_and_break_no_word(language)
     mean, expected = (
         MoneyInterval(*map(Decimal, each)) for each in ((124_500, 112_300, 139_990), (3_100, 2_800, 3_500))
     )
-    value = StageValue(
-        Interval(0.247, 0.212, 0.281), mean, expected, 123_450, 12_340, 9_990, 90 * DAY, READ_AT - 400 * DAY, READ_AT
+    value = StageValueEstimate(
+        ConfidenceInterval(0.247, 0.212, 0.281), mean, expected, 123_450, 12_340, 9_990, 90 * DAY, READ_AT - 400 * DAY, READ_AT
     )
-    campaign = CampaignValue("Isolation combles automne-hiver", value)
+    campaign = CampaignLeadValue("Isolation combles automne-hiver", value)
     found = ValueSuggestions(
-        "maison-test", "EUR", READ_AT, "sale", (StageSuggestion("visit", "visit", value, (campaign,)),)
+        "maison-test", "EUR", READ_AT, "sale", (StageValueSuggestion("visit", "visit", value, (campaign,)),)
     )
     console = Console(width=80, file=io.StringIO())
     name = "Rendez-vous confirmé par le conseiller"
     account = AccountPresentation("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"visit": name}, Path("a.yaml"))
-    with speaking(language):
+    with using_language(language):
         print_values(console, account, found)
     printed = console.file.getvalue()
     table = printed[: printed.index(f"\n{name}")]
@@ -219,5 +219,5 @@ def test_the_sale_is_the_one_with_an_amount_else_the_last(settings, before, afte
     settings.write_text(SETTINGS.replace(before, after))
     known = load(settings, {}, secrets=False).settings
 
-    assert sale == sale_conversion(known).id
-    assert {"visit", "created", "quote"} == set(estimated_cohorts(known))
+    assert sale == find_sale_conversion(known).id
+    assert {"visit", "created", "quote"} == set(cohorts_to_estimate(known))

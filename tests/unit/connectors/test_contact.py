@@ -5,7 +5,7 @@ import pytest
 
 from connectors import contact
 from connectors.contact import clean_emails, clean_phones
-from connectors.text import tidy
+from connectors.text import tidy_text
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_valid_address_beside_a_word_is_kept():
 
 def test_composed_and_decomposed_accents_are_the_same_text():
     """A Mac exports them decomposed."""
-    assert "Éléonore" == tidy("E\u0301le\u0301onore") == tidy("\u00c9l\u00e9onore")
+    assert "Éléonore" == tidy_text("E\u0301le\u0301onore") == tidy_text("\u00c9l\u00e9onore")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     NotSent,
     Target,
 )
@@ -163,7 +163,7 @@ def test_an_unknown_google_or_meta_host_means_nothing_sent(tmp_path, names, monk
         GoogleOptions("1234567890", None, tmp_path / "key.json", data_manager_endpoint=HOST, timeout=5.0)
     )
     meta = MetaSink(MetaOptions(dataset_id="42", access_token="EAAinvented", graph_url=HOST))
-    event = Event(
+    event = ConversionEvent(
         DeliveryKey("k"),
         Target("data_manager", "1234567890", "987654321", "WEB"),
         NOW,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.notifiers import Liveness
+from connectors.notifiers import LivenessReporter
 
 
 @pytest.fixture(params=["a path", "an abstract name"])
@@ -41,7 +41,7 @@ def lead_a_life(signs):
 def test_sends_systemd_one_datagram_per_step(listener):
     """A beat is due at half the interval of the watchdog."""
     ear, environ = listener
-    signs = Liveness(environ=environ)
+    signs = LivenessReporter(environ=environ)
     lead_a_life(signs)
 
     assert ["READY=1", "WATCHDOG=1", "STOPPING=1"] == heard(ear)
@@ -52,7 +52,7 @@ def test_sends_systemd_one_datagram_per_step(listener):
 def test_an_inapplicable_watchdog_gets_no_beat(listener, change):
     """It belongs to another process, or its interval is invalid."""
     ear, environ = listener
-    signs = Liveness(environ=environ | change)
+    signs = LivenessReporter(environ=environ | change)
     lead_a_life(signs)
 
     assert (["READY=1", "STOPPING=1"], None) == (heard(ear), signs.heartbeat_interval)
@@ -60,7 +60,7 @@ def test_an_inapplicable_watchdog_gets_no_beat(listener, change):
 
 def test_no_beat_is_due_without_a_notify_socket():
     """A terminal has none."""
-    signs = Liveness(environ={"WATCHDOG_USEC": "30000000"})
+    signs = LivenessReporter(environ={"WATCHDOG_USEC": "30000000"})
     lead_a_life(signs)
 
     assert signs.heartbeat_interval is None
@@ -69,7 +69,7 @@ def test_no_beat_is_due_without_a_notify_socket():
 def test_each_beat_touches_the_health_file(tmp_path):
     """The first one creates it."""
     path = tmp_path / "health"
-    signs = Liveness(path, {})
+    signs = LivenessReporter(path, {})
     signs.report_ready()
     before = path.exists()
     signs.beat()
@@ -84,14 +84,14 @@ def test_a_beat_keeps_the_content_of_the_health_file(tmp_path):
     """The setting may name the wrong file."""
     path = tmp_path / "notes"
     path.write_text("mine")
-    Liveness(path, {}).beat()
+    LivenessReporter(path, {}).beat()
 
     assert "mine" == path.read_text()
 
 
 def test_a_failing_sign_of_life_is_logged_once(tmp_path, caplog):
     """It has no other effect."""
-    signs = Liveness(tmp_path / "no folder" / "health", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    signs = LivenessReporter(tmp_path / "no folder" / "health", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     with caplog.at_level(logging.WARNING):
         lead_a_life(signs)
         lead_a_life(signs)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.deliver.bisect import CircuitBreaker, Suspect, batches_with_sample_first, bisect, partition
+from jobs.deliver.bisect import CircuitBreaker, Suspect, batches_with_sample_first, bisect, split_rows_sharing_keys
 
 REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "WORST")]
 
@@ -60,7 +60,7 @@ def test_exactly_the_bad_rows_are_blamed(size, data, named):
 def test_partition_never_puts_a_shared_mark_in_one_part(rows):
     """Each row is in one part, in order, and there is a single part if no mark is shared."""
     batch, marks = [row for row, _ in rows], dict(rows)
-    parts = partition(batch, marks)
+    parts = split_rows_sharing_keys(batch, marks)
     marked = [[mark for row in part for mark in marks[row]] for part in parts]
     every = [mark for each in marked for mark in each]
 
@@ -72,7 +72,7 @@ def test_partition_never_puts_a_shared_mark_in_one_part(rows):
 
 def test_partition_keeps_rows_without_shared_marks_together():
     """Only rows that share a mark are separated."""
-    assert [(1, 2, 4), (3,)] == partition([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
+    assert [(1, 2, 4), (3,)] == split_rows_sharing_keys([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
 
 
 def test_rows_named_together_are_removed_together():
@@ -105,12 +105,12 @@ def play_with_trial(rows, bad, *, named, codes=1):
         guilty = [position for position, row in enumerate(batch) if row in bad]
         if not guilty:
             taken += batch
-            at_fault += trial.record_pass()
+            at_fault += trial.record_success()
             continue
         found, rest = bisect(batch, guilty[:1] if named else [])
         refusal = REFUSALS[batch[guilty[0]] % codes]
         trial.record_refused_request(refusal, [Suspect(row, 1, refusal) for row in found])
-        waiting = trial.next([*(tuple(part) for part in rest), *waiting])
+        waiting = trial.next_batches([*(tuple(part) for part in rest), *waiting])
         if trial.is_sample_refused:
             return requests, [one.delivery for one in at_fault], taken, True
     given_up = trial.are_refusals_systematic
@@ -184,7 +184,7 @@ def test_circuit_breaker_keeps_each_reason_once():
     for number in range(6):
         trial.record_refused_request(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
     told = list(trial.reasons.values())
-    trial.record_pass()
+    trial.record_success()
 
     assert (REFUSALS[:2], {}) == (told, trial.reasons)
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.cli.output import failure_of
+from jobs.cli.output import failure_from_error
 from jobs.exit_codes import Exit
 from jobs.ledger.runs import open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -130,7 +130,7 @@ def ended(account, path):
         with open_locked_ledger(SqliteState(path), account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))
     except Exception as error:  # noqa: BLE001 - as the command takes it
-        return failure_of(error)
+        return failure_from_error(error)
     return None
 
 

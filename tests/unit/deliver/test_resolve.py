@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
     ForgottenRequest,
-    Miscounted,
+    RowCountMismatch,
     Outcome,
     OutcomeClass,
     PartlyRefused,
@@ -231,7 +231,7 @@ def test_partly_refused_request_leaves_all_rows_unconfirmed(account):
 def test_miscounted_request_leaves_all_rows_unconfirmed(account, counted):
     """A success for another number of rows proves nothing for ours; the notice gives both numbers."""
     submitted(account, 3)
-    done = saying(account, Miscounted(counted, 3))
+    done = saying(account, RowCountMismatch(counted, 3))
 
     assert {"unconfirmed"} == set(account.states.values())
     assert [UnconfirmedRequest(GOOGLE, "request-1", Reason.MISCOUNTED, f"{counted} of 3")] == done.unconfirmed

@@ -15,7 +15,7 @@ from connectors.records import (
     NotSent,
     Outcome,
     OutcomeClass,
-    Received,
+    ReceivedForProcessing,
     Refused,
     RowOutcomes,
     StatusEntry,
@@ -689,7 +689,7 @@ def test_unknown_outcome_leaves_the_delivery_in_doubt(account):
 @pytest.mark.parametrize(
     "receipt",
     [
-        Received("t-9", ("OLD",)),
+        ReceivedForProcessing("t-9", ("OLD",)),
         RowOutcomes((DONE,), ("OLD",)),
         Refused(Outcome(OutcomeClass.FIX_CONFIG, "OFF"), warnings=("OLD",)),
     ],

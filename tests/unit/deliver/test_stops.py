@@ -12,8 +12,8 @@ from connectors.errors import Transient
 from jobs.cancellation import StoppedBySignal
 from jobs.deliver.sender import ATTEMPTS
 from jobs.ledger.schema import Request
-from jobs.nightly import run_night, validate
-from jobs.rules.reasons import Stop, StopKind
+from jobs.nightly import run_night, run_validation_night
+from jobs.rules.reasons import StopCause, StopKind
 from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import lead, route, rulebook
@@ -67,7 +67,7 @@ def test_validation_checks_the_cancel_token_before_each_request(account):
             raise StoppedBySignal(15)
 
     with account.hold() as ledger, pytest.raises(StoppedBySignal):
-        validate(account.run(ledger, cancel_token=cancel_token))
+        run_validation_night(account.run(ledger, cancel_token=cancel_token))
 
     assert 1 == len(account.sink.calls)
 
@@ -136,8 +136,8 @@ def test_what_a_spent_quota_leaves_stays_due_and_is_sent_once_by_the_next_run(ac
 
     assert Counter(submitted=2, pending=3) == Counter(account.states.values())
     assert 1 == len(account.rows(Request))
-    assert [Stop(StopKind.QUOTA_FULL, ("the quota of project shop is used up",), timedelta(hours=20))] == list(
-        summary.stopped.values()
+    assert [StopCause(StopKind.QUOTA_FULL, ("the quota of project shop is used up",), timedelta(hours=20))] == list(
+        summary.stopped_scopes.values()
     )
     assert not account.clock.slept
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import Lost, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import AnswerLost, Outcome, OutcomeClass, Refused, RowOutcomes
 from tests import fakes, suite
 from tests.builders import GOOGLE, TARGET, lead, route, rulebook, stops
 from tests.fakes import NIGHT
@@ -35,7 +35,7 @@ def never_answer(account, *poison):
 
     def step(sink, batch):
         is_hit = not marks or any(mark in event.body for mark in marks for event in batch)
-        return Lost("HTTP 500") if is_hit else fakes.take(sink, batch)
+        return AnswerLost("HTTP 500") if is_hit else fakes.take(sink, batch)
 
     account.sink.script.extend([step] * FOREVER)
 
@@ -201,7 +201,7 @@ def test_refusal_ends_a_silence(account):
 def test_retry_after_of_a_lost_answer_is_respected(account, wait, waits):
     """A short delay is waited for; a longer one outlives the run, and no replay is sent before it ends."""
     ready(account, 2)
-    account.sink.script.append(lambda _sink, _batch: Lost("HTTP 503", wait))
+    account.sink.script.append(lambda _sink, _batch: AnswerLost("HTTP 503", wait))
     done = account.deliver()
     after = standing(account)
     account.clock.time = NIGHT + wait - timedelta(seconds=1)
@@ -420,7 +420,7 @@ def test_row_is_isolated_with_few_copies_if_each_may_count(account, place):
 def test_replays_are_delayed_if_each_copy_may_count(account):
     """The delay doubles from one second, so that a brief cut is no silence, unless the platform names one."""
     forgets(account, 10)
-    account.sink.script.extend([fakes.lost_before, lambda _sink, _batch: Lost("HTTP 503", timedelta(minutes=1))])
+    account.sink.script.extend([fakes.lost_before, lambda _sink, _batch: AnswerLost("HTTP 503", timedelta(minutes=1))])
     done = account.deliver()
 
     assert [0.75, 60] == [wait.total_seconds() for wait in account.clock.slept]
@@ -462,7 +462,7 @@ def test_local_refusal_is_not_an_answer(account):
 
     def step(_sink, batch):
         local = Refused(Outcome(OutcomeClass.FIX_DATA, "LOCAL"), (0,), unasked=True)
-        return local if any(b"gclid-of-L-007" in event.body for event in batch[:1]) else Lost("HTTP 500")
+        return local if any(b"gclid-of-L-007" in event.body for event in batch[:1]) else AnswerLost("HTTP 500")
 
     account.sink.script.extend([step] * FOREVER)
     done = account.deliver()

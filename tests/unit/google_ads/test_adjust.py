@@ -15,7 +15,7 @@ from google.protobuf.json_format import ParseDict
 
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api import sink as ads_api
-from connectors.google_ads.ads_api.sink import adjust_receipt, adjustments_request, encode_correction
+from connectors.google_ads.ads_api.sink import reclassify_correction_codes, adjustments_request, encode_correction
 from connectors.google_ads.data_manager import sink as data_manager
 from connectors.meta import encode as meta
 from connectors.records import (
@@ -27,10 +27,10 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
-    Lost,
+    AnswerLost,
     Money,
     Outcome,
     OutcomeClass,
@@ -52,7 +52,7 @@ RESTATED = Adjustment(
     event=None,
 )
 RETRACTED = replace(RESTATED, kind=AdjustmentKind.RETRACTION, value=None)
-EVENT = Event(
+EVENT = ConversionEvent(
     key=DeliveryKey("sale-1"),
     target=replace(TARGET, transport="data_manager"),
     at=AT,
@@ -158,10 +158,10 @@ def test_restating_a_retracted_conversion_is_a_drop():
     already = Outcome(OutcomeClass.DUPLICATE, "CONVERSION_ALREADY_RETRACTED")
     there = Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
 
-    assert RowOutcomes((already, replace(already, kind=OutcomeClass.DROP))) == adjust_receipt(
+    assert RowOutcomes((already, replace(already, kind=OutcomeClass.DROP))) == reclassify_correction_codes(
         RowOutcomes((already,) * 2), request
     )
-    assert RowOutcomes((already, there)) == adjust_receipt(RowOutcomes((already, there)), request)
+    assert RowOutcomes((already, there)) == reclassify_correction_codes(RowOutcomes((already, there)), request)
 
 
 @pytest.mark.parametrize("named", ["", ", request req-1"])
@@ -169,7 +169,7 @@ def test_a_project_not_allowed_to_correct_gets_its_own_advice(named):
     """The advice for uploads would not help; the request's id stays."""
     code = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
     refused = Refused(Outcome(OutcomeClass.FIX_CONFIG, code, f"write transport: data_manager{named}"))
-    told = adjust_receipt(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
+    told = reclassify_correction_codes(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
 
     assert (OutcomeClass.FIX_CONFIG, code) == (told.outcome.kind, told.outcome.code)
     assert "undo_via: google_ads_api" in told.outcome.message
@@ -179,8 +179,8 @@ def test_a_project_not_allowed_to_correct_gets_its_own_advice(named):
 
 def test_other_answers_are_left_unchanged():
     """A lost answer stays lost."""
-    assert Lost("cut") == adjust_receipt(
-        Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False)
+    assert AnswerLost("cut") == reclassify_correction_codes(
+        AnswerLost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False)
     )
 
 

@@ -18,7 +18,7 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     Money,
@@ -37,7 +37,7 @@ CONSENT = {"consent": {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"
 BY_EMAIL, BY_PHONE = {"hashed_email": "2" * 64}, {"hashed_phone_number": "1" * 64}
 
 
-def _event(**changed: object) -> Event:
+def _event(**changed: object) -> ConversionEvent:
     plain = {
         "key": DeliveryKey("sale-1"),
         "target": Target("google_ads_api", "1234567890", "987654322", "WEB"),
@@ -47,7 +47,7 @@ def _event(**changed: object) -> Event:
         "value": Money(Decimal("1250.50"), "EUR"),
         "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
     }
-    return Event(**(plain | changed))
+    return ConversionEvent(**(plain | changed))
 
 
 def _from(source: str) -> Target:

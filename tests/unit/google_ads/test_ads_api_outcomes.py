@@ -14,7 +14,7 @@ from connectors.google_ads.ads_api.outcomes import (
     WORDS,
     classify_error,
     most_severe_outcome,
-    outcome_of,
+    outcome_of_error,
 )
 from connectors.records import Outcome, OutcomeClass
 
@@ -99,7 +99,7 @@ def test_selected_errors_have_the_expected_class(family, name, kind):
 @pytest.mark.parametrize("name", ["TOO_RECENT_EVENT", "TOO_RECENT_CONVERSION_ACTION"])
 def test_a_too_recent_event_or_action_is_deferred_six_hours(name):
     """Google asks for that; if the action is too recent, the account's other actions go on."""
-    outcome = outcome_of("conversion_upload_error", name)
+    outcome = outcome_of_error("conversion_upload_error", name)
 
     assert (OutcomeClass.DEFER, timedelta(hours=6)) == (outcome.kind, outcome.retry_after)
     assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
@@ -108,7 +108,7 @@ def test_a_too_recent_event_or_action_is_deferred_six_hours(name):
 @pytest.mark.parametrize(("name", "hours"), [("TOO_RECENT_CONVERSION", 24), ("TOO_RECENT_CONVERSION_ACTION", 6)])
 def test_a_premature_correction_is_deferred(name, hours):
     """It waits a day after the conversion, six hours after the action's creation."""
-    outcome = outcome_of("conversion_adjustment_upload_error", name)
+    outcome = outcome_of_error("conversion_adjustment_upload_error", name)
 
     assert (OutcomeClass.DEFER, timedelta(hours=hours)) == (outcome.kind, outcome.retry_after)
     assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
@@ -116,7 +116,7 @@ def test_a_premature_correction_is_deferred(name, hours):
 
 def test_conversion_not_found_is_final_after_a_day():
     """Google may not have processed its upload yet."""
-    assert timedelta(days=1) == outcome_of("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
+    assert timedelta(days=1) == outcome_of_error("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
 
 
 def test_action_codes_occur_only_in_upload_error_families():

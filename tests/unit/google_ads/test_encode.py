@@ -21,7 +21,7 @@ from connectors.records import (
     ConsentSignalValue,
     DeliveryKey,
     EncodedEvent,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     Money,
@@ -34,7 +34,7 @@ EMAIL = Identifier(IdentifierKind.EMAIL, "223ebda6f6889b1494551ba902d9d381daf2f6
 PHONE = Identifier(IdentifierKind.PHONE, "42d573cfc315801d4cd8eddd5416b416a0bf298b9b9e12d6b07442c91db42bd8")
 
 
-def _event(**changed: object) -> Event:
+def _event(**changed: object) -> ConversionEvent:
     plain = {
         "key": DeliveryKey("sale-1"),
         "target": Target("data_manager", "1234567890", "987654322", "WEB"),
@@ -44,7 +44,7 @@ def _event(**changed: object) -> Event:
         "value": Money(Decimal("1250.50"), "EUR"),
         "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.DENIED),
     }
-    return Event(**(plain | changed))
+    return ConversionEvent(**(plain | changed))
 
 
 EVENTS = {

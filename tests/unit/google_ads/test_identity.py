@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.google_ads.platform import identify, normalize_email
+from connectors.google_ads.platform import hash_contact, normalize_email
 from connectors.records import Contact, Identifier, IdentifierKind
 
 # printf '%s' TEXT | sha256sum
@@ -48,19 +48,19 @@ def test_contact_data_is_hashed_by_googles_rule():
         Identifier(IdentifierKind.PHONE, SHA256["+33612345678"]),
     )
 
-    assert expected == identify(contact)
+    assert expected == hash_contact(contact)
 
 
 def test_two_spellings_of_one_mailbox_give_one_identifier():
     """Gmail ignores case, dots and suffixes."""
     contact = Contact(emails=("Cloudy.SanFrancisco@gmail.com", "cloudysanfrancisco+x@gmail.com"))
 
-    assert (Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == identify(contact)
+    assert (Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == hash_contact(contact)
 
 
 def test_invalid_contact_data_gives_no_identifier():
     """An empty or broken field is never hashed."""
-    assert () == identify(Contact(emails=("", "néant", "+x@gmail.com"), phones=("", "12")))
+    assert () == hash_contact(Contact(emails=("", "néant", "+x@gmail.com"), phones=("", "12")))
 
 
 def test_at_most_ten_identifiers_are_given():
@@ -69,11 +69,11 @@ def test_at_most_ten_identifiers_are_given():
     many = Contact(emails=tuple(typed), phones=("0612345678",))
     first_ten = [Identifier(IdentifierKind.EMAIL, sha256(each.encode()).hexdigest()) for each in typed[:10]]
 
-    assert first_ten == list(identify(many))
+    assert first_ten == list(hash_contact(many))
 
 
 def test_contact_data_is_hidden_from_repr():
     """Neither a contact nor its identifiers show an address or number."""
     contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",))
 
-    assert "jane" not in repr((contact, identify(contact)))
+    assert "jane" not in repr((contact, hash_contact(contact)))

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.google_ads.platform import identify
+from connectors.google_ads.platform import hash_contact
 from connectors.records import Contact, Identifier, IdentifierKind
 
 FRENCH_MOBILE = (
@@ -228,19 +228,19 @@ def phone(plain):
 @pytest.mark.parametrize("typed", FRENCH_MOBILE)
 def test_every_spelling_of_a_french_mobile_has_the_same_hash(typed):
     """Each becomes the same E.164 number."""
-    assert (phone("+33612345678"),) == identify(Contact(phones=(typed,)))
+    assert (phone("+33612345678"),) == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plain"), OTHER_FRENCH)
 def test_french_landlines_and_other_mobiles_become_e164(typed, plain):
     """Landlines, box numbers and 07 mobiles are read like any other number."""
-    assert (phone(plain),) == identify(Contact(phones=(typed,)))
+    assert (phone(plain),) == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
 def test_an_overseas_number_takes_its_own_country_code(postcode, typed, plain):
     """The postcode gives the code that a national spelling needs; an international one needs no postcode."""
-    assert (phone(plain),) == identify(Contact(phones=(typed,), postcode=postcode))
+    assert (phone(plain),) == hash_contact(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", OVERSEAS_BY_PREFIX)
@@ -249,7 +249,7 @@ def test_an_overseas_number_never_gets_the_mainland_code(typed, postcode):
     """+33 692… is nobody's number, whatever the postcode."""
     wrong = phone("+33" + typed.replace(" ", "")[1:])
 
-    assert wrong not in identify(Contact(phones=(typed,), postcode=postcode))
+    assert wrong not in hash_contact(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", ["06 12 34 56 78", "01 99 00 12 34"])
@@ -257,69 +257,69 @@ def test_a_mainland_number_never_gets_an_overseas_code(typed):
     """+262 612… is nobody's number, even for a person who lives in La Réunion."""
     wrong = phone("+262" + typed.replace(" ", "")[1:])
 
-    assert wrong not in identify(Contact(phones=(typed,), postcode="97400"))
+    assert wrong not in hash_contact(Contact(phones=(typed,), postcode="97400"))
 
 
 @pytest.mark.parametrize(("typed", "plain"), FOREIGN)
 def test_a_foreign_number_keeps_its_country_code(typed, plain):
     """A number with a country code belongs to that country."""
-    assert (phone(plain),) == identify(Contact(phones=(typed,)))
+    assert (phone(plain),) == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
     """Read as French, 0470 12 34 56 is another person's number."""
-    assert phone("+33470123456") not in identify(Contact(phones=("0470 12 34 56",), country=country))
+    assert phone("+33470123456") not in hash_contact(Contact(phones=("0470 12 34 56",), country=country))
 
 
 @pytest.mark.parametrize("typed", NO_PHONE)
 def test_a_number_no_person_can_have_is_never_hashed(typed):
     """It is too short, too long, lettered, mangled by a spreadsheet or toll-free."""
-    assert () == identify(Contact(phones=(typed,)))
+    assert () == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_PHONES)
 def test_several_numbers_in_one_field_are_read_separately(typed, plains):
     """Each is judged alone and given once."""
-    assert sorted(phone(plain) for plain in plains) == sorted(identify(Contact(phones=(typed,))))
+    assert sorted(phone(plain) for plain in plains) == sorted(hash_contact(Contact(phones=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plain"), EMAILS)
 def test_an_email_address_is_normalised_by_googles_rules(typed, plain):
     """Case and white space are removed for all; dots and tags only at gmail.com and googlemail.com."""
-    assert (email(plain),) == identify(Contact(emails=(typed,)))
+    assert (email(plain),) == hash_contact(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize("typed", NO_EMAIL)
 def test_an_unusable_email_address_is_never_hashed(typed):
     """It is dropped."""
-    assert () == identify(Contact(emails=(typed,)))
+    assert () == hash_contact(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_EMAILS)
 def test_several_email_addresses_in_one_field_are_read_separately(typed, plains):
     """Each is judged alone."""
-    assert sorted(email(plain) for plain in plains) == sorted(identify(Contact(emails=(typed,))))
+    assert sorted(email(plain) for plain in plains) == sorted(hash_contact(Contact(emails=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plains"), EITHER_CLEAN_OR_DROPPED)
 def test_an_email_address_is_never_hashed_with_its_wrapping(typed, plains):
     """One that cannot be read for certain may be dropped."""
-    assert set(identify(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
+    assert set(hash_contact(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
 
 
 def test_reproduces_the_published_hash():
     """It is the hash of john_smith@gmail.com."""
     expected = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 
-    assert (Identifier(IdentifierKind.EMAIL, expected),) == identify(Contact(emails=("John_Smith@gmail.com",)))
+    assert (Identifier(IdentifierKind.EMAIL, expected),) == hash_contact(Contact(emails=("John_Smith@gmail.com",)))
 
 
 def test_a_hash_given_as_an_address_is_not_hashed_again():
     """A digest is no e-mail address."""
     digest = sha256(b"jean@exemple.fr").hexdigest()
 
-    assert email(digest) not in identify(Contact(emails=(digest,)))
+    assert email(digest) not in hash_contact(Contact(emails=(digest,)))
 
 
 def test_only_email_and_phone_are_hashed_for_google():
@@ -334,17 +334,17 @@ def test_only_email_and_phone_are_hashed_for_google():
         country="France",
     )
 
-    assert (email("jean@exemple.fr"), phone("+33612345678")) == identify(somebody)
+    assert (email("jean@exemple.fr"), phone("+33612345678")) == hash_contact(somebody)
 
 
 def test_a_name_and_postal_address_alone_give_no_identifier():
     """Without e-mail and phone nothing can be sent."""
-    assert () == identify(Contact(first_name="Jean", last_name="Dupont", postcode="75015", city="Paris"))
+    assert () == hash_contact(Contact(first_name="Jean", last_name="Dupont", postcode="75015", city="Paris"))
 
 
 def test_an_empty_contact_has_no_identifiers():
     """The hash of an empty text is never sent."""
-    assert () == identify(Contact())
+    assert () == hash_contact(Contact())
 
 
 def test_duplicate_identifiers_are_merged():
@@ -354,7 +354,7 @@ def test_duplicate_identifiers_are_merged():
         phones=("06 12 34 56 78", "+33 6 12 34 56 78"),
     )
 
-    assert (email("jeandupont@gmail.com"), phone("+33612345678")) == identify(twice)
+    assert (email("jeandupont@gmail.com"), phone("+33612345678")) == hash_contact(twice)
 
 
 def test_email_identifiers_come_before_phones():
@@ -363,7 +363,7 @@ def test_email_identifiers_come_before_phones():
         emails=("inconnu", "marie@exemple.fr", "jean@exemple.fr"),
         phones=("0800 123 456", "01 99 00 12 34", "06 12 34 56 78"),
     )
-    kinds = [identifier.kind for identifier in identify(both)]
+    kinds = [identifier.kind for identifier in hash_contact(both)]
 
     assert [IdentifierKind.EMAIL] * 2 + [IdentifierKind.PHONE] * 2 == kinds
 
@@ -375,7 +375,7 @@ def test_at_most_ten_distinct_identifiers_are_given(emails, phones):
     numbers = [f"06123456{number:02}" for number in range(phones)]
     known = {email(address) for address in addresses} | {phone("+33" + number[1:]) for number in numbers}
 
-    given = identify(Contact(emails=tuple(addresses), phones=tuple(numbers)))
+    given = hash_contact(Contact(emails=tuple(addresses), phones=tuple(numbers)))
 
     assert 10 == len(given) == len(set(given))
     assert set(given) <= known

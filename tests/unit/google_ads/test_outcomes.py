@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
 
-from connectors.google_ads.data_manager.outcomes import ACTION_REASONS, CLASSES, REASONS, code_name, outcome_of
+from connectors.google_ads.data_manager.outcomes import ACTION_REASONS, CLASSES, REASONS, code_name, outcome_of_error
 from connectors.records import Outcome, OutcomeClass
 
 GOLDEN = Path(__file__).parent / "golden_classes" / "data_manager.txt"
@@ -55,14 +55,14 @@ def test_selected_reasons_have_the_expected_class(code, kind):
 
 def test_a_reason_from_a_newer_api_is_unknown():
     """It is never read as success, nor as a refusal."""
-    assert Outcome(OutcomeClass.UNKNOWN, "NEW_IN_2027") == outcome_of("NEW_IN_2027")
+    assert Outcome(OutcomeClass.UNKNOWN, "NEW_IN_2027") == outcome_of_error("NEW_IN_2027")
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(None, 6), (1, 6), (24, 24)])
 def test_a_deferral_lasts_at_least_six_hours(asked, kept):
     """Google asks for six; a longer delay in its answer is kept."""
     delay = None if asked is None else timedelta(hours=asked)
-    outcome = outcome_of("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", retry_after=delay)
+    outcome = outcome_of_error("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", retry_after=delay)
 
     assert timedelta(hours=kept) == outcome.retry_after
 

@@ -6,8 +6,8 @@ import pytest
 from google.ads.googleads.v26.enums.types import ConversionTrackingStatusEnum, EnhancedConversionsConfigEnum
 from google.ads.googleads.v26.resources.types import ConversionTrackingSetting, Customer
 
-from connectors.google_ads.checks import account_findings
-from connectors.records import AssumedTarget, CheckVerdict, Target
+from connectors.google_ads.checks import customer_account_findings
+from connectors.records import TargetAssumptions, CheckVerdict, Target
 
 TRACKED = ConversionTrackingStatusEnum.ConversionTrackingStatus
 ENHANCED = EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -34,13 +34,13 @@ def _customer(*, manager: bool = False, currency: str = "EUR", **changed: object
     return Customer(fields if auto_tagging is None else fields | {"auto_tagging_enabled": auto_tagging})
 
 
-def _expected(*, contact: bool = True, value: bool = True) -> AssumedTarget:
+def _expected(*, contact: bool = True, value: bool = True) -> TargetAssumptions:
     target = Target("data_manager", "1234567890", "987654321", "WEB")
-    return AssumedTarget("sale", target, "EUR", value, contact, timedelta(days=90))
+    return TargetAssumptions("sale", target, "EUR", value, contact, timedelta(days=90))
 
 
 def _findings(customer: Customer, **expected: bool):
-    return {each.subject: each for each in account_findings(customer, "1234567890", [_expected(**expected)])}
+    return {each.subject: each for each in customer_account_findings(customer, "1234567890", [_expected(**expected)])}
 
 
 def test_every_check_of_a_good_account_is_verified():

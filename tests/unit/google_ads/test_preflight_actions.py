@@ -11,7 +11,7 @@ from google.ads.googleads.v26.enums.types import (
 from google.ads.googleads.v26.resources.types import ConversionAction
 
 from connectors.google_ads.checks import action_findings
-from connectors.records import AssumedTarget, CheckVerdict, Target
+from connectors.records import TargetAssumptions, CheckVerdict, Target
 
 STATUS = ConversionActionStatusEnum.ConversionActionStatus
 TYPE = ConversionActionTypeEnum.ConversionActionType
@@ -27,12 +27,12 @@ GOOD = {
 }
 
 
-def _expected(conversion: str = "sale", *, value: bool = True, days: int | None = 90) -> AssumedTarget:
+def _expected(conversion: str = "sale", *, value: bool = True, days: int | None = 90) -> TargetAssumptions:
     target = Target("data_manager", "1234567890", "987654321", "WEB")
-    return AssumedTarget(conversion, target, "EUR", value, False, None if days is None else timedelta(days=days))
+    return TargetAssumptions(conversion, target, "EUR", value, False, None if days is None else timedelta(days=days))
 
 
-def _findings(*expected: AssumedTarget, **changed: object):
+def _findings(*expected: TargetAssumptions, **changed: object):
     action = ConversionAction({key: value for key, value in (GOOD | changed).items() if value is not None})
     return list(action_findings(action, "987654321", "1234567890", expected or [_expected()]))
 

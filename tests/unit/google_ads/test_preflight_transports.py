@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.google_ads.preflight import transport_finding
-from connectors.records import CheckVerdict, Lost, NotSent, Outcome, OutcomeClass, Received, Refused, RowOutcomes
+from connectors.records import CheckVerdict, AnswerLost, NotSent, Outcome, OutcomeClass, ReceivedForProcessing, Refused, RowOutcomes
 
 ADS, DATA = "google_ads_api", "data_manager"
 
@@ -24,7 +24,7 @@ def _finding(receipt, transport=ADS, *, in_use=True):
         _answer(OutcomeClass.DROP, "EVENT_NOT_FOUND"),
         _answer(OutcomeClass.DEFER, "TOO_RECENT_CONVERSION_ACTION"),
         Refused(Outcome(OutcomeClass.FIX_DATA, "INVALID_FORMAT"), (0,)),
-        Received("req-1"),
+        ReceivedForProcessing("req-1"),
     ],
 )
 def test_a_judged_conversion_means_the_transport_is_open(receipt):
@@ -78,7 +78,7 @@ def test_an_unreachable_address_fails_only_the_transport_in_use(in_use, verdict)
     "receipt",
     [
         NotSent("no connection"),
-        Lost("DEADLINE_EXCEEDED"),
+        AnswerLost("DEADLINE_EXCEEDED"),
         RowOutcomes(()),
         _answer(OutcomeClass.UNKNOWN),
         _answer(OutcomeClass.RETRY),

@@ -29,19 +29,19 @@ from connectors.records import (
     Contact,
     DeliveryKey,
     EncodedEvent,
-    Event,
-    Lost,
+    ConversionEvent,
+    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
-    Received,
+    ReceivedForProcessing,
     RowOutcomes,
     StillPending,
     Target,
 )
 
 ROOT = Path(__file__).parents[3]
-EVENT = Event(
+EVENT = ConversionEvent(
     key=DeliveryKey("sale-1"),
     target=Target("data_manager", "1234567890", "987654322", "WEB"),
     at=datetime(2026, 9, 10, 3, 30, tzinfo=UTC),
@@ -130,7 +130,7 @@ def carriers(monkeypatch):
 def test_only_the_configured_transport_is_created_and_for_its_first_event(options, carriers, present):
     """Its library is heavy, and many a night has nothing to send; the other's most accounts never need."""
     sink = GoogleSink(options(present))
-    sink.identify(Contact())
+    sink.hash_contact(Contact())
 
     assert [] == list(carriers)
 
@@ -159,9 +159,9 @@ def test_only_the_data_manager_api_has_a_quota_of_the_project(options, present):
     quota = SimpleNamespace(turn=lambda **_: nullcontext(turns.append(1)))
     sink = GoogleSink(options(present, write_quota=quota))
     for transport in BOTH:
-        with sink.turn(replace(EVENT.target, transport=transport)):
+        with sink.wait_for_quota(replace(EVENT.target, transport=transport)):
             pass
-    with GoogleSink(options(present)).turn(EVENT.target):
+    with GoogleSink(options(present)).wait_for_quota(EVENT.target):
         pass
 
     assert isinstance(sink, SharesQuota)
@@ -188,7 +188,7 @@ def test_a_correction_uses_the_transport_of_its_target(options, carriers, presen
 def test_tickets_are_resolved_by_the_data_manager(options, carriers, present):
     """The Google Ads API gives none, so the configured transport does not matter."""
     sink = GoogleSink(options(present))
-    resolution = sink.resolve("t-1", rows=3)
+    resolution = sink.fetch_request_outcomes("t-1", rows=3)
 
     assert StillPending() == resolution
     assert [("t-1", 3)] == carriers["data_manager"][0].asked
@@ -221,7 +221,7 @@ def test_new_events_use_the_configured_transport(options, present, limit, encode
 def test_identifiers_are_the_same_for_both_transports(options):
     """A change of transport therefore needs no lead read again."""
     contact = Contact(emails=("jeanne@maison.example",), phones=("01 99 00 47 11",))
-    found = [GoogleSink(options(transport)).identify(contact) for transport in BOTH]
+    found = [GoogleSink(options(transport)).hash_contact(contact) for transport in BOTH]
 
     assert found[0] == found[1]
     assert 2 == len(found[0])
@@ -238,7 +238,7 @@ def test_both_transports_use_the_accounts_key_and_endpoint(options, present, fro
     receipt = sink.submit(target, [EncodedEvent(EVENT.key, encode(EVENT))])
 
     assert isinstance(receipt, NotSent)
-    assert not isinstance(receipt, Lost | Received)
+    assert not isinstance(receipt, AnswerLost | ReceivedForProcessing)
 
 
 @pytest.mark.parametrize("present", BOTH)

@@ -58,8 +58,8 @@ def run(account, asked=RANGE, *, told=()):
         summary = begin_run(context)
         requeue.read_requested(context, asked, summary)
         assert summary.pulled.complete, summary.source_stopped
-        requeue.settle_already_sent(context, told, conversion=None, destination=None)
-        picked = requeue.pick_requested(context, asked)
+        requeue.mark_listed_as_already_sent(context, told, conversion=None, destination=None)
+        picked = requeue.plan_requested_backfill(context, asked)
         found = requeue.count_picked_by_age(context)
         requeue.send_requeued(context, summary)
         return picked, found, summary
@@ -288,7 +288,7 @@ def settle(account, *listed, **only):
     """Settle the listed leads and return the result."""
     with account.hold() as ledger:
         plain = {"conversion": None, "destination": None}
-        return requeue.settle_already_sent(account.run(ledger), listed, **(plain | only))
+        return requeue.mark_listed_as_already_sent(account.run(ledger), listed, **(plain | only))
 
 
 def test_conversions_sent_by_other_means_are_never_sent(old, account):
@@ -370,14 +370,14 @@ def test_backfill_interrupted_while_picking_is_completed_later(old, monkeypatch,
     account = old(*(won(f"L-{number}") for number in range(5)))
     monkeypatch.setattr(requeue, "AT_ONCE", 2)
     calls = iter(range(1, 100))
-    reopen = ledger_requeue.count_from_approved_start
+    reopen = ledger_requeue.approve_for_backfill
 
     def dying(*args):
         if next(calls) == nth:
             raise Crash
         reopen(*args)
 
-    monkeypatch.setattr(ledger_requeue, "count_from_approved_start", dying)
+    monkeypatch.setattr(ledger_requeue, "approve_for_backfill", dying)
     with pytest.raises(Crash):
         run(account)
     if goes_on == "night":
@@ -393,7 +393,7 @@ def test_next_backfill_sends_what_was_already_picked(old):
     """Nothing is left to pick by then."""
     account = old(won())
     with account.hold() as ledger:
-        requeue.pick_requested(account.run(ledger), RANGE)
+        requeue.plan_requested_backfill(account.run(ledger), RANGE)
 
     assert {"L-1": "pending"} == account.states
 

@@ -91,7 +91,7 @@ def test_first_signal_requests_a_stop(number):
     with handle_stop_signals() as stop:
         os.kill(os.getpid(), number)
 
-        assert number == stop.number
+        assert number == stop.signal_number
 
         with pytest.raises(StoppedBySignal):
             stop.raise_if_stop_requested()

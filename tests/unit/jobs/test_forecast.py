@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connectors.records import CheckVerdict, UnreadableLead
-from jobs.forecast import forecast
-from jobs.reporting.check_findings import forecast_findings
+from jobs.forecast import rehearse_with_leads
+from jobs.reporting.check_findings import latest_leads_findings
 from jobs.run_context import Deps
 from tests.builders import CREATED, lead, route, rulebook
 from tests.fakes import NIGHT, Crash
@@ -13,7 +13,7 @@ from tests.fakes import NIGHT, Crash
 
 def found(account, *leads, **book):
     """Return the forecast for these leads."""
-    return forecast(
+    return rehearse_with_leads(
         replace(account.book, **book),
         Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window),
         leads,
@@ -60,7 +60,7 @@ def test_findings_cover_unreadable_leads_unknown_labels_and_empty_conversions(ac
         UnreadableLead("L-3", "no creation time: see oplead.fields.created_at"),
     )
 
-    told = {finding.subject: (finding.verdict, finding.found) for finding in forecast_findings(made)}
+    told = {finding.subject: (finding.verdict, finding.found) for finding in latest_leads_findings(made)}
 
     assert (CheckVerdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
     assert (CheckVerdict.DOUBTFUL, "1 cannot be read: no creation time: see oplead.fields.created_at (L-3)") == told[
@@ -78,7 +78,7 @@ def test_few_unreadable_leads_are_named_without_failing(account):
     good = [lead(f"G-{number}") for number in range(6)]
 
     def told(*leads):
-        made = forecast_findings(found(account, *leads))
+        made = latest_leads_findings(found(account, *leads))
         return next((one.verdict, one.found) for one in made if one.subject == "unreadable leads")
 
     assert (
@@ -93,7 +93,7 @@ def test_few_unreadable_leads_are_named_without_failing(account):
 
 def test_empty_list_points_at_the_api_key(account):
     """A restricted key sees no leads, and nothing else reveals it."""
-    (finding,) = forecast_findings(found(account))
+    (finding,) = latest_leads_findings(found(account))
 
     assert (CheckVerdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)
 

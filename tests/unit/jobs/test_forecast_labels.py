@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from connectors.records import CheckVerdict, Moment, StatusEntry
-from jobs.forecast import ForecastLabel, labels_seen
+from jobs.forecast import LabelUsage, labels_seen
 from jobs.reporting.check_findings import consent_findings, print_labels
 from tests.builders import CREATED, WON, lead, rulebook
 
@@ -33,12 +33,12 @@ LEADS = [
 def test_labels_are_counted_for_each_stage():
     """Current and past leads count, the latest is the example, and unused labels appear as written."""
     assert (
-        ForecastLabel("appointment", "4", 1, 2, "L-3"),
-        ForecastLabel("won", "GAGNE", 1, 1, "L-2"),
-        ForecastLabel("won", "7"),
-        ForecastLabel("lost", "Perdu"),
-        ForecastLabel("", "nouveau", 0, 3, "L-3"),
-        ForecastLabel(None, "Chaud", 1, 1, "L-1"),
+        LabelUsage("appointment", "4", 1, 2, "L-3"),
+        LabelUsage("won", "GAGNE", 1, 1, "L-2"),
+        LabelUsage("won", "7"),
+        LabelUsage("lost", "Perdu"),
+        LabelUsage("", "nouveau", 0, 3, "L-3"),
+        LabelUsage(None, "Chaud", 1, 1, "L-1"),
     ) == labels_seen(SETTINGS, LEADS)
 
 

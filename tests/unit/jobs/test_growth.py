@@ -16,26 +16,26 @@ from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import current_anomalies, unknown_labels
 from jobs.cli.lead.explain import explain_lead
 from jobs.cli.lead.inspect import show_leads, show_status
-from jobs.cli.setup.check import check_files
+from jobs.cli.setup.check import check_settings_files
 from jobs.deliver.resolve import settle_received_requests
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger import schema
 from jobs.ledger.leads import leads as leads_on_record
 from jobs.ledger.outbox.requeue import BackfillRequest, RejectionFilter
 from jobs.ledger.report import queries
-from jobs.metrics import measure
-from jobs.nightly import _conclude, _pull, adopt_settings, begin_run, run_night
+from jobs.metrics import run_metrics
+from jobs.nightly import _conclude, _pull, apply_settings_to_ledger, begin_run, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_unusable_personal_data, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.requeue import find_rejected, pick_requested
+from jobs.requeue import find_rejected, plan_requested_backfill
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_context import SyncMode
 from jobs.run_summary import RunSummary
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from tests import quick, suite
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
@@ -138,7 +138,7 @@ def _commands(account, file, leads):
         "status": partial(show_status, file, json_wanted=True),
         "status --reason": partial(show_leads, file, "no_click_id", json_wanted=True),
         "explain": partial(explain_lead, "old-0000007", file, json_wanted=True),
-        "check": partial(check_files, [file], live=False, json_wanted=True, verbose=False),
+        "check": partial(check_settings_files, [file], live=False, json_wanted=True, verbose=False),
     }
     steps = {}
     for name, command in commands.items():
@@ -187,7 +187,7 @@ def _backfill(account, leads):
     _begin(account, "never", Some(leads, DeliveryState.SKIPPED, ago=range(1, 30), reason="before_since"))
     with counted_steps() as made, account.hold() as ledger:
         asked = BackfillRequest(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
-        pick_requested(account.run(ledger), asked)
+        plan_requested_backfill(account.run(ledger), asked)
         with ledger.read_transaction() as session:
             assert (
                 sum(
@@ -240,7 +240,7 @@ def _peak(account, leads):
         tracemalloc.start()
         try:
             erase_unusable_personal_data(account.run(ledger))
-            measure(ledger, (), exit_code=0, now=account.clock.now())
+            run_metrics(ledger, (), exit_code=0, now=account.clock.now())
             _conclude(account.run(ledger), RunSummary(ACCOUNT, ledger.run, account.clock.now()))
             _status(ledger, account.book, account.clock)
             return tracemalloc.get_traced_memory()[1]
@@ -261,7 +261,7 @@ def _begin(account, analyzed, *past):
         _analyze(account)
     account.state.engine.dispose()
     with account.hold() as ledger, ledger.write_transaction() as session:
-        adopt_settings(session, account.book, now=NIGHT)
+        apply_settings_to_ledger(session, account.book, now=NIGHT)
 
 
 def _nights(account, leads, analyzed, *, behind=0):
@@ -336,9 +336,9 @@ def _parts(account):
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(
             "notices",
-            lambda: update_incidents(ledger, book, sinks, summary, NotifyWhen(), now=clock.now()),
+            lambda: update_incidents(ledger, book, sinks, summary, NotificationThresholds(), now=clock.now()),
         )
-        count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
+        count("metrics", lambda: run_metrics(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
     assert len(summary.put_off) == summary.planned.same_click["sale"] == len(account.source.leads)
     return found
@@ -361,7 +361,7 @@ def _status(ledger, book, clock):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(account.run(ledger, accept_volume=True))
-        update_incidents(ledger, account.book, account.sinks, summary, NotifyWhen(), now=account.clock.now())
+        update_incidents(ledger, account.book, account.sinks, summary, NotificationThresholds(), now=account.clock.now())
         _tallies(ledger, account.clock, run=ledger.run)
 
 

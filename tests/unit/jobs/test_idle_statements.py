@@ -8,7 +8,7 @@ from sqlalchemy import event
 from connectors.records import ClickIdKind
 from jobs.alerts.review import review_run
 from jobs.ledger.report import queries
-from jobs.nightly import adopt_settings, run_night
+from jobs.nightly import apply_settings_to_ledger, run_night
 from jobs.plan.planner import PlanningResult
 from tests.builders import ACCOUNT, lead, route, rulebook
 
@@ -56,10 +56,10 @@ def test_settings_are_adopted_by_as_many_reads_however_many_conversions(account,
     """Starts are read at once; renamed statuses before and after those that the settings overrule are made void."""
     account.book = rulebook(*ROUTES)
     with account.hold() as ledger, ledger.write_transaction() as session:
-        adopt_settings(session, account.book, now=account.clock.now())
+        apply_settings_to_ledger(session, account.book, now=account.clock.now())
     account.book = rulebook(*ROUTES[:routes])
     with account.hold() as ledger, ledger.write_transaction() as session, made:
-        adopt_settings(session, account.book, now=account.clock.now())
+        apply_settings_to_ledger(session, account.book, now=account.clock.now())
 
     assert 1 == sum("FROM start " in each and "DISTINCT" not in each and "label = " not in each for each in made)
     assert 2 == sum("FROM status_rename" in each for each in made)

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Run
-from jobs.metrics import AccountMetrics, measure, write_metrics
+from jobs.metrics import AccountMetrics, run_metrics, write_metrics
 from tests import fakes
 from tests.builders import lead
 from tests.fakes import NIGHT
@@ -133,5 +133,5 @@ def run(account):
             for each in session.exec(select(Run)):
                 each.command = "run"
         finish_run(ledger, summary.exit_code, now=account.clock.now())
-        numbers = measure(ledger, (), exit_code=summary.exit_code, now=account.clock.now())
+        numbers = run_metrics(ledger, (), exit_code=summary.exit_code, now=account.clock.now())
     return numbers, account.rows()[-1]

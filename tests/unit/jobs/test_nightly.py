@@ -10,7 +10,7 @@ from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
 from jobs.nightly import RenamedIdError, rehearse, run_night
-from jobs.reporting.sentences import sentence
+from jobs.reporting.sentences import message_in_words
 from jobs.run_context import RunReadingScope
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
@@ -133,7 +133,7 @@ def test_unreadable_lead_raises_an_alarm_once_and_then_stands(account):
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
     assert ["2 leads still cannot be read: `status` lists them"] == list(
-        map(sentence, summary.review.still_valid_messages)
+        map(message_in_words, summary.review.still_valid_messages)
     )
 
 
@@ -159,7 +159,7 @@ def test_unknown_status_of_more_leads_raises_a_new_alarm(account):
 
     assert [1, 0, 1, 0] == codes
     assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == list(
-        map(sentence, summary.review.still_valid_messages)
+        map(message_in_words, summary.review.still_valid_messages)
     )
 
 

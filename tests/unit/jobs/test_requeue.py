@@ -14,7 +14,7 @@ from jobs.ledger.outbox.requeue import RejectionFilter
 from jobs.ledger.schema import Delivery, is_correction
 from jobs.nightly import begin_run
 from jobs.requeue import RowsToResend
-from jobs.rules.model import Undo
+from jobs.rules.model import UndoRule
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash
 
@@ -203,7 +203,7 @@ def not_taken_back(account):
     account.book = rulebook(
         route(
             field_value=from_field(),
-            undo=Undo(frozenset({"perdu"}), timedelta()),
+            undo=UndoRule(frozenset({"perdu"}), timedelta()),
             target=replace(TARGET, transport="google_ads_api"),
         )
     )

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from apscheduler.executors.debug import DebugExecutor
 
-from connectors.notifiers import Liveness
+from connectors.notifiers import LivenessReporter
 from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
 from jobs.ledger.runs import finish_run, open_locked_ledger
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
-from jobs.timetable import daily
+from jobs.timetable import daily_timetable
 from tests import quick
 from tests.builders import ACCOUNT
 from tests.fakes import FakeClock
@@ -51,7 +51,7 @@ class Account:
 
     def read(self):
         """Return the same timetable every time."""
-        return daily("05:30", ZoneInfo("UTC"))
+        return daily_timetable("05:30", ZoneInfo("UTC"))
 
     def announce_next_night(self, firing):
         """Ignore the next firing."""
@@ -81,7 +81,7 @@ def play(monkeypatch):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        NightScheduler([one], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
+        NightScheduler([one], clock, asking(cancel_token), at_once=1, liveness=LivenessReporter(environ={})).run()
         return one.tried
 
     return played
@@ -183,7 +183,7 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
     """
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
     monkeypatch.setattr(scheduler, "_MAX_SLEEP", timedelta(days=1))
-    clock, table = FakeClock(datetime.combine(first - DAY, time(12), UTC)), daily("02:30", ZoneInfo("Europe/Paris"))
+    clock, table = FakeClock(datetime.combine(first - DAY, time(12), UTC)), daily_timetable("02:30", ZoneInfo("Europe/Paris"))
     path, nights = tmp_path / "state.db", []
     while clock.now() < datetime.combine(last + DAY, time(12), UTC):
         until = clock.now() + timedelta(days=5, hours=1)
@@ -193,7 +193,7 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        NightScheduler(both, clock, asking(cancel_token), at_once=2, liveness=Liveness(environ={})).run()
+        NightScheduler(both, clock, asking(cancel_token), at_once=2, liveness=LivenessReporter(environ={})).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [first + day * DAY for day in range((last - first).days + 1)] == [
@@ -221,7 +221,7 @@ def record(monkeypatch, tmp_path):
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
     def recorded(clock, days):
-        path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
+        path, table = tmp_path / "state.db", daily_timetable("05:30", ZoneInfo("UTC"))
         with open_locked_ledger(SqliteState(quick.with_state(path)), ACCOUNT, "run", now=clock.right - HOUR) as one:
             finish_run(one, 0, now=clock.right - HOUR)
 
@@ -230,7 +230,7 @@ def record(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        NightScheduler([account], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
+        NightScheduler([account], clock, asking(cancel_token), at_once=1, liveness=LivenessReporter(environ={})).run()
         return account.tried
 
     return recorded
@@ -284,7 +284,7 @@ def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
             raise StoppedBySignal(15)
 
     NightScheduler(
-        [Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})
+        [Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1, liveness=LivenessReporter(environ={})
     ).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said

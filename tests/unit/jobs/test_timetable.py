@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.timetable import WrongCronError, cron_timetable, daily, first_instant
+from jobs.timetable import WrongCronError, timetable_from_cron, daily_timetable, first_instant_of_local_time
 
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)
@@ -38,7 +38,7 @@ def utc(*parts):
 def test_daily_schedule_fires_once_on_every_date(zone, written):
     """A year has 365 nights, each at the given time if the clock shows it."""
     zone = ZoneInfo(zone)
-    fired = [at.astimezone(zone) for at in year_of(daily(written, zone), NEW_YEAR.replace(tzinfo=zone))]
+    fired = [at.astimezone(zone) for at in year_of(daily_timetable(written, zone), NEW_YEAR.replace(tzinfo=zone))]
 
     assert [date(2026, 1, 1) + timedelta(days=day) for day in range(365)] == [at.date() for at in fired]
     assert 1 >= sum(at.time() != time.fromisoformat(written) for at in fired)
@@ -66,12 +66,12 @@ def test_daily_schedule_fires_once_on_every_date(zone, written):
 )
 def test_first_instant_of_a_skipped_or_repeated_time(zone, day, at, expected):
     """It is the first instant after a gap, and the first of two occurrences."""
-    assert expected == first_instant(day, at, ZoneInfo(zone))
+    assert expected == first_instant_of_local_time(day, at, ZoneInfo(zone))
 
 
 def test_cron_weekdays_fire_monday_to_friday():
     """No other date of the year has a night."""
-    fired = [at.astimezone(PARIS) for at in year_of(cron_timetable("30 5 * * mon-fri", PARIS))]
+    fired = [at.astimezone(PARIS) for at in year_of(timetable_from_cron("30 5 * * mon-fri", PARIS))]
 
     days = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
     assert [day for day in days if day.isoweekday() <= 5] == [at.date() for at in fired]
@@ -90,17 +90,17 @@ def test_cron_weekdays_fire_monday_to_friday():
 )
 def test_cron_days_of_the_month(expression, expected):
     """Expressions may use days, steps, lists and names."""
-    assert expected == [at.astimezone(PARIS).date() for at in year_of(cron_timetable(expression, PARIS))]
+    assert expected == [at.astimezone(PARIS).date() for at in year_of(timetable_from_cron(expression, PARIS))]
 
 
 def test_cron_waits_eight_years_for_a_leap_day():
     """2100 is no leap year."""
-    assert date(2104, 2, 29) == cron_timetable("0 4 29 2 *", PARIS).next_night_after(utc(2096, 3, 1)).night
+    assert date(2104, 2, 29) == timetable_from_cron("0 4 29 2 *", PARIS).next_night_after(utc(2096, 3, 1)).night
 
 
 def test_latest_returns_the_night_due_at_or_before_a_moment():
     """`after` returns the one that follows."""
-    table = cron_timetable("30 5 * * mon-fri", PARIS)
+    table = timetable_from_cron("30 5 * * mon-fri", PARIS)
     friday = utc(2026, 9, 11, 3, 30)
 
     assert (date(2026, 9, 11), friday) == (table.latest_due_night(friday).night, table.latest_due_night(friday).at)
@@ -131,4 +131,4 @@ def test_latest_returns_the_night_due_at_or_before_a_moment():
 def test_ambiguous_or_impossible_cron_is_refused(expression, told):
     """Programs disagree on day numbers (1 is Monday or Tuesday), and a night happens once a day."""
     with pytest.raises(WrongCronError, match=told):
-        cron_timetable(expression, PARIS)
+        timetable_from_cron(expression, PARIS)

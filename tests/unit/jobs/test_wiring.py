@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead import OpleadOptions, SinceOptions
+from connectors.oplead import OpleadOptions, SinceQueryParameters
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import UnlabelledClickIdSettings
 from jobs.settings.types import StateFile
 from jobs.webhooks.file_inbox import InboxFile
 from jobs.wiring.account import inbox_of
-from jobs.wiring.oplead import oplead_options, pacer_for
+from jobs.wiring.oplead import oplead_connector_options, pacer_for
 from tests.fakes import FakeClock, slot
 
 WRITTEN = {
@@ -55,7 +55,7 @@ def told(**changes):
         OpleadSettings(**(WRITTEN | changes)),
         UnlabelledClickIdSettings(bare="gclid", bare_digits="lead_id"),
     )
-    return oplead_options(OpleadSection(oplead=written, click_ids=click_ids))
+    return oplead_connector_options(OpleadSection(oplead=written, click_ids=click_ids))
 
 
 def test_every_oplead_setting_reaches_the_connector():
@@ -68,7 +68,7 @@ def test_every_oplead_setting_reaches_the_connector():
         for one in fields(options.pagination)
         if getattr(options.pagination, one.name) == getattr(plain.pagination, one.name)
     ]
-    assert SinceOptions("from", "%d/%m/%Y", "to") == options.since_filter
+    assert SinceQueryParameters("from", "%d/%m/%Y", "to") == options.since_filter
 
 
 @pytest.mark.parametrize(

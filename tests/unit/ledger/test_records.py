@@ -24,8 +24,8 @@ def numbers(account):
         read(account.run(ledger))
         with ledger.write_transaction() as session:
             rows = [new_delivery(route(), f"L-{number}") for number in range(3)]
-            moves = [outbox.Move(row, DeliveryState.PENDING, Reason.DUE) for row in rows]
-            outbox.move_all(session, ledger, moves, now=NIGHT)
+            moves = [outbox.DeliveryMove(row, DeliveryState.PENDING, Reason.DUE) for row in rows]
+            outbox.change_delivery_states(session, ledger, moves, now=NIGHT)
             return [*session.exec(select(Delivery.id).order_by(col(Delivery.id)))]
 
 
@@ -39,7 +39,7 @@ def change(account, ids, by):
 
     with account.hold() as ledger, ledger.write_transaction() as session:
         event.listen(session.connection(), "before_cursor_execute", note)
-        with bulk.changing_records(session, Delivery, DeliveryRecord, ids) as rows:
+        with bulk.editable_records(session, Delivery, DeliveryRecord, ids) as rows:
             found = [(row.id, row.lead, row.state) for row in rows]
             for row in rows:
                 by(row)

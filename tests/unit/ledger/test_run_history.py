@@ -66,7 +66,7 @@ def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tm
                 row = Run(id=number, account=ACCOUNT, command=command, epoch=1, started_at=FIRST, exit_code=exit_code)
                 session.add(row)
         with ledger.read_transaction() as session:
-            assert passes == runs.inbox_runs_before(session, ACCOUNT, 99)
+            assert passes == runs.earlier_inbox_runs(session, ACCOUNT, 99)
 
 
 @pytest.mark.parametrize("code", [2, 70, 75, 143, None])

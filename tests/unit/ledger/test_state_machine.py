@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.nightly import run_night
-from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
+from jobs.rules.delivery_state import FROZEN, DeliveryState, check_delivery_move
 from jobs.run_context import Deps, NightStep, RunContext
 from tests import fakes, postgresql, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
@@ -304,7 +304,7 @@ class Nights(RuleBasedStateMachine):
         stands = dict.fromkeys(number for (number,) in self.ask("SELECT id FROM delivery"))
         for number, before, after in self.ask("SELECT delivery, from_state, to_state FROM transition ORDER BY id"):
             assert stands[number] == before
-            check_move(DeliveryState(before) if before else None, DeliveryState(after))
+            check_delivery_move(DeliveryState(before) if before else None, DeliveryState(after))
             stands[number] = after
 
         assert dict(self.ask("SELECT id, state FROM delivery")) == stands

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from connectors.language import Language, _, in_english, speaking
+from connectors.language import Language, _, in_english, using_language
 from connectors.records import DestinationId
 from jobs.ledger.stored_values import values_from_json, values_to_json
-from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, Stop, StopKind
+from jobs.rules.reasons import DestinationScope, Message, MessageId, Reason, StopCause, StopKind
 
 GOOGLE = DestinationId("google_ads")
 VALUES = {
@@ -27,8 +27,8 @@ VALUES = {
     "scope": DestinationScope(
         DestinationId("google_ads"), corrections=True, former=("123", "data_manager"), action="5"
     ),
-    "why": Stop(StopKind.ASKED_TO_WAIT, ("503", "slow down"), wait=timedelta(hours=1), times=3),
-    "brief": Stop(StopKind.REFUSED, ()),
+    "why": StopCause(StopKind.ASKED_TO_WAIT, ("503", "slow down"), wait=timedelta(hours=1), times=3),
+    "brief": StopCause(StopKind.REFUSED, ()),
     "anomaly": Message(
         MessageId.HALF_STOPPED,
         {
@@ -52,9 +52,9 @@ def test_a_value_comes_back_as_it_was(name):
 
 def test_texts_are_stored_in_english():
     """Whoever shows them may speak another language."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         why = _("it is nested too deeply")
-        stored = json.loads(values_to_json({"why": why, "stop": Stop(StopKind.REFUSED, (why,))}))
+        stored = json.loads(values_to_json({"why": why, "stop": StopCause(StopKind.REFUSED, (why,))}))
 
     assert {"why": in_english(why), "stop": {"stop": ["refused", [in_english(why)], None, 0]}} == stored
     assert why != in_english(why)

@@ -22,7 +22,7 @@ from connectors.records import (
     Consent,
     ConsentSignalValue,
     DeliveryKey,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     Money,
@@ -56,7 +56,7 @@ def _target(action: str = "Purchase", source: str = "system_generated") -> Targe
     return Target("conversions_api", "1234567890", action, source)
 
 
-def _event(**changed: object) -> Event:
+def _event(**changed: object) -> ConversionEvent:
     plain = {
         "key": DeliveryKey("sale-1"),
         "target": _target(),
@@ -66,7 +66,7 @@ def _event(**changed: object) -> Event:
         "value": Money(Decimal("1250.50"), "EUR"),
         "consent": Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
     }
-    return Event(**(plain | changed))
+    return ConversionEvent(**(plain | changed))
 
 
 FBC = ClickId(ClickIdKind.FBC, "fb.1.1792800000000.IwAR-Invented_Click")
@@ -105,7 +105,7 @@ def test_every_golden_file_is_used():
 @pytest.mark.parametrize("name", EVENTS)
 def test_encoded_events_pass_prevalidation(name):
     """An event that Meta would refuse is never frozen."""
-    assert meta_encode.find_refusal([meta_encode.read_event(encode(EVENTS[name]).decode())]) is None
+    assert meta_encode.find_refusal([meta_encode.parse_frozen_event(encode(EVENTS[name]).decode())]) is None
 
 
 def test_the_order_of_identifiers_does_not_change_the_bytes():

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.meta.identity import identify
+from connectors.meta.identity import hash_contact
 from connectors.records import Contact, Identifier, IdentifierKind
 
 # Meta's own examples: printf '%s' TEXT | sha256sum
@@ -19,7 +19,7 @@ SHA256 = {
 
 def _one(kind: IdentifierKind, **contact: object) -> str | None:
     """The hash of this kind, beside an e-mail that makes any contact sufficient."""
-    found = identify(Contact(**({"emails": ("jane@example.fr",)} | contact)))
+    found = hash_contact(Contact(**({"emails": ("jane@example.fr",)} | contact)))
     return next((each.sha256 for each in found if each.kind is kind), None)
 
 
@@ -210,7 +210,7 @@ def test_a_country_becomes_its_two_letter_code(typed, postcode, normalised):
 )
 def test_insufficient_contact_data_gives_no_identifier(contact):
     """Meta refuses such an event, and the whole request with it."""
-    assert () == identify(contact)
+    assert () == hash_contact(contact)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_insufficient_contact_data_gives_no_identifier(contact):
 )
 def test_sufficient_contact_data_gives_every_identifier(contact, kinds):
     """An e-mail, a phone, or a full name with a place is enough."""
-    assert kinds == [each.kind for each in identify(contact)]
+    assert kinds == [each.kind for each in hash_contact(contact)]
 
 
 def test_reproduces_metas_published_hashes():
@@ -238,18 +238,18 @@ def test_reproduces_metas_published_hashes():
         Identifier(IdentifierKind.FIRST_NAME, SHA256["valéry"]),
     )
 
-    assert expected == identify(contact)
+    assert expected == hash_contact(contact)
 
 
 def test_a_repeated_email_address_gives_one_identifier():
     """Case does not matter."""
-    assert 1 == len(identify(Contact(emails=("Jean@Example.fr", "jean@example.fr"))))
+    assert 1 == len(hash_contact(Contact(emails=("Jean@Example.fr", "jean@example.fr"))))
 
 
 def test_contact_data_is_hidden_from_repr():
     """Neither a contact nor its identifiers show a name, address or number."""
     contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",), last_name="Durand")
-    identifiers = identify(contact)
+    identifiers = hash_contact(contact)
 
     assert "urand" not in repr((contact, identifiers))
     assert "jane" not in repr((contact, identifiers))
@@ -261,5 +261,5 @@ def test_a_very_long_city_or_name_is_dropped():
     """A search for an arrondissement would take minutes on endless digits."""
     remark = "1" * 100_000 + "x"
 
-    assert () == identify(Contact(first_name="Jeanne", last_name="Martin", city=remark))
-    assert () == identify(Contact(first_name="Jeanne", last_name=remark, city="Lyon"))
+    assert () == hash_contact(Contact(first_name="Jeanne", last_name="Martin", city=remark))
+    assert () == hash_contact(Contact(first_name="Jeanne", last_name=remark, city="Lyon"))

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.meta.identity import identify
+from connectors.meta.identity import hash_contact
 from connectors.records import Contact, Identifier, IdentifierKind
 
 FRENCH_MOBILE = (
@@ -310,25 +310,25 @@ def phone(plain):
 
 def told(kind, **typed):
     """The identifiers of one kind that Meta gets for a person with a known e-mail address."""
-    identifiers = identify(Contact(emails=("jean@exemple.fr",), **typed))
+    identifiers = hash_contact(Contact(emails=("jean@exemple.fr",), **typed))
     return tuple(identifier for identifier in identifiers if identifier.kind is kind)
 
 
 def kinds(**typed):
     """The kinds of identifiers that Meta gets for a contact."""
-    return {identifier.kind for identifier in identify(Contact(**typed))}
+    return {identifier.kind for identifier in hash_contact(Contact(**typed))}
 
 
 @pytest.mark.parametrize("typed", FRENCH_MOBILE)
 def test_every_spelling_of_a_french_mobile_has_the_same_hash(typed):
     """Each becomes the same digits, country code first."""
-    assert (phone("33612345678"),) == identify(Contact(phones=(typed,)))
+    assert (phone("33612345678"),) == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plain"), OTHER_FRENCH)
 def test_french_landlines_and_other_mobiles_take_their_country_code(typed, plain):
     """Landlines, box numbers and 07 mobiles are read like any other number."""
-    assert (phone(plain),) == identify(Contact(phones=(typed,)))
+    assert (phone(plain),) == hash_contact(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
@@ -343,7 +343,7 @@ def test_an_overseas_number_never_gets_the_mainland_code(typed, postcode):
     """33 692… is nobody's number, whatever the postcode."""
     wrong = phone("33" + typed.replace(" ", "")[1:])
 
-    assert wrong not in identify(Contact(phones=(typed,), postcode=postcode))
+    assert wrong not in hash_contact(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", ["06 12 34 56 78", "01 99 00 12 34"])
@@ -351,7 +351,7 @@ def test_a_mainland_number_never_gets_an_overseas_code(typed):
     """262 612… is nobody's number, even for a person who lives in La Réunion."""
     wrong = phone("262" + typed.replace(" ", "")[1:])
 
-    assert wrong not in identify(Contact(phones=(typed,), postcode="97400"))
+    assert wrong not in hash_contact(Contact(phones=(typed,), postcode="97400"))
 
 
 @pytest.mark.parametrize(("typed", "plain"), FOREIGN)
@@ -363,7 +363,7 @@ def test_a_foreign_number_keeps_its_country_code(typed, plain):
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
     """Read as French, 0470 12 34 56 is another person's number."""
-    assert phone("33470123456") not in identify(Contact(phones=("0470 12 34 56",), country=country))
+    assert phone("33470123456") not in hash_contact(Contact(phones=("0470 12 34 56",), country=country))
 
 
 @pytest.mark.parametrize("typed", NO_PHONE)
@@ -381,25 +381,25 @@ def test_several_numbers_in_one_field_are_read_separately(typed, plains):
 @pytest.mark.parametrize(("typed", "plain"), EMAILS)
 def test_an_email_address_is_only_trimmed_and_lower_cased(typed, plain):
     """Dots and tags stay, at Gmail too: Meta strips neither."""
-    assert (email(plain),) == identify(Contact(emails=(typed,)))
+    assert (email(plain),) == hash_contact(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize("typed", NO_EMAIL)
 def test_an_unusable_email_address_is_never_hashed(typed):
     """It is dropped."""
-    assert () == identify(Contact(emails=(typed,)))
+    assert () == hash_contact(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_EMAILS)
 def test_several_email_addresses_in_one_field_are_read_separately(typed, plains):
     """Each is judged alone."""
-    assert {email(plain) for plain in plains} == set(identify(Contact(emails=(typed,))))
+    assert {email(plain) for plain in plains} == set(hash_contact(Contact(emails=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plains"), EITHER_CLEAN_OR_DROPPED)
 def test_an_email_address_is_never_hashed_with_its_wrapping(typed, plains):
     """One that cannot be read for certain may be dropped."""
-    assert set(identify(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
+    assert set(hash_contact(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
 
 
 @pytest.mark.parametrize(("typed", "plain"), NAMES)
@@ -515,14 +515,14 @@ def test_another_country_is_never_france(country):
 )
 def test_reproduces_metas_published_hashes(kind, typed, digest):
     """They are those of Meta's own examples."""
-    assert Identifier(kind, digest) in identify(Contact(**typed))
+    assert Identifier(kind, digest) in hash_contact(Contact(**typed))
 
 
 def test_a_hash_given_as_an_address_is_not_hashed_again():
     """A digest is no e-mail address."""
     digest = sha256(b"jean@exemple.fr").hexdigest()
 
-    assert email(digest) not in identify(Contact(emails=(digest,)))
+    assert email(digest) not in hash_contact(Contact(emails=(digest,)))
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_a_hash_given_as_an_address_is_not_hashed_again():
 )
 def test_insufficient_contact_data_gives_no_identifier(typed):
     """Meta refuses a whole batch for one event with only such combinations."""
-    assert () == identify(Contact(**typed))
+    assert () == hash_contact(Contact(**typed))
 
 
 @pytest.mark.parametrize(
@@ -593,4 +593,4 @@ def test_empty_fields_are_never_hashed():
         country=" ",
     )
 
-    assert (email("jean@exemple.fr"),) == identify(blank)
+    assert (email("jean@exemple.fr"),) == hash_contact(blank)

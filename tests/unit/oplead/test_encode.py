@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.crm import LeadToWrite
-from connectors.oplead.options import FieldPaths, FormImportOptions, WritePaths
-from connectors.oplead.writing.encode import UnwritableLead, form_body, json_bytes, lead_body
+from connectors.oplead.options import FieldPaths, FormImportServiceOptions, WrittenFieldPaths
+from connectors.oplead.writing.encode import UnwritableLead, form_import_body, json_bytes, lead_body
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 
 GOLDEN = Path(__file__).with_name("golden_writes")
@@ -33,12 +33,12 @@ READ_FROM = FieldPaths(
     city=("address.city",),
     country=("address.country",),
 )
-FORM = FormImportOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
+FORM = FormImportServiceOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
 
 
 def write(lead, paths=None, read_from=READ_FROM):
     """Return the API's body."""
-    return lead_body(lead, paths or WritePaths(), read_from)
+    return lead_body(lead, paths or WrittenFieldPaths(), read_from)
 
 
 def test_a_whole_lead_is_written_where_it_is_read():
@@ -50,12 +50,12 @@ def test_a_whole_lead_is_written_as_a_form():
     """The form import takes flat variables, its own token and the form's name."""
     lead = LeadToWrite(JEANNE, WHOLE.click_ids, utm=WHOLE.utm, fields={"projet": "Véranda"})
 
-    assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_body(lead, FORM))
+    assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_import_body(lead, FORM))
 
 
 def test_a_written_path_wins_over_the_one_that_is_read():
     """`oplead.write.fields` names another place."""
-    paths = WritePaths(email="customer.mail", click_id="tracking.id", provider_name="source")
+    paths = WrittenFieldPaths(email="customer.mail", click_id="tracking.id", provider_name="source")
 
     body = write(LeadToWrite(JEANNE, provider_name="Salon", external_id="REF 12"), paths)
 
@@ -123,10 +123,10 @@ def test_a_click_id_that_would_not_be_read_back_is_refused(kind, value):
 
 def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
     """Which one fills `leadData.externalID` is documented nowhere, and an id that is dropped is a sale not reported."""
-    form = FormImportOptions("form-token", "site-web", FORM.url)
+    form = FormImportServiceOptions("form-token", "site-web", FORM.url)
 
     with pytest.raises(UnwritableLead, match=r"write oplead\.write\.form\.click_id"):
-        form_body(LeadToWrite(JEANNE, (GCLID,)), form)
+        form_import_body(LeadToWrite(JEANNE, (GCLID,)), form)
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,19 @@ def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
 def test_the_form_import_refuses_a_lead_without_its_mandatory_variables(contact, missing):
     """Oplead's page names them: last name, postcode, country and e-mail address."""
     with pytest.raises(UnwritableLead, match=f"the form import needs {missing}"):
-        form_body(LeadToWrite(contact), FORM)
+        form_import_body(LeadToWrite(contact), FORM)
 
 
 def test_the_form_import_refuses_a_supplier_for_which_it_has_no_place():
     """The feedback that the lead's supplier waits for would never come."""
     with pytest.raises(UnwritableLead, match="no place for the supplier"):
-        form_body(LeadToWrite(JEANNE, provider_url="https://fournisseur.example"), FORM)
+        form_import_body(LeadToWrite(JEANNE, provider_url="https://fournisseur.example"), FORM)
 
 
 def test_the_form_imports_own_variables_cannot_be_overwritten():
     """A custom variable called token would send the lead elsewhere."""
     with pytest.raises(UnwritableLead, match="two values go to token"):
-        form_body(LeadToWrite(JEANNE, fields={"token": "another"}), FORM)
+        form_import_body(LeadToWrite(JEANNE, fields={"token": "another"}), FORM)
 
 
 def test_golden_files_are_json_as_written_by_hand():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.oplead.files.columns import DamagedIdError, ExpectedColumns, interpret_columns
+from connectors.oplead.files.columns import DamagedLeadIdError, ExpectedColumns, interpret_columns
 from connectors.oplead.options import FieldPaths
 
 FILE = Path("exports/leads.csv")
@@ -103,7 +103,7 @@ def test_place_inside_another_columns_values_is_refused():
 def lead(cells, *titles, **more):
     """A row as a lead."""
     expected = ExpectedColumns({}, FieldPaths(), frozenset(more.get("wanted", ())), ("id",))
-    return interpret_columns(FILE, titles, expected).lead(cells)
+    return interpret_columns(FILE, titles, expected).lead_from_row(cells)
 
 
 def test_row_becomes_a_lead_like_the_apis():
@@ -125,7 +125,7 @@ def test_row_becomes_a_lead_like_the_apis():
 )
 def test_id_damaged_by_a_spreadsheet_is_refused(cell):
     """The digits that made it unique are lost, or it is written as no other reading writes it."""
-    with pytest.raises(DamagedIdError):
+    with pytest.raises(DamagedLeadIdError):
         lead((cell, "Gagné"), "ID", "Statut")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.oplead.answers import OpleadAnswer
-from connectors.oplead.pagination import lacks_id, mark_without_id
+from connectors.oplead.pagination import lacks_id, hash_entry_without_id
 from connectors.oplead.probe.asking import LeadList
 
 LISTED = LeadList(None, None, ("id",))
@@ -15,7 +15,7 @@ def mark_of_listed(entry):
     return LISTED.read(OpleadAnswer([entry], "", None, None)).marks[0]
 
 
-@pytest.mark.parametrize("mark", [mark_without_id, mark_of_listed], ids=["a night's", "the probe's"])
+@pytest.mark.parametrize("mark", [hash_entry_without_id, mark_of_listed], ids=["a night's", "the probe's"])
 def test_nameless_mark_reveals_no_data_of_its_entry(mark):
     """It only shows whether two entries are equal."""
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}

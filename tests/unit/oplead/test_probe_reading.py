@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.parsing.field_tree import common_lead_paths, summarise_lead_paths, value_kind
+from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead.parsing.field_tree import common_lead_paths, summarise_lead_paths, describe_value_kind
 from connectors.oplead.probe.envelope import locate_lead_array, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import sample_across_labels
-from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
+from connectors.oplead.probe.suggestion import reading_minutes, suggested_settings
 from connectors.oplead.survey.click_ids import click_id_damage_signs, click_id_kinds_by_source
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.oplead.survey.values import fields_with_few_values, possible_amount_fields, surveyed_labels
@@ -81,7 +81,7 @@ def test_lists_paths_with_how_often_they_are_filled():
 )
 def test_classifies_a_value_by_kind(value, kind):
     """Nothing of the value itself is shown."""
-    assert kind == value_kind(value, PARIS)
+    assert kind == describe_value_kind(value, PARIS)
 
 
 def test_hides_names_that_few_leads_have():
@@ -417,16 +417,16 @@ def options(**more):
 
 def test_suggestion_omits_defaults():
     """The default platform needs no setting at all."""
-    assert {} == suggestion_of(options(), "list")
-    assert {"pull": "details"} == suggestion_of(options(), "details")
-    assert {"since_filter": {"param": "since", "format": "date"}} == suggestion_of(
-        options(since_filter=SinceOptions("since", "date")), "since"
+    assert {} == suggested_settings(options(), "list")
+    assert {"pull": "details"} == suggested_settings(options(), "details")
+    assert {"since_filter": {"param": "since", "format": "date"}} == suggested_settings(
+        options(since_filter=SinceQueryParameters("since", "date")), "since"
     )
 
 
 def test_suggestion_follows_the_settings_file_format():
     """One path is written plainly, several as a list."""
-    written = suggestion_of(
+    written = suggested_settings(
         options(
             path_prefix="",
             pagination=PaginationOptions(style="page", first_page=0),

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.probe.guided import options_as_specified
+from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead.probe.guided import apply_specification_to_options
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import parse_openapi_document
 from connectors.oplead.probe.specification.reading import read_specification
-from connectors.oplead.probe.specification.written import describe_subscription_settings, describe_write_settings
+from connectors.oplead.probe.specification.written import specified_subscription_settings, specified_write_settings
 
 OPTIONS = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"))
 TEXT, TIME, WHOLE = {"type": "string"}, {"type": "string", "format": "date-time"}, {"type": "integer"}
@@ -196,13 +196,13 @@ def test_a_list_without_pages_is_told_apart():
 @pytest.mark.parametrize(
     ("parameters", "found"),
     [
-        ([query("updated_since", TIME)], SinceOptions("updated_since")),
-        ([query("modifiedAfter", {"type": "string", "format": "date"})], SinceOptions("modifiedAfter", "date")),
-        ([query("since", WHOLE, "changed since, in milliseconds")], SinceOptions("since", "epoch_ms")),
-        ([query("since", WHOLE, "Leads modified since")], SinceOptions("since", "epoch_s")),
+        ([query("updated_since", TIME)], SinceQueryParameters("updated_since")),
+        ([query("modifiedAfter", {"type": "string", "format": "date"})], SinceQueryParameters("modifiedAfter", "date")),
+        ([query("since", WHOLE, "changed since, in milliseconds")], SinceQueryParameters("since", "epoch_ms")),
+        ([query("since", WHOLE, "Leads modified since")], SinceQueryParameters("since", "epoch_s")),
         (
             [query("date_from", TIME, "changed since; needs date_to"), query("date_to", TIME, "changed until")],
-            SinceOptions("date_from", "iso", "date_to"),
+            SinceQueryParameters("date_from", "iso", "date_to"),
         ),
         ([query("created_since", TIME)], None),
         ([query("from", TIME, "Created from this day")], None),
@@ -221,7 +221,7 @@ def test_only_a_filter_by_change_is_taken(parameters, found):
 
 def test_fields_are_found_by_schema():
     """As in real leads: references followed, lists entered, by name."""
-    fields = options_as_specified(OPTIONS, read()).fields
+    fields = apply_specification_to_options(OPTIONS, read()).fields
 
     assert ("suivi.identifiantClic",) == fields.click_id
     assert (("statut",), ("historique",), ("client.courriel",)) == (fields.status, fields.history, fields.email)
@@ -235,14 +235,14 @@ def test_what_is_configured_is_kept():
         auth=AuthOptions("header", "X-Mine"),
         path_prefix="/mine",
         pagination=PaginationOptions("offset"),
-        since_filter=SinceOptions("mine"),
+        since_filter=SinceQueryParameters("mine"),
     )
     said = read(
         {"/leads": {"get": listing(query("page"), query("updated_since", TIME))}},
         schemes={"k": {"type": "http", "scheme": "bearer"}},
     )
 
-    kept = options_as_specified(mine, said)
+    kept = apply_specification_to_options(mine, said)
 
     assert (mine.auth, "/mine", "offset", "mine") == (
         kept.auth,
@@ -336,8 +336,8 @@ def test_what_is_malformed_is_as_if_it_were_absent(key, value):
         read = read_specification(broken, "")
     except NotASpecificationError:
         return
-    describe_write_settings(read, OPTIONS)
-    describe_subscription_settings(read)
+    specified_write_settings(read, OPTIONS)
+    specified_subscription_settings(read)
 
 
 def test_what_settings_cannot_hold_is_left_out():
@@ -352,8 +352,8 @@ def test_what_settings_cannot_hold_is_left_out():
         }
     )
 
-    assert (False, None, {}) == (said.says_pages, said.since_filter, describe_write_settings(said, OPTIONS))
-    assert {"path": "/subscriptions", "event_field": "event"} == describe_subscription_settings(said)
+    assert (False, None, {}) == (said.says_pages, said.since_filter, specified_write_settings(said, OPTIONS))
+    assert {"path": "/subscriptions", "event_field": "event"} == specified_subscription_settings(said)
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -399,7 +399,7 @@ def test_what_is_said_of_writing():
         "fields.click_id": "tracking.externalID",
         "fields.provider_name": "provider.name",
         "fields.provider_url": "provider.url",
-    } == describe_write_settings(said, OPTIONS)
+    } == specified_write_settings(said, OPTIONS)
 
 
 def test_what_is_said_of_subscriptions():
@@ -416,7 +416,7 @@ def test_what_is_said_of_subscriptions():
         "new_lead": "lead.new",
         "status_change": "lead.statusChanged",
         "appointment": "lead.rdvUpdated",
-    } == describe_subscription_settings(read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}}))
+    } == specified_subscription_settings(read({"/leads": {"get": listing()}, "/subscriptions": {"post": taking(body)}}))
 
 
 def test_swagger_2_says_the_same():
@@ -458,4 +458,4 @@ def test_swagger_2_says_the_same():
     )
     assert PaginationOptions("page", first_page=0, total_header="X-Total-Count") == told.pagination
     assert "statut" in told.listed
-    assert {"status_field": "etat", "document_field": "piece"}.items() <= describe_write_settings(told, OPTIONS).items()
+    assert {"status_field": "etat", "document_field": "piece"}.items() <= specified_write_settings(told, OPTIONS).items()

@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.crm import EventKind, WebhookEvent
-from connectors.oplead import FieldPaths, OpleadOptions, WebhookOptions, WebhookParser
+from connectors.crm import CrmEventKind, WebhookEvent
+from connectors.oplead import FieldPaths, OpleadOptions, WebhookFieldPaths, WebhookParser
 from connectors.records import LeadId, Moment
 
 PARIS = ZoneInfo("Europe/Paris")
 ARRIVED = datetime(2026, 7, 20, 12, tzinfo=UTC)
 NAMES = {
-    EventKind.NEW_LEAD: "lead.created",
-    EventKind.STATUS_CHANGE: "lead.status_changed",
-    EventKind.APPOINTMENT: "lead.appointment_updated",
+    CrmEventKind.NEW_LEAD: "lead.created",
+    CrmEventKind.STATUS_CHANGE: "lead.status_changed",
+    CrmEventKind.APPOINTMENT: "lead.appointment_updated",
 }
 TEN = Moment(datetime(2026, 7, 20, 10, tzinfo=UTC))
 ELEVEN = Moment(datetime(2026, 7, 20, 11, tzinfo=UTC))
@@ -24,7 +24,7 @@ ELEVEN = Moment(datetime(2026, 7, 20, 11, tzinfo=UTC))
 def received(content, fields=None, names=NAMES, **places):
     """What a platform's parser makes of a body, given as it would be before it is written as JSON."""
     options = OpleadOptions(token="t", zone=PARIS, fields=fields or FieldPaths())
-    return WebhookParser(options, WebhookOptions(names, **places)).parse(json.dumps(content).encode(), ARRIVED)
+    return WebhookParser(options, WebhookFieldPaths(names, **places)).parse(json.dumps(content).encode(), ARRIVED)
 
 
 def event(content, **more):
@@ -64,24 +64,24 @@ def test_a_status_change_is_read_from_many_shapes(content):
     """The lead may be nested, flat, named by its id only, or the whole body, as in a call to `provider.url`."""
     read = event(content)
 
-    assert (EventKind.STATUS_CHANGE, "L-1", "Gagné") == (read.kind, read.lead, read.label)
+    assert (CrmEventKind.STATUS_CHANGE, "L-1", "Gagné") == (read.kind, read.lead, read.label)
     assert read.structure == ""
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("lead.created", EventKind.NEW_LEAD),
-        ("LEAD_CREATED", EventKind.NEW_LEAD),
-        ("newLead", EventKind.NEW_LEAD),
-        ("nouveau lead attribué", EventKind.NEW_LEAD),
-        ("lead.status_changed", EventKind.STATUS_CHANGE),
-        ("statusUpdate", EventKind.STATUS_CHANGE),
-        ("changement de statut", EventKind.STATUS_CHANGE),
-        ("new_status", EventKind.STATUS_CHANGE),
-        ("appointment.created", EventKind.APPOINTMENT),
-        ("MAJ RDV", EventKind.APPOINTMENT),
-        ("Rendez-vous modifié", EventKind.APPOINTMENT),
+        ("lead.created", CrmEventKind.NEW_LEAD),
+        ("LEAD_CREATED", CrmEventKind.NEW_LEAD),
+        ("newLead", CrmEventKind.NEW_LEAD),
+        ("nouveau lead attribué", CrmEventKind.NEW_LEAD),
+        ("lead.status_changed", CrmEventKind.STATUS_CHANGE),
+        ("statusUpdate", CrmEventKind.STATUS_CHANGE),
+        ("changement de statut", CrmEventKind.STATUS_CHANGE),
+        ("new_status", CrmEventKind.STATUS_CHANGE),
+        ("appointment.created", CrmEventKind.APPOINTMENT),
+        ("MAJ RDV", CrmEventKind.APPOINTMENT),
+        ("Rendez-vous modifié", CrmEventKind.APPOINTMENT),
         ("status_set_to_rdv", None),
         ("lead.renewed", None),
         ("ping", None),
@@ -115,9 +115,9 @@ def test_a_name_is_read_to_a_hundred_characters():
 
 def test_a_configured_name_comes_first():
     """A platform that calls its status changes updates says so in the settings."""
-    names = {**NAMES, EventKind.STATUS_CHANGE: "LEAD_UPDATED"}
+    names = {**NAMES, CrmEventKind.STATUS_CHANGE: "LEAD_UPDATED"}
 
-    assert EventKind.STATUS_CHANGE == event({"event": "lead.updated", "id": "L-1", "status": "Gagné"}, names=names).kind
+    assert CrmEventKind.STATUS_CHANGE == event({"event": "lead.updated", "id": "L-1", "status": "Gagné"}, names=names).kind
 
 
 def test_a_new_lead_has_the_time_of_its_creation():
@@ -126,7 +126,7 @@ def test_a_new_lead_has_the_time_of_its_creation():
         {"event": "lead.created", "date": "2026-07-20T13:00:00", "lead": {"id": 7, "createdAt": "2026-07-20T10:00:00Z"}}
     )
 
-    assert WebhookEvent(EventKind.NEW_LEAD, LeadId("7"), None, TEN) == read
+    assert WebhookEvent(CrmEventKind.NEW_LEAD, LeadId("7"), None, TEN) == read
 
 
 def test_an_appointment_has_its_date():
@@ -135,7 +135,7 @@ def test_an_appointment_has_its_date():
     usual = event({**told, "lead": {"id": "L-1"}, "appointment": {"date": "2026-07-20T13:00:00+02:00"}})
     own = event({**told, "lead": {"id": "L-1", "rdv": "20/07/2026 13:00"}}, fields=FieldPaths(appointment_at=("rdv",)))
 
-    assert WebhookEvent(EventKind.APPOINTMENT, LeadId("L-1"), None, TEN, ELEVEN) == usual == own
+    assert WebhookEvent(CrmEventKind.APPOINTMENT, LeadId("L-1"), None, TEN, ELEVEN) == usual == own
 
 
 def test_an_appointment_that_was_called_off_has_no_date():
@@ -143,7 +143,7 @@ def test_an_appointment_that_was_called_off_has_no_date():
     gone = event({"event": "rdv", "lead": {"id": "L-1", "appointmentAt": None}})
     unknown = event({"event": "rdv", "lead": {"id": "L-1", "debut": "2026-08-01"}})
 
-    assert (EventKind.APPOINTMENT, None) == (gone.kind, gone.appointment_at)
+    assert (CrmEventKind.APPOINTMENT, None) == (gone.kind, gone.appointment_at)
     assert (None, "L-1") == (unknown.kind, unknown.lead)
 
 
@@ -178,7 +178,7 @@ def test_an_event_of_another_name_does_not_date_a_status():
     dated = {**note, "lead": {**note["lead"], "statusDate": "2026-07-20T11:00:00Z"}}
 
     assert (None, "L-1") == (event(note).kind, event(note).lead)
-    assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", ELEVEN) == event(dated)
+    assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", ELEVEN) == event(dated)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_lead_that_is_merely_shown_does_not_date_its_status(content):
     """One that was won last year and edited today was not won today; it is known and read, as a new lead is."""
     read = event(content)
 
-    assert (EventKind.NEW_LEAD, "L-1", "Gagné", None) == (read.kind, read.lead, read.label, read.at)
+    assert (CrmEventKind.NEW_LEAD, "L-1", "Gagné", None) == (read.kind, read.lead, read.label, read.at)
 
 
 def test_dates_of_a_bare_lead_are_not_those_of_an_event():
@@ -366,7 +366,7 @@ def test_a_body_may_hold_a_list():
 def test_what_is_no_event_is_refused(body):
     """Neither text, nor a number, nor too many events or levels; the message never quotes the body."""
     with pytest.raises(ValueError, match=r".") as refused:
-        WebhookParser(OpleadOptions(token="t", zone=PARIS), WebhookOptions(NAMES)).parse(body, ARRIVED)
+        WebhookParser(OpleadOptions(token="t", zone=PARIS), WebhookFieldPaths(NAMES)).parse(body, ARRIVED)
 
     assert "nope" not in str(refused.value)
 
@@ -425,4 +425,4 @@ def test_contact_data_is_in_no_event():
     }
     (one,) = received({"event": "lead.status_changed", "lead": lead, "occurredAt": "2026-07-20T10:00:00Z"})
 
-    assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", TEN) == one.event
+    assert WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", TEN) == one.event

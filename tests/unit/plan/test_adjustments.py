@@ -12,7 +12,7 @@ from jobs.ledger.outbox import outbox, requests
 from jobs.ledger.schema import Delivery, LeadRow
 from jobs.plan.planner import plan
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import Undo
+from jobs.rules.model import UndoRule
 from jobs.rules.reasons import Reason
 from tests import fakes, suite
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, read, route, rulebook, stops
@@ -25,7 +25,7 @@ LOST_ON = NIGHT + DAY / 2
 BY_ADS_API = replace(TARGET, transport="google_ads_api")
 TOO_SOON = fakes.Outcome(OutcomeClass.DEFER, "TOO_RECENT_CONVERSION")
 NOT_FOUND = fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND", final_after=DAY)
-UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
+UNDO = UndoRule(frozenset({"perdu"}), 3 * DAY)
 
 
 def sale(**over):
@@ -639,8 +639,8 @@ def test_repeated_duplicate_answer_stays_rejected(account):
     assert {"rejected"} == set(account.states.values())
 
     with account.hold() as ledger, ledger.write_transaction() as session:
-        again = [outbox.Move(row, DeliveryState.PENDING, Reason.RETRY) for row in session.exec(select(Delivery))]
-        outbox.move_all(session, ledger, again, now=account.clock.now())
+        again = [outbox.DeliveryMove(row, DeliveryState.PENDING, Reason.RETRY) for row in session.exec(select(Delivery))]
+        outbox.change_delivery_states(session, ledger, again, now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.states.values())

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import Moment, StatusEntry
-from jobs.ledger.leads.stage_histories import stage_histories
+from jobs.ledger.leads.stage_histories import lead_histories_since_stages
 from jobs.ledger.schema import ExpectedValue
 from jobs.plan.expected_values import update_estimates
-from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, Undo
+from jobs.rules.model import Cohort, ExpectedValueRule, SaleTerms, UndoRule
 from jobs.run_context import RunReadingScope
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
@@ -137,7 +137,7 @@ def test_no_history_is_read_before_enough_leads_were_sold(account, monkeypatch):
 
     def histories(*arguments, **more):
         read.append(arguments)
-        return stage_histories(*arguments, **more)
+        return lead_histories_since_stages(*arguments, **more)
 
     monkeypatch.setattr("jobs.plan.expected_values.stage_histories", histories)
     account.book = visits()
@@ -218,7 +218,7 @@ def test_an_estimate_of_other_leads_is_not_used(experienced):
 
 def test_what_counts_again_gets_the_value_it_was_sent_with(experienced):
     """Taken back by a restatement to 0, and won back a month later: not at the estimate of that month."""
-    undo = Undo(frozenset({"perdu"}), DAY)
+    undo = UndoRule(frozenset({"perdu"}), DAY)
     experienced.book = visits(undo=undo)
     experienced.night()
     experienced.resolve()

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from jobs.deliver.sender import SendingOptions, deliver, send_corrections
 from jobs.ledger.schema import Delivery
-from jobs.nightly import adopt_settings
+from jobs.nightly import apply_settings_to_ledger
 from jobs.plan import planner
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import plan
@@ -63,7 +63,7 @@ def _night(account, send):
     dies = {call: Mock(side_effect=fakes.Crash) for call in ("submit", "adjust")}
     with account.hold() as ledger, patch.multiple(account.sink, **dies):
         with ledger.write_transaction() as session:
-            adopt_settings(session, account.book, now=account.clock.now())
+            apply_settings_to_ledger(session, account.book, now=account.clock.now())
         run = account.run(ledger)
         read(run)
         return [

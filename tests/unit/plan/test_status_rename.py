@@ -8,8 +8,8 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
-from jobs.reporting.sentences import sentence
-from jobs.run_context import SyncMode, SyncWindow
+from jobs.reporting.sentences import message_in_words
+from jobs.run_context import SyncMode, PullOptions
 from tests import suite
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
@@ -86,7 +86,7 @@ def test_unmapped_status_renamed_to_a_mapped_name_floods_nothing(account, style)
 
     assert ([], {}, 1, 0) == (sent(account), account.states, summary.exit_code, again.exit_code)
     assert ["status 'Devis accepté' seems to be called 'Signé' now on 6 leads"] == [
-        sentence(message).partition(":")[0] for message in summary.review.renames
+        message_in_words(message).partition(":")[0] for message in summary.review.renames
     ]
 
 
@@ -189,7 +189,7 @@ def test_new_label_in_a_filtered_reading_causes_a_full_one(account, style):
     """A filter shows only edited leads, here two of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
-    account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = PullOptions(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(style, "Devis accepté", when=WON - 2 * DAY))
     account.night()
     renamed = leads_in(style, "Signé", when=WON - 2 * DAY)
@@ -330,7 +330,7 @@ def test_old_name_used_again_ends_the_rename(account):
 def test_detail_mode_checks_every_lead_for_the_old_label(account):
     """The list shows no labels; six leads that moved while two stayed are no rename."""
     account.book = book("signe")
-    account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = PullOptions(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 8))
     account.night()
     entered = account.clock.time + DAY
@@ -344,7 +344,7 @@ def test_detail_mode_checks_every_lead_for_the_old_label(account):
 def test_detail_mode_finds_a_rename_once_all_leads_are_read(account):
     """Before that it looks like a new status, and no conversion is sent."""
     account.book = book("signe")
-    account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = PullOptions(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 6))
     account.night()
     account.put(*leads_in(Undated, "Signé", 6))
@@ -388,7 +388,7 @@ def test_operator_can_overrule_a_rename(account, style, fresh):
     account.night()
     found = account.clock.time + DAY
     account.put(*leads_in(style, "Signé", 20, when=WON - DAY))
-    told = list(map(sentence, next_night(account).review.renames))
+    told = list(map(message_in_words, next_night(account).review.renames))
     held = sent(account)
     next_night(account)
     account.book = with_old_name("devis accepte")
@@ -409,7 +409,7 @@ def test_overruled_rename_keeps_the_dates_of_the_leads(account):
     account.put(*leads_in(StatusDated, "Devis accepté", when=WON - DAY))
     account.night()
     account.put(*leads_in(StatusDated, "Signé", when=WON))
-    told = list(map(sentence, next_night(account).review.renames))
+    told = list(map(message_in_words, next_night(account).review.renames))
     account.book = with_old_name("devis accepte")
     next_night(account)
 
@@ -439,7 +439,7 @@ def test_overruling_one_of_two_renames_keeps_the_other(account):
     account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis reçu", prefix="R"))
     account.night()
     account.put(*leads_in(Undated, "Signé"), *leads_in(Undated, "Signé", prefix="R"))
-    told = list(map(sentence, next_night(account).review.renames))
+    told = list(map(message_in_words, next_night(account).review.renames))
     account.book = with_old_name("devis recu")
     next_night(account)
 
@@ -456,7 +456,7 @@ def test_conversion_sent_under_the_old_name_is_not_sent_again(account):
     account.book = replace(account.book, meanings={**account.book.meanings, "nouveau": ""})
     next_night(account)
     account.put(*leads_in(Undated, "Signé"))
-    told = list(map(sentence, next_night(account).review.renames))
+    told = list(map(message_in_words, next_night(account).review.renames))
     account.book = rulebook(*both, known_labels=KNOWN | {"gagne", "signe"}, rules_digest="r2")
     next_night(account)
     next_night(account)
@@ -542,7 +542,7 @@ def test_merge_seen_in_half_a_reading_waits_for_the_rest(account):
 def test_merge_is_found_by_a_filtered_reading(account):
     """The ledger shows that no other lead has the old label."""
     account.source.filters = True
-    account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
+    account.sync_window = PullOptions(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     in_use(account, Undated, 20)
     account.put(*[changed(one, updated_at=account.clock.time) for one in leads_in(Undated, "Gagné", 20)])
     summary = next_night(account)

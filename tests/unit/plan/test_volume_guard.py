@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connectors.records import Outcome, OutcomeClass
 from jobs.nightly import rehearse, run_night
 from jobs.plan.volume_guard import excess_volume, first_sends_by_night
-from jobs.reporting.sentences import sentence
+from jobs.reporting.sentences import message_in_words
 from jobs.rules.reasons import DestinationScope
 from tests import fakes
 from tests.builders import GOOGLE, PARIS, WON, at, lead, route, rulebook
@@ -63,7 +63,7 @@ def test_message_gives_the_volume_the_limit_and_the_command():
     """That is all it takes to decide."""
     found = excess_volume(620, (4, 7), max_per_run=None)
 
-    assert sentence(found.message) == (
+    assert message_in_words(found.message) == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "
         "they are held until someone approves them with `run --accept-volume`"
     )

@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment
 from jobs.privacy.compaction import compact
 from jobs.webhooks.file_inbox import FileInbox
@@ -14,7 +14,7 @@ LABEL = "a label that nobody else has"
 
 def received(lead, number, label=LABEL):
     """Return an event as it was received."""
-    told = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(lead), label, Moment(NIGHT), None, "")
+    told = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(lead), label, Moment(NIGHT), None, "")
     return ReceivedEvent(told, NIGHT, f"{lead} {number}", is_unique=True)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.privacy.export import export_ledger
+from jobs.privacy.export import ledger_data_of_lead
 from jobs.reporting.presentation import as_json_value
 from tests.builders import ACCOUNT
 from tests.unit.ledger.retention.test_erasure import GONE, KEPT, about_leads, fill, row
@@ -20,7 +20,7 @@ def exported(account):
         fill(session)
         (lead,) = [each for each in about_leads() if each.name == "lead"]
         session.connection().execute(lead.update().values(facts='{"where": {}}', amount_paths="[]"))
-        return export_ledger(session, ACCOUNT, GONE)
+        return ledger_data_of_lead(session, ACCOUNT, GONE)
 
 
 def test_every_table_about_leads_is_exported(exported):

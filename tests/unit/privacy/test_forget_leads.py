@@ -6,7 +6,7 @@ import pytest
 
 from connectors.records import Contact
 from jobs.ledger.schema import Attempt, Delivery, ForgottenLead, LeadRow, Transition
-from jobs.privacy.forget import forget_leads, held_on_leads
+from jobs.privacy.forget import forget_leads, data_held_on_leads
 from jobs.rules.model import DedupRule, DedupScope
 from tests import fakes
 from tests.builders import ACCOUNT, lead, route, rulebook
@@ -155,6 +155,6 @@ def test_looking_changes_nothing(account):
     account.put(lead("L-1"))
     account.night()
     with account.hold() as ledger, ledger.read_transaction() as session:
-        looked = held_on_leads(session, ACCOUNT, ["L-1"])
+        looked = data_held_on_leads(session, ACCOUNT, ["L-1"])
 
     assert looked == forget(account, "L-1")

@@ -13,7 +13,7 @@ from jobs.privacy import former_files
 from jobs.privacy.compaction import compact
 from jobs.privacy.former_files import (
     FormerFileError,
-    HeldInFile,
+    FormerFileContents,
     count_in_former_file,
     erase_in_former_file,
     events_in_former_file,
@@ -90,7 +90,7 @@ def test_another_accounts_state_is_left_alone(old):
     change(old, "UPDATE lease SET account = 'other'", "UPDATE moved SET is_moved = 0")
     before = folder_of(old)
 
-    assert HeldInFile(old.path, is_there=False) == erase_in_former_file(old, FORGOTTEN)
+    assert FormerFileContents(old.path, is_there=False) == erase_in_former_file(old, FORGOTTEN)
     assert before == folder_of(old)
 
 

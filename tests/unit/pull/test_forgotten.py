@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import Contact, LeadId, LeadPage, Moment, UnreadableLead
 from jobs.ledger.retention.erasure import erase_leads, remember_forgotten
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.nightly import run_night
 from jobs.pull.ingest import PullResult, ReadTimes, store
-from jobs.pull.sync import read_range
+from jobs.pull.sync import read_leads_for_backfill
 from jobs.run_context import RunReadingScope, SyncMode
 from jobs.webhooks.file_inbox import FileInbox
 from tests.builders import ACCOUNT, CREATED, REACH, changed, lead
@@ -31,7 +31,7 @@ def forget(account, *names):
 def report_by_webhook(account, *names):
     """Have the receiver take an event of each lead."""
     inbox = FileInbox.open_for_writing(account.inbox)
-    told = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(NIGHT), None, "") for name in names]
+    told = [WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(NIGHT), None, "") for name in names]
     inbox.append([ReceivedEvent(one, NIGHT, f"digest of {one.lead}", is_unique=True) for one in told])
     inbox.close()
 
@@ -113,7 +113,7 @@ def test_backfill_does_not_bring_a_forgotten_lead_back(account):
     forget(account, "L-1")
     done = PullResult()
     with account.hold() as ledger:
-        read_range(account.run(ledger), CREATED - DAY, fresh_to=NIGHT, done=done)
+        read_leads_for_backfill(account.run(ledger), CREATED - DAY, fresh_to=NIGHT, done=done)
 
     assert (["L-2"], 1) == (stored(account), done.forgotten)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy.event import listen
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
@@ -46,9 +46,9 @@ def undated(name="L-1", label="Nouveau"):
     return lead(name, label=label, history=(), updated_at=None)
 
 
-def received(name, label, at=WON, *, kind=EventKind.STATUS_CHANGE, structure=""):
+def received(name, label, at=WON, *, kind=CrmEventKind.STATUS_CHANGE, structure=""):
     """A webhook as it was received, at once."""
-    appointment = Moment(at + DAY) if kind is EventKind.APPOINTMENT else None
+    appointment = Moment(at + DAY) if kind is CrmEventKind.APPOINTMENT else None
     told = WebhookEvent(kind, LeadId(name) if name else None, label, Moment(at), appointment, structure)
     return ReceivedEvent(told, at, sha256(repr(told).encode()).hexdigest(), is_unique=True)
 
@@ -657,7 +657,7 @@ def test_a_new_status_that_a_webhook_reports_waits_for_no_night(account):
 def test_a_new_status_that_no_webhook_reports_waits_for_the_night(account):
     """Only a reading of every lead tells whether it was renamed."""
     account.put(changed(account.source.leads["L-1"], label="Signé"))
-    deliver(account, received("L-1", None, kind=EventKind.APPOINTMENT))
+    deliver(account, received("L-1", None, kind=CrmEventKind.APPOINTMENT))
     between_nights(account)
 
     assert [True] == [row.waits for row in account.rows(LabelMove)]
@@ -677,7 +677,7 @@ def relabelled(account, names, label="Gagné"):
     account.clock.time += HOUR
     now = account.clock.now()
     account.put(*(replace(changed(account.source.leads[name], label=label), updated_at=now) for name in names))
-    deliver(account, *(received(name, None, now, kind=EventKind.APPOINTMENT) for name in names))
+    deliver(account, *(received(name, None, now, kind=CrmEventKind.APPOINTMENT) for name in names))
 
 
 def sold(account):
@@ -804,7 +804,7 @@ def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
 
 def test_an_appointment_becomes_a_change_beside_the_status(account):
     """The lead keeps its status, and no label is new to anyone."""
-    deliver(account, received("L-1", None, kind=EventKind.APPOINTMENT))
+    deliver(account, received("L-1", None, kind=CrmEventKind.APPOINTMENT))
     summary = between_nights(account)
 
     assert ("appointment_set", WON, StatusTimeOrigin.WEBHOOK) == changes(account)[-1]

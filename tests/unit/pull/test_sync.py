@@ -195,7 +195,7 @@ def test_unreadable_lead_is_recorded_until_it_can_be_read(account):
 def test_entry_without_an_id_is_recorded_once_whatever_the_language(account):
     """A night is told in the terminal's language, which cron may not set; the count of them would grow."""
     for each in language.Language:
-        with language.speaking(each):
+        with language.using_language(each):
             problem = language._("row {number}: {problem}", number=7, problem="no id")
             account.source.unreadable = (UnreadableLead(None, problem),)
             pull(account)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import Transient
 from connectors.records import LeadId, Moment
 from jobs.ledger.runs import INBOX
@@ -138,7 +138,7 @@ def perform(account, step):
             created = before.created_at if before else step.at
             account.put(lead(step.name, label=step.label, history=(), created_at=created, updated_at=None))
         case Arrival(change=change):
-            event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId(change.name), change.label, Moment(change.at))
+            event = WebhookEvent(CrmEventKind.STATUS_CHANGE, LeadId(change.name), change.label, Moment(change.at))
             writing = FileInbox.open_for_writing(account.inbox)
             writing.append([ReceivedEvent(event, step.received_at, step.digest, is_unique=True)])
             writing.close()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.audit import AuditFinding, compare, counted_by_platform, has_no_differences
+from jobs.cli.demo.audit import AuditFinding, compare, audited_conversions_from_book, has_no_differences
 from jobs.ledger.schema import Delivery
 from jobs.rules.delivery_state import DeliveryState
 
@@ -24,7 +24,7 @@ LINE = {
 
 def _compare(lines, rows, *corrections):
     """Compare Google's book with the ledger."""
-    return compare(counted_by_platform(lines), rows, corrections)
+    return compare(audited_conversions_from_book(lines), rows, corrections)
 
 
 def _delivery(state=DeliveryState.ACCEPTED, **changed):
@@ -124,14 +124,14 @@ def test_meta_book_is_read_like_googles():
     """An fbclid travels as an fbc, and times are kept to the second."""
     row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
 
-    assert has_no_differences(compare(counted_by_platform([META_LINE]), [row], []))
+    assert has_no_differences(compare(audited_conversions_from_book([META_LINE]), [row], []))
 
 
 @pytest.mark.parametrize("flagged", [True, False])
 def test_double_count_must_be_flagged(flagged):
     """The ledger may record that a replay counts twice, but may not miss one."""
     twice = META_LINE | {"accepted": 2}
-    found = compare(counted_by_platform([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
+    found = compare(audited_conversions_from_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
 
     assert flagged == has_no_differences(found)
     assert (int(flagged), int(not flagged)) == (found[AuditFinding.FLAGGED, ""], found[AuditFinding.TWICE, ""])

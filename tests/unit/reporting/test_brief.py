@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
-from jobs.reporting.page.brief import MOST_TASKS, brief_of_page, numbers_in_brief, print_brief, verdict, weekly_notice
+from jobs.reporting.page.brief import MOST_TASKS, brief_of_report, numbers_in_brief, print_brief, verdict, weekly_notice
 from jobs.reporting.page.render import render
 from jobs.reporting.presentation import AccountPresentation
 from tests.report_facts import empty_facts
@@ -20,8 +20,8 @@ from tests.report_facts import empty_facts
 @pytest.mark.parametrize("facts", [demo_facts, empty_facts])
 def test_the_summary_has_the_numbers_of_the_page(facts, language):
     """Each stands on the page in the same form."""
-    with speaking(language):
-        page, numbers = render(facts()), dict(numbers_in_brief(brief_of_page(facts(), Path("page.html"))))
+    with using_language(language):
+        page, numbers = render(facts()), dict(numbers_in_brief(brief_of_report(facts(), Path("page.html"))))
 
     parts = [part for number in numbers.values() for part in re.split(r" · | \(.*", number) if part]
     assert 3 == len(numbers)
@@ -30,7 +30,7 @@ def test_the_summary_has_the_numbers_of_the_page(facts, language):
 
 def test_the_summary_is_a_few_plain_sentences():
     """Somebody who reads nothing else knows what to do."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         notice = weekly_notice(demo_facts())
 
     assert "the week to Fri 27 Nov 2026" == notice.title
@@ -55,7 +55,7 @@ def test_the_summary_is_a_few_plain_sentences():
 def test_the_summary_names_the_worst_tasks_and_counts_the_others():
     """A page has room for all."""
     facts = demo_facts()
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         text = weekly_notice(replace(facts, tasks=facts.tasks[:1] * (MOST_TASKS + 2))).text
 
     assert MOST_TASKS == text.count("Conversions expire soon")
@@ -64,7 +64,7 @@ def test_the_summary_names_the_worst_tasks_and_counts_the_others():
 
 def test_all_is_well_without_tasks():
     """It is the page's first line."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         assert "Tout va bien. Il n’y a rien à faire." == verdict(())
 
 
@@ -72,7 +72,7 @@ def shown(brief, language):
     """What a terminal of 80 columns shows."""
     account = AccountPresentation("maison-durand", demo_facts().zone, "EUR", {}, Path("config/pipeline.yaml"))
     console = Console(file=io.StringIO(), width=80)
-    with speaking(language):
+    with using_language(language):
         print_brief(console, account, brief)
     return console.file.getvalue().splitlines()
 
@@ -80,7 +80,7 @@ def shown(brief, language):
 @pytest.mark.parametrize("language", Language)
 def test_a_terminal_of_80_columns_shows_the_verdict_and_three_numbers(language):
     """No line is longer, and the path stays whole."""
-    lines = shown(brief_of_page(demo_facts(), Path("/srv/pages/maison-durand-report.html")), language)
+    lines = shown(brief_of_report(demo_facts(), Path("/srv/pages/maison-durand-report.html")), language)
 
     assert [] == [line for line in lines if len(line.rstrip()) > 80 and "/srv/" not in line]
     assert 8 >= len(lines)
@@ -89,7 +89,7 @@ def test_a_terminal_of_80_columns_shows_the_verdict_and_three_numbers(language):
 
 def test_without_a_page_only_what_is_cheap_is_shown(tmp_path):
     """Sales take a look at every change of status; the command that counts them is named."""
-    lines = shown(replace(brief_of_page(demo_facts(), tmp_path), sold=None, page=None), Language.ENGLISH)
+    lines = shown(replace(brief_of_report(demo_facts(), tmp_path), sold=None, page=None), Language.ENGLISH)
 
     assert [
         "Something is wrong. 3 things to do.",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from connectors.language import Language, speaking, translated
-from jobs.reporting.details import without_shape
+from connectors.language import Language, using_language, translated
+from jobs.reporting.details import strip_value_shape
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,6 @@ from jobs.reporting.details import without_shape
 )
 def test_the_length_of_a_value_makes_no_gap_of_its_own(detail, plain, french):
     """Eight leads with eight unlabelled click ids are one gap, in any language."""
-    assert plain == without_shape(detail)
-    with speaking(Language.FRENCH):
+    assert plain == strip_value_shape(detail)
+    with using_language(Language.FRENCH):
         assert french == translated(plain)

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.reporting.check_findings import print_findings
 
@@ -47,7 +47,7 @@ def test_heading_counts_the_verdicts():
 
 def test_counts_agree_with_their_words_in_french():
     """One is *vérifié*, two are *vérifiés*."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         one, all_found = _printed([FOUND[0]]), " ".join(_printed(FOUND).split())
 
     assert "1 vérifié\n" in one

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from connectors.google_ads.platform import DATA_MANAGER
 from jobs.privacy.forget import DeliveryOnRecord
-from jobs.reporting.forget_report import ForgetReport, erasure_offers, print_forget_report
+from jobs.reporting.forget_report import ForgetReport, platform_erasure_offers, print_forget_report
 from jobs.reporting.presentation import AccountPresentation
 from jobs.rules.delivery_state import DeliveryState
 from tests.builders import PARIS, route
@@ -25,7 +25,7 @@ VALUE = "a value can be set to 0"
 def test_each_way_a_destination_was_sent_by_has_its_own_offer(order):
     """What the Google Ads API took can be retracted, what Data Manager took cannot, whichever came last."""
     ways = [SENT, replace(SENT, transport="google_ads_api"), replace(SENT, key="k2")]
-    offers = list(erasure_offers(ways[::order], ROUTES))
+    offers = list(platform_erasure_offers(ways[::order], ROUTES))
 
     assert [("google_ads", "data_manager"), ("google_ads", "google_ads_api")] == [
         (each.destination, each.transport) for each in offers
@@ -35,7 +35,7 @@ def test_each_way_a_destination_was_sent_by_has_its_own_offer(order):
 
 def test_nothing_is_claimed_of_a_destination_that_the_settings_lost():
     """What its platform takes back is not known any more."""
-    (offer,) = erasure_offers([replace(SENT, destination="old")], ROUTES)
+    (offer,) = platform_erasure_offers([replace(SENT, destination="old")], ROUTES)
 
     assert offer.offer.startswith("the settings no longer name it")
 
@@ -44,7 +44,7 @@ def test_transport_is_named_where_a_destination_had_several():
     """Elsewhere its name is enough."""
     text = io.StringIO()
     ways = [SENT, replace(SENT, transport="google_ads_api"), replace(SENT, destination="old")]
-    report = ForgetReport("a", True, (), 0, 0, tuple(erasure_offers(ways, ROUTES)), None)
+    report = ForgetReport("a", True, (), 0, 0, tuple(platform_erasure_offers(ways, ROUTES)), None)
     account = AccountPresentation("a", PARIS, "EUR", {}, Path("pipeline.yaml"))
     print_forget_report(Console(width=200, file=text), account, report)
     said = text.getvalue()

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from docs.picture import DIGEST, PICTURE, digest, page
 from jobs.reporting.page.facts import (
     AdPlatform,
     BiddingFitness,
-    Gap,
+    SendingObstacle,
     Level,
-    Outcome,
-    Responsible,
+    ConversionOutcome,
+    ResponsibleParty,
     Sales,
 )
 from jobs.reporting.page.render import index_row, render, render_index
@@ -83,17 +83,17 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def english():
     """The page of the demo, in English."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         return Page(render(demo_facts()))
 
 
 def test_every_value_has_a_word():
     """A new outcome, gap or person needs one."""
     assert set(Level) == set(LEVELS) == set(URGENCY)
-    assert set(Responsible) == set(RESPONSIBLE)
+    assert set(ResponsibleParty) == set(RESPONSIBLE)
     assert set(AdPlatform) == set(PLATFORMS)
-    assert set(Outcome) == set(OUTCOMES)
-    assert set(Gap) == set(GAPS)
+    assert set(ConversionOutcome) == set(OUTCOMES)
+    assert set(SendingObstacle) == set(GAPS)
     assert set(BiddingFitness) == set(FITNESS)
 
 
@@ -137,7 +137,7 @@ def test_the_period_before_is_compared_in_words(now, before, words):
     """Sales and their value may go different ways; nothing is divided by nothing."""
     sales = [(Sales(AdPlatform.META, count, Decimal(count), 0, Decimal(0)),) for count in (now, before)]
     facts = demo_facts()
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, headline=replace(facts.headline, sales=sales[0], sales_before=sales[1]))))
 
     assert words in shown.texts
@@ -146,7 +146,7 @@ def test_the_period_before_is_compared_in_words(now, before, words):
 def test_nothing_is_called_success():
     """Sent, received, accepted and matched are four things."""
     for language in Language:
-        with speaking(language):
+        with using_language(language):
             assert not re.search(r"succ[eè]s", render(demo_facts()), re.IGNORECASE)
 
 
@@ -162,10 +162,10 @@ def test_the_night_begins_with_what_it_sent(english):
     assert ["Sent", "47", "Received", "28"] == english.texts[(at := english.texts.index("47") - 1) : at + 4]
     facts = demo_facts()
     skipped = replace(
-        facts.last_night.standing[0], outcome=Outcome.NOT_SENT, cause=Reason.BEFORE_SINCE, value=Decimal()
+        facts.last_night.standing[0], outcome=ConversionOutcome.NOT_SENT, cause=Reason.BEFORE_SINCE, value=Decimal()
     )
     night = replace(facts.last_night, standing=(skipped, *facts.last_night.standing))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, last_night=night)))
     rows = [row for row in shown.rows if row[-3:-2] == ["Not to be sent"]]
 
@@ -176,7 +176,7 @@ def test_a_night_of_seconds_is_not_said_to_have_lasted_none():
     """It took no 0 minutes."""
     facts = demo_facts()
     short = replace(facts.last_night, ended_at=facts.last_night.started_at + timedelta(seconds=20))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, last_night=short)))
 
     (said,) = [text for text in shown.texts if text.startswith("The last night began")]
@@ -188,7 +188,7 @@ def test_sales_that_were_not_sent_are_explained_where_the_share_is():
     facts = demo_facts()
     google, meta = facts.headline.counted
     counted = (replace(google, sent=20, not_to_be_sent=21), meta)
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, headline=replace(facts.headline, counted=counted))))
 
     said = " ".join(shown.texts)
@@ -210,7 +210,7 @@ def test_the_first_line_says_what_can_still_be_saved(english):
     """Who does all that needs doing may still have money to save."""
     facts = demo_facts()
     nothing = replace(facts, tasks=(), headline=replace(facts.headline, recoverable=()))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(nothing))
 
     assert "€81,920 can be saved within seven days" in english.texts
@@ -220,9 +220,9 @@ def test_the_first_line_says_what_can_still_be_saved(english):
 def test_what_the_night_held_or_lost_is_worth_what_its_leads_are():
     """A tile and the reasons below it price a conversion alike."""
     facts = demo_facts()
-    lost = replace(facts.last_night.moved[0], outcome=Outcome.EXPIRED, count=4, value=Decimal(), worth=Decimal(4321))
+    lost = replace(facts.last_night.moved[0], outcome=ConversionOutcome.EXPIRED, count=4, value=Decimal(), worth=Decimal(4321))
     night = replace(facts.last_night, moved=(lost,))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, last_night=night)))
 
     at = shown.texts.index("€4,321")
@@ -233,7 +233,7 @@ def test_the_built_in_stage_has_a_name():
     """It is in no settings, so Oplead has no label for it."""
     facts = demo_facts()
     created = (replace(facts.timing[0], stage="created"), *facts.timing[1:])
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         shown = Page(render(replace(facts, timing=created)))
 
     assert any(row[0] == "lead créé" for row in shown.rows)
@@ -244,7 +244,7 @@ def test_two_names_of_one_source_are_pointed_out(english):
     facts = demo_facts()
     row = replace(facts.funnel.campaigns[2], source="FB")
     funnel = replace(facts.funnel, campaigns=(*facts.funnel.campaigns, row))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, funnel=funnel)))
 
     hint = (
@@ -253,7 +253,7 @@ def test_two_names_of_one_source_are_pointed_out(english):
     assert hint in shown.texts
     assert not any("Counted apart" in text for text in english.texts)
     old = replace(facts.funnel.campaigns[2], source="adwords")
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=(*facts.funnel.campaigns, old)))))
     assert any("Counted apart, as your links have them: “adwords” and “google”." in text for text in shown.texts)
 
@@ -277,7 +277,7 @@ def test_of_many_campaigns_only_the_sums_are_shown():
     facts = demo_facts()
     row = facts.funnel.campaigns[0]
     rows = tuple(replace(row, source=source, campaign=f"C{n}") for n in range(10) for source in ("a", "b"))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=rows, sales=()))))
 
     assert 10 == sum(row[1:2] == ["2 sources together"] for row in shown.rows)
@@ -288,7 +288,7 @@ def test_leads_without_a_campaign_have_no_sum():
     """Those of two sources have nothing in common."""
     facts = demo_facts()
     some = [replace(row, campaign="") for row in facts.funnel.campaigns[1:3]]
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, funnel=replace(facts.funnel, campaigns=tuple(some), sales=()))))
 
     assert not [row for row in shown.rows if "together" in row[1]]
@@ -304,8 +304,8 @@ def test_sales_by_campaign_add_up_to_the_sales_by_platform():
 
 def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
     """The next night resends the one; somebody has to look the other up."""
-    with speaking(Language.ENGLISH):
-        lost, unknown = (explain_outcome(Outcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME))
+    with using_language(Language.ENGLISH):
+        lost, unknown = (explain_outcome(ConversionOutcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME))
 
     assert lost.asks_for_nothing
     assert not unknown.asks_for_nothing
@@ -327,7 +327,7 @@ def test_a_difference_is_told_in_words_and_first(english):
 
 def test_sections_without_data_say_so():
     """A new account sees sentences, not empty tables."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(empty_facts()))
 
     assert [] == shown.all("table")
@@ -338,7 +338,7 @@ def test_sections_without_data_say_so():
 
 def test_a_table_ends_after_its_biggest_rows():
     """The CSV has the others."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render(many_leads()))
 
     assert "and 4,975 more: the CSV files have all of them" in shown.texts
@@ -350,7 +350,7 @@ def test_a_table_ends_after_its_biggest_rows():
 @pytest.mark.parametrize("facts", ALL)
 def test_a_page_loads_and_runs_nothing(facts, language):
     """No script, no handler, no address to anywhere, whatever the records say."""
-    with speaking(language):
+    with using_language(language):
         html = render(ALL[facts]())
     shown = Page(html)
 
@@ -369,13 +369,13 @@ def test_a_page_loads_and_runs_nothing(facts, language):
 @pytest.mark.parametrize("language", Language)
 def test_what_others_wrote_is_only_ever_text(language):
     """A campaign called like a script shows as it is called, in tables, charts and descriptions."""
-    with speaking(language):
+    with using_language(language):
         html = render(hostile_facts(HOSTILE))
 
     assert "<script" not in html
     assert "onerror=alert(1)>" not in html
     assert HOSTILE in Page(html).text
-    with speaking(language):
+    with using_language(language):
         assert FORMULA in Page(render(hostile_facts(FORMULA))).text
 
 
@@ -383,7 +383,7 @@ def test_code_in_a_text_is_shown_as_code():
     """Names of settings stand between backticks, as everywhere; a lone one is a character."""
     facts = demo_facts()
     tasks = tuple(replace(facts.tasks[0], text=text) for text in ("write `a: <b>` there", "5` wide"))
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         html = render(replace(facts, tasks=tasks))
 
     assert "<p>write <code>a: &lt;b&gt;</code> there</p>" in html
@@ -392,13 +392,13 @@ def test_code_in_a_text_is_shown_as_code():
 
 def test_characters_that_would_reorder_text_are_not_shown():
     """A name cannot turn the text around it."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         assert "\u202e" not in render(hostile_facts("safe\u202etxt"))
 
 
 def test_the_page_speaks_french():
     """Words, numbers, money and dates."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         shown = Page(render(demo_facts()))
 
     for text in (
@@ -430,7 +430,7 @@ def test_the_index_links_to_each_account_the_most_urgent_first():
         index_row(empty_facts(), "javascript:alert(1).html"),
         index_row(replace(demo_facts(), account=HOSTILE), "é t.html"),
     ]
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         shown = Page(render_index(rows))
         nothing = Page(render_index([]))
 

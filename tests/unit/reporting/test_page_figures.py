@@ -14,30 +14,30 @@ from jobs.ledger.stored_values import values_to_json
 from jobs.reporting.page.facts import (
     OUTCOMES,
     AdPlatform,
-    AgencyRow,
+    AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
-    CountedSales,
-    CoverageRow,
+    SalesKnownToPlatform,
+    CoverageGap,
     Funnel,
-    Gap,
+    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    Outcome,
+    ConversionOutcome,
     Period,
-    Recoverable,
-    Responsible,
+    RecoverableConversions,
+    ResponsibleParty,
     Sales,
     StageTiming,
-    Standing,
-    Task,
+    OutcomeCount,
+    ActionItem,
 )
 from jobs.reporting.page.gather import gather, gather_brief
-from jobs.rules.reasons import PlatformCode, Reason, Stop, StopKind
+from jobs.rules.reasons import PlatformCode, Reason, StopCause, StopKind
 from tests.reported import ACCEPTED, ACCOUNT, SENT, WrittenLedger, on, settings_from
 
 NOW = on("11-28T08:00")
@@ -72,7 +72,7 @@ def ledger(tmp_path):
     made.rows += [
         StatusLabel(**label, label="mystere", written="Mystère", seen_at=on("11-14")),
         UnreadableLeadRow(account=ACCOUNT, id="X-9", reason="no creation date", seen_at=on("11-28T05:00")),
-        _incident(STOPPED, {"why": Stop(StopKind.REFUSED, ("token revoked",))}, "11-26"),
+        _incident(STOPPED, {"why": StopCause(StopKind.REFUSED, ("token revoked",))}, "11-26"),
         _incident(REJECTED, {"rejected": 3, "settled": 4, "share": Fraction(3, 4)}, "11-27"),
         _incident(HELD, {}, "11-20", cleared_at=on("11-21")),
     ]
@@ -155,10 +155,10 @@ def test_the_headline(facts):
             sales(AdPlatform.NONE, 1, 2000),
         ),
         sales_before=(sales(GOOGLE, 1, 4000, 1, 4000), sales(META), sales(AdPlatform.OTHER), sales(AdPlatform.NONE)),
-        counted=(CountedSales(GOOGLE, 4, 2, 2, 1, 0), CountedSales(META, 3, 1, 0, 0, 0)),
+        counted=(SalesKnownToPlatform(GOOGLE, 4, 2, 2, 1, 0), SalesKnownToPlatform(META, 3, 1, 0, 0, 0)),
         recoverable=(
             # Nobody asked L06 for consent: no form asks it any more.
-            Recoverable(Reason.VALUE_MISSING, Responsible.OPLEAD_USERS, 1, Decimal(0), on("11-29")),
+            RecoverableConversions(Reason.VALUE_MISSING, ResponsibleParty.OPLEAD_USERS, 1, Decimal(0), on("11-29")),
         ),
     )
 
@@ -167,33 +167,33 @@ def test_the_headline(facts):
 
 def standing(*place, value, worth=None):
     """Conversions that stand alike."""
-    return Standing(*place, Decimal(value), worth=worth)
+    return OutcomeCount(*place, Decimal(value), worth=worth)
 
 
 def test_the_last_night(facts):
     """What run 4 moved, and what stands now, whenever it was moved."""
     tonight = (
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
-        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
-        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
+        standing("sale", "google_ads", ConversionOutcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
+        standing("sale", "google_ads", ConversionOutcome.RECEIVED, NOTHING, 1, value=5000),
+        standing("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
+        standing("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
+        standing("sale", "meta", ConversionOutcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
     )
     now = (
-        standing("rdv", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0, worth=Decimal(60)),
-        standing("rdv", "google_ads", Outcome.ACCEPTED, NOTHING, 2, value=120),
-        standing("rdv", "meta", Outcome.ACCEPTED, NOTHING, 1, value=60),
-        standing("sale", "google_ads", Outcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
-        standing("sale", "google_ads", Outcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
-        standing("sale", "google_ads", Outcome.RECEIVED, NOTHING, 1, value=5000),
-        standing("sale", "google_ads", Outcome.ACCEPTED, NOTHING, 3, value=21000),
-        standing("sale", "google_ads", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
-        standing("sale", "meta", Outcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
-        standing("sale", "meta", Outcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
-        standing("sale", "meta", Outcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
+        standing("rdv", "google_ads", ConversionOutcome.HELD, Reason.NO_CLICK_ID, 1, value=0, worth=Decimal(60)),
+        standing("rdv", "google_ads", ConversionOutcome.ACCEPTED, NOTHING, 2, value=120),
+        standing("rdv", "meta", ConversionOutcome.ACCEPTED, NOTHING, 1, value=60),
+        standing("sale", "google_ads", ConversionOutcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
+        standing("sale", "google_ads", ConversionOutcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
+        standing("sale", "google_ads", ConversionOutcome.RECEIVED, NOTHING, 1, value=5000),
+        standing("sale", "google_ads", ConversionOutcome.ACCEPTED, NOTHING, 3, value=21000),
+        standing("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
+        standing("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
+        standing("sale", "meta", ConversionOutcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
+        standing("sale", "meta", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
     )
 
-    of_sent = ((Outcome.RECEIVED, 1), (Outcome.REJECTED, 1))
+    of_sent = ((ConversionOutcome.RECEIVED, 1), (ConversionOutcome.REJECTED, 1))
     expected = LastNight(4, on("11-28T04:30"), on("11-28T05:00"), 1, tonight, now, sent=2, of_sent=of_sent)
     assert expected == facts.last_night
 
@@ -208,18 +208,18 @@ def test_the_trend(facts):
     october, friday, tonight = date(2026, 10, 11), date(2026, 11, 27), date(2026, 11, 28)
 
     assert (
-        night(october, "sale", "google_ads", Outcome.ACCEPTED, 1, value=4000),
-        night(friday, "rdv", "google_ads", Outcome.HELD, 1, value=0),
-        night(friday, "rdv", "google_ads", Outcome.ACCEPTED, 2, value=120),
-        night(friday, "rdv", "meta", Outcome.ACCEPTED, 1, value=60),
-        night(friday, "sale", "google_ads", Outcome.HELD, 1, value=0),
-        night(friday, "sale", "google_ads", Outcome.ACCEPTED, 2, value=17000),
-        night(friday, "sale", "meta", Outcome.EXPIRED, 1, value=0),
-        night(tonight, "sale", "google_ads", Outcome.HELD, 1, value=0),
-        night(tonight, "sale", "google_ads", Outcome.RECEIVED, 1, value=5000),
-        night(tonight, "sale", "google_ads", Outcome.EXPIRED, 1, value=0),
-        night(tonight, "sale", "meta", Outcome.HELD, 1, value=0),
-        night(tonight, "sale", "meta", Outcome.REJECTED, 1, value=8000),
+        night(october, "sale", "google_ads", ConversionOutcome.ACCEPTED, 1, value=4000),
+        night(friday, "rdv", "google_ads", ConversionOutcome.HELD, 1, value=0),
+        night(friday, "rdv", "google_ads", ConversionOutcome.ACCEPTED, 2, value=120),
+        night(friday, "rdv", "meta", ConversionOutcome.ACCEPTED, 1, value=60),
+        night(friday, "sale", "google_ads", ConversionOutcome.HELD, 1, value=0),
+        night(friday, "sale", "google_ads", ConversionOutcome.ACCEPTED, 2, value=17000),
+        night(friday, "sale", "meta", ConversionOutcome.EXPIRED, 1, value=0),
+        night(tonight, "sale", "google_ads", ConversionOutcome.HELD, 1, value=0),
+        night(tonight, "sale", "google_ads", ConversionOutcome.RECEIVED, 1, value=5000),
+        night(tonight, "sale", "google_ads", ConversionOutcome.EXPIRED, 1, value=0),
+        night(tonight, "sale", "meta", ConversionOutcome.HELD, 1, value=0),
+        night(tonight, "sale", "meta", ConversionOutcome.REJECTED, 1, value=8000),
     ) == facts.trend
 
 
@@ -267,19 +267,19 @@ def test_the_agencies(facts):
     """Small agencies and leads without one come together; a sale told eleven days late cost Lyon 9,000."""
     assert "agency" == facts.agency_field
     assert (
-        AgencyRow("Lyon", 8, 2, Decimal("0.5"), 1, Decimal(9000)),
-        AgencyRow("", 4, 0, None, 0, Decimal(0)),
+        AgencyLeads("Lyon", 8, 2, Decimal("0.5"), 1, Decimal(9000)),
+        AgencyLeads("", 4, 0, None, 0, Decimal(0)),
     ) == facts.agencies
 
 
 def test_the_coverage(facts):
     """A lead without any click id is no gap; one whose id cannot be told is."""
     assert (
-        CoverageRow(Gap.CONSENT_MISSING, "", 1, 1, Decimal(3000), ("L06",)),
-        CoverageRow(Gap.AMBIGUOUS_CLICK_ID, "", 1, 1, Decimal(60), ("L10",)),
-        CoverageRow(Gap.MISSING_AMOUNT, "", 1, 1, Decimal(0), ("L05",)),
-        CoverageRow(Gap.UNKNOWN_STATUS, "Mystère", 1, 0, Decimal(0), ("L12",)),
-        CoverageRow(Gap.UNREADABLE_LEAD, "no creation date", 1, 0, Decimal(0), ("X-9",)),
+        CoverageGap(SendingObstacle.CONSENT_MISSING, "", 1, 1, Decimal(3000), ("L06",)),
+        CoverageGap(SendingObstacle.AMBIGUOUS_CLICK_ID, "", 1, 1, Decimal(60), ("L10",)),
+        CoverageGap(SendingObstacle.MISSING_AMOUNT, "", 1, 1, Decimal(0), ("L05",)),
+        CoverageGap(SendingObstacle.UNKNOWN_STATUS, "Mystère", 1, 0, Decimal(0), ("L12",)),
+        CoverageGap(SendingObstacle.UNREADABLE_LEAD, "no creation date", 1, 0, Decimal(0), ("X-9",)),
     ) == facts.coverage
 
 
@@ -288,14 +288,14 @@ def test_the_tasks(facts):
     found = [(task.level, task.who, task.title, task.since) for task in facts.tasks]
 
     assert [
-        (Level.RED, Responsible.MARKETING, "meta stopped", on("11-26")),
-        (Level.AMBER, Responsible.OPLEAD_USERS, "About to be lost: no amount", on("11-22")),
-        (Level.AMBER, Responsible.MARKETING, "Statuses that the settings do not name", on("11-14")),
-        (Level.AMBER, Responsible.MARKETING, "meta rejects 75 % of what it settles", on("11-27")),
-        (Level.AMBER, Responsible.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),
+        (Level.RED, ResponsibleParty.MARKETING, "meta stopped", on("11-26")),
+        (Level.AMBER, ResponsibleParty.OPLEAD_USERS, "About to be lost: no amount", on("11-22")),
+        (Level.AMBER, ResponsibleParty.MARKETING, "Statuses that the settings do not name", on("11-14")),
+        (Level.AMBER, ResponsibleParty.MARKETING, "meta rejects 75 % of what it settles", on("11-27")),
+        (Level.AMBER, ResponsibleParty.OPLEAD_USERS, "Leads that cannot be read", on("11-28T05:00")),
     ] == found
     assert Level.RED is facts.level
-    assert isinstance(facts.tasks[0], Task)
+    assert isinstance(facts.tasks[0], ActionItem)
 
 
 def test_the_page_names_its_account_period_and_sale(facts):
@@ -338,7 +338,7 @@ def test_each_place_has_as_many_conversions_here_as_in_status(facts, ledger):
 
 def test_what_was_sent_is_what_became_of_it(facts):
     """Of the conversions that a night sent, each is received, accepted, rejected, in doubt, or unanswered."""
-    answered = {Outcome.SENT, Outcome.RECEIVED, Outcome.ACCEPTED, Outcome.REJECTED, Outcome.IN_DOUBT}
+    answered = {ConversionOutcome.SENT, ConversionOutcome.RECEIVED, ConversionOutcome.ACCEPTED, ConversionOutcome.REJECTED, ConversionOutcome.IN_DOUBT}
     night = facts.last_night
 
     assert night.sent == sum(one.count for one in night.moved if one.outcome in answered)
@@ -360,7 +360,7 @@ def test_sales_from_before_the_start_are_told_apart(ledger, account):
         ledger.conversion(lead, "sale", "google_ads", [(2, "skipped")], reason=Reason.BEFORE_SINCE)
     ledger.conversion("L22", "sale", "google_ads", [(2, *ACCEPTED)], occurrence=2, key="again")
 
-    assert [CountedSales(GOOGLE, 6, 3, 3, 2, 1), CountedSales(META, 4, 1, 0, 0, 0)] == list(
+    assert [SalesKnownToPlatform(GOOGLE, 6, 3, 3, 2, 1), SalesKnownToPlatform(META, 4, 1, 0, 0, 0)] == list(
         ledger.gather(*account, PERIOD, NOW).headline.counted
     )
 

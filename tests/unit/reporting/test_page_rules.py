@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from connectors.records import ClickIdKind
 from jobs.ledger.report import queries
 from jobs.ledger.runs import open_snapshot
@@ -16,22 +16,22 @@ from jobs.ledger.schema import ClickIdRow, Delivery, ExpectedValue, LeadRow, Sta
 from jobs.ledger.storage.database import open_engine
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.reporting.page.attribution import ad_clicks, bidding_fitness, last_ad_click, window_of_stage
-from jobs.reporting.page.counting_rules import span_of
+from jobs.reporting.page.counting_rules import span_of_period
 from jobs.reporting.page.facts import (
     OUTCOMES,
     AdPlatform,
     BiddingFitness,
-    CountedSales,
+    SalesKnownToPlatform,
     Level,
     Period,
-    Responsible,
+    ResponsibleParty,
 )
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.responsible import RESPONSIBLE, level_of_incident, who_mends_anomaly, who_mends_incident
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import AnomalyIdentity, AnomalyKind, Reason
-from jobs.settings.compile import sale_conversion
+from jobs.settings.compile import find_sale_conversion
 from tests import builders, quick
 from tests.fakes import NIGHT
 from tests.large_ledger import Past, Some
@@ -110,7 +110,7 @@ def test_a_period_has_whole_days_in_the_account_zone(sold, day, counts):
 
 def test_the_days_of_a_clock_change_are_whole():
     """The Sunday of 2026 with 25 hours in Paris belongs to its period."""
-    first, end = span_of(Period(date(2026, 10, 25), date(2026, 10, 25)), builders.PARIS)
+    first, end = span_of_period(Period(date(2026, 10, 25), date(2026, 10, 25)), builders.PARIS)
 
     assert timedelta(hours=25) == end - first
 
@@ -214,7 +214,7 @@ def test_which_conversion_is_a_signed_sale(tmp_path, text, report, sale):
     # Purchase takes a value; another event need not have one.
     settings, _ = settings_from(tmp_path, text.replace("Purchase", "Contact"), report)
 
-    assert sale == sale_conversion(settings).id
+    assert sale == find_sale_conversion(settings).id
 
 
 def test_a_sale_may_be_the_creation_of_a_lead(tmp_path, ledger):
@@ -302,7 +302,7 @@ def test_how_far_a_sale_got(ledger, account, moves, expected):
     ledger.conversion("L-1", "sale", "meta", [(1, *ACCEPTED)])
     counted = ledger.gather(*account, PERIOD, NOW).headline.counted
 
-    assert (CountedSales(GOOGLE, 1, *expected, 0), CountedSales(META, 0, 0, 0, 0, 0)) == counted
+    assert (SalesKnownToPlatform(GOOGLE, 1, *expected, 0), SalesKnownToPlatform(META, 0, 0, 0, 0, 0)) == counted
 
 
 def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledger):
@@ -313,7 +313,7 @@ def test_a_sale_sent_as_a_stage_of_metas_funnel_is_known_to_meta(tmp_path, ledge
     ledger.conversion("L-1", "funnel:signed", "meta", [(1, *SENT, "accepted")])
     counted = ledger.gather(*settings_from(tmp_path, funnel), PERIOD, NOW).headline.counted
 
-    assert CountedSales(META, 1, 1, 1, 1, 0) == counted[1]
+    assert SalesKnownToPlatform(META, 1, 1, 1, 1, 0) == counted[1]
 
 
 # ── who can do what ──────────────────────────────────────────────────────────────────────────────
@@ -329,7 +329,7 @@ def test_every_reason_has_someone_or_nobody_responsible():
 def test_every_incident_has_a_level_and_someone_responsible(kind):
     """An open incident is never green."""
     assert level_of_incident(kind) in (Level.AMBER, Level.RED)
-    assert isinstance(who_mends_incident(IncidentId(kind)), Responsible)
+    assert isinstance(who_mends_incident(IncidentId(kind)), ResponsibleParty)
 
 
 def test_who_mends_an_anomaly():
@@ -337,9 +337,9 @@ def test_who_mends_an_anomaly():
     consent = AnomalyIdentity(AnomalyKind.STOPPED, (Reason.CONSENT_MISSING,))
     refused = AnomalyIdentity(AnomalyKind.STOPPED, (Reason.CONSENT_REFUSED,))
 
-    assert (Responsible.WEBSITE, Responsible.MARKETING) == (who_mends_anomaly(consent), who_mends_anomaly(refused))
-    assert all(isinstance(who_mends_anomaly(AnomalyIdentity(kind)), Responsible) for kind in AnomalyKind)
-    assert Responsible.WEBSITE is who_mends_incident(IncidentId(IncidentKind.ANOMALY, consent))
+    assert (ResponsibleParty.WEBSITE, ResponsibleParty.MARKETING) == (who_mends_anomaly(consent), who_mends_anomaly(refused))
+    assert all(isinstance(who_mends_anomaly(AnomalyIdentity(kind)), ResponsibleParty) for kind in AnomalyKind)
+    assert ResponsibleParty.WEBSITE is who_mends_incident(IncidentId(IncidentKind.ANOMALY, consent))
 
 
 @pytest.mark.parametrize(
@@ -350,11 +350,11 @@ def test_who_mends_an_anomaly():
         (
             Reason.NO_CLICK_ID,
             "a value without a label, of unknown kind (text, 91 characters): see click_ids.bare",
-            Responsible.MARKETING,
+            ResponsibleParty.MARKETING,
         ),
         (Reason.CONSENT_MISSING, None, None),
-        (Reason.CONSENT_UNKNOWN, None, Responsible.MARKETING),
-        (Reason.VALUE_MISSING, None, Responsible.OPLEAD_USERS),
+        (Reason.CONSENT_UNKNOWN, None, ResponsibleParty.MARKETING),
+        (Reason.VALUE_MISSING, None, ResponsibleParty.OPLEAD_USERS),
         (Reason.CONSENT_REFUSED, None, None),
     ],
 )
@@ -363,7 +363,7 @@ def test_what_expires_soon_is_a_task_where_mending_still_saves_it(ledger, accoun
     ledger.lead("L-1", "11-02", ("rendez vous", "11-05"), clicks=["gclid"])
     held = {"reason": reason, "detail": detail, "expires_at": on("12-02")}
     ledger.conversion("L-1", "rdv", "google_ads", [(1, "withheld")], **held)
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         facts = ledger.gather(*account, PERIOD, NOW)
 
     assert [who] * (who is not None) == [each.who for each in facts.headline.recoverable]
@@ -424,7 +424,7 @@ def test_an_expected_value_that_cannot_be_sent_costs_its_estimate(tmp_path, ledg
     """Without one, what stands in for it."""
     expected = SETTINGS.replace("value: 60", "value: { expected: true, otherwise: 90 }")
     settings, book = settings_from(tmp_path, expected)
-    rule = book.route("rdv", "google_ads").expected_value
+    rule = book.find_route("rdv", "google_ads").expected_value
     if estimated:
         plain = {"low": "1", "high": "9", "rate": 0.5, "mean": "9", "leads": 9, "won": 5, "horizon_days": 9}
         times = dict.fromkeys(("first", "until", "computed_at"), on("11-01"))
@@ -457,7 +457,7 @@ def test_accounts_in_one_ledger_count_apart(tmp_path, ledger, account):
     ledger.rows += other.rows
     facts = ledger.gather(*account, PERIOD, NOW)
 
-    assert CountedSales(GOOGLE, 1, 1, 1, 1, 0) == facts.headline.counted[0]
+    assert SalesKnownToPlatform(GOOGLE, 1, 1, 1, 1, 0) == facts.headline.counted[0]
     assert ((), ()) == (facts.headline.recoverable, facts.coverage)
     assert 1 == sum(row.leads for row in facts.funnel.campaigns) == sum(row.leads for row in facts.agencies)
     assert 1 == facts.last_night.run

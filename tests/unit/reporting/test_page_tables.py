@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from docs.demo_report import demo_facts
 from jobs.reporting.page.tables import TABLES, as_json, write_csv
 from tests.e2e.support.typed import documented
@@ -42,7 +42,7 @@ def test_the_files_are_for_their_owner_and_each_is_replaced_at_once(tmp_path):
 
 def test_excel_in_french_reads_letters_columns_and_numbers(tmp_path):
     """A byte order mark, semicolons, decimal commas, and lines that end as Windows has them."""
-    with speaking(Language.ENGLISH):
+    with using_language(Language.ENGLISH):
         write_csv(demo_facts(), tmp_path)
     agencies = (tmp_path / "agencies.csv").read_bytes()
 
@@ -105,7 +105,7 @@ def test_numbers_stay_numbers_below_zero(tmp_path):
 def test_json_has_the_same_tables_in_stable_words(name):
     """Keys are those of the published schema in any language; everything is plain JSON."""
     facts = ALL[name]()
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         written = documented(json.dumps(as_json(facts), allow_nan=False))
 
     for table in TABLES:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.language import Language, speaking
-from connectors.records import CountedRows, PlatformStatement, StatementSubject
+from connectors.language import Language, using_language
+from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
 from connectors.statements import NO_ANSWER
-from jobs.ledger.outbox.statements import OwnCount, Stated, replace_statements
+from jobs.ledger.outbox.statements import OwnCount, RecordedStatement, replace_platform_statements
 from jobs.reporting.page.platform_figures import differ, figure, platform_figures
 from tests.builders import ACCOUNT, GOOGLE, PARIS, lead
 from tests.fakes import NIGHT
@@ -16,7 +16,7 @@ from tests.fakes import NIGHT
 DAY = timedelta(days=1)
 TWENTIETH = datetime(2026, 9, 19, 22, tzinfo=UTC)
 """Midnight in Paris."""
-SPAN = CountedRows("google_ads_api", "1234567890", "987654321", TWENTIETH, TWENTIETH + DAY)
+SPAN = CountedRowsFilter("google_ads_api", "1234567890", "987654321", TWENTIETH, TWENTIETH + DAY)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_only_too_few_is_wrong_where_others_send_too(theirs, differs):
 
 def shown(subject, name, value, counts=None, own=None):
     """How a statement is shown."""
-    return figure(Stated("google_ads", PlatformStatement(subject, name, value, None, counts), NIGHT), own, PARIS)
+    return figure(RecordedStatement("google_ads", PlatformStatement(subject, name, value, None, counts), NIGHT), own, PARIS)
 
 
 def test_counted_statement_is_shown_beside_our_count():
@@ -79,7 +79,7 @@ def test_other_statements_have_no_number_of_ours(subject, name):
 
 def test_what_could_not_be_read_is_said_in_the_readers_language():
     """The ledger keeps the message, not its translation."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         found = shown(StatementSubject.EVENT_COUNT, "", NO_ANSWER)
 
     assert ("ce qui a été reçu", "pas de réponse à temps") == (found.name, found.theirs)
@@ -92,14 +92,14 @@ def test_figures_come_from_the_ledger(account):
     account.clock.time += DAY
     account.night()
     target = ("data_manager", "1234567890", "987654321")
-    span = CountedRows(*target, NIGHT, NIGHT + timedelta(hours=1), corrections=True)
+    span = CountedRowsFilter(*target, NIGHT, NIGHT + timedelta(hours=1), corrections=True)
     said = [
         PlatformStatement(StatementSubject.EVENT_COUNT, "987654321", 1, None, span),
         PlatformStatement(StatementSubject.REQUEST_WARNINGS, "INTERNAL_ERROR", "2", None),
     ]
     now = account.clock.now()
     with account.hold() as ledger, ledger.write_transaction() as session:
-        replace_statements(session, ACCOUNT, GOOGLE, said, now=now)
+        replace_platform_statements(session, ACCOUNT, GOOGLE, said, now=now)
         found = platform_figures(session, ACCOUNT, now, PARIS, {})
         none = platform_figures(session, "another", now, PARIS, {})
         late = platform_figures(session, ACCOUNT, now + 8 * DAY, PARIS, {})

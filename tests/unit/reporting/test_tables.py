@@ -16,11 +16,11 @@ from rich.console import Console
 
 from connectors.records import UnreadableLead
 from jobs.cli.demo.play import headings, night_row
-from jobs.forecast import ForecastLabel
+from jobs.forecast import LabelUsage
 from jobs.ledger.report.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.pull.ingest import PullResult
 from jobs.reporting import presentation
-from jobs.reporting.backfill_report import Preview, print_preview
+from jobs.reporting.backfill_report import BackfillPreview, print_preview
 from jobs.reporting.check_findings import print_labels
 from jobs.reporting.console import day_and_time, duration, money
 from jobs.reporting.lead_report import print_explanation
@@ -35,12 +35,12 @@ from jobs.reporting.run_report import (
     print_night,
     report_lines,
 )
-from jobs.reporting.standings import DeliveryList, Explanation, LastRun, LeadConversionStanding, StatusReport
+from jobs.reporting.standings import MatchingDeliveries, Explanation, LastRun, LeadConversionStanding, StatusReport
 from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
 from jobs.requeue import AgeGroupOutcomeCounts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import Reason, Stop, StopKind
+from jobs.rules.reasons import Reason, StopCause, StopKind
 from jobs.run_findings import LabelCount
 from jobs.run_summary import RunSummary
 
@@ -101,11 +101,11 @@ def test_names_the_destination_even_if_there_is_only_one():
     stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
     tables = (
         _printed(120, lambda console: print_states(console, ACCOUNT, TALLIES)),
-        _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,)))),
+        _printed(120, lambda console: print_preview(console, ACCOUNT, BackfillPreview((group,)))),
         _printed(
             120,
             lambda console: print_delivery_list(
-                console, ACCOUNT, DeliveryList("maison-test", NOW, "accepted", (stand,))
+                console, ACCOUNT, MatchingDeliveries("maison-test", NOW, "accepted", (stand,))
             ),
         ),
     )
@@ -121,7 +121,7 @@ def test_commands_can_be_pasted(width):
     states = _printed(width, lambda console: print_states(console, account, TALLIES))
     leads = _printed(
         width,
-        lambda console: print_delivery_list(console, account, DeliveryList("maison-test", NOW, "accepted", (stand,))),
+        lambda console: print_delivery_list(console, account, MatchingDeliveries("maison-test", NOW, "accepted", (stand,))),
     )
 
     assert "`oplead-sync status --reason CODE --config 'clients/maison durand.yaml'`\n" in states
@@ -142,9 +142,9 @@ def test_lead_id_is_never_broken(width):
         is_correction=True,
         held_for=Reason.CONSENT_UNKNOWN,
     )
-    seen = ForecastLabel("won", "Devis à relancer par le commercial", 120, 1200, lead)
+    seen = LabelUsage("won", "Devis à relancer par le commercial", 120, 1200, lead)
     listed = _printed(
-        width, lambda console: print_delivery_list(console, ACCOUNT, DeliveryList("maison-test", NOW, "x", (stand,)))
+        width, lambda console: print_delivery_list(console, ACCOUNT, MatchingDeliveries("maison-test", NOW, "x", (stand,)))
     )
     found = _printed(width, lambda console: print_labels(console, SimpleNamespace(conversions=()), (seen,), leads=200))
 
@@ -165,7 +165,7 @@ def test_preview_counts_held_back_conversions_per_reason():
     group = AgeGroupOutcomeCounts("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
     held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 3, Decimal(0)))
     held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.CONSENT_MISSING, 4, Decimal(0)),)
-    text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
+    text = _printed(120, lambda console: print_preview(console, ACCOUNT, BackfillPreview((group,), held)))
     rows = [line.split() for line in text.splitlines()]
 
     assert ["no", "usable", "click", "id", "37"] in [row[:5] for row in rows]
@@ -181,7 +181,7 @@ def test_preview_reasons_add_up_to_its_numbers():
     )
     due = StateCount("sale", "google_ads", DeliveryState.PENDING, Reason.DUE, 5, Decimal(0))
     tallies = (*TALLIES[:2], due, late, replace(late, count=7, held_for=None))
-    text = _printed(160, lambda console: print_preview(console, ACCOUNT, Preview((group,), tallies)))
+    text = _printed(160, lambda console: print_preview(console, ACCOUNT, BackfillPreview((group,), tallies)))
     _, _, reasons = text.partition("What it means")
     counts = {why: int(count) for why, count in re.findall(r"^(\w[^\d\n]*?) +(\d+)  ", reasons, flags=re.MULTILINE)}
 
@@ -196,7 +196,7 @@ def test_preview_reasons_add_up_to_its_numbers():
 
 def test_night_report_says_what_needs_a_human():
     """What stopped stands below the table."""
-    summary = RunSummary("maison-test", 3, NOW, source_stopped=Stop(StopKind.REFUSED, ("[oplead] refuses the token",)))
+    summary = RunSummary("maison-test", 3, NOW, source_stopped=StopCause(StopKind.REFUSED, ("[oplead] refuses the token",)))
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import jobs
-from connectors.language import Language, speaking
-from jobs.reporting.sentences import explain_state, sentence, stop_lines
+from connectors.language import Language, using_language
+from jobs.reporting.sentences import explain_state, message_in_words, stop_lines
 from jobs.reporting.wording.incidents import INCIDENTS
 from jobs.reporting.wording.messages import MESSAGES, STOPS
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.incident import IncidentKind
-from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageId, Reason, Stop, StopKind
+from jobs.rules.reasons import AnomalyKind, DestinationScope, Message, MessageId, Reason, StopCause, StopKind
 
 ROOT = Path(jobs.__file__).parent
 
@@ -64,7 +64,7 @@ def test_detail_follows_the_words_of_its_reason():
 
 def test_detail_is_told_in_the_readers_language():
     """The ids that a lead has are names; the word before them is not."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         words = explain_state(DeliveryState.SKIPPED, Reason.ANOTHER_PLATFORM, "only gclid, wbraid")
 
     assert words.means.endswith("Trouvé\xa0: gclid, wbraid seulement.")
@@ -191,17 +191,17 @@ def test_every_message_stop_and_incident_has_words(values, table):
 )
 def test_message_is_worded_with_its_values(message, expected):
     """Numbers agree with their nouns, long lists are cut, and empty parts are left out."""
-    assert expected == sentence(message)
+    assert expected == message_in_words(message)
 
 
 def test_stop_lines_name_the_stopped_action():
     """A stop of the source comes first, which is no destination."""
-    refused = Stop(StopKind.REFUSED, ("NO_ACCESS: not yours",))
-    waits = Stop(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
+    refused = StopCause(StopKind.REFUSED, ("NO_ACCESS: not yours",))
+    waits = StopCause(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
     stopped = {
         DestinationScope("google_ads", corrections=True, action="5"): refused,
         DestinationScope("meta", former=("7", "x")): waits,
-        DestinationScope("shared"): Stop(StopKind.QUOTA_FULL, ("QUOTA",), timedelta(hours=1)),
+        DestinationScope("shared"): StopCause(StopKind.QUOTA_FULL, ("QUOTA",), timedelta(hours=1)),
     }
 
     assert [

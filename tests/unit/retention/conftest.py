@@ -59,7 +59,7 @@ def account(account, keeping):
             return erase_by_age(run, account.settings.retention, summary, counting(run))
 
     def counting(run):
-        count = archive.counting_by_month(account.settings, run.book, run.now())
+        count = archive.monthly_lead_counter(account.settings, run.book, run.now())
         return lambda *args: account.count(count, *args)
 
     def report(first, last):

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from connectors.errors import Transient
 from connectors.language import format_time
 from connectors.records import Moment, StatusEntry, UnreadableLead, Utm
-from jobs.alerts.incidents import NightFacts, find_incidents, is_incident_over
+from jobs.alerts.incidents import NightFacts, detect_incidents, is_incident_over
 from jobs.cancellation import StoppedBySignal
 from jobs.cli import session as commands
 from jobs.cli.night.approved_send import Backfill
@@ -32,7 +32,7 @@ from jobs.ledger.schema import (
     Request,
     RetentionMark,
     Run,
-    StatementRow,
+    PlatformStatementRow,
     StatusChange,
     Transition,
     UnreadableLeadRow,
@@ -41,12 +41,12 @@ from jobs.plan.expected_values import known_since
 from jobs.privacy import retention as erasing
 from jobs.privacy.forget import forget_leads
 from jobs.reporting.page.leads import archive
-from jobs.reporting.sentences import incident_notice, sentence
+from jobs.reporting.sentences import incident_notice, message_in_words
 from jobs.rules.incident import IncidentId, IncidentKind
 from jobs.rules.reasons import MessageId
 from jobs.run_context import RunReadingScope, SyncMode
 from jobs.run_summary import RunSummary
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from jobs.wiring.account import compile_rules_only
 from tests.builders import ACCOUNT, PARIS, attention, changed, lead
 from tests.fakes import NIGHT, Crash
@@ -196,7 +196,7 @@ def test_the_mark_never_moves_back(account, keeping):
     (before,) = account.rows(RetentionMark)
     with account.hold() as ledger, ledger.write_transaction() as session:
         now = account.clock.now()
-        retention.move_mark(session, ledger.account, now - timedelta(days=3 * 365), now=now)
+        retention.advance_retention_mark(session, ledger.account, now - timedelta(days=3 * 365), now=now)
     account.put(changed(sold("L-1"), updated_at=account.clock.now()))
     later(account, DAY)
     account.night()
@@ -212,7 +212,7 @@ def test_the_windows_of_platforms_come_before_the_settings(account):
     once = sale.model_copy(update={"count_once_per": "click", "within": 400 * DAY})
     book = compile_rules_only(account.settings.model_copy(update={"conversions": (once,)}))
 
-    assert [90 * DAY, 490 * DAY] == [erasing.age_needed_to_send(each) for each in (account.book, book)]
+    assert [90 * DAY, 490 * DAY] == [erasing.retention_needed_for_sending(each) for each in (account.book, book)]
     account.book = book
     assert 0 == sent_and_gone(account).erased.leads
     later(account, timedelta(days=490) - LONG)
@@ -273,7 +273,7 @@ def test_a_night_stands_even_if_nothing_can_be_erased(account, monkeypatch):
 
 def problem(summary):
     """Why a night did not erase what has grown old, as a person reads it."""
-    return None if summary.erased.problem is None else sentence(summary.erased.problem)
+    return None if summary.erased.problem is None else message_in_words(summary.erased.problem)
 
 
 def test_a_clock_far_ahead_erases_nothing_and_a_human_is_told(account):
@@ -396,7 +396,7 @@ def test_a_human_is_told_once_leads_are_a_week_late(account):
         nights.append(problem(late := account.night()))
         account.clock.time += DAY
     account.source.fails.clear()
-    (told,) = [each for each in find_incidents(NightFacts(NIGHT, PARIS, late), NotifyWhen()) if each.id == NOT_ERASED]
+    (told,) = [each for each in detect_incidents(NightFacts(NIGHT, PARIS, late), NotificationThresholds()) if each.id == NOT_ERASED]
     assert "should have left more than a week ago" in incident_notice(told).text
     well = account.night()
 
@@ -410,7 +410,7 @@ def is_over(reading):
     """Whether a quiet run ends the incident."""
     summary = RunSummary(ACCOUNT, 1, NIGHT, reading=RunReadingScope(reading))
     facts = NightFacts(NIGHT, PARIS, summary)
-    return is_incident_over(NOT_ERASED, facts, NotifyWhen())
+    return is_incident_over(NOT_ERASED, facts, NotificationThresholds())
 
 
 def test_a_new_account_has_a_week_to_read_everything(account):
@@ -563,7 +563,7 @@ def test_what_is_over_goes_and_what_still_holds_stays(account):
         return IncidentRow(account=ACCOUNT, cause=cause, details="", first_seen_at=old, cleared_at=cleared)
 
     def said(position, at):
-        return StatementRow(
+        return PlatformStatementRow(
             account=ACCOUNT, destination="google_ads", position=position, subject="s", name="", value="", read_at=at
         )
 
@@ -578,7 +578,7 @@ def test_what_is_over_goes_and_what_still_holds_stays(account):
 
     assert [2, 4] == [row.id for row in account.rows(ExpectedValue)]
     assert ["lately", "open"] == [row.cause for row in account.rows(IncidentRow)]
-    assert [1] == [row.position for row in account.rows(StatementRow)]
+    assert [1] == [row.position for row in account.rows(PlatformStatementRow)]
     assert [] == account.rows(ExcludedTestLead)
 
 
@@ -635,7 +635,7 @@ def test_a_forgotten_lead_stays_in_the_sums(account):
     before = sums(account.report(date(2026, 9, 1), date(2026, 9, 30)))
     now = account.clock.now()
     with account.hold("forget") as ledger:
-        count_by_month = archive.counting_by_month(account.settings, account.book, now)
+        count_by_month = archive.monthly_lead_counter(account.settings, account.book, now)
         forget_leads(ledger, ["L-1"], now=now, today=now.date(), count_by_month=count_by_month)
         forget_leads(ledger, ["L-1"], now=now, today=now.date(), count_by_month=count_by_month)
     later(account, timedelta(days=20))

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.records import AdjustmentKind, ClickIdKind, CorrectionSupport
 from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_to_resend, wanted_adjustment
-from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, Undo, UnreadableAmount
+from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, UndoRule, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
 
@@ -17,7 +17,7 @@ KEY = "0" * 40
 BY_RESENDING = CorrectionSupport(frozenset({AdjustmentKind.RESTATEMENT}), 54 * DAY, 2000, by_resending=True)
 IN_PLACE = CorrectionSupport(frozenset(AdjustmentKind), 54 * DAY, 2000, by_resending=False)
 CORRECTS = {"data_manager": BY_RESENDING, "google_ads_api": IN_PLACE}
-UNDO = Undo(frozenset({"perdu", "sans suite"}), 3 * DAY)
+UNDO = UndoRule(frozenset({"perdu", "sans suite"}), 3 * DAY)
 LOST = WON + DAY
 LATE = LOST + 3 * DAY
 """The first instant at which a lead has been lost for long enough."""
@@ -145,7 +145,7 @@ def test_retraction_takes_the_first_time_the_lead_was_lost():
 
 def test_renamed_undo_stage_still_retracts():
     """`Perdu` was renamed, and the settings list only the new name."""
-    undo = Undo(frozenset({"sans suite"}), 3 * DAY)
+    undo = UndoRule(frozenset({"sans suite"}), 3 * DAY)
 
     assert asked(story(reported("perdu", LOST)), renamed={"perdu": "sans suite"}, undo=undo) is not None
     assert asked(story(reported("perdu", LOST)), undo=undo) is None

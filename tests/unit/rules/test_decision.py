@@ -10,7 +10,7 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
-    Event,
+    ConversionEvent,
     Identifier,
     IdentifierKind,
     Money,
@@ -18,7 +18,7 @@ from connectors.records import (
 from jobs.rules.decision import Decision, NoSuchConversion, decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, Undo, UnreadableAmount
+from jobs.rules.model import ConsentAnswer, StatusEntered, StatusTimeOrigin, UndoRule, UnreadableAmount
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, click, facts, from_field, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -41,7 +41,7 @@ def outcome(decision):
 
 def test_complete_conversion_becomes_an_event():
     """The event holds what is known and nothing more."""
-    expected = Event(
+    expected = ConversionEvent(
         key=KEY,
         target=TARGET,
         at=WON,
@@ -304,7 +304,7 @@ def test_decision_states_whether_the_click_time_is_estimated():
 
 # ── lost before it was sent ──────────────────────────────────────────────────────────────────────
 
-UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
+UNDO = UndoRule(frozenset({"perdu"}), 3 * DAY)
 LOST = WON + timedelta(hours=10)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
 from jobs.rules.eligibility import dedup_keys
-from jobs.rules.extraction import erased_value
+from jobs.rules.extraction import erased_click_id_hash
 from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route
 from tests.fakes import LIMITS, sha
@@ -24,7 +24,7 @@ def test_click_scope_keys_every_id_the_route_could_send():
             taken,
             click("fb", CREATED, kind=ClickIdKind.FBCLID),
             click("gclid-late", WON + DAY),
-            click(erased_value("gclid-old"), CREATED),
+            click(erased_click_id_hash("gclid-old"), CREATED),
         )
     )
 

@@ -12,7 +12,7 @@ from jobs.rules.delivery_state import (
     OPEN,
     DeliveryState,
     IllegalMoveError,
-    check_move,
+    check_delivery_move,
     state_after_answer,
     state_once_forgotten,
 )
@@ -39,7 +39,7 @@ PAIRS = list(itertools.product(LEGAL, LEGAL))
 def goes(current, to):
     """Whether the table has the move."""
     try:
-        check_move(current, to)
+        check_delivery_move(current, to)
     except IllegalMoveError:
         return False
     return True
@@ -65,9 +65,9 @@ def test_delivery_begins_only_in_an_entry_state(state):
 def test_illegal_move_error_names_both_states():
     """An illegal move is our own bug, and the message locates it."""
     with pytest.raises(IllegalMoveError, match="accepted → pending"):
-        check_move(DeliveryState.ACCEPTED, DeliveryState.PENDING)
+        check_delivery_move(DeliveryState.ACCEPTED, DeliveryState.PENDING)
     with pytest.raises(IllegalMoveError, match="new → accepted"):
-        check_move(None, DeliveryState.ACCEPTED)
+        check_delivery_move(None, DeliveryState.ACCEPTED)
 
 
 def test_final_states_have_no_moves():

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from jobs.rules import expected_value
-from jobs.rules.expected_value import LeadHistory, StageValue, TooThin, by_campaign, estimate, student_quantile
+from jobs.rules.expected_value import LeadOutcome, StageValueEstimate, TooThin, by_campaign, estimate, student_quantile
 from tests.builders import at
 
 TODAY = at("2026-09-01 00:00")
@@ -21,7 +21,7 @@ def watched(days, won_after=None, amount=None, campaign=None):
     """A lead that entered its stage so many days ago, perhaps won later."""
     entered = TODAY - timedelta(days=days)
     won_at = None if won_after is None else entered + timedelta(days=won_after)
-    return LeadHistory(entered, won_at, None if amount is None else Decimal(amount), campaign)
+    return LeadOutcome(entered, won_at, None if amount is None else Decimal(amount), campaign)
 
 
 def plenty(*, leads=400, share=4, amounts=(1000, 1400), oldest=300):
@@ -114,7 +114,7 @@ def test_nothing_is_read_beyond_what_twenty_leads_were_watched_for():
 def test_what_happens_after_the_watch_is_unknown():
     """A sale, or a lead, of a later day than the leads were read does not count."""
     histories = plenty()
-    ahead = [LeadHistory(TODAY + DAY, TODAY + DAY, Decimal(9)), LeadHistory(TODAY - DAY, TODAY + DAY, Decimal(9))]
+    ahead = [LeadOutcome(TODAY + DAY, TODAY + DAY, Decimal(9)), LeadOutcome(TODAY - DAY, TODAY + DAY, Decimal(9))]
 
     found = estimate([*histories, *ahead], until=TODAY)
 
@@ -208,7 +208,7 @@ def test_intervals_cover_what_was_planted(young, seeds, record_property):
     for seed in range(seeds):
         histories, rate, value = population(seed, young=young)
         found = estimate(histories, until=TODAY)
-        if isinstance(found, StageValue):
+        if isinstance(found, StageValueEstimate):
             covered["rate"] += found.rate.low <= rate <= found.rate.high
             covered["expected"] += found.expected.low <= value <= found.expected.high
             widths.append((found.rate.relative_width, found.expected.relative_width))

@@ -11,9 +11,9 @@ from jobs.rules.extraction import (
     RequiredLeadData,
     amounts,
     consent_answer,
-    erased_value,
+    erased_click_id_hash,
     new_click_ids,
-    where_path_values,
+    values_at_where_paths,
 )
 from jobs.rules.model import ConsentAnswer, UnreadableAmount
 from tests.builders import CREATED, click, lead
@@ -62,7 +62,7 @@ def test_consent_value_on_both_lists_is_a_refusal():
 def test_unlisted_where_value_is_kept_only_by_its_shape():
     """It may be a person's name."""
     wanted = {"channel": frozenset({"site web"}), "city": frozenset({"lyon"}), "absent": frozenset({"x"})}
-    kept = where_path_values(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
+    kept = values_at_where_paths(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
 
     assert {"channel": "site web", "city": "<text, 10 characters>"} == kept
 
@@ -117,7 +117,7 @@ def test_captured_click_time_is_used():
     assert [click("G", clicked, estimated=False)] == found
 
 
-@pytest.mark.parametrize("known", ["G", erased_value("G")])
+@pytest.mark.parametrize("known", ["G", erased_click_id_hash("G")])
 def test_click_id_is_added_only_once(known):
     """This also holds where it was erased meanwhile, or where a lead lists it twice."""
     again = lead(click_ids=(ClickId(GCLID, "G"), ClickId(GCLID, "G")))
@@ -133,4 +133,4 @@ def test_click_ids_are_case_sensitive():
 
 def test_erased_click_id_does_not_reveal_its_value():
     """It can only be recognised, not read."""
-    assert "gclid-1" not in erased_value("gclid-1")
+    assert "gclid-1" not in erased_click_id_hash("gclid-1")

@@ -16,8 +16,8 @@ from jobs.rules.status_changes import (
     classify_entry_time,
     dates_both_labels,
     detect_renamed_labels,
-    entries_under_new_labels,
-    is_merged_label,
+    positions_of_relabelled_entries,
+    was_label_merged,
 )
 from tests.builders import CREATED, WON, reported
 from tests.fakes import NIGHT
@@ -159,7 +159,7 @@ def bounded(label, when):
 )
 def test_old_entry_under_the_new_name_is_no_change(changes, moved, found):
     """At the old instant that always holds, otherwise only where the lead went straight from one to the other."""
-    assert found == list(entries_under_new_labels(changes, RENAME, moved=moved))
+    assert found == list(positions_of_relabelled_entries(changes, RENAME, moved=moved))
 
 
 # ── merged into a label already in use ───────────────────────────────────────────────────────────
@@ -188,7 +188,7 @@ def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_i
         {EntryTimeSource.AS_BEFORE: as_before, EntryTimeSource.NOT: undated, EntryTimeSource.BY_ITSELF: by_itself}
     )
 
-    assert merged == is_merged_label(moved, moved.total() + elsewhere)
+    assert merged == was_label_merged(moved, moved.total() + elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.crm import CrmEventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId, Moment, StatusEntry
 from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, Undo
+from jobs.rules.model import APPOINTMENT_SET, StatusEntered, StatusTimeOrigin, UndoRule
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import LeadReadTimes, first_entry, new_status_changes
-from jobs.rules.webhook_history import webhook_history
+from jobs.rules.webhook_history import lead_history_from_webhooks
 from tests.builders import PARIS, START, facts, lead, reported, route, starts
 from tests.fakes import NIGHT
 
@@ -31,7 +31,7 @@ THE_DAY = ((NINE, "RDV"), (ELEVEN, "Perdu"), (THREE, "Gagné"))
 """Three changes in a day."""
 
 
-def event(label, happened=None, *, received=None, kind=EventKind.STATUS_CHANGE, unique=True, **more):
+def event(label, happened=None, *, received=None, kind=CrmEventKind.STATUS_CHANGE, unique=True, **more):
     """A webhook as received, two seconds after what it reports unless a test says otherwise."""
     told = WebhookEvent(kind, LeadId("L-1"), label=label, at=None if happened is None else Moment(happened), **more)
     received = received or happened + 2 * SECOND
@@ -56,7 +56,7 @@ class Record:
         """Read the lead as it is at a time, with what had arrived about it; return what that added."""
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
         at = LeadReadTimes(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
-        told = webhook_history(received, BORN, PARIS)
+        told = lead_history_from_webhooks(received, BORN, PARIS)
         added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told)
         self.changes += added
         self.seen_at = when
@@ -213,7 +213,7 @@ DAY_OF = date(2026, 9, 10)
 )
 def test_an_event_happens_when_it_says_if_it_arrives_later_and_otherwise_when_it_arrives(happened, arrived, expected):
     """Whenever it is read."""
-    told = webhook_history([event("RDV", happened, received=arrived)], BORN, PARIS)
+    told = lead_history_from_webhooks([event("RDV", happened, received=arrived)], BORN, PARIS)
     wanted = (expected, False) if isinstance(expected, datetime) else (datetime(2026, 9, 9, 22, tzinfo=UTC), True)
 
     assert [wanted] == [one.time for one in told.entries]
@@ -255,9 +255,9 @@ def test_a_slow_receiver_moves_no_change_that_oplead_dates(apart):
 
 def test_only_a_status_change_dates_a_status():
     """Other events show the status, too, but the lead may have had it for long."""
-    received = [event("RDV", NINE, kind=kind) for kind in (EventKind.NEW_LEAD, EventKind.APPOINTMENT, None)]
+    received = [event("RDV", NINE, kind=kind) for kind in (CrmEventKind.NEW_LEAD, CrmEventKind.APPOINTMENT, None)]
 
-    assert () == webhook_history(received, BORN, PARIS).entries
+    assert () == lead_history_from_webhooks(received, BORN, PARIS).entries
 
 
 def test_a_late_redelivery_adds_nothing():
@@ -292,7 +292,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     record = Record()
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
     when = LeadReadTimes(BORN, started=NINE - HOUR, ended=NINE + HOUR)
-    told = webhook_history(DATED[:1], BORN, PARIS)
+    told = lead_history_from_webhooks(DATED[:1], BORN, PARIS)
     added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told)
 
     assert [NINE, NINE] == [change.at for change in added]
@@ -301,7 +301,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
 def test_a_webhook_converts_like_a_reported_change():
     """It is no baseline, however the lead is first seen."""
     some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
-    told = webhook_history(DATED[2:], some.created_at, PARIS)
+    told = lead_history_from_webhooks(DATED[2:], some.created_at, PARIS)
     added = new_status_changes((), some, LeadReadTimes(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
@@ -445,8 +445,8 @@ def test_with_every_webhook_each_change_has_its_own_time(life, shape):
 
 # ── appointments ─────────────────────────────────────────────────────────────────────────────────
 
-SET = event(None, NINE, kind=EventKind.APPOINTMENT, appointment_at=Moment(NEXT))
-CALLED_OFF = event(None, NINE, kind=EventKind.APPOINTMENT)
+SET = event(None, NINE, kind=CrmEventKind.APPOINTMENT, appointment_at=Moment(NEXT))
+CALLED_OFF = event(None, NINE, kind=CrmEventKind.APPOINTMENT)
 SHOWN = event("RDV", ELEVEN, appointment_at=Moment(NEXT))
 
 
@@ -533,6 +533,6 @@ def test_an_appointment_takes_no_lead_out_of_a_stage():
 def test_an_appointment_restores_nothing_that_was_lost():
     """A lost lead with an appointment is lost."""
     changes = (reported("rdv", NINE), reported("perdu", ELEVEN), appointment(THREE))
-    undone = replace(STAGE, undo=Undo(frozenset({"perdu"}), 3 * DAY))
+    undone = replace(STAGE, undo=UndoRule(frozenset({"perdu"}), 3 * DAY))
 
     assert how_lead_left_stage(undone, facts(changes=changes), NINE, KEY, {}).is_still_there

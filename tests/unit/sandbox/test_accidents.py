@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.leads.accidents import LeadAccident, LeadAccidentKind, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident, LeadAccidentKind, accident_json, apply_accidents
 from connectors.sandbox.platform import from_json
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
@@ -20,7 +20,7 @@ LEAD = {
 
 def damaged(lead=LEAD, *, now=LATER, **accident):
     """Return the lead after one accident."""
-    return apply_accidents([LeadAccident(**{"since": SINCE} | accident)], lead, now)
+    return apply_accidents([SimulatedLeadAccident(**{"since": SINCE} | accident)], lead, now)
 
 
 def data(**fields):
@@ -103,18 +103,18 @@ def test_only_new_damages_leads_created_meanwhile_for_good():
 
 def test_accidents_apply_in_order():
     """The second works on the result of the first."""
-    accidents = [LeadAccident(LeadAccidentKind.BARE_IDS, SINCE), LeadAccident(LeadAccidentKind.LOWER_CASE, SINCE)]
+    accidents = [SimulatedLeadAccident(LeadAccidentKind.BARE_IDS, SINCE), SimulatedLeadAccident(LeadAccidentKind.LOWER_CASE, SINCE)]
 
     assert "abc-def" == apply_accidents(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_accident_round_trips_through_json():
     """The saved state and the control server write it in this form."""
-    accident = LeadAccident(LeadAccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
+    accident = SimulatedLeadAccident(LeadAccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
-    assert accident == from_json(LeadAccident, accident_json(accident))
+    assert accident == from_json(SimulatedLeadAccident, accident_json(accident))
     assert {"until"} == accident_json(accident).keys() - accident_json(
-        LeadAccident(LeadAccidentKind.DROP_UTM, SINCE)
+        SimulatedLeadAccident(LeadAccidentKind.DROP_UTM, SINCE)
     ).keys()
 
 
@@ -138,4 +138,4 @@ def test_accident_round_trips_through_json():
 def test_invalid_accident_is_refused(document, expected):
     """The error names the wrong field."""
     with pytest.raises(ValueError, match=expected):
-        from_json(LeadAccident, document)
+        from_json(SimulatedLeadAccident, document)

@@ -9,9 +9,9 @@ from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
     ApiShape,
-    are_positions_compatible,
+    can_api_shape_have_both,
     drawn_shape,
-    shape_of,
+    api_shape_from_positions,
 )
 from connectors.sandbox.rules import oplead_rules
 from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
@@ -34,14 +34,14 @@ def test_shape_round_trips_through_its_positions():
     """A switch or a saved state names positions in this form."""
     shape = ApiShape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
 
-    assert shape == shape_of(asdict(shape))
+    assert shape == api_shape_from_positions(asdict(shape))
 
 
 @pytest.mark.parametrize("positions", [{"auth": "basic"}, {"page_size": True}, {"filters": 1}, {"colour": "red"}])
 def test_invalid_positions_are_refused(positions):
     """The axis or value is unknown, or a number stands where a boolean is meant."""
     with pytest.raises(ValueError, match=next(iter(positions))):
-        shape_of(positions)
+        api_shape_from_positions(positions)
 
 
 @pytest.mark.parametrize("conflict", CONFLICTS, ids=lambda conflict: f"{conflict.first} and {conflict.second}")
@@ -80,6 +80,6 @@ def test_shape_list_is_short_and_stable():
 
 def test_positions_are_identified_by_their_axis():
     """The same word on two axes means two positions."""
-    assert are_positions_compatible("envelope", "items", "pagination", "page")
-    assert not are_positions_compatible("envelope", "array", "pagination", "next_url")
-    assert not are_positions_compatible("pagination", "next_url", "envelope", "array")
+    assert can_api_shape_have_both("envelope", "items", "pagination", "page")
+    assert not can_api_shape_have_both("envelope", "array", "pagination", "next_url")
+    assert not can_api_shape_have_both("pagination", "next_url", "envelope", "array")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 import pytest
 
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.population.lives import REPEATED, SHARES, apportion
 from connectors.sandbox.population.visitors import META_KINDS
 
@@ -46,7 +46,7 @@ print(sha256(dumps([nights, population.clicks()]).encode()).hexdigest())
 @pytest.fixture(scope="module")
 def population():
     """The population used by the demonstration."""
-    return Population.generate(7)
+    return InventedLeads.generate(7)
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +93,14 @@ def test_seed_gives_the_same_bytes_in_every_process(hash_seed):
 
 def test_different_seed_gives_a_different_population(population):
     """Only the seed differs."""
-    other = Population.generate(8)
+    other = InventedLeads.generate(8)
 
     assert text(population.leads_at(LATER)) != text(other.leads_at(LATER))
 
 
 def test_leads_depend_only_on_the_requested_time(population):
     """Earlier calls do not change the result."""
-    fresh = Population.generate(7)
+    fresh = InventedLeads.generate(7)
     fresh.leads_at(LATER)
 
     assert text(population.leads_at(FIRST_NIGHT)) == text(fresh.leads_at(FIRST_NIGHT))
@@ -109,7 +109,7 @@ def test_leads_depend_only_on_the_requested_time(population):
 def test_start_without_a_zone_is_refused():
     """It would not say which night is meant."""
     with pytest.raises(ValueError, match="zone"):
-        Population.generate(7, start=datetime(2026, 9, 1))  # noqa: DTZ001 - that is the point
+        InventedLeads.generate(7, start=datetime(2026, 9, 1))  # noqa: DTZ001 - that is the point
 
 
 # ── the documented mix ───────────────────────────────────────────────────────────────────────────
@@ -212,7 +212,7 @@ def test_lead_exists_from_its_creation_on(population):
 def test_leads_cover_the_requested_days():
     """They are created in order, within the past and future days requested."""
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    created = [truth.created for truth in Population.generate(1, 300, start, 10, 5).ground_truth().values()]
+    created = [truth.created for truth in InventedLeads.generate(1, 300, start, 10, 5).ground_truth().values()]
 
     assert len(created) == 300
     assert start - timedelta(days=10) <= min(created) < start < max(created) < start + timedelta(days=5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.database_address import split_address
+from jobs.database_address import split_database_address
 from jobs.settings.load import read_state_address
 from jobs.settings.references import HOW_TO_REFER
 
@@ -119,7 +119,7 @@ def test_a_password_that_not_everybody_sees_is_refused(address):
     with pytest.raises(
         ValueError, match=r"^its (password must stand before the host|user or password holds)"
     ) as caught:
-        split_address(address)
+        split_database_address(address)
 
     assert [] == [part for part in ("s3", "cret", "fleet:") if part in str(caught.value)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.cli.accounts import secrets_of
 from jobs.settings import InvalidSettings, SettingsProblem, ValidSettings, load
 from jobs.settings.references import HOW_TO_REFER
@@ -243,7 +243,7 @@ def test_errors_speak_french(tmp_path):
     """Every kind of error is worded in the language of the moment, pydantic's own included."""
     path = tmp_path / "pipeline.yaml"
     path.write_text("account: Été\ncurrency: EUR\nstages: { won: [Gagné] }\nnotify: 3\n", encoding="utf-8")
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         problems = load(path, {}).problems
     assert [(each.path, each.message.replace("\xa0", " ")) for each in problems] == [
         (

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings.load import models_in
-from jobs.settings.meanings import meaning_of
+from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.schema import DestinationSettings, GoogleAdsSettings, Settings
 
 
@@ -20,7 +20,7 @@ SECTIONS = sorted(set(_sections()), key=lambda section: section.__name__)
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_every_key_has_a_meaning(section):
     """The schema, the docs and the errors about missing keys show it."""
-    assert [] == [key for key in section.model_fields if not meaning_of(section, key)]
+    assert [] == [key for key in section.model_fields if not meaning_of_setting(section, key)]
 
 
 def test_an_inherited_key_means_the_same():
@@ -29,4 +29,4 @@ def test_an_inherited_key_means_the_same():
 
     assert inherited
     for key in inherited:
-        assert meaning_of(DestinationSettings, key) == meaning_of(GoogleAdsSettings, key)
+        assert meaning_of_setting(DestinationSettings, key) == meaning_of_setting(GoogleAdsSettings, key)

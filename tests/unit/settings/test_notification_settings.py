@@ -21,7 +21,7 @@ def test_reads_thresholds_and_the_metrics_path_as_written(loaded, tmp_path):
     assert isinstance(answer, ValidSettings), answer
     when = answer.settings.notify_when
     assert (Fraction(12, 100), 9, 3, 10) == (
-        when.rejected_share,
+        when.max_rejected_share,
         when.rejected_at_least,
         when.silent_above,
         when.acceptance_drop,

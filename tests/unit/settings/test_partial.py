@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings import InvalidSettings
-from jobs.settings.load import load_partial, partial_settings
+from jobs.settings.load import load_partial, partial_settings_without_file
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_problems_in_the_needed_sections_are_reported(read, text, path):
 )
 def test_splits_an_address_into_host_and_path_prefix(address, base_url, prefix):
     """It may be that of a documentation page, of the list of leads or of the API as a whole."""
-    oplead = partial_settings(address, "tok-0123456789", "${OPLEAD_TOKEN}").settings.oplead
+    oplead = partial_settings_without_file(address, "tok-0123456789", "${OPLEAD_TOKEN}").settings.oplead
 
     assert (base_url, prefix) == (str(oplead.base_url), oplead.path_prefix)
 
@@ -85,7 +85,7 @@ def test_splits_an_address_into_host_and_path_prefix(address, base_url, prefix):
 def test_an_explicit_path_prefix_is_kept():
     """The address then keeps its own path, unless that is the path of a documentation page."""
     said = [
-        partial_settings(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").settings.oplead
+        partial_settings_without_file(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").settings.oplead
         for path in PATHS
     ]
 
@@ -99,16 +99,16 @@ PATHS = ("/crm", "/docs/index.html")
 def test_an_invalid_path_prefix_is_refused():
     """The message says what to write."""
     with pytest.raises(ValueError, match=r"oplead\.path_prefix: write the start of the path, as /v1"):
-        partial_settings(None, "tok-0123456789", "", path_prefix="v3")
+        partial_settings_without_file(None, "tok-0123456789", "", path_prefix="v3")
 
 
 def test_plain_http_is_refused_for_a_remote_address():
     """The rule is the same as in a settings file: plain HTTP is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):
-        partial_settings("http://example.org", "t", "${OPLEAD_TOKEN}")
+        partial_settings_without_file("http://example.org", "t", "${OPLEAD_TOKEN}")
 
 
 def test_a_sandbox_clock_is_refused_with_a_real_address():
     """The rule is the same as in a settings file: a sandbox never sets the time for a real service."""
     with pytest.raises(ValueError, match=r"clock: .*not on this machine: oplead\.base_url"):
-        partial_settings(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")
+        partial_settings_without_file(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")

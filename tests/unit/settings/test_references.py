@@ -6,7 +6,7 @@ import re
 import pytest
 
 from jobs.settings import InvalidSettings, ValidSettings, load
-from jobs.settings.references import ReferenceResolver
+from jobs.settings.references import SecretReferenceResolver
 
 GOOGLE = "{ customer_id: 1234567890, credentials: '%s' }"
 
@@ -18,7 +18,7 @@ def references(tmp_path):
     (tmp_path / "empty").write_text(" \n", encoding="utf-8")
     (tmp_path / "long").write_bytes(b"x" * 70_000)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    return ReferenceResolver({"TOKEN": "tok-variable ", "EMPTY": "", "ODD": "tok é"}, tmp_path)
+    return SecretReferenceResolver({"TOKEN": "tok-variable ", "EMPTY": "", "ODD": "tok é"}, tmp_path)
 
 
 @pytest.mark.parametrize(

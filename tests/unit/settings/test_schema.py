@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from jobs.settings.schema import schema_text, write_schema
+from jobs.settings.schema import schema_text, write_settings_schema
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -22,7 +22,7 @@ def test_write_schema_writes_the_schema_text(tmp_path, monkeypatch):
     """It is run from the project's folder."""
     (tmp_path / "config").mkdir()
     monkeypatch.chdir(tmp_path)
-    write_schema()
+    write_settings_schema()
 
     assert schema_text() == (tmp_path / "config" / "pipeline.schema.json").read_text(encoding="utf-8")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli.accounts import open_account
-from jobs.cli.setup.check import check_files
+from jobs.cli.accounts import load_account
+from jobs.cli.setup.check import check_settings_files
 from jobs.exit_codes import Exit, UsageError
 from jobs.settings import InvalidSettings, ValidSettings, load, secrets_command
 from jobs.settings.load import load_partial
-from jobs.settings.references import EnvFile, ReferenceResolver
-from jobs.settings.secrets_command import VARIABLE, SecretsAwayError
+from jobs.settings.references import EnvFile, SecretReferenceResolver
+from jobs.settings.secrets_command import VARIABLE, SecretsCommandFailedError
 
 PATH = {"PATH": os.defpath}
 
@@ -34,7 +34,7 @@ def python(code):
 
 def secret(environ, folder, **more):
     """What a reference to the secret TOKEN comes to."""
-    return ReferenceResolver(environ, folder, **more).secret("${TOKEN}")
+    return SecretReferenceResolver(environ, folder, **more).secret("${TOKEN}")
 
 
 def test_command_is_asked_for_a_name_and_its_last_line_break_is_left_out(tmp_path):
@@ -68,7 +68,7 @@ def test_env_file_names_no_command(tmp_path):
 
 def test_each_name_is_asked_for_once(tmp_path):
     """A vault is not asked again for each place that refers to it."""
-    references = ReferenceResolver(python(f"open({str(tmp_path / 'log')!r}, 'a').write('x'); print('tok')"), tmp_path)
+    references = SecretReferenceResolver(python(f"open({str(tmp_path / 'log')!r}, 'a').write('x'); print('tok')"), tmp_path)
 
     assert ["tok"] * 3 == [references.secret("${TOKEN}") for _ in range(3)]
     assert "x" == (tmp_path / "log").read_text()
@@ -117,7 +117,7 @@ FAILS = python("sys.exit(7)")
 def state_of_settings(file, environ):
     """The exit code of what cannot read these settings."""
     with pytest.raises(UsageError) as refused:
-        assert open_account(file, environ).settings
+        assert load_account(file, environ).settings
     return refused.value.exit_code
 
 
@@ -136,7 +136,7 @@ def test_check_says_that_a_vault_is_away(tmp_path, monkeypatch, loaded, capsys):
     for name, value in FAILS.items():
         monkeypatch.setenv(name, value)
 
-    assert Exit.HELD == check_files([tmp_path / "pipeline.yaml"], live=False, json_wanted=False, verbose=False)
+    assert Exit.HELD == check_settings_files([tmp_path / "pipeline.yaml"], live=False, json_wanted=False, verbose=False)
     told = capsys.readouterr().out
     assert "asked for NOWHERE, the command ended with 7" in told
     assert "could not be checked (the secrets command failed, as said above; check again later)" in told
@@ -175,9 +175,9 @@ def test_a_vault_that_hangs_is_waited_for_once(tmp_path, monkeypatch):
     """Not once for each secret."""
     monkeypatch.setattr(secrets_command, "SECONDS", 0.5)
     log = tmp_path / "log"
-    references = ReferenceResolver(python(f"open({str(log)!r}, 'a').write('x'); time.sleep(60)"), tmp_path)
+    references = SecretReferenceResolver(python(f"open({str(log)!r}, 'a').write('x'); time.sleep(60)"), tmp_path)
     for name in ("ONE", "OTHER", "ONE"):
-        with pytest.raises(SecretsAwayError, match="asked for ONE, the command did not end"):
+        with pytest.raises(SecretsCommandFailedError, match="asked for ONE, the command did not end"):
             references.secret(f"${{{name}}}")
 
     assert "x" == log.read_text()
@@ -185,9 +185,9 @@ def test_a_vault_that_hangs_is_waited_for_once(tmp_path, monkeypatch):
 
 def test_what_failed_for_one_name_may_work_for_another(tmp_path):
     """A command that ends says so at once."""
-    references = ReferenceResolver(python("print('tok'); sys.exit(sys.argv[1] == 'ONE')"), tmp_path)
+    references = SecretReferenceResolver(python("print('tok'); sys.exit(sys.argv[1] == 'ONE')"), tmp_path)
     for _ in range(2):
-        with pytest.raises(SecretsAwayError, match="asked for ONE, the command ended with 1"):
+        with pytest.raises(SecretsCommandFailedError, match="asked for ONE, the command ended with 1"):
             references.secret("${ONE}")
 
     assert "tok" == references.secret("${OTHER}")

@@ -139,7 +139,7 @@ class _Search:
                 )
             )
         self.requests += 1
-        return client.document(target, LARGEST)
+        return client.get_raw_response(target, LARGEST)
 
     def _same_host(self, link: str, page: str) -> str:
         """Return a link's path and query; raise NotASpecificationError if it leads to another host."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import NAMES, last_path_part
-from connectors.oplead.probe.specification.openapi import Api, Schema, mapping_or_empty, schema_type_of, text
+from connectors.oplead.probe.specification.openapi import ApiDescription, Schema, mapping_or_empty, schema_type_of, text_or_empty
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000
@@ -39,7 +39,7 @@ class Example:
     """The values that the schema lists, by path."""
 
 
-def example_of(api: Api, schema: Schema) -> Example:
+def example_of(api: ApiDescription, schema: Schema) -> Example:
     """Return a made-up value for a schema; what is too deep, or leads in a circle, is None."""
     maker = _ExampleValueMaker(api)
     return Example(maker.value(schema, "", _DEEPEST), maker.enums)
@@ -47,7 +47,7 @@ def example_of(api: Api, schema: Schema) -> Example:
 
 @dataclass(slots=True)
 class _ExampleValueMaker:
-    api: Api
+    api: ApiDescription
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _made: int = 0
 
@@ -56,7 +56,7 @@ class _ExampleValueMaker:
         self._made += 1
         if depth == 0 or self._made > _MOST_VALUES:
             return None
-        flat = self.api.flatten_schema(schema)
+        flat = self.api.resolve_schema(schema)
         match schema_type_of(flat):
             case "object":
                 properties = mapping_or_empty(flat.get("properties"))
@@ -65,7 +65,7 @@ class _ExampleValueMaker:
                     for name, one in properties.items()
                 }
             case "array":
-                return self._list(self.api.flatten_schema(flat.get("items")), path, depth - 1)
+                return self._list(self.api.resolve_schema(flat.get("items")), path, depth - 1)
             case "boolean":
                 return True
             case kind:
@@ -74,7 +74,7 @@ class _ExampleValueMaker:
     def _list(self, entry: Schema, path: str, depth: int) -> object:
         """Return a list's entries; of name/value pairs there is one for each name that the schema lists."""
         choices = entry.get("oneOf")
-        variants = [self.api.flatten_schema(one) for one in choices] if isinstance(choices, list) else [entry]
+        variants = [self.api.resolve_schema(one) for one in choices] if isinstance(choices, list) else [entry]
         made = [pair for one in variants for pair in self._pairs(one, path, depth)]
         return made or [self.value(one, path, depth) for one in variants[:1]]
 
@@ -83,7 +83,7 @@ class _ExampleValueMaker:
         key = next((name for name in _PAIR_NAMES if name in properties), None)
         if key is None or "value" not in properties:
             return []
-        named = self.api.flatten_schema(properties[key])
+        named = self.api.resolve_schema(properties[key])
         written = [named["const"]] if "const" in named else named.get("enum")
         names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
         return [
@@ -99,7 +99,7 @@ class _ExampleValueMaker:
             return values[0] if isinstance(values[0], str) else Decimal(str(values[0]))
         if kind in ("integer", "number"):
             return _SECONDS if last_path_part(path) in _DATES else Decimal(1)
-        form = text(flat.get("format"))
+        form = text_or_empty(flat.get("format"))
         if form in _FORMATS:
             return _FORMATS[form]
         given = _schema_own_example(flat)

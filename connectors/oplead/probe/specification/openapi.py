@@ -79,7 +79,7 @@ class SecurityScheme:
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class ApiDescription:
     """What a specification describes."""
 
     document: Mapping[str, object] = field(repr=False)
@@ -88,12 +88,12 @@ class Api:
     operations: tuple[Operation, ...]
     schemes: Mapping[str, SecurityScheme]
 
-    def flatten_schema(self, schema: object) -> Schema:
+    def resolve_schema(self, schema: object) -> Schema:
         """Return a schema with its reference followed, `allOf` merged, and the first real choice of `anyOf` taken."""
         return _Flattener(self.document).flatten_within_budget(schema)
 
 
-def parse_openapi_document(document: Mapping[str, object]) -> Api:
+def parse_openapi_document(document: Mapping[str, object]) -> ApiDescription:
     """Read a specification."""
     return _Reader(document).read()
 
@@ -107,7 +107,7 @@ class _Reader:
         self._flat: dict[int, Schema] = {}
         """Flat schemas in the same way."""
 
-    def read(self) -> Api:
+    def read(self) -> ApiDescription:
         """Return what the document describes."""
         server = self._server()
         paths = islice(_items(self._document.get("paths")), _MOST_OPERATIONS)
@@ -115,24 +115,24 @@ class _Reader:
         every = islice(
             (one for path, item in usable for one in self._operations_at_path(server, path, item)), _MOST_OPERATIONS
         )
-        host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
-        return Api(self._document, host, tuple(every), dict(self._schemes()))
+        host = server.hostname or (text_or_empty(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
+        return ApiDescription(self._document, host, tuple(every), dict(self._schemes()))
 
     def _server(self) -> "_Server":
         if self._is_2:
-            return _Server.parse_server_url(text(self._document.get("basePath")))
+            return _Server.parse_server_url(text_or_empty(self._document.get("basePath")))
         servers = self._document.get("servers")
         first = servers[0] if isinstance(servers, list) and servers else {}
-        url = text(mapping_or_empty(first).get("url"))
+        url = text_or_empty(mapping_or_empty(first).get("url"))
         for name, variable in _items(mapping_or_empty(first).get("variables")):
-            url = url.replace(f"{{{name}}}", text(variable.get("default")))
+            url = url.replace(f"{{{name}}}", text_or_empty(variable.get("default")))
         return _Server.parse_server_url(url)
 
     def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
         place = self._document if self._is_2 else mapping_or_empty(self._document.get("components"))
         for name, written in _items(place.get("securityDefinitions" if self._is_2 else "securitySchemes")):
             one = resolve_local_reference(self._document, written)
-            said = (text(one.get(key)) for key in ("type", "in", "name", "scheme", "description"))
+            said = (text_or_empty(one.get(key)) for key in ("type", "in", "name", "scheme", "description"))
             kind, where, called, scheme, description = said
             yield name, SecurityScheme(kind, where, called, scheme.casefold(), description)
 
@@ -167,12 +167,12 @@ class _Reader:
 
     def _made_of(self, written: Schema) -> Parameter:
         schema = written if self._is_2 else mapping_or_empty(written.get("schema"))
-        name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
+        name, place, description = (text_or_empty(written.get(key)) for key in ("name", "in", "description"))
         found = resolve_local_reference(self._document, schema)
         if id(found) not in self._flat:
             self._flat[id(found)] = _Flattener(self._document).flatten_within_budget(found)
         flat = self._flat[id(found)]
-        return Parameter(name, place, f"{description} {text(flat.get('description'))}".strip(), flat)
+        return Parameter(name, place, f"{description} {text_or_empty(flat.get('description'))}".strip(), flat)
 
     def _body(self, operation: Schema, parameters: Sequence[Schema]) -> Body | None:
         if not self._is_2:
@@ -181,7 +181,7 @@ class _Reader:
         whole = next((one for one in parameters if one.get("in") == "body"), None)
         if whole is not None:
             return Body("application/json", mapping_or_empty(whole.get("schema")))
-        form = {text(one.get("name")): one for one in parameters if one.get("in") == "formData"}
+        form = {text_or_empty(one.get("name")): one for one in parameters if one.get("in") == "formData"}
         return Body("multipart/form-data", {"type": "object", "properties": form}) if form else None
 
     def _answer(self, operation: Schema) -> Schema | None:
@@ -219,7 +219,7 @@ class _Server:
 
 def _is_usable(parameter: Schema) -> bool:
     """Whether a parameter is outside the body, with a name that settings can hold."""
-    is_plain = _PLAIN.fullmatch(text(parameter.get("name"))) is not None
+    is_plain = _PLAIN.fullmatch(text_or_empty(parameter.get("name"))) is not None
     return is_plain and parameter.get("in") not in ("body", "formData")
 
 
@@ -297,7 +297,7 @@ def mapping_or_empty(value: object) -> Schema:
     return value if isinstance(value, Mapping) else {}
 
 
-def text(value: object) -> str:
+def text_or_empty(value: object) -> str:
     """Return a value if it is a text, else an empty one."""
     return value if isinstance(value, str) else ""
 

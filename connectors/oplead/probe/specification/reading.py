@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from connectors.errors import Misconfigured
 from connectors.language import _
 from connectors.oplead.answers import TOTAL_HEADERS
-from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
+from connectors.oplead.options import AuthOptions, PaginationOptions, SinceQueryParameters
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.parsing.field_tree import normalise
 from connectors.oplead.parsing.lead_parser import candidate_lead_objects
@@ -24,7 +24,7 @@ from connectors.oplead.probe.envelope import (
 from connectors.oplead.probe.specification.examples import Example, example_of
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import (
-    Api,
+    ApiDescription,
     Operation,
     Parameter,
     SecurityScheme,
@@ -38,7 +38,7 @@ LEADS = ("leads", "lead", "prospects", "prospect")
 
 
 @dataclass(frozen=True, slots=True)
-class LeadPaths:
+class LeadEndpointPaths:
     """Where leads are, as settings write it."""
 
     path_prefix: str
@@ -57,14 +57,14 @@ class LeadPaths:
 class Specification:
     """What a specification says of reading leads."""
 
-    api: Api = field(repr=False)
-    paths: LeadPaths
+    api: ApiDescription = field(repr=False)
+    paths: LeadEndpointPaths
     auth: AuthOptions | None
     pagination: PaginationOptions
     """Style `auto` if the answers say where the next page is, or if nothing is said of pages."""
     says_pages: bool
     """Whether it says how pages are reached."""
-    since_filter: SinceOptions | None
+    since_filter: SinceQueryParameters | None
     listed: Mapping[str, object]
     """A made-up entry of the list; empty if none is described."""
     lead: Mapping[str, object]
@@ -91,7 +91,7 @@ def read_specification(document: Mapping[str, object], base_path: str) -> Specif
         raise NotASpecificationError(_("it describes no list of leads"))
     prefix = operation.path.rpartition("/")[0]
     detail = _own_page(api, prefix)
-    paths = LeadPaths(prefix, operation.path.removeprefix(prefix), None)
+    paths = LeadEndpointPaths(prefix, operation.path.removeprefix(prefix), None)
     paths = replace(paths, lead_path=paths.path_after_prefix(detail.path) if detail else None)
     body = example_of(api, operation.answer or {})
     path, listed = _entry(body)
@@ -129,7 +129,7 @@ def path_segments(path: str) -> list[str]:
     return [re.sub(r"\{[^{}]*\}", "{}", part.casefold()) for part in path.strip("/").split("/")]
 
 
-def _list_of_leads(api: Api) -> Operation | None:
+def _list_of_leads(api: ApiDescription) -> Operation | None:
     def rank(one: Operation) -> tuple[int, int]:
         return LEADS.index(path_segments(one.path)[-1]), len(one.path)
 
@@ -141,7 +141,7 @@ def _list_of_leads(api: Api) -> Operation | None:
     return min(found, key=rank, default=None)
 
 
-def _own_page(api: Api, prefix: str) -> Operation | None:
+def _own_page(api: ApiDescription, prefix: str) -> Operation | None:
     found = [one for one in api.operations if one.verb == "GET" and is_single_lead_path(one.path, prefix, [])]
     return min(found, key=lambda one: LEADS.index(path_segments(one.path)[-2]), default=None)
 
@@ -163,7 +163,7 @@ _NO_PREFIXES = frozenset(
 )
 
 
-def _auth(api: Api, operation: Operation) -> AuthOptions | None:
+def _auth(api: ApiDescription, operation: Operation) -> AuthOptions | None:
     """Return how the key is shown; where there are several ways, the one that the list wants, else the safest."""
     names = [name for name in operation.security if name in api.schemes] or list(api.schemes)
     ways = [way for name in names if (way := _auth_of_scheme(api.schemes[name])) is not None]
@@ -261,7 +261,7 @@ _UNTIL = ("until", "before", "to", "jusqua", "jusque", "lte", "max", "end", "ava
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
-def _since_filter(operation: Operation) -> SinceOptions | None:
+def _since_filter(operation: Operation) -> SinceQueryParameters | None:
     """Return the parameter that lists what has changed since a time; one that may filter by creation is not taken."""
     query = [one for one in operation.parameters if one.place == "query"]
     for one in query:
@@ -273,7 +273,7 @@ def _since_filter(operation: Operation) -> SinceOptions | None:
         if (form := _time_format(one)) is not None:
             ends = (other.name for other in query if other is not one and _is_period_end(other, words))
             until = next((name for name in ends if name in one.description), None)
-            return SinceOptions(one.name, form, until)
+            return SinceQueryParameters(one.name, form, until)
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from connectors.oplead.options import OpleadOptions, Paths
 from connectors.oplead.parsing.field_tree import NAMES, common_lead_paths, last_path_part, normalise, normalise_path
 from connectors.oplead.probe.specification.examples import example_of
-from connectors.oplead.probe.specification.openapi import Api, Operation, mapping_or_empty, text
+from connectors.oplead.probe.specification.openapi import ApiDescription, Operation, mapping_or_empty, text_or_empty
 from connectors.oplead.probe.specification.reading import Specification, is_single_lead_path, path_segments
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.survey import FieldMatch
@@ -34,7 +34,7 @@ _WRITTEN_FIELDS = frozenset(
 )
 
 
-def describe_write_settings(specification: Specification, options: OpleadOptions) -> dict[str, str]:
+def specified_write_settings(specification: Specification, options: OpleadOptions) -> dict[str, str]:
     """Return what is said of `oplead.write`, by dotted name; `options` say where things are read."""
     api, paths = specification.api, specification.paths
     said: dict[str, str] = {}
@@ -66,7 +66,7 @@ def describe_write_settings(specification: Specification, options: OpleadOptions
     return {**said, **dict(_written_fields(api, create, options))}
 
 
-def describe_subscription_settings(specification: Specification) -> dict[str, str]:
+def specified_subscription_settings(specification: Specification) -> dict[str, str]:
     """Return what is said of `webhooks.subscriptions`."""
     api, paths = specification.api, specification.paths
     operation = _best_matching_operation(api, ("POST",), lambda path: path_segments(path)[-1] in _SUBSCRIPTIONS)
@@ -93,7 +93,7 @@ def _events(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _best_matching_operation(api: Api, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
+def _best_matching_operation(api: ApiDescription, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
     found = [one for one in api.operations if one.verb in verbs and is_wanted(one.path)]
     return min(found, key=lambda one: (verbs.index(one.verb), len(one.path)), default=None)
 
@@ -102,11 +102,11 @@ def _ends_in(endings: Sequence[str]) -> Callable[[str], bool]:
     return lambda path: path_segments(path)[-1] in endings
 
 
-def _document(api: Api, prefix: str, rest: Sequence[str]) -> Operation | None:
+def _document(api: ApiDescription, prefix: str, rest: Sequence[str]) -> Operation | None:
     return _best_matching_operation(api, ("POST", "PUT"), lambda path: is_single_lead_path(path, prefix, rest))
 
 
-def _status_field(api: Api, operation: Operation) -> str | None:
+def _status_field(api: ApiDescription, operation: Operation) -> str | None:
     """Return where the label goes in the request that sets a status: where its name says so, or the only place."""
     example = example_of(api, operation.body.schema if operation.body else {})
     leaves = list(_leaves(example.value))
@@ -118,24 +118,24 @@ def _status_field(api: Api, operation: Operation) -> str | None:
     return next(iter(named), leaves[0] if len(leaves) == 1 else None)
 
 
-def _document_field(api: Api, operation: Operation) -> str | None:
+def _document_field(api: ApiDescription, operation: Operation) -> str | None:
     """Return the name of the part of a form that takes the file."""
     body = operation.body
     if body is None or body.media != "multipart/form-data":
         return None
-    for name, written_as in mapping_or_empty(api.flatten_schema(body.schema).get("properties")).items():
-        part = api.flatten_schema(written_as)
-        if text(part.get("type")) == "file" or text(part.get("format")) == "binary" or "contentMediaType" in part:
+    for name, written_as in mapping_or_empty(api.resolve_schema(body.schema).get("properties")).items():
+        part = api.resolve_schema(written_as)
+        if text_or_empty(part.get("type")) == "file" or text_or_empty(part.get("format")) == "binary" or "contentMediaType" in part:
             return str(name)
     return None
 
 
-def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) -> Iterator[tuple[str, str]]:
+def _written_fields(api: ApiDescription, create: Operation | None, options: OpleadOptions) -> Iterator[tuple[str, str]]:
     """Yield the places in a new lead that differ from where they are first read, and those of the supplier."""
     example = example_of(api, create.body.schema if create and create.body else {})
     if not isinstance(example.value, Mapping):
         return
-    yield from new_lead_path_settings(
+    yield from lead_creation_path_settings(
         locate_configured_fields([example.value], OpleadOptions(token="", zone=options.zone)).matches, options
     )
     for path in _leaves(example.value):
@@ -144,7 +144,7 @@ def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) 
             yield f"fields.provider_{'url' if last_path_part(path) == 'url' else 'name'}", path
 
 
-def new_lead_path_settings(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iterator[tuple[str, str]]:
+def lead_creation_path_settings(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iterator[tuple[str, str]]:
     """Yield where a new lead's values go, as settings, of those that are not read there first."""
     for match in matches:
         if match.field in _WRITTEN_FIELDS and match.path:

@@ -12,7 +12,7 @@ from connectors.sandbox.google.ads_api.state import CallRefusal, unreadable_fail
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     TargetConversionAction,
-    Upload,
+    UploadCall,
     Violation,
     action_id,
     is_time,
@@ -30,7 +30,7 @@ _TYPES = (_Type.RETRACTION, _Type.RESTATEMENT, _Type.ENHANCEMENT)
 _Result = service.ConversionAdjustmentResult.pb()
 
 
-class AdjustmentUpload(Upload[CountedGoogleConversion]):
+class AdjustmentUploadCall(UploadCall[CountedGoogleConversion]):
     """One UploadConversionAdjustments call."""
 
     rule_table = rules

@@ -13,7 +13,7 @@ from connectors.sandbox.google.ads_api.state import UploadJob
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     TargetConversionAction,
-    Upload,
+    UploadCall,
     Violation,
     action_id,
 )
@@ -37,7 +37,7 @@ _ENHANCED = {
 }
 
 
-class ConversionUpload(Upload[AcceptedGoogleEvent]):
+class ConversionUploadCall(UploadCall[AcceptedGoogleEvent]):
     """One UploadClickConversions call."""
 
     rule_table = rules
@@ -184,7 +184,7 @@ class ConversionUpload(Upload[AcceptedGoogleEvent]):
         return self._timing_violation(row, click, target)
 
     def _timing_violation(self, row: Any, click: GoogleClick, target: TargetConversionAction) -> Violation | None:
-        rule = click.broken_timing(_parse_event_time(row), self.now, target.action.click_window_days)
+        rule = click.broken_timing_rule(_parse_event_time(row), self.now, target.action.click_window_days)
         return (rules.by_id[rule], "conversion_date_time") if rule else None
 
 

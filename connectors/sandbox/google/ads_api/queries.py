@@ -13,7 +13,7 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, UploadJob, error_number, parse
+from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, UploadJob, error_code_number, parse
 from connectors.sandbox.google.platform import GoogleAccount
 from connectors.sandbox.rules import AdsApiRule
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -33,7 +33,7 @@ class QueryRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class GaqlQuery:
     """A well-formed query, whose fields may not exist."""
 
     fields: tuple[str, ...]
@@ -42,7 +42,7 @@ class Query:
     """Each condition's field, with the values it accepts."""
 
 
-def parse_query(text: str) -> Query:
+def parse_query(text: str) -> GaqlQuery:
     """Parse a query; raise `QueryRefusedError` with the rule it breaks."""
     tokens = _QueryTokenReader(text)
     tokens.take_token("(?i)SELECT", rules.GAQL_SELECT)
@@ -55,7 +55,7 @@ def parse_query(text: str) -> Query:
         joint = "AND"
     if tokens.left:
         raise QueryRefusedError(rules.GAQL_END)
-    return Query(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
+    return GaqlQuery(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
 
 
 class _QueryTokenReader:
@@ -129,14 +129,14 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
     if refusal := api.access_refusal(call, customer):
         return refusal
     if not stream and request.page_size:
-        return CallRefusal.from_rule(rules.GAQL_PAGE_SIZE, "query")
+        return CallRefusal.from_broken_rule(rules.GAQL_PAGE_SIZE, "query")
     account = api.google.accounts.get(customer)
     jobs = [job for job in api.jobs if job.customer == customer]
     view = QueriedCustomer(customer, account, api.enhanced_conversions(account), jobs, now) if account else None
     try:
         mask, rows = _find(request.query, view)
     except QueryRefusedError as refused:
-        return CallRefusal.from_rule(refused.rule, "query")
+        return CallRefusal.from_broken_rule(refused.rule, "query")
     if stream:
         response = service.SearchGoogleAdsStreamResponse.pb()(results=rows, field_mask=mask, request_id=call.id)
     else:
@@ -341,7 +341,7 @@ def _alert(error: str, share: float) -> dict[str, Any]:
     family, _, name = error.partition(".")
     if family not in _Alert.DESCRIPTOR.fields_by_name["error"].message_type.fields_by_name:
         return {"error_percentage": share}
-    return {"error_percentage": share, "error": {family: error_number(family, int(name) if name.isdecimal() else name)}}
+    return {"error_percentage": share, "error": {family: error_code_number(family, int(name) if name.isdecimal() else name)}}
 
 
 _RESOURCES: Mapping[str, Callable[[QueriedCustomer], Iterable[dict[str, Any]]]] = {

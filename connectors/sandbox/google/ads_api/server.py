@@ -31,7 +31,7 @@ from connectors.sandbox.google.oauth import ADWORDS
 from connectors.sandbox.google.platform import STATUS_CODES, SandboxGoogleState
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
-from connectors.sandbox.server import Log
+from connectors.sandbox.server import RequestLog
 
 
 class Certificate(NamedTuple):
@@ -112,7 +112,7 @@ class GoogleAdsServer:
 
         The handler is called from several threads at once.
         """
-        self.log = Log()
+        self.log = RequestLog()
         self.handler = handler
         self.faults = faults
         self._now = now
@@ -206,7 +206,7 @@ def _refusal_after_handling(fault: PlannedFault) -> CallRefusal | None:
             return CallRefusal("INTERNAL", "The answer was cut short.")
         case FaultKind.FAILED_AFTER:
             status = STATUS_CODES.get(500 if fault.status is None else fault.status, "UNKNOWN")
-            return CallRefusal(status, rules.FAILING.rule, (RowError.from_rule(rules.FAILING),))
+            return CallRefusal(status, rules.FAILING.rule, (RowError.from_broken_rule(rules.FAILING),))
         case _:
             return None
 
@@ -252,30 +252,30 @@ class SandboxGoogleAdsApi(AdsApiState):
     def _token_refusal(self, call: GrpcCall) -> CallRefusal | None:
         authorization = call.metadata.get("authorization", "")
         if not authorization.startswith("Bearer "):
-            return CallRefusal.from_rule(rules.TOKEN_SENT)
+            return CallRefusal.from_broken_rule(rules.TOKEN_SENT)
         granted = self._scopes(authorization)
         if granted is None:
-            return CallRefusal.from_rule(rules.TOKEN_LIVES)
-        return None if ADWORDS in granted else CallRefusal.from_rule(rules.SCOPE)
+            return CallRefusal.from_broken_rule(rules.TOKEN_LIVES)
+        return None if ADWORDS in granted else CallRefusal.from_broken_rule(rules.SCOPE)
 
     def _answer(self, call: GrpcCall, now: datetime) -> bytes | CallRefusal:
         """Answer a call with a valid token."""
         # imported at the first call: the vendor's messages load slowly, and most sandboxes never need them
-        from connectors.sandbox.google.ads_api.adjustments import AdjustmentUpload  # noqa: PLC0415
-        from connectors.sandbox.google.ads_api.conversions import ConversionUpload  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.adjustments import AdjustmentUploadCall  # noqa: PLC0415
+        from connectors.sandbox.google.ads_api.conversions import ConversionUploadCall  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.queries import search  # noqa: PLC0415
 
         try:
             match call.path.removeprefix(_SERVICES):
                 case "ConversionUploadService/UploadClickConversions":
-                    return ConversionUpload(call, self, now).answer()
+                    return ConversionUploadCall(call, self, now).answer()
                 case "ConversionAdjustmentUploadService/UploadConversionAdjustments":
-                    return AdjustmentUpload(call, self, now).answer()
+                    return AdjustmentUploadCall(call, self, now).answer()
                 case "GoogleAdsService/Search":
                     return search(call, self, now, stream=False)
                 case "GoogleAdsService/SearchStream":
                     return search(call, self, now, stream=True)
                 case _:
-                    return CallRefusal.from_rule(rules.METHOD)
+                    return CallRefusal.from_broken_rule(rules.METHOD)
         except UnreadableCallError:
-            return CallRefusal.from_rule(rules.READABLE)
+            return CallRefusal.from_broken_rule(rules.READABLE)

@@ -47,7 +47,7 @@ class RowError:
     retry_seconds: int | None = None
 
     @classmethod
-    def from_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
+    def from_broken_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
         """Return the error of a broken rule; it never quotes the value, which may be personal data."""
         path = tuple((each, None) if isinstance(each, str) else each for each in place)
         return cls(rule.family, rule.answer, rule.rule, path)
@@ -62,9 +62,9 @@ class CallRefusal:
     problems: tuple[RowError, ...] = ()
 
     @classmethod
-    def from_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
+    def from_broken_rule(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
         """Return the refusal of a request that breaks this rule."""
-        problem = RowError.from_rule(rule, *place)
+        problem = RowError.from_broken_rule(rule, *place)
         return cls(rule.status, rule.rule, (problem,) if rule.family else ())
 
 
@@ -107,7 +107,7 @@ def failure(problems: Iterable[RowError], request_id: str) -> bytes:
     written = _errors().GoogleAdsFailure.pb()(request_id=request_id)
     for problem in problems:
         error = written.errors.add(message=problem.message)
-        setattr(error.error_code, problem.family, error_number(problem.family, problem.code))
+        setattr(error.error_code, problem.family, error_code_number(problem.family, problem.code))
         for name, index in problem.place:
             error.location.field_path_elements.add(field_name=name, index=index)
         if problem.retry_seconds is not None:
@@ -115,7 +115,7 @@ def failure(problems: Iterable[RowError], request_id: str) -> bytes:
     return bytes(written.SerializeToString())
 
 
-def error_number(family: str, code: str | int) -> int:
+def error_code_number(family: str, code: str | int) -> int:
     """Return an error's number, even one unknown to the library; raise ValueError for an unknown family or name."""
     known = _errors().ErrorCode.pb().DESCRIPTOR.fields_by_name.get(family)
     if known is None:
@@ -177,7 +177,7 @@ class PlantedAdsApiErrors:
         if bool(self.reason) == bool(self.number):
             raise ValueError("a ruling has either a reason or a number")
         for each in self.errors(0):
-            error_number(each.family, each.code)
+            error_code_number(each.family, each.code)
 
     def errors(self, row: int) -> list[RowError]:
         """Return the errors of the row at this index."""
@@ -246,7 +246,7 @@ class AdsApiState(SandboxGoogleApi):
             (login not in (account.managers if account else ("", customer)), rules.ACCESS, ()),
             (account and not account.enabled, rules.CUSTOMER_ENABLED, ()),
         )
-        return next((CallRefusal.from_rule(rule, *place) for rule, place in checks), None)
+        return next((CallRefusal.from_broken_rule(rule, *place) for rule, place in checks), None)
 
     def note_errors(self, errors: Sequence[RowError], at: datetime, **where: str) -> None:
         """Record errors for the control page."""

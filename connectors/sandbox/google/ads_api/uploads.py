@@ -26,7 +26,7 @@ from connectors.sandbox.google.platform import (
     GoogleConversionAction,
     is_amount,
 )
-from connectors.sandbox.rules import AdsApiRule, RuleTable, broken_rules
+from connectors.sandbox.rules import AdsApiRule, VendorRuleTable, broken_rules
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
@@ -72,13 +72,13 @@ class TargetConversionAction:
     action: GoogleConversionAction
 
 
-class Upload(ABC, Generic[Applied]):
+class UploadCall(ABC, Generic[Applied]):
     """One call that uploads rows.
 
     A subclass defines its messages, rules and switches, checks its own kind of row, and applies the valid ones.
     """
 
-    rule_table: ClassVar[RuleTable[AdsApiRule]]
+    rule_table: ClassVar[VendorRuleTable[AdsApiRule]]
     request_type: ClassVar[Any]
     response_type: ClassVar[Any]
     allowlist_switch: ClassVar[str]
@@ -113,9 +113,9 @@ class Upload(ABC, Generic[Applied]):
         if refusal := self.api.access_refusal(self.call, self.request.customer_id):
             return refusal
         if not self.api.switches[self.allowlist_switch]:
-            return CallRefusal.from_rule(self.rule_table.ALLOWLISTED)
+            return CallRefusal.from_broken_rule(self.rule_table.ALLOWLISTED)
         if violation := self._request_violation():
-            return CallRefusal.from_rule(*violation)
+            return CallRefusal.from_broken_rule(*violation)
         self.api.counts[self.rows_counter] += len(self.rows)
         self._find_row_errors()
         if self.request.validate_only:
@@ -221,7 +221,7 @@ class Upload(ABC, Generic[Applied]):
     def _error(self, violation: Violation, index: int) -> RowError:
         rule, field = violation
         path = field.split(".") if isinstance(field, str) else [field]
-        return RowError.from_rule(rule, (self.rows_field, index), *path)
+        return RowError.from_broken_rule(rule, (self.rows_field, index), *path)
 
     def _duplicates(self) -> dict[int, Violation]:
         """Return the rows that repeat an earlier row or, if `ads_api_duplicates` is "all", every row involved."""

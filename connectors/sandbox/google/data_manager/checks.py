@@ -207,7 +207,7 @@ def _broken_by_click(kind: str, click_id: str, happened: datetime, context: Even
         return rules.CLICK_KNOWN
     if click.customer != context.customer:
         return rules.CLICK_OF_ACCOUNT
-    return rules.by_id.get(click.broken_timing(happened, context.at, context.action.click_window_days))
+    return rules.by_id.get(click.broken_timing_rule(happened, context.at, context.action.click_window_days))
 
 
 def _broken_by_contact(event: Any, happened: datetime, context: EventContext) -> DataManagerRule | None:
@@ -216,4 +216,4 @@ def _broken_by_contact(event: Any, happened: datetime, context: EventContext) ->
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
     # the action's window applies only to click ids; contact data has the lifetime checked above
-    return rules.by_id.get(click.broken_timing(happened, context.at, CLICK_LIFE_DAYS)) if click else None
+    return rules.by_id.get(click.broken_timing_rule(happened, context.at, CLICK_LIFE_DAYS)) if click else None

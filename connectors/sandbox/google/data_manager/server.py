@@ -74,11 +74,11 @@ class PlantedDataManagerVerdict:
     reason: str
 
     def __post_init__(self) -> None:
-        if self.answer not in (ERROR_REASONS if self.when == "submit" else PROCESSING_REASONS):
+        if self.vendor_reason not in (ERROR_REASONS if self.when == "submit" else PROCESSING_REASONS):
             raise ValueError(f"there is no reason {self.reason!r}")
 
     @property
-    def answer(self) -> str:
+    def vendor_reason(self) -> str:
         """The reason as the vendor writes it."""
         prefixed = f"PROCESSING_ERROR_REASON_{self.reason}"
         return prefixed if self.when == "processing" and prefixed in PROCESSING_REASONS else self.reason
@@ -181,7 +181,7 @@ class SandboxDataManager(SandboxGoogleApi):
             self.process_due_work()
             return self.google.book.identifiers_by_conversion_id()
 
-    def names(self) -> dict[str, str]:
+    def conversion_action_names(self) -> dict[str, str]:
         """Return the name of each conversion action, by id."""
         return {id_: one.name for account in self.google.accounts.values() for id_, one in account.actions.items()}
 
@@ -329,7 +329,7 @@ class SandboxDataManager(SandboxGoogleApi):
     def _planted_failure_reason(self, event: Any, when: str) -> str | None:
         """Return the reason planted on this event at this stage, if any."""
         rulings = (self.rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
-        return next((each.answer for each in rulings if each and each.when == when), None)
+        return next((each.vendor_reason for each in rulings if each and each.when == when), None)
 
     def _violations_response(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]

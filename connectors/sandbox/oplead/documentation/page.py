@@ -7,12 +7,12 @@ from typing import Final
 
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.documentation.schemas import EXEMPLARS, LISTED_LEAD, Schema, reference, schema_of
+from connectors.sandbox.oplead.documentation.schemas import EXEMPLARS, LISTED_LEAD, Schema, schema_reference, infer_schema
 from connectors.sandbox.oplead.documentation.swagger2 import as_swagger_2
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
-from connectors.sandbox.oplead.lead_parts import only_writable
-from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry
-from connectors.sandbox.oplead.options import OpenQuestionPositions
+from connectors.sandbox.oplead.lead_parts import writable_lead_parts
+from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_lead_in_list
+from connectors.sandbox.oplead.options import UndocumentedBehaviour
 from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, filter_parameter_name, list_body
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import NUMBERED, ApiShape
@@ -26,7 +26,7 @@ ELSEWHERE: Final = "https://specifications.example.com/oplead.json"
 """An address on another host, which nobody should ask."""
 
 
-def page(path: str, shape: ApiShape, options: OpenQuestionPositions, *, has_key: bool) -> WireResponse:
+def page(path: str, shape: ApiShape, options: UndocumentedBehaviour, *, has_key: bool) -> WireResponse:
     """Answer a request for a page of the documentation."""
     position = options.documentation
     if position == "with_key" and not has_key:
@@ -49,7 +49,7 @@ def page(path: str, shape: ApiShape, options: OpenQuestionPositions, *, has_key:
                 INITIALISER: WireResponse(200, script.encode(), {"Content-Type": "text/javascript"}),
             }
     if position not in ("none", "login", "bare_page", "elsewhere"):
-        pages = {**pages, f"{FOLDER}{address}": _specification_response(specification(shape, options), position)}
+        pages = {**pages, f"{FOLDER}{address}": _specification_response(build_specification(shape, options), position)}
     return pages.get(path, WireResponse(404))
 
 
@@ -76,7 +76,7 @@ def _specification_response(document: Schema, position: str) -> WireResponse:
 # ── the specification ────────────────────────────────────────────────────────────────────────────
 
 
-def specification(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
+def build_specification(shape: ApiShape, options: UndocumentedBehaviour) -> Schema:
     """Return the specification of a platform of this shape, in the version that the switch says."""
     document = _openapi_3(shape, options)
     if options.documentation == "external_ref":
@@ -84,16 +84,16 @@ def specification(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
     return as_swagger_2(document) if options.documentation.startswith("swagger2") else document
 
 
-def _openapi_3(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
+def _openapi_3(shape: ApiShape, options: UndocumentedBehaviour) -> Schema:
     name, scheme = _security(shape)
     listed, whole = (
-        schema_of([render_list_entry(one, shape) for one in EXEMPLARS]),
-        schema_of([render_lead(one, shape) for one in EXEMPLARS]),
+        infer_schema([render_lead_in_list(one, shape) for one in EXEMPLARS]),
+        infer_schema([render_lead(one, shape) for one in EXEMPLARS]),
     )
-    lead: Schema = reference("ListedLead")
+    lead: Schema = schema_reference("ListedLead")
     if whole != listed:
-        lead = {"allOf": [reference("ListedLead"), whole]}
-    writable = only_writable(render_lead(EXEMPLARS[0], shape), shape)
+        lead = {"allOf": [schema_reference("ListedLead"), whole]}
+    writable = writable_lead_parts(render_lead(EXEMPLARS[0], shape), shape)
     return {
         "openapi": "3.0.3",
         "info": {"title": "Oplead", "version": "1", "description": "Leads, their statuses and documents."},
@@ -105,8 +105,8 @@ def _openapi_3(shape: ApiShape, options: OpenQuestionPositions) -> Schema:
             "schemas": {
                 "ListedLead": listed,
                 "Lead": lead,
-                "NewLead": schema_of([writable]),
-                "Subscription": schema_of(
+                "NewLead": infer_schema([writable]),
+                "Subscription": infer_schema(
                     [{"event": one, "url": "https://hooks.example.org/oplead"} for one in EVENTS]
                 ),
             },
@@ -130,8 +130,8 @@ def _security(shape: ApiShape) -> tuple[str, Schema]:
     return "key", {"type": "apiKey", "in": "query", "name": parameter} if parameter else key[shape.auth]
 
 
-def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[str, Schema]]:
-    lead = reference("Lead")
+def _paths(shape: ApiShape, options: UndocumentedBehaviour) -> Iterator[tuple[str, Schema]]:
+    lead = schema_reference("Lead")
     status: Schema = {"type": "object", "properties": {"status": _status(options)}}
     yield (
         "/leads",
@@ -142,7 +142,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
                 parameters=[*_list_parameters(shape)],
                 headers=_list_response_headers(shape),
             ),
-            "post": _operation("Create a lead.", lead, body=reference("NewLead")),
+            "post": _operation("Create a lead.", lead, body=schema_reference("NewLead")),
         },
     )
     yield (
@@ -150,7 +150,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
         {
             "parameters": [_path_parameter("leadIdentifier")],
             "get": _operation("One lead.", lead),
-            options.update_verb.lower(): _operation("Change a lead.", lead, body=reference("NewLead")),
+            options.update_verb.lower(): _operation("Change a lead.", lead, body=schema_reference("NewLead")),
         },
     )
     yield (
@@ -162,7 +162,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
     )
     for path in ("document/add", "attachments") if options.document_path == "both" else (options.document_path,):
         file: Schema = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-        added = schema_of([{"name": "devis.pdf", "type": "pdf", "size": 1, "sha256": "0"}])
+        added = infer_schema([{"name": "devis.pdf", "type": "pdf", "size": 1, "sha256": "0"}])
         yield (
             f"/leads/{{leadId}}/{path}",
             {
@@ -170,7 +170,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
                 "post": _operation("Add a document.", added, body=file, media="multipart/form-data"),
             },
         )
-    subscription = reference("Subscription")
+    subscription = schema_reference("Subscription")
     yield (
         "/subscriptions",
         {
@@ -185,7 +185,7 @@ def _paths(shape: ApiShape, options: OpenQuestionPositions) -> Iterator[tuple[st
     for name, values in SETTINGS.items():
         yield (
             f"/settings/{name}",
-            {"get": _operation("A setting of the platform.", schema_of([list_body(values, {}, shape)]))},
+            {"get": _operation("A setting of the platform.", infer_schema([list_body(values, {}, shape)]))},
         )
 
 
@@ -214,7 +214,7 @@ def _path_parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _status(options: OpenQuestionPositions) -> Schema:
+def _status(options: UndocumentedBehaviour) -> Schema:
     documented = {"enum": ["En cours", "Nurserie", "Devis à relancer"]}
     return {"type": "string", **(documented if options.settable_statuses == "documented" else {})}
 
@@ -265,7 +265,7 @@ def _list_page_schema(shape: ApiShape) -> Schema:
         "cursor": {"nextCursor": "TA"},
     }
     fields = {**around.get(shape.pagination, {}), **({"total": 137} if shape.page_total is True else {})}
-    return schema_of([list_body([LISTED_LEAD], fields, shape)])
+    return infer_schema([list_body([LISTED_LEAD], fields, shape)])
 
 
 def _list_response_headers(shape: ApiShape) -> Schema:

@@ -49,16 +49,16 @@ EXEMPLARS: Final = [_exemplar(label, answer) for label, answer in zip(CODES, ("o
 """They differ in what has few possible values only."""
 
 
-def schema_of(examples: Sequence[object]) -> Schema:
+def infer_schema(examples: Sequence[object]) -> Schema:
     """Return the schema of these values; what differs among them is enumerated."""
     first = examples[0]
     if first is LISTED_LEAD:
-        return reference("ListedLead")
+        return schema_reference("ListedLead")
     if isinstance(first, Mapping):
         names = dict.fromkeys(name for one in examples if isinstance(one, Mapping) for name in one)
         return {
             "type": "object",
-            "properties": {name: schema_of(list(_values_of_key(examples, name))) for name in names},
+            "properties": {name: infer_schema(list(_values_of_key(examples, name))) for name in names},
         }
     if isinstance(first, list | tuple):
         return {"type": "array", "items": _entry([entry for one in examples for entry in _entries(one)])}
@@ -80,14 +80,14 @@ def _entry(entries: Sequence[object]) -> Schema:
     """Return the schema of a list's entries; pairs of a name and a value have one for each name."""
     key = next((key for key in PAIRS.values() if _are_pairs(entries, key)), None)
     if key is None:
-        return schema_of(entries) if entries else {}
+        return infer_schema(entries) if entries else {}
     by_name: dict[object, list[object]] = {}
     for entry in entries:
         if isinstance(entry, Mapping):
             by_name.setdefault(entry[key], []).append(entry["value"])
     return {
         "oneOf": [
-            {"type": "object", "properties": {key: {"type": "string", "enum": [name]}, "value": schema_of(values)}}
+            {"type": "object", "properties": {key: {"type": "string", "enum": [name]}, "value": infer_schema(values)}}
             for name, values in by_name.items()
         ]
     }
@@ -97,6 +97,6 @@ def _are_pairs(entries: Sequence[object], key: str) -> bool:
     return bool(entries) and all(isinstance(one, Mapping) and one.keys() == {key, "value"} for one in entries)
 
 
-def reference(name: str) -> Schema:
+def schema_reference(name: str) -> Schema:
     """Return a reference to one of the specification's schemas."""
     return {"$ref": f"#/components/schemas/{name}"}

@@ -38,7 +38,7 @@ class LeadAccidentKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
-class LeadAccident:
+class SimulatedLeadAccident:
     """One accident: what happens, when, and to which leads."""
 
     kind: LeadAccidentKind
@@ -58,27 +58,27 @@ class LeadAccident:
         if self.kind in (LeadAccidentKind.RELABEL, LeadAccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
 
-    def affects(self, lead: Fields, now: datetime) -> bool:
+    def affects_lead(self, lead: Fields, now: datetime) -> bool:
         """Return whether it changes this lead when served now."""
         moment = parse_lead_time(lead.get("createdAt")) if self.only_new else now
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
-def accident_json(accident: LeadAccident) -> dict[str, object]:
+def accident_json(accident: SimulatedLeadAccident) -> dict[str, object]:
     """Return the JSON form that `platform.from_json` reads."""
     fields = {name: value for name, value in asdict(accident).items() if value is not None}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
-def apply_accidents(accidents: Iterable[LeadAccident], lead: object, now: datetime) -> object:
+def apply_accidents(accidents: Iterable[SimulatedLeadAccident], lead: object, now: datetime) -> object:
     """Apply each accident in turn to a lead served now; a lead that isn't an object stays unchanged."""
     for accident in accidents:
-        if isinstance(lead, Mapping) and accident.affects(lead, now):
+        if isinstance(lead, Mapping) and accident.affects_lead(lead, now):
             lead = _EFFECTS[accident.kind](lead, accident)
     return lead
 
 
-def _relabelled(lead: Fields, accident: LeadAccident) -> Fields:
+def _relabelled(lead: Fields, accident: SimulatedLeadAccident) -> Fields:
     def relabel(fields: Fields) -> Fields:
         is_old = fields.get("status") == accident.old
         return {**fields, "status": accident.new} if is_old else fields
@@ -89,14 +89,14 @@ def _relabelled(lead: Fields, accident: LeadAccident) -> Fields:
     return relabel(lead)
 
 
-def _without_utm(lead: Fields, _: LeadAccident) -> Fields:
+def _without_utm(lead: Fields, _: SimulatedLeadAccident) -> Fields:
     data = lead.get("leadData")
     if not isinstance(data, Mapping):
         return lead
     return {**lead, "leadData": {name: data[name] for name in data if not name.startswith("utm_")}}
 
 
-def _without_labels(lead: Fields, accident: LeadAccident) -> Fields:
+def _without_labels(lead: Fields, accident: SimulatedLeadAccident) -> Fields:
     return _without_utm(_edit_click_id(lead, lambda text: text.rpartition("=")[2].rpartition(": ")[2]), accident)
 
 
@@ -107,7 +107,7 @@ def _edit_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
     return lead
 
 
-def _move_lead_field(lead: Fields, accident: LeadAccident) -> Fields:
+def _move_lead_field(lead: Fields, accident: SimulatedLeadAccident) -> Fields:
     """Move a value to another path; a lead without it stays unchanged."""
     changed = deepcopy(dict(lead))
     *folders, name = accident.old.split(".")
@@ -128,7 +128,7 @@ def _move_lead_field(lead: Fields, accident: LeadAccident) -> Fields:
     return changed
 
 
-_EFFECTS: Final[Mapping[LeadAccidentKind, Callable[[Fields, LeadAccident], Fields]]] = {
+_EFFECTS: Final[Mapping[LeadAccidentKind, Callable[[Fields, SimulatedLeadAccident], Fields]]] = {
     LeadAccidentKind.RELABEL: _relabelled,
     LeadAccidentKind.DROP_UTM: _without_utm,
     LeadAccidentKind.BARE_IDS: _without_labels,

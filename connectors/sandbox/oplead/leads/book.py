@@ -29,7 +29,7 @@ class CreatedLead:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class LeadEdit:
     """One change written to a lead."""
 
     at: str
@@ -50,7 +50,7 @@ class SandboxLeadStore:
         self._put: dict[str, object] = {}
         """Leads put by hand, by id; None for a deleted one."""
         self._created: dict[str, CreatedLead] = {}
-        self._edits: dict[str, list[Edit]] = {}
+        self._edits: dict[str, list[LeadEdit]] = {}
         self._documents: dict[str, list[Fields]] = {}
         """Name, type, size and SHA-256 of each document, by lead."""
 
@@ -81,13 +81,13 @@ class SandboxLeadStore:
             self._created[lead_id] = CreatedLead(lead, creator, len(self._leads_at(now)))
         return lead
 
-    def edit(self, lead_id: str, fields: Fields | None = None, status: str | None = None) -> None:
+    def edit_lead(self, lead_id: str, fields: Fields | None = None, status: str | None = None) -> None:
         """Change some of a lead's fields, or its status."""
         at = paris_wall_time(self._now())
         with self._lock:
-            self._edits.setdefault(lead_id, []).append(Edit(at, _timestamp_appointment(fields or {}, at), status))
+            self._edits.setdefault(lead_id, []).append(LeadEdit(at, _timestamp_appointment(fields or {}, at), status))
 
-    def attach(self, lead_id: str, document: Fields) -> None:
+    def attach_document(self, lead_id: str, document: Fields) -> None:
         """Add a document to a lead."""
         with self._lock:
             self._documents.setdefault(lead_id, []).append({**document, "addedAt": paris_wall_time(self._now())})
@@ -105,18 +105,18 @@ class SandboxLeadStore:
                 merged = {lead_id: _with_appointment(lead) for lead_id, lead in merged.items()}
             merged |= self._put
             for lead_id, edits in self._edits.items():
-                merged[lead_id] = apply_edits(merged.get(lead_id), edits)
+                merged[lead_id] = apply_lead_edits(merged.get(lead_id), edits)
         return merged
 
-    def created_lead(self, lead_id: str) -> object:
+    def find_created_lead(self, lead_id: str) -> object:
         """Return a created lead as it is now, without a look at any other; None unless it is one, and not put since."""
         with self._lock:
             created = self._created.get(lead_id)
             if created is None or lead_id in self._put:
                 return None
-            return apply_edits(created.lead, self._edits.get(lead_id, ()))
+            return apply_lead_edits(created.lead, self._edits.get(lead_id, ()))
 
-    def created(self) -> list[dict[str, object]]:
+    def created_lead_records(self) -> list[dict[str, object]]:
         """Return each created lead's id, creator and time, oldest first."""
         with self._lock:
             return [
@@ -145,7 +145,7 @@ class SandboxLeadStore:
             self._put = dict(state["put"])
             self._created = {lead_id: CreatedLead(**each) for lead_id, each in state.get("created", {}).items()}
             self._edits = {
-                lead_id: [Edit(**each) for each in edits] for lead_id, edits in state.get("edits", {}).items()
+                lead_id: [LeadEdit(**each) for each in edits] for lead_id, edits in state.get("edits", {}).items()
             }
             self._documents = {lead_id: list(added) for lead_id, added in state.get("documents", {}).items()}
 
@@ -164,7 +164,7 @@ class SandboxLeadStore:
         return merged
 
 
-def apply_edits(lead: object, edits: Iterable[Edit]) -> object:
+def apply_lead_edits(lead: object, edits: Iterable[LeadEdit]) -> object:
     """Return a lead after these edits, oldest first, whatever its own life has brought since; a broken one as it is."""
     if not isinstance(lead, Mapping):
         return lead

@@ -74,7 +74,7 @@ def render_lead(lead: object, shape: ApiShape) -> object:
     if isinstance(appointment := placed.get("appointment"), Mapping):
         placed["appointment"] = {name: wire_date(value, shape) for name, value in appointment.items()}
     if isinstance(placed.get("id"), str):
-        placed["id"] = wire_id(str(placed["id"]), shape.ids)
+        placed["id"] = wire_lead_id(str(placed["id"]), shape.ids)
     if "amount" in placed:
         placed["amount"] = _amount(placed["amount"], shape)
     renamed = {wire_name(name, shape): _renamed(value, shape) for name, value in placed.items()}
@@ -85,7 +85,7 @@ def render_lead(lead: object, shape: ApiShape) -> object:
     return renamed
 
 
-def render_list_entry(lead: object, shape: ApiShape) -> object:
+def render_lead_in_list(lead: object, shape: ApiShape) -> object:
     """Return the lead as the list shows it."""
     whole = render_lead(lead, shape)
     if not isinstance(whole, Mapping) or shape.list_has_details is True:
@@ -97,7 +97,7 @@ def render_list_entry(lead: object, shape: ApiShape) -> object:
 
 
 @lru_cache(maxsize=20_000)
-def wire_id(lead_id: str, ids: str) -> str | int:
+def wire_lead_id(lead_id: str, ids: str) -> str | int:
     """Return the id a lead is served under: as is, the number in `L-10000` (or a hash), or a UUID derived from it."""
     if ids == "uuid":
         return str(uuid5(NAMESPACE_URL, lead_id))

@@ -13,7 +13,7 @@ from connectors.language import N_, Language, _, _n, current_language, in_englis
 from connectors.survey import Survey
 from jobs.cli.demo.sandbox import command_name
 from jobs.cli.output import is_interactive
-from jobs.cli.progress import open_wait_showing_clock
+from jobs.cli.progress import open_clock_showing_waits
 from jobs.cli.setup.init.interview import Dialogue, Interview
 from jobs.cli.setup.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
 from jobs.cli.setup.probe import read_specification
@@ -22,9 +22,9 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.reporting.console import say
 from jobs.settings import InvalidSettings, load
 from jobs.settings.document import INDENT, to_inline_yaml, yaml_section_lines
-from jobs.settings.load import OpleadSection, partial_settings
+from jobs.settings.load import OpleadSection, partial_settings_without_file
 from jobs.settings.oplead_schema import ExportFileSettings
-from jobs.settings.specified import new_subscription_settings, write_settings
+from jobs.settings.specified import new_subscription_settings, new_write_settings
 from jobs.wiring.surveys import survey_files, survey_oplead
 
 _SAMPLE = 300
@@ -69,7 +69,7 @@ def write_first_settings(
     elif survey:  # its suggestion includes the path prefix and the auth keys
         answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
     folder.mkdir(parents=True, exist_ok=True)
-    for file, text in ((settings, settings_text(answers)), (environment, environment_text(answers))):
+    for file, text in ((settings, settings_text(answers)), (environment, env_example_text(answers))):
         with open_privately(file, "w") as written:
             written.write(text)
         say(_("wrote {file}", file=file))
@@ -89,7 +89,7 @@ def write_first_settings(
 
 def _suggested_answers(survey: Survey) -> dict[str, object]:
     """Return the survey's suggestion with what is known of writing."""
-    write = write_settings(survey, None)
+    write = new_write_settings(survey, None)
     return {**survey.suggestion, **({"write": write} if write else {})}
 
 
@@ -104,7 +104,7 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
         )
         return None
     try:
-        with open_wait_showing_clock(look) as clock:
+        with open_clock_showing_waits(look) as clock:
             survey = survey_oplead(look, clock, leads=_SAMPLE, specification=specification)
     except KeyRefused:
         raise UsageError(
@@ -174,7 +174,7 @@ def _token() -> str:
 
 def _oplead_section_from_options(given: Answers) -> OpleadSection:
     try:
-        look = partial_settings(
+        look = partial_settings_without_file(
             given["base_url"],
             _token(),
             "${OPLEAD_TOKEN}",
@@ -357,7 +357,7 @@ def settings_variables(answers: Answers) -> dict[str, str]:
     return wanted
 
 
-def environment_text(answers: Answers) -> str:
+def env_example_text(answers: Answers) -> str:
     """Return the text of `.env.example`: the referenced variables, without values."""
     lines = [_("# Copy to .env beside the settings, chmod 600, fill in; every command reads it there."), ""]
     for name, meaning in settings_variables(answers).items():

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import typer
 
-from connectors.language import N_, _, _n, format_count
+from connectors.language import N_, _, _n, format_integer
 from connectors.survey import PathWithFewValues, Survey, SurveyedLabel
-from jobs.cli.setup.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
+from jobs.cli.setup.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, SetupQuestion
 from jobs.exit_codes import UsageError
 from jobs.reporting.console import say, value_with_count
 from jobs.rules.model import normalise_label
 from jobs.settings.document import did_you_mean
-from jobs.settings.unmatched import loose_path
+from jobs.settings.unmatched import loose_field_path
 
 BACK = "<"
 """The input that returns to the previous question."""
@@ -67,7 +67,7 @@ class Dialogue:
             answer = str(typed).strip()
             if answer == BACK:
                 if self._typed:
-                    self.back_to(len(self._typed) - 1)
+                    self.go_back_to_question(len(self._typed) - 1)
                 self.say("  " + _("this is the first question"))
                 continue
             try:
@@ -93,7 +93,7 @@ class Dialogue:
             _("{question} y or n", question=question), "", _yes_or_no, _("y") if default else _("n")
         )
 
-    def back_to(self, place: int) -> None:
+    def go_back_to_question(self, place: int) -> None:
         """Ask the questions from `place` on again."""
         del self._typed[place:]
         raise _BackRequested
@@ -121,7 +121,7 @@ class Menu:
                 "{count} lead, {with_click_id} with a click id",
                 "{count} leads, {with_click_id} with a click id",
                 each.leads,
-                with_click_id=format_count(each.with_click_id),
+                with_click_id=format_integer(each.with_click_id),
             )
             yield f"  {letter:>3}  {_name_of(each)}  ({having})"
 
@@ -194,7 +194,7 @@ class Interview:
                 answers |= self._answers_to(question, answers)
         return answers
 
-    def _answers_to(self, question: Question, answers: Answers) -> Answers:
+    def _answers_to(self, question: SetupQuestion, answers: Answers) -> Answers:
         """Return the answer to a question, and to those answered together with it."""
         match question.name:
             case "stage":
@@ -214,7 +214,7 @@ class Interview:
             self._ask_for_a_platform_again()
         return {question.name: answer}
 
-    def _ask_with_explanation(self, question: Question) -> Any:
+    def _ask_with_explanation(self, question: SetupQuestion) -> Any:
         if question.name in self.given:
             return self.given[question.name]
         if not question.is_asked:
@@ -223,9 +223,9 @@ class Interview:
             self.dialogue.say(*_(question.explanation).splitlines())
         return self._ask(question, question.proposal)
 
-    def _ask(self, question: Question, proposal: str | None) -> Any:
+    def _ask(self, question: SetupQuestion, proposal: str | None) -> Any:
         default = proposal or ("" if question.optional else None)
-        return self.dialogue.ask_until_valid(_(question.text), question.option, question.answer, default)
+        return self.dialogue.ask_until_valid(_(question.text), question.option, question.parse_answer, default)
 
     def _ask_for_a_platform_again(self) -> None:
         if not self.dialogue.asks or self.dialogue.place == self._platforms_from:
@@ -237,11 +237,11 @@ class Interview:
             )
         lacking = _("neither Google Ads nor Meta is named: conversions would go nowhere; name one of them")
         self.dialogue.say(f"  {lacking}")
-        self.dialogue.back_to(self._platforms_from)
+        self.dialogue.go_back_to_question(self._platforms_from)
 
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────
 
-    def _stages(self, question: Question) -> Answers:
+    def _stages(self, question: SetupQuestion) -> Answers:
         """Return each stage's labels, and the statuses to ignore or to leave out as possible personal data."""
         dialogue, start, given = self.dialogue, self.dialogue.place, self.given.get("stage")
         seen = self.survey.labels if self.survey else ()
@@ -259,7 +259,7 @@ class Interview:
             if given is not None or not dialogue.asks:
                 raise UsageError(_("{problem}; write {option} won=LABEL", problem=lacking, option=question.option))
             dialogue.say(f"  {lacking}")
-            dialogue.back_to(start)
+            dialogue.go_back_to_question(start)
         if "won" not in stages:
             dialogue.say("  " + _("No status means that the sale is signed (won), so no sale will be sent."))
         taken = {normalise_label(label) for labels in stages.values() for label in labels}
@@ -267,7 +267,7 @@ class Interview:
         return {question.name: stages, "ignored": ignored, "left_out": [each.label for each in masked]}
 
     def _choose_stages(
-        self, question: Question, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
+        self, question: SetupQuestion, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
     ) -> Answers:
         menu, dialogue, start = Menu(shown), self.dialogue, self.dialogue.place
         if dialogue.asks:
@@ -285,7 +285,7 @@ class Interview:
             chosen[name] = dialogue.ask_until_valid(
                 _("Which of them mean that {meaning}? Letters, with commas between", meaning=_(stage.meaning)),
                 f"{question.option} {name}=",
-                question.parser_rejecting_duplicates(name, chosen, menu.read),
+                question.parser_rejecting_repeated_answers(name, chosen, menu.read),
                 menu.proposed_status_letters(name, left),
             )
             left = [label for label in left if label not in chosen[name]]
@@ -299,15 +299,15 @@ class Interview:
             ),
         )
         if not dialogue.ask_yes_no(_("Is that right?"), default=True):
-            dialogue.back_to(start)
+            dialogue.go_back_to_question(start)
         return chosen
 
-    def _ask_for_each_stage(self, question: Question, stages: Iterable[str]) -> Answers:
+    def _ask_for_each_stage(self, question: SetupQuestion, stages: Iterable[str]) -> Answers:
         """Return the answers to a question that each stage answers for itself, unless the answer is none."""
         given, answers = self.given.get(question.name, {}), Answers()
         for stage in stages:
             text = _(question.text, stage=stage, meaning=_(STAGES[stage].meaning))
-            reader, default = question.parser_rejecting_duplicates(stage, answers), "" if question.optional else None
+            reader, default = question.parser_rejecting_repeated_answers(stage, answers), "" if question.optional else None
             option = f"{question.option} {stage}="
             answers[stage] = (
                 given[stage] if stage in given else self.dialogue.ask_until_valid(text, option, reader, default)
@@ -316,7 +316,7 @@ class Interview:
 
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
 
-    def _ask_lead_path(self, question: Question, answers: Answers) -> str | None:
+    def _ask_lead_path(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return a lead path, asking again for one that no lead has a value at unless the person keeps it."""
         likely = self._likely(question, answers)
         is_given = question.name in self.given
@@ -329,7 +329,7 @@ class Interview:
             path = self._ask(question, likely)
         return path
 
-    def _likely(self, question: Question, answers: Answers) -> str | None:
+    def _likely(self, question: SetupQuestion, answers: Answers) -> str | None:
         """Return the likeliest field from the survey, or None; without a survey, the question's proposal."""
         survey = self.survey
         if survey is None:
@@ -346,8 +346,8 @@ class Interview:
         survey = self.survey
         if survey is None:
             return True
-        held = next((one.filled for one in survey.paths if loose_path(one.path) == loose_path(path)), 0)
-        unclear = next((one.unreadable for one in survey.amounts if loose_path(one.path) == loose_path(path)), 0)
+        held = next((one.filled for one in survey.paths if loose_field_path(one.path) == loose_field_path(path)), 0)
+        unclear = next((one.unreadable for one in survey.amounts if loose_field_path(one.path) == loose_field_path(path)), 0)
         hint = (
             _n("; {count} cannot be read as an amount", "; {count} cannot be read as an amount", unclear)
             if unclear
@@ -369,7 +369,7 @@ class Interview:
 
     def _few_values_at_path(self, path: str) -> PathWithFewValues | None:
         seen = self.survey.few_values if self.survey else ()
-        return next((each for each in seen if loose_path(each.path) == loose_path(path)), None)
+        return next((each for each in seen if loose_field_path(each.path) == loose_field_path(path)), None)
 
     def _ask_consent_answers(
         self, prefix: str, answers: Answers, usual: tuple[Sequence[str], Sequence[str]] | None
@@ -388,7 +388,7 @@ class Interview:
         proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            read = no.parser_rejecting_duplicates("no", {_("yes"): granted})
+            read = no.parser_rejecting_repeated_answers("no", {_("yes"): granted})
             refused = given.get(no.name) or self.dialogue.ask_until_valid(_(no.text), no.option, read, proposed[1])
             if few is None or self._confirm_consent_answers(few, granted, refused):
                 return {yes.name: granted, no.name: refused}

@@ -25,7 +25,7 @@ _MASK = re.compile(r"<.*\d+\s\w+>")
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class StageConversion:
     """The conversion written for a stage."""
 
     id: str
@@ -35,37 +35,37 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownStage:
+class StagePreset:
     """A stage that `init` knows."""
 
     meaning: str
     usual_labels: frozenset[str]
     """Labels from Oplead's help pages or common in French sales, normalised; only used as proposals."""
     funnel_event: str | None = None
-    conversion: Conversion | None = None
+    conversion: StageConversion | None = None
 
 
-STAGES: Mapping[str, KnownStage] = {
-    "appointment": KnownStage(
+STAGES: Mapping[str, StagePreset] = {
+    "appointment": StagePreset(
         N_("an appointment is made"),
         frozenset({"rendez vous", "rdv", "rdv pris", "rendez vous pris", "appointment"}),
         "appointment_set",
-        Conversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
+        StageConversion("appointment", "Rendez-vous pris", "Schedule", "Schedule"),
     ),
-    "quote_sent": KnownStage(
+    "quote_sent": StagePreset(
         N_("a quote is sent"),
         frozenset({"devis a relancer", "devis relancer", "devis envoye", "quote sent"}),
         "quote_sent",
-        Conversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
+        StageConversion("quote", "Devis envoyé", "SubmitApplication", "SubmitApplication"),
     ),
-    "won": KnownStage(
+    "won": StagePreset(
         N_("the sale is signed"),
         frozenset({"gagne", "vendu", "vente", "signe", "won", "sold"}),
         "sale",
         # Meta takes a Purchase only with a value.
-        Conversion("sale", "Vente signée", "Sale", "Purchase"),
+        StageConversion("sale", "Vente signée", "Sale", "Purchase"),
     ),
-    "lost": KnownStage(N_("the lead is lost"), frozenset({"perdu", "sans suite", "abandonne", "lost"})),
+    "lost": StagePreset(N_("the lead is lost"), frozenset({"perdu", "sans suite", "abandonne", "lost"})),
 }
 CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
 """Conversions by stage; without one of these stages there is nothing to send."""
@@ -97,22 +97,22 @@ def parse_comma_separated_labels(text: str) -> tuple[str, ...]:
     return labels
 
 
-def labels_or_none(text: str) -> tuple[str, ...]:
+def parse_labels_or_none(text: str) -> tuple[str, ...]:
     """Parse labels as `parse_comma_separated_labels` does, or none."""
     return () if text in ("", NONE) else parse_comma_separated_labels(text)
 
 
-def distinct_labels(text: str) -> tuple[str, ...]:
+def parse_distinct_labels(text: str) -> tuple[str, ...]:
     """Parse labels, possibly none, keeping the first spelling of each and dropping those without letters or digits."""
     from jobs.rules.model import normalise_label  # noqa: PLC0415
 
     first: dict[str, str] = {}
-    for label in labels_or_none(text):
+    for label in parse_labels_or_none(text):
         first.setdefault(normalise_label(label), label)
     return tuple(label for normal, label in first.items() if normal)
 
 
-def tax_of(text: str) -> str:
+def parse_tax_inclusion(text: str) -> str:
     """Parse whether an amount includes tax."""
     known = {"included": "included", "ttc": "included", "excluded": "excluded", "ht": "excluded"}
     if text.casefold() not in known:
@@ -143,7 +143,7 @@ def parse_day(text: str) -> date:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SetupQuestion:
     """One question about the settings file."""
 
     name: str
@@ -177,7 +177,7 @@ class Question:
         """The command-line option."""
         return f"--{self.name.replace('_', '-')}"
 
-    def answer(self, text: str) -> Any:
+    def parse_answer(self, text: str) -> Any:
         """Parse an answer.
 
         Raises:
@@ -187,14 +187,14 @@ class Question:
             raise ValueError(_("write one of {allowed}", allowed=", ".join(self.choices)))
         return None if self.optional and text in ("", NONE) else self.read(text)
 
-    def parser_rejecting_duplicates(
+    def parser_rejecting_repeated_answers(
         self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
     ) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
         from jobs.rules.model import normalise_label  # noqa: PLC0415
 
         def read(text: str) -> Any:
-            answer = (parse or self.answer)(text)
+            answer = (parse or self.parse_answer)(text)
             taken = {normalise_label(one): name for name in others for one in _answer_as_tuple(others[name])}
             for one in _answer_as_tuple(answer):
                 if taken.get(normalise_label(one), stage) != stage:
@@ -203,14 +203,14 @@ class Question:
 
         return read
 
-    def answers_by_stage(self, texts: list[str]) -> dict[str, Any]:
+    def parse_answers_by_stage(self, texts: list[str]) -> dict[str, Any]:
         """Parse answers by stage, one text a stage, as in `won=Gagné,Vendu`."""
         answers: dict[str, Any] = {}
         for text in texts:
             stage, sign, rest = (part.strip() for part in text.partition("="))
             if not sign or stage not in STAGES:
                 raise ValueError(_("write {stages}=…, as won=Gagné: {text}", stages="|".join(STAGES), text=text))
-            answers[stage] = self.parser_rejecting_duplicates(stage, answers)(rest)
+            answers[stage] = self.parser_rejecting_repeated_answers(stage, answers)(rest)
         return answers
 
 
@@ -225,7 +225,7 @@ def answers_given(options: Mapping[str, Any]) -> Answers:
         text = options[question.name]
         try:
             if text or (question.optional and text is not None):
-                answers[question.name] = (question.answers_by_stage if question.by_stage else question.answer)(text)
+                answers[question.name] = (question.parse_answers_by_stage if question.by_stage else question.parse_answer)(text)
         except ValueError as error:
             raise ValueError(f"{question.option}: {error}") from None
     return answers
@@ -235,9 +235,9 @@ def _answer_as_tuple(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return answer if isinstance(answer, tuple) else (answer,) if answer else ()
 
 
-def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
+def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[SetupQuestion]:
     no = N_("Its answers that mean no (- if there are none)")
-    yield Question(
+    yield SetupQuestion(
         f"{prefix}granted",
         N_("Its answers that mean yes"),
         parse_comma_separated_labels,
@@ -245,39 +245,39 @@ def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]
         metavar="ANSWER,…",
     )
     both = N_("{answer} means {place} already")
-    yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
+    yield SetupQuestion(f"{prefix}refused", no, parse_labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
 
 
 QUESTIONS = (
-    Question("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
-    Question("currency", "The currency of all values", is_asked=False, proposal="EUR"),
-    Question(
+    SetupQuestion("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
+    SetupQuestion("currency", "The currency of all values", is_asked=False, proposal="EUR"),
+    SetupQuestion(
         "base_url",
         "Oplead's address; the one of its documentation or list will do",
         is_asked=False,
         proposal=PUBLIC_ADDRESS,
     ),
-    Question("path_prefix", PATH_PREFIX, is_asked=False, optional=True, metavar="PATH"),
-    Question("clock", "A sandbox's clock, on this machine", is_asked=False, metavar="URL"),
-    Question(
+    SetupQuestion("path_prefix", PATH_PREFIX, is_asked=False, optional=True, metavar="PATH"),
+    SetupQuestion("clock", "A sandbox's clock, on this machine", is_asked=False, metavar="URL"),
+    SetupQuestion(
         "auth",
         "How the key is sent; a usual way is found by itself",
         is_asked=False,
         choices=("bearer", "header", "query", "none"),
     ),
-    Question("auth_name", "The header's or query parameter's name, as X-API-KEY", is_asked=False, metavar="NAME"),
-    Question("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
-    Question(
+    SetupQuestion("auth_name", "The header's or query parameter's name, as X-API-KEY", is_asked=False, metavar="NAME"),
+    SetupQuestion("auth_prefix", "What comes before the key in a header, as 'Token '", is_asked=False, metavar="TEXT"),
+    SetupQuestion(
         "stage",
         N_("Oplead's labels for: {meaning} (with commas between; - for none)"),
-        distinct_labels,
+        parse_distinct_labels,
         help="A stage's labels, as won=Gagné,Vendu; repeat it",
         by_stage=True,
         metavar="STAGE=LABEL,LABEL",
         complaint=N_("{answer} is under {place} already: a lead has one stage"),
     ),
-    Question("account", N_("A short name for this account, as maison-durand"), _parser_for_type("Slug")),
-    Question(
+    SetupQuestion("account", N_("A short name for this account, as maison-durand"), _parser_for_type("Slug")),
+    SetupQuestion(
         "consent_field",
         N_("The field that says whether a lead's data may be used for advertising"),
         _parser_for_type("Path_"),
@@ -286,7 +286,7 @@ QUESTIONS = (
         metavar="PATH",
     ),
     *_answers_of_consent(),
-    Question(
+    SetupQuestion(
         "personalization_field",
         N_("The field that says whether ads may be personalized, where the form asks that separately (- for none)"),
         _parser_for_type("Path_"),
@@ -295,7 +295,7 @@ QUESTIONS = (
         metavar="PATH",
     ),
     *_answers_of_consent("personalization_", needs="personalization_field"),
-    Question(
+    SetupQuestion(
         "amount_field",
         N_("The field with the amount of a sale (- for none)"),
         _parser_for_type("Path_"),
@@ -303,15 +303,15 @@ QUESTIONS = (
         field_of=N_("amount"),
         metavar="PATH",
     ),
-    Question(
+    SetupQuestion(
         "tax",
         N_("Is tax included in it? included (TTC) or excluded (HT)"),
-        tax_of,
+        parse_tax_inclusion,
         needs="amount_field",
         proposal="included",
         metavar="included|excluded",
     ),
-    Question(
+    SetupQuestion(
         "otherwise",
         N_("What to send where no amount is entered within three days, as 900 (- to send nothing)"),
         parse_amount,
@@ -319,20 +319,20 @@ QUESTIONS = (
         needs="amount_field",
         metavar="AMOUNT",
     ),
-    Question(
+    SetupQuestion(
         "google_customer_id",
         N_("The Google Ads customer id, as 123-456-7890 (- for none)"),
         _parser_for_type("CustomerId", without=" "),
         optional=True,
     ),
-    Question(
+    SetupQuestion(
         "google_login_customer_id",
         N_("The manager account that gives access (- for none)"),
         _parser_for_type("CustomerId", without=" "),
         optional=True,
         needs="google_customer_id",
     ),
-    Question(
+    SetupQuestion(
         "action",
         N_("The id of the conversion action for {stage} (ctId= in its address; - for later)"),
         _parser_for_type("ActionId", without=" "),
@@ -343,16 +343,16 @@ QUESTIONS = (
         metavar="STAGE=ID",
         complaint=N_("{answer} is the action for {place} already: each stage needs one of its own"),
     ),
-    Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
-    Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
-    Question(
+    SetupQuestion("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
+    SetupQuestion("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
+    SetupQuestion(
         "meta_dataset_id",
         N_("Meta's dataset id (Events Manager; - for none)"),
         _parser_for_type("Digits"),
         optional=True,
     ),
-    Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
-    Question(
+    SetupQuestion("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
+    SetupQuestion(
         "contact_data",
         N_("Contact data with the click id? attach or none"),
         help="Whether to send hashed e-mail and phone with the click id",
@@ -369,7 +369,7 @@ QUESTIONS = (
             "  lawful basis."
         ),
     ),
-    Question(
+    SetupQuestion(
         "imported_until",
         N_("The last day whose conversions were imported by other means, as 2026-11-30 (- for none)"),
         parse_day,

@@ -8,8 +8,8 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from jobs.ledger.report.leads import count_changes_by_delay, count_leads_by_agency
-from jobs.reporting.page.counting_rules import CountingRules
-from jobs.reporting.page.facts import FEWEST_AT_AN_AGENCY, AgencyRow
+from jobs.reporting.page.counting_rules import ReportCountingRules
+from jobs.reporting.page.facts import FEWEST_AT_AN_AGENCY, AgencyLeads
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class _Agency:
 
 
 def agencies(
-    session: Session, rules: CountingRules, *, unpriced: Mapping[str, int], lost: Mapping[str, Decimal]
-) -> tuple[AgencyRow, ...]:
+    session: Session, rules: ReportCountingRules, *, unpriced: Mapping[str, int], lost: Mapping[str, Decimal]
+) -> tuple[AgencyLeads, ...]:
     """Return the agencies, the largest first; the small ones and leads without one come last, as one.
 
     Args:
@@ -54,7 +54,7 @@ def agencies(
     return tuple(_rows(found))
 
 
-def _rows(found: Mapping[str, _Agency]) -> Iterator[AgencyRow]:
+def _rows(found: Mapping[str, _Agency]) -> Iterator[AgencyLeads]:
     others, named = _Agency(), list[tuple[str, _Agency]]()
     for name, agency in found.items():
         if name and agency.leads >= FEWEST_AT_AN_AGENCY:
@@ -67,9 +67,9 @@ def _rows(found: Mapping[str, _Agency]) -> Iterator[AgencyRow]:
         yield _row("", others)
 
 
-def _row(name: str, agency: _Agency) -> AgencyRow:
+def _row(name: str, agency: _Agency) -> AgencyLeads:
     days = _median(agency.delays) if agency.leads >= FEWEST_AT_AN_AGENCY and agency.delays else None
-    return AgencyRow(name, agency.leads, agency.untouched, days, agency.missing_amounts, agency.lost)
+    return AgencyLeads(name, agency.leads, agency.untouched, days, agency.missing_amounts, agency.lost)
 
 
 def _median(delays: Counter[int]) -> Decimal:

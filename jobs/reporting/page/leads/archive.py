@@ -13,15 +13,15 @@ from connectors.records import LeadId
 from jobs.ledger.leads import status_labels
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.retention import monthly, retention
-from jobs.ledger.retention.monthly import Archive, CountByMonth, as_text, counts_by_name, month_of
-from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyRow, MonthlySales
-from jobs.reporting.page.counting_rules import CountingRules
+from jobs.ledger.retention.monthly import ArchivedMonths, CountByMonth, as_text, counts_by_name, month_of
+from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyArchiveRow, MonthlySales
+from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     AdPlatform,
     CampaignRow,
     ClickIdWeek,
-    CountedSales,
+    SalesKnownToPlatform,
     Funnel,
     Period,
     Sales,
@@ -36,19 +36,19 @@ from jobs.settings.compile import Rulebook
 # ── leads that leave ─────────────────────────────────────────────────────────────────────────────
 
 
-def counting_by_month(settings: Settings, book: Rulebook, now: datetime) -> CountByMonth:
+def monthly_lead_counter(settings: Settings, book: Rulebook, now: datetime) -> CountByMonth:
     """Return what counts leads that are about to be erased."""
     return lambda session, leads: _count_by_month(session, settings, book, leads, now=now)
 
 
 def _count_by_month(
     session: Session, settings: Settings, book: Rulebook, leads: Collection[LeadId], *, now: datetime
-) -> Iterator[MonthlyRow]:
+) -> Iterator[MonthlyArchiveRow]:
     """Yield what these leads come to, by the month of their creation, and of their sales."""
     account, zone = settings.account, book.zone
     rules = _rules_of_all_time(session, settings, book, leads, now)
     by_month = defaultdict[date, list[LeadId]](list)
-    for row in report_leads.creations(session, account, leads):
+    for row in report_leads.lead_creation_times(session, account, leads):
         by_month[month_of(row.created_at, zone)].append(LeadId(row.id))
     for month, its in by_month.items():
         days = Period(month, _next_month(month) - timedelta(days=1))
@@ -65,15 +65,15 @@ def _count_by_month(
 
 def _rules_of_all_time(
     session: Session, settings: Settings, book: Rulebook, leads: Collection[LeadId], now: datetime
-) -> CountingRules:
+) -> ReportCountingRules:
     """Return what counts of these leads in a period in which all they did lies."""
     ever = Period(EARLIEST, now.astimezone(book.zone).date() + timedelta(days=1))
     renamed = {row.before: row.after for row in status_labels.renames_found(session, settings.account)}
     first_run = report_leads.first_run_started(session, settings.account)
-    return CountingRules(settings, book, renamed, ever, now, first_run, leads)
+    return ReportCountingRules(settings, book, renamed, ever, now, first_run, leads)
 
 
-def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyRow]:
+def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyArchiveRow]:
     for row in funnel.campaigns:
         reached = {stage: count for stage, count in zip(funnel.stages, row.reached, strict=True) if count}
         yield MonthlyCampaign(
@@ -98,7 +98,7 @@ def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyR
         )
 
 
-def _sales_rows(session: Session, rules: CountingRules, month: date, sold: Sequence[Sale]) -> Iterator[MonthlyRow]:
+def _sales_rows(session: Session, rules: ReportCountingRules, month: date, sold: Sequence[Sale]) -> Iterator[MonthlyArchiveRow]:
     known = {one.platform: one for one in count_sales_sent(session, rules, sold)}
     for platform in AdPlatform:
         its = [sale for sale in sold if sale.platform is platform]
@@ -134,18 +134,18 @@ def _next_month(day: date) -> date:
 class ArchivedPeriod:
     """What is archived of a period's whole months, and of those of the period before."""
 
-    now: Archive
-    before: Archive
+    now: ArchivedMonths
+    before: ArchivedMonths
     left_before: datetime | None
     """Leads created before then may have left; None if none has."""
     ripe: date
     """Months that ended by then have matured; forgotten leads may be of a later one."""
 
-    def sales(self, counted: Sequence[Sales], archive: Archive) -> tuple[Sales, ...]:
+    def sales(self, counted: Sequence[Sales], archive: ArchivedMonths) -> tuple[Sales, ...]:
         """Return the sales with those archived."""
         return tuple(_add_sales(one, archive, self.ripe) for one in counted)
 
-    def known(self, counted: Sequence[CountedSales]) -> tuple[CountedSales, ...]:
+    def sales_known_to_platforms(self, counted: Sequence[SalesKnownToPlatform]) -> tuple[SalesKnownToPlatform, ...]:
         """Return how many sales each platform knows of, with those archived."""
         return tuple(_add_known(one, self.now) for one in counted)
 
@@ -176,7 +176,7 @@ class ArchivedPeriod:
             counted.sales,
         )
 
-    def whole_months_before(self, period: Period, zone: ZoneInfo) -> date | None:
+    def only_whole_months_before(self, period: Period, zone: ZoneInfo) -> date | None:
         """Return the day before which only whole months of the period are counted; None if it begins later."""
         if self.left_before is None:
             return None
@@ -184,7 +184,7 @@ class ArchivedPeriod:
         return day if period.first < day else None
 
 
-def _add_sales(one: Sales, archive: Archive, ripe: date) -> Sales:
+def _add_sales(one: Sales, archive: ArchivedMonths, ripe: date) -> Sales:
     its = [row for row in archive.sales if row.platform == one.platform]
     matured = [row for row in its if _next_month(row.month) <= ripe]
     return Sales(
@@ -200,9 +200,9 @@ def _total(sales: Sequence[MonthlySales]) -> Decimal:
     return sum((Decimal(row.value) for row in sales), Decimal())
 
 
-def _add_known(one: CountedSales, archive: Archive) -> CountedSales:
+def _add_known(one: SalesKnownToPlatform, archive: ArchivedMonths) -> SalesKnownToPlatform:
     its = [row for row in archive.sales if row.platform == one.platform]
-    return CountedSales(
+    return SalesKnownToPlatform(
         one.platform,
         one.sales + sum(row.count for row in its),
         one.sent + sum(row.sent for row in its),
@@ -212,9 +212,9 @@ def _add_known(one: CountedSales, archive: Archive) -> CountedSales:
     )
 
 
-def archived_period(session: Session, rules: CountingRules) -> ArchivedPeriod:
+def archived_period(session: Session, rules: ReportCountingRules) -> ArchivedPeriod:
     """Return what is archived of a period and of the one before it."""
     account, period = rules.settings.account, rules.period
-    now, before = (monthly.archived_months(session, account, whole_months(each)) for each in (period, period.before))
+    now, before = (monthly.archive_of_months(session, account, whole_months(each)) for each in (period, period.preceding_period))
     ripe = (rules.now - MATURES_AFTER).astimezone(rules.book.zone).date()
-    return ArchivedPeriod(now, before, retention.left_before(session, account), ripe)
+    return ArchivedPeriod(now, before, retention.retention_cutoff(session, account), ripe)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from jobs.ledger.report.leads import amounts_and_agency, count_leads, count_leads_by_stage, count_sold_leads
 from jobs.reporting.page.attribution import NOT_FROM_ADS
-from jobs.reporting.page.counting_rules import CountingRules, span_of
+from jobs.reporting.page.counting_rules import ReportCountingRules, span_of_period
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ClickIdWeek, Funnel, Period
 from jobs.reporting.page.leads.sales import CampaignName, Sale, campaign_of
 from jobs.settings.lint import CREATED
@@ -34,13 +34,13 @@ class CreatedLeads:
     """Sales without an amount, by agency; empty for leads without one."""
 
 
-def count_created_leads(session: Session, rules: CountingRules) -> CreatedLeads:
+def count_created_leads(session: Session, rules: ReportCountingRules) -> CreatedLeads:
     """Count the leads created in the period."""
     account = rules.settings.account
     campaigns: defaultdict[CampaignName, _Campaign] = defaultdict(_Campaign)
     weeks: defaultdict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
     for monday, week in _weeks(rules.period):
-        span = span_of(week, rules.book.zone)
+        span = span_of_period(week, rules.book.zone)
         for row in count_leads(session, account, span, not_from_ads=NOT_FROM_ADS, among=rules.leads):
             name = campaign_of(row)
             campaigns[name].leads += row.leads
@@ -50,8 +50,8 @@ def count_created_leads(session: Session, rules: CountingRules) -> CreatedLeads:
     for row in count_leads_by_stage(session, account, rules.span, rules.stage_of, among=rules.leads):
         campaigns[campaign_of(row)].reached[row.stage] += row.leads
     unpriced = Counter[str]()
-    sold = None if rules.sale.stage == CREATED else rules.sale_labels
-    deciding = rules.deciding_labels
+    sold = None if rules.sale_conversion.stage == CREATED else rules.sale_labels
+    deciding = rules.sale_deciding_labels
     for row in count_sold_leads(session, account, rules.span, sold=sold, deciding=deciding, among=rules.leads):
         if not rules.is_undone(row.decided_by):
             campaign, amount = campaigns[campaign_of(row)], rules.amount(row.facts)
@@ -73,7 +73,7 @@ def _weeks(period: Period) -> Iterator[tuple[date, Period]]:
 
 
 def _funnel(
-    rules: CountingRules,
+    rules: ReportCountingRules,
     campaigns: Mapping[CampaignName, _Campaign],
     weeks: Mapping[tuple[str, date], list[int]],
 ) -> Funnel:
@@ -108,10 +108,10 @@ def sales_by_campaign(sales: Iterable[Sale]) -> tuple[CampaignSales, ...]:
         )
         for name, its in found.items()
     )
-    return sort_sales(rows)
+    return sort_campaign_sales(rows)
 
 
-def sort_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, ...]:
+def sort_campaign_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, ...]:
     """Return the sales of campaigns, the most valuable first."""
     return tuple(sorted(sales, key=lambda row: (-row.value, -row.count, *name_of(row))))
 
@@ -119,7 +119,7 @@ def sort_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, ...]:
 # ── rows of one name ─────────────────────────────────────────────────────────────────────────────
 
 
-def add_campaigns(rows: Iterable[CampaignRow], named: Callable[[CampaignRow], CampaignName]) -> tuple[CampaignRow, ...]:
+def sum_campaigns_by_name(rows: Iterable[CampaignRow], named: Callable[[CampaignRow], CampaignName]) -> tuple[CampaignRow, ...]:
     """Return the rows with those of one name together."""
     found: dict[CampaignName, CampaignRow] = {}
     for row in rows:
@@ -135,7 +135,7 @@ def add_campaigns(rows: Iterable[CampaignRow], named: Callable[[CampaignRow], Ca
     return sort_campaigns(found.values())
 
 
-def add_sales(
+def sum_sales_by_name(
     rows: Iterable[CampaignSales], named: Callable[[CampaignSales], CampaignName]
 ) -> tuple[CampaignSales, ...]:
     """Return the rows with those of one name together."""
@@ -146,9 +146,9 @@ def add_sales(
         found[name] = CampaignSales(
             *name, other.count + row.count, other.value + row.value, other.unpriced + row.unpriced
         )
-    return sort_sales(found.values())
+    return sort_campaign_sales(found.values())
 
 
-def of_all_sources(row: CampaignRow | CampaignSales) -> CampaignName:
+def campaign_without_source(row: CampaignRow | CampaignSales) -> CampaignName:
     """Return the name of a campaign, wherever its leads came from."""
     return "", "", row.campaign

@@ -6,14 +6,14 @@ from sqlmodel import Session
 
 from jobs.ledger.report import deliveries as report_deliveries
 from jobs.reporting.page.attribution import SENT_TO, platforms_of_destinations
-from jobs.reporting.page.counting_rules import CountingRules
-from jobs.reporting.page.facts import CountedSales
+from jobs.reporting.page.counting_rules import ReportCountingRules
+from jobs.reporting.page.facts import SalesKnownToPlatform
 from jobs.reporting.page.leads.sales import Sale
 
 
-def count_sales_sent(session: Session, rules: CountingRules, sales: Sequence[Sale]) -> tuple[CountedSales, ...]:
+def count_sales_sent(session: Session, rules: ReportCountingRules, sales: Sequence[Sale]) -> tuple[SalesKnownToPlatform, ...]:
     """Return how far the conversions of these sales got at each platform that has a destination."""
-    sale, platforms = rules.sale, platforms_of_destinations(rules.settings)
+    sale, platforms = rules.sale_conversion, platforms_of_destinations(rules.settings)
     conversions = {sale.id} | {
         route.conversion for route in rules.book.routes if route.only_with and route.stage == sale.stage
     }
@@ -27,7 +27,7 @@ def count_sales_sent(session: Session, rules: CountingRules, sales: Sequence[Sal
                     leads.add(row.lead)
     got["not_to_be_sent"] -= got["sent"]
     return tuple(
-        CountedSales(platform, len(mine), *(len(mine & leads) for leads in got.values()))
+        SalesKnownToPlatform(platform, len(mine), *(len(mine & leads) for leads in got.values()))
         for platform in SENT_TO
         if platform in platforms.values()
         for mine in ({lead for lead, its in came_from.items() if its is platform},)

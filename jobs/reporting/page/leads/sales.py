@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from jobs.ledger.report.leads import LeadWithClicks, created_leads, entered_leads
 from jobs.reporting.page.attribution import ad_clicks, last_ad_click
-from jobs.reporting.page.counting_rules import CountingRules
+from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import MATURES_AFTER, AdPlatform, Sales
 from jobs.settings.lint import CREATED
 
@@ -35,7 +35,7 @@ class Sale:
     campaign: CampaignName
 
 
-def signed_sales(session: Session, rules: CountingRules) -> tuple[list[Sale], list[Sale]]:
+def signed_sales(session: Session, rules: ReportCountingRules) -> tuple[list[Sale], list[Sale]]:
     """Return the sales of the period, and those of the one before."""
     sales, before = list[Sale](), list[Sale]()
     begins = int(rules.span[0].timestamp())
@@ -44,12 +44,12 @@ def signed_sales(session: Session, rules: CountingRules) -> tuple[list[Sale], li
     return sales, before
 
 
-def _sales(session: Session, rules: CountingRules) -> Iterator[Sale]:
+def _sales(session: Session, rules: ReportCountingRules) -> Iterator[Sale]:
     account, both = rules.settings.account, (rules.span_before[0], rules.span[1])
     leads = (
-        created_leads(session, account, both, rules.deciding_labels, among=rules.leads)
-        if rules.sale.stage == CREATED
-        else entered_leads(session, account, both, rules.sale_labels, rules.deciding_labels, among=rules.leads)
+        created_leads(session, account, both, rules.sale_deciding_labels, among=rules.leads)
+        if rules.sale_conversion.stage == CREATED
+        else entered_leads(session, account, both, rules.sale_labels, rules.sale_deciding_labels, among=rules.leads)
     )
     for lead in leads:
         if not rules.is_undone(lead.decided_by):
@@ -57,7 +57,7 @@ def _sales(session: Session, rules: CountingRules) -> Iterator[Sale]:
             yield Sale(lead.lead, lead.at, platform, rules.amount(lead.facts), campaign_of(lead))
 
 
-def sales_by_platform(rules: CountingRules, sales: Sequence[Sale]) -> tuple[Sales, ...]:
+def sales_by_platform(rules: ReportCountingRules, sales: Sequence[Sale]) -> tuple[Sales, ...]:
     """Return the sales of each platform; those without any are there, too."""
     ripe = (rules.now - MATURES_AFTER).timestamp()
     return tuple(

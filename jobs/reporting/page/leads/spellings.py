@@ -5,18 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ClickIdWeek, Funnel
-from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, name_of
+from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, name_of
 from jobs.reporting.page.leads.sales import CampaignName
 
 
-def without_case(funnel: Funnel) -> Funnel:
+def merge_case_variants(funnel: Funnel) -> Funnel:
     """Return the funnel with such names taken together, each spelled as most leads have it."""
     spelled = _Spellings.of(funnel)
     return Funnel(
         funnel.stages,
-        add_campaigns(funnel.campaigns, spelled.name),
+        sum_campaigns_by_name(funnel.campaigns, spelled.name),
         _weeks(funnel.weeks, spelled),
-        add_sales(funnel.sales, spelled.name),
+        sum_sales_by_name(funnel.sales, spelled.name),
     )
 
 
@@ -33,7 +33,7 @@ class _Spellings:
         rows += [((week.source, "", ""), 0) for week in funnel.weeks]
         return cls(tuple(_usual((name[field], leads) for name, leads in rows) for field in range(3)))
 
-    def source(self, written: str) -> str:
+    def usual_source(self, written: str) -> str:
         """Return the usual spelling of a source."""
         return self.fields[0][written.casefold()]
 
@@ -57,7 +57,7 @@ def _usual(found: Iterable[tuple[str, int]]) -> Mapping[str, str]:
 def _weeks(rows: Iterable[ClickIdWeek], spelled: _Spellings) -> tuple[ClickIdWeek, ...]:
     found: dict[tuple[str, object], ClickIdWeek] = {}
     for row in rows:
-        place = spelled.source(row.source), row.week
+        place = spelled.usual_source(row.source), row.week
         other = found.get(place) or ClickIdWeek(*place, 0, 0)
         found[place] = replace(
             other, leads=other.leads + row.leads, with_click_id=other.with_click_id + row.with_click_id

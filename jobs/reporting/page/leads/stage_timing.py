@@ -16,10 +16,10 @@ from jobs.reporting.page.attribution import (
     last_ad_click,
     per_30_days,
     quantile,
-    time_within_window,
+    time_limited_by_window,
     window_of_stage,
 )
-from jobs.reporting.page.counting_rules import CountingRules
+from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import FEWEST_TIMED, AdPlatform, StageTiming
 
 _HALF, _NINE_IN_TEN = Fraction(1, 2), Fraction(9, 10)
@@ -33,16 +33,16 @@ class _Times:
     """What must lie within the platform's window."""
 
 
-def stage_timing(session: Session, rules: CountingRules, platforms: Sequence[AdPlatform]) -> tuple[StageTiming, ...]:
+def stage_durations(session: Session, rules: ReportCountingRules, platforms: Sequence[AdPlatform]) -> tuple[StageTiming, ...]:
     """Return how long each stage takes on each of these platforms."""
     found: defaultdict[tuple[str, AdPlatform], _Times] = defaultdict(_Times)
-    stages = {label: stage for label, stage in rules.stage_of.items() if stage in rules.timed_stages}
-    for entry in entries_after_clicks(session, rules.settings.account, rules.timed_span, stages):
+    stages = {label: stage for label, stage in rules.stage_of.items() if stage in rules.biddable_stages}
+    for entry in entries_after_clicks(session, rules.settings.account, rules.stage_timing_span, stages):
         _time(rules, entry, found)
-    return tuple(_timing(rules, stage, each, found[stage, each]) for stage in rules.timed_stages for each in platforms)
+    return tuple(_timing(rules, stage, each, found[stage, each]) for stage in rules.biddable_stages for each in platforms)
 
 
-def _time(rules: CountingRules, entry: EntryWithClicks, found: defaultdict[tuple[str, AdPlatform], _Times]) -> None:
+def _time(rules: ReportCountingRules, entry: EntryWithClicks, found: defaultdict[tuple[str, AdPlatform], _Times]) -> None:
     platform, clicked_at = last_ad_click(ad_clicks(entry.clicks), entry.latest)
     if platform not in SENT_TO:
         return
@@ -51,10 +51,10 @@ def _time(rules: CountingRules, entry: EntryWithClicks, found: defaultdict[tuple
     times, since_click = found[entry.stage, platform], max(0, at - clicked_at)
     times.since_click.append(since_click)
     until_known = entry.seen_at - max(at, rules.first_run_at)
-    times.within.append(time_within_window(platform, since_click=since_click, until_known=until_known))
+    times.within.append(time_limited_by_window(platform, since_click=since_click, until_known=until_known))
 
 
-def _timing(rules: CountingRules, stage: str, platform: AdPlatform, times: _Times) -> StageTiming:
+def _timing(rules: ReportCountingRules, stage: str, platform: AdPlatform, times: _Times) -> StageTiming:
     count, window = len(times.since_click), window_of_stage(rules.settings, platform, stage)
     longest = window.total_seconds()
     within = sum(seconds <= longest for seconds in times.within)

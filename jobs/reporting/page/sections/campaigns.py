@@ -10,23 +10,23 @@ from connectors.language import (
     NO_NUMBER,
     _,
     _n,
-    format_count,
+    format_integer,
     format_day,
     format_share,
-    in_clauses,
+    join_with_semicolons,
 )
 from jobs.reporting.page import charts
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
-from jobs.reporting.page.leads.campaigns import add_campaigns, add_sales, name_of, of_all_sources
+from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, name_of, campaign_without_source
 from jobs.reporting.page.leads.sales import CampaignName
 from jobs.reporting.page.sections.grids import (
     MOST_ROWS,
     Column,
-    Figure,
+    ChartWithTable,
     Grid,
     grid_of,
-    known_money_in,
-    money_in,
+    money_or_unknown_formatter,
+    money_formatter,
     stage_name,
 )
 from jobs.reporting.page.words import TWO_NAMES
@@ -57,9 +57,9 @@ def _sales(facts: ReportFacts) -> Grid:
         row = line.row
         return (
             *line.named,
-            format_count(row.count),
-            known_money_in(facts)(row.value),
-            format_count(row.unpriced),
+            format_integer(row.count),
+            money_or_unknown_formatter(facts)(row.value),
+            format_integer(row.unpriced),
         )
 
     return grid_of(
@@ -71,7 +71,7 @@ def _sales(facts: ReportFacts) -> Grid:
             Column(_("Value"), True),
             Column(_("Without amount"), True),
         ),
-        _lines(facts.funnel.sales, add_sales),
+        _lines(facts.funnel.sales, sum_sales_by_name),
         cells,
     )
 
@@ -116,21 +116,21 @@ def _lines(
 
 def _name_of_sum(row: CampaignRow | CampaignSales) -> CampaignName:
     # Leads without a campaign have nothing in common.
-    return of_all_sources(row) if row.campaign else name_of(row)
+    return campaign_without_source(row) if row.campaign else name_of(row)
 
 
 def _written_in_two_ways(facts: ReportFacts) -> str:
     """Return the pairs of sources that look like one, spelled as they are; empty if there are none."""
     rows: Sequence[CampaignRow | CampaignSales] = (*facts.funnel.campaigns, *facts.funnel.sales)
     sources = {row.source.casefold(): row.source for row in rows}
-    return in_clauses(
+    return join_with_semicolons(
         _("“{one}” and “{other}”", one=sources[short], other=sources[long])
         for short, long in TWO_NAMES
         if short in sources and long in sources
     )
 
 
-def _all_campaigns(facts: ReportFacts) -> Figure | None:
+def _all_campaigns(facts: ReportFacts) -> ChartWithTable | None:
     campaigns = facts.funnel.campaigns
     if not campaigns:
         return None
@@ -141,11 +141,11 @@ def _all_campaigns(facts: ReportFacts) -> Figure | None:
         _("All campaigns together"),
         (Column(_("Stage")), Column(_("Leads"), True), Column(_("Share of all"), True)),
         steps,
-        lambda step: (step[0], format_count(step[1]), format_share(step[1], leads)),
+        lambda step: (step[0], format_integer(step[1]), format_share(step[1], leads)),
         most=len(steps),
     )
-    text = "; ".join(f"{name}: {format_count(count)}" for name, count in steps)
-    return Figure(_("From lead to sale, all campaigns"), text, charts.draw(charts.funnel(steps)), grid)
+    text = "; ".join(f"{name}: {format_integer(count)}" for name, count in steps)
+    return ChartWithTable(_("From lead to sale, all campaigns"), text, charts.render_svg(charts.funnel_chart(steps)), grid)
 
 
 def _campaigns(facts: ReportFacts) -> Grid:
@@ -155,11 +155,11 @@ def _campaigns(facts: ReportFacts) -> Grid:
         row = line.row
         return (
             *line.named,
-            format_count(row.leads),
-            *map(format_count, row.reached),
-            format_count(row.won),
+            format_integer(row.leads),
+            *map(format_integer, row.reached),
+            format_integer(row.won),
             format_share(row.won, row.leads),
-            (known_money_in if row.won else money_in)(facts)(row.value),
+            (money_or_unknown_formatter if row.won else money_formatter)(facts)(row.value),
         )
 
     return grid_of(
@@ -173,12 +173,12 @@ def _campaigns(facts: ReportFacts) -> Grid:
             Column(_("Sales per lead"), True),
             Column(_("Value"), True),
         ),
-        _lines(facts.funnel.campaigns, add_campaigns),
+        _lines(facts.funnel.campaigns, sum_campaigns_by_name),
         cells,
     )
 
 
-def _shares(facts: ReportFacts) -> Sequence[Figure]:
+def _shares(facts: ReportFacts) -> Sequence[ChartWithTable]:
     sources: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
     for each in facts.funnel.weeks:
         sources[each.source][each.week] = (each.leads, each.with_click_id)
@@ -186,7 +186,7 @@ def _shares(facts: ReportFacts) -> Sequence[Figure]:
     return [_share(source, sources[source]) for source in biggest[:MOST_SOURCES]]
 
 
-def _share(source: str, found: Mapping[date, tuple[int, int]]) -> Figure:
+def _share(source: str, found: Mapping[date, tuple[int, int]]) -> ChartWithTable:
     name = source or _("(no source)")
     first, last = min(found), max(found)
     # A week without leads is a gap in the line.
@@ -210,10 +210,10 @@ def _share(source: str, found: Mapping[date, tuple[int, int]]) -> Figure:
         weeks,
         lambda week: (
             format_day(week[0]),
-            format_count(week[1]),
-            format_count(week[2]),
+            format_integer(week[1]),
+            format_integer(week[2]),
             format_share(week[2], week[1]),
         ),
         most=len(weeks),
     )
-    return Figure(name, text, charts.draw(charts.share_by_week(weeks)), grid)
+    return ChartWithTable(name, text, charts.render_svg(charts.share_by_week_chart(weeks)), grid)

@@ -9,45 +9,45 @@ from decimal import Decimal
 from connectors.language import (
     _,
     _n,
-    format_count,
+    format_integer,
     format_day,
-    format_lapse,
+    format_rough_duration,
     format_list,
     format_share,
     format_time,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.brief import Sold, change_since_before, counted_in_words, total_counted, total_from_ads
+from jobs.reporting.page.brief import SalesSummary, change_since_before, accepted_of_due_text, total_counted, total_from_ads
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     TREND_NIGHTS,
     AdPlatform,
     LastNight,
-    Outcome,
+    ConversionOutcome,
     ReportFacts,
     Sales,
-    Standing,
+    OutcomeCount,
 )
 from jobs.reporting.page.sections.grids import (
     Column,
-    Explained,
-    Figure,
+    CellWithNote,
+    ChartWithTable,
     Grid,
     Tile,
     capital,
     conversion_name,
     destination_name,
     grid_of,
-    known_money_in,
-    money_in,
+    money_or_unknown_formatter,
+    money_formatter,
 )
 from jobs.reporting.page.words import (
     OUTCOMES,
     PLATFORMS,
     RESPONSIBLE,
-    ending,
+    explain_exit_code,
     explain_outcome,
-    why_savable,
+    why_held_back,
 )
 
 MOST_TRENDS = 8
@@ -62,18 +62,18 @@ def sales(facts: ReportFacts) -> Mapping[str, object]:
     """Return what came of ads, against the period before."""
     now = total_from_ads(facts.headline.sales)
     earlier = {each.platform: each for each in facts.headline.sales_before}
-    money = money_in(facts)
+    money = money_formatter(facts)
     none_yet = Sales(AdPlatform.NONE, 0, Decimal(0), 0, Decimal(0))
 
     def cells(each: Sales) -> tuple[str, ...]:
         then = earlier.get(each.platform, none_yet)
         return (
             _(PLATFORMS[each.platform]),
-            format_count(each.count),
+            format_integer(each.count),
             money(each.value),
-            format_count(each.matured),
+            format_integer(each.matured),
             money(each.matured_value),
-            format_count(then.count),
+            format_integer(then.count),
             money(then.value),
         )
 
@@ -98,16 +98,16 @@ def sales(facts: ReportFacts) -> Mapping[str, object]:
         + f" ({money(now.matured_value)})",
         "not_matured": _(
             "{count} not yet ({value})",
-            count=format_count(now.count - now.matured),
+            count=format_integer(now.count - now.matured),
             value=money(now.value - now.matured_value),
         ),
-        "change": change_since_before(Sold(facts.headline, facts.period.days), facts.currency),
+        "change": change_since_before(SalesSummary(facts.headline, facts.period.days), facts.currency),
         "days": MATURES_AFTER.days,
         "grid": grid,
     }
 
 
-def counted(facts: ReportFacts) -> Mapping[str, object]:
+def sales_known_section(facts: ReportFacts) -> Mapping[str, object]:
     """Return how many of the sales the platforms know."""
     accepted, due = total_counted(facts.headline.counted)
     sent = sum(each.sent for each in facts.headline.counted)
@@ -125,20 +125,20 @@ def counted(facts: ReportFacts) -> Mapping[str, object]:
         facts.headline.counted,
         lambda each: (
             _(PLATFORMS[each.platform]),
-            *map(format_count, (each.sales, each.sent, each.received, each.accepted)),
-            *map(format_count, (each.sales - each.sent, each.not_to_be_sent)),
+            *map(format_integer, (each.sales, each.sent, each.received, each.accepted)),
+            *map(format_integer, (each.sales - each.sent, each.not_to_be_sent)),
         ),
     )
     return {
         "share": format_share(accepted, due) if due else "",
-        "in_words": counted_in_words(accepted, due),
+        "in_words": accepted_of_due_text(accepted, due),
         "unsent": due - sent,
         "not_to_be_sent": sum(each.not_to_be_sent for each in facts.headline.counted),
         "grid": grid,
     }
 
 
-def recoverable(facts: ReportFacts) -> Mapping[str, object]:
+def recoverable_conversions(facts: ReportFacts) -> Mapping[str, object]:
     """Return what can still be saved."""
     rows = facts.headline.recoverable
     grid = grid_of(
@@ -152,16 +152,16 @@ def recoverable(facts: ReportFacts) -> Mapping[str, object]:
         ),
         rows,
         lambda each: (
-            capital(why_savable(each.reason).short),
+            capital(why_held_back(each.reason).short),
             capital(_(RESPONSIBLE[each.who])),
-            format_count(each.count),
-            known_money_in(facts)(each.value),
+            format_integer(each.count),
+            money_or_unknown_formatter(facts)(each.value),
             format_time(each.first_expiry.astimezone(facts.zone)),
         ),
     )
     return {
         "count": sum(each.count for each in rows),
-        "value": money_in(facts)(sum((each.value for each in rows), Decimal(0))),
+        "value": money_formatter(facts)(sum((each.value for each in rows), Decimal(0))),
         "first": format_time(min(each.first_expiry for each in rows).astimezone(facts.zone)) if rows else "",
         "grid": grid,
     }
@@ -170,7 +170,7 @@ def recoverable(facts: ReportFacts) -> Mapping[str, object]:
 # ── tonight ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
+def last_night_section(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
     """Return the last night; None before the first."""
     night = facts.last_night
     if night is None:
@@ -179,8 +179,8 @@ def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
     lasted = night.ended_at - night.started_at if night.ended_at else timedelta()
     return {
         "started": format_time(started),
-        "lasted": format_lapse(lasted) if lasted >= timedelta(minutes=1) else "",
-        "ending": ending(night.exit_code if night.ended_at else None),
+        "lasted": format_rough_duration(lasted) if lasted >= timedelta(minutes=1) else "",
+        "ending": explain_exit_code(night.exit_code if night.ended_at else None),
         "tiles": _tiles(facts, night),
         "of_sent": _of_sent(night),
         "moved": _by_outcome(_("What the last night moved"), night.moved, names),
@@ -190,23 +190,23 @@ def night(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] 
 
 
 def _tiles(facts: ReportFacts, night: LastNight) -> Sequence[Tile]:
-    count, value = Counter[Outcome](), defaultdict[Outcome, Decimal](Decimal)
+    count, value = Counter[ConversionOutcome](), defaultdict[ConversionOutcome, Decimal](Decimal)
     for each in night.moved:
         count[each.outcome] += each.count
         value[each.outcome] += _worth(each)
     tiles = [
-        Tile(_(name), format_count(count[outcome]), money_in(facts)(value[outcome]) if value[outcome] else "")
+        Tile(_(name), format_integer(count[outcome]), money_formatter(facts)(value[outcome]) if value[outcome] else "")
         for outcome, name in OUTCOMES.items()
         if outcome not in _RARE or count[outcome]
     ]
     matched = [each.matched for each in night.moved if each.matched is not None]
     if matched:
-        after = [tile.name for tile in tiles].index(_(OUTCOMES[Outcome.ACCEPTED])) + 1
-        tiles.insert(after, Tile(_("Matched"), format_count(sum(matched)), _("where the platform says so")))
-    return [Tile(_("Sent"), format_count(night.sent)), *tiles]
+        after = [tile.name for tile in tiles].index(_(OUTCOMES[ConversionOutcome.ACCEPTED])) + 1
+        tiles.insert(after, Tile(_("Matched"), format_integer(sum(matched)), _("where the platform says so")))
+    return [Tile(_("Sent"), format_integer(night.sent)), *tiles]
 
 
-def _worth(standing: Standing) -> Decimal:
+def _worth(standing: OutcomeCount) -> Decimal:
     """Return what conversions are worth; those that were not sent, by their leads."""
     return standing.value if standing.worth is None else standing.worth
 
@@ -215,16 +215,16 @@ def _of_sent(night: LastNight) -> str:
     """Return what became of those it sent; empty if that is unknown or the same for all."""
     if len(night.of_sent) <= 1:
         return ""
-    counts = [f"{_(OUTCOMES[outcome]).lower()} {format_count(count)}" for outcome, count in night.of_sent]
-    return _("Of the {count} sent: {outcomes}.", count=format_count(night.sent), outcomes=", ".join(counts))
+    counts = [f"{_(OUTCOMES[outcome]).lower()} {format_integer(count)}" for outcome, count in night.of_sent]
+    return _("Of the {count} sent: {outcomes}.", count=format_integer(night.sent), outcomes=", ".join(counts))
 
 
-_RARE = frozenset({Outcome.SENT, Outcome.NOT_SENT})
+_RARE = frozenset({ConversionOutcome.SENT, ConversionOutcome.NOT_SENT})
 """Outcomes without a tile where a night has none of them."""
 
 
-def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str, str]) -> Grid:
-    rows: dict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
+def _by_outcome(caption: str, standings: Iterable[OutcomeCount], names: Mapping[str, str]) -> Grid:
+    rows: dict[tuple[str, str], Counter[ConversionOutcome]] = defaultdict(Counter)
     matched: dict[tuple[str, str], int] = defaultdict(int)
     for each in standings:
         rows[each.conversion, each.destination][each.outcome] += each.count
@@ -236,9 +236,9 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
         heads.append(Column(_("Matched"), True))
 
     def cells(key: tuple[str, str]) -> tuple[str, ...]:
-        numbers = [format_count(rows[key][outcome]) for outcome in shown]
+        numbers = [format_integer(rows[key][outcome]) for outcome in shown]
         if matched:
-            numbers.append(format_count(matched[key]) if key in matched else _("not told"))
+            numbers.append(format_integer(matched[key]) if key in matched else _("not told"))
         name = conversion_name(names, key[0]) if key[0] else _("All together")
         return (name, destination_name(key[1]), *numbers)
 
@@ -248,20 +248,20 @@ def _by_outcome(caption: str, standings: Iterable[Standing], names: Mapping[str,
         its = [key for key in biggest if key[1] == destination]
         if len(its) > 1:
             together = ("", destination)
-            rows[together] = sum((rows[key] for key in its), Counter[Outcome]())
+            rows[together] = sum((rows[key] for key in its), Counter[ConversionOutcome]())
             if known := [matched[key] for key in its if key in matched]:
                 matched[together] = sum(known)
             biggest.insert(0, together)
     return grid_of(caption, (Column(_("Conversion")), Column(_("Destination")), *heads), biggest, cells)
 
 
-_NEEDS_NO_REASON = frozenset({Outcome.ACCEPTED, Outcome.SENT, Outcome.RECEIVED})
+_NEEDS_NO_REASON = frozenset({ConversionOutcome.ACCEPTED, ConversionOutcome.SENT, ConversionOutcome.RECEIVED})
 
 
 def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
     count, value = (
-        Counter[tuple[Outcome, str, str, str]](),
-        defaultdict[tuple[Outcome, str, str, str], Decimal](Decimal),
+        Counter[tuple[ConversionOutcome, str, str, str]](),
+        defaultdict[tuple[ConversionOutcome, str, str, str], Decimal](Decimal),
     )
     for each in night.standing:
         if each.outcome not in _NEEDS_NO_REASON:
@@ -273,19 +273,19 @@ def _reasons(facts: ReportFacts, night: LastNight) -> Grid:
         _("Why conversions did not get through, and what that costs"),
         (Column(_("Reason")), Column(_("Where they stand")), Column(_("Conversions"), True), Column(_("Value"), True)),
         # What is not to be sent comes last: it is much at first, and nothing is wrong with it.
-        sorted(count, key=lambda key: (key[0] is Outcome.NOT_SENT, -value[key], -count[key], key)),
+        sorted(count, key=lambda key: (key[0] is ConversionOutcome.NOT_SENT, -value[key], -count[key], key)),
         lambda key: (
-            Explained(capital(key[1]), f"{key[2]} {key[3]}"),
+            CellWithNote(capital(key[1]), f"{key[2]} {key[3]}"),
             _(OUTCOMES[key[0]]),
-            format_count(count[key]),
-            known_money_in(facts)(value[key]),
+            format_integer(count[key]),
+            money_or_unknown_formatter(facts)(value[key]),
         ),
     )
 
 
 # ── trend ────────────────────────────────────────────────────────────────────────────────────────
 
-_LOST = frozenset({Outcome.REJECTED, Outcome.EXPIRED})
+_LOST = frozenset({ConversionOutcome.REJECTED, ConversionOutcome.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +294,11 @@ class _Trend:
 
     conversion: str
     destination: str
-    nights: Mapping[date, Counter[Outcome]]
+    nights: Mapping[date, Counter[ConversionOutcome]]
 
-    def total(self, first: date, last: date) -> Counter[Outcome]:
+    def total(self, first: date, last: date) -> Counter[ConversionOutcome]:
         """Count the outcomes of some nights."""
-        found = Counter[Outcome]()
+        found = Counter[ConversionOutcome]()
         for night, counts in self.nights.items():
             if first <= night <= last:
                 found += counts
@@ -307,14 +307,14 @@ class _Trend:
     def bar(self, first: date, last: date) -> charts.Bar:
         """Return the bar of some nights."""
         total = self.total(first, last)
-        return charts.Bar(first, total[Outcome.ACCEPTED], total[Outcome.RECEIVED], sum(total[one] for one in _LOST))
+        return charts.Bar(first, total[ConversionOutcome.ACCEPTED], total[ConversionOutcome.RECEIVED], sum(total[one] for one in _LOST))
 
 
 def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
     """Return the nights; None before the first."""
     if not facts.trend:
         return None
-    nights: dict[tuple[str, str], dict[date, Counter[Outcome]]] = defaultdict(lambda: defaultdict(Counter))
+    nights: dict[tuple[str, str], dict[date, Counter[ConversionOutcome]]] = defaultdict(lambda: defaultdict(Counter))
     for each in facts.trend:
         nights[each.conversion, each.destination][each.night][each.outcome] += each.count
     last = max(facts.now.astimezone(facts.zone).date(), *(each.night for each in facts.trend))
@@ -343,15 +343,15 @@ def _trend_charts(trend: _Trend, last: date) -> Mapping[str, object]:
     }
 
 
-def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> Figure:
+def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> ChartWithTable:
     accepted, received, lost = (sum(getattr(bar, part) for bar in bars) for part in ("accepted", "received", "lost"))
     text = _(
         "{conversion}, {destination}: {accepted} accepted, {received} received, {lost} rejected or expired.",
         conversion=trend.conversion,
         destination=trend.destination,
-        accepted=format_count(accepted),
-        received=format_count(received),
-        lost=format_count(lost),
+        accepted=format_integer(accepted),
+        received=format_integer(received),
+        lost=format_integer(lost),
     )
     grid = grid_of(
         f"{title} ({trend.conversion}, {trend.destination})",
@@ -362,14 +362,14 @@ def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> F
             Column(_("Rejected or expired"), True),
         ),
         bars,
-        lambda bar: (format_day(bar.day), *map(format_count, (bar.accepted, bar.received, bar.lost))),
+        lambda bar: (format_day(bar.day), *map(format_integer, (bar.accepted, bar.received, bar.lost))),
         most=RECENT_NIGHTS,
     )
-    return Figure(title, text, charts.draw(charts.outcomes_over_time(bars)), grid)
+    return ChartWithTable(title, text, charts.render_svg(charts.outcomes_over_time_chart(bars)), grid)
 
 
 def _trend_totals(trends: Sequence[_Trend], last: date) -> Grid:
-    outcomes = (Outcome.ACCEPTED, Outcome.RECEIVED, Outcome.REJECTED, Outcome.EXPIRED, Outcome.IN_DOUBT)
+    outcomes = (ConversionOutcome.ACCEPTED, ConversionOutcome.RECEIVED, ConversionOutcome.REJECTED, ConversionOutcome.EXPIRED, ConversionOutcome.IN_DOUBT)
 
     def cells(row: tuple[_Trend, int]) -> tuple[str, ...]:
         trend, nights = row
@@ -377,8 +377,8 @@ def _trend_totals(trends: Sequence[_Trend], last: date) -> Grid:
         return (
             trend.conversion,
             trend.destination,
-            format_count(nights),
-            *(format_count(total[one]) for one in outcomes),
+            format_integer(nights),
+            *(format_integer(total[one]) for one in outcomes),
         )
 
     heads = [Column(_(OUTCOMES[one]), True) for one in outcomes]

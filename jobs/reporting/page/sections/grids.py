@@ -31,7 +31,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class CellWithNote:
     """A cell with a sentence below its words."""
 
     words: str
@@ -44,7 +44,7 @@ class Grid:
 
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple["str | Explained", ...], ...]
+    rows: tuple[tuple["str | CellWithNote", ...], ...]
     more: int = 0
     """How many rows are left out."""
     flagged: frozenset[int] = frozenset()
@@ -52,7 +52,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ChartWithTable:
     """A chart with what it says in words and its numbers."""
 
     title: str
@@ -80,7 +80,7 @@ def grid_of(
     caption: str,
     columns: Sequence[Column],
     records: Sequence[_Row],
-    cells: Callable[[_Row], tuple[str | Explained, ...]],
+    cells: Callable[[_Row], tuple[str | CellWithNote, ...]],
     *,
     flag: Callable[[_Row], bool] = lambda _row: False,
     most: int = MOST_ROWS,
@@ -91,14 +91,14 @@ def grid_of(
     return Grid(caption, tuple(columns), tuple(map(cells, shown)), len(records) - len(shown), flagged)
 
 
-def money_in(facts: ReportFacts) -> Callable[[Decimal], str]:
+def money_formatter(facts: ReportFacts) -> Callable[[Decimal], str]:
     """Format money in the account's currency."""
     return lambda amount: format_round_money(amount, facts.currency)
 
 
-def known_money_in(facts: ReportFacts) -> Callable[[Decimal], str]:
+def money_or_unknown_formatter(facts: ReportFacts) -> Callable[[Decimal], str]:
     """Format money where nothing means that nobody knows."""
-    return lambda amount: money_in(facts)(amount) if amount else NO_NUMBER
+    return lambda amount: money_formatter(facts)(amount) if amount else NO_NUMBER
 
 
 def capital(text: str) -> str:

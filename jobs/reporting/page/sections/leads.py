@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from connectors.language import (
     NO_NUMBER,
     _,
-    format_count,
+    format_integer,
     format_decimal,
-    format_lapse,
+    format_rough_duration,
     format_share,
     format_time,
     translated,
@@ -17,18 +17,18 @@ from jobs.reporting.page.attribution import FEWEST_ADVISED, window_runs_from_cli
 from jobs.reporting.page.facts import (
     TIMING_DAYS,
     AdPlatform,
-    AgencyRow,
-    CoverageRow,
+    AgencyLeads,
+    CoverageGap,
     ReportFacts,
 )
 from jobs.reporting.page.sections.grids import (
     Column,
-    Figure,
+    ChartWithTable,
     Grid,
     destination_name,
     grid_of,
-    known_money_in,
-    money_in,
+    money_or_unknown_formatter,
+    money_formatter,
     shown,
     stage_name,
 )
@@ -41,7 +41,7 @@ from jobs.reporting.page.words import (
 # ── stages ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def timing(facts: ReportFacts) -> Mapping[str, object] | None:
+def stage_timing_section(facts: ReportFacts) -> Mapping[str, object] | None:
     """Return how long each stage takes; None where nothing is sent."""
     if not facts.timing:
         return None
@@ -63,13 +63,13 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
             stage_name(facts, each.stage),
             _(PLATFORMS[each.platform]),
             _(FITNESS[each.fitness]),
-            format_count(each.count),
+            format_integer(each.count),
             format_decimal(each.per_30_days),
-            NO_NUMBER if each.median is None else format_lapse(each.median),
-            NO_NUMBER if each.nine_in_ten is None else format_lapse(each.nine_in_ten),
-            _("{span} from the click", span=format_lapse(each.window))
+            NO_NUMBER if each.median is None else format_rough_duration(each.median),
+            NO_NUMBER if each.nine_in_ten is None else format_rough_duration(each.nine_in_ten),
+            _("{span} from the click", span=format_rough_duration(each.window))
             if window_runs_from_click(each.platform)
-            else _("{span} from the stage", span=format_lapse(each.window)),
+            else _("{span} from the stage", span=format_rough_duration(each.window)),
             format_share(each.within_window, each.count),
         ),
     )
@@ -82,10 +82,10 @@ def timing(facts: ReportFacts) -> Mapping[str, object] | None:
     }
 
 
-def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
+def _times(facts: ReportFacts, platform: AdPlatform) -> ChartWithTable | None:
     from_click = window_runs_from_click(platform)
     spans = [
-        charts.Span(stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None)
+        charts.TimeToStage(stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None)
         for each in facts.timing
         if each.platform is platform
         if each.median is not None and each.nine_in_ten is not None
@@ -93,7 +93,7 @@ def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
     if not spans:
         return None
     name = _(PLATFORMS[platform])
-    text = "; ".join(f"{span.name}: {format_lapse(span.median)}" for span in spans)
+    text = "; ".join(f"{span.name}: {format_rough_duration(span.median)}" for span in spans)
     own = grid_of(
         _("Days from a click on an ad of {platform} to each stage", platform=name),
         (
@@ -102,10 +102,10 @@ def _times(facts: ReportFacts, platform: AdPlatform) -> Figure | None:
             Column(_("Nine in ten within"), True),
         ),
         spans,
-        lambda span: (span.name, *map(format_lapse, (span.median, span.nine_in_ten))),
+        lambda span: (span.name, *map(format_rough_duration, (span.median, span.nine_in_ten))),
     )
     title = _("Days from the click, {platform}", platform=name)
-    return Figure(title, text, charts.draw(charts.times_to_stages(spans)), own)
+    return ChartWithTable(title, text, charts.render_svg(charts.times_to_stages_chart(spans)), own)
 
 
 # ── agencies, coverage, platforms ────────────────────────────────────────────────────────────────
@@ -116,16 +116,16 @@ def agencies(facts: ReportFacts) -> Grid | None:
     if not facts.agencies:
         return None
 
-    def cells(row: AgencyRow) -> tuple[str, ...]:
+    def cells(row: AgencyLeads) -> tuple[str, ...]:
         days = row.days_until_read
         return (
             row.name or _("Others together"),
-            format_count(row.leads),
-            format_count(row.untouched),
+            format_integer(row.leads),
+            format_integer(row.untouched),
             format_share(row.untouched, row.leads),
             NO_NUMBER if days is None else format_decimal(days),
-            format_count(row.missing_amounts),
-            money_in(facts)(row.lost),
+            format_integer(row.missing_amounts),
+            money_formatter(facts)(row.lost),
         )
 
     return grid_of(
@@ -144,13 +144,13 @@ def agencies(facts: ReportFacts) -> Grid | None:
     )
 
 
-def coverage(facts: ReportFacts) -> Mapping[str, object] | None:
+def gaps_blocking_conversions(facts: ReportFacts) -> Mapping[str, object] | None:
     """Return what keeps conversions from being sent; None if nothing does."""
     if not facts.coverage:
         return None
     rows = facts.coverage
 
-    def name(row: CoverageRow) -> str:
+    def name(row: CoverageGap) -> str:
         gap = _(GAPS[row.gap])
         return _("{gap}: “{detail}”", gap=gap, detail=translated(row.detail)) if row.detail else gap
 
@@ -160,16 +160,16 @@ def coverage(facts: ReportFacts) -> Mapping[str, object] | None:
         rows,
         lambda row: (
             name(row),
-            format_count(row.leads),
-            format_count(row.conversions),
-            known_money_in(facts)(row.value),
+            format_integer(row.leads),
+            format_integer(row.conversions),
+            money_or_unknown_formatter(facts)(row.value),
         ),
     )
     listed = [(name(row), row.lead_ids, max(row.leads - len(row.lead_ids), 0)) for row in shown(rows) if row.lead_ids]
     return {"grid": grid, "leads": listed}
 
 
-def platforms(facts: ReportFacts) -> Grid | None:
+def platform_figures_grid(facts: ReportFacts) -> Grid | None:
     """Return what the platforms say; None where they say nothing."""
     if not facts.platforms:
         return None

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from tests.postgresql import server
 
 
@@ -12,5 +12,5 @@ def database():
     """A new database with all tables of a fleet, and no account."""
     with server().database(like="deployed") as url:
         made = FleetDatabase(url)
-        deploy(made)
+        create_or_upgrade_fleet_tables(made)
         yield made

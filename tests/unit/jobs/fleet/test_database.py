@@ -6,12 +6,12 @@ import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.cli.fleet.watch import FleetWatch
 from jobs.exit_codes import UsageError
 from jobs.fleet import database as fleet_database
 from jobs.fleet.database import FleetAwayError, FleetDatabase, FleetDatabaseError, explained, find_database
-from jobs.fleet.deploy import deploy
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from jobs.ledger.storage.revisions import SchemaChange
 from tests.postgresql import server
 
@@ -136,7 +136,7 @@ def test_database_that_is_away_is_told_from_one_that_somebody_must_mend(error, e
 
 def test_advice_is_in_the_reader_s_language():
     """What the server said stands behind it, as it said it."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         said = str(explained(psycopg.errors.InsufficientPrivilege("permission denied")))
 
     assert said.startswith("la base de la flotte")
@@ -148,8 +148,8 @@ def test_fleet_is_not_deployed_by_a_user_who_sees_every_account():
     """Row-level security, by which states here are kept apart, does not hold for a superuser."""
     with server().database() as url:
         with pytest.raises(FleetDatabaseError) as refused:
-            deploy(FleetDatabase(url.replace("oplead:", "postgres:")))
-        deploy(FleetDatabase(url))
+            create_or_upgrade_fleet_tables(FleetDatabase(url.replace("oplead:", "postgres:")))
+        create_or_upgrade_fleet_tables(FleetDatabase(url))
 
     assert "without SUPERUSER and BYPASSRLS" in str(refused.value)
 
@@ -183,7 +183,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
     """What was deployed before is completed, and what it holds stays."""
     with server().database() as url:
         database = FleetDatabase(url)
-        deploy(database)
+        create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             connection.execute("INSERT INTO fleet_account (name, first_run) VALUES ('one', true)")
             connection.execute("DROP INDEX fleet_run_started")
@@ -191,7 +191,7 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date():
             connection.execute("ALTER TABLE fleet_run DROP asked")
             connection.execute("DELETE FROM fleet_revision WHERE name LIKE 'fleet-%' AND name <> 'fleet-1'")
 
-        assert SchemaChange("fleet-1", "fleet-4", 3) == deploy(database)
+        assert SchemaChange("fleet-1", "fleet-4", 3) == create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             assert [{"name": "one"}] == connection.execute("SELECT name FROM fleet_account").fetchall()
             assert [] == connection.execute("SELECT 1 FROM fleet_problem, fleet_notice").fetchall()

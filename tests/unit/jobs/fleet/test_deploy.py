@@ -2,8 +2,8 @@
 
 import pytest
 
-from connectors.language import Language, speaking
-from jobs.cli.fleet.accounts import deploy_fleet
+from connectors.language import Language, using_language
+from jobs.cli.fleet.accounts import deploy_fleet_database
 from jobs.fleet.database import FleetDatabase
 from jobs.ledger.storage.revisions import REVISIONS
 from tests.postgresql import server
@@ -53,13 +53,13 @@ FRENCH = [
 @pytest.mark.parametrize(("language", "expected"), [(Language.ENGLISH, ENGLISH), (Language.FRENCH, FRENCH)])
 def test_deployment_says_in_a_line_or_two_what_it_did(empty, capsys, language, expected):
     """Created, upgraded from where to where, or nothing to do; never revision by revision."""
-    with speaking(language):
-        deploy_fleet(empty)
+    with using_language(language):
+        deploy_fleet_database(empty)
         said = [capsys.readouterr().out]
         for found in ("", FLEET_3, ACCOUNTS_10, QUEUE_3_4):
             with empty.connect() as connection:
                 connection.execute(found)
-            deploy_fleet(empty)
+            deploy_fleet_database(empty)
             said.append(capsys.readouterr().out)
 
     assert [f"{each}\n" for each in expected] == said

@@ -10,8 +10,8 @@ from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account
 from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
-from jobs.fleet.metrics import FleetMetrics, measure_fleet
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables
+from jobs.fleet.metrics import FleetMetrics, collect_fleet_metrics
 from jobs.metrics import write_metrics
 from tests.fleet_facts import fine_fleet, fleet
 from tests.postgresql import server
@@ -81,7 +81,7 @@ def test_jobs_and_runs_are_counted_in_the_database():
     """Every state and exit code that can be is there; codes that nobody foresaw make no series of their own."""
     with server().database() as url:
         database = FleetDatabase(url)
-        deploy(database)
+        create_or_upgrade_fleet_tables(database)
         with database.connect() as connection:
             for name in ("one", "two"):
                 add_account(connection, name, "", first_run=True)
@@ -92,7 +92,7 @@ def test_jobs_and_runs_are_counted_in_the_database():
                     "UPDATE fleet_run SET ended_at = now(), exit_code = %s WHERE id = %s", [code, run.id]
                 )
             connection.execute("UPDATE fleet_run SET ended_at = now() - interval '25 hours' WHERE id = 1")
-            found = measure_fleet(connection, *fine_fleet())
+            found = collect_fleet_metrics(connection, *fine_fleet())
 
     assert {"todo": 2, "doing": 0} == {state: found.jobs[state] for state in ("todo", "doing")}
     by_code = {str(int(code)): 0 for code in Exit}

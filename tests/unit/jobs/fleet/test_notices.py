@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.alerts.notify import Recipient
 from jobs.exit_codes import Exit
 from jobs.fleet import notices
@@ -337,7 +337,7 @@ def test_what_no_address_is_told_of_any_more_is_forgotten(fleet):
 def test_messages_speak_the_worker_s_language(fleet):
     """And hold no control characters, whatever an account says."""
     fleet.fail("one", why="no\x1btoken")
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         fleet.look()
 
     ((title, text),) = fleet.inbox.messages

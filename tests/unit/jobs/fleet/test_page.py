@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.fleet.page import render_fleet
 from jobs.fleet.status import FleetStatus
 from tests.fleet_facts import NOW, fine_fleet, fleet
@@ -56,7 +56,7 @@ def test_verdict(level, status):
 
 def test_page_speaks_french():
     """All of it, apart from what accounts say themselves."""
-    with speaking(Language.FRENCH):
+    with using_language(Language.FRENCH):
         page = render_fleet(*fleet())
 
     assert 'lang="fr"' in page

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.language import Language, _, speaking
+from connectors.language import Language, _, using_language
 from connectors.records import DestinationId
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, pause_account, remove_account, resume_account
-from jobs.fleet.problems import incident_problem, read_causes, record_problems
+from jobs.fleet.problems import incident_problem, read_problems, record_problems
 from jobs.fleet.work import DidTask, WorkResult
-from jobs.reporting.page.facts import Level, Responsible
+from jobs.reporting.page.facts import Level, ResponsibleParty
 from jobs.rules.incident import Incident, IncidentId, IncidentKind
-from jobs.rules.reasons import DestinationScope, Stop, StopKind
+from jobs.rules.reasons import DestinationScope, StopCause, StopKind
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 GRANT = "the key is refused (invalid_grant) for customer 123-456-7890"
@@ -31,7 +31,7 @@ def connection(database):
 def stopped(account="one", *, destination="google_ads", answer=GRANT, hours=1, **scope):
     """A destination of an account that has stopped."""
     about = DestinationScope(DestinationId(destination), **scope)
-    stop = Stop(StopKind.REFUSED, (answer,))
+    stop = StopCause(StopKind.REFUSED, (answer,))
     incident = Incident(IncidentId(IncidentKind.STOPPED, about), {"why": stop})
     return incident_problem(account, incident, timedelta(hours=hours), PLATFORMS)
 
@@ -53,7 +53,7 @@ def record(connection, account, result, *, asked=False):
 
 def causes(connection):
     """The accounts of each cause."""
-    return [list(cause.accounts) for cause in read_causes(connection)]
+    return [list(cause.accounts) for cause in read_problems(connection)]
 
 
 def test_same_problem_of_many_accounts_is_one_cause(connection):
@@ -63,10 +63,10 @@ def test_same_problem_of_many_accounts_is_one_cause(connection):
     other = GRANT.replace("123-456-7890", "999-999-9999")
     record(connection, "three", night(stopped("three", answer=other, hours=2)))
 
-    (cause,) = read_causes(connection)
+    (cause,) = read_problems(connection)
 
     assert ["one", "three", "two"] == list(cause.accounts)
-    assert (Level.RED, Responsible.MARKETING, "google_ads stopped") == (cause.level, cause.who, cause.title)
+    assert (Level.RED, ResponsibleParty.MARKETING, "google_ads stopped") == (cause.level, cause.who, cause.title)
     assert cause.text.startswith(f"one, for example: {GRANT}\n")
 
 
@@ -84,13 +84,13 @@ def test_different_problems_are_different_causes(connection, changes):
 def test_failure_is_the_same_in_each_language_and_for_each_name(connection):
     """What only one account has is passed over; each reader reads it in their language."""
     for name, language in (("one", Language.ENGLISH), ("two", Language.FRENCH)):
-        with speaking(language):
+        with using_language(language):
             why = _("{name} is paused: resume it first", name=name)
         record(connection, name, failed(why))
 
     assert [["one", "two"]] == causes(connection)
-    with speaking(Language.FRENCH):
-        (cause,) = read_causes(connection)
+    with using_language(Language.FRENCH):
+        (cause,) = read_problems(connection)
     assert "est en pause" in cause.text
 
 
@@ -107,7 +107,7 @@ def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
     for name in ("one", "two", "three"):
         record(connection, name, failed(why.format(name=name, upper=name.upper())))
 
-    (cause,) = read_causes(connection)
+    (cause,) = read_problems(connection)
     assert 3 == len(cause.accounts)
     assert cause.text.startswith(f"{cause.accounts[0]}, for example: ")
 
@@ -115,10 +115,10 @@ def test_secrets_that_are_missing_everywhere_are_one_cause(connection, why):
 def test_night_knows_all_that_is_open(connection):
     """What it does not find is over; what it finds again goes on since then."""
     record(connection, "one", night(stopped(hours=5), stopped(destination="meta")))
-    began = read_causes(connection)[0].since
+    began = read_problems(connection)[0].since
     record(connection, "one", night(stopped(hours=0)))
 
-    (cause,) = read_causes(connection)
+    (cause,) = read_problems(connection)
     assert began == cause.since
 
     record(connection, "one", night(exit_code=Exit.DONE))
@@ -145,9 +145,9 @@ def test_another_failure_is_another_problem(connection):
     record(connection, "one", failed("no token"))
     connection.execute("UPDATE fleet_problem SET since = now() - interval '1 day'")
     record(connection, "one", failed("no token"))
-    (before,) = read_causes(connection)
+    (before,) = read_problems(connection)
     record(connection, "one", failed("no key", Exit.BUG))
-    (after,) = read_causes(connection)
+    (after,) = read_problems(connection)
 
     assert timedelta(days=1) == after.since - before.since
     assert "no key" == after.text
@@ -170,7 +170,7 @@ def test_attention_without_an_incident_says_why(connection):
     """So that no account needs a human without a reason."""
     record(connection, "one", WorkResult(DidTask.NIGHT, Exit.ATTENTION, why="look", problems=()))
 
-    (cause,) = read_causes(connection)
+    (cause,) = read_problems(connection)
     assert (Level.AMBER, "Somebody is needed", "look") == (cause.level, cause.title, cause.text)
 
 
@@ -189,7 +189,7 @@ def test_late_nights_are_a_cause_unless_their_account_has_told_why(connection):
     """Too few workers are told of as well; of a paused account nothing is expected."""
     connection.execute("UPDATE fleet_account SET night_at = now() - interval '61 minutes'")
     connection.execute("UPDATE fleet_account SET night_at = now() - interval '59 minutes' WHERE name = 'two'")
-    (cause,) = read_causes(connection)
+    (cause,) = read_problems(connection)
     assert (["one", "three"], Level.RED, "Nights are late") == (list(cause.accounts), cause.level, cause.title)
 
     record(connection, "one", failed("no token"))

@@ -8,8 +8,8 @@ import pytest
 from jobs.exit_codes import Exit
 from jobs.fleet import queue
 from jobs.fleet.accounts import add_account, remove_account
-from jobs.fleet.problems import read_causes, record_problems
-from jobs.fleet.status import AccountRow, AccountState, judge, read_status
+from jobs.fleet.problems import read_problems, record_problems
+from jobs.fleet.status import AccountRow, AccountState, account_status, load_fleet_status
 from jobs.fleet.work import DidTask, Problem, WorkResult
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -50,7 +50,7 @@ OVERDUE = {"night_at": NOW - timedelta(hours=2), "due_at": NOW - timedelta(hours
 )
 def test_state(state, changes):
     """The worst that is true of it; of one that is paused, nothing is expected."""
-    assert state is judge(replace(FINE, **changes), NOW).state
+    assert state is account_status(replace(FINE, **changes), NOW).state
 
 
 BAD = {"exit_code": Exit.STOPPED, "why": "the source stopped"}
@@ -69,7 +69,7 @@ HELD = {"failures": 1, "held_why": "the database is away"}
 )
 def test_reason_is_the_one_that_needs_a_human_first(told, changes):
     """A night that was done again, or is tried again, hides nothing that is still wrong."""
-    found = judge(replace(FINE, **changes), NOW)
+    found = account_status(replace(FINE, **changes), NOW)
 
     assert told == (found.exit_code, found.why)
 
@@ -79,7 +79,7 @@ def test_reason_is_the_one_that_needs_a_human_first(told, changes):
 )
 def test_nights_late(nights, late):
     """One an hour after it was due, and one more each day."""
-    judged = judge(replace(FINE, night_at=NOW - late), NOW)
+    judged = account_status(replace(FINE, night_at=NOW - late), NOW)
 
     assert nights == judged.nights_late
     assert (NOW - late if nights else None) == judged.late_since
@@ -91,8 +91,8 @@ def ran(connection, code, task=DidTask.NIGHT, *, asked=False, **more):
     result = WorkResult(task, code, timedelta(hours=9), timedelta(hours=9), 1, **more)
     queue.end_run(connection, run, result)
     record_problems(connection, "maison", result, asked=asked)
-    (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
-    assert (found.state is HUMAN) == bool(read_causes(connection))
+    (found,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
+    assert (found.state is HUMAN) == bool(read_problems(connection))
     return found.state, found.exit_code, found.why
 
 
@@ -137,6 +137,6 @@ def test_account_that_comes_back_begins_anew(connection):
     remove_account(connection, "maison")
     add_account(connection, "maison", "account: maison", first_run=False)
 
-    (found,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+    (found,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
 
     assert (AccountState.NEVER_RAN, None, None) == (found.state, found.exit_code, found.why)

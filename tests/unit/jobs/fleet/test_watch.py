@@ -4,10 +4,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.cli.fleet import watch
-from jobs.cli.fleet.watch import METRICS, NOTIFY, NOTIFY_FILE, PAGE, FleetWatch, find_watch
+from jobs.cli.fleet.watch import METRICS, NOTIFY, NOTIFY_FILE, PAGE, FleetWatch, fleet_watch_from_environment
 from jobs.exit_codes import UsageError
 from jobs.fleet.database import FleetDatabase
-from jobs.fleet.deploy import deploy
+from jobs.fleet.deploy import create_or_upgrade_fleet_tables
 from tests.postgresql import server
 
 NOWHERE = FleetDatabase("postgresql://127.0.0.1:9/none")
@@ -16,8 +16,8 @@ ONE, OTHER = "json://127.0.0.1/one", "json://127.0.0.1/other"
 
 def test_nothing_is_shown_or_told_by_default(tmp_path):
     """And no database is asked."""
-    found = find_watch(NOWHERE, {}, tmp_path)
-    found.look(lambda: False)
+    found = fleet_watch_from_environment(NOWHERE, {}, tmp_path)
+    found.write_files_and_notify(lambda: False)
 
     assert FleetWatch(NOWHERE) == found
 
@@ -26,7 +26,7 @@ def test_environment_names_files_and_addresses(tmp_path):
     """Relative to the folder; several addresses stand apart by spaces or lines."""
     given = {PAGE: "fleet.html", METRICS: "/var/lib/fleet.prom", NOTIFY: f"{ONE}\n  {OTHER}"}
 
-    found = find_watch(NOWHERE, given, tmp_path)
+    found = fleet_watch_from_environment(NOWHERE, given, tmp_path)
 
     assert (ONE, OTHER) == found.addresses
     assert [tmp_path / "fleet.html", tmp_path / "/var/lib/fleet.prom"] == [found.page, found.metrics]
@@ -37,7 +37,7 @@ def test_addresses_may_lie_in_a_file(tmp_path):
     (tmp_path / "notify").write_text(f"{ONE}\n")
     (tmp_path / ".env").write_text(f"{NOTIFY_FILE}=notify\n")
 
-    assert (ONE,) == find_watch(NOWHERE, {}, tmp_path).addresses
+    assert (ONE,) == fleet_watch_from_environment(NOWHERE, {}, tmp_path).addresses
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_addresses_may_lie_in_a_file(tmp_path):
 def test_wrong_address_is_refused_without_being_shown(tmp_path, given, said):
     """It may hold a password."""
     with pytest.raises(UsageError, match=said) as refused:
-        find_watch(NOWHERE, given, tmp_path)
+        fleet_watch_from_environment(NOWHERE, given, tmp_path)
 
     assert "s3cret" not in str(refused.value)
 
@@ -63,9 +63,9 @@ def test_what_cannot_be_shown_keeps_nothing_else_from_being_told(tmp_path, monke
     (tmp_path / "file").touch()
     with server().database() as url, capture_logs() as logged:
         database = FleetDatabase(url)
-        deploy(database)
+        create_or_upgrade_fleet_tables(database)
         found = FleetWatch(database, tmp_path / "file" / "page.html", tmp_path / "fleet.prom", (ONE,))
-        found.look(lambda: False)
+        found.write_files_and_notify(lambda: False)
 
     assert ["page"] == [line["what"] for line in logged]
     assert ([1], True) == (told, (tmp_path / "fleet.prom").exists())
@@ -74,6 +74,6 @@ def test_what_cannot_be_shown_keeps_nothing_else_from_being_told(tmp_path, monke
 def test_a_database_that_is_away_ends_no_worker(tmp_path):
     """Each part says so, and nothing is raised."""
     with capture_logs() as logged:
-        FleetWatch(NOWHERE, tmp_path / "page.html", tmp_path / "fleet.prom", (ONE,)).look(lambda: False)
+        FleetWatch(NOWHERE, tmp_path / "page.html", tmp_path / "fleet.prom", (ONE,)).write_files_and_notify(lambda: False)
 
     assert ["page", "metrics", "notices"] == [line["what"] for line in logged]

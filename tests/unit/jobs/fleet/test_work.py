@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.exit_codes import Exit
-from jobs.fleet.work import MOST_RETRIES, DidTask, Next, WorkResult, next_work
+from jobs.fleet.work import MOST_RETRIES, DidTask, NextWorkTime, WorkResult, schedule_next_work
 
 TONIGHT = timedelta(hours=9)
 RETRY = timedelta(minutes=5)
@@ -13,23 +13,23 @@ RETRY = timedelta(minutes=5)
 
 def after(code, failures=0, next_in=TONIGHT):
     """When an account is worked on again that ended with this code."""
-    return next_work(WorkResult(DidTask.NIGHT, code, next_in), failures)
+    return schedule_next_work(WorkResult(DidTask.NIGHT, code, next_in), failures)
 
 
 @pytest.mark.parametrize("code", [Exit.DONE, Exit.ATTENTION, Exit.STOPPED])
 def test_completed_work_waits_for_what_is_due_next(code):
     """What failed before is forgotten."""
-    assert Next(TONIGHT, 0) == after(code, failures=3)
+    assert NextWorkTime(TONIGHT, 0) == after(code, failures=3)
 
 
 def test_wrong_settings_wait_for_the_next_night():
     """Trying again mends nothing."""
-    assert Next(TONIGHT, 1) == after(Exit.CONFIGURATION)
+    assert NextWorkTime(TONIGHT, 1) == after(Exit.CONFIGURATION)
 
 
 def test_settings_that_name_no_night_are_looked_at_daily():
     """The secret that they lack may be there by then."""
-    assert Next(timedelta(days=1), 1) == after(Exit.CONFIGURATION, next_in=None)
+    assert NextWorkTime(timedelta(days=1), 1) == after(Exit.CONFIGURATION, next_in=None)
 
 
 def test_crash_is_tried_again_ever_later_and_then_left_to_the_next_night():
@@ -37,12 +37,12 @@ def test_crash_is_tried_again_ever_later_and_then_left_to_the_next_night():
     waits = [after(Exit.BUG, failures).wait for failures in range(MOST_RETRIES + 1)]
 
     assert [RETRY, 2 * RETRY, 4 * RETRY, 8 * RETRY, timedelta(hours=1), TONIGHT] == waits
-    assert Next(TONIGHT, 100) == after(Exit.BUG, 99)
+    assert NextWorkTime(TONIGHT, 100) == after(Exit.BUG, 99)
 
 
 def test_held_account_is_tried_again_however_often():
     """Whoever holds it will be done at some time."""
-    assert Next(timedelta(hours=1), 100) == after(Exit.HELD, 99)
+    assert NextWorkTime(timedelta(hours=1), 100) == after(Exit.HELD, 99)
 
 
 def test_retry_never_comes_after_the_next_night():
@@ -54,4 +54,4 @@ def test_retry_never_comes_after_the_next_night():
 
 def test_stopped_work_is_due_at_once_and_no_failure():
     """The worker was told to stop; the account did nothing wrong."""
-    assert Next(timedelta(), 2) == after(128 + 15, failures=2)
+    assert NextWorkTime(timedelta(), 2) == after(128 + 15, failures=2)

@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from jobs.exit_codes import Exit
 from jobs.fleet.accounts import add_account, ask_for_run, latest_settings
 from jobs.fleet.database import UpgradedError
-from jobs.fleet.status import AccountState, read_status
+from jobs.fleet.status import AccountState, load_fleet_status
 from jobs.fleet.work import DidTask, WorkResult
-from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerPace
+from jobs.fleet.worker import MOST_REFUSALS, RESULT_REFUSED, FleetWorker, WorkerIntervals
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 DEAD_AFTER = 0.2
@@ -55,7 +55,7 @@ def worker(database):
     with ThreadPoolExecutor(1) as threads:
         with database.connect() as connection:
             connection.execute("SELECT procrastinate_register_worker_v1()")
-        made = FleetWorker(database, None, None, 1, WorkerPace(dead_after=DEAD_AFTER, poll=0.01))
+        made = FleetWorker(database, None, None, 1, WorkerIntervals(dead_after=DEAD_AFTER, poll=0.01))
         made._manager, made._threads, made._id = Manager(), threads, 1
         yield made
 
@@ -145,7 +145,7 @@ def test_night_whose_result_the_database_refuses_is_not_done_again(worker, ended
     assert ([] if recorded is None else [JOB]) == worker._manager.finished
     with worker.database.connect() as connection:
         (run,) = connection.execute("SELECT exit_code, ledger_run, why FROM fleet_run").fetchall()
-        (told,) = read_status(connection, silent_for=timedelta(minutes=1)).accounts
+        (told,) = load_fleet_status(connection, silent_for=timedelta(minutes=1)).accounts
         is_asked_for = latest_settings(connection, "one").asked_at is not None
     assert (recorded, None if recorded is None else 9) == (run["exit_code"], run["ledger_run"])
     assert (recorded is None or recorded >= Exit.HELD) == is_asked_for
@@ -169,7 +169,7 @@ def test_result_is_kept_until_the_database_takes_results_again(worker, monkeypat
     with worker.database.connect() as connection:
         add_account(connection, "one", "account: one", first_run=True)
     monkeypatch.setattr(FleetWorker, "_note_failure", note)
-    worker.pace = WorkerPace(poll=0)
+    worker.pace = WorkerIntervals(poll=0)
     asyncio.run(asyncio.wait_for(worker._do(JOB, SimpleNamespace(do=do)), 30))
 
     assert "read-only" in refused[0]

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.ledger.leads import starts
 from jobs.ledger.schema import Delivery, LeadRow, Start
-from jobs.nightly import RenamedIdError, adopt_settings
+from jobs.nightly import RenamedIdError, apply_settings_to_ledger
 from jobs.rules.model import CountingStarts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT
@@ -20,9 +20,9 @@ def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
     """Apply settings to the ledger and return the starts it then holds."""
     book = rulebook(*routes, since=since or {}, was=was or {})
     with ledger.write_transaction() as session:
-        adopt_settings(session, book, now=now)
+        apply_settings_to_ledger(session, book, now=now)
     with ledger.read_transaction() as session:
-        return starts.load_starts(session, ACCOUNT)
+        return starts.load_counting_starts(session, ACCOUNT)
 
 
 def test_conversion_starts_at_the_first_run_that_sees_it(ledger):
@@ -147,7 +147,7 @@ def test_a_refused_rename_changes_nothing(ledger):
     with pytest.raises(RenamedIdError):
         adopt(ledger, route("vente"), now=NIGHT + DAY)
     with ledger.read_transaction() as session:
-        assert {"sale"} == starts.ids_on_record(session, ACCOUNT)
+        assert {"sale"} == starts.recorded_conversion_ids(session, ACCOUNT)
 
 
 def test_a_new_conversion_may_declare_itself_new(ledger):

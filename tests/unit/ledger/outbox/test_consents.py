@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from connectors.records import LeadId
 from jobs.ledger.outbox import consents
-from jobs.ledger.outbox.consents import RecordedAnswer
+from jobs.ledger.outbox.consents import RecordedConsentAnswer
 from jobs.ledger.schema import AssumedConsent, ConsentAnswerRow, Delivery
 from jobs.rules.extraction import ConsentField
 from tests import fakes
@@ -128,7 +128,7 @@ def test_a_delivery_keeps_the_answers_that_it_was_sent_on(account):
     assert 4 == len(found.answers)
     assert ["granted", "refused"] == [each.answer for each in sent.answers]
     assert sent.assumed is None
-    assert RecordedAnswer("ad_user_data", "granted", "consent", "oui", NIGHT) == sent.answers[0]
+    assert RecordedConsentAnswer("ad_user_data", "granted", "consent", "oui", NIGHT) == sent.answers[0]
 
 
 def test_what_was_never_sent_rests_on_nothing(account):
@@ -170,7 +170,7 @@ def test_a_replay_rests_on_what_its_bytes_were_frozen_on(account):
 def test_an_assumed_consent_is_looked_up_once_a_request(account, monkeypatch):
     """However many rows rest on it."""
     asked = []
-    real = consents.assumed
+    real = consents.record_consent_assumption
     monkeypatch.setattr(consents, "assumed", lambda *args, **more: asked.append(args) or real(*args, **more))
     account.book = rulebook(route(assume_consent=True, assumed_because="asked on the form"))
     account.put(*(changed(lead(f"M-{number}"), fields={}) for number in range(3)))

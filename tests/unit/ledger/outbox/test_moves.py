@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from jobs.ledger.outbox import outbox
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.schema import Delivery, LeadRow, Transition
 from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import ENTRY, MOVES, DeliveryState, IllegalMoveError
@@ -26,7 +26,7 @@ def any_move(random, row):
     to = random.choice(sorted(MOVES[before] | {before}) if before else sorted(ENTRY))
     cause = random.choice([Reason.DUE, Reason.NO_CLICK_ID, PlatformCode("so")])
     always, detail = before == to and random.random() < 0.5, random.choice([None, "detail"])
-    return Move(row, to, cause, detail, always_record=True) if always else Move(row, to, cause, detail)
+    return DeliveryMove(row, to, cause, detail, always_record=True) if always else DeliveryMove(row, to, cause, detail)
 
 
 def rows_after(account, seed, *, at_once):
@@ -45,7 +45,7 @@ def rows_after(account, seed, *, at_once):
                 rows = rows or [new_delivery(route(), f"L-{number}") for number in range(LEADS)]
                 moves = [any_move(random, row) for row in rows if not row.state or random.random() < 0.7]
                 for some in [moves] if at_once else [[move] for move in moves]:
-                    outbox.move_all(session, ledger, some, now=NIGHT + timedelta(days=night))
+                    outbox.change_delivery_states(session, ledger, some, now=NIGHT + timedelta(days=night))
         with ledger.read_transaction() as session:
             return {
                 table.__name__: [row.model_dump() for row in session.exec(select(table).order_by(*keys(table)))]
@@ -57,8 +57,8 @@ def move_to(account, *states):
     """Move the deliveries, in order of creation, to these states at once."""
     with account.hold() as ledger, ledger.write_transaction() as session:
         rows = session.exec(select(Delivery).order_by(col(Delivery.id)))
-        moves = [Move(row, state, Reason.DUE) for row, state in zip(rows, states, strict=True)]
-        outbox.move_all(session, ledger, moves, now=NIGHT)
+        moves = [DeliveryMove(row, state, Reason.DUE) for row, state in zip(rows, states, strict=True)]
+        outbox.change_delivery_states(session, ledger, moves, now=NIGHT)
 
 
 def keys(table):

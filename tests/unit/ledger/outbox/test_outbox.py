@@ -33,7 +33,7 @@ def moved(ledger, *states, name="L-1", **columns):
         with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
-            outbox.move_all(session, ledger, [outbox.Move(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
+            outbox.change_delivery_states(session, ledger, [outbox.DeliveryMove(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
             row = kept
     with ledger.write_transaction() as session:
         session.exec(update(Delivery).where(col(Delivery.id) == row.id).values(**{"lead": name} | columns))
@@ -80,10 +80,10 @@ def test_an_illegal_move_changes_nothing(ledger):
     """Neither the state nor the history changes."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.write_transaction() as session:
-        outbox.move_all(
+        outbox.change_delivery_states(
             session,
             ledger,
-            [outbox.Move(session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY)],
+            [outbox.DeliveryMove(session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY)],
             now=NIGHT,
         )
     with ledger.read_transaction() as session:
@@ -113,8 +113,8 @@ def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
         row.event, row.event_sha256 = b"bytes", "digest"
     for state in states[1:]:
         with ledger.write_transaction() as session:
-            move = outbox.Move(session.get(Delivery, number), state, PlatformCode("so"))
-            outbox.move_all(session, ledger, [move], now=NIGHT)
+            move = outbox.DeliveryMove(session.get(Delivery, number), state, PlatformCode("so"))
+            outbox.change_delivery_states(session, ledger, [move], now=NIGHT)
     with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
 
@@ -127,7 +127,7 @@ def test_a_row_of_another_session_is_refused(ledger):
     with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
     with pytest.raises(RuntimeError, match="another session"), ledger.write_transaction() as session:
-        outbox.move_all(session, ledger, [outbox.Move(row, DeliveryState.WITHHELD, Reason.NO_CLICK_ID)], now=NIGHT)
+        outbox.change_delivery_states(session, ledger, [outbox.DeliveryMove(row, DeliveryState.WITHHELD, Reason.NO_CLICK_ID)], now=NIGHT)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.UNCONFIRMED, DeliveryState.IN_FLIGHT])
@@ -137,8 +137,8 @@ def test_a_doubt_ends_with_its_bytes(ledger, state):
     with ledger.write_transaction() as session:
         session.get(Delivery, number).in_doubt_since = NIGHT
     with ledger.write_transaction() as session:
-        move = outbox.Move(session.get(Delivery, number), state, Reason.NO_ANSWER)
-        outbox.move_all(session, ledger, [move], now=NIGHT)
+        move = outbox.DeliveryMove(session.get(Delivery, number), state, Reason.NO_ANSWER)
+        outbox.change_delivery_states(session, ledger, [move], now=NIGHT)
     with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
 

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.records import CountedRows, DestinationId, OutcomeClass
-from jobs.ledger.outbox.statements import OwnCount, count_rows, sent_requests
+from connectors.records import CountedRowsFilter, DestinationId, OutcomeClass
+from jobs.ledger.outbox.statements import OwnCount, count_own_accepted_rows, sent_requests
 from jobs.ledger.schema import Attempt, Delivery, LeadRow, Request
 from tests.builders import ACCOUNT, GOOGLE
 from tests.fakes import NIGHT
 
 HOUR = timedelta(hours=1)
-SPAN = CountedRows("data_manager", "1234567890", "987654321", NIGHT, NIGHT + 2 * HOUR)
+SPAN = CountedRowsFilter("data_manager", "1234567890", "987654321", NIGHT, NIGHT + 2 * HOUR)
 OURS = {"account": ACCOUNT, "destination": GOOGLE, "transport": SPAN.transport, "owner": SPAN.owner}
 
 
@@ -65,7 +65,7 @@ def send(session):
 
 def counted(session, span=SPAN):
     """Our count of a span."""
-    return count_rows(session, ACCOUNT, GOOGLE, span)
+    return count_own_accepted_rows(session, ACCOUNT, GOOGLE, span)
 
 
 def test_accepted_rows_of_the_span_count(session, send):

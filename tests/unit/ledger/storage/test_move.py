@@ -15,7 +15,7 @@ from jobs.ledger.storage import move
 from jobs.ledger.storage.lock import LeaseHeldError, lock_path
 from jobs.ledger.storage.move import _transaction, move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state_file import LedgerError, file_kind
+from jobs.ledger.storage.state_file import LedgerError, state_file_kind
 from tests import quick
 from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT
@@ -220,10 +220,10 @@ def test_a_move_begun_to_one_place_does_not_end_in_another(filled, elsewhere, tm
 
 def refused(source, target, account=ACCOUNT):
     """Why it is not moved; its file is as it was, and nothing is there."""
-    before = [source.path.stat().st_size, file_kind(source.path)]
+    before = [source.path.stat().st_size, state_file_kind(source.path)]
     with pytest.raises(LedgerError) as caught:
         moved(source, target, account)
-    assert before == [source.path.stat().st_size, file_kind(source.path)]
+    assert before == [source.path.stat().st_size, state_file_kind(source.path)]
     assert not target.path.exists()
     return str(caught.value)
 

@@ -15,7 +15,7 @@ from jobs.ledger.schema import IncidentRow
 from jobs.ledger.storage.database import open_engine
 from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_notice, recorded_notice
-from jobs.settings.schema import NotifyWhen
+from jobs.settings.schema import NotificationThresholds
 from tests import fakes
 from tests.builders import ACCOUNT, PARIS, changed, lead
 from tests.unit.alerts.test_unreadable_incidents import Messages
@@ -77,7 +77,7 @@ class Nights:
         with account.hold("run") as ledger:
             summary = run_night(account.run(ledger))
             now = account.clock.now()
-            found = update_incidents(ledger, account.book, account.sinks, summary, NotifyWhen(), now=now)
+            found = update_incidents(ledger, account.book, account.sinks, summary, NotificationThresholds(), now=now)
             notice_of = partial(recorded_notice, zone=PARIS)
             send_undelivered_notices(ledger, {"a": Recipient("notify", self)}, notice_of=notice_of, now=now)
         account.clock.time += timedelta(days=1)

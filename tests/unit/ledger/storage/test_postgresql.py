@@ -19,14 +19,14 @@ from jobs.exit_codes import Exit
 from jobs.ledger import bulk
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.consents import _RECORD
-from jobs.ledger.outbox.outbox import Move
+from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.report.queries import sum_of_cents
 from jobs.ledger.runs import LeaseLostError, Ledger, _begin, open_snapshot
 from jobs.ledger.schema import STREAMED, Delivery, Lease, Run, StatusChange, StatusLabel
 from jobs.ledger.storage import database as files
 from jobs.ledger.storage import postgresql as storage
 from jobs.ledger.storage.lock import LeaseHeldError
-from jobs.ledger.storage.postgresql import deploy, open_postgresql
+from jobs.ledger.storage.postgresql import create_or_upgrade_ledger_tables, open_postgresql
 from jobs.ledger.storage.postgresql_state import PostgresqlState, ServerLock
 from jobs.ledger.storage.postgresql_tables import postgresql_tables
 from jobs.ledger.storage.revisions import MIGRATIONS, REVISIONS, revisions_in
@@ -178,7 +178,7 @@ def test_the_account_is_forgotten_with_its_transaction(opened):
 def test_a_user_who_sees_every_row_is_refused(server, database):
     """PostgreSQL applies no policy to superusers."""
     url = server.url(database, user="postgres")
-    for use in (deploy, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
+    for use in (create_or_upgrade_ledger_tables, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
         with pytest.raises(LedgerError, match="sees the rows of every account") as caught:
             use(url)
         assert postgresql.PASSWORD not in str(caught.value)
@@ -264,9 +264,9 @@ def test_a_kept_connection_is_as_new_however_its_last_user_left_it(idle, server,
 def test_a_lease_whose_connection_died_leaves_nothing_behind(keeping, server, database):
     """The account can be held again, and only by one."""
     state = PostgresqlState(SecretStr(server.url(database)), ACCOUNT)
-    with state.hold(now=NIGHT):
+    with state.lock_account(now=NIGHT):
         end_all(server, database)
-    with state.hold(now=NIGHT), pytest.raises(LeaseHeldError), state.hold(now=NIGHT):
+    with state.lock_account(now=NIGHT), pytest.raises(LeaseHeldError), state.lock_account(now=NIGHT):
         pass
     assert 0 == keeping._engine.pool.checkedout()
 
@@ -283,7 +283,7 @@ def test_the_lease_ends_while_its_connection_is_kept(keeping, server, database):
     """Else nobody could work on the account until this process ends."""
     assert keeping
     state = PostgresqlState(SecretStr(server.url(database)), ACCOUNT)
-    with state.hold(now=NIGHT), pytest.raises(LeaseHeldError), state.hold(now=NIGHT):
+    with state.lock_account(now=NIGHT), pytest.raises(LeaseHeldError), state.lock_account(now=NIGHT):
         pass
     with server.connect(database) as connection:
         assert 0 == connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()[0]
@@ -356,7 +356,7 @@ def plan(ledger, *leads):
         rows = [new_delivery(route(account=ledger.account), lead) for lead in leads]
         for row in rows:
             row.key = f"{ledger.account} {row.key}"
-        outbox.move_all(session, ledger, [Move(row, DeliveryState.PENDING, Reason.DUE) for row in rows], now=NIGHT)
+        outbox.change_delivery_states(session, ledger, [DeliveryMove(row, DeliveryState.PENDING, Reason.DUE) for row in rows], now=NIGHT)
         return [row.id for row in rows]
 
 
@@ -463,8 +463,8 @@ def test_few_are_found_without_reading_what_else_an_account_has(begin, server, d
     with server.connect(database) as connection:
         connection.execute("ANALYZE")
     with ledger.write_transaction() as session:
-        of_leads = select(table.c.id).where(bulk.belongs_to(table.c.account, table.c.lead))
-        by_id = select(table.c.id).where(bulk.has_id_among(table.c.id, [7, 8]))
+        of_leads = select(table.c.id).where(bulk.has_lead_among(table.c.account, table.c.lead))
+        by_id = select(table.c.id).where(bulk.column_in_ids(table.c.id, [7, 8]))
 
         assert 100 == len(list(bulk.select_rows(session, of_leads, ACCOUNT, ["A-1"])))
         assert 100 == rows_read(session, "status_change")
@@ -641,7 +641,7 @@ def test_deploying_again_takes_no_right_to_create(server, guest, database):
 def test_two_machines_may_deploy_at_once(server, empty):
     """One waits for the other."""
     url = server.url(empty)
-    both = [threading.Thread(target=deploy, args=(url,)) for _ in range(2)]
+    both = [threading.Thread(target=create_or_upgrade_ledger_tables, args=(url,)) for _ in range(2)]
     for each in both:
         each.start()
     for each in both:
@@ -667,7 +667,7 @@ def test_deploying_again_renews_how_ids_are_counted(server, begin, database, cha
         before = connection.execute(COUNTING).fetchall()
         connection.execute(change)
         assert before != connection.execute(COUNTING).fetchall()
-        deploy(server.url(database))
+        create_or_upgrade_ledger_tables(server.url(database))
 
         assert before == connection.execute(COUNTING).fetchall()
     assert [1, 2] == [begin().run for _ in range(2)]
@@ -749,7 +749,7 @@ def test_process_whose_installation_is_replaced_refuses_what_the_new_version_dep
     with server.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9000'")
 
-    for use in (opened, lambda: deploy(server.url(database))):
+    for use in (opened, lambda: create_or_upgrade_ledger_tables(server.url(database))):
         with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
             use()
 
@@ -759,7 +759,7 @@ def test_an_older_database_is_refused_until_it_is_deployed(server, opened, datab
     """Migrations run on PostgreSQL as on SQLite, and keep accounts apart."""
     with pytest.raises(LedgerError, match="run `oplead-sync fleet deploy` first"):
         opened()
-    deploy(server.url(database))
+    create_or_upgrade_ledger_tables(server.url(database))
 
     with opened().begin() as connection:
         assert "9000" == connection.exec_driver_sql("SELECT * FROM alembic_version").scalar()
@@ -772,7 +772,7 @@ def test_a_migration_reaches_the_rows_of_every_account(server, opened, database,
     for number, account in enumerate((ACCOUNT, OTHER), start=101):
         fill(opened(account), account, number)
     request.getfixturevalue("later")
-    deploy(server.url(database))
+    create_or_upgrade_ledger_tables(server.url(database))
 
     for account in (ACCOUNT, OTHER):
         with opened(account).begin() as connection:
@@ -817,7 +817,7 @@ def test_a_table_that_shows_too_much_is_isolated_again(server, database, change)
         before = connection.execute(shown).fetchall()
         connection.execute(change)
         assert before != connection.execute(shown).fetchall()
-        deploy(server.url(database))
+        create_or_upgrade_ledger_tables(server.url(database))
 
         assert before == connection.execute(shown).fetchall()
 
@@ -826,7 +826,7 @@ def test_a_database_of_a_newer_version_is_refused(server, opened, database):
     """Also by `fleet deploy`."""
     with opened().begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    for use in (deploy, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
+    for use in (create_or_upgrade_ledger_tables, lambda url: open_postgresql(url, ACCOUNT, for_writing=False)):
         with pytest.raises(LedgerError, match="a newer oplead-sync set up this database"):
             use(server.url(database))
 
@@ -836,7 +836,7 @@ def test_a_database_with_tables_of_something_else_is_left_alone(server, empty):
     with closing(psycopg.connect(server.url(empty), autocommit=True)) as connection:
         connection.execute("CREATE TABLE lead (id integer)")
     with pytest.raises(LedgerError, match=r"tables of something else \(lead\)"):
-        deploy(server.url(empty))
+        create_or_upgrade_ledger_tables(server.url(empty))
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────

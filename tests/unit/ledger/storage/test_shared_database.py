@@ -82,7 +82,7 @@ def test_database_that_is_away_is_tried_once_for_all_accounts_and_again_soon(ope
     found = ask_at_once(shared, opening)
     attempts = opening.attempts
     shared._try_at = opening.is_away = 0
-    shared.engine_of("one", for_writing=True)
+    shared.engine_for_account("one", for_writing=True)
 
     assert ["dropped"] * ACCOUNTS == found
     assert [1, 2] == [attempts, opening.attempts]

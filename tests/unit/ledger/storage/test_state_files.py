@@ -17,7 +17,7 @@ from jobs.ledger.storage.database import copy_state, create_state, open_engine
 from jobs.ledger.storage.lock import lock_path
 from jobs.ledger.storage.plain_reads import neighbouring_ledgers
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state_file import APPLICATION_ID, FileKind, LedgerError, NoStateError, file_kind
+from jobs.ledger.storage.state_file import APPLICATION_ID, LedgerFileKind, LedgerError, NoStateError, state_file_kind
 from tests.builders import ACCOUNT, hold
 
 
@@ -46,7 +46,7 @@ def test_new_state_is_identified_by_its_header(path):
     create_state(path)
 
     assert APPLICATION_ID == application_id(path) == int.from_bytes(path.read_bytes()[68:72], "big")
-    assert FileKind.LEDGER == file_kind(path)
+    assert LedgerFileKind.LEDGER == state_file_kind(path)
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -214,7 +214,7 @@ def test_look_releases_no_lock_of_a_state_in_use(path, clock):
     with open_locked_ledger(SqliteState(path), ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         with ledger.write_transaction() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
-        assert file_kind(path) is FileKind.LEDGER
+        assert state_file_kind(path) is LedgerFileKind.LEDGER
         assert rows_seen_by_another_program(path) == 1
         with ledger.write_transaction() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="after", digest="2"))

@@ -10,7 +10,7 @@ from jobs.oplead_commands.creation import identity
 from jobs.oplead_commands.creation.identity import RecognitionMarkParts
 
 SALT = bytes(32)
-MADE = (identity.content_hash, identity.creation_key_of, identity.recognition_mark_of)
+MADE = (identity.content_hash, identity.creation_key_of, identity.lead_fingerprint)
 content_hash, key_of, mark_of = (partial(each, salt=SALT) for each in MADE)
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
@@ -40,10 +40,10 @@ def test_a_reference_is_one_with_and_without_leading_zeros():
     """A field for numbers shows none; with a reference nothing else decides."""
     typed = mark_of([GCLID], TYPED, reference="00123 ")
 
-    assert typed.matches_lead_mark(mark_of([], Contact(("other@example.com",)), reference="123"))
-    assert not typed.matches_lead_mark(mark_of([GCLID], TYPED, reference="124"))
-    assert not typed.matches_lead_mark(mark_of([GCLID], TYPED))
-    assert mark_of([GCLID], TYPED).matches_lead_mark(mark_of([GCLID], TYPED, reference="124"))
+    assert typed.matches_fingerprint(mark_of([], Contact(("other@example.com",)), reference="123"))
+    assert not typed.matches_fingerprint(mark_of([GCLID], TYPED, reference="124"))
+    assert not typed.matches_fingerprint(mark_of([GCLID], TYPED))
+    assert mark_of([GCLID], TYPED).matches_fingerprint(mark_of([GCLID], TYPED, reference="124"))
 
 
 def test_another_click_address_number_or_name_is_another_lead():
@@ -71,9 +71,9 @@ def test_a_mark_says_of_what_it_is_made():
         | RecognitionMarkParts.NAME
     )
     assert (RecognitionMarkParts.EMAIL, RecognitionMarkParts.REFERENCE) == (bare.parts, referred.parts)
-    assert whole.covers_parts_of(bare)
-    assert not bare.covers_parts_of(whole)
-    assert not whole.covers_parts_of(referred)
+    assert whole.has_all_parts_of(bare)
+    assert not bare.has_all_parts_of(whole)
+    assert not whole.has_all_parts_of(referred)
 
 
 def test_a_name_alone_marks_nobody():
@@ -98,4 +98,4 @@ def test_hashes_of_one_outbox_say_nothing_beside_another_file():
 
     assert content != identity.content_hash(lead, other)
     assert key_of("R-1", content) != identity.creation_key_of("R-1", content, other)
-    assert not mark_of([GCLID], TYPED).hashes & identity.recognition_mark_of([GCLID], TYPED, other).hashes
+    assert not mark_of([GCLID], TYPED).hashes & identity.lead_fingerprint([GCLID], TYPED, other).hashes

@@ -11,12 +11,12 @@ import pytest
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import UsageError
 from jobs.ledger.storage.lock import LeaseHeldError
-from jobs.oplead_commands.creation.identity import RecognitionMark
-from jobs.oplead_commands.creation.outbox import CreationState, LeadToCreate, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.identity import LeadFingerprint
+from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadToCreate, lock_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = RecognitionMark(frozenset({"EMAIL:mark", "NAME:mark"}))
+MARK = LeadFingerprint(frozenset({"EMAIL:mark", "NAME:mark"}))
 LEAD = LeadToCreate("key", "content", MARK, has_provider_url=True)
 
 
@@ -33,11 +33,11 @@ def only(outbox):
 
 def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
     """It may have arrived."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
-        outbox.begin(LEAD, now=NOW)
+    with lock_outbox(path, now=lambda: NOW) as outbox:
+        outbox.record_request_in_flight(LEAD, now=NOW)
 
-    with hold_outbox(path, now=lambda: LATER) as outbox:
-        assert (CreationState.IN_DOUBT, "died", LATER) == (
+    with lock_outbox(path, now=lambda: LATER) as outbox:
+        assert (LeadCreationState.IN_DOUBT, "died", LATER) == (
             only(outbox).state,
             only(outbox).reason,
             only(outbox).lost_at,
@@ -46,48 +46,48 @@ def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
 
 def test_what_is_on_record_is_durable_before_the_method_returns(path):
     """Another connection sees it at once: nothing waits for the end."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
-        outbox.begin(LEAD, now=NOW)
+    with lock_outbox(path, now=lambda: NOW) as outbox:
+        outbox.record_request_in_flight(LEAD, now=NOW)
         with open_outbox(path) as other:
-            assert CreationState.IN_FLIGHT is only(other).state
+            assert LeadCreationState.IN_FLIGHT is only(other).state
 
 
-@pytest.mark.parametrize("state", CreationState)
+@pytest.mark.parametrize("state", LeadCreationState)
 def test_what_is_on_record_cannot_be_sent(path, state):
     """What may be in Oplead does not leave a second time by mistake."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
-        outbox.begin(LEAD, now=NOW)
-        if state is CreationState.CREATED:
-            outbox.confirm("key", "L-1")
-        if state is CreationState.IN_DOUBT:
+    with lock_outbox(path, now=lambda: NOW) as outbox:
+        outbox.record_request_in_flight(LEAD, now=NOW)
+        if state is LeadCreationState.CREATED:
+            outbox.record_lead_created("key", "L-1")
+        if state is LeadCreationState.IN_DOUBT:
             outbox.record_lost_answer("key", "no_answer", now=NOW)
 
         with pytest.raises(RuntimeError):
-            outbox.begin(LEAD, now=LATER)
+            outbox.record_request_in_flight(LEAD, now=LATER)
 
         assert (state, NOW) == (only(outbox).state, only(outbox).sent_at)
 
 
 def test_a_created_lead_stays_created(path):
     """Whatever is asked for."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
-        outbox.begin(LEAD, now=NOW)
-        outbox.confirm("key", "L-1")
+    with lock_outbox(path, now=lambda: NOW) as outbox:
+        outbox.record_request_in_flight(LEAD, now=NOW)
+        outbox.record_lead_created("key", "L-1")
         outbox.drop("key")
 
         with pytest.raises(RuntimeError):
             outbox.record_lost_answer("key", "no_answer", now=LATER)
         with pytest.raises(RuntimeError):
-            outbox.confirm("key", "L-2")
+            outbox.record_lead_created("key", "L-2")
 
         assert ("content", "L-1") == (only(outbox).content, only(outbox).lead)
 
 
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
-        outbox.begin(
-            LeadToCreate("k" * 64, "c" * 64, RecognitionMark(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True),
+    with lock_outbox(path, now=lambda: NOW) as outbox:
+        outbox.record_request_in_flight(
+            LeadToCreate("k" * 64, "c" * 64, LeadFingerprint(frozenset({"EMAIL:" + "m" * 64})), has_provider_url=True),
             now=NOW,
         )
         outbox.drop("k" * 64)
@@ -104,15 +104,15 @@ def begin(outbox, key, mark=MARK, *, now=NOW):
 
 def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
+    with lock_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key")
         begin(outbox, "other")
-        outbox.confirm("key", "L-1")
+        outbox.record_lead_created("key", "L-1")
         outbox.record_lost_answer("other", "no_answer", now=NOW)
         outbox.erase_recognition_marks(now=NOW)
         assert MARK == only(outbox).mark
 
-        outbox.confirm("other", "L-2")
+        outbox.record_lead_created("other", "L-2")
         outbox.erase_recognition_marks(now=NOW)
 
         assert only(outbox).mark is None
@@ -120,22 +120,22 @@ def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):
 
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = RecognitionMark(frozenset({"EMAIL:whole", "PHONE:whole"}))
-    with hold_outbox(path, now=lambda: NOW) as outbox:
+    whole = LeadFingerprint(frozenset({"EMAIL:whole", "PHONE:whole"}))
+    with lock_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "doubt")
         outbox.record_lost_answer("doubt", "no_answer", now=NOW)
         for number in range(8):
             begin(outbox, f"same {number}", now=NOW + timedelta(seconds=number))
-            outbox.confirm(f"same {number}", f"L-{number}")
+            outbox.record_lead_created(f"same {number}", f"L-{number}")
         begin(outbox, "nameless")
-        outbox.confirm("nameless", None)
+        outbox.record_lead_created("nameless", None)
         begin(outbox, "another kind", whole)
-        outbox.confirm("another kind", "L-8")
+        outbox.record_lead_created("another kind", "L-8")
 
         outbox.erase_recognition_marks(now=NOW)
 
         kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
-        assert kept == {one.key for one in outbox.recognisable_leads()}
+        assert kept == {one.key for one in outbox.leads_recognisable_in_oplead()}
 
 
 @pytest.mark.parametrize(("hours", "is_kept"), [(4, True), (5, False)])
@@ -145,9 +145,9 @@ def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for
 ):
     """Also where nothing is in doubt yet: the next lead of the same person may be."""
     now = NOW + timedelta(hours=hours)
-    with hold_outbox(path, now=lambda: NOW) as outbox:
+    with lock_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key")
-        outbox.confirm("key", None)
+        outbox.record_lead_created("key", None)
         if is_any_in_doubt:
             begin(outbox, "doubt", now=now)
             outbox.record_lost_answer("doubt", "no_answer", now=now)
@@ -159,31 +159,31 @@ def test_a_created_lead_without_an_id_keeps_its_mark_while_it_could_be_taken_for
 
 def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
     """It stays in doubt until a human says what became of it."""
-    with hold_outbox(path, now=lambda: NOW) as outbox:
+    with lock_outbox(path, now=lambda: NOW) as outbox:
         begin(outbox, "key", None)
         outbox.record_lost_answer("key", "no_answer", now=NOW)
 
-        assert ["key"] == [one.key for one in outbox.recognisable_leads()]
+        assert ["key"] == [one.key for one in outbox.leads_recognisable_in_oplead()]
 
 
 def test_each_outbox_has_a_salt_of_its_own_for_good(path, tmp_path):
     """Its hashes match those of no other file."""
     with (
-        hold_outbox(path, now=lambda: NOW) as outbox,
-        hold_outbox(tmp_path / "other.oplead.db", now=lambda: NOW) as other,
+        lock_outbox(path, now=lambda: NOW) as outbox,
+        lock_outbox(tmp_path / "other.oplead.db", now=lambda: NOW) as other,
     ):
         salt = outbox.salt
         assert (32, 32) == (len(salt), len(other.salt))
         assert salt != other.salt
-    with hold_outbox(path, now=lambda: NOW) as outbox:
+    with lock_outbox(path, now=lambda: NOW) as outbox:
         assert salt == outbox.salt
 
 
 def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):
     """Two imports at once could both send a lead."""
-    with hold_outbox(path, now=lambda: NOW):
+    with lock_outbox(path, now=lambda: NOW):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-        with pytest.raises(LeaseHeldError), hold_outbox(path, now=lambda: NOW):
+        with pytest.raises(LeaseHeldError), lock_outbox(path, now=lambda: NOW):
             pass
 
 
@@ -192,7 +192,7 @@ def test_a_patient_command_waits_for_the_one_before(path):
     held, let_go = threading.Event(), threading.Event()
 
     def hold():
-        with hold_outbox(path, now=lambda: NOW) as outbox:
+        with lock_outbox(path, now=lambda: NOW) as outbox:
             begin(outbox, "died")
             held.set()
             let_go.wait(10)
@@ -202,10 +202,10 @@ def test_a_patient_command_waits_for_the_one_before(path):
     assert held.wait(10)
     threading.Timer(0.2, let_go.set).start()
 
-    with hold_outbox(path, now=lambda: LATER if let_go.is_set() else NOW, patience=10) as outbox:
+    with lock_outbox(path, now=lambda: LATER if let_go.is_set() else NOW, patience=10) as outbox:
         assert LATER == outbox.find(["died"])["died"].lost_at
-        outbox.begin(LEAD, now=NOW)
-        assert CreationState.IN_FLIGHT is only(outbox).state
+        outbox.record_request_in_flight(LEAD, now=NOW)
+        assert LeadCreationState.IN_FLIGHT is only(outbox).state
     first.join(10)
 
 
@@ -216,9 +216,9 @@ def test_whoever_waits_may_be_stopped(path):
         raise StoppedBySignal(signal.SIGTERM)
 
     with (
-        hold_outbox(path, now=lambda: NOW),
+        lock_outbox(path, now=lambda: NOW),
         pytest.raises(StoppedBySignal),
-        hold_outbox(path, now=lambda: NOW, patience=60, cancel_token=stop),
+        lock_outbox(path, now=lambda: NOW, patience=60, cancel_token=stop),
     ):
         pass
 
@@ -230,11 +230,11 @@ def test_a_file_that_is_no_outbox_is_left_as_it_is(path):
     connection.close()
     before = path.read_bytes()
 
-    with pytest.raises(UsageError, match="no outbox of this version"), hold_outbox(path, now=lambda: NOW):
+    with pytest.raises(UsageError, match="no outbox of this version"), lock_outbox(path, now=lambda: NOW):
         pass
     assert before == path.read_bytes()
     path.write_bytes(b"no database at all, but some text that is long enough")
-    with pytest.raises(UsageError, match="cannot be used"), hold_outbox(path, now=lambda: NOW):
+    with pytest.raises(UsageError, match="cannot be used"), lock_outbox(path, now=lambda: NOW):
         pass
 
 

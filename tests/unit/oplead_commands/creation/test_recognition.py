@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.identity import RecognitionMark, RecognitionMarkParts
-from jobs.oplead_commands.creation.outbox import CreationState, LeadCreationRecord
-from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise
+from jobs.oplead_commands.creation.identity import LeadFingerprint, RecognitionMarkParts
+from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadCreationRecord
+from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)
@@ -20,10 +20,10 @@ ALL = (
 
 def mark_of(text, parts=ALL):
     """The mark of somebody whose values all begin with one text."""
-    return RecognitionMark(frozenset(f"{part.name}:{text}" for part in parts))
+    return LeadFingerprint(frozenset(f"{part.name}:{text}" for part in parts))
 
 
-def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
+def creation(key, state=LeadCreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
     """One lead on record."""
     known = LeadId(lead) if lead else None
     by = mark_of(mark or f"mark of {key}", parts) if parts is not None else None
@@ -35,13 +35,13 @@ def seen(lead, mark, at=NOW, parts=ALL):
     return SeenLead(LeadId(lead), at, mark_of(mark, parts))
 
 
-PROOF = creation("proof", CreationState.CREATED, lead="L-1")
+PROOF = creation("proof", LeadCreationState.CREATED, lead="L-1")
 PROVEN = seen("L-1", "mark of proof")
 
 
 def judged(marked, leads, *, claimed=("L-1",), is_whole=True):
     """What is said of each."""
-    return dict(recognise(marked, leads, claimed={LeadId(one) for one in claimed}, is_whole=is_whole, skew=SKEW))
+    return dict(recognise_created_leads(marked, leads, claimed={LeadId(one) for one in claimed}, is_whole=is_whole, skew=SKEW))
 
 
 def test_a_lead_with_its_mark_is_the_one():
@@ -81,7 +81,7 @@ def test_two_of_ours_with_one_mark_are_left_to_a_human():
 
 def test_a_lead_that_is_another_of_ours_is_not_it():
     """Two rows of one person: the one that was answered has its own."""
-    marked = [creation("a", mark="m"), creation("b", CreationState.CREATED, mark="m", lead="L-2"), PROOF]
+    marked = [creation("a", mark="m"), creation("b", LeadCreationState.CREATED, mark="m", lead="L-2"), PROOF]
 
     assert {"a": LeadNotFoundReason.NOT_THERE} == judged(marked, [PROVEN, seen("L-2", "m")], claimed=("L-1", "L-2"))
 
@@ -98,7 +98,7 @@ def test_a_lead_of_before_the_attempt_is_not_it():
 
 def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
     """So that what is heard of it can be told."""
-    nameless = creation("a", CreationState.CREATED)
+    nameless = creation("a", LeadCreationState.CREATED)
 
     assert {"a": "L-2"} == judged([nameless], [seen("L-2", "mark of a")])
     assert {} == judged([nameless], [])
@@ -116,7 +116,7 @@ def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
 )
 def test_a_lead_proves_only_what_is_recognised_by_no_more_than_itself(doubtful, proof, absence):
     """Oplead may show addresses and no click ids; what has no mark is never known to be missing."""
-    created = creation("proof", CreationState.CREATED, lead="L-1", parts=proof)
+    created = creation("proof", LeadCreationState.CREATED, lead="L-1", parts=proof)
 
     assert {"a": absence} == judged(
         [creation("a", parts=doubtful), created], [seen("L-1", "mark of proof", parts=proof)]
@@ -132,7 +132,7 @@ def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
 
 def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
     """It cannot be both: one of them may not be there."""
-    other = RecognitionMark(mark_of("mark of b").hashes | {"REFERENCE:mark of a"})
+    other = LeadFingerprint(mark_of("mark of b").hashes | {"REFERENCE:mark of a"})
     marked = [creation("a", parts=RecognitionMarkParts.REFERENCE), creation("b"), PROOF]
 
     assert {"a": LeadNotFoundReason.AMBIGUOUS, "b": LeadNotFoundReason.AMBIGUOUS} == judged(
@@ -146,7 +146,7 @@ def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
 def test_a_lead_that_shares_one_value_is_left_to_a_human(part):
     """It may be ours, of which Oplead shows the rest in another form."""
     near = SeenLead(
-        LeadId("L-2"), NOW, RecognitionMark(mark_of("mark of a", part).hashes | mark_of("b", ALL & ~part).hashes)
+        LeadId("L-2"), NOW, LeadFingerprint(mark_of("mark of a", part).hashes | mark_of("b", ALL & ~part).hashes)
     )
 
     assert {"a": LeadNotFoundReason.AMBIGUOUS} == judged([creation("a"), PROOF], [PROVEN, near])
@@ -157,7 +157,7 @@ def test_a_lead_that_shares_a_name_only_is_another():
     named = SeenLead(
         LeadId("L-2"),
         NOW,
-        RecognitionMark(
+        LeadFingerprint(
             mark_of("mark of a", RecognitionMarkParts.NAME).hashes | mark_of("b", RecognitionMarkParts.EMAIL).hashes
         ),
     )

@@ -9,8 +9,8 @@ import pytest
 from connectors.records import ClickId, ClickIdKind
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.lead_values import click_id_values
-from jobs.oplead_commands.importing.columns import read_mapping
-from jobs.oplead_commands.importing.lead_file import LeadFileOptions, read_leads
+from jobs.oplead_commands.importing.columns import read_column_mapping
+from jobs.oplead_commands.importing.lead_file import LeadFileOptions, read_lead_file
 
 CLICKED = datetime(2026, 8, 20, 8, tzinfo=UTC)
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)
@@ -30,7 +30,7 @@ def read(tmp_path, text, name="leads.csv", encoding="utf-8", **more):
     """The rows of a file with this text."""
     file = tmp_path / name
     file.write_text(text, encoding=encoding)
-    return read_leads(file, reading(**more))
+    return read_lead_file(file, reading(**more))
 
 
 def problems(tmp_path, text, name="leads.csv", **more):
@@ -140,7 +140,7 @@ def test_a_mapping_file_says_what_titles_mean(tmp_path):
     mapping = tmp_path / "columns.yaml"
     mapping.write_text("Contact: email\nBudget: leadData.budget\nCanal: { field: channel }\nNotes: ignore\n")
 
-    (row,) = read(tmp_path, "Contact;Budget;Canal;Notes\na@example.com;1;Site;Appeler\n", columns=read_mapping(mapping))
+    (row,) = read(tmp_path, "Contact;Budget;Canal;Notes\na@example.com;1;Site;Appeler\n", columns=read_column_mapping(mapping))
 
     assert {"leadData.budget": "1", "channel": "Site"} == row.lead.fields
 
@@ -151,7 +151,7 @@ def test_a_wrong_mapping_file_is_told_by_line(tmp_path):
     mapping.write_text("Contact: emial\nBudget: [1]\n")
 
     with pytest.raises(UsageError) as refused:
-        read_mapping(mapping)
+        read_column_mapping(mapping)
 
     assert f'{mapping}:1: "Contact": this is no column; did you mean "email"?' in str(refused.value)
     assert f'{mapping}:2: "Budget"' in str(refused.value)
