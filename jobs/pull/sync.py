@@ -365,8 +365,7 @@ class _NightReading(_ListReading):
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
-        self.done.has_unsettled_labels = not status_labels.are_all_settled(session, account)
-        if self.done.has_unsettled_labels:
+        if not status_labels.are_all_settled(session, account):
             return False
         if self.began is not None:
             leads.get_cursor(session, account).since = self.began
