@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from connectors.records import ClickId, Contact, LeadId, AnswerLost, Moment, NotSent, Utm
+from connectors.records import AnswerLost, ClickId, Contact, LeadId, Moment, NotSent, Utm
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 

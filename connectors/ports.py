@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from connectors.records import (
     Adjustment,
-    TargetAssumptions,
     CheckFinding,
     Contact,
-    EncodedEvent,
     ConversionEvent,
+    EncodedEvent,
     Export,
     Found,
     Identifier,
@@ -26,6 +25,7 @@ from connectors.records import (
     SentRequest,
     SinkLimits,
     Target,
+    TargetAssumptions,
     UnreadableLead,
 )
 

@@ -8,30 +8,30 @@ from zoneinfo import ZoneInfo
 
 from jobs.reporting.page.facts import (
     TREND_NIGHTS,
+    ActionItem,
     AdPlatform,
     AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
-    SalesKnownToPlatform,
+    ConversionOutcome,
     CoverageGap,
     Funnel,
-    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    ConversionOutcome,
+    OutcomeCount,
     Period,
     PlatformFigure,
     RecoverableConversions,
     ReportFacts,
     ResponsibleParty,
     Sales,
+    SalesKnownToPlatform,
+    SendingObstacle,
     StageTiming,
-    OutcomeCount,
-    ActionItem,
 )
 from jobs.rules.reasons import PlatformCode, Reason
 
@@ -123,10 +123,18 @@ def _headline() -> Headline:
         ),
         recoverable=(
             RecoverableConversions(
-                Reason.VALUE_MISSING, ResponsibleParty.OPLEAD_USERS, 6, Decimal(71_400), NOW + timedelta(days=2, hours=4)
+                Reason.VALUE_MISSING,
+                ResponsibleParty.OPLEAD_USERS,
+                6,
+                Decimal(71_400),
+                NOW + timedelta(days=2, hours=4),
             ),
-            RecoverableConversions(Reason.TIME, ResponsibleParty.OPLEAD_USERS, 1, Decimal(9_800), NOW + timedelta(days=5)),
-            RecoverableConversions(Reason.CONSENT_UNKNOWN, ResponsibleParty.MARKETING, 4, Decimal(720), NOW + timedelta(days=1)),
+            RecoverableConversions(
+                Reason.TIME, ResponsibleParty.OPLEAD_USERS, 1, Decimal(9_800), NOW + timedelta(days=5)
+            ),
+            RecoverableConversions(
+                Reason.CONSENT_UNKNOWN, ResponsibleParty.MARKETING, 4, Decimal(720), NOW + timedelta(days=1)
+            ),
         ),
     )
 
@@ -140,24 +148,52 @@ def _last_night() -> LastNight:
         OutcomeCount("quote", "meta", ConversionOutcome.ACCEPTED, NONE, 4, Decimal(1000), 4),
         OutcomeCount("sale", "meta", ConversionOutcome.ACCEPTED, NONE, 1, Decimal(12_400), 1),
         OutcomeCount("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, NO_VALUE),
-        OutcomeCount("appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)),
+        OutcomeCount(
+            "appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 1, Decimal(60)
+        ),
         OutcomeCount("appointment", "google_ads", ConversionOutcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
     )
     standing = (
         OutcomeCount("appointment", "google_ads", ConversionOutcome.ACCEPTED, NONE, 1243, Decimal(74_580)),
         OutcomeCount("appointment", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 19, Decimal(1140)),
-        OutcomeCount("appointment", "google_ads", ConversionOutcome.HELD, Reason.NO_CLICK_ID, 412, NO_VALUE, worth=Decimal(24_720)),
-        OutcomeCount("appointment", "google_ads", ConversionOutcome.HELD, Reason.CONSENT_MISSING, 38, NO_VALUE, worth=Decimal(2280)),
-        OutcomeCount("appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)),
+        OutcomeCount(
+            "appointment",
+            "google_ads",
+            ConversionOutcome.HELD,
+            Reason.NO_CLICK_ID,
+            412,
+            NO_VALUE,
+            worth=Decimal(24_720),
+        ),
+        OutcomeCount(
+            "appointment",
+            "google_ads",
+            ConversionOutcome.HELD,
+            Reason.CONSENT_MISSING,
+            38,
+            NO_VALUE,
+            worth=Decimal(2280),
+        ),
+        OutcomeCount(
+            "appointment", "google_ads", ConversionOutcome.REJECTED, PlatformCode("INVALID_GCLID"), 9, Decimal(540)
+        ),
         OutcomeCount("appointment", "google_ads", ConversionOutcome.WAITING, Reason.CLICK_TOO_RECENT, 3, Decimal(180)),
         OutcomeCount("quote", "google_ads", ConversionOutcome.ACCEPTED, NONE, 522, Decimal(130_500)),
         OutcomeCount("quote", "google_ads", ConversionOutcome.RECEIVED, Reason.RECEIVED, 9, Decimal(2250)),
-        OutcomeCount("quote", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 14, NO_VALUE, worth=Decimal(3500)),
+        OutcomeCount(
+            "quote", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 14, NO_VALUE, worth=Decimal(3500)
+        ),
         OutcomeCount("sale", "google_ads", ConversionOutcome.ACCEPTED, NONE, 118, Decimal(1_404_200)),
-        OutcomeCount("sale", "google_ads", ConversionOutcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)),
-        OutcomeCount("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 6, NO_VALUE, worth=Decimal(71_400)),
+        OutcomeCount(
+            "sale", "google_ads", ConversionOutcome.HELD, Reason.VALUE_MISSING, 4, NO_VALUE, worth=Decimal(47_600)
+        ),
+        OutcomeCount(
+            "sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 6, NO_VALUE, worth=Decimal(71_400)
+        ),
         OutcomeCount("appointment", "meta", ConversionOutcome.ACCEPTED, NONE, 604, Decimal(36_240), 511),
-        OutcomeCount("appointment", "meta", ConversionOutcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)),
+        OutcomeCount(
+            "appointment", "meta", ConversionOutcome.HELD, Reason.CONSENT_REFUSED, 21, NO_VALUE, worth=Decimal(1260)
+        ),
         OutcomeCount("quote", "meta", ConversionOutcome.ACCEPTED, NONE, 203, Decimal(50_750), 180),
         OutcomeCount("sale", "meta", ConversionOutcome.ACCEPTED, NONE, 47, Decimal(559_300), 44),
         OutcomeCount("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 2, NO_VALUE, worth=Decimal(23_800)),

@@ -215,7 +215,9 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:
         return
-    if done.has_unsettled_labels and not run.deps.source.is_budget_spent and run.now() <= until:
+    with run.ledger.read_transaction() as session:
+        understood = status_labels.are_all_labels_settled(session, run.ledger.account)
+    if not understood and not run.deps.source.is_budget_spent and run.now() <= until:
         done.complete = False
         pull(run, until=until, done=done)
 

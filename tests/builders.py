@@ -41,7 +41,8 @@ from jobs.rules.model import (
     StatusTimeOrigin,
     ValueFromFieldRule,
 )
-from jobs.run_context import SyncMode, PullOptions
+from jobs.run_context import PullOptions, SyncMode
+from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 from tests import quick
 from tests.fakes import LIMITS, NIGHT
@@ -251,5 +252,6 @@ def attention(summary):
 
 
 def stops(done):
-    """What stopped, and why, as a person reads it."""
-    return {str(scope): stop_sentence(stop) for scope, stop in done.stopped.items()}
+    """What stopped a night, or one of its steps, and why, as a person reads it."""
+    stopped = done.stopped_scopes if isinstance(done, RunSummary) else done.stopped
+    return {str(scope): stop_sentence(stop) for scope, stop in stopped.items()}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
     AdjustmentKind,
+    AnswerLost,
     ClickIdKind,
     CorrectionSupport,
     ForgottenRequest,
@@ -17,7 +18,6 @@ from connectors.records import (
     IdentifierKind,
     LeadPage,
     ListedLead,
-    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,

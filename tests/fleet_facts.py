@@ -42,7 +42,13 @@ def fleet(size=20):
     ]
     causes = [
         FleetCause(
-            "key", Level.RED, ResponsibleParty.MARKETING, "google_ads stopped", f"{KEY}\nNothing goes there.", NOW, stopped
+            "key",
+            Level.RED,
+            ResponsibleParty.MARKETING,
+            "google_ads stopped",
+            f"{KEY}\nNothing goes there.",
+            NOW,
+            stopped,
         ),
         FleetCause(
             "clicks",

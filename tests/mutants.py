@@ -164,7 +164,7 @@ FAULTS = (
     Fault(
         "an account whose state is in a file is not begun anew in a fleet",
         "jobs/cli/fleet/accounts.py",
-        "if kind is FileKind.LEDGER:",
+        "if kind is LedgerFileKind.LEDGER:",
         "if False:",
         "tests/e2e/test_fleet.py",
     ),
@@ -206,8 +206,8 @@ FAULTS = (
     Fault(
         "work that its worker was told to stop is due at once",
         "jobs/fleet/work.py",
-        "return Next(timedelta(), failures)",
-        "return Next(until_night, failures)",
+        "return NextWorkTime(timedelta(), failures)",
+        "return NextWorkTime(until_night, failures)",
         "tests/unit/jobs/fleet/test_work.py",
     ),
     Fault(
@@ -255,14 +255,14 @@ FAULTS = (
     Fault(
         "a vault that is away is no mistake in the settings",
         "jobs/settings/load.py",
-        "return all(references.command.is_why(each.message) for each in findings)",
+        "return all(references.command.is_own_failure(each.message) for each in findings)",
         "return False",
         "tests/unit/settings/test_secrets_command.py",
     ),
     Fault(
         "a vault that is away while a state is to be moved may be asked again",
         "jobs/cli/setup/state_move.py",
-        "if isinstance(error, SecretsAwayError) else",
+        "if isinstance(error, SecretsCommandFailedError) else",
         "if False else",
         "tests/e2e/test_state_move.py",
     ),
@@ -507,7 +507,7 @@ FAULTS = (
     Fault(
         "a state whose move was interrupted is not called moved",
         "jobs/cli/fleet/accounts.py",
-        "if not read_seal(path).is_moved:",
+        "if not read_state_move(path).is_moved:",
         "if False:",
         "tests/e2e/test_fleet.py::test_account_whose_state_is_in_a_file_is_not_begun_anew",
     ),
@@ -774,7 +774,7 @@ FAULTS = (
     Fault(
         "a ledger that has gone on elsewhere is not moved a second time",
         "jobs/ledger/storage/move.py",
-        "if read_seal(source.path).is_moved:",
+        "if read_state_move(source.path).is_moved:",
         "if False:",
         "tests/unit/ledger/storage/test_move.py",
     ),
@@ -865,7 +865,7 @@ FAULTS = (
     Fault(
         "answers reach the right rows although one was erased",
         "jobs/deliver/resolve.py",
-        "outcomes = [outcomes[place] for place in settlements.positions(self.session, number)]",
+        "outcomes = [outcomes[place] for place in settlements.attempt_positions(self.session, number)]",
         "outcomes = outcomes[: len(rows)]",
         "tests/unit/deliver/test_resolve.py",
     ),
@@ -949,8 +949,8 @@ FAULTS = (
     Fault(
         "a state in the place of one that was moved is not written to",
         "jobs/privacy/former_files.py",
-        "if kind is not FileKind.SEALED:",
-        "if kind is FileKind.NOTHING:",
+        "if kind is not LedgerFileKind.SEALED:",
+        "if kind is LedgerFileKind.NOTHING:",
         "tests/e2e/test_forget_after_move.py::test_another_state_in_its_place_is_left_alone",
     ),
     Fault(
@@ -970,7 +970,7 @@ FAULTS = (
     Fault(
         "an old state whose move has not ended is not written to",
         "jobs/privacy/former_files.py",
-        "if not read_seal(path).is_moved:",
+        "if not read_state_move(path).is_moved:",
         "if False:",
         "tests/unit/privacy/test_former_files.py::test_a_state_whose_move_has_not_ended_is_left_alone",
     ),
@@ -1075,14 +1075,14 @@ FAULTS = (
     Fault(
         "no incident names a forgotten lead",
         "jobs/ledger/retention/erasure.py",
-        "    incidents.leave_out_leads(session, account, ids)\n",
+        "    incidents.remove_leads_from_incidents(session, account, ids)\n",
         "",
         "tests/unit/ledger/retention/test_erasure.py::test_no_incident_names_an_erased_lead",
     ),
     Fault(
         "what nobody can save is not promised to be savable",
         "jobs/reporting/page/gather.py",
-        "who = who_can_save(reason, row.detail)",
+        "who = who_can_unblock_conversion(reason, row.detail)",
         "who = RESPONSIBLE[reason]",
         "tests/unit/reporting/test_page_rules.py::test_what_expires_soon_is_a_task_where_mending_still_saves_it",
     ),
@@ -1316,7 +1316,7 @@ FAULTS = (
     Fault(
         "a write that may have arrived is not called unsent",
         "connectors/oplead/client.py",
-        'return Lost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
+        'return AnswerLost(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
         'return NotSent(_("Oplead did not answer {path} ({name})", path=path, name=type(error).__name__))',
         "tests/contract/oplead/test_writer.py",
     ),
@@ -1344,15 +1344,15 @@ FAULTS = (
     Fault(
         "a lead that was created with earlier data is not called created with those of now",
         "jobs/oplead_commands/lead_writes.py",
-        "if one is not None and one.is_created and one.content != wanted.new.content:",
+        "if one is not None and one.is_in_oplead and one.content != wanted.new.content:",
         "if False:",
         "tests/e2e/test_import.py::test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created",
     ),
     Fault(
         "a lead that stays in doubt makes no other command read leads",
         "jobs/oplead_commands/creation/creating.py",
-        "if not one.is_created and one.key in self._wanted]",
-        "if not one.is_created]",
+        "if not one.is_in_oplead and one.key in self._wanted]",
+        "if not one.is_in_oplead]",
         "tests/e2e/test_import.py::test_a_lead_that_stays_in_doubt_makes_no_other_command_read_leads",
     ),
     Fault(
@@ -1540,7 +1540,7 @@ FAULTS = (
     Fault(
         "a replay past 48 hours would count twice at Meta",
         "jobs/deliver/sender.py",
-        "if within is not None and since is not None and self.run.now() - since > within:",
+        "if within is not None and since is not None and self.run_context.now() - since > within:",
         "if False:",
         "tests/unit/deliver/test_sender.py tests/e2e/test_meta_doubles.py",
     ),
@@ -1941,7 +1941,7 @@ FAULTS = (
     Fault(
         "a key hears only of leads that it may see",
         "connectors/sandbox/oplead/subscriptions.py",
-        "if each.event == event.name and Caller(each.owner).sees(event.lead, creator)",
+        "if each.event == event.name and CallerRole(each.owner).sees(event.lead, creator)",
         "if each.event == event.name",
         "tests/contract/sandbox/test_oplead_webhooks.py",
     ),
@@ -2013,7 +2013,7 @@ FAULTS = (
     Fault(
         "each address gets the summary of the week once",
         "jobs/alerts/weekly.py",
-        "record_taken(session, ledger.account, due, mark)",
+        "record_summary_taken(session, ledger.account, due, mark)",
         "pass",
         "tests/unit/alerts/test_weekly.py",
     ),
@@ -2104,7 +2104,7 @@ FAULTS = (
     Fault(
         "a destination that stops ends the night with 3",
         "jobs/run_summary.py",
-        "if self.source_stopped or self.stopped:",
+        "if self.source_stopped or self.stopped_scopes:",
         "if self.source_stopped:",
         "tests/unit/jobs/test_nightly.py tests/unit/deliver/test_stops.py",
     ),
@@ -2224,7 +2224,7 @@ FAULTS = (
     Fault(
         "a campaign of several sources has one sum",
         "jobs/reporting/page/sections/campaigns.py",
-        "return of_all_sources(row) if row.campaign else name_of(row)",
+        "return campaign_without_source(row) if row.campaign else name_of(row)",
         "return name_of(row)",
         "tests/unit/reporting/test_page.py",
     ),
@@ -2266,7 +2266,7 @@ FAULTS = (
     Fault(
         "an expected value that cannot be estimated yet costs a night nothing",
         "jobs/plan/expected_values.py",
-        "if not were_sold(session, account, sale, at_least=FEWEST_SALES):",
+        "if not has_enough_sold_leads(session, account, sale, at_least=FEWEST_SALES):",
         "if False:",
         "tests/unit/plan/test_expected_values.py",
     ),
@@ -2294,7 +2294,7 @@ FAULTS = (
     Fault(
         "a lead that left and then changes is not taken for new",
         "jobs/pull/ingest.py",
-        "too_old = retention.may_have_left(session, account, unknown)",
+        "too_old = retention.possibly_erased_leads(session, account, unknown)",
         "too_old = set()",
         "tests/unit/retention/test_retention.py::test_a_lead_that_left_and_then_changes_is_not_sent_again "
         "tests/unit/retention/test_retention.py::test_no_way_of_reading_brings_a_lead_back",
@@ -2323,7 +2323,7 @@ FAULTS = (
     Fault(
         "what leads that leave came to is kept",
         "jobs/privacy/retention.py",
-        "monthly.add_months(session, list(self.count_by_month(session, leads)))",
+        "monthly.add_monthly_rows(session, list(self.count_by_month(session, leads)))",
         "list(self.count_by_month(session, leads))",
         "tests/unit/retention/test_retention.py::test_a_page_says_the_same_before_and_after_its_leads_left",
     ),
@@ -2387,14 +2387,14 @@ FAULTS = (
     Fault(
         "a human is told of leads that should have left a week ago",
         "jobs/privacy/retention.py",
-        "if retention.has_overdue_lead(session, account, before=before, now=now):",
+        "if retention.has_lead_overdue_for_erasure(session, account, before=before, now=now):",
         "if False:",
         "tests/unit/retention/test_retention.py::test_a_human_is_told_once_leads_are_a_week_late",
     ),
     Fault(
         "leads stay as long as platforms' windows need, whatever the settings say",
         "jobs/privacy/retention.py",
-        "return max(kept.leads, age_needed_to_send(book))",
+        "return max(kept.leads, retention_needed_for_sending(book))",
         "return kept.leads",
         "tests/unit/retention/test_retention.py::test_the_windows_of_platforms_come_before_the_settings",
     ),
@@ -2430,15 +2430,15 @@ FAULTS = (
     Fault(
         "estimates look back no further than all leads are on record",
         "jobs/plan/expected_values.py",
-        "return max(since, retention.left_before(session, account) or since)",
+        "return max(since, retention.retention_cutoff(session, account) or since)",
         "return since",
         "tests/unit/retention/test_retention.py::test_estimates_look_back_no_further_than_all_leads_are_on_record",
     ),
     Fault(
         "a page counts the whole months of leads that left",
         "jobs/reporting/page/gather.py",
-        "without_case(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales))))",
-        "without_case(replace(created.funnel, sales=sales_by_campaign(sales)))",
+        "merge_case_variants(archived.funnel(replace(created.funnel, sales=sales_by_campaign(sales))))",
+        "merge_case_variants(replace(created.funnel, sales=sales_by_campaign(sales)))",
         "tests/unit/retention/test_retention.py::test_a_page_says_the_same_before_and_after_its_leads_left",
     ),
     Fault(

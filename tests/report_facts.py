@@ -7,26 +7,26 @@ from decimal import Decimal
 from docs.demo_report import NOW, demo_facts
 from jobs.reporting.page.facts import (
     TREND_NIGHTS,
+    ActionItem,
     AdPlatform,
     AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
+    ConversionOutcome,
     CoverageGap,
     Funnel,
-    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    ConversionOutcome,
+    OutcomeCount,
     PlatformFigure,
     ResponsibleParty,
     Sales,
+    SendingObstacle,
     StageTiming,
-    OutcomeCount,
-    ActionItem,
 )
 from jobs.rules.reasons import PlatformCode, Reason
 

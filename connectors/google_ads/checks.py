@@ -8,7 +8,7 @@ from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import api_error_name
 from connectors.language import N_, _, _n, join_with_semicolons
-from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict
+from connectors.records import CheckFinding, CheckVerdict, TargetAssumptions
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
 _Enhanced = enums.EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -344,7 +344,9 @@ def bidding_findings(
         sent = {one.id: ", ".join(dict.fromkeys(each.conversion for each in ours[str(one.id)])) for one in steering}
         named = [f"{sent[one.id]} {_name(one)}" for one in steering]
         named += [_("{one}, which is not sent from here", one=_name(one)) for one in others]
-        message = _("it learns from several actions in which one lead can count: {named}", named=join_with_semicolons(named))
+        message = _(
+            "it learns from several actions in which one lead can count: {named}", named=join_with_semicolons(named)
+        )
         yield CheckFinding(_("bidding"), CheckVerdict.DOUBTFUL, message, _(_CHOOSE_ONE))
 
 

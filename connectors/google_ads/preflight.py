@@ -27,16 +27,15 @@ from connectors.google_ads.options import GoogleOptions
 from connectors.language import N_, _
 from connectors.ports import ConversionSink
 from connectors.records import (
-    TargetAssumptions,
+    AnswerLost,
     CheckFinding,
     CheckVerdict,
     ClickId,
     ClickIdKind,
     Consent,
+    ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    ConversionEvent,
-    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
@@ -45,6 +44,7 @@ from connectors.records import (
     Refused,
     RowOutcomes,
     Target,
+    TargetAssumptions,
 )
 
 _SCOPES = {"data_manager": DATA_MANAGER_SCOPE, "google_ads_api": ADS_API_SCOPE}

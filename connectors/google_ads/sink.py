@@ -8,7 +8,16 @@ from connectors.google_ads import platform
 from connectors.google_ads.options import GoogleOptions, endpoint, read_key
 from connectors.google_ads.quota import quota_turn
 from connectors.ports import AdjustmentSink
-from connectors.records import Adjustment, Contact, EncodedEvent, ConversionEvent, Identifier, Receipt, Resolution, Target
+from connectors.records import (
+    Adjustment,
+    Contact,
+    ConversionEvent,
+    EncodedEvent,
+    Identifier,
+    Receipt,
+    Resolution,
+    Target,
+)
 
 
 class GoogleSink:

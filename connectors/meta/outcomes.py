@@ -163,7 +163,9 @@ class GraphError:
     def receipt(self, sent: int) -> Refused | AnswerLost:
         """Return the receipt of a request of `sent` events."""
         if self.is_inconclusive:
-            return AnswerLost(_("HTTP {http} with Meta's error {codes}", http=self.http, codes=self.codes), self.retry_after)
+            return AnswerLost(
+                _("HTTP {http} with Meta's error {codes}", http=self.http, codes=self.codes), self.retry_after
+            )
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
         return Refused(self.outcome, tuple(row for row in self.rows if row < sent) if of_rows else ())
 
@@ -192,7 +194,9 @@ def _receipt(response: requests.Response, sent: int) -> RowOutcomes | Refused | 
         return AnswerLost(_("HTTP {status} with an answer that cannot be read", status=response.status_code))
     received, trace = answer.get("events_received"), _trace(answer.get("fbtrace_id"))
     if not response.ok or isinstance(received, bool) or not isinstance(received, int):
-        return AnswerLost(_("HTTP {status} without a count of events or an error of Meta's", status=response.status_code))
+        return AnswerLost(
+            _("HTTP {status} without a count of events or an error of Meta's", status=response.status_code)
+        )
     if received != sent:
         words = _message(_("{received} of {sent} received", received=received, sent=sent), trace)
         return RowOutcomes((Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", words),) * sent)

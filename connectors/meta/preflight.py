@@ -23,7 +23,7 @@ from connectors.meta.outcomes import (
 )
 from connectors.meta.sink import Graph, MetaOptions
 from connectors.one_call import is_host_unreachable
-from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict
+from connectors.records import CheckFinding, CheckVerdict, TargetAssumptions
 
 _TOKEN = N_("Meta access token")
 _HOW_TO_RENEW = N_(

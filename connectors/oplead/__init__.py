@@ -11,12 +11,12 @@ from connectors.oplead.options import (
     FieldPaths,
     FormImportServiceOptions,
     OpleadOptions,
+    OpleadWriteOptions,
     PaginationOptions,
     SinceQueryParameters,
     SubscriptionOptions,
     UnlabelledClickIdRules,
     WebhookFieldPaths,
-    OpleadWriteOptions,
     WrittenFieldPaths,
 )
 from connectors.oplead.parsing.webhook_parser import WebhookParser
@@ -30,12 +30,12 @@ __all__ = [
     "OpleadClient",
     "OpleadOptions",
     "OpleadSource",
+    "OpleadWriteOptions",
     "PaginationOptions",
     "SinceQueryParameters",
     "SubscriptionOptions",
     "UnlabelledClickIdRules",
     "WebhookFieldPaths",
     "WebhookParser",
-    "OpleadWriteOptions",
     "WrittenFieldPaths",
 ]

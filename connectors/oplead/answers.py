@@ -79,7 +79,9 @@ class RawWriteResponse:
     retry_after: timedelta | None = None
 
 
-def error_of_response(response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime) -> Exception:
+def error_of_response(
+    response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime
+) -> Exception:
     """Return what is wrong with a read that was not answered with a success; `is_list` if it was the list of leads."""
     status = response.status_code
     if status == httpx.codes.FORBIDDEN:

@@ -31,13 +31,13 @@ from connectors.language import _
 from connectors.oplead.answers import (
     OpleadAnswer,
     RawOpleadResponse,
-    TooLarge,
     RawWriteResponse,
+    TooLarge,
     count_in_header,
-    time_in_header,
     error_of_response,
-    retry_after,
     lead_totals_in_headers,
+    retry_after,
+    time_in_header,
 )
 from connectors.oplead.connection import AbortableClient, FilePart
 from connectors.oplead.options import OpleadOptions
@@ -45,7 +45,7 @@ from connectors.oplead.parsing.fields import read_json
 from connectors.oplead.read_ahead import Page, ReadAhead
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId, AnswerLost, NotSent
+from connectors.records import AnswerLost, LeadId, NotSent
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""

@@ -50,7 +50,9 @@ class AbortableClient:
             except (TooLargeError, ValueError):
                 return response, b""
 
-    def send_write_request(self, verb: str, address: str, body: bytes | FilePart | None) -> tuple[httpx.Response, bytes]:
+    def send_write_request(
+        self, verb: str, address: str, body: bytes | FilePart | None
+    ) -> tuple[httpx.Response, bytes]:
         """Return the response to one write and its body, empty where it cannot be had."""
         self.has_begun = False
         with self.client.stream(verb, address, extensions={"trace": self._trace}, **_content_of(body)) as response:

@@ -13,7 +13,7 @@ from connectors.language import _
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.latest import build_lead_page, collect_seen_in_leads, newest, newest_first
-from connectors.oplead.pagination import ListedPage, Pages, PageWalk, lacks_id, hash_entry_without_id, lazy_page_reader
+from connectors.oplead.pagination import ListedPage, Pages, PageWalk, hash_entry_without_id, lacks_id, lazy_page_reader
 from connectors.oplead.parsing.dates import first_instant_at_paths, since_query
 from connectors.oplead.parsing.field_tree import count_lead_owners
 from connectors.oplead.parsing.fields import first_value_at_paths, shape

@@ -30,7 +30,14 @@ from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
 from connectors.sandbox.platform import Faults, PlannedFault, from_json
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
-from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, refuse_cross_origin_requests
+from connectors.sandbox.server import (
+    Server,
+    WireRequest,
+    WireResponse,
+    dispatch,
+    generic_failure,
+    refuse_cross_origin_requests,
+)
 
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"

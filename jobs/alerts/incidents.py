@@ -149,7 +149,9 @@ def _find_outcome_incidents(found: DestinationHistory, when: NotificationThresho
         yield Incident(IncidentId(IncidentKind.REJECTED, found.scope), values)
 
 
-def _find_unusual_night_numbers(found: DestinationHistory, facts: NightFacts, when: NotificationThresholds) -> Iterator[Incident]:
+def _find_unusual_night_numbers(
+    found: DestinationHistory, facts: NightFacts, when: NotificationThresholds
+) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
     is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
     if acceptance is not None and is_enough and acceptance - tonight.acceptance_rate >= drop:

@@ -17,7 +17,7 @@ from connectors.records import ClickIdKind
 from jobs.ledger import runs
 from jobs.ledger.leads import leads, status_labels
 from jobs.ledger.report import queries
-from jobs.ledger.report.queries import ClickIdShare, SampledLead, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import PlanningResult, withhold_missing_amounts

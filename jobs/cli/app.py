@@ -426,11 +426,15 @@ def report(
     *,
     first: Annotated[
         date | None,
-        typer.Option("--from", metavar="DAY", parser=parse_day_option, help="From this day on; default: 30 whole days."),
+        typer.Option(
+            "--from", metavar="DAY", parser=parse_day_option, help="From this day on; default: 30 whole days."
+        ),
     ] = None,
     last: Annotated[
         date | None,
-        typer.Option("--to", metavar="DAY", parser=parse_day_option, help="Up to and including this day; today at most."),
+        typer.Option(
+            "--to", metavar="DAY", parser=parse_day_option, help="Up to and including this day; today at most."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -571,7 +575,7 @@ def sandbox(
 
     A strict stand-in for each, to rehearse with no account anywhere; it serves until Ctrl-C.
     """
-    from jobs.cli.demo.sandbox import read_invented_leads_spec, print_sandbox_rules, serve  # noqa: PLC0415
+    from jobs.cli.demo.sandbox import print_sandbox_rules, read_invented_leads_spec, serve  # noqa: PLC0415
 
     if rules:
         return print_sandbox_rules()

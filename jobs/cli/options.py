@@ -50,7 +50,8 @@ Specification = Annotated[
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
 FirstChange = Annotated[
-    date | None, typer.Option("--from", metavar="DAY", parser=parse_day_option, help="Changes from this day on, as 2026-09-01.")
+    date | None,
+    typer.Option("--from", metavar="DAY", parser=parse_day_option, help="Changes from this day on, as 2026-09-01."),
 ]
 LastChange = Annotated[
     date | None, typer.Option("--to", metavar="DAY", parser=parse_day_option, help="And up to and including this day.")

@@ -47,10 +47,10 @@ from jobs.privacy.webhook_events import erase_events
 from jobs.reporting.page.brief import Brief
 from jobs.reporting.page.leads.archive import monthly_lead_counter
 from jobs.reporting.run_report import Mode, Night
-from jobs.reporting.sentences import recorded_notice, message_in_words, stop_sentence
+from jobs.reporting.sentences import message_in_words, recorded_notice, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, MessageId
-from jobs.run_context import Deps, RunContext, RunReadingScope, ProgressDisplay, no_progress_display
+from jobs.run_context import Deps, ProgressDisplay, RunContext, RunReadingScope, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook

@@ -11,7 +11,9 @@ app = typer.Typer(name="values", help="Find values that teach bidding.", no_args
 
 Since = Annotated[
     date | None,
-    typer.Option("--from", metavar="DAY", parser=parse_day_option, help="Only leads that entered a stage on this day or later."),
+    typer.Option(
+        "--from", metavar="DAY", parser=parse_day_option, help="Only leads that entered a stage on this day or later."
+    ),
 ]
 
 

@@ -14,7 +14,7 @@ from jobs.ledger.leads import starts
 from jobs.ledger.outbox import outbox
 from jobs.ledger.outbox.outbox import DeliveryMove
 from jobs.ledger.schema import DeliveryRecord
-from jobs.plan.planner import update_delivery_from_decision, decide_route
+from jobs.plan.planner import decide_route, update_delivery_from_decision
 from jobs.rules.decision import DeliveryStatus, NoSuchConversion, next_delivery_state
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import consent_is_withdrawn
@@ -26,7 +26,9 @@ from jobs.rules.reasons import Reason
 class ConversionPreparer(PreCallTransaction):
     """Prepares conversions."""
 
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
+    def decide_again(
+        self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]
+    ) -> Iterator[DeliveryMove | None]:
         """Yield each delivery's move: into flight if it is to be sent now; None leaves it alone."""
         known = starts.load_counting_starts(self.session, self.ledger.account)
         for row in rows:
@@ -61,7 +63,9 @@ class ConversionPreparer(PreCallTransaction):
         state = next_delivery_state(
             DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision
         )
-        move = None if state is None else update_delivery_from_decision(row, route=route, decision=decision, state=state)
+        move = (
+            None if state is None else update_delivery_from_decision(row, route=route, decision=decision, state=state)
+        )
         event = None if isinstance(decision, NoSuchConversion) else decision.event
         if event is None or state is not DeliveryState.PENDING:
             return move

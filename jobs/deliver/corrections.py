@@ -31,7 +31,9 @@ class CorrectionPreparer(PreCallTransaction):
 
     sink: AdjustmentSink
 
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
+    def decide_again(
+        self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]
+    ) -> Iterator[DeliveryMove | None]:
         """Yield each correction's move: into flight if it is still wanted; None leaves it alone."""
         made = outbox.deliveries_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.current_names_by_old_label(self.session, self.ledger.account)

@@ -72,11 +72,15 @@ class PreCallTransaction(Transaction, ABC):
             if route.assume_consent and ConsentAnswer.MISSING in (lead.ad_user_data, lead.ad_personalization):
                 because = route.assumed_because
                 if because not in assumptions:
-                    assumptions[because] = consents.record_consent_assumption(self.session, self.ledger.account, because, now=self.now)
+                    assumptions[because] = consents.record_consent_assumption(
+                        self.session, self.ledger.account, because, now=self.now
+                    )
                 row.assumed_consent = assumptions[because]
 
     @abstractmethod
-    def decide_again(self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]) -> Iterator[DeliveryMove | None]:
+    def decide_again(
+        self, rows: Sequence[DeliveryRecord], facts: Mapping[LeadId, LeadFacts]
+    ) -> Iterator[DeliveryMove | None]:
         """Yield each row's move: into flight if it is to be sent now, its bytes frozen; None leaves the row alone."""
 
 

@@ -12,10 +12,10 @@ from connectors.language import in_english
 from connectors.records import (
     DestinationId,
     ForgottenRequest,
-    RowCountMismatch,
     Outcome,
     PartlyRefused,
     Resolution,
+    RowCountMismatch,
     RowOutcomes,
     StillPending,
 )

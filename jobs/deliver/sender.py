@@ -203,7 +203,9 @@ class Sender:
 
     def _due_by_target(self) -> Mapping[Target, DueFilter]:
         """Targets with something due, and what selects it: conversions by the settings, corrections as recorded."""
-        due = DueFilter(account=self.run_context.ledger.account, destination=self.destination, now=self.run_context.now())
+        due = DueFilter(
+            account=self.run_context.ledger.account, destination=self.destination, now=self.run_context.now()
+        )
         if self.scope.corrections:
             with self.run_context.ledger.read_transaction() as session:
                 return {target: replace(due, target=target) for target in outbox.due_targets(session, due)}

@@ -223,7 +223,9 @@ class ReceiptRecorder(Transaction):
             case RowOutcomes():
                 request.state = RequestState.SETTLED
                 self.done.warnings.update(receipt.warnings)
-                return self._record_row_outcomes(request, intent, self.finalise_overdue_outcomes(rows, receipt.outcomes))
+                return self._record_row_outcomes(
+                    request, intent, self.finalise_overdue_outcomes(rows, receipt.outcomes)
+                )
             case Refused():
                 request.state = RequestState.REFUSED
                 request.code, request.message = receipt.outcome.code, in_english(receipt.outcome.message)
@@ -248,7 +250,9 @@ class ReceiptRecorder(Transaction):
             answers = [(row, outcomes[row.id]) for row in rows if row.id in outcomes]
             self._settle(self.session.get_one(Request, number), answers)
 
-    def _record_received_request(self, request: Request, rows: Sequence[SentRow], receipt: ReceivedForProcessing) -> SendNext:
+    def _record_received_request(
+        self, request: Request, rows: Sequence[SentRow], receipt: ReceivedForProcessing
+    ) -> SendNext:
         request.state, request.ticket = RequestState.RECEIVED, receipt.ticket
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
@@ -324,7 +328,9 @@ class ReceiptRecorder(Transaction):
             stop_for_refusal(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN
         )
 
-    def _record_lost_answer(self, request: Request, intent: Intent, rows: Sequence[SentRow], lost: AnswerLost) -> TryAgain:
+    def _record_lost_answer(
+        self, request: Request, intent: Intent, rows: Sequence[SentRow], lost: AnswerLost
+    ) -> TryAgain:
         self.settle_rows(rows, Settlement(DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason), request=request)
         # If every send may count, a single row probes first instead of resending the whole batch.
         at_once = self.limits.replay_within is None

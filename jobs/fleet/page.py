@@ -10,7 +10,7 @@ from jobs.fleet.problems import FleetCause
 from jobs.fleet.status import AccountState, AccountStatus, FleetStatus, state_name
 from jobs.reporting.page.facts import Level
 from jobs.reporting.page.render import render_page
-from jobs.reporting.page.sections.grids import Column, CellWithNote, Grid, Tile, capital, grid_of
+from jobs.reporting.page.sections.grids import CellWithNote, Column, Grid, Tile, capital, grid_of
 
 _MINUTE = timedelta(minutes=1)
 _FEW = 10
@@ -94,7 +94,11 @@ def _late(status: FleetStatus) -> LateAccounts | None:
         _("Accounts with late nights"),
         columns,
         late,
-        lambda pair: (pair[0].account, format_rough_duration(status.now - pair[1]), format_integer(pair[0].nights_late)),
+        lambda pair: (
+            pair[0].account,
+            format_rough_duration(status.now - pair[1]),
+            format_integer(pair[0].nights_late),
+        ),
         most=len(late),
     )
     return LateAccounts(len(late), format_rough_duration(status.now - late[0][1]), grid)

@@ -187,7 +187,9 @@ def _late_nights(connection: Connection) -> Iterator[FleetCause]:
             "They were due more than an hour ago, and are not done: are enough workers alive, and their databases?"
         )
         names = [row["name"] for row in late]
-        yield FleetCause("late", Level.RED, ResponsibleParty.OPERATOR, _("Nights are late"), text, late[0]["due_at"], names)
+        yield FleetCause(
+            "late", Level.RED, ResponsibleParty.OPERATOR, _("Nights are late"), text, late[0]["due_at"], names
+        )
 
 
 _URGENCY = (Level.RED, Level.AMBER, Level.GREEN)

@@ -68,7 +68,9 @@ def select_rows(
 def change_rows(session: Session, statement: Executable, account: str, leads: Collection[str], **values: object) -> int:
     """Update or delete rows of these leads and return their number; `values` are set, besides the statement's own."""
     connection = session.connection()
-    return sum(connection.execute(statement, part | values).rowcount for part in lead_batch_parameters(session, account, leads))
+    return sum(
+        connection.execute(statement, part | values).rowcount for part in lead_batch_parameters(session, account, leads)
+    )
 
 
 def lead_batch_parameters(session: Session, account: str, leads: Iterable[str]) -> Iterator[dict[str, object]]:

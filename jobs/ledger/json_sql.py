@@ -97,7 +97,8 @@ class _IsAmong(FunctionElement[bool]):
 @compiles(_IsAmong)
 def _in_json(element: _IsAmong, compiler: SQLCompiler, **more: Any) -> str:
     value, values = (compiler.process(each, **more) for each in element.clauses)
-    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 -- all of it ours
+    listed = f"SELECT value FROM json_each({values})"  # noqa: S608 -- all of it ours
+    return f"({value} IN ({listed}))"
 
 
 @compiles(_IsAmong, "postgresql")

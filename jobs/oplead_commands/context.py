@@ -8,8 +8,8 @@ from typing import Protocol
 
 from connectors.crm import (
     CrmEventKind,
-    LeadWriter,
     CrmLists,
+    LeadWriter,
     PreviewsWrites,
     WriteReceipt,
     WriteRefusalReason,

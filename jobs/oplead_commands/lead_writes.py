@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from connectors.crm import LeadToWrite, WriteAccepted, WriteReceipt, WriteRefusalReason, WriteRefused
 from connectors.language import N_, _
-from connectors.records import LeadId, AnswerLost, NotSent
+from connectors.records import AnswerLost, LeadId, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.creation.creating import OpleadLeadCreator, WantedLead, lead_to_create, lead_with_reference
 from jobs.oplead_commands.creation.identity import creation_key_of
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationOutbox, lock_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, lock_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, exit_of, write_outcome_for_json, write_outcome_sentence
 from jobs.reporting.console import facts_grid, results_console, say
 from jobs.reporting.presentation import print_json

@@ -10,7 +10,7 @@ from connectors.crm import LeadWriter, WriteAccepted, WriteReceipt
 from connectors.errors import ConnectorError
 from connectors.language import _, _n, format_integer, format_list, in_lines
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, AnswerLost
+from connectors.records import AnswerLost, Lead, LeadId
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, exit_of, write_outcome_for_json, write_outcome_sentence

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
-from connectors.crm import CrmListEntries, CrmEventKind, LeadWriter, CrmLists, Subscription, WriteAccepted
+from connectors.crm import CrmEventKind, CrmListEntries, CrmLists, LeadWriter, Subscription, WriteAccepted
 from connectors.errors import Misconfigured, Transient
 from connectors.language import N_, _, _n
 from connectors.records import AnswerLost
@@ -84,7 +84,12 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
             to = masked_address(url)
             say(
                 *(
-                    _("{event}: report {name} to {address}", event=kind.value, name=writer.oplead_event_name(kind), address=to)
+                    _(
+                        "{event}: report {name} to {address}",
+                        event=kind.value,
+                        name=writer.oplead_event_name(kind),
+                        address=to,
+                    )
                     for kind in missing
                 )
             )
@@ -99,7 +104,9 @@ def subscribe(context: OpleadContext, kinds: Sequence[CrmEventKind], *, force: b
             receipt = context.retry_write_if_not_received(partial(writer.subscribe, kind, url))
             if isinstance(receipt, AnswerLost) and not force and _is_found(writer, writer.oplead_event_name(kind), url):
                 receipt = WriteAccepted()
-            look = _("See `{command}` before you subscribe again.", command=context.account_command_line("webhooks list"))
+            look = _(
+                "See `{command}` before you subscribe again.", command=context.account_command_line("webhooks list")
+            )
             outcome = write_outcome_sentence(receipt, _("subscribed"), key=ANY_KEY, look=look)
             outcome = _("{name}: {text}", name=kind.value, text=outcome)
             _report_event(context, kind, outcome, write_outcome_for_json(receipt))

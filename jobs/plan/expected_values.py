@@ -7,7 +7,12 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from jobs.ledger.leads import leads
-from jobs.ledger.leads.stage_histories import latest_estimates, record_estimate, lead_histories_since_stages, has_enough_sold_leads
+from jobs.ledger.leads.stage_histories import (
+    has_enough_sold_leads,
+    latest_estimates,
+    lead_histories_since_stages,
+    record_estimate,
+)
 from jobs.ledger.retention import retention
 from jobs.ledger.schema import ExpectedValue
 from jobs.rules.expected_value import FEWEST_SALES, StageValueEstimate, estimate

@@ -258,7 +258,9 @@ class _Planner:
             if decision.reason is Reason.WHERE_DOES_NOT_MATCH and lead.fresh:
                 self._count_filtered_out(route, lead, DeliveryKey(delivery.key))
             if state is not None:
-                changes.moves.append(update_delivery_from_decision(delivery, route=route, decision=decision, state=state))
+                changes.moves.append(
+                    update_delivery_from_decision(delivery, route=route, decision=decision, state=state)
+                )
             if route.once is not None and delivery.at and (state or delivery.state) in COUNTING:
                 changes.counting_once.append((delivery, dedup_keys(route, lead, delivery.at)))
         changes.moves += filter(None, (self._withhold_unlisted_delivery(each, lead) for each in by_route.values()))

@@ -21,7 +21,7 @@ from jobs.exit_codes import CommandError
 from jobs.ledger.retention import erasure
 from jobs.ledger.schema import FormerFile
 from jobs.ledger.storage.database import opened_for_erasure
-from jobs.ledger.storage.state_file import LedgerFileKind, LedgerError, state_file_kind, open_read_only, read_state_move
+from jobs.ledger.storage.state_file import LedgerError, LedgerFileKind, open_read_only, read_state_move, state_file_kind
 from jobs.privacy.compaction import compact
 from jobs.privacy.export import ledger_data_of_lead
 from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads

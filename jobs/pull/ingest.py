@@ -103,8 +103,6 @@ class PullResult:
     """Leads to read by their own pages for which the list left no time at all."""
     complete: bool = False
     """False if the time budget ended the pull early; the next one resumes there."""
-    has_unsettled_labels: bool = False
-    """Whether no reading has settled a label yet, once the list was read to its end."""
     moved: bool = False
     """Whether the list shifted while it was read; the next full read finds any leads skipped."""
     total: int | None = None

@@ -69,7 +69,9 @@ def pull(run: RunContext, *, until: datetime, done: PullResult) -> None:
         reading.settle_labels(is_whole=is_whole)
 
 
-def read_leads_for_backfill(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: PullResult) -> None:
+def read_leads_for_backfill(
+    run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: PullResult
+) -> None:
     """Read leads created since `reads_from` for a backfill; resume an interrupted one, and leave the nightly cursor.
 
     Leads created before `fresh_to` are read in full even if unchanged: the nightly run keeps no contact hashes it
@@ -297,7 +299,9 @@ class _NightReading(_ListReading):
         entries = [self.listed[lead] for lead in listed if lead in self.listed]
         lately = self.started - FULL_READ_EVERY
         with self.run.ledger.read_transaction() as session:
-            unchanged = excluded_leads.unchanged_excluded_leads(session, self.run.ledger.account, entries, read_since=lately)
+            unchanged = excluded_leads.unchanged_excluded_leads(
+                session, self.run.ledger.account, entries, read_since=lately
+            )
         return {one.id for one in unchanged}
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
@@ -365,8 +369,7 @@ class _NightReading(_ListReading):
     def _advance_pull_start(self, session: Session) -> bool:
         """Have the next pull begin where this one did, if every label is settled; return whether it is."""
         account = self.run.ledger.account
-        self.done.has_unsettled_labels = not status_labels.are_all_labels_settled(session, account)
-        if self.done.has_unsettled_labels:
+        if not status_labels.are_all_labels_settled(session, account):
             return False
         if self.began is not None:
             leads.get_cursor(session, account).since = self.began

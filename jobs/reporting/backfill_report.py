@@ -144,7 +144,9 @@ def _already_sent(result: AlreadySentListResult) -> Iterator[str]:
     if result.before:
         yield _n("{count} was settled before", "{count} were settled before", result.before)
     if result.ours:
-        stands = ", ".join(format_state_count(DeliveryState(state), count) for state, count in sorted(result.ours.items()))
+        stands = ", ".join(
+            format_state_count(DeliveryState(state), count) for state, count in sorted(result.ours.items())
+        )
         yield _("stay as they are, for they went out by us or are over: {states}", states=stands)
     if result.nothing:
         yield _n(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from connectors.language import N_, _, _n, format_integer, join_with_semicolons, translated
 from connectors.records import CheckFinding, CheckVerdict, Lead
-from jobs.forecast import SampleRehearsal, LabelUsage
+from jobs.forecast import LabelUsage, SampleRehearsal
 from jobs.reporting.console import never_wrap_column, table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import value_in_words
@@ -209,7 +209,10 @@ def _unreadable(made: SampleRehearsal) -> CheckFinding:
         verdict = CheckVerdict.FAILED
         advice = _("Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have.")
     message = _n(
-        "{count} cannot be read: {reasons}", "{count} cannot be read: {reasons}", count, reasons=join_with_semicolons(shown)
+        "{count} cannot be read: {reasons}",
+        "{count} cannot be read: {reasons}",
+        count,
+        reasons=join_with_semicolons(shown),
     )
     return CheckFinding(_("unreadable leads"), verdict, message, advice)
 

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from connectors.language import (
     _,
-    format_integer,
     format_duration,
+    format_integer,
     format_money,
     format_time,
     translated,

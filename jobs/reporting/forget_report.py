@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from connectors.language import N_, _, _n, format_day
 from connectors.records import AdjustmentKind
-from jobs.privacy.forget import DeliveryOnRecord, DataHeldOnLead
+from jobs.privacy.forget import DataHeldOnLead, DeliveryOnRecord
 from jobs.privacy.former_files import FormerFileContents
 from jobs.reporting.console import bulleted, day_and_time, print_section, table
 from jobs.reporting.presentation import AccountPresentation
@@ -76,7 +76,9 @@ _OFFERS = {
 }
 
 
-def platform_erasure_offers(deliveries: Iterable[DeliveryOnRecord], routes: Iterable[ConversionRoute]) -> Iterator[PlatformErasureOption]:
+def platform_erasure_offers(
+    deliveries: Iterable[DeliveryOnRecord], routes: Iterable[ConversionRoute]
+) -> Iterator[PlatformErasureOption]:
     """Yield what platforms offer for erasing what they were sent: one transport may offer more than another.
 
     No interface that this program knows erases what a platform has received.

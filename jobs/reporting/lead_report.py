@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.language import N_, _, format_integer, format_day, format_rate, translated
+from connectors.language import N_, _, format_day, format_integer, format_rate, translated
 from jobs.ledger.outbox.consents import RecordedConsentAnswer
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.report.queries import RequestOfDelivery
@@ -17,10 +17,10 @@ from jobs.reporting.console import day_and_time, facts_grid, money, shown_value,
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.standings import (
     AdjustmentReport,
+    DeliveryStateReport,
     Explanation,
     LeadConversionStanding,
     SeenClickId,
-    DeliveryStateReport,
     StateChange,
     StatusEntryReport,
 )

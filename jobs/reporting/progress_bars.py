@@ -10,7 +10,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from connectors.language import Plural, _, _n, format_integer, format_duration
+from connectors.language import Plural, _, _n, format_duration, format_integer
 
 _SETTLED_AFTER = 3.0
 """Seconds after which a rate means something."""

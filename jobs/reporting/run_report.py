@@ -9,7 +9,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import N_, Language, Plural, _, _n, format_integer, format_day, join_with_semicolons, using_language
+from connectors.language import (
+    N_,
+    Language,
+    Plural,
+    _,
+    _n,
+    format_day,
+    format_integer,
+    join_with_semicolons,
+    using_language,
+)
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import SendingResult
 from jobs.ledger.report.queries import StateCount
@@ -20,8 +30,8 @@ from jobs.reporting.presentation import AccountPresentation, fields_as_dict
 from jobs.reporting.sentences import (
     explain_state,
     incident_notice,
-    scope_in_words,
     message_in_words,
+    scope_in_words,
     stop_lines,
     stop_sentence,
 )
@@ -141,7 +151,9 @@ def print_night(console: Console, account: AccountPresentation, night: Night) ->
         print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
         console.print(_nothing_moved_sentence(night))
-    print_section(console, "", [(_("still open"), message_in_words(each)) for each in summary.review.still_valid_messages])
+    print_section(
+        console, "", [(_("still open"), message_in_words(each)) for each in summary.review.still_valid_messages]
+    )
     print_what_needs_humans(console, _night_needs_human_lines(night))
     notices = [
         (
@@ -452,7 +464,9 @@ def print_accounts(console: Console, ended: Sequence[NightResult]) -> None:
             summary = one.night.summary
             states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
             moved = (count_deliveries_moved_to(summary, state) for state in states)
-            counts = [*map(format_integer, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
+            counts = [
+                *map(format_integer, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))
+            ]
             look_at = next(iter(what_needs_a_human(summary)), "")
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print()

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from connectors.language import (
     _,
     _n,
-    format_integer,
     format_day,
     format_duration,
+    format_integer,
     format_number,
     format_time,
     join_with_semicolons,

@@ -15,8 +15,8 @@ from jobs.ledger.retention.retention import RetentionTotals
 from jobs.reporting.console import bulleted, day_and_time, facts_grid, money, never_wrap_column, print_section, table
 from jobs.reporting.page.brief import Brief, print_brief
 from jobs.reporting.presentation import AccountPresentation
-from jobs.reporting.sentences import explain_state, reason_or_state_code, message_in_words, short_reason_for_state
-from jobs.reporting.standings import MatchingDeliveries, LastRun, StatusReport
+from jobs.reporting.sentences import explain_state, message_in_words, reason_or_state_code, short_reason_for_state
+from jobs.reporting.standings import LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import NOTHING, REASONS, STATES, StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason

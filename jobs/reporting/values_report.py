@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from rich.console import Console
 from rich.markup import escape
 
-from connectors.language import _, _n, format_integer, format_day, format_rate
+from connectors.language import _, _n, format_day, format_integer, format_rate
 from jobs.reporting.console import table
 from jobs.reporting.presentation import AccountPresentation
 from jobs.reporting.sentences import stage_in_words
@@ -78,7 +78,9 @@ def _title(account: AccountPresentation, stage: StageValueSuggestion) -> str:
     return stage_in_words(stage.stage) if stage.conversion is None else account.conversion(stage.conversion)
 
 
-def _print_table(console: Console, rows: Sequence[tuple[str, StageValueEstimate, Sequence[tuple[str, StageValueEstimate]]]]) -> None:
+def _print_table(
+    console: Console, rows: Sequence[tuple[str, StageValueEstimate, Sequence[tuple[str, StageValueEstimate]]]]
+) -> None:
     columns = (_("Won"), _("Rate"), _("Average sale"), _("Expected value"))
     made = table(_("Stage"), *columns, numbers=columns)
     for title, value, campaigns in rows:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
-from connectors.records import ClickId, DeliveryKey, ConversionEvent, Money, OutcomeClass
+from connectors.records import ClickId, ConversionEvent, DeliveryKey, Money, OutcomeClass
 from jobs.rules.adjustment import how_lead_left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (

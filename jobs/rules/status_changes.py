@@ -414,7 +414,9 @@ def as_change_not_rename(change: StatusEntered, changes: Collection[StatusEntere
     return found
 
 
-def positions_of_relabelled_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
+def positions_of_relabelled_entries(
+    changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool
+) -> Iterator[int]:
     """Yield the positions of the changes that only show an old entry under its new name.
 
     `moved` is whether the lead went straight from the old name to the new one.

@@ -45,7 +45,9 @@ class WebhookHistory:
 NO_WEBHOOKS = WebhookHistory()
 
 
-def lead_history_from_webhooks(received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo) -> WebhookHistory:
+def lead_history_from_webhooks(
+    received: Sequence[ReceivedEvent], created_at: datetime, zone: ZoneInfo
+) -> WebhookHistory:
     """Return what a lead's events, in the order of arrival, say about it, whenever it is read.
 
     Only an event about a status change tells when the lead entered its status: any other event shows a status that the

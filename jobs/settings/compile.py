@@ -10,7 +10,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.ports import ConversionSink
-from connectors.records import TargetAssumptions, ClickIdKind, DestinationId, SinkLimits, Target
+from connectors.records import ClickIdKind, DestinationId, SinkLimits, Target, TargetAssumptions
 from jobs.rules.extraction import ConsentField, ExclusionCriteria, RequiredLeadData, domain
 from jobs.rules.model import (
     Cohort,
@@ -247,7 +247,9 @@ def _conversion_route(
     stages = (conversion.stage, *conversion.implied_by)
     route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
     if isinstance(value, ValueFromFieldSettings):
-        amount = ValueFromFieldRule(value.field, value.tax, value.otherwise, value.wait_for_value, value.restatement_threshold)
+        amount = ValueFromFieldRule(
+            value.field, value.tax, value.otherwise, value.wait_for_value, value.restatement_threshold
+        )
         route = replace(route, field_value=amount)
     elif isinstance(value, ExpectedValueSettings):
         rule = ExpectedValueRule(_cohort(settings, conversion), sale_terms(settings), value.otherwise)

@@ -28,7 +28,7 @@ from jobs.settings.document import (
     texts_with_paths,
     value_at,
 )
-from jobs.settings.lint import settings_inconsistency_findings, lint_warnings
+from jobs.settings.lint import lint_warnings, settings_inconsistency_findings
 from jobs.settings.meanings import meaning_of_setting
 from jobs.settings.oplead_schema import ExportFileSettings, OpleadSettings, WebhookSettings
 from jobs.settings.references import Address, EnvFile, SecretReferenceResolver, read_env_file, split_oplead_address

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import COLUMNS, StatementResult, Dialect, SqlInbox, InboxContents, Values
+from jobs.webhooks.sql_inbox import COLUMNS, Dialect, InboxContents, SqlInbox, StatementResult, Values
 
 # SQLite's autoincrement gives no id twice, whatever is deleted.
 _SCHEMA = """

@@ -30,7 +30,7 @@ from sqlalchemy.types import BigInteger
 from connectors.language import _
 from connectors.records import LeadId
 from jobs.exit_codes import CommandError
-from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, StatementResult, Dialect, SqlInbox, InboxContents, Values
+from jobs.webhooks.sql_inbox import APPEND, LATEST_ID, Dialect, InboxContents, SqlInbox, StatementResult, Values
 
 _ACCOUNT = text("current_setting('oplead.account', true)")
 _WRITERS = 0x4F504C49  # "OPLI"

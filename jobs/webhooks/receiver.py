@@ -145,7 +145,9 @@ class Receiver:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if problem := await self._read(request, hook.largest, body):
             return problem
-        if hook.signature and not hook.signature.is_valid_signature(body, request.headers.get(hook.signature.header, "")):
+        if hook.signature and not hook.signature.is_valid_signature(
+            body, request.headers.get(hook.signature.header, "")
+        ):
             return HTTPStatus.UNAUTHORIZED
         try:
             events = await _parsed(hook, bytes(body))

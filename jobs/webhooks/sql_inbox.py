@@ -141,7 +141,9 @@ class SqlInbox(ABC):
         times = {"before": (now - KEPT).isoformat(), "yesterday": (now - _DAY).isoformat()}
         with self._writing() as transaction:
             salt = transaction.salt()
-            new = transaction.run(self._dialect.fill_in_statement(APPEND), [_row(event, salt) for event in events]).rowcount
+            new = transaction.run(
+                self._dialect.fill_in_statement(APPEND), [_row(event, salt) for event in events]
+            ).rowcount
             transaction.run(self._dialect.fill_in_statement(_DELETE_OLD), times)
         return new
 
@@ -152,7 +154,10 @@ class SqlInbox(ABC):
         """
         with self._writing() as transaction:
             values = {"leads": transaction.leads_parameter(leads)}
-            return sum(transaction.run(self._dialect.fill_in_statement(each), values).rowcount for each in (_BLANK_LATEST, _ERASE))
+            return sum(
+                transaction.run(self._dialect.fill_in_statement(each), values).rowcount
+                for each in (_BLANK_LATEST, _ERASE)
+            )
 
     # ── reading ──
 

@@ -12,7 +12,7 @@ from jobs.settings.types import StateDatabase, StateFile
 from jobs.wiring.inbox import shared_database
 
 if TYPE_CHECKING:
-    from connectors.google_ads.quota import ReadOrWrite, ProjectQuota
+    from connectors.google_ads.quota import ProjectQuota, ReadOrWrite
     from connectors.rate_limit import Pacer
     from jobs.ledger.storage.postgresql import SharedDatabase
 

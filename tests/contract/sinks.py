@@ -21,9 +21,9 @@ from connectors.records import (
     Consent,
     ConsentSignalValue,
     Contact,
+    ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    ConversionEvent,
     Money,
     Outcome,
     OutcomeClass,
@@ -102,7 +102,7 @@ class _Sink:
             target=self.adapter.target,
             at=self.now - timedelta(days=1),
             click_id=click_id(kind, number, clicked_at),
-            identifiers=self.sink.identify(CONTACT),
+            identifiers=self.sink.hash_contact(CONTACT),
             value=Money(Decimal("1250.50"), "EUR"),
             consent=Consent(ConsentSignalValue.GRANTED, ConsentSignalValue.GRANTED),
         )
@@ -121,7 +121,11 @@ class _Sink:
     def settle(self, receipt, rows):
         """Resolve a receipt once its outcome is due; a receipt that already holds the outcome is returned as is."""
         self.wait(self.sink.limits.resolve_after)
-        return self.sink.resolve(receipt.ticket, rows=rows) if isinstance(receipt, ReceivedForProcessing) else receipt
+        return (
+            self.sink.fetch_request_outcomes(receipt.ticket, rows=rows)
+            if isinstance(receipt, ReceivedForProcessing)
+            else receipt
+        )
 
 
 class Real(_Sink):
@@ -131,7 +135,7 @@ class Real(_Sink):
         self.made_of = (adapter, sandbox, closed_door)
         self.adapter, self._sandbox, self._closed_door = adapter, sandbox, closed_door
         self._platform = getattr(sandbox, adapter.server)
-        self.addresses = dict(sandbox.addresses)
+        self.addresses = dict(sandbox.server_urls)
         self._switch(adapter.switches)
         self.open()
 
@@ -164,12 +168,12 @@ class Real(_Sink):
 
     def key_file_naming(self, address):
         """The text of a key file with another token address."""
-        return self._sandbox.oauth.key_file(f"{address}/token")
+        return self._sandbox.oauth.key_file_json(f"{address}/token")
 
     def lines(self, key):
         """The lines with this key in the platform's book."""
         return [
-            line for line in self._platform.counted_conversions_json()
+            line for line in self._platform.conversions_json()
             if line.get("api", self.adapter.server) == self.adapter.server
             and key in (line.get("transaction_id"), line.get("event_id"))
         ]  # fmt: skip

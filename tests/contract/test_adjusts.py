@@ -11,8 +11,8 @@ from connectors.ports import AdjustmentSink
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
-    EncodedEvent,
     AnswerLost,
+    EncodedEvent,
     Money,
     NotSent,
     OutcomeClass,

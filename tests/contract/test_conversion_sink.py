@@ -12,13 +12,13 @@ import pytest
 from connectors.errors import ConnectorError
 from connectors.ports import ConversionSink
 from connectors.records import (
+    AnswerLost,
     ConsentSignalValue,
     Contact,
     EncodedEvent,
     ForgottenRequest,
     Identifier,
     IdentifierKind,
-    AnswerLost,
     Money,
     NotSent,
     OutcomeClass,
@@ -86,7 +86,7 @@ def only(names):
 # ── interface ────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["identify", "encode", "submit", "resolve"])
+@pytest.mark.parametrize("method", ["hash_contact", "encode", "submit", "fetch_request_outcomes"])
 def test_signatures_match_the_port(played, method):
     """Parameters have the same names, kinds and order."""
     _self, *promised = inspect.signature(getattr(ConversionSink, method)).parameters.values()
@@ -115,24 +115,24 @@ def test_limits_are_consistent(played):
 
 def test_identify_returns_encodable_hashes_without_duplicates(played):
     """Equal contacts give equal SHA-256 hashes in lower-case hex."""
-    found = played.sink.identify(CONTACT)
+    found = played.sink.hash_contact(CONTACT)
 
     assert found
     assert all(SHA256.fullmatch(each.sha256) for each in found)
     assert len(found) == len(set(found))
-    assert found == played.sink.identify(replace(CONTACT))
+    assert found == played.sink.hash_contact(replace(CONTACT))
     assert played.sink.encode(played.event(identifiers=found))
 
 
 @pytest.mark.parametrize("contact", [Contact(), Contact(emails=("",), phones=(" ",), last_name="  ")])
 def test_identify_returns_nothing_for_an_empty_contact(played, contact):
     """Blank strings give no hash either."""
-    assert () == played.sink.identify(contact)
+    assert () == played.sink.hash_contact(contact)
 
 
 def test_identifiers_repr_shows_no_contact_data(played):
     """Neither the typed text nor its normalised form appears."""
-    shown = repr(played.sink.identify(CONTACT)).casefold()
+    shown = repr(played.sink.hash_contact(CONTACT)).casefold()
 
     assert not [each for each in ("camille", "invente", "example", "612345678", "lyon", "69003") if each in shown]
 
@@ -142,7 +142,7 @@ def test_identifiers_repr_shows_no_contact_data(played):
 
 def test_equal_events_have_the_same_bytes(played):
     """Identifier order, time zone and sink instance make no difference."""
-    event = played.event(identifiers=(*played.sink.identify(CONTACT), Identifier(IdentifierKind.EMAIL, "0" * 64)))
+    event = played.event(identifiers=(*played.sink.hash_contact(CONTACT), Identifier(IdentifierKind.EMAIL, "0" * 64)))
     elsewhere = event.at.astimezone(timezone(timedelta(hours=2)))
     bodies = [
         played.sink.encode(event),
@@ -188,7 +188,7 @@ def test_creating_a_sink_and_encoding_open_no_connection(played, doorstep, tmp_p
     key_file = tmp_path / "key.json"
     key_file.write_text(played.key_file_naming(doorstep.address))
     played.open(key_file=key_file, addresses=dict.fromkeys(played.addresses, doorstep.address), timeout=0.2)
-    played.sink.identify(CONTACT)
+    played.sink.hash_contact(CONTACT)
     batch = played.freeze(event)
 
     assert played.sink.limits.batch
@@ -336,7 +336,7 @@ def test_unfinished_request_is_still_pending(played):
     receipt = played.submit(played.freeze(*events))
     played.stay_busy()
 
-    assert StillPending() == played.sink.resolve(receipt.ticket, rows=3)
+    assert StillPending() == played.sink.fetch_request_outcomes(receipt.ticket, rows=3)
     assert 3 == len(played.settle(receipt, 3).outcomes)
 
 
@@ -347,7 +347,7 @@ def test_resolve_is_one_repeatable_call(played):
     receipt = played.submit(played.freeze(event))
     first = played.settle(receipt, 1)
     before = played.calls
-    again = played.sink.resolve(receipt.ticket, rows=1)
+    again = played.sink.fetch_request_outcomes(receipt.ticket, rows=1)
     calls = played.calls - before
 
     assert first == again
@@ -359,7 +359,7 @@ def test_resolve_is_one_repeatable_call(played):
 def test_unknown_ticket_is_forgotten_or_an_error(played, ticket):
     """No outcome is invented for it."""
     try:
-        told = played.sink.resolve(ticket, rows=2)
+        told = played.sink.fetch_request_outcomes(ticket, rows=2)
     except ConnectorError:
         return
 
@@ -376,7 +376,7 @@ def test_failed_resolve_raises_and_can_be_repeated(played, failure):
     played.suffer(failure)
     before = played.calls
     with pytest.raises(ConnectorError):
-        played.sink.resolve(receipt.ticket, rows=1)
+        played.sink.fetch_request_outcomes(receipt.ticket, rows=1)
 
     assert played.calls - before == (0 if failure in NEVER_ASKED else 1)
 
@@ -422,7 +422,7 @@ def test_reprs_and_errors_hold_no_secret_or_event_data(played, failure):
     if failure:
         played.suffer(failure)
     try:
-        said.append(repr(played.sink.resolve("request-1", rows=1)))
+        said.append(repr(played.sink.fetch_request_outcomes("request-1", rows=1)))
     except ConnectorError as error:
         said += traceback.format_exception(error)
 

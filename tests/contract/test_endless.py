@@ -13,7 +13,7 @@ from connectors import one_call
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId, AnswerLost, NotSent, UnreadableLead
+from connectors.records import AnswerLost, LeadId, NotSent, UnreadableLead
 from tests import suite
 from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key

@@ -92,7 +92,7 @@ def test_processes_that_ask_at_once_never_exceed_a_minute_or_a_day(account, limi
     def ask(quotas):
         try:
             while len(sent) <= 30:
-                with quota(quotas).turn(), mutex:
+                with quota(quotas).wait_for_quota(), mutex:
                     sent.append(clock.now())
         except Transient as error:
             return error.retry_after
@@ -112,7 +112,7 @@ def test_a_days_requests_count_whatever_became_of_their_processes(account, limit
     limits(per_day=5)
     clock = FakeClock()
     for _ in range(3):
-        with closing(account(clock)) as night, quota(night).turn():
+        with closing(account(clock)) as night, quota(night).wait_for_quota():
             pass
         clock.time += 2 * HOUR
     counts = [asked(account(clock)), asked(account(clock))]
@@ -133,7 +133,7 @@ def test_a_spent_project_costs_no_other_project_and_no_other_direction(account, 
     one, other = account(clock), account(clock)
 
     assert 2 == asked(one)
-    with pytest.raises(Transient, match="shop"), quota(other).turn():
+    with pytest.raises(Transient, match="shop"), quota(other).wait_for_quota():
         pass
     assert [2, 2] == [asked(other, project="garden"), asked(other, direction=ReadOrWrite.READ)]
     assert not clock.slept
@@ -148,7 +148,7 @@ def test_a_dead_process_blocks_nobody(account, limits):
     waits = []
     while not waits or clock.now() - began < LONGEST_REQUEST:
         try:
-            with quota(account(clock)).turn():
+            with quota(account(clock)).wait_for_quota():
                 waits.append(clock.now() - began)
         except Transient as error:
             clock.time += error.retry_after
@@ -167,12 +167,12 @@ def test_a_full_minute_is_waited_for_and_a_stop_ends_the_wait(account, limits):
 
     clock = FakeClock()
     night = account(clock, cancel_token=cancel_token)
-    with quota(night).turn():
+    with quota(night).wait_for_quota():
         began = clock.now()
-    with quota(night).turn():
+    with quota(night).wait_for_quota():
         waited = clock.now() - began
     stopping.append(True)
-    with pytest.raises(StoppedBySignal), quota(night).turn():
+    with pytest.raises(StoppedBySignal), quota(night).wait_for_quota():
         pass
 
     assert WINDOW <= waited < LONGEST_WAIT
@@ -221,7 +221,10 @@ def test_what_a_night_shares_takes_one_connection_of_the_server(database, tmp_pa
     loaded = load(settings, {"DATABASE": postgresql.server().url(database), "SECRET": "tok-0c5e-0c5e-0c5e-0c5e"})
     account_inbox(loaded.settings).open_for_writing().close()
     with open_connectors(loaded.settings, clock) as (_book, deps):
-        with slot(deps.source._client.pacer), deps.sinks["google_ads"].turn(Target("data_manager", "1", "12", "WEB")):
+        with (
+            slot(deps.source._client.pacer),
+            deps.sinks["google_ads"].wait_for_quota(Target("data_manager", "1", "12", "WEB")),
+        ):
             assert "" != deps.inbox.identity()
         with closing(postgresql.server().connect(database)) as connection:
             open_now = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"

@@ -13,7 +13,7 @@ from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.meta.preflight import MetaInspector
 from connectors.meta.sink import MetaOptions
-from connectors.records import TargetAssumptions, CheckFinding, CheckVerdict, Target
+from connectors.records import CheckFinding, CheckVerdict, Target, TargetAssumptions
 from connectors.sandbox.google import oauth
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -98,9 +98,9 @@ def look(inspected, sandbox):
     """Run every check of an inspector and return its findings; none is blank, and the platform is left unchanged."""
 
     def findings(addresses=None, **more):
-        inspector, options = inspected.open(addresses or sandbox.addresses, **{"key_file": sandbox.key_file, **more})
+        inspector, options = inspected.open(addresses or sandbox.server_urls, **{"key_file": sandbox.key_file, **more})
         before = _counted(sandbox)
-        found = [*inspector.preflight(inspected.expected), *inspector.diagnose()]
+        found = [*inspector.preflight(inspected.expected), *inspector.check_recent_uploads()]
         said = repr((found, options, inspector))
 
         assert found
@@ -116,7 +116,7 @@ def _counted(sandbox):
     """Everything that counts on a platform or is about to."""
     google, ads, meta = sandbox.data_manager, sandbox.google_ads.state(), sandbox.meta.state()
     return (
-        google.counted_conversions_json(),
+        google.conversions_json(),
         google.state()["requests"].get("taken"),
         google.state()["processing"],
         ads["book"],
@@ -140,10 +140,10 @@ def test_verifies_a_healthy_platform(look):
 def test_verifies_nothing_when_nothing_listens(look, sandbox, closed_door, tmp_path):
     """Both the platform and its token server are down."""
     key_file = tmp_path / "key.json"
-    key_file.write_text(sandbox.oauth.key_file(f"{closed_door}/token"))
+    key_file.write_text(sandbox.oauth.key_file_json(f"{closed_door}/token"))
 
     assert CheckVerdict.VERIFIED not in {
-        each.verdict for each in look(dict.fromkeys(sandbox.addresses, closed_door), key_file=key_file)
+        each.verdict for each in look(dict.fromkeys(sandbox.server_urls, closed_door), key_file=key_file)
     }
 
 
@@ -221,6 +221,6 @@ def test_foreign_credentials_are_a_failed_finding(look, sandbox, tmp_path):
     """The token server does not know the key, or the platform the token."""
     key_file = tmp_path / "key.json"
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
-    key_file.write_text(oauth.OAuthServer(other).key_file_json(f"{sandbox.addresses['oauth']}/token"))
+    key_file.write_text(oauth.OAuthServer(other).key_file_json(f"{sandbox.server_urls['oauth']}/token"))
 
     assert CheckVerdict.FAILED in {each.verdict for each in look(key_file=key_file, token="EAAnotours")}

@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from connectors import notifiers
 from connectors.http import run_with_timeout
-from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_notification_address, is_mailbox, service_name
+from connectors.notifiers import AppriseNotifier, DeadMansSwitch, is_mailbox, is_notification_address, service_name
 from connectors.records import NoticeOutcome, NoticeResult
 
 HUNG = 0.3  # seconds

@@ -180,7 +180,7 @@ def test_a_slow_moment_costs_no_sharing(machine, contended, caplog):
     clock = FakeClock()
     pacer, waits = machine(clock), []
     shared = pacer._shared._database
-    shared.engine_of("", for_writing=True)
+    shared.engine_for_account("", for_writing=True)
 
     @event.listens_for(shared._engine, "handle_error")
     def _on_error(context):

@@ -281,7 +281,7 @@ def test_unreadable_google_key_fails_alone(company, tmp_path):
     """Meta is still checked."""
     key = {"type": "service_account", "client_email": "job@project.example", "private_key": "no key at all"}
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(key | {"token_uri": company.sandbox.addresses["oauth"] + "/token"}))
+    file.write_text(json.dumps(key | {"token_uri": company.sandbox.server_urls["oauth"] + "/token"}))
     company.environ["GOOGLE_ADS_KEY_FILE"] = str(file)
     code, found = checked(company)
 
@@ -534,7 +534,7 @@ def test_one_failed_account_of_two_exits_with_1(company):
 
 def test_plain_check_contacts_no_platform(company):
     """Without `--live` it reads only the file, and the clock if the file has a date; its JSON has no findings."""
-    platforms = company.sandbox.addresses.keys() - {"clock"}
+    platforms = company.sandbox.server_urls.keys() - {"clock"}
     before = {name: len(company.asked(name)) for name in platforms}
     done = type_in(company, "check", "--json")
     (told,) = done.objects
@@ -559,9 +559,9 @@ def test_check_counts_and_changes_nothing(company, transport):
 
     assert 0 == code
     assert {"google_ads", "meta"} == {destination for destination, _ in found}
-    assert [] == company.sandbox.data_manager.counted_conversions_json()
-    assert [] == company.sandbox.google_ads.counted_conversions_json()
-    assert [] == company.sandbox.meta.counted_conversions_json()
+    assert [] == company.sandbox.data_manager.conversions_json()
+    assert [] == company.sandbox.google_ads.conversions_json()
+    assert [] == company.sandbox.meta.conversions_json()
     assert {"GET"} == {entry["method"] for entry in company.asked("meta")}
     assert {True} == {body["validateOnly"] for body, _ in company.ingests}
     assert {"GET"} == {entry["method"] for entry in company.asked("oplead")}

@@ -331,7 +331,7 @@ def test_successive_runs_send_only_changes_and_are_recorded(account):
     account.days_later()
     second = documented(account("run", "--json", "--wait", "45m").stdout)
     third = documented(account("run", "--json").stdout)
-    books = [*account.sandbox.data_manager.counted_conversions_json(), *account.sandbox.meta.counted_conversions_json()]
+    books = [*account.sandbox.data_manager.conversions_json(), *account.sandbox.meta.conversions_json()]
 
     assert 0 == first["delivered"]["requests"]
     assert second["delivered"]["requests"] >= 1
@@ -540,7 +540,7 @@ def test_unreachable_oplead_exits_with_3(account):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    account.edit(account.sandbox.addresses["oplead"], nobody)
+    account.edit(account.sandbox.server_urls["oplead"], nobody)
 
     _assert_told(account("run"), 3, "reading stopped")
 
@@ -562,7 +562,7 @@ def test_refused_google_key_exits_with_3_and_loses_nothing(account):
     mended = documented(account("run", "--json").stdout)
 
     _assert_told(refused, 3, "google_ads stopped")
-    assert 0 == len(account.sandbox.data_manager.counted_conversions_json())
+    assert 0 == len(account.sandbox.data_manager.conversions_json())
     assert mended["delivered"]["requests"] >= 1
 
 
@@ -720,7 +720,7 @@ def test_run_loads_only_the_libraries_of_its_platform(company, platform):
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20)), clicks=company.both(1)))
 
     assert needed == _loaded(company, ["run", "--wait", "8h"])
-    assert 2 == len(company.sandbox.meta.counted_conversions_json() if platform == "meta" else _received(company))
+    assert 2 == len(company.sandbox.meta.conversions_json() if platform == "meta" else _received(company))
     # There is nothing to send.
     assert set() == _loaded(company, ["run"], ["status"], ["check"], ["explain", "L-1"])
 
@@ -738,7 +738,7 @@ def test_rules_without_connections_equal_those_of_a_run(company, transport):
 def _received(company):
     """Everything Google has received, an hour later."""
     company.clock.advance(company.clock.now() + timedelta(hours=1))
-    return company.platform.counted_conversions_json()
+    return company.platform.conversions_json()
 
 
 def _whole(company, lead):
@@ -774,7 +774,7 @@ def test_every_command_works_without_google(company):
         name for name, state in company.states("meta").items() if state == "accepted"
     }
     assert ["Purchase", "appointment_set", "lead_received", "sale"] == sorted(
-        line["event_name"] for line in company.sandbox.meta.counted_conversions_json()
+        line["event_name"] for line in company.sandbox.meta.conversions_json()
     )
     assert [] == company.asked("data_manager") + company.asked("google_ads") + company.asked("oauth")
     assert {"sale": None} | {f"funnel:{name}": "accepted" for name in FUNNEL.values()} == {
@@ -791,7 +791,7 @@ def test_every_command_works_without_meta(company, transport):
 
     assert [0] * 7 == codes
     assert {("L-1", "appointment"): "accepted", ("L-1", "sale"): "accepted"} == company.states()
-    assert 2 == len(company.platform.counted_conversions_json())
+    assert 2 == len(company.platform.conversions_json())
     assert [] == company.asked("meta")
     assert {"google_ads"} == {verdict["destination"] for verdict in verdicts}
 
@@ -827,7 +827,7 @@ def test_status_works_while_the_sandbox_is_closed(played):
     alone = played.settings.with_name("alone.yaml")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        alone.write_text(text.replace(played.sandbox.addresses["clock"], f"http://127.0.0.1:{free.getsockname()[1]}"))
+        alone.write_text(text.replace(played.sandbox.server_urls["clock"], f"http://127.0.0.1:{free.getsockname()[1]}"))
     result = played("status", "--config", str(alone), config=False)
 
     assert 0 == result.returncode

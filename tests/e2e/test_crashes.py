@@ -72,7 +72,7 @@ def test_replays_the_same_bytes_after_a_kill_while_sending(company, where, in_do
 
     everything_counted_once(company, range(3))
     assert uploads == len(company.ingests)
-    assert {60.0, float(sale)} == {line["value"] for line in company.platform.counted_conversions_json()}
+    assert {60.0, float(sale)} == {line["value"] for line in company.platform.conversions_json()}
 
 
 def test_event_counts_once_when_killed_again_during_replay(company):

@@ -109,7 +109,7 @@ def test_failed_upload_is_retried_the_same_night(company, fault, wait, replays):
     company.later()
 
     settled(company, 1)
-    assert replays == sum(line["replays"] for line in company.platform.counted_conversions_json())
+    assert replays == sum(line["replays"] for line in company.platform.conversions_json())
 
 
 @pytest.mark.parametrize(

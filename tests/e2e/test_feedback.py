@@ -109,7 +109,7 @@ def test_a_status_set_in_oplead_comes_back_through_the_receiver(running, tmp_pat
         assert Exit.DONE == oplead.run(import_file_into_oplead, file, ImportOptions())
         treated, silent = created(oplead)
         assert Exit.DONE == oplead.run(set_lead_status, treated, "En cours", force=False)
-        assert 1 == running.oplead.deliver()["delivered"]
+        assert 1 == running.oplead.deliver_webhooks()["delivered"]
         said = told(oplead, capsys)
 
     assert ("En cours", "webhook") == (said[treated]["status"], said[treated]["heard_by"])

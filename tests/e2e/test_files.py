@@ -232,7 +232,7 @@ def test_file_that_grows_while_it_is_read_is_refused(company, monkeypatch):
             more.write(b"L-99;")
         return lead(self, cells)
 
-    monkeypatch.setattr(LeadColumns, "lead", growing)
+    monkeypatch.setattr(LeadColumns, "lead_from_row", growing)
     summary = company.night()
 
     assert summary.source_stopped is not None

@@ -44,7 +44,9 @@ def company(company):
     with lock_outbox(company.state.with_name("maison-test.oplead.db"), now=company.clock.now) as outbox:
         ids = (ClickId(ClickIdKind.GCLID, company.gclid(1)),)
         mark = lead_fingerprint(ids, CONTACT, outbox.salt)
-        outbox.record_request_in_flight(LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now())
+        outbox.record_request_in_flight(
+            LeadToCreate(REFERENCE, "content", mark, has_provider_url=False), now=company.clock.now()
+        )
         outbox.record_lead_created(REFERENCE, "L-1")
     assert 0 == type_in(company, "report").code
     return company

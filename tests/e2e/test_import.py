@@ -74,7 +74,7 @@ def leads_file(folder, rows, name="leads.csv"):
 
 def emails(oplead):
     """How often each address is among the created leads."""
-    created = {each["id"] for each in oplead.sandbox.oplead.book.created()}
+    created = {each["id"] for each in oplead.sandbox.oplead.book.created_lead_records()}
     return Counter(
         lead["contact"]["email"] for lead_id, lead in oplead.sandbox.oplead.leads().items() if lead_id in created
     )
@@ -494,7 +494,7 @@ def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
     text = oplead.file.read_text(encoding="utf-8")
     form = (
         f"    via: form\n    form: {{ token: file:form-token, form: {FORM}, click_id: external_id, "
-        f"url: {oplead.sandbox.addresses['oplead_form']}/addlead/ }}\n    fields:"
+        f"url: {oplead.sandbox.server_urls['oplead_form']}/addlead/ }}\n    fields:"
     )
     oplead.file.write_text(text.replace("    fields:", form), encoding="utf-8")
     (oplead.folder / "form-token").write_text(FORM_TOKEN)

@@ -47,7 +47,7 @@ def receiver(company, tmp_path):
     with ReceiverProcess(tmp_path) as receiver:
         for event in EVENTS:
             body = {"event": event, "url": f"http://127.0.0.1:{receiver.port}/hooks/{SECRET}"}
-            address = f"{company.sandbox.addresses['oplead']}/v1/subscriptions"
+            address = f"{company.sandbox.server_urls['oplead']}/v1/subscriptions"
             headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
             assert 201 == httpx.post(address, json=body, headers=headers, timeout=10).status_code
         yield receiver
@@ -58,7 +58,7 @@ def happen(company, *steps):
     for count, (_, when) in enumerate(steps, start=1):
         company.clock.advance(when)
         company.serve(company.lead(1, *steps[:count]))
-        company.sandbox.oplead.deliver()
+        company.sandbox.oplead.deliver_webhooks()
 
 
 def told(company):
@@ -114,7 +114,7 @@ def test_with_the_receiver_down_a_night_finds_what_can_be_known(company, receive
     assert found.after < at(13) <= found.at <= found.seen_at
     receiver.start()
     company.clock.advance(company.clock.now() + HOUR)
-    company.sandbox.oplead.deliver()
+    company.sandbox.oplead.deliver_webhooks()
     company.night(company.START + 2 * DAY)
 
     assert [(label, when, "webhook") for label, when in ENTERED[:2]] + [("gagne", found.at, "bounded")] == told(company)
@@ -129,7 +129,7 @@ def test_an_appointment_is_a_conversion_beside_the_status(company):
     company.sandbox.oplead.set_switch("appointments", value=True)
     company.clock.advance(at(7))
     company.serve(company.lead(1, appointment={"date": "2026-09-15 10:00:00", "updatedAt": "2026-09-10 09:00:00"}))
-    company.sandbox.oplead.deliver()
+    company.sandbox.oplead.deliver_webhooks()
     company.night(company.START + DAY)
 
     assert [("appointment_set", at(7), "webhook")] == told(company)

@@ -67,7 +67,7 @@ def due(companies):
         company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
         # With another address every lead would have to be read again.
-        company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
+        company.settings["oplead"] = {"base_url": before.sandbox.server_urls["oplead"]}
         company.platform.register_clicks(before.platform.dump()["clicks"])
         return company
 

@@ -19,7 +19,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from connectors.crm import CrmListEntries, CrmEventKind, WriteAccepted
+from connectors.crm import CrmEventKind, CrmListEntries, WriteAccepted
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import AnswerLost
@@ -66,10 +66,10 @@ class Oplead:
         self.file.write_text(
             f"""
 account: maison-durand
-clock: {sandbox.addresses["clock"]}
+clock: {sandbox.server_urls["clock"]}
 oplead:
   token: ${{KEY}}
-  base_url: {sandbox.addresses["oplead"]}
+  base_url: {sandbox.server_urls["oplead"]}
   write:
     fields:{FIELDS}
 webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
@@ -372,7 +372,7 @@ FORM = """
 
 def by_form(oplead, click_id=""):
     """Have leads created by the form import."""
-    form = FORM.format(url=oplead.sandbox.addresses["oplead_form"], click_id=click_id)
+    form = FORM.format(url=oplead.sandbox.server_urls["oplead_form"], click_id=click_id)
     oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", form))
 
 
@@ -834,7 +834,7 @@ CREATE += ("--phone", "0612345678", "--postcode", "44000", "--city", "Nantes", "
 @pytest.mark.parametrize("contact", suite.mostly_exhaustive(["nested", "flat", "customer"], "nested"))
 def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contact):
     """Its values go where the leads that `init` looked at have theirs."""
-    mine, addresses = oplead.folder / "mine", oplead.sandbox.addresses
+    mine, addresses = oplead.folder / "mine", oplead.sandbox.server_urls
     oplead.sandbox.oplead.set_switch("contact", contact)
     options = {"--clock": addresses["clock"], "--base-url": addresses["oplead"], "--dir": str(mine)}
     options |= {"--account": "maison-durand", "--meta-dataset-id": "1234567890", "--stage": "won=Gagné"}
@@ -964,7 +964,7 @@ def test_an_oplead_that_nobody_answers_for_exits_with_3(oplead, arguments):
     quote(oplead.folder, "import.csv", b"email;last_name\nb@example.com;Exemple\n")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    oplead.file.write_text(oplead.file.read_text().replace(oplead.sandbox.addresses["oplead"], address))
+    oplead.file.write_text(oplead.file.read_text().replace(oplead.sandbox.server_urls["oplead"], address))
     code, out, err = typed(oplead, *(each.replace("FOLDER", str(oplead.folder)) for each in arguments))
 
     assert 3 == code, out + err
@@ -1054,7 +1054,7 @@ def test_a_preview_masks_the_secret_in_the_suppliers_address(oplead):
 def test_settings_show_says_yes_and_no(oplead, capsys, monkeypatch):
     """As a marketer does."""
     listed = CrmListEntries([{"code": "CNL_1", "active": True, "archived": False}])
-    monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.channels", lambda _self: listed)
+    monkeypatch.setattr("connectors.oplead.writing.lists.OpleadLists.marketing_channels", lambda _self: listed)
     oplead.run(settings.show)
 
     assert re.search(r"CNL_1 +yes +no", capsys.readouterr().out)

@@ -70,7 +70,7 @@ from jobs.deliver import conversions
 def broken(*_, **__):
     raise ValueError({PERSON!r})
 
-conversions.judge = broken
+conversions.decide_route = broken
 """
 """Code that makes the command fail with personal data in an exception's message."""
 

@@ -176,7 +176,7 @@ def test_new_value_field_is_read_from_unchanged_leads(company):
     company.conversion("sale")["value"]["field"] = "order.total"
 
     assert [("L-1", "appointment"), ("L-1", "sale")] == told(company)
-    assert 4_200.0 == company.platform.counted_conversions_json()[-1]["value"]
+    assert 4_200.0 == company.platform.conversions_json()[-1]["value"]
 
 
 # ── conversions and actions ──────────────────────────────────────────────────────────────────────

@@ -100,7 +100,9 @@ def test_the_key_opens_a_documentation_that_wants_it(account):
 
 def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, tmp_path):
     """A specification of another version: another header, another prefix, other pages, other names."""
-    other = api_shape_from_positions({"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"})
+    other = api_shape_from_positions(
+        {"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"}
+    )
     file = tmp_path / "old.json"
     file.write_text(json.dumps(build_specification(other, UndocumentedBehaviour(documentation="openapi3_json"))))
     account.sandbox.oplead.shape = api_shape_from_positions({"pagination": "offset", "page_size": 20})

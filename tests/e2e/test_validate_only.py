@@ -68,9 +68,9 @@ def books(company):
     """Every conversion that any platform counts."""
     sandbox = company.sandbox
     return [
-        *sandbox.data_manager.counted_conversions_json(),
-        *sandbox.google_ads.counted_conversions_json(),
-        *sandbox.meta.counted_conversions_json(),
+        *sandbox.data_manager.conversions_json(),
+        *sandbox.google_ads.conversions_json(),
+        *sandbox.meta.conversions_json(),
     ]
 
 
@@ -312,7 +312,7 @@ def test_validation_leaves_a_killed_runs_state_unchanged(due, transport):
 
     assert unchanged
     assert {"accepted"} == set(due.states().values()) - {"withheld"}
-    assert {1} == {line["accepted"] for line in due.platform.counted_conversions_json()}
+    assert {1} == {line["accepted"] for line in due.platform.conversions_json()}
 
 
 def test_validation_fixes_no_start_date(due):

@@ -91,7 +91,7 @@ def test_click_on_an_ad_comes_back_as_a_sale(company, site, visitor):
     company.night()
     company.clock.advance(company.clock.now() + timedelta(hours=20))
     for won in (lead, other):
-        company.sandbox.oplead.book.edit(won["id"], {"amount": "12 500,00 €"}, status="Gagné")
+        company.sandbox.oplead.book.edit_lead(won["id"], {"amount": "12 500,00 €"}, status="Gagné")
     company.later(timedelta(hours=4))
     company.later()
 

@@ -19,21 +19,21 @@ from connectors.language import (
     _,
     _n,
     current_language,
-    format_integer,
     format_day,
     format_decimal,
     format_duration,
-    format_rough_duration,
+    format_integer,
     format_list,
     format_money,
+    format_rough_duration,
     format_round_money,
     format_share,
     format_short_day,
     format_time,
-    join_with_semicolons,
     in_english,
-    using_language,
+    join_with_semicolons,
     translated,
+    using_language,
 )
 from connectors.oplead.parsing import webhook_parser
 from connectors.oplead.parsing.lead_parser import UnreadableLeadError, require_object_entry
@@ -387,7 +387,7 @@ READ_VALUE_ERRORS = ("connectors/oplead/writing", "jobs/cli", "jobs/oplead_comma
 """Where what a `ValueError` says is shown to whoever wrote the value."""
 _MARKS = frozenset({"_", "_n", "N_"})
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-_COMMANDS = frozenset({"command", "command_line"})
+_COMMANDS = frozenset({"account_command_line", "command_line"})
 _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})

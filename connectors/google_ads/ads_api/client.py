@@ -184,7 +184,9 @@ def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: 
     try:
         run_with_timeout(partial(_await_ready, states, address), seconds, cancel_token=cancel_token, abort=give_up)
     except TimeoutError:
-        raise ConnectionFailedError(_("no connection to the Google Ads API in {seconds:g} s", seconds=seconds)) from None
+        raise ConnectionFailedError(
+            _("no connection to the Google Ads API in {seconds:g} s", seconds=seconds)
+        ) from None
     finally:
         channel.unsubscribe(note)
 

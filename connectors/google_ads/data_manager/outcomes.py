@@ -25,11 +25,11 @@ from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_
 from connectors.language import N_, _
 from connectors.records import (
     AnswerLost,
-    RowCountMismatch,
     Outcome,
     OutcomeClass,
     PartlyRefused,
     Refused,
+    RowCountMismatch,
     RowOutcomes,
     StillPending,
 )

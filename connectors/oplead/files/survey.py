@@ -10,8 +10,8 @@ from connectors.oplead.files.columns import (
     DamagedLeadIdError,
     ExpectedColumns,
     LeadColumns,
-    require_known_title,
     places_of_known_columns,
+    require_known_title,
 )
 from connectors.oplead.files.newest import newest_file, open_export_table
 from connectors.oplead.files.options import ExportFileOptions
@@ -134,7 +134,12 @@ class _ColumnGuess:
 
     @classmethod
     def from_column_titles(
-        cls, file: StampedFile, table: ExportFileTable, options: OpleadOptions, files: ExportFileOptions, named: frozenset[str]
+        cls,
+        file: StampedFile,
+        table: ExportFileTable,
+        options: OpleadOptions,
+        files: ExportFileOptions,
+        named: frozenset[str],
     ) -> "_ColumnGuess":
         """Place the columns by their titles."""
         titles = table.titles

@@ -216,7 +216,11 @@ def summarise_lead_paths(tree: Tree, zone: ZoneInfo) -> tuple[SurveyedPath, ...]
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
     kinds = Counter(describe_value_kind(value, zone) for value in node.all_lead_values())
-    texts = (value for value in node.all_lead_values() if isinstance(value, str) and describe_value_kind(value, zone) == "text")
+    texts = (
+        value
+        for value in node.all_lead_values()
+        if isinstance(value, str) and describe_value_kind(value, zone) == "text"
+    )
     lengths = sorted(map(len, texts)) or [0]
     text = (
         _n("text, {count} character", "text, {count} characters", lengths[-1])

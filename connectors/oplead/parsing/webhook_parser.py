@@ -220,7 +220,9 @@ class WebhookParser:
     def _lead_time(self, event: _Event, kind: CrmEventKind, label_at: Moment | None) -> Moment | None:
         match kind:
             case CrmEventKind.NEW_LEAD:
-                return read_moment_or_none(first_value_at_paths(event.lead_content, self._leads.paths.created_at), self._zone)
+                return read_moment_or_none(
+                    first_value_at_paths(event.lead_content, self._leads.paths.created_at), self._zone
+                )
             case CrmEventKind.STATUS_CHANGE:
                 return label_at
             case CrmEventKind.APPOINTMENT:

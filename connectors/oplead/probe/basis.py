@@ -51,7 +51,9 @@ def compare_suggested_settings(
                 )
             )
     places = (
-        {match.field: match.path for match in specified_field_locations(specification, usual).matches} if specification else {}
+        {match.field: match.path for match in specified_field_locations(specification, usual).matches}
+        if specification
+        else {}
     )
     for match in matches:
         said_path = places.get(match.field)

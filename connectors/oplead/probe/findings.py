@@ -63,7 +63,11 @@ class ProbeFindings:
         """Yield the fields, amounts and consents that only detail pages hold."""
         in_list = self.fields_in_list
         yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
-        listed = {path for path, node in common_lead_paths(self.sample.list_entries_with_detail_page).items() if node.filled_count}
+        listed = {
+            path
+            for path, node in common_lead_paths(self.sample.list_entries_with_detail_page).items()
+            if node.filled_count
+        }
         for path, node in common_lead_paths(list(self.sample.detail_pages.values())).items():
             is_needed = any(part in last_path_part(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
             if node.filled_count and path not in listed and is_needed:

@@ -195,6 +195,8 @@ class SpecificationGuidedProbe:
         places = locate_configured_fields(leads, options)
         if len(leads) >= _ENOUGH_TO_MISS:
             return places
-        specified = {match.field for match in specified_field_locations(self.specification, options).matches if match.path}
+        specified = {
+            match.field for match in specified_field_locations(self.specification, options).matches if match.path
+        }
         undecided = {name: sought for name, sought in places.undecided.items() if name not in specified}
         return replace(places, undecided=undecided)

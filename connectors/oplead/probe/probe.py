@@ -20,22 +20,32 @@ from connectors.oplead.probe.basis import compare_suggested_settings
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate_lead_array
 from connectors.oplead.probe.findings import Notes, ProbeFindings
-from connectors.oplead.probe.guided import AHEAD, ContradictedError, SpecificationGuidedProbe, apply_specification_to_options
+from connectors.oplead.probe.guided import (
+    AHEAD,
+    ContradictedError,
+    SpecificationGuidedProbe,
+    apply_specification_to_options,
+)
 from connectors.oplead.probe.pagination import PaginationSearch, with_lead_total
 from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import SpecificationSearchResult
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import (
+    lead_creation_path_settings,
     specified_subscription_settings,
     specified_write_settings,
-    lead_creation_path_settings,
 )
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggested_settings
 from connectors.oplead.probe.verification import verify_found_options
 from connectors.oplead.survey.places import locate_configured_fields
 from connectors.oplead.survey.summary import ReadLeads, summarise_leads
-from connectors.oplead.survey.values import Fold, Readable, add_specified_consent_answers, with_labels_from_specification
+from connectors.oplead.survey.values import (
+    Fold,
+    Readable,
+    add_specified_consent_answers,
+    with_labels_from_specification,
+)
 from connectors.survey import Survey
 
 MAX_REQUESTS = 100
@@ -201,7 +211,9 @@ class OpleadProbe:
             (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = verify_found_options(found, notes, self._open)
         notes.suspicions.extend(read.suspicions(places))
-        empty = [path for path, node in common_lead_paths(read.leads).items() if not node.filled_count and not node.is_listed]
+        empty = [
+            path for path, node in common_lead_paths(read.leads).items() if not node.filled_count and not node.is_listed
+        ]
         if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(_("Empty on every lead: {paths}.", paths=", ".join(empty[:_MOST_EMPTY_NAMED])))
         judgement = compare_suggested_settings(self.client.options, options, places.matches, specification)

@@ -116,7 +116,9 @@ _HOMELESS = {
 
 
 def _places(paths: WrittenFieldPaths, read_from: FieldPaths) -> Mapping[str, str]:
-    firsts = {name: getattr(read_from, name)[0] for name in WrittenFieldPaths.__dataclass_fields__ if hasattr(read_from, name)}
+    firsts = {
+        name: getattr(read_from, name)[0] for name in WrittenFieldPaths.__dataclass_fields__ if hasattr(read_from, name)
+    }
     return {name: getattr(paths, name) or firsts[name] for name in WrittenFieldPaths.__dataclass_fields__}
 
 

@@ -8,7 +8,7 @@ from connectors.errors import Misconfigured
 from connectors.language import _, _n
 from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.options import SubscriptionOptions, OpleadWriteOptions
+from connectors.oplead.options import OpleadWriteOptions, SubscriptionOptions
 from connectors.oplead.pagination import PageWalk, hash_entry_without_id
 from connectors.oplead.parsing.fields import first_value_at_paths, text_of
 from connectors.oplead.parsing.lead_parser import as_lead_id

@@ -20,7 +20,7 @@ from connectors.language import N_, _
 from connectors.oplead.answers import RawWriteResponse
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
-from connectors.oplead.options import Endpoint, FormImportServiceOptions, Paths, OpleadWriteOptions
+from connectors.oplead.options import Endpoint, FormImportServiceOptions, OpleadWriteOptions, Paths
 from connectors.oplead.writing.encode import (
     Tree,
     UnwritableLead,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.platform import STRICT, SandboxPlatform, Positions, from_json, to_json
+from connectors.sandbox.platform import STRICT, Positions, SandboxPlatform, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     with_deprecation_header,
 )
-from connectors.sandbox.platform import STRICT, SandboxPlatform, Positions
+from connectors.sandbox.platform import STRICT, Positions, SandboxPlatform
 from connectors.sandbox.rules import meta_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 

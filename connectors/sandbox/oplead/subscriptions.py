@@ -160,7 +160,9 @@ def snapshot_lead_state(lead: Fields) -> KnownLeadState:
     return KnownLeadState(lead.get("status"), len(_history(lead)), _appointment(lead).get("date"))
 
 
-def events_since_known_state(lead_id: str, lead: Fields, known: KnownLeadState | None, now: datetime) -> Iterator[Event]:
+def events_since_known_state(
+    lead_id: str, lead: Fields, known: KnownLeadState | None, now: datetime
+) -> Iterator[Event]:
     """Yield what has happened to a lead since it was known, each with the lead as it was then.
 
     What has no readable time of its own happened `now`.

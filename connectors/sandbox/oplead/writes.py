@@ -23,7 +23,9 @@ _LABELS: Final = {
 } | {"devis relancer": QUOTE}
 
 
-def new_lead_fields(request: WireRequest, caller: CallerRole, shape: ApiShape, options: UndocumentedBehaviour) -> Fields:
+def new_lead_fields(
+    request: WireRequest, caller: CallerRole, shape: ApiShape, options: UndocumentedBehaviour
+) -> Fields:
     """Return the parts of the lead that a request creates."""
     parts = lead_fields_from_body(json_object(request), shape, options)
     require_email_or_phone(parts)
@@ -57,7 +59,9 @@ def requested_status_label(asked: object, options: UndocumentedBehaviour) -> str
     return label
 
 
-def attach_document(book: SandboxLeadStore, lead_id: str, request: WireRequest, options: UndocumentedBehaviour) -> Fields:
+def attach_document(
+    book: SandboxLeadStore, lead_id: str, request: WireRequest, options: UndocumentedBehaviour
+) -> Fields:
     """Add a document to a lead, and return what is kept of it."""
     added = parse_uploaded_document(parse_multipart(request), options.document_mb)
     book.attach_document(lead_id, added)

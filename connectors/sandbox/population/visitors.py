@@ -241,7 +241,9 @@ def _utm(dice: Dice, kind: str) -> dict[str, str]:
 
 def _no_click(dice: Dice, kind: str) -> dict[str, str | None]:
     if kind == "supplier_reference":
-        return {"externalID": dice.pick((f"PLM-{dice.random_between(10_000, 99_999)}", "CNL_" + dice.random_text(HEX, 12)))}
+        return {
+            "externalID": dice.pick((f"PLM-{dice.random_between(10_000, 99_999)}", "CNL_" + dice.random_text(HEX, 12)))
+        }
     if kind == "supplier_uuid":
         return {"externalID": "-".join(dice.random_text(HEX, length) for length in (8, 4, 4, 4, 12))}
     return dice.pick(({}, {"externalID": ""}, {"externalID": None}))

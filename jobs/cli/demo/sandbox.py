@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from connectors.language import _
-from connectors.sandbox.oplead.shape import ApiShape, drawn_shape, api_shape_from_positions
+from connectors.sandbox.oplead.shape import ApiShape, api_shape_from_positions, drawn_shape
 from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox

@@ -28,7 +28,14 @@ from jobs.fleet.database import Connection, FleetDatabase
 from jobs.fleet.deploy import create_or_upgrade_fleet_tables, require_deployed
 from jobs.fleet.queue import enqueue_due_accounts
 from jobs.ledger.storage.revisions import SchemaChange
-from jobs.ledger.storage.state_file import LedgerFileKind, LedgerError, explaining_errors, state_file_kind, has_state, read_state_move
+from jobs.ledger.storage.state_file import (
+    LedgerError,
+    LedgerFileKind,
+    explaining_errors,
+    has_state,
+    read_state_move,
+    state_file_kind,
+)
 from jobs.reporting.console import print_rows, say
 from jobs.reporting.presentation import print_json
 from jobs.settings import Settings, ValidSettings, load

@@ -52,7 +52,9 @@ def run_worker(database: FleetDatabase, *, concurrency: int, folder: Path, healt
                 refuse_omnipotent_user(connection)
                 require_own_version(connection, database.url)
             liveness.report_ready()
-            worker = FleetWorker(database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.write_files_and_notify)
+            worker = FleetWorker(
+                database, nursery, stop, concurrency, beat=liveness.beat, watch=watch.write_files_and_notify
+            )
             _log.info(
                 "the worker has started",
                 worker=worker.name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.language import N_, _, format_amount, translated
 from connectors.records import LeadId
-from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
+from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, starts, status_labels

@@ -12,7 +12,7 @@ from typing import Any
 from connectors.crm import ReceivedEvent
 from connectors.language import _, format_day
 from connectors.records import LeadId
-from jobs.cli.accounts import speaking_account_language, load_account
+from jobs.cli.accounts import load_account, speaking_account_language
 from jobs.cli.state import open_state_read_only
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.retention import retention
@@ -21,7 +21,7 @@ from jobs.ledger.storage.state_file import open_privately
 from jobs.oplead_commands.context import named_lead
 from jobs.oplead_commands.creation.outbox import LeadCreationRecord, open_outbox, outbox_path
 from jobs.privacy.export import ledger_data_of_lead
-from jobs.privacy.former_files import FormerFileError, events_in_former_file, former_files, export_from_former_file
+from jobs.privacy.former_files import FormerFileError, events_in_former_file, export_from_former_file, former_files
 from jobs.reporting.presentation import as_json_value
 from jobs.settings import Settings
 from jobs.wiring.account import account_inbox

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from connectors.language import _
 from connectors.ports import Clock
 from connectors.records import Contact, LeadId
-from jobs.cli.accounts import AccountFile, speaking_account_language, load_account, presentation_of_account
+from jobs.cli.accounts import AccountFile, load_account, presentation_of_account, speaking_account_language
 from jobs.cli.output import signals_and_logging
 from jobs.cli.reporting.report import write_page_of_usual_period
 from jobs.cli.session import hold_account_for_run
@@ -36,10 +36,10 @@ from jobs.oplead_commands.creation.identity import lead_fingerprint
 from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, lock_outbox, open_outbox, outbox_path
 from jobs.privacy.compaction import compact
 from jobs.privacy.find import leads_of_person
-from jobs.privacy.forget import DataHeldOnLead, forget_leads, data_held_on_leads
+from jobs.privacy.forget import DataHeldOnLead, data_held_on_leads, forget_leads
 from jobs.privacy.former_files import (
-    FormerFileError,
     FormerFileContents,
+    FormerFileError,
     count_in_former_file,
     erase_in_former_file,
     former_files,
@@ -50,9 +50,9 @@ from jobs.reporting.console import results_console
 from jobs.reporting.forget_report import (
     ForgetReport,
     SummaryRecipients,
-    platform_erasure_offers,
     former_file_sentences,
     nothing_found_sentence,
+    platform_erasure_offers,
     print_forget_report,
     print_not_erased,
     unreachable_data_sentences,

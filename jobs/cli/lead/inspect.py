@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.language import _
 from jobs.alerts.review import current_anomalies, unknown_labels
-from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
+from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
 from jobs.cli.state import StateView, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.leads import leads, status_labels
@@ -17,7 +17,7 @@ from jobs.ledger.retention import retention
 from jobs.privacy.retention import lead_retention_period
 from jobs.reporting.presentation import print_json
 from jobs.reporting.sentences import reason_or_state_code, state_and_reason_names
-from jobs.reporting.standings import MatchingDeliveries, DetectedRename, LastRun, StatusReport
+from jobs.reporting.standings import DetectedRename, LastRun, MatchingDeliveries, StatusReport
 from jobs.reporting.wording.reasons import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Anomaly, Cause, PlatformCode, Reason

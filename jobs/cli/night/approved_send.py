@@ -16,7 +16,7 @@ from rich.console import Console
 from connectors.language import N_, _, _n, format_list
 from connectors.records import LeadId
 from jobs import requeue
-from jobs.cli.accounts import AccountFile, speaking_account_language, presentation_of_account
+from jobs.cli.accounts import AccountFile, presentation_of_account, speaking_account_language
 from jobs.cli.night.approval import Approval
 from jobs.cli.output import signals_and_logging
 from jobs.cli.progress import show_progress
@@ -42,7 +42,7 @@ from jobs.reporting.console import facts_grid, results_console
 from jobs.reporting.presentation import AccountPresentation, print_json
 from jobs.reporting.run_report import print_what_needs_humans, what_needs_a_human
 from jobs.requeue import AlreadySent, Requeued
-from jobs.run_context import Deps, NightStep, RunContext, ProgressDisplay, no_progress_display
+from jobs.run_context import Deps, NightStep, ProgressDisplay, RunContext, no_progress_display
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook

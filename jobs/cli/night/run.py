@@ -17,7 +17,14 @@ from jobs.cli.accounts import (
     load_accounts,
     presentation_of_account,
 )
-from jobs.cli.output import Failure, failure_from_error, log_failure, signal_exit_code, signals_and_logging, worst_exit_code
+from jobs.cli.output import (
+    Failure,
+    failure_from_error,
+    log_failure,
+    signal_exit_code,
+    signals_and_logging,
+    worst_exit_code,
+)
 from jobs.cli.progress import show_progress
 from jobs.cli.session import (
     RunOptions,
@@ -57,7 +64,9 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
         ended: list[NightResult] = []
         if not alone:
             # Once, and not again in each process.
-            import_connector_modules(each.loaded.settings for each in accounts if isinstance(each.loaded, ValidSettings))
+            import_connector_modules(
+                each.loaded.settings for each in accounts if isinstance(each.loaded, ValidSettings)
+            )
         for one in run_in_parallel(tasks, partial(_lost, accounts), at_once=at_once):
             ended.append(one)
             if one.night is not None and one.account is not None:

@@ -46,10 +46,10 @@ from jobs.privacy.redaction import Redaction
 from jobs.pull.inbox import has_work
 from jobs.reporting.console import day_and_time, say
 from jobs.reporting.run_report import Night
-from jobs.run_context import RunReadingScope, ProgressDisplay
+from jobs.run_context import ProgressDisplay, RunReadingScope
 from jobs.scheduler import AFTER_A_NIGHT, NightScheduler, TaskOutcome
 from jobs.settings.schema import ScheduleSettings
-from jobs.timetable import DueNight, Timetable, timetable_from_cron, daily_timetable
+from jobs.timetable import DueNight, Timetable, daily_timetable, timetable_from_cron
 from jobs.wiring.account import inbox_of, open_clock
 from jobs.wiring.state import account_state
 

@@ -39,7 +39,8 @@ n.
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
 Since = Annotated[
-    date | None, typer.Option("--since", metavar="DAY", parser=parse_day_option, help="Only leads created on this day or later.")
+    date | None,
+    typer.Option("--since", metavar="DAY", parser=parse_day_option, help="Only leads created on this day or later."),
 ]
 
 

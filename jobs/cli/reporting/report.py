@@ -10,7 +10,13 @@ import structlog
 from sqlmodel import Session
 
 from connectors.language import _, _n, using_language
-from jobs.cli.accounts import AccountFile, speaking_account_language, common_language, find_settings_files, load_accounts
+from jobs.cli.accounts import (
+    AccountFile,
+    common_language,
+    find_settings_files,
+    load_accounts,
+    speaking_account_language,
+)
 from jobs.cli.output import failure_from_error, log_failure, worst_exit_code
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit, UsageError
@@ -72,7 +78,9 @@ def write_reports(paths: Sequence[Path], options: ReportOptions) -> int:
     return worst_exit_code(codes)
 
 
-def write_page_of_usual_period(session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime) -> Brief:
+def write_page_of_usual_period(
+    session: Session, settings: Settings, book: Rulebook, folder: Path, *, now: datetime
+) -> Brief:
     """Write the page of the usual period to a folder, and return what it says first.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from jobs.cli.accounts import speaking_account_language, load_account, presentation_of_account
+from jobs.cli.accounts import load_account, presentation_of_account, speaking_account_language
 from jobs.cli.state import open_view
 from jobs.exit_codes import Exit
 from jobs.ledger.leads.stage_histories import lead_histories_since_stages

@@ -12,10 +12,10 @@ from connectors.language import Language, _, using_language
 from connectors.records import CheckFinding, CheckVerdict
 from jobs.cli.accounts import (
     AccountFile,
-    speaking_account_language,
     common_language,
     load_accounts,
     presentation_of_account,
+    speaking_account_language,
 )
 from jobs.cli.output import worst_exit_code
 from jobs.exit_codes import Exit, UsageError

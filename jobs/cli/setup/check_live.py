@@ -10,7 +10,7 @@ from connectors.language import N_, _
 from connectors.ports import ExposesLatestLeads
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.progress import open_clock_showing_waits
-from jobs.forecast import SampleRehearsal, LabelUsage, rehearse_with_leads, labels_seen
+from jobs.forecast import LabelUsage, SampleRehearsal, labels_seen, rehearse_with_leads
 from jobs.oplead_commands.keys import KeyAccess, key_finding
 from jobs.reporting.check_findings import (
     consent_findings,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.language import _, _n
-from jobs.cli.accounts import SecretsUnavailableError, speaking_account_language, load_account
+from jobs.cli.accounts import SecretsUnavailableError, load_account, speaking_account_language
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.storage.move import move_state
 from jobs.ledger.storage.sqlite_state import SqliteState
@@ -98,7 +98,9 @@ def _address(to: str, file: Path, account: str) -> StateDatabase:
     try:
         address = read_state_address(to, file, account, os.environ)
     except ValueError as error:
-        raise (SecretsUnavailableError if isinstance(error, SecretsCommandFailedError) else UsageError)(f"--to: {error}") from None
+        raise (SecretsUnavailableError if isinstance(error, SecretsCommandFailedError) else UsageError)(
+            f"--to: {error}"
+        ) from None
     if isinstance(address, StateFile):
         raise UsageError(_("--to: this names a file; a state is moved to a database"))
     return address

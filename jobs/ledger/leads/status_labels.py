@@ -50,7 +50,9 @@ _HOLD = (
     .values(waits=True)
 )
 _NEW_MOVE = bulk.insert_into(LabelMove).excluded
-_MOVE = bulk.upsert_with_values(LabelMove, {"after": _NEW_MOVE.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.waits)})
+_MOVE = bulk.upsert_with_values(
+    LabelMove, {"after": _NEW_MOVE.after, "waits": or_(col(LabelMove.waits), _NEW_MOVE.waits)}
+)
 
 
 def record_labels(

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger import bulk
-from jobs.ledger.json_sql import json_text_at, json_list_table
+from jobs.ledger.json_sql import json_list_table, json_text_at
 from jobs.ledger.outbox.requests import RequestState
 from jobs.ledger.schema import (
     AssumedConsent,
@@ -172,7 +172,9 @@ def consent_evidence(session: Session, account: str, lead: LeadId) -> ConsentEvi
     )
 
 
-def _basis(session: Session, row: DeliveryRecord, answers: Mapping[int | None, RecordedConsentAnswer]) -> DeliveryConsent:
+def _basis(
+    session: Session, row: DeliveryRecord, answers: Mapping[int | None, RecordedConsentAnswer]
+) -> DeliveryConsent:
     found = tuple(answers[each] for each in (row.user_data_answer, row.personalization_answer) if each in answers)
     why = None if row.assumed_consent is None else session.get(AssumedConsent, row.assumed_consent)
     return DeliveryConsent(found, None if why is None else ConsentAssumption(why.because, why.since))

@@ -103,7 +103,9 @@ def settle_rows(
     for before in sorted({DeliveryState(row.state) for row in rows} - {to.state}):
         check_delivery_move(before, to.state)
         leaving = [row.id for row in rows if row.state == before]
-        record_delivery_transitions(session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now)
+        record_delivery_transitions(
+            session, ledger, StateChange(before, to.state, to.cause, to.detail), leaving, now=now
+        )
     these = column_in_ids(col(Delivery.id), [row.id for row in rows])
     session.connection().execute(sqlalchemy.update(table_of(Delivery)).where(these).values(_changes(to, request)))
     if to.state in SETTLED:

@@ -17,7 +17,7 @@ from connectors.records import (
     Target,
 )
 from jobs.ledger.outbox.requests import may_have_reached_platform
-from jobs.ledger.schema import Attempt, Delivery, Request, PlatformStatementRow, of_kind
+from jobs.ledger.schema import Attempt, Delivery, PlatformStatementRow, Request, of_kind
 
 
 def replace_platform_statements(
@@ -46,7 +46,9 @@ def replace_platform_statements(
 
 def statements_last_read_at(session: Session, account: str) -> datetime | None:
     """Return when any platform was last asked."""
-    return session.exec(select(func.max(PlatformStatementRow.read_at)).where(PlatformStatementRow.account == account)).one()
+    return session.exec(
+        select(func.max(PlatformStatementRow.read_at)).where(PlatformStatementRow.account == account)
+    ).one()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class RecordedStatement:
 
 def statements_since(session: Session, account: str, since: datetime) -> Iterator[RecordedStatement]:
     """Yield the statements read since a time, as they were made."""
-    rows = select(PlatformStatementRow).where(PlatformStatementRow.account == account, col(PlatformStatementRow.read_at) >= since)
+    rows = select(PlatformStatementRow).where(
+        PlatformStatementRow.account == account, col(PlatformStatementRow.read_at) >= since
+    )
     for row in session.exec(rows.order_by(col(PlatformStatementRow.destination), col(PlatformStatementRow.position))):
         counts = _counts(row)
         value = row.value if counts is None else int(row.value)

@@ -13,9 +13,9 @@ from sqlmodel import Session, col, select
 
 from connectors.records import LeadId
 from jobs.ledger.schema import (
+    MonthlyArchiveRow,
     MonthlyCampaign,
     MonthlyClickIds,
-    MonthlyArchiveRow,
     MonthlySales,
 )
 

@@ -20,10 +20,10 @@ from jobs.ledger.schema import (
     IncidentRow,
     LabelMove,
     LeadRow,
+    PlatformStatementRow,
     Request,
     RetentionMark,
     Run,
-    PlatformStatementRow,
     StatusChange,
     StatusRename,
     Transition,
@@ -225,7 +225,9 @@ def erase_outdated_records(session: Session, account: str, *, before: datetime) 
     """Erase what is over since before then: problems, estimates that others replaced, what platforms once said."""
     over: Sequence[Delete] = (
         delete(IncidentRow).where(col(IncidentRow.account) == account, col(IncidentRow.cleared_at) < before),
-        delete(PlatformStatementRow).where(col(PlatformStatementRow.account) == account, col(PlatformStatementRow.read_at) < before),
+        delete(PlatformStatementRow).where(
+            col(PlatformStatementRow.account) == account, col(PlatformStatementRow.read_at) < before
+        ),
         delete(WeeklySummary).where(col(WeeklySummary.account) == account, col(WeeklySummary.week) < before.date()),
     )
     for statement in over:

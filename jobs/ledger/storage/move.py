@@ -21,14 +21,14 @@ from jobs.ledger.storage.refusals import refuse_other_account, refuse_outdated_s
 from jobs.ledger.storage.sqlite_state import SqliteState
 from jobs.ledger.storage.state import Lock, State
 from jobs.ledger.storage.state_file import (
-    LedgerFileKind,
     LedgerError,
+    LedgerFileKind,
     NoStateError,
-    state_file_kind,
     mark_moved,
     read_state_move,
     refuse_damaged,
     seal,
+    state_file_kind,
     unseal_state,
 )
 from jobs.ledger.storage.transfer import copy_rows, differing_table

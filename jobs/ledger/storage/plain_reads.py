@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.ledger.storage.state_file import (
-    LedgerFileKind,
     LedgerError,
+    LedgerFileKind,
     NoStateError,
     explaining_errors,
-    state_file_kind,
     has_state,
     open_read_only,
+    state_file_kind,
 )
 
 

@@ -44,9 +44,9 @@ class ServerLock:
 
     name: str = ""
     epoch: int = 0
-    request: int = 0
+    last_request_id: int = 0
 
-    def record_ledger_progress(self, epoch: int, last_request_id: int) -> None:
+    def record_ledger_progress(self, epoch: int, request: int) -> None:
         """Record nothing."""
 
 

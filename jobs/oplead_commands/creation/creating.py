@@ -12,11 +12,11 @@ from connectors.crm import LeadToWrite, LeadWriter, WriteAccepted, WriteReceipt,
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.language import _, _n
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, ListedLead, AnswerLost, NotSent, UnreadableLead
+from connectors.records import AnswerLost, Lead, LeadId, ListedLead, NotSent, UnreadableLead
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.identity import LeadFingerprint, content_hash, creation_key_of, lead_fingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadToCreate, LeadCreationOutbox
+from jobs.oplead_commands.creation.outbox import LeadCreationOutbox, LeadCreationRecord, LeadToCreate
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring.texts import click_ids_in

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from connectors.records import LeadId
 from jobs.oplead_commands.creation.identity import LeadFingerprint
-from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadCreationRecord
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationState
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
 from jobs.settings.types import Path_, parse_as_type
-from jobs.wiring.texts import usual_column_titles, normalised_title
+from jobs.wiring.texts import normalised_title, usual_column_titles
 
 REFERENCE = "reference"
 """Your own reference of a lead, by which it is known again."""

@@ -18,7 +18,13 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.creating import OpleadLeadCreator, lead_to_create, lead_with_reference
 from jobs.oplead_commands.creation.lead_values import click_id_values
-from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationOutbox, lock_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import (
+    LeadCreationOutbox,
+    LeadCreationRecord,
+    lock_outbox,
+    open_outbox,
+    outbox_path,
+)
 from jobs.oplead_commands.importing.columns import read_column_mapping
 from jobs.oplead_commands.importing.import_report import (
     FileLine,
@@ -114,7 +120,10 @@ def import_file_into_oplead(context: OpleadContext, file: Path, options: ImportO
     if options.report is not None:
         write_report(options.report, outcomes)
     return report_line_outcomes(
-        outcomes, creating, update_command=context.account_command_line("leads update"), json=context.approval.json_wanted
+        outcomes,
+        creating,
+        update_command=context.account_command_line("leads update"),
+        json=context.approval.json_wanted,
     )
 
 
@@ -134,14 +143,17 @@ def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: LeadCreationO
     salt = outbox.salt if outbox else b""
     lines = [
         FileLine(
-            row.line, lead_to_create(context, lead_with_reference(context, row.lead, row.reference), row.reference, salt)
+            row.line,
+            lead_to_create(context, lead_with_reference(context, row.lead, row.reference), row.reference, salt),
         )
         for row in rows
     ]
     return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
 
 
-def _create_due_leads(context: OpleadContext, outbox: LeadCreationOutbox, plan: _Plan, in_doubt: InDoubt | None) -> OpleadLeadCreator:
+def _create_due_leads(
+    context: OpleadContext, outbox: LeadCreationOutbox, plan: _Plan, in_doubt: InDoubt | None
+) -> OpleadLeadCreator:
     """Do as a human says with what is in doubt, and create what is due."""
     for one in (plan.before[line.key] for line in plan.lines_to_settle if line.key in plan.before):
         if in_doubt == "again" and one.was_looked_for:
@@ -196,7 +208,9 @@ def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
         say(_("{request}; the first one, from line {line}, masked:", request=preview.request, line=line))
         results_console().print(facts_grid(tuple(first.items())))
     if dry_run:
-        say_changed_lines([one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update"))
+        say_changed_lines(
+            [one.line for one in plan.lines_with_changed_content], context.account_command_line("leads update")
+        )
         say(_("Nothing was written."))
 
 

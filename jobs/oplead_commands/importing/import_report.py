@@ -83,7 +83,9 @@ def line_outcome(
     return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
-def report_line_outcomes(outcomes: Sequence[LineOutcome], creating: OpleadLeadCreator, *, update_command: str, json: bool) -> int:
+def report_line_outcomes(
+    outcomes: Sequence[LineOutcome], creating: OpleadLeadCreator, *, update_command: str, json: bool
+) -> int:
     """Say what became of the lines, and return the exit code."""
     code = _exit_code(outcomes, creating.stop)
     tally = Counter(one.state for one in outcomes)

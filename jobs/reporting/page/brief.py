@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from connectors.language import _, _n, format_integer, format_day, format_round_money, format_share
+from connectors.language import _, _n, format_day, format_integer, format_round_money, format_share
 from jobs.reporting.console import facts_grid
 from jobs.reporting.page.facts import (
+    ActionItem,
     AdPlatform,
-    SalesKnownToPlatform,
     Headline,
     Level,
     RecoverableConversions,
     ReportFacts,
     Sales,
-    ActionItem,
+    SalesKnownToPlatform,
     worst_level,
 )
 from jobs.reporting.page.words import LEVELS, RESPONSIBLE, URGENCY

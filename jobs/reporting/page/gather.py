@@ -28,17 +28,17 @@ from jobs.reporting.page.facts import (
     SHOWN_IDS,
     TREND_NIGHTS,
     AgencyLeads,
+    ConversionOutcome,
     CoverageGap,
-    SendingObstacle,
     Headline,
     LastNight,
     NightCount,
-    ConversionOutcome,
+    OutcomeCount,
     Period,
     RecoverableConversions,
     ReportFacts,
     ResponsibleParty,
-    OutcomeCount,
+    SendingObstacle,
 )
 from jobs.reporting.page.leads.agencies import agencies
 from jobs.reporting.page.leads.archive import archived_period
@@ -129,14 +129,18 @@ def gather_brief(
     """
     run = queries.last_run(session, book.account)
     recoverable = _hold(session, book, now, expiring_only=True).recoverable_conversions()
-    found = tasks_for_humans(session, book, run=run, now=now, recoverable=recoverable, currency=currency, anomalies=anomalies)
+    found = tasks_for_humans(
+        session, book, run=run, now=now, recoverable=recoverable, currency=currency, anomalies=anomalies
+    )
     return Brief(found, recoverable, currency)
 
 
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _agencies(session: Session, rules: ReportCountingRules, unpriced: Mapping[str, int]) -> tuple[AgencyLeads, ...] | None:
+def _agencies(
+    session: Session, rules: ReportCountingRules, unpriced: Mapping[str, int]
+) -> tuple[AgencyLeads, ...] | None:
     if rules.settings.report.by is None:
         return None
     lost = defaultdict[str, Decimal](Decimal)
@@ -196,7 +200,9 @@ def _worth_of_expired(session: Session, book: Rulebook) -> Mapping[Place, Decima
     return found
 
 
-def _fold(counts: Iterable[StateCount], worth: Mapping[ConversionOutcome, Mapping[Place, Decimal]]) -> tuple[OutcomeCount, ...]:
+def _fold(
+    counts: Iterable[StateCount], worth: Mapping[ConversionOutcome, Mapping[Place, Decimal]]
+) -> tuple[OutcomeCount, ...]:
     """Add up what has the same outcome for the same reason."""
     found: dict[tuple[str, str, ConversionOutcome, Cause], list[tuple[int, Decimal]]] = defaultdict(list)
     for one in counts:
@@ -297,7 +303,9 @@ def _coverage(session: Session, rules: ReportCountingRules, held: _Held) -> Iter
     for label in unknown_labels(session, account, rules.book.meanings.keys()):
         if label.with_click_id:
             leads = report_leads.leads_with_label(session, account, normalise_label(label.label), limit=SHOWN_IDS)
-            yield CoverageGap(SendingObstacle.UNKNOWN_STATUS, label.label, label.with_click_id, 0, Decimal(), tuple(leads))
+            yield CoverageGap(
+                SendingObstacle.UNKNOWN_STATUS, label.label, label.with_click_id, 0, Decimal(), tuple(leads)
+            )
     unreadable = defaultdict[str, list[str]](list)
     for problem, unread in report_leads.unreadable_leads(session, account).items():
         unreadable[strip_value_shape(problem)] += [lead for lead, _ in unread]

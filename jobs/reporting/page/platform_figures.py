@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from connectors.language import N_, _, format_integer, format_day
+from connectors.language import N_, _, format_day, format_integer
 from connectors.records import CountedRowsFilter, PlatformStatement, StatementSubject
 from jobs.ledger.outbox.statements import OwnCount, RecordedStatement, count_own_accepted_rows, statements_since
 from jobs.reporting.page.facts import PlatformFigure
@@ -78,7 +78,9 @@ def differ(theirs: int, own: OwnCount, counts: CountedRowsFilter) -> bool:
 def _count(decided: int, undecided: int) -> str:
     if not undecided:
         return format_integer(decided)
-    return _("{decided} and {undecided} undecided", decided=format_integer(decided), undecided=format_integer(undecided))
+    return _(
+        "{decided} and {undecided} undecided", decided=format_integer(decided), undecided=format_integer(undecided)
+    )
 
 
 def _name(said: PlatformStatement, zone: ZoneInfo, names: Mapping[str, str]) -> str:

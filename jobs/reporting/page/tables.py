@@ -13,8 +13,8 @@ from typing import Any
 
 from connectors.language import N_
 from connectors.text import strip_control_characters
-from jobs.reporting.page.facts import Period, ReportFacts, Sales, OutcomeCount
-from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, campaign_without_source
+from jobs.reporting.page.facts import OutcomeCount, Period, ReportFacts, Sales
+from jobs.reporting.page.leads.campaigns import campaign_without_source, sum_campaigns_by_name, sum_sales_by_name
 from jobs.reporting.page.words import explain_outcome, why_held_back
 from jobs.reporting.page.writing import replacing
 
@@ -126,7 +126,10 @@ class _PeriodSales:
 
 
 def _sales(facts: ReportFacts) -> Iterator[_PeriodSales]:
-    for period, sales in ((facts.period, facts.headline.sales), (facts.period.preceding_period, facts.headline.sales_before)):
+    for period, sales in (
+        (facts.period, facts.headline.sales),
+        (facts.period.preceding_period, facts.headline.sales_before),
+    ):
         yield from (_PeriodSales(period, each) for each in sales)
 
 

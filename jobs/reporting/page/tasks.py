@@ -13,7 +13,7 @@ from jobs.ledger.leads import status_labels
 from jobs.ledger.report import deliveries as report_deliveries
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.schema import Run
-from jobs.reporting.page.facts import EXPIRES_WITHIN, Level, RecoverableConversions, ResponsibleParty, ActionItem
+from jobs.reporting.page.facts import EXPIRES_WITHIN, ActionItem, Level, RecoverableConversions, ResponsibleParty
 from jobs.reporting.page.responsible import level_of_incident, who_mends_anomaly, who_mends_incident
 from jobs.reporting.page.words import why_held_back
 from jobs.reporting.sentences import incident_notice, message_in_words

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from connectors.language import N_, _
-from jobs.reporting.page.facts import AdPlatform, BiddingFitness, SendingObstacle, Level, ConversionOutcome, ResponsibleParty
+from jobs.reporting.page.facts import (
+    AdPlatform,
+    BiddingFitness,
+    ConversionOutcome,
+    Level,
+    ResponsibleParty,
+    SendingObstacle,
+)
 from jobs.reporting.sentences import explain_state
 from jobs.reporting.wording.reasons import StateAndReasonTexts
 from jobs.rules.delivery_state import DeliveryState

@@ -214,7 +214,9 @@ INCIDENTS: Mapping[IncidentKind, IncidentTexts] = {
                 )
             ),
             NEW_LINE,
-            MessagePart(N_("Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why.")),
+            MessagePart(
+                N_("Did anyone enter statuses in Oplead? `oplead-sync status` shows what is held back, and why.")
+            ),
         ),
     ),
     IncidentKind.ANOMALY: IncidentTexts(

@@ -38,7 +38,9 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
     MessageId.NONE_CAN_BE_SENT: (
         MessagePart(N_("conversions qualify tonight and none of them can be sent: {reason} ({there})")),
     ),
-    MessageId.HALF_STOPPED: (MessagePart(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),),
+    MessageId.HALF_STOPPED: (
+        MessagePart(N_("one reason stops at least half of tonight's conversions: {reason} ({there})")),
+    ),
     MessageId.WHERE_EXCLUDES_ALL: (
         MessagePart(
             N_(
@@ -183,10 +185,14 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             ),
             given="leads",
         ),
-        MessagePart(N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"),
+        MessagePart(
+            N_("{count} rejected: `explain` says why", "{count} rejected: `explain` says why"), lacking="leads"
+        ),
     ),
     MessageId.WOULD_BE_REJECTED: (
-        MessagePart(N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"),
+        MessagePart(
+            N_("{count} would be rejected (lead {leads})", "{count} would be rejected (lead {leads})"), given="leads"
+        ),
         MessagePart(N_("{count} would be rejected", "{count} would be rejected"), lacking="leads"),
     ),
     MessageId.EXCESS_VOLUME: (
@@ -347,7 +353,9 @@ MESSAGES: Mapping[MessageId, tuple[MessagePart, ...]] = {
             )
         ),
     ),
-    MessageId.NO_DETAIL_PAGES: (MessagePart(N_("leads that are listed have no page of their own: see oplead.lead_path")),),
+    MessageId.NO_DETAIL_PAGES: (
+        MessagePart(N_("leads that are listed have no page of their own: see oplead.lead_path")),
+    ),
     MessageId.INBOX_UNREADABLE: (
         MessagePart(
             N_(

@@ -14,7 +14,16 @@ from google.rpc import status_pb2
 from connectors.errors import Misconfigured
 from connectors.google_ads.platform import DONE, VALIDATED
 from connectors.ports import ConversionSink
-from connectors.records import ClickIdKind, EncodedEvent, AnswerLost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import (
+    AnswerLost,
+    ClickIdKind,
+    EncodedEvent,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    Refused,
+    RowOutcomes,
+)
 from tests.contract.google_ads.ads_api_server import FAILURE_KEY, error, upload_error
 
 NOT_ALLOWLISTED = (
@@ -377,7 +386,7 @@ def test_reprs_show_no_token(ads):
 def test_resolve_is_refused_because_uploads_give_no_ticket(ads):
     """An upload's answer contains every outcome."""
     with pytest.raises(Misconfigured, match="gives no tickets"):
-        ads.sink.resolve("req-9", rows=3)
+        ads.sink.fetch_request_outcomes("req-9", rows=3)
 
 
 @pytest.mark.parametrize("endpoint", ["http://googleads.example", "ftp://127.0.0.1", ""])

@@ -21,7 +21,7 @@ from google.ads.googleads.v26.services.types import GoogleAdsRow
 from connectors.google_ads.options import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.ports import PlatformInspector
-from connectors.records import TargetAssumptions, CheckVerdict, Target
+from connectors.records import CheckVerdict, Target, TargetAssumptions
 from tests.contract.google_ads.ads_api_server import error, upload_error
 
 CUSTOMER = GoogleAdsRow(
@@ -195,7 +195,7 @@ def test_unreachable_servers_yield_only_unreadable_findings(inspector, ads, goog
 def test_missing_key_file_is_a_finding(inspector, tmp_path):
     """Neither `preflight` nor `diagnose` raises."""
     inspects = inspector(key_file=tmp_path / "nowhere.json")
-    findings = [*inspects.preflight([_expected()]), *inspects.diagnose()]
+    findings = [*inspects.preflight([_expected()]), *inspects.check_recent_uploads()]
 
     assert [CheckVerdict.FAILED, CheckVerdict.UNREADABLE] == [each.verdict for each in findings]
     assert all("nowhere.json cannot be read" in each.found for each in findings)
@@ -315,7 +315,7 @@ def test_diagnose_reports_past_uploads_and_their_refusals(inspector, ads):
             )
         ],
     }
-    whole, by_action = inspector().diagnose()
+    whole, by_action = inspector().check_recent_uploads()
 
     assert ("uploads by GOOGLE_ADS_API", CheckVerdict.FAILED) == (whole.subject, whole.verdict)
     assert "needs attention: 80 of 100 recorded, 5 not yet decided, last upload 2026-11-01 04:10:00" in whole.found
@@ -327,7 +327,7 @@ def test_diagnose_allows_for_summaries_without_data_manager_uploads(inspector, a
     """Google Ads summaries may not include them, so their absence is not a failure."""
     ads.api.rows = {"offline_conversion_upload_client_summary": []}
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 2))
-    findings = inspector(transport="data_manager").diagnose()
+    findings = inspector(transport="data_manager").check_recent_uploads()
 
     assert CheckVerdict.FAILED not in {each.verdict for each in findings}
     assert CheckVerdict.UNREADABLE is findings[-1].verdict

@@ -9,13 +9,13 @@ from connectors.google_ads.quota import ProjectQuota
 from connectors.google_ads.statements import GoogleStatementReader
 from connectors.rate_limit import Pacer
 from connectors.records import (
-    ForgottenRequest,
     AnswerLost,
-    RowCountMismatch,
+    ForgottenRequest,
     NotSent,
     Outcome,
     OutcomeClass,
     PartlyRefused,
+    RowCountMismatch,
     RowOutcomes,
     SentRequest,
     StillPending,

@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import (
+    AnswerLost,
     DeliveryKey,
     EncodedEvent,
-    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,

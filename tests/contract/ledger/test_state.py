@@ -37,7 +37,7 @@ HOLDER = """
 
     kind, where, account = sys.argv[1:]
     state = SqliteState(Path(where)) if kind == "file" else PostgresqlState(SecretStr(where), account)
-    with state.hold(now=NIGHT):
+    with state.lock_account(now=NIGHT):
         print("held", flush=True)
         time.sleep(60)
 """
@@ -143,7 +143,7 @@ def test_what_is_tried_on_a_copy_stays_there(state):
 
 def test_errors_of_a_block_that_holds_a_state_are_its_own(state):
     """Only the state's own errors are explained as such."""
-    with pytest.raises(ConnectionResetError), state.hold(now=NIGHT):
+    with pytest.raises(ConnectionResetError), state.lock_account(now=NIGHT):
         raise ConnectionResetError
 
 
@@ -256,7 +256,10 @@ def test_accounts_of_a_database_see_nothing_of_each_other(database):
 
 def test_a_held_account_does_not_keep_the_server_from_cleaning_up(database):
     """A night may last for hours, and hundreds do at a time: what a transaction still sees is kept for it."""
-    with PostgresqlState(SecretStr(database), ACCOUNT).lock_account(now=NIGHT), postgresql.server().connect() as connection:
+    with (
+        PostgresqlState(SecretStr(database), ACCOUNT).lock_account(now=NIGHT),
+        postgresql.server().connect() as connection,
+    ):
         held = "SELECT backend_xid, backend_xmin FROM pg_stat_activity WHERE state = 'idle in transaction'"
         assert [(None, None)] == connection.execute(held).fetchall()
 
@@ -285,7 +288,7 @@ def used():
 
 def test_a_machine_that_is_gone_holds_its_account_for_two_minutes(networked, used):
     """Nobody ends its connection; the server has to ask."""
-    with networked.hold(now=NIGHT):
+    with networked.lock_account(now=NIGHT):
         names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
         idle, interval, count = (int(used[-1].exec_driver_sql(f"SHOW {name}").scalar()) for name in names)
 
@@ -295,7 +298,7 @@ def test_a_machine_that_is_gone_holds_its_account_for_two_minutes(networked, use
 def test_a_server_that_is_gone_is_noticed_within_a_minute(networked, used):
     """Whether it owes an answer or a night goes by without a word."""
     with (
-        networked.hold(now=NIGHT),
+        networked.lock_account(now=NIGHT),
         socket.socket(fileno=os.dup(used[-1].connection.driver_connection.fileno())) as connected,
     ):
         assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -308,7 +311,7 @@ def test_a_server_that_is_gone_is_noticed_within_a_minute(networked, used):
 
 def test_no_timeout_of_the_server_ends_a_lease(networked, used):
     """A night says nothing over its connection for as long as it takes."""
-    with networked.hold(now=NIGHT):
+    with networked.lock_account(now=NIGHT):
         limits = "SELECT name, setting FROM pg_settings WHERE name ~ 'transaction(_session)?_timeout'"
 
         assert {"0"} == {row.setting for row in used[-1].exec_driver_sql(limits)}

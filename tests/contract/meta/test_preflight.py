@@ -111,7 +111,7 @@ def test_only_errors_that_would_also_stop_sending_fail(meta, code, subcode, verd
     """An unreadable answer blocks nothing; a failed or doubtful one is reported once and ends the checks."""
     meta.refuse(code, subcode)
     inspector = meta.inspector
-    findings = [*inspector.preflight([]), *inspector.diagnose()]
+    findings = [*inspector.preflight([]), *inspector.check_recent_uploads()]
 
     assert [verdict] * (4 if verdict is CheckVerdict.UNREADABLE else 1) == [finding.verdict for finding in findings]
     assert all(str(code) in finding.found for finding in findings)
@@ -140,7 +140,7 @@ def test_wrong_app_secret_fails(meta):
 def test_foreign_answer_is_unreadable(meta, status, body):
     """An answer not in Meta's format neither verifies nor fails a check."""
     meta.say_bytes(body, status)
-    findings = [*meta.inspector.preflight([]), *meta.inspector.diagnose()]
+    findings = [*meta.inspector.preflight([]), *meta.inspector.check_recent_uploads()]
 
     assert {CheckVerdict.UNREADABLE} == {finding.verdict for finding in findings}
 
@@ -162,14 +162,14 @@ def test_unexpected_json_shapes_never_raise(meta, strange):
     """Every check still reports a finding, whatever shape Meta answers in."""
     meta.say(strange)
 
-    assert 4 == len([*meta.inspector.preflight([]), *meta.inspector.diagnose()])
+    assert 4 == len([*meta.inspector.preflight([]), *meta.inspector.check_recent_uploads()])
 
 
 def test_unreachable_server_fails_once_and_names_the_address(meta):
     """The configured address may be wrong, so the remaining checks are skipped."""
     meta.use(graph_url="http://127.0.0.1:9")
     inspector = meta.inspector
-    (finding,) = [*inspector.preflight([]), *inspector.diagnose()]
+    (finding,) = [*inspector.preflight([]), *inspector.check_recent_uploads()]
 
     assert (CheckVerdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.found)
     assert "meta.graph_url" in finding.advice
@@ -183,7 +183,7 @@ def test_diagnose_sums_event_counts_over_hours(meta):
     ]
     meta.say({"data": hours})
 
-    assert "counted by Meta lately: 9 Purchase, 4 Lead" == meta.inspector.diagnose()[0].found
+    assert "counted by Meta lately: 9 Purchase, 4 Lead" == meta.inspector.check_recent_uploads()[0].found
     assert ["event_total_counts", "had_pii"] == [call.query["aggregation"][0] for call in meta.calls]
     assert {"/v26.0/1234567890/stats"} == {call.path for call in meta.calls}
 
@@ -193,13 +193,13 @@ def test_diagnose_reports_contact_data_counts_unchanged(meta):
     meta.say({"data": [{"value": "true", "count": 5}, {"value": "false", "count": 2}]})
     said = "Meta has counted by whether events carried any: false: 2, true: 5"
 
-    assert said == meta.inspector.diagnose()[1].found
+    assert said == meta.inspector.check_recent_uploads()[1].found
 
 
 def test_diagnose_without_counts_points_to_events_manager(meta):
     """Meta may have received events that it has not counted yet."""
     meta.say({"data": []})
-    finding = meta.inspector.diagnose()[0]
+    finding = meta.inspector.check_recent_uploads()[0]
 
     assert (CheckVerdict.VERIFIED, "") == (finding.verdict, finding.advice)
     assert finding.found.startswith("Meta has counted none lately")

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.meta.encode import META
 from connectors.meta.sink import MetaSink
-from connectors.records import ForgottenRequest, AnswerLost, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
+from connectors.records import AnswerLost, ForgottenRequest, NotSent, Outcome, OutcomeClass, Refused, RowOutcomes
 
 
 def test_received_events_are_done(meta):

@@ -70,7 +70,7 @@ def test_app_secret_is_proven_but_never_sent(meta):
 def test_reads_send_the_token_only_in_a_header(meta):
     """The token stays out of the address, and each read carries the proof."""
     meta.use(app_secret=SECRET)
-    meta.inspector.diagnose()
+    meta.inspector.check_recent_uploads()
 
     assert {f"Bearer {TOKEN}"} == {call.headers["Authorization"] for call in meta.calls}
     assert not [call for call in meta.calls if TOKEN in call.address]
@@ -225,7 +225,7 @@ def test_repr_contains_no_secret(meta):
     """Options, receipts and findings contain neither secrets nor personal data."""
     meta.use(app_secret=SECRET)
     meta.refuse(100, 2804019, message=f"{TOKEN} jean@example.fr")
-    shown = repr((meta.options, meta.submit(), meta.inspector.preflight([]), meta.inspector.diagnose()))
+    shown = repr((meta.options, meta.submit(), meta.inspector.preflight([]), meta.inspector.check_recent_uploads()))
 
     assert not [secret for secret in (TOKEN, SECRET, "jean") if secret in shown]
 

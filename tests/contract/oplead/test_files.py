@@ -60,7 +60,7 @@ def pages(source, resume=None, known=()):
 
 def opened(folder, last=None, *, read_until=None, accept=False, **files):
     """What is read now, compared with the last file."""
-    return folder.source(**files).open_export(last, read_until=read_until, accept=accept)
+    return folder.source(**files).open_newest_export(last, read_until=read_until, accept=accept)
 
 
 def refusal(folder, *args, **more):
@@ -123,7 +123,7 @@ def test_repeated_row_counts_once(folder):
     [page] = pages(source)
 
     assert ["L-1", "L-2"] == [lead.id for lead in page.leads]
-    assert 2 == source.open_export(None, read_until=None, accept=False).rows
+    assert 2 == source.open_newest_export(None, read_until=None, accept=False).rows
 
 
 def test_lead_with_a_damaged_id_is_unreadable(folder):
@@ -141,13 +141,13 @@ def test_last_value_of_a_first_file_without_a_line_end_may_be_cut(folder):
     """`…;125` may be the beginning of 12500; what is read of it later counts once another file bears it out."""
     folder.put(row(1), row(2), end="", at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    first = source.open_export(None, read_until=None, accept=False)
+    first = source.open_newest_export(None, read_until=None, accept=False)
     [page] = pages(source)
-    again = source.open_export(first, read_until=first.exported_at, accept=False)
+    again = source.open_newest_export(first, read_until=first.exported_at, accept=False)
     [reread] = pages(source)
     alone = list(source.fetch_each(["L-1", "L-2"]))
     folder.put(row(1), row(2), end="", name="new.csv")
-    source.open_export(again, read_until=again.exported_at, accept=False)
+    source.open_newest_export(again, read_until=again.exported_at, accept=False)
     [second] = pages(source)
 
     assert ["L-1"] == [lead.id for lead in page.leads] == [lead.id for lead in reread.leads]
@@ -163,7 +163,7 @@ def test_last_value_of_a_smaller_file_without_a_line_end_may_be_cut(folder):
     last = opened(folder)
     folder.put(*map(row, range(3)), end="", name="new.csv")
     source = folder.source()
-    source.open_export(last, read_until=last.exported_at, accept=False)
+    source.open_newest_export(last, read_until=last.exported_at, accept=False)
     [page] = pages(source)
 
     assert ["L-0", "L-1"] == [lead.id for lead in page.leads]
@@ -175,11 +175,11 @@ def test_row_that_was_read_whole_before_is_not_doubted_when_its_file_is_read_aga
     folder.put(row(1), row(2), end="")
     source = folder.source()
     before = Export(NOW - timedelta(days=1), "0", 2, tuple(TITLES.split(";")), None, ends_line=False)
-    source.open_export(before, read_until=None, accept=False)
+    source.open_newest_export(before, read_until=None, accept=False)
     [page] = pages(source)
     known = [(lead.id, lead.digest) for lead in page.leads]
-    export = source.open_export(None, read_until=None, accept=False)
-    source.open_export(export, read_until=None, accept=False)
+    export = source.open_newest_export(None, read_until=None, accept=False)
+    source.open_newest_export(export, read_until=None, accept=False)
     [again] = pages(source, known=known)
 
     assert ("L-1", "L-2") == again.unchanged
@@ -200,12 +200,12 @@ def test_only_a_new_whole_file_shows_that_a_lead_is_gone(folder):
     """Neither the first file, which nothing vouches for, nor the last one when it is read again."""
     folder.put(row(1), at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    first = source.open_export(None, read_until=None, accept=False)
+    first = source.open_newest_export(None, read_until=None, accept=False)
     by_first = list(source.fetch_each(["L-99"]))
     folder.put(row(2), name="new.csv")
-    second = source.open_export(first, read_until=first.exported_at, accept=False)
+    second = source.open_newest_export(first, read_until=first.exported_at, accept=False)
     by_second = list(source.fetch_each(["L-99"]))
-    source.open_export(second, read_until=second.exported_at, accept=False)
+    source.open_newest_export(second, read_until=second.exported_at, accept=False)
 
     assert [("L-99", NotInExport())] == by_first
     assert [("L-99", None)] == by_second
@@ -217,9 +217,9 @@ def test_file_with_fewer_leads_shows_no_deletion(folder, accept):
     """It may be a part of one, even if a human lets it be read."""
     folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    last = source.open_export(None, read_until=None, accept=False)
+    last = source.open_newest_export(None, read_until=None, accept=False)
     folder.put(row(2), name="new.csv")
-    source.open_export(last, read_until=last.exported_at, accept=accept)
+    source.open_newest_export(last, read_until=last.exported_at, accept=accept)
 
     assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
 
@@ -229,9 +229,9 @@ def test_row_without_a_usable_id_may_be_any_lead(folder, unusable):
     """So no lead is gone, although files have every lead."""
     folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    last = source.open_export(None, read_until=None, accept=False)
+    last = source.open_newest_export(None, read_until=None, accept=False)
     folder.put(row(2), f"{unusable};2026-08-01;;Gagné;", name="new.csv")
-    source.open_export(last, read_until=last.exported_at, accept=False)
+    source.open_newest_export(last, read_until=last.exported_at, accept=False)
 
     assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
 

@@ -244,7 +244,9 @@ def test_sends_the_since_filter_on_every_page(platform, open_source, lead, writt
     asked = f"updated_from={quote(expected, safe='')}"
     platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
     platform.serve(f"/v1/leads?{asked}&page=2", [])
-    source = open_source(since_filter=SinceQueryParameters("updated_from", written), pagination=PaginationOptions(style="page"))
+    source = open_source(
+        since_filter=SinceQueryParameters("updated_from", written), pagination=PaginationOptions(style="page")
+    )
 
     assert [["L-1"], []] == ids(pull(source, since))
 

@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import AuthOptions, FieldPaths, OpleadClient, OpleadOptions, PaginationOptions, SinceQueryParameters
+from connectors.oplead import (
+    AuthOptions,
+    FieldPaths,
+    OpleadClient,
+    OpleadOptions,
+    PaginationOptions,
+    SinceQueryParameters,
+)
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MAX_REQUESTS
 from connectors.rate_limit import Pacer
@@ -217,7 +224,7 @@ def test_finds_how_the_platform_expects_the_token(probe, auth, written):
     survey = probe(List(leads(30), auth=auth))
 
     assert written == survey.suggestion.get("auth")
-    assert survey.usable
+    assert survey.are_leads_readable
 
 
 def test_tries_the_token_in_the_url_only_last(probe, platform):
@@ -353,7 +360,7 @@ def test_finds_numbered_pages(  # noqa: PLR0917 - pytest hands them over by name
     """The probe requests a second page under the usual names, then the first one by its number."""
     survey = probe(List(leads(65), style=style, param=param, first=first, strict=strict, past_end=past_end))
 
-    assert (written, True) == (survey.suggestion["pagination"], survey.usable)
+    assert (written, True) == (survey.suggestion["pagination"], survey.are_leads_readable)
     assert (65, 65) == (survey.leads, survey.total)
 
 
@@ -363,7 +370,10 @@ def test_finds_pagination_by_last_id(probe, strict, param):
     """Accepted once a second id leads to the leads after it, with none skipped to the end."""
     survey = probe(List(leads(65), style="after_id", param=param, strict=strict))
 
-    assert ({"style": "last_id", "cursor_param": param}, True) == (survey.suggestion["pagination"], survey.usable)
+    assert ({"style": "last_id", "cursor_param": param}, True) == (
+        survey.suggestion["pagination"],
+        survey.are_leads_readable,
+    )
     assert (65, 65) == (survey.leads, survey.total)
 
 
@@ -381,7 +391,7 @@ def test_rejects_a_last_id_parameter_that_ignores_the_id(probe):
     """The same leads come for any id, so no night could read the whole list with it."""
     survey = probe(List(leads(130), style="elsewhere", param="after_id"))
 
-    assert not survey.usable
+    assert not survey.are_leads_readable
     assert "oplead.pagination.style" in survey.undecided[0]
 
 
@@ -401,7 +411,7 @@ def test_rejects_and_reports_a_total_header_that_is_wrong(probe, style):
     listed = List(leads(65), style=style, param="page", total_header="X-Total-Count", total_wrong=400)
     survey = probe(listed)
 
-    assert (65, True) == (survey.total, survey.usable)
+    assert (65, True) == (survey.total, survey.are_leads_readable)
     assert "total_header" not in survey.suggestion.get("pagination", {})
     assert any("X-Total-Count says 465" in said for said in survey.how)
 
@@ -473,7 +483,7 @@ def test_list_that_may_be_cut_is_undecided(probe, count):
     """Its length is a usual page size and nothing points to another page; the setting to write is named."""
     survey = probe(List(leads(count), style="none"))
 
-    assert not survey.usable
+    assert not survey.are_leads_readable
     assert "oplead.pagination.style" in survey.undecided[0]
     assert "style: none" in survey.undecided[0]
 
@@ -483,7 +493,7 @@ def test_recognises_a_complete_list(probe, count, told):
     """An odd length, a total or a flag proves that these are all the leads."""
     survey = probe(List(leads(count), style="none", told=told))
 
-    assert (True, count, {}) == (survey.usable, survey.total, survey.suggestion)
+    assert (True, count, {}) == (survey.are_leads_readable, survey.total, survey.suggestion)
 
 
 def test_unreachable_total_is_undecided(probe):
@@ -500,7 +510,7 @@ def test_does_not_mistake_a_page_counter_for_an_offset(probe):
     survey = probe(List(leads(600), style="pages_skipped", param="skip"))
 
     assert "pagination" not in survey.suggestion
-    assert not survey.usable
+    assert not survey.are_leads_readable
 
 
 def test_keeps_a_verified_configured_pagination(probe):
@@ -514,7 +524,7 @@ def test_keeps_the_page_size_when_the_end_would_be_ambiguous(probe):
     """A repeated last page that holds every lead on one longer page would resemble a loop."""
     survey = probe(List(leads(45), size=20, size_param="limit", past_end="last"))
 
-    assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.usable, survey.total)
+    assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.are_leads_readable, survey.total)
 
 
 def test_finds_pagination_when_unknown_parameters_return_500(probe, platform):
@@ -532,7 +542,7 @@ def test_failing_detail_pages_do_not_end_the_probe(probe, reply):
         reply({}, 500) if "/leads/" in target else List.reply(listed, platform, make, target)
     )
 
-    assert (True, 45) == ((survey := probe(listed)).usable, survey.leads)
+    assert (True, 45) == ((survey := probe(listed)).are_leads_readable, survey.leads)
 
 
 def test_drops_a_suggestion_that_fails_verification(probe, platform):
@@ -556,7 +566,7 @@ def test_empty_list_is_undecided_and_blames_the_token(probe):
     """A key without access to leads looks like a platform without leads."""
     survey = probe(List([]))
 
-    assert (0, False) == (survey.leads, survey.usable)
+    assert (0, False) == (survey.leads, survey.are_leads_readable)
     assert survey.undecided[0].startswith("oplead.token")
 
 
@@ -589,7 +599,7 @@ def test_finds_a_filter_by_change(  # noqa: PLR0917 - pytest hands them over by 
     survey = probe(List(leads(65)[::order], strict=strict, filter=(param, "updatedAt", read)))
 
     assert written == survey.suggestion.get("since_filter")
-    assert survey.usable
+    assert survey.are_leads_readable
 
 
 @in_an_order
@@ -607,7 +617,9 @@ def test_keeps_a_configured_filter_only_if_it_filters(probe):
     """No usual name would find this parameter."""
     listed = List(leads(65), filter=("depuis_le", "updatedAt", iso))
 
-    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceQueryParameters("depuis_le")).suggestion["since_filter"]
+    assert {"param": "depuis_le"} == probe(listed, since_filter=SinceQueryParameters("depuis_le")).suggestion[
+        "since_filter"
+    ]
     assert "since_filter" not in probe(listed, since_filter=SinceQueryParameters("depuis_quand")).suggestion
 
 

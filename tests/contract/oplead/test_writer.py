@@ -28,12 +28,12 @@ from connectors.oplead import (
     FormImportServiceOptions,
     OpleadClient,
     OpleadOptions,
-    PaginationOptions,
     OpleadWriteOptions,
+    PaginationOptions,
 )
 from connectors.oplead.writing.writer import OpleadWriter
 from connectors.rate_limit import Pacer
-from connectors.records import Contact, LeadId, AnswerLost, NotSent
+from connectors.records import AnswerLost, Contact, LeadId, NotSent
 
 TOKEN = "tok-0123456789"
 DATE = "Tue, 21 Jul 2026 03:30:00 GMT"
@@ -208,7 +208,7 @@ def test_makes_one_request_with_exactly_these_bytes(wire, open_writer, what):
 
 def test_sends_a_document_as_one_part_of_a_form(wire, open_writer, tmp_path):
     """RFC 7578: the part's name, the file's name and type, and its bytes."""
-    assert WriteAccepted() == open_writer().attach(LEAD, document(tmp_path))
+    assert WriteAccepted() == open_writer().attach_document(LEAD, document(tmp_path))
 
     boundary = re.fullmatch("multipart/form-data; boundary=(.+)", wire.headers()["content-type"])[1].encode()
     expected = (
@@ -223,7 +223,7 @@ def test_the_guides_other_path_for_documents_works_by_setting(wire, open_writer,
     """The guide names /attachments too."""
     options = OpleadWriteOptions(document=Endpoint("POST", "/leads/{id}/attachments"), document_field="document")
 
-    open_writer(options=options).attach(LeadId("L-7"), document(tmp_path))
+    open_writer(options=options).attach_document(LeadId("L-7"), document(tmp_path))
 
     assert ["POST /v1/leads/L-7/attachments HTTP/1.1"] == wire.lines
     assert b'name="document"' in wire.bodies[0]
@@ -254,7 +254,7 @@ def test_reads_a_document_from_disk_in_pieces(wire, open_writer, tmp_path, monke
 
     monkeypatch.setattr(type(large.path), "open", lambda path, mode: Watched(opened(path, mode)))
 
-    assert WriteAccepted() == open_writer().attach(LEAD, large)
+    assert WriteAccepted() == open_writer().attach_document(LEAD, large)
     assert 0 < max(sizes) <= 65_536
     assert -1 not in sizes
     assert len(wire.bodies[0]) > large.size
@@ -565,7 +565,7 @@ def test_a_file_that_changed_or_went_is_not_sent(wire, open_writer, tmp_path):
     gone.path.unlink()
 
     for each in (changed, gone):
-        assert WriteRefusalReason.DATA == open_writer().attach(LEAD, each).fault
+        assert WriteRefusalReason.DATA == open_writer().attach_document(LEAD, each).fault
     assert [] == wire.requests
 
 
@@ -582,7 +582,7 @@ def test_reads_subscriptions_channels_and_custom_fields(wire, open_writer):
     writer = open_writer()
 
     assert [Subscription("7", "lead.created", "https://hooks.example/s")] == writer.subscriptions().entries
-    assert [{"identifier": "CNL_1"}] == writer.channels().entries
+    assert [{"identifier": "CNL_1"}] == writer.marketing_channels().entries
     assert [{"name": "budget"}] == writer.custom_fields().entries
     assert [
         "GET /v1/subscriptions HTTP/1.1",
@@ -641,7 +641,7 @@ def test_a_list_that_is_none_names_the_setting(wire, open_writer, body):
     wire.answers = [answer(200, body)]
 
     with pytest.raises(Misconfigured, match=r"see oplead\.write\.channels"):
-        open_writer().channels()
+        open_writer().marketing_channels()
 
 
 def test_a_key_that_may_not_read_a_list_is_refused_as_a_key(wire, open_writer):

@@ -126,7 +126,7 @@ def test_processing_ruling_fails_its_row_later(sandbox, reason):
 
     assert "FAILED" == status["requestStatus"]
     assert "PROCESSING_ERROR_REASON_DUPLICATE_GCLID" == status["errorInfo"]["errorCounts"][0]["reason"]
-    assert [] == sandbox.platform.counted_conversions_json()
+    assert [] == sandbox.platform.conversions_json()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_book_describes_each_conversion(sandbox):
     _, taken = sandbox.ingest(event("a", conversionValue=60, currency="EUR"))
     sandbox.now += timedelta(minutes=20)
 
-    [line] = sandbox.platform.counted_conversions_json()
+    [line] = sandbox.platform.conversions_json()
 
     expected = {
         "customer": "1234567890",
@@ -194,7 +194,7 @@ def test_book_counts_a_replay_with_changed_bytes(sandbox):
     sandbox.ingest(event("a", eventTimestamp="2026-07-20T09:00:01Z"))
     sandbox.now += timedelta(minutes=20)
 
-    [line] = sandbox.platform.counted_conversions_json()
+    [line] = sandbox.platform.conversions_json()
 
     assert (1, 1, 1) == (line["accepted"], line["replays"], line["changed_replays"])
     assert "2026-07-20T09:00:00+00:00" == line["event_time"]
@@ -274,4 +274,4 @@ def test_full_upload_counts_every_row(sandbox):
     sandbox.now += timedelta(minutes=20)
 
     assert 200 == status
-    assert 2000 == len(sandbox.platform.counted_conversions_json())
+    assert 2000 == len(sandbox.platform.conversions_json())

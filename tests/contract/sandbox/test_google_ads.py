@@ -67,7 +67,7 @@ def sandbox(tmp_path):
 @pytest.fixture
 def upload(sandbox, dialled):
     """Send one upload to the plain-text port: `upload(row(0))`."""
-    with dialled(sandbox.addresses["google_ads"]) as call:
+    with dialled(sandbox.server_urls["google_ads"]) as call:
         yield lambda *rows, **how: call(PATH, message(*rows), METADATA, **how)
 
 
@@ -87,7 +87,7 @@ def failed(reply):
 
 def booked(sandbox):
     """Return (api, transaction id) of each line of the book."""
-    return [(line["api"], line["transaction_id"]) for line in sandbox.google_ads.counted_conversions_json()]
+    return [(line["api"], line["transaction_id"]) for line in sandbox.google_ads.conversions_json()]
 
 
 def counted(*names):
@@ -100,9 +100,9 @@ def counted(*names):
 
 def test_plain_and_tls_ports_share_one_platform(sandbox, dialled):
     """The TLS port is trusted through the certificate file."""
-    with dialled(sandbox.addresses["google_ads"]) as call:
+    with dialled(sandbox.server_urls["google_ads"]) as call:
         plain = call(PATH, message(row(0)), METADATA)
-    with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
+    with dialled(sandbox.server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         secure = call(PATH, message(row(1)), METADATA)
 
     assert ("OK", "OK") == (plain.code, secure.code)
@@ -119,9 +119,9 @@ def test_token_from_the_token_endpoint_is_accepted(sandbox, ask, dialled):
     credentials.refresh(transport)
     transport.session.close()
     metadata = (("authorization", f"Bearer {credentials.token}"), METADATA[1])
-    with dialled(sandbox.addresses["google_ads"]) as call:
+    with dialled(sandbox.server_urls["google_ads"]) as call:
         taken = call(PATH, message(), metadata)
-        ask(sandbox.addresses["control"], "POST /switches", {"revoke_tokens": True})
+        ask(sandbox.server_urls["control"], "POST /switches", {"revoke_tokens": True})
         revoked = call(PATH, message(), metadata)
 
     assert ("OK", "UNAUTHENTICATED") == (taken.code, revoked.code)
@@ -132,7 +132,7 @@ def test_book_digest_matches_the_deterministic_message(sandbox, upload):
     upload(row(0))
     sent = service.ClickConversion.pb()(**row(0)).SerializeToString(deterministic=True)
 
-    assert hashlib.sha256(sent).hexdigest() == sandbox.google_ads.counted_conversions_json()[0]["digest"]
+    assert hashlib.sha256(sent).hexdigest() == sandbox.google_ads.conversions_json()[0]["digest"]
 
 
 def test_second_sandbox_does_not_share_a_taken_port(tmp_path):
@@ -216,7 +216,7 @@ def test_latency_fault_changes_no_result(sandbox, upload):
 def test_fault_path_applies_to_both_ports(sandbox, dialled):
     """A fault for uploads leaves searches alone."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.CUT_BEFORE, path=PATH))
-    with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
+    with dialled(sandbox.server_urls["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         search = call("/google.ads.googleads.v26.services.GoogleAdsService/Search", b"", METADATA)
         reply = call(PATH, message(), METADATA)
 
@@ -366,7 +366,7 @@ def ingest(sandbox, ask):
             }
         ],
     }
-    answer = ask(sandbox.addresses["data_manager"], "POST /v1/events:ingest", body, METADATA[:1])
+    answer = ask(sandbox.server_urls["data_manager"], "POST /v1/events:ingest", body, METADATA[:1])
 
     assert 200 == answer.status
     sandbox.clock.advance(sandbox.clock.now() + timedelta(minutes=20))
@@ -378,7 +378,7 @@ def test_conversion_sent_to_both_apis_counts_twice(sandbox, ask, upload):
 
     assert [] == failed(upload(row(0)))
     assert [("data_manager", "sale-0"), ("google_ads", "sale-0")] == booked(sandbox)
-    assert sandbox.data_manager.counted_conversions_json() == sandbox.google_ads.counted_conversions_json()
+    assert sandbox.data_manager.conversions_json() == sandbox.google_ads.conversions_json()
 
 
 def test_cross_dedup_refuses_an_id_known_to_the_data_manager(sandbox, ask, upload):
@@ -395,7 +395,7 @@ def test_cross_dedup_lets_the_data_manager_restate_an_upload(sandbox, ask, uploa
     sandbox.google_ads.set_switch("ads_api_cross_dedup", value=True)
     upload(row(0))
     ingest(sandbox, ask)
-    lines = sandbox.google_ads.counted_conversions_json()
+    lines = sandbox.google_ads.conversions_json()
 
     assert [("google_ads", "sale-0", 950, 1)] == [
         (line["api"], line["transaction_id"], line["value"], line["restatements"]) for line in lines

@@ -505,9 +505,7 @@ def at_zero(wire):
     wire.adjust(request(restate(0)))
     later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
-    ignored = next(
-        line["ignored"] for line in wire.platform.counted_conversions_json() if line["transaction_id"] == "sale-1"
-    )
+    ignored = next(line["ignored"] for line in wire.platform.conversions_json() if line["transaction_id"] == "sale-1")
     wire.google.book.zero_is_final = False
 
     assert [[], [], (1, 0.0, "EUR", 1)] == first
@@ -545,7 +543,7 @@ def test_click_and_time_find_a_conversion_without_order_id(wire):
     pair = PAIR | {"conversion_date_time": "2026-07-10 09:00:00+00:00"}
 
     assert [] == wire.only(retract(order_id=None, gclid_date_time_pair=pair))
-    assert [True] == [line["retracted"] for line in wire.platform.counted_conversions_json() if not line["count"]]
+    assert [True] == [line["retracted"] for line in wire.platform.conversions_json() if not line["count"]]
 
 
 def test_action_with_default_values_accepts_retractions(wire):
@@ -632,9 +630,7 @@ def test_state_lists_a_refusal_with_its_field(wire):
 def test_book_marks_retracted_and_restated_conversions(wire):
     """A retracted conversion no longer counts, but keeps its first value."""
     wire.adjust(GOOD)
-    stand = [
-        (line["retracted"], line["value"], line["first_value"]) for line in wire.platform.counted_conversions_json()
-    ]
+    stand = [(line["retracted"], line["value"], line["first_value"]) for line in wire.platform.conversions_json()]
 
     assert (True, 0, 900) in [(retracted, value or 0, first) for retracted, value, first in stand]
     assert (False, 750.5, 900) in stand
@@ -644,12 +640,12 @@ def test_book_marks_retracted_and_restated_conversions(wire):
 def test_book_reloads_from_json_and_stays_adjustable(wire):
     """The state file keeps the book as JSON, including adjustments, for a sandbox that starts later."""
     wire.adjust(GOOD)
-    before, saved = wire.platform.counted_conversions_json(), json.dumps(wire.google.book.dump())
+    before, saved = wire.platform.conversions_json(), json.dumps(wire.google.book.dump())
     wire.start_anew()
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
     wire.google.book.load(json.loads(saved))
 
-    assert before == wire.platform.counted_conversions_json()
+    assert before == wire.platform.conversions_json()
     assert [("CONVERSION_ALREADY_RETRACTED", KEY)] == wire.only(retract())
     assert [] == wire.only(retract(order_id="by-gbraid"))
 

@@ -227,7 +227,7 @@ def test_broken_rule_refuses_the_call(wire, rule, call, body):
     assert rule.status == answer.code
     assert expected == [each[1:3] for each in answer.failed]
     assert answer.request_id
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 # ── rows that fail ────────────────────────────────────────────────────────────────────────────────
@@ -343,7 +343,7 @@ def test_broken_rule_fails_only_its_row(wire, rule, row, body, field):
     assert {(row, rule.family, rule.answer)} == {each[:3] for each in answer.failed}
     assert all(["conversions", field] == each[3] for each in answer.failed)
     assert others == answer.accepted
-    assert len(others) == len(wire.platform.counted_conversions_json())
+    assert len(others) == len(wire.platform.conversions_json())
 
 
 # ── queries ───────────────────────────────────────────────────────────────────────────────────────
@@ -412,7 +412,7 @@ def failing(wire):
         (each.code, each.failed[0][2]) for each in (first, second)
     ]
     assert "ORDER_ID_ALREADY_IN_USE" in {code for _, _, code, _ in again.failed}
-    assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.counted_conversions_json())
+    assert 1 == sum(line["transaction_id"] == "good-0" for line in wire.platform.conversions_json())
 
 
 @scenario(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
@@ -436,7 +436,7 @@ def closed(wire):
     for answer in answers:
         assert "PERMISSION_DENIED" == answer.code
         assert [(None, rules.ALLOWLISTED.family, rules.ALLOWLISTED.answer, [])] == answer.failed
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 @scenario(rules.QUOTA_DETAILS)
@@ -457,7 +457,7 @@ def validated(wire):
 
     assert [0] == [each[0] for each in answer.failed]
     assert [] == list(answer.response.results)
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
     assert [] == wire.platform.state()["refused"]
 
 

@@ -96,14 +96,14 @@ def test_book_line_describes_the_whole_event(platform):
             "accepted_at": "2026-09-15T12:00:00+00:00",
             "profile": "server",
         }
-    ] == platform.meta.counted_conversions_json()
+    ] == platform.meta.conversions_json()
 
 
 def test_digest_ignores_key_order_and_encoding(platform):
     """A replay sent as text, with its keys in another order, is the same event."""
     platform.send(event())
     platform.send(json.dumps(dict(reversed(event().items())), indent=1))
-    [line] = platform.meta.counted_conversions_json()
+    [line] = platform.meta.conversions_json()
 
     assert (1, line["first_digest"]) == (line["replays"], line["digest"])
 
@@ -119,7 +119,7 @@ def test_book_has_one_line_per_dataset_name_and_id(platform):
         (DATASET, "Schedule", "a"),
         (DATASET, "sale", "b"),
         (OTHER, "Schedule", "b"),
-    ] == [(line["dataset"], line["event_name"], line["event_id"]) for line in platform.meta.counted_conversions_json()]
+    ] == [(line["dataset"], line["event_name"], line["event_id"]) for line in platform.meta.conversions_json()]
 
 
 def test_every_event_counts_without_deduplication(platform):
@@ -128,7 +128,7 @@ def test_every_event_counts_without_deduplication(platform):
     platform.send(event(), event())
     platform.send(event())
 
-    assert [(3, 0)] == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]
+    assert [(3, 0)] == [(line["accepted"], line["replays"]) for line in platform.meta.conversions_json()]
 
 
 def test_events_without_an_id_are_never_deduplicated(platform):
@@ -137,7 +137,7 @@ def test_events_without_an_id_are_never_deduplicated(platform):
     platform.send(nameless, nameless)
 
     assert [("", 2, 0)] == [
-        (line["event_id"], line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()
+        (line["event_id"], line["accepted"], line["replays"]) for line in platform.meta.conversions_json()
     ]
 
 
@@ -150,7 +150,7 @@ def test_click_kind_prefers_lead_id_then_fbc_then_contact(platform):
         event("c", user_data=contact),
     )
 
-    assert ["lead_id", "fbc", "contact"] == [line["click_kind"] for line in platform.meta.counted_conversions_json()]
+    assert ["lead_id", "fbc", "contact"] == [line["click_kind"] for line in platform.meta.conversions_json()]
 
 
 def test_events_count_although_the_answer_is_cut(platform):
@@ -158,12 +158,12 @@ def test_events_count_although_the_answer_is_cut(platform):
     platform.faults.plant(PlannedFault("meta", FaultKind.CUT_AFTER))
     with pytest.raises(ConnectionError):
         platform.send(event())
-    after_cut = platform.meta.counted_conversions_json()[0]["accepted"]
+    after_cut = platform.meta.conversions_json()[0]["accepted"]
     platform.send(event())
 
     assert (1, 1, 1) == (
         after_cut,
-        *(platform.meta.counted_conversions_json()[0][name] for name in ("accepted", "replays")),
+        *(platform.meta.conversions_json()[0][name] for name in ("accepted", "replays")),
     )
 
 
@@ -280,7 +280,7 @@ def test_meta_state_survives_a_restart(platform):
 
     assert [400, 200, 400] == statuses
     assert ("fr", 1, 3) == (platform.meta.switches["meta_language"], len(state["refused"]), len(state["requests"]) - 1)
-    assert [(1, 1)] == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]
+    assert [(1, 1)] == [(line["accepted"], line["replays"]) for line in platform.meta.conversions_json()]
 
 
 def test_concurrent_uploads_are_each_counted_once(platform):
@@ -289,4 +289,4 @@ def test_concurrent_uploads_are_each_counted_once(platform):
         statuses = list(pool.map(lambda number: platform.send(event(str(number % 10))).status, range(40)))
 
     assert [200] * 40 == statuses
-    assert [(1, 3)] * 10 == [(line["accepted"], line["replays"]) for line in platform.meta.counted_conversions_json()]
+    assert [(1, 3)] * 10 == [(line["accepted"], line["replays"]) for line in platform.meta.conversions_json()]

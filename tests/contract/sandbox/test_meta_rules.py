@@ -232,7 +232,7 @@ def test_broken_event_refuses_the_whole_request(wire, rule, event, place):
     assert {"OAuthException", False} == {body["error"]["type"], body["error"]["is_transient"]}
     assert body["error"]["fbtrace_id"]
     assert ("$['data'][1]" in body["error"]["error_user_msg"]) is (rule.subcode == 2804019)
-    assert [] == wire.platform.counted_conversions_json()
+    assert [] == wire.platform.conversions_json()
 
 
 GOOD = [
@@ -267,7 +267,7 @@ def test_valid_event_is_counted(wire, event):
     status, body = wire.send(event)
 
     assert (200, 1) == (status, body.get("events_received"))
-    assert [1] == [line["accepted"] for line in wire.platform.counted_conversions_json()]
+    assert [1] == [line["accepted"] for line in wire.platform.conversions_json()]
 
 
 def versions(wire: Wire) -> None:
@@ -504,9 +504,7 @@ def failing(wire: Wire) -> None:
     answers = [wire.send(SALE), wire.send(LEAD), wire.send(LEAD)]
 
     assert [(500, 2), (500, 2), (503, 1)] == [(status, body["error"]["code"]) for status, body in answers]
-    assert [(1, 0), (1, 1)] == [
-        (line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
-    ]
+    assert [(1, 0), (1, 1)] == [(line["accepted"], line["replays"]) for line in wire.platform.conversions_json()]
 
 
 def near_its_end(wire: Wire) -> None:
@@ -559,9 +557,7 @@ def twice(wire: Wire) -> None:
     wire.send(LEAD, LEAD)
     wire.now += timedelta(hours=48)
     wire.send({**LEAD, "user_data": {"lead_id": 1234567890123457}}, {**LEAD, "event_name": "sale"})
-    counted = [
-        (line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.conversions_json()
-    ]
+    counted = [(line["event_name"], line["accepted"], line["replays"]) for line in wire.platform.conversions_json()]
     wire.now += timedelta(seconds=1)
     wire.send(LEAD)
 

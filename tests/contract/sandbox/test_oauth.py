@@ -112,7 +112,7 @@ def test_google_auth_earns_a_token_with_the_key_file():
 
 def test_key_file_restores_the_key(oauth):
     """A key file written once is read at the next start."""
-    restored = read_key(oauth.key_file("http://127.0.0.1:1/token"))
+    restored = read_key(oauth.key_file_json("http://127.0.0.1:1/token"))
 
     assert KEY.private_numbers() == restored.private_numbers()
 
@@ -216,11 +216,11 @@ def test_scopes_returns_what_the_token_was_requested_for(ask, url, oauth, machin
     both = token(ask, url, {**CLAIMS, "scope": f"{ADWORDS} {DATA_MANAGER}"})
     narrow = token(ask, url, {**CLAIMS, "scope": ADWORDS})
 
-    assert {ADWORDS, DATA_MANAGER} == oauth.scopes(f"Bearer {both}")
-    assert {ADWORDS} == oauth.scopes(f"Bearer {narrow}")
-    assert oauth.scopes(f"Basic {both}") is None
+    assert {ADWORDS, DATA_MANAGER} == oauth.scopes_of_token(f"Bearer {both}")
+    assert {ADWORDS} == oauth.scopes_of_token(f"Bearer {narrow}")
+    assert oauth.scopes_of_token(f"Basic {both}") is None
     machine.time += 3600
-    assert oauth.scopes(f"Bearer {both}") is None
+    assert oauth.scopes_of_token(f"Bearer {both}") is None
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer unknown", "Basic eDp5"])

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, CallerRole
-from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident, LeadAccidentKind
+from connectors.sandbox.oplead.leads.accidents import LeadAccidentKind, SimulatedLeadAccident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import ApiShape
 from connectors.sandbox.platform import Faults
@@ -166,7 +166,7 @@ def test_new_lead_status_and_appointment_are_reported_once_each(send, world, sub
     world.pass_(minutes=10)
     send(f"PUT /v1/leads/{lead_id}", {"appointment": {"date": "2026-09-08 10:00:00"}})
     before = len(world.taken)
-    counts, again = world.oplead.deliver(), world.oplead.deliver()
+    counts, again = world.oplead.deliver_webhooks(), world.oplead.deliver_webhooks()
     created, changed, met = world.told
 
     assert 0 == before
@@ -191,7 +191,7 @@ def test_several_changes_within_a_second_are_several_events(world, subscribe):
     subscribe("lead.status_changed")
     for label in ("En cours", "Rendez-vous", "Devis à relancer"):
         world.write("L-7", status=label)
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert ["En cours", "Rendez-vous", "Devis à relancer"] == [each["lead"]["status"] for each in world.told]
     assert 3 == len({each["eventId"] for each in world.told})
@@ -230,11 +230,11 @@ def test_appointments_of_the_population_are_reported_by_switch(world, subscribe)
     old = {**OLD, "id": "L-8", "status": "RDV pris", "statusHistory": [{"status": "RDV pris", "date": NOW_IN_PARIS}]}
     world.population = {"L-7": OLD, "L-8": old}
     world.oplead.set_switch("appointments", True)
-    silent = world.oplead.deliver()
+    silent = world.oplead.deliver_webhooks()
     met = {"status": "Rendez-vous", "date": "2026-09-01 05:31:00"}
     world.population = {"L-7": {**OLD, "statusHistory": [*OLD["statusHistory"], met]}, "L-8": old}
     world.pass_(minutes=1)
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert (0, 0) == (silent["delivered"], silent["waiting"])
     assert [("L-7", "2026-09-01 05:31:00")] == [(each["lead"]["id"], each["occurredAt"]) for each in world.told]
@@ -244,7 +244,7 @@ def test_lead_put_by_hand_with_another_status_is_reported(world, subscribe):
     """A label without a history is an event too."""
     subscribe("lead.status_changed")
     world.oplead.put("L-7", {"id": "L-7", "status": "Gagné"})
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert [("lead.status_changed", "L-7", "Gagné")] == world.named
 
@@ -254,9 +254,9 @@ def test_renamed_label_is_no_event(world, subscribe):
     subscribe()
     accident = SimulatedLeadAccident(kind=LeadAccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
     world.oplead.accidents.append(accident)
-    silent = world.oplead.deliver()
+    silent = world.oplead.deliver_webhooks()
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert 0 == silent["delivered"]
     assert ["À traiter", "En cours"] == [each["status"] for each in world.told[0]["lead"]["statusHistory"]]
@@ -269,7 +269,7 @@ def test_subscription_reports_nothing_from_before_it(world, subscribe):
     world.write("L-7", status="Rendez-vous")
     subscribe("lead.status_changed", path="/second")
     world.write("L-7", status="Gagné")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert [("/first", "Rendez-vous"), ("/first", "Gagné"), ("/second", "Gagné")] == [
         (request.path, json.loads(request.body)["lead"]["status"]) for request in world.taken
@@ -282,7 +282,7 @@ def test_ended_subscription_hears_of_what_happened_before_its_end(send, world, s
     world.write("L-7", status="En cours")
     send(f"DELETE /v1/subscriptions/{ended}")
     world.write("L-7", status="Gagné")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert ["En cours"] == [each["lead"]["status"] for each in world.told]
 
@@ -291,7 +291,7 @@ def test_same_subscription_made_twice_reports_twice(world, subscribe):
     """Both webhooks have the same event id."""
     subscribe("lead.status_changed", "lead.status_changed")
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert 2 == len(world.told)
     assert 1 == len({each["eventId"] for each in world.told})
@@ -302,7 +302,7 @@ def test_key_hears_only_of_leads_that_it_may_see(send, world, subscribe):
     for key, path in ((ADMIN_KEY, "/admin"), (SUPPLIER_KEY, "/supplier"), (USER_KEY, "/user")):
         subscribe("lead.created", key=key, path=path)
         send("POST /v1/leads", {**REACHABLE, "leadData": {"projet": path}}, key)
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
     heard = [(request.path, json.loads(request.body)["lead"]["leadData"]["projet"]) for request in world.taken]
 
     assert {
@@ -319,12 +319,12 @@ def test_supplier_hears_of_its_lead_at_provider_url(send, world):
     """It gets every status of that lead without a subscription, and nothing else."""
     provider = {"provider": {"name": "Habitat Ouest", "url": f"{world.receiver.url}/retour?id=7"}}
     lead_id = send("POST /v1/leads", {**REACHABLE, **provider}, SUPPLIER_KEY).json()["id"]
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
     before = len(world.taken)
     for label in ("En cours", "Gagné"):
         send(f"PUT /v1/leads/{lead_id}/status", {"status": label})
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert 0 == before
     assert [("lead.status_changed", lead_id, "En cours"), ("lead.status_changed", lead_id, "Gagné")] == world.named
@@ -350,7 +350,7 @@ def test_id_and_time_of_an_event_are_switches(world, subscribe, switches, names)
     for name, value in switches.items():
         world.oplead.set_switch(name, value)
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert names == world.told[0].keys()
 
@@ -360,7 +360,7 @@ def test_body_is_the_bare_lead_by_switch(send, world, subscribe):
     subscribe("lead.status_changed")
     world.oplead.set_switch("webhook_body", "lead")
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert [send("GET /v1/leads/L-7").json()] == world.told
 
@@ -370,7 +370,7 @@ def test_webhook_speaks_in_the_shape_of_the_leads(world, subscribe):
     subscribe("lead.status_changed")
     world.oplead.shape = ApiShape(dates="iso", status="code", names="french")
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
 
     assert "2026-09-01T05:30:00+02:00" == world.told[0]["occurredAt"]
     assert "IN_PROGRESS" == world.told[0]["lead"]["statut"]
@@ -391,7 +391,7 @@ def test_signature_is_the_hmac_of_the_body_by_switch(world, subscribe, position,
     world.oplead.set_switch("webhook_signature", position)
     world.oplead.set_switch("webhook_secret", "une clé à soi")
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
     digest = hmac.new("une clé à soi".encode(), world.taken[0].body, hashlib.sha256).digest()
 
     assert written(digest) == world.taken[0].headers.get("x-oplead-signature")
@@ -408,12 +408,12 @@ def test_webhook_is_delivered_again_until_it_is_taken(world, subscribe):
     taken = []
     for minutes in (0, 0, 1, 1, 1, 4):
         world.pass_(minutes=minutes)
-        taken.append(world.oplead.deliver()["failed"])
+        taken.append(world.oplead.deliver_webhooks()["failed"])
 
     assert [1, 0, 1, 0, 1, 0] == taken
     assert 4 == len(world.taken)
     assert 1 == len({request.body for request in world.taken})
-    assert 0 == world.oplead.deliver()["waiting"]
+    assert 0 == world.oplead.deliver_webhooks()["waiting"]
 
 
 def test_webhook_that_nobody_takes_is_given_up_after_five_attempts(world, subscribe):
@@ -423,7 +423,7 @@ def test_webhook_that_nobody_takes_is_given_up_after_five_attempts(world, subscr
     world.write("L-7", status="En cours")
     counts = []
     for _ in range(6):
-        counts.append(world.oplead.deliver())
+        counts.append(world.oplead.deliver_webhooks())
         world.pass_(hours=1)
 
     assert [1, 1, 1, 1, 1, 0] == [each["failed"] for each in counts]
@@ -437,9 +437,9 @@ def test_webhook_is_delivered_once_whatever_the_answer_by_switch(world, subscrib
     world.oplead.set_switch("webhook_redelivery", "once")
     world.write("L-7", status="En cours")
     world.statuses = [503]
-    first = world.oplead.deliver()
+    first = world.oplead.deliver_webhooks()
     world.pass_(days=1)
-    second = world.oplead.deliver()
+    second = world.oplead.deliver_webhooks()
 
     assert (1, 0, 0) == (first["failed"], first["waiting"], second["delivered"])
     assert 1 == len(world.taken)
@@ -451,7 +451,7 @@ def test_webhook_is_delivered_twice_by_switch(world, subscribe):
     world.oplead.set_switch("webhook_redelivery", "twice")
     world.write("L-7", status="En cours")
 
-    assert 2 == world.oplead.deliver()["delivered"]
+    assert 2 == world.oplead.deliver_webhooks()["delivered"]
     assert world.taken[0].body == world.taken[1].body
 
 
@@ -462,9 +462,9 @@ def test_webhook_waits_for_its_lag_by_switch(world, subscribe, seconds):
     world.oplead.set_switch("webhook_lag", seconds)
     world.write("L-7", status="En cours")
     world.pass_(seconds=seconds - 1)
-    early = world.oplead.deliver()
+    early = world.oplead.deliver_webhooks()
     world.pass_(seconds=1)
-    late = world.oplead.deliver()
+    late = world.oplead.deliver_webhooks()
 
     assert ((0, 1), (1, 0)) == tuple((each["delivered"], each["waiting"]) for each in (early, late))
     assert NOW_IN_PARIS == world.told[0]["occurredAt"]
@@ -475,7 +475,7 @@ def test_address_outside_this_machine_is_never_called(send, world):
     send("POST /v1/subscriptions", {"event": "lead.status_changed", "url": "https://hooks.example.org/x"})
     world.write("L-7", status="En cours")
 
-    assert {"delivered": 0, "failed": 0, "given_up": 0, "outside": 1, "waiting": 0} == world.oplead.deliver()
+    assert {"delivered": 0, "failed": 0, "given_up": 0, "outside": 1, "waiting": 0} == world.oplead.deliver_webhooks()
 
 
 def test_waiting_webhooks_survive_a_restart(world, subscribe):
@@ -483,7 +483,7 @@ def test_waiting_webhooks_survive_a_restart(world, subscribe):
     subscribe("lead.status_changed")
     world.statuses = [500]
     world.write("L-7", status="En cours")
-    world.oplead.deliver()
+    world.oplead.deliver_webhooks()
     world.write("L-7", status="Gagné")
     resumed = OpleadPlatform(lambda: world.time, lambda _: world.population)
     resumed.load(json.loads(json.dumps(world.oplead.dump())))

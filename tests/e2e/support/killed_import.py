@@ -7,10 +7,10 @@ from jobs.oplead_commands.creation.outbox import LeadCreationOutbox
 from tests.e2e.support.killed_run import after, before, countdown
 
 POINTS = {
-    "before it is on record": partial(before, LeadCreationOutbox, "begin"),
-    "on record, not sent": partial(after, LeadCreationOutbox, "begin"),
+    "before it is on record": partial(before, LeadCreationOutbox, "record_request_in_flight"),
+    "on record, not sent": partial(after, LeadCreationOutbox, "record_request_in_flight"),
     "accepted, answer unread": partial(after, OpleadClient, "attempt"),
-    "answer on record": partial(after, LeadCreationOutbox, "confirm"),
+    "answer on record": partial(after, LeadCreationOutbox, "record_lead_created"),
 }
 
 

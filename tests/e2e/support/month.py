@@ -282,7 +282,7 @@ class Month:
                 value=line["value"],
                 owner=line["customer"],
             )
-            for line in self.company.platform.counted_conversions_json()
+            for line in self.company.platform.conversions_json()
             for _ in range(1 + line["replays"] + line["restatements"])
         )
 

@@ -203,7 +203,7 @@ from jobs.deliver import conversions
 def broken(*_, **__):
     raise ValueError({SAID!r})
 
-conversions.judge = broken
+conversions.decide_route = broken
 """
 """Code that makes a command fail with personal data in an exception's message."""
 

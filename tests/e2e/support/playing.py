@@ -209,7 +209,7 @@ def _settings(variant, way, sandbox, directory):
     """The variant's settings, pointed at a sandbox, for an account that is played in no other way."""
     told = copy.deepcopy(laid_over(SETTINGS["base"], SETTINGS["variants"][variant].get("settings", {})))
     told["account"] = f"{variant}-{way.name}".replace("_", "-")
-    addresses = sandbox.addresses
+    addresses = sandbox.server_urls
     told["clock"] = addresses["clock"]
     told["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
     told["google_ads"] |= {"credentials": "${KEY}", "endpoint": addresses["data_manager"]}

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead.shape import AXES, can_api_shape_have_both, api_shape_from_positions
+from connectors.sandbox.oplead.shape import AXES, api_shape_from_positions, can_api_shape_have_both
 from connectors.sandbox.population.lives import Dice
 
 SEED = 44

@@ -18,7 +18,7 @@ from jobs.alerts.review import (
     missing_click_id_anomalies,
     source_click_share_anomalies,
 )
-from jobs.ledger.report.queries import ClickIdShare, SampledLead, QualifiedConversion
+from jobs.ledger.report.queries import ClickIdShare, QualifiedConversion, SampledLead
 from jobs.reporting.sentences import message_in_words
 from jobs.rules.extraction import ConsentField, RequiredLeadData
 from jobs.rules.model import ConsentAnswer

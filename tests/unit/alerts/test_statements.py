@@ -26,7 +26,9 @@ COUNTED = PlatformStatement(
     "sale",
     3,
     None,
-    CountedRowsFilter("data_manager", "1234567890", "987654321", NIGHT - DAY, NIGHT, 2, corrections=True, is_shared=True),
+    CountedRowsFilter(
+        "data_manager", "1234567890", "987654321", NIGHT - DAY, NIGHT, 2, corrections=True, is_shared=True
+    ),
 )
 
 

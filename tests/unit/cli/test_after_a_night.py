@@ -120,7 +120,7 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    for name in ("update_incidents", "measure"):
+    for name in ("update_incidents", "run_metrics"):
         monkeypatch.setattr(session, name, fail)
     night = Night(SimpleNamespace(exit_code=0), NIGHT, ())
     settings = SimpleNamespace(metrics=tmp_path / "x.prom", notify=(), notify_when=NotificationThresholds())
@@ -137,6 +137,6 @@ def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_pa
 def test_why_a_human_is_needed_names_no_lead(about):
     """A fleet keeps it for months, and the lead may be forgotten meanwhile."""
     said = Message(about, {"count": 2, "leads": ("L-1", "L-2")})
-    why = session.why_human_is_needed(SimpleNamespace(source_stopped=None, stopped={}, attention=[said]))
+    why = session.why_human_is_needed(SimpleNamespace(source_stopped=None, stopped_scopes={}, attention=[said]))
 
     assert (True, False) == (why.startswith("2 "), "L-1" in why)

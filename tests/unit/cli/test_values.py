@@ -188,7 +188,15 @@ def test_long_names_and_large_numbers_fit_80_columns_and_break_no_word(language)
         MoneyInterval(*map(Decimal, each)) for each in ((124_500, 112_300, 139_990), (3_100, 2_800, 3_500))
     )
     value = StageValueEstimate(
-        ConfidenceInterval(0.247, 0.212, 0.281), mean, expected, 123_450, 12_340, 9_990, 90 * DAY, READ_AT - 400 * DAY, READ_AT
+        ConfidenceInterval(0.247, 0.212, 0.281),
+        mean,
+        expected,
+        123_450,
+        12_340,
+        9_990,
+        90 * DAY,
+        READ_AT - 400 * DAY,
+        READ_AT,
     )
     campaign = CampaignLeadValue("Isolation combles automne-hiver", value)
     found = ValueSuggestions(

@@ -27,9 +27,9 @@ from connectors.records import (
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    ConversionEvent,
     NotSent,
     Target,
 )

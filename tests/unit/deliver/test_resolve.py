@@ -8,10 +8,10 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import (
     ForgottenRequest,
-    RowCountMismatch,
     Outcome,
     OutcomeClass,
     PartlyRefused,
+    RowCountMismatch,
     RowOutcomes,
     StillPending,
 )
@@ -110,8 +110,8 @@ def test_platform_is_asked_about_as_many_rows_as_it_was_sent(account):
     """Its counts include the erased row: with one row fewer they would not add up."""
     submitted(account, 3)
     erase(account, "L-2")
-    asked, resolve = [], account.sink.resolve
-    account.sink.resolve = lambda ticket, **sent: asked.append(sent["rows"]) or resolve(ticket, **sent)
+    asked, resolve = [], account.sink.fetch_request_outcomes
+    account.sink.fetch_request_outcomes = lambda ticket, **sent: asked.append(sent["rows"]) or resolve(ticket, **sent)
     account.resolve()
 
     assert [3] == asked

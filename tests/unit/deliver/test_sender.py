@@ -83,7 +83,7 @@ def test_library_is_loaded_outside_of_the_transaction(account):
             other.execute("BEGIN IMMEDIATE")
         loaded.append(target)
 
-    account.sink.load = load
+    account.sink.load_library = load
     account.deliver()
 
     assert [TARGET] == loaded

@@ -40,7 +40,7 @@ def counts(statements, monkeypatch):
     """How many statements each call made, by the name of the method."""
     made = {}
     for owner, name in (
-        (ReceiptRecorder, "receive"),
+        (ReceiptRecorder, "record_receipt"),
         (_Settling, "settle_request"),
         (Sender, "_replays"),
         (Sender, "_split_colliding"),
@@ -108,7 +108,7 @@ def test_receipt_takes_as_many_statements_whatever_its_rows(account, counts, rec
     account.sink.script.append(step)
     account.deliver()
 
-    assert expected == counts["receive"][0]
+    assert expected == counts["record_receipt"][0]
     assert counts["_split_colliding"][0] == 2
 
 

@@ -109,7 +109,7 @@ class Turns:
         self.left = left
         self.under_way = 0
         self.calls = []
-        self._submit, sink.submit, sink.turn = sink.submit, self._counted, self.turn
+        self._submit, sink.submit, sink.wait_for_quota = sink.submit, self._counted, self.wait_for_quota
 
     @contextmanager
     def turn(self, _target):
@@ -161,12 +161,12 @@ def test_a_stop_while_waiting_for_a_turn_leaves_nothing_in_doubt(account):
         raise StoppedBySignal(15)
         yield
 
-    account.sink.turn = stopped
+    account.sink.wait_for_quota = stopped
     with pytest.raises(StoppedBySignal):
         night(account)
 
     assert {"L-1": "pending"} == account.states
     assert [] == account.requests
-    account.sink.turn = turns.turn
+    account.sink.wait_for_quota = turns.wait_for_quota
     night(account)
     assert {"L-1": 1} == {row.lead: account.sink.counted[row.key] for row in account.rows()}

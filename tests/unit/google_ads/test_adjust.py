@@ -15,22 +15,22 @@ from google.protobuf.json_format import ParseDict
 
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api import sink as ads_api
-from connectors.google_ads.ads_api.sink import reclassify_correction_codes, adjustments_request, encode_correction
+from connectors.google_ads.ads_api.sink import adjustments_request, encode_correction, reclassify_correction_codes
 from connectors.google_ads.data_manager import sink as data_manager
 from connectors.meta import encode as meta
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
+    AnswerLost,
     ClickId,
     ClickIdKind,
     Consent,
     ConsentSignalValue,
+    ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    ConversionEvent,
     Identifier,
     IdentifierKind,
-    AnswerLost,
     Money,
     Outcome,
     OutcomeClass,

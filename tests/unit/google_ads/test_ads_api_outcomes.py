@@ -116,7 +116,9 @@ def test_a_premature_correction_is_deferred(name, hours):
 
 def test_conversion_not_found_is_final_after_a_day():
     """Google may not have processed its upload yet."""
-    assert timedelta(days=1) == outcome_of_error("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
+    assert (
+        timedelta(days=1) == outcome_of_error("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
+    )
 
 
 def test_action_codes_occur_only_in_upload_error_families():

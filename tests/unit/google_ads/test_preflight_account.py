@@ -7,7 +7,7 @@ from google.ads.googleads.v26.enums.types import ConversionTrackingStatusEnum, E
 from google.ads.googleads.v26.resources.types import ConversionTrackingSetting, Customer
 
 from connectors.google_ads.checks import customer_account_findings
-from connectors.records import TargetAssumptions, CheckVerdict, Target
+from connectors.records import CheckVerdict, Target, TargetAssumptions
 
 TRACKED = ConversionTrackingStatusEnum.ConversionTrackingStatus
 ENHANCED = EnhancedConversionsConfigEnum.EnhancedConversionsConfig

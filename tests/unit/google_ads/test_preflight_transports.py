@@ -3,7 +3,16 @@
 import pytest
 
 from connectors.google_ads.preflight import transport_finding
-from connectors.records import CheckVerdict, AnswerLost, NotSent, Outcome, OutcomeClass, ReceivedForProcessing, Refused, RowOutcomes
+from connectors.records import (
+    AnswerLost,
+    CheckVerdict,
+    NotSent,
+    Outcome,
+    OutcomeClass,
+    ReceivedForProcessing,
+    Refused,
+    RowOutcomes,
+)
 
 ADS, DATA = "google_ads_api", "data_manager"
 

@@ -23,14 +23,14 @@ from connectors.ports import SharesQuota
 from connectors.records import (
     Adjustment,
     AdjustmentKind,
+    AnswerLost,
     ClickId,
     ClickIdKind,
     Consent,
     Contact,
+    ConversionEvent,
     DeliveryKey,
     EncodedEvent,
-    ConversionEvent,
-    AnswerLost,
     NotSent,
     Outcome,
     OutcomeClass,
@@ -156,7 +156,7 @@ def test_frozen_events_use_the_transport_they_were_encoded_for(options, carriers
 def test_only_the_data_manager_api_has_a_quota_of_the_project(options, present):
     """A replay takes its turn by the transport that carries it."""
     turns = []
-    quota = SimpleNamespace(turn=lambda **_: nullcontext(turns.append(1)))
+    quota = SimpleNamespace(wait_for_quota=lambda **_: nullcontext(turns.append(1)))
     sink = GoogleSink(options(present, write_quota=quota))
     for transport in BOTH:
         with sink.wait_for_quota(replace(EVENT.target, transport=transport)):
@@ -269,12 +269,12 @@ from connectors.records import *
 from datetime import UTC, datetime
 
 sink = GoogleSink(GoogleOptions("1234567890", None, Path({str(key_file)!r}), {present!r}))
-sink.limits, sink.identify(Contact(emails=("jeanne@maison.example",)))
+sink.limits, sink.hash_contact(Contact(emails=("jeanne@maison.example",)))
 print({loaded!r} in sys.modules, {not_loaded!r} in sys.modules)
 target = Target({present!r}, "1234567890", "987654322", "WEB")
 click = ClickId(ClickIdKind.GCLID, "Cj0KCQ-Invented_Click")
 at = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
-body = sink.encode(Event(DeliveryKey("sale-1"), target, at, click, (), None, Consent(None, None)))
+body = sink.encode(ConversionEvent(DeliveryKey("sale-1"), target, at, click, (), None, Consent(None, None)))
 sink.submit(target, [EncodedEvent(DeliveryKey("sale-1"), body)])
 print({loaded!r} in sys.modules, {not_loaded!r} in sys.modules, "facebook_business" in sys.modules)
 other = "data_manager" if {present!r} == "google_ads_api" else "google_ads_api"

@@ -361,7 +361,9 @@ def _status(ledger, book, clock):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(account.run(ledger, accept_volume=True))
-        update_incidents(ledger, account.book, account.sinks, summary, NotificationThresholds(), now=account.clock.now())
+        update_incidents(
+            ledger, account.book, account.sinks, summary, NotificationThresholds(), now=account.clock.now()
+        )
         _tallies(ledger, account.clock, run=ledger.run)
 
 

@@ -63,12 +63,12 @@ show([ended([task] * 8, 4), os.getpid()])
 def test_each_task_has_the_callers_context():
     """It tells what language to speak, whichever thread of whichever process a task runs on."""
     languages = shown("""
-from connectors.language import Language, chosen_language, speaking
+from connectors.language import Language, chosen_language, using_language
 together = forking.Barrier(4)
 def task():
     together.wait(30)
     return chosen_language()
-with speaking(Language.FRENCH):
+with using_language(Language.FRENCH):
     show(ended([task] * 4, 4))
 """)
 

@@ -183,7 +183,10 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
     """
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
     monkeypatch.setattr(scheduler, "_MAX_SLEEP", timedelta(days=1))
-    clock, table = FakeClock(datetime.combine(first - DAY, time(12), UTC)), daily_timetable("02:30", ZoneInfo("Europe/Paris"))
+    clock, table = (
+        FakeClock(datetime.combine(first - DAY, time(12), UTC)),
+        daily_timetable("02:30", ZoneInfo("Europe/Paris")),
+    )
     path, nights = tmp_path / "state.db", []
     while clock.now() < datetime.combine(last + DAY, time(12), UTC):
         until = clock.now() + timedelta(days=5, hours=1)

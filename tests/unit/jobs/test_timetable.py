@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.timetable import WrongCronError, timetable_from_cron, daily_timetable, first_instant_of_local_time
+from jobs.timetable import WrongCronError, daily_timetable, first_instant_of_local_time, timetable_from_cron
 
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)

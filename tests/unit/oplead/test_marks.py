@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.oplead.answers import OpleadAnswer
-from connectors.oplead.pagination import lacks_id, hash_entry_without_id
+from connectors.oplead.pagination import hash_entry_without_id, lacks_id
 from connectors.oplead.probe.asking import LeadList
 
 LISTED = LeadList(None, None, ("id",))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceQueryParameters
-from connectors.oplead.parsing.field_tree import common_lead_paths, summarise_lead_paths, describe_value_kind
+from connectors.oplead.parsing.field_tree import common_lead_paths, describe_value_kind, summarise_lead_paths
 from connectors.oplead.probe.envelope import locate_lead_array, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import sample_across_labels

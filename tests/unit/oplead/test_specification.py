@@ -458,4 +458,6 @@ def test_swagger_2_says_the_same():
     )
     assert PaginationOptions("page", first_page=0, total_header="X-Total-Count") == told.pagination
     assert "statut" in told.listed
-    assert {"status_field": "etat", "document_field": "piece"}.items() <= specified_write_settings(told, OPTIONS).items()
+    assert {"status_field": "etat", "document_field": "piece"}.items() <= specified_write_settings(
+        told, OPTIONS
+    ).items()

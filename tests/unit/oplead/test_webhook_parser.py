@@ -117,7 +117,9 @@ def test_a_configured_name_comes_first():
     """A platform that calls its status changes updates says so in the settings."""
     names = {**NAMES, CrmEventKind.STATUS_CHANGE: "LEAD_UPDATED"}
 
-    assert CrmEventKind.STATUS_CHANGE == event({"event": "lead.updated", "id": "L-1", "status": "Gagné"}, names=names).kind
+    assert (
+        CrmEventKind.STATUS_CHANGE == event({"event": "lead.updated", "id": "L-1", "status": "Gagné"}, names=names).kind
+    )
 
 
 def test_a_new_lead_has_the_time_of_its_creation():

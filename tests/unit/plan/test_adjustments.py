@@ -639,7 +639,9 @@ def test_repeated_duplicate_answer_stays_rejected(account):
     assert {"rejected"} == set(account.states.values())
 
     with account.hold() as ledger, ledger.write_transaction() as session:
-        again = [outbox.DeliveryMove(row, DeliveryState.PENDING, Reason.RETRY) for row in session.exec(select(Delivery))]
+        again = [
+            outbox.DeliveryMove(row, DeliveryState.PENDING, Reason.RETRY) for row in session.exec(select(Delivery))
+        ]
         outbox.change_delivery_states(session, ledger, again, now=account.clock.now())
     account.deliver()
 

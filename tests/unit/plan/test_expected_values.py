@@ -139,7 +139,7 @@ def test_no_history_is_read_before_enough_leads_were_sold(account, monkeypatch):
         read.append(arguments)
         return lead_histories_since_stages(*arguments, **more)
 
-    monkeypatch.setattr("jobs.plan.expected_values.stage_histories", histories)
+    monkeypatch.setattr("jobs.plan.expected_values.lead_histories_since_stages", histories)
     account.book = visits()
     account.put(*past(count=4 * 29))
     account.night()

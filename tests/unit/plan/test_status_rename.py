@@ -9,7 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.reporting.sentences import message_in_words
-from jobs.run_context import SyncMode, PullOptions
+from jobs.run_context import PullOptions, SyncMode
 from tests import suite
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 

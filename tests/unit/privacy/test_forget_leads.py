@@ -6,7 +6,7 @@ import pytest
 
 from connectors.records import Contact
 from jobs.ledger.schema import Attempt, Delivery, ForgottenLead, LeadRow, Transition
-from jobs.privacy.forget import forget_leads, data_held_on_leads
+from jobs.privacy.forget import data_held_on_leads, forget_leads
 from jobs.rules.model import DedupRule, DedupScope
 from tests import fakes
 from tests.builders import ACCOUNT, lead, route, rulebook

@@ -12,8 +12,8 @@ from jobs.ledger.storage.state_file import mark_moved, seal
 from jobs.privacy import former_files
 from jobs.privacy.compaction import compact
 from jobs.privacy.former_files import (
-    FormerFileError,
     FormerFileContents,
+    FormerFileError,
     count_in_former_file,
     erase_in_former_file,
     events_in_former_file,

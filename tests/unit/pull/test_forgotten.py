@@ -44,8 +44,8 @@ def stored(account):
 @pytest.fixture
 def asked_to_hash(account):
     """Return the contacts that a platform was asked to hash."""
-    asked, identify = [], account.sink.identify
-    account.sink.identify = lambda contact: asked.append(contact) or identify(contact)
+    asked, hash_contact = [], account.sink.hash_contact
+    account.sink.hash_contact = lambda contact: asked.append(contact) or hash_contact(contact)
     return asked
 
 

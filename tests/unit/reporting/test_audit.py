@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.cli.demo.audit import AuditFinding, compare, audited_conversions_from_book, has_no_differences
+from jobs.cli.demo.audit import AuditFinding, audited_conversions_from_book, compare, has_no_differences
 from jobs.ledger.schema import Delivery
 from jobs.rules.delivery_state import DeliveryState
 
@@ -131,7 +131,9 @@ def test_meta_book_is_read_like_googles():
 def test_double_count_must_be_flagged(flagged):
     """The ledger may record that a replay counts twice, but may not miss one."""
     twice = META_LINE | {"accepted": 2}
-    found = compare(audited_conversions_from_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
+    found = compare(
+        audited_conversions_from_book([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], []
+    )
 
     assert flagged == has_no_differences(found)
     assert (int(flagged), int(not flagged)) == (found[AuditFinding.FLAGGED, ""], found[AuditFinding.TWICE, ""])

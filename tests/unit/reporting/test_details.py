@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.language import Language, using_language, translated
+from connectors.language import Language, translated, using_language
 from jobs.reporting.details import strip_value_shape
 
 

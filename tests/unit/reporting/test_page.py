@@ -18,11 +18,11 @@ from docs.picture import DIGEST, PICTURE, digest, page
 from jobs.reporting.page.facts import (
     AdPlatform,
     BiddingFitness,
-    SendingObstacle,
-    Level,
     ConversionOutcome,
+    Level,
     ResponsibleParty,
     Sales,
+    SendingObstacle,
 )
 from jobs.reporting.page.render import index_row, render, render_index
 from jobs.reporting.page.sections.grids import MOST_ROWS
@@ -220,7 +220,9 @@ def test_the_first_line_says_what_can_still_be_saved(english):
 def test_what_the_night_held_or_lost_is_worth_what_its_leads_are():
     """A tile and the reasons below it price a conversion alike."""
     facts = demo_facts()
-    lost = replace(facts.last_night.moved[0], outcome=ConversionOutcome.EXPIRED, count=4, value=Decimal(), worth=Decimal(4321))
+    lost = replace(
+        facts.last_night.moved[0], outcome=ConversionOutcome.EXPIRED, count=4, value=Decimal(), worth=Decimal(4321)
+    )
     night = replace(facts.last_night, moved=(lost,))
     with using_language(Language.ENGLISH):
         shown = Page(render(replace(facts, last_night=night)))
@@ -305,7 +307,9 @@ def test_sales_by_campaign_add_up_to_the_sales_by_platform():
 def test_what_is_in_doubt_for_now_differs_from_what_stays_so():
     """The next night resends the one; somebody has to look the other up."""
     with using_language(Language.ENGLISH):
-        lost, unknown = (explain_outcome(ConversionOutcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME))
+        lost, unknown = (
+            explain_outcome(ConversionOutcome.IN_DOUBT, each) for each in (Reason.ANSWER_LOST, Reason.NO_OUTCOME)
+        )
 
     assert lost.asks_for_nothing
     assert not unknown.asks_for_nothing
@@ -450,12 +454,12 @@ def test_a_hundred_thousand_leads_cost_little():
     """150 MB above what is loaded, and two seconds of CPU, or four beside other work; chart engine included."""
     program = """
 import resource, time
-from connectors.language import Language, speaking
+from connectors.language import Language, using_language
 from jobs.reporting.page.render import render
 from tests.report_facts import many_leads
 facts = many_leads()
 before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-with speaking(Language.FRENCH):
+with using_language(Language.FRENCH):
     html = render(facts)
 print(time.process_time() - start, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, len(html))
 """

@@ -10,9 +10,9 @@ from jobs.reporting.page.charts import (
     WIDTH,
     Bar,
     TimeToStage,
-    render_svg,
     funnel_chart,
     outcomes_over_time_chart,
+    render_svg,
     share_by_week_chart,
     times_to_stages_chart,
 )
@@ -25,7 +25,9 @@ SPECS = {
     "share": lambda: share_by_week_chart([(DAY, 10, 9), (DAY + timedelta(weeks=1), 0, 0)]),
     "funnel": lambda: funnel_chart([(HOSTILE, 10), ("Gagné", 1)]),
     "no leads": lambda: funnel_chart([("Leads", 0)]),
-    "times": lambda: times_to_stages_chart([TimeToStage(HOSTILE, timedelta(hours=30), timedelta(days=9), timedelta(days=90))]),
+    "times": lambda: times_to_stages_chart(
+        [TimeToStage(HOSTILE, timedelta(hours=30), timedelta(days=9), timedelta(days=90))]
+    ),
 }
 
 

@@ -13,28 +13,28 @@ from jobs.ledger.schema import IncidentRow, StatusLabel, UnreadableLeadRow
 from jobs.ledger.stored_values import values_to_json
 from jobs.reporting.page.facts import (
     OUTCOMES,
+    ActionItem,
     AdPlatform,
     AgencyLeads,
     BiddingFitness,
     CampaignRow,
     CampaignSales,
     ClickIdWeek,
-    SalesKnownToPlatform,
+    ConversionOutcome,
     CoverageGap,
     Funnel,
-    SendingObstacle,
     Headline,
     LastNight,
     Level,
     NightCount,
-    ConversionOutcome,
+    OutcomeCount,
     Period,
     RecoverableConversions,
     ResponsibleParty,
     Sales,
+    SalesKnownToPlatform,
+    SendingObstacle,
     StageTiming,
-    OutcomeCount,
-    ActionItem,
 )
 from jobs.reporting.page.gather import gather, gather_brief
 from jobs.rules.reasons import PlatformCode, Reason, StopCause, StopKind
@@ -175,7 +175,9 @@ def test_the_last_night(facts):
     tonight = (
         standing("sale", "google_ads", ConversionOutcome.HELD, Reason.CONSENT_MISSING, 1, value=0, worth=Decimal(3000)),
         standing("sale", "google_ads", ConversionOutcome.RECEIVED, NOTHING, 1, value=5000),
-        standing("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
+        standing(
+            "sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)
+        ),
         standing("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
         standing("sale", "meta", ConversionOutcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
     )
@@ -187,7 +189,9 @@ def test_the_last_night(facts):
         standing("sale", "google_ads", ConversionOutcome.HELD, Reason.NO_CLICK_ID, 1, value=0),
         standing("sale", "google_ads", ConversionOutcome.RECEIVED, NOTHING, 1, value=5000),
         standing("sale", "google_ads", ConversionOutcome.ACCEPTED, NOTHING, 3, value=21000),
-        standing("sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)),
+        standing(
+            "sale", "google_ads", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(6000)
+        ),
         standing("sale", "meta", ConversionOutcome.HELD, Reason.VALUE_MISSING, 1, value=0, worth=Decimal(0)),
         standing("sale", "meta", ConversionOutcome.REJECTED, PlatformCode("BAD"), 1, value=8000),
         standing("sale", "meta", ConversionOutcome.EXPIRED, Reason.WINDOW_CLOSED, 1, value=0, worth=Decimal(9000)),
@@ -338,7 +342,13 @@ def test_each_place_has_as_many_conversions_here_as_in_status(facts, ledger):
 
 def test_what_was_sent_is_what_became_of_it(facts):
     """Of the conversions that a night sent, each is received, accepted, rejected, in doubt, or unanswered."""
-    answered = {ConversionOutcome.SENT, ConversionOutcome.RECEIVED, ConversionOutcome.ACCEPTED, ConversionOutcome.REJECTED, ConversionOutcome.IN_DOUBT}
+    answered = {
+        ConversionOutcome.SENT,
+        ConversionOutcome.RECEIVED,
+        ConversionOutcome.ACCEPTED,
+        ConversionOutcome.REJECTED,
+        ConversionOutcome.IN_DOUBT,
+    }
     night = facts.last_night
 
     assert night.sent == sum(one.count for one in night.moved if one.outcome in answered)

@@ -21,10 +21,10 @@ from jobs.reporting.page.facts import (
     OUTCOMES,
     AdPlatform,
     BiddingFitness,
-    SalesKnownToPlatform,
     Level,
     Period,
     ResponsibleParty,
+    SalesKnownToPlatform,
 )
 from jobs.reporting.page.gather import gather
 from jobs.reporting.page.responsible import RESPONSIBLE, level_of_incident, who_mends_anomaly, who_mends_incident
@@ -337,7 +337,10 @@ def test_who_mends_an_anomaly():
     consent = AnomalyIdentity(AnomalyKind.STOPPED, (Reason.CONSENT_MISSING,))
     refused = AnomalyIdentity(AnomalyKind.STOPPED, (Reason.CONSENT_REFUSED,))
 
-    assert (ResponsibleParty.WEBSITE, ResponsibleParty.MARKETING) == (who_mends_anomaly(consent), who_mends_anomaly(refused))
+    assert (ResponsibleParty.WEBSITE, ResponsibleParty.MARKETING) == (
+        who_mends_anomaly(consent),
+        who_mends_anomaly(refused),
+    )
     assert all(isinstance(who_mends_anomaly(AnomalyIdentity(kind)), ResponsibleParty) for kind in AnomalyKind)
     assert ResponsibleParty.WEBSITE is who_mends_incident(IncidentId(IncidentKind.ANOMALY, consent))
 

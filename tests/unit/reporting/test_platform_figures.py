@@ -46,7 +46,9 @@ def test_only_too_few_is_wrong_where_others_send_too(theirs, differs):
 
 def shown(subject, name, value, counts=None, own=None):
     """How a statement is shown."""
-    return figure(RecordedStatement("google_ads", PlatformStatement(subject, name, value, None, counts), NIGHT), own, PARIS)
+    return figure(
+        RecordedStatement("google_ads", PlatformStatement(subject, name, value, None, counts), NIGHT), own, PARIS
+    )
 
 
 def test_counted_statement_is_shown_beside_our_count():

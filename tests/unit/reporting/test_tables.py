@@ -35,7 +35,7 @@ from jobs.reporting.run_report import (
     print_night,
     report_lines,
 )
-from jobs.reporting.standings import MatchingDeliveries, Explanation, LastRun, LeadConversionStanding, StatusReport
+from jobs.reporting.standings import Explanation, LastRun, LeadConversionStanding, MatchingDeliveries, StatusReport
 from jobs.reporting.status_report import print_delivery_list, print_states, print_status
 from jobs.reporting.wording.reasons import REASONS
 from jobs.requeue import AgeGroupOutcomeCounts
@@ -121,7 +121,9 @@ def test_commands_can_be_pasted(width):
     states = _printed(width, lambda console: print_states(console, account, TALLIES))
     leads = _printed(
         width,
-        lambda console: print_delivery_list(console, account, MatchingDeliveries("maison-test", NOW, "accepted", (stand,))),
+        lambda console: print_delivery_list(
+            console, account, MatchingDeliveries("maison-test", NOW, "accepted", (stand,))
+        ),
     )
 
     assert "`oplead-sync status --reason CODE --config 'clients/maison durand.yaml'`\n" in states
@@ -144,7 +146,8 @@ def test_lead_id_is_never_broken(width):
     )
     seen = LabelUsage("won", "Devis à relancer par le commercial", 120, 1200, lead)
     listed = _printed(
-        width, lambda console: print_delivery_list(console, ACCOUNT, MatchingDeliveries("maison-test", NOW, "x", (stand,)))
+        width,
+        lambda console: print_delivery_list(console, ACCOUNT, MatchingDeliveries("maison-test", NOW, "x", (stand,))),
     )
     found = _printed(width, lambda console: print_labels(console, SimpleNamespace(conversions=()), (seen,), leads=200))
 
@@ -196,7 +199,9 @@ def test_preview_reasons_add_up_to_its_numbers():
 
 def test_night_report_says_what_needs_a_human():
     """What stopped stands below the table."""
-    summary = RunSummary("maison-test", 3, NOW, source_stopped=StopCause(StopKind.REFUSED, ("[oplead] refuses the token",)))
+    summary = RunSummary(
+        "maison-test", 3, NOW, source_stopped=StopCause(StopKind.REFUSED, ("[oplead] refuses the token",))
+    )
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 

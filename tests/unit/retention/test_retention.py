@@ -29,10 +29,10 @@ from jobs.ledger.schema import (
     LeadRow,
     MonthlyCampaign,
     MonthlySales,
+    PlatformStatementRow,
     Request,
     RetentionMark,
     Run,
-    PlatformStatementRow,
     StatusChange,
     Transition,
     UnreadableLeadRow,
@@ -396,7 +396,11 @@ def test_a_human_is_told_once_leads_are_a_week_late(account):
         nights.append(problem(late := account.night()))
         account.clock.time += DAY
     account.source.fails.clear()
-    (told,) = [each for each in detect_incidents(NightFacts(NIGHT, PARIS, late), NotificationThresholds()) if each.id == NOT_ERASED]
+    (told,) = [
+        each
+        for each in detect_incidents(NightFacts(NIGHT, PARIS, late), NotificationThresholds())
+        if each.id == NOT_ERASED
+    ]
     assert "should have left more than a week ago" in incident_notice(told).text
     well = account.night()
 

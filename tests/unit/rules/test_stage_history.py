@@ -73,7 +73,9 @@ def test_every_lead_enters_created_when_it_is_created():
     assert became(0) == lead_history_since_stage(past(), created, SALE)
     assert became(0, 3) == lead_history_since_stage(past(on(3, "gagne")), created, SALE)
     assert became(0, 1) == lead_history_since_stage(past(unseen(1, "gagne", 0)), created, SALE)
-    assert [None, None] == [lead_history_since_stage(past(unseen(90, one, 0)), created, SALE) for one in ("gagne", "nouveau")]
+    assert [None, None] == [
+        lead_history_since_stage(past(unseen(90, one, 0)), created, SALE) for one in ("gagne", "nouveau")
+    ]
 
 
 @pytest.mark.parametrize(("where", "counts"), [({"channel": "web"}, True), ({"channel": "<text>"}, False), ({}, False)])

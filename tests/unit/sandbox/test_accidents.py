@@ -4,7 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.leads.accidents import SimulatedLeadAccident, LeadAccidentKind, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import (
+    LeadAccidentKind,
+    SimulatedLeadAccident,
+    accident_json,
+    apply_accidents,
+)
 from connectors.sandbox.platform import from_json
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
@@ -103,14 +108,19 @@ def test_only_new_damages_leads_created_meanwhile_for_good():
 
 def test_accidents_apply_in_order():
     """The second works on the result of the first."""
-    accidents = [SimulatedLeadAccident(LeadAccidentKind.BARE_IDS, SINCE), SimulatedLeadAccident(LeadAccidentKind.LOWER_CASE, SINCE)]
+    accidents = [
+        SimulatedLeadAccident(LeadAccidentKind.BARE_IDS, SINCE),
+        SimulatedLeadAccident(LeadAccidentKind.LOWER_CASE, SINCE),
+    ]
 
     assert "abc-def" == apply_accidents(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_accident_round_trips_through_json():
     """The saved state and the control server write it in this form."""
-    accident = SimulatedLeadAccident(LeadAccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
+    accident = SimulatedLeadAccident(
+        LeadAccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40
+    )
 
     assert accident == from_json(SimulatedLeadAccident, accident_json(accident))
     assert {"until"} == accident_json(accident).keys() - accident_json(

@@ -9,9 +9,9 @@ from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
     ApiShape,
+    api_shape_from_positions,
     can_api_shape_have_both,
     drawn_shape,
-    api_shape_from_positions,
 )
 from connectors.sandbox.rules import oplead_rules
 from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
@@ -48,8 +48,8 @@ def test_invalid_positions_are_refused(positions):
 def test_conflicts_never_exclude_the_default_of_the_second_axis(conflict):
     """Conflicts name only known positions, and every axis always has one left."""
     assert set(conflict.positions) <= set(AXES[conflict.first])
-    assert set(conflict.excluded_positions) <= set(AXES[conflict.second])
-    assert AXES[conflict.second][0] not in conflict.excluded_positions
+    assert set(conflict.excluded_axis_positions) <= set(AXES[conflict.second])
+    assert AXES[conflict.second][0] not in conflict.excluded_axis_positions
     assert conflict.because
 
 

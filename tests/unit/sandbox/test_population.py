@@ -36,8 +36,8 @@ DIGEST = """
 from datetime import timedelta
 from hashlib import sha256
 from json import dumps
-from connectors.sandbox.population.company import FIRST_NIGHT, Population
-population = Population.generate(7)
+from connectors.sandbox.population.company import FIRST_NIGHT, InventedLeads
+population = InventedLeads.generate(7)
 nights = [population.leads_at(FIRST_NIGHT + timedelta(days=days)) for days in (0, 1, 14, 200)]
 print(sha256(dumps([nights, population.clicks()]).encode()).hexdigest())
 """

@@ -85,7 +85,9 @@ def test_splits_an_address_into_host_and_path_prefix(address, base_url, prefix):
 def test_an_explicit_path_prefix_is_kept():
     """The address then keeps its own path, unless that is the path of a documentation page."""
     said = [
-        partial_settings_without_file(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").settings.oplead
+        partial_settings_without_file(
+            f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3"
+        ).settings.oplead
         for path in PATHS
     ]
 

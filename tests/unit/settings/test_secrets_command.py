@@ -68,7 +68,9 @@ def test_env_file_names_no_command(tmp_path):
 
 def test_each_name_is_asked_for_once(tmp_path):
     """A vault is not asked again for each place that refers to it."""
-    references = SecretReferenceResolver(python(f"open({str(tmp_path / 'log')!r}, 'a').write('x'); print('tok')"), tmp_path)
+    references = SecretReferenceResolver(
+        python(f"open({str(tmp_path / 'log')!r}, 'a').write('x'); print('tok')"), tmp_path
+    )
 
     assert ["tok"] * 3 == [references.secret("${TOKEN}") for _ in range(3)]
     assert "x" == (tmp_path / "log").read_text()

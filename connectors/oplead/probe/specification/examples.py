@@ -6,7 +6,13 @@ from decimal import Decimal
 
 from connectors.oplead.parsing.click_ids import is_click_id_label
 from connectors.oplead.parsing.field_tree import NAMES, last_path_part
-from connectors.oplead.probe.specification.openapi import ApiDescription, Schema, mapping_or_empty, schema_type_of, text_or_empty
+from connectors.oplead.probe.specification.openapi import (
+    ApiDescription,
+    Schema,
+    mapping_or_empty,
+    schema_type_of,
+    text_or_empty,
+)
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000

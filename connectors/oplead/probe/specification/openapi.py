@@ -115,7 +115,9 @@ class _Reader:
         every = islice(
             (one for path, item in usable for one in self._operations_at_path(server, path, item)), _MOST_OPERATIONS
         )
-        host = server.hostname or (text_or_empty(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
+        host = server.hostname or (
+            text_or_empty(self._document.get("host")).partition(":")[0] or None if self._is_2 else None
+        )
         return ApiDescription(self._document, host, tuple(every), dict(self._schemes()))
 
     def _server(self) -> "_Server":

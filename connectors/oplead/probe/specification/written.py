@@ -93,7 +93,9 @@ def _events(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _best_matching_operation(api: ApiDescription, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
+def _best_matching_operation(
+    api: ApiDescription, verbs: Sequence[str], is_wanted: Callable[[str], bool]
+) -> Operation | None:
     found = [one for one in api.operations if one.verb in verbs and is_wanted(one.path)]
     return min(found, key=lambda one: (verbs.index(one.verb), len(one.path)), default=None)
 
@@ -125,7 +127,11 @@ def _document_field(api: ApiDescription, operation: Operation) -> str | None:
         return None
     for name, written_as in mapping_or_empty(api.resolve_schema(body.schema).get("properties")).items():
         part = api.resolve_schema(written_as)
-        if text_or_empty(part.get("type")) == "file" or text_or_empty(part.get("format")) == "binary" or "contentMediaType" in part:
+        if (
+            text_or_empty(part.get("type")) == "file"
+            or text_or_empty(part.get("format")) == "binary"
+            or "contentMediaType" in part
+        ):
             return str(name)
     return None
 

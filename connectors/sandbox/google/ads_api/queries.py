@@ -13,7 +13,14 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, UploadJob, error_code_number, parse
+from connectors.sandbox.google.ads_api.state import (
+    AdsApiState,
+    CallRefusal,
+    GrpcCall,
+    UploadJob,
+    error_code_number,
+    parse,
+)
 from connectors.sandbox.google.platform import GoogleAccount
 from connectors.sandbox.rules import AdsApiRule
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -341,7 +348,10 @@ def _alert(error: str, share: float) -> dict[str, Any]:
     family, _, name = error.partition(".")
     if family not in _Alert.DESCRIPTOR.fields_by_name["error"].message_type.fields_by_name:
         return {"error_percentage": share}
-    return {"error_percentage": share, "error": {family: error_code_number(family, int(name) if name.isdecimal() else name)}}
+    return {
+        "error_percentage": share,
+        "error": {family: error_code_number(family, int(name) if name.isdecimal() else name)},
+    }
 
 
 _RESOURCES: Mapping[str, Callable[[QueriedCustomer], Iterable[dict[str, Any]]]] = {

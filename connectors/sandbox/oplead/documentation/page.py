@@ -7,7 +7,13 @@ from typing import Final
 
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.documentation.schemas import EXEMPLARS, LISTED_LEAD, Schema, schema_reference, infer_schema
+from connectors.sandbox.oplead.documentation.schemas import (
+    EXEMPLARS,
+    LISTED_LEAD,
+    Schema,
+    infer_schema,
+    schema_reference,
+)
 from connectors.sandbox.oplead.documentation.swagger2 import as_swagger_2
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
 from connectors.sandbox.oplead.lead_parts import writable_lead_parts

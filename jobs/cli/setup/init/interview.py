@@ -307,7 +307,10 @@ class Interview:
         given, answers = self.given.get(question.name, {}), Answers()
         for stage in stages:
             text = _(question.text, stage=stage, meaning=_(STAGES[stage].meaning))
-            reader, default = question.parser_rejecting_repeated_answers(stage, answers), "" if question.optional else None
+            reader, default = (
+                question.parser_rejecting_repeated_answers(stage, answers),
+                "" if question.optional else None,
+            )
             option = f"{question.option} {stage}="
             answers[stage] = (
                 given[stage] if stage in given else self.dialogue.ask_until_valid(text, option, reader, default)
@@ -347,7 +350,9 @@ class Interview:
         if survey is None:
             return True
         held = next((one.filled for one in survey.paths if loose_field_path(one.path) == loose_field_path(path)), 0)
-        unclear = next((one.unreadable for one in survey.amounts if loose_field_path(one.path) == loose_field_path(path)), 0)
+        unclear = next(
+            (one.unreadable for one in survey.amounts if loose_field_path(one.path) == loose_field_path(path)), 0
+        )
         hint = (
             _n("; {count} cannot be read as an amount", "; {count} cannot be read as an amount", unclear)
             if unclear

@@ -225,7 +225,9 @@ def answers_given(options: Mapping[str, Any]) -> Answers:
         text = options[question.name]
         try:
             if text or (question.optional and text is not None):
-                answers[question.name] = (question.parse_answers_by_stage if question.by_stage else question.parse_answer)(text)
+                answers[question.name] = (
+                    question.parse_answers_by_stage if question.by_stage else question.parse_answer
+                )(text)
         except ValueError as error:
             raise ValueError(f"{question.option}: {error}") from None
     return answers

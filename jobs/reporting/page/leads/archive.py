@@ -14,17 +14,17 @@ from jobs.ledger.leads import status_labels
 from jobs.ledger.report import leads as report_leads
 from jobs.ledger.retention import monthly, retention
 from jobs.ledger.retention.monthly import ArchivedMonths, CountByMonth, as_text, counts_by_name, month_of
-from jobs.ledger.schema import MonthlyCampaign, MonthlyClickIds, MonthlyArchiveRow, MonthlySales
+from jobs.ledger.schema import MonthlyArchiveRow, MonthlyCampaign, MonthlyClickIds, MonthlySales
 from jobs.reporting.page.counting_rules import ReportCountingRules
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     AdPlatform,
     CampaignRow,
     ClickIdWeek,
-    SalesKnownToPlatform,
     Funnel,
     Period,
     Sales,
+    SalesKnownToPlatform,
 )
 from jobs.reporting.page.leads.campaigns import count_created_leads, sort_campaigns
 from jobs.reporting.page.leads.counted_sales import count_sales_sent
@@ -98,7 +98,9 @@ def _funnel_rows(account: str, month: date, funnel: Funnel) -> Iterator[MonthlyA
         )
 
 
-def _sales_rows(session: Session, rules: ReportCountingRules, month: date, sold: Sequence[Sale]) -> Iterator[MonthlyArchiveRow]:
+def _sales_rows(
+    session: Session, rules: ReportCountingRules, month: date, sold: Sequence[Sale]
+) -> Iterator[MonthlyArchiveRow]:
     known = {one.platform: one for one in count_sales_sent(session, rules, sold)}
     for platform in AdPlatform:
         its = [sale for sale in sold if sale.platform is platform]
@@ -215,6 +217,8 @@ def _add_known(one: SalesKnownToPlatform, archive: ArchivedMonths) -> SalesKnown
 def archived_period(session: Session, rules: ReportCountingRules) -> ArchivedPeriod:
     """Return what is archived of a period and of the one before it."""
     account, period = rules.settings.account, rules.period
-    now, before = (monthly.archive_of_months(session, account, whole_months(each)) for each in (period, period.preceding_period))
+    now, before = (
+        monthly.archive_of_months(session, account, whole_months(each)) for each in (period, period.preceding_period)
+    )
     ripe = (rules.now - MATURES_AFTER).astimezone(rules.book.zone).date()
     return ArchivedPeriod(now, before, retention.retention_cutoff(session, account), ripe)

@@ -119,7 +119,9 @@ def sort_campaign_sales(sales: Iterable[CampaignSales]) -> tuple[CampaignSales, 
 # ── rows of one name ─────────────────────────────────────────────────────────────────────────────
 
 
-def sum_campaigns_by_name(rows: Iterable[CampaignRow], named: Callable[[CampaignRow], CampaignName]) -> tuple[CampaignRow, ...]:
+def sum_campaigns_by_name(
+    rows: Iterable[CampaignRow], named: Callable[[CampaignRow], CampaignName]
+) -> tuple[CampaignRow, ...]:
     """Return the rows with those of one name together."""
     found: dict[CampaignName, CampaignRow] = {}
     for row in rows:

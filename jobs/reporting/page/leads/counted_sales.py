@@ -11,7 +11,9 @@ from jobs.reporting.page.facts import SalesKnownToPlatform
 from jobs.reporting.page.leads.sales import Sale
 
 
-def count_sales_sent(session: Session, rules: ReportCountingRules, sales: Sequence[Sale]) -> tuple[SalesKnownToPlatform, ...]:
+def count_sales_sent(
+    session: Session, rules: ReportCountingRules, sales: Sequence[Sale]
+) -> tuple[SalesKnownToPlatform, ...]:
     """Return how far the conversions of these sales got at each platform that has a destination."""
     sale, platforms = rules.sale_conversion, platforms_of_destinations(rules.settings)
     conversions = {sale.id} | {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ClickIdWeek, Funnel
-from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, name_of
+from jobs.reporting.page.leads.campaigns import name_of, sum_campaigns_by_name, sum_sales_by_name
 from jobs.reporting.page.leads.sales import CampaignName
 
 

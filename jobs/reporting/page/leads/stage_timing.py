@@ -33,16 +33,22 @@ class _Times:
     """What must lie within the platform's window."""
 
 
-def stage_durations(session: Session, rules: ReportCountingRules, platforms: Sequence[AdPlatform]) -> tuple[StageTiming, ...]:
+def stage_durations(
+    session: Session, rules: ReportCountingRules, platforms: Sequence[AdPlatform]
+) -> tuple[StageTiming, ...]:
     """Return how long each stage takes on each of these platforms."""
     found: defaultdict[tuple[str, AdPlatform], _Times] = defaultdict(_Times)
     stages = {label: stage for label, stage in rules.stage_of.items() if stage in rules.biddable_stages}
     for entry in entries_after_clicks(session, rules.settings.account, rules.stage_timing_span, stages):
         _time(rules, entry, found)
-    return tuple(_timing(rules, stage, each, found[stage, each]) for stage in rules.biddable_stages for each in platforms)
+    return tuple(
+        _timing(rules, stage, each, found[stage, each]) for stage in rules.biddable_stages for each in platforms
+    )
 
 
-def _time(rules: ReportCountingRules, entry: EntryWithClicks, found: defaultdict[tuple[str, AdPlatform], _Times]) -> None:
+def _time(
+    rules: ReportCountingRules, entry: EntryWithClicks, found: defaultdict[tuple[str, AdPlatform], _Times]
+) -> None:
     platform, clicked_at = last_ad_click(ad_clicks(entry.clicks), entry.latest)
     if platform not in SENT_TO:
         return

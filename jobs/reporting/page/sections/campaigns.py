@@ -10,23 +10,28 @@ from connectors.language import (
     NO_NUMBER,
     _,
     _n,
-    format_integer,
     format_day,
+    format_integer,
     format_share,
     join_with_semicolons,
 )
 from jobs.reporting.page import charts
 from jobs.reporting.page.facts import CampaignRow, CampaignSales, ReportFacts
-from jobs.reporting.page.leads.campaigns import sum_campaigns_by_name, sum_sales_by_name, name_of, campaign_without_source
+from jobs.reporting.page.leads.campaigns import (
+    campaign_without_source,
+    name_of,
+    sum_campaigns_by_name,
+    sum_sales_by_name,
+)
 from jobs.reporting.page.leads.sales import CampaignName
 from jobs.reporting.page.sections.grids import (
     MOST_ROWS,
-    Column,
     ChartWithTable,
+    Column,
     Grid,
     grid_of,
-    money_or_unknown_formatter,
     money_formatter,
+    money_or_unknown_formatter,
     stage_name,
 )
 from jobs.reporting.page.words import TWO_NAMES
@@ -145,7 +150,9 @@ def _all_campaigns(facts: ReportFacts) -> ChartWithTable | None:
         most=len(steps),
     )
     text = "; ".join(f"{name}: {format_integer(count)}" for name, count in steps)
-    return ChartWithTable(_("From lead to sale, all campaigns"), text, charts.render_svg(charts.funnel_chart(steps)), grid)
+    return ChartWithTable(
+        _("From lead to sale, all campaigns"), text, charts.render_svg(charts.funnel_chart(steps)), grid
+    )
 
 
 def _campaigns(facts: ReportFacts) -> Grid:

@@ -9,37 +9,43 @@ from decimal import Decimal
 from connectors.language import (
     _,
     _n,
-    format_integer,
     format_day,
-    format_rough_duration,
+    format_integer,
     format_list,
+    format_rough_duration,
     format_share,
     format_time,
 )
 from jobs.reporting.page import charts
-from jobs.reporting.page.brief import SalesSummary, change_since_before, accepted_of_due_text, total_counted, total_from_ads
+from jobs.reporting.page.brief import (
+    SalesSummary,
+    accepted_of_due_text,
+    change_since_before,
+    total_counted,
+    total_from_ads,
+)
 from jobs.reporting.page.facts import (
     MATURES_AFTER,
     TREND_NIGHTS,
     AdPlatform,
-    LastNight,
     ConversionOutcome,
+    LastNight,
+    OutcomeCount,
     ReportFacts,
     Sales,
-    OutcomeCount,
 )
 from jobs.reporting.page.sections.grids import (
-    Column,
     CellWithNote,
     ChartWithTable,
+    Column,
     Grid,
     Tile,
     capital,
     conversion_name,
     destination_name,
     grid_of,
-    money_or_unknown_formatter,
     money_formatter,
+    money_or_unknown_formatter,
 )
 from jobs.reporting.page.words import (
     OUTCOMES,
@@ -307,7 +313,12 @@ class _Trend:
     def bar(self, first: date, last: date) -> charts.Bar:
         """Return the bar of some nights."""
         total = self.total(first, last)
-        return charts.Bar(first, total[ConversionOutcome.ACCEPTED], total[ConversionOutcome.RECEIVED], sum(total[one] for one in _LOST))
+        return charts.Bar(
+            first,
+            total[ConversionOutcome.ACCEPTED],
+            total[ConversionOutcome.RECEIVED],
+            sum(total[one] for one in _LOST),
+        )
 
 
 def trend(facts: ReportFacts, names: Mapping[str, str]) -> Mapping[str, object] | None:
@@ -369,7 +380,13 @@ def _bars(trend: _Trend, title: str, unit: str, bars: Sequence[charts.Bar]) -> C
 
 
 def _trend_totals(trends: Sequence[_Trend], last: date) -> Grid:
-    outcomes = (ConversionOutcome.ACCEPTED, ConversionOutcome.RECEIVED, ConversionOutcome.REJECTED, ConversionOutcome.EXPIRED, ConversionOutcome.IN_DOUBT)
+    outcomes = (
+        ConversionOutcome.ACCEPTED,
+        ConversionOutcome.RECEIVED,
+        ConversionOutcome.REJECTED,
+        ConversionOutcome.EXPIRED,
+        ConversionOutcome.IN_DOUBT,
+    )
 
     def cells(row: tuple[_Trend, int]) -> tuple[str, ...]:
         trend, nights = row

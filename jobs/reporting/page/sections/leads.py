@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from connectors.language import (
     NO_NUMBER,
     _,
-    format_integer,
     format_decimal,
+    format_integer,
     format_rough_duration,
     format_share,
     format_time,
@@ -22,13 +22,13 @@ from jobs.reporting.page.facts import (
     ReportFacts,
 )
 from jobs.reporting.page.sections.grids import (
-    Column,
     ChartWithTable,
+    Column,
     Grid,
     destination_name,
     grid_of,
-    money_or_unknown_formatter,
     money_formatter,
+    money_or_unknown_formatter,
     shown,
     stage_name,
 )
@@ -85,7 +85,9 @@ def stage_timing_section(facts: ReportFacts) -> Mapping[str, object] | None:
 def _times(facts: ReportFacts, platform: AdPlatform) -> ChartWithTable | None:
     from_click = window_runs_from_click(platform)
     spans = [
-        charts.TimeToStage(stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None)
+        charts.TimeToStage(
+            stage_name(facts, each.stage), each.median, each.nine_in_ten, each.window if from_click else None
+        )
         for each in facts.timing
         if each.platform is platform
         if each.median is not None and each.nine_in_ten is not None

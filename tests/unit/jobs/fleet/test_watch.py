@@ -74,6 +74,8 @@ def test_what_cannot_be_shown_keeps_nothing_else_from_being_told(tmp_path, monke
 def test_a_database_that_is_away_ends_no_worker(tmp_path):
     """Each part says so, and nothing is raised."""
     with capture_logs() as logged:
-        FleetWatch(NOWHERE, tmp_path / "page.html", tmp_path / "fleet.prom", (ONE,)).write_files_and_notify(lambda: False)
+        FleetWatch(NOWHERE, tmp_path / "page.html", tmp_path / "fleet.prom", (ONE,)).write_files_and_notify(
+            lambda: False
+        )
 
     assert ["page", "metrics", "notices"] == [line["what"] for line in logged]

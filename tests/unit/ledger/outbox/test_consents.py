@@ -171,7 +171,9 @@ def test_an_assumed_consent_is_looked_up_once_a_request(account, monkeypatch):
     """However many rows rest on it."""
     asked = []
     real = consents.record_consent_assumption
-    monkeypatch.setattr(consents, "assumed", lambda *args, **more: asked.append(args) or real(*args, **more))
+    monkeypatch.setattr(
+        consents, "record_consent_assumption", lambda *args, **more: asked.append(args) or real(*args, **more)
+    )
     account.book = rulebook(route(assume_consent=True, assumed_because="asked on the form"))
     account.put(*(changed(lead(f"M-{number}"), fields={}) for number in range(3)))
     account.night()

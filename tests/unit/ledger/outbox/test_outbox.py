@@ -33,7 +33,9 @@ def moved(ledger, *states, name="L-1", **columns):
         with ledger.write_transaction() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
             at, detail = NIGHT + hours * HOUR, f"cause {hours}"
-            outbox.change_delivery_states(session, ledger, [outbox.DeliveryMove(kept, state, Reason.NO_CLICK_ID, detail)], now=at)
+            outbox.change_delivery_states(
+                session, ledger, [outbox.DeliveryMove(kept, state, Reason.NO_CLICK_ID, detail)], now=at
+            )
             row = kept
     with ledger.write_transaction() as session:
         session.exec(update(Delivery).where(col(Delivery.id) == row.id).values(**{"lead": name} | columns))
@@ -127,7 +129,9 @@ def test_a_row_of_another_session_is_refused(ledger):
     with ledger.read_transaction() as session:
         row = session.get(Delivery, number)
     with pytest.raises(RuntimeError, match="another session"), ledger.write_transaction() as session:
-        outbox.change_delivery_states(session, ledger, [outbox.DeliveryMove(row, DeliveryState.WITHHELD, Reason.NO_CLICK_ID)], now=NIGHT)
+        outbox.change_delivery_states(
+            session, ledger, [outbox.DeliveryMove(row, DeliveryState.WITHHELD, Reason.NO_CLICK_ID)], now=NIGHT
+        )
 
 
 @pytest.mark.parametrize("state", [DeliveryState.UNCONFIRMED, DeliveryState.IN_FLIGHT])

@@ -127,7 +127,7 @@ def test_a_killed_move_can_be_repeated(filled, elsewhere, clock, statement):
 def can_run(state, clock):
     """Whether a run could begin there."""
     try:
-        with state.hold(now=clock.now()):
+        with state.lock_account(now=clock.now()):
             return state.exists()
     except LedgerError:
         return False
@@ -272,8 +272,8 @@ def test_a_state_of_a_newer_version_is_not_moved(filled, elsewhere):
 
 def test_an_outdated_copy_is_not_moved(filled, elsewhere):
     """Beside it lies what remembers; in the new place nothing would."""
-    with filled.hold(now=NIGHT) as lock:
-        lock.record_ledger_progress(lock.epoch + 1, lock.request)
+    with filled.lock_account(now=NIGHT) as lock:
+        lock.record_ledger_progress(lock.epoch + 1, lock.last_request_id)
 
     assert "this state is older than what was done here" in refused(filled, elsewhere)
 

@@ -356,7 +356,9 @@ def plan(ledger, *leads):
         rows = [new_delivery(route(account=ledger.account), lead) for lead in leads]
         for row in rows:
             row.key = f"{ledger.account} {row.key}"
-        outbox.change_delivery_states(session, ledger, [DeliveryMove(row, DeliveryState.PENDING, Reason.DUE) for row in rows], now=NIGHT)
+        outbox.change_delivery_states(
+            session, ledger, [DeliveryMove(row, DeliveryState.PENDING, Reason.DUE) for row in rows], now=NIGHT
+        )
         return [row.id for row in rows]
 
 

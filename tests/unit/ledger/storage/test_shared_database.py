@@ -58,7 +58,7 @@ def ask_at_once(shared, opening):
 
     def ask(number):
         try:
-            return shared.engine_of(f"account-{number}", for_writing=True).pool
+            return shared.engine_for_account(f"account-{number}", for_writing=True).pool
         except StateAwayError as error:
             return str(error)
 

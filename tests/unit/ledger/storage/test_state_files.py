@@ -17,7 +17,7 @@ from jobs.ledger.storage.database import copy_state, create_state, open_engine
 from jobs.ledger.storage.lock import lock_path
 from jobs.ledger.storage.plain_reads import neighbouring_ledgers
 from jobs.ledger.storage.sqlite_state import SqliteState
-from jobs.ledger.storage.state_file import APPLICATION_ID, LedgerFileKind, LedgerError, NoStateError, state_file_kind
+from jobs.ledger.storage.state_file import APPLICATION_ID, LedgerError, LedgerFileKind, NoStateError, state_file_kind
 from tests.builders import ACCOUNT, hold
 
 

@@ -99,7 +99,7 @@ def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
 
 def begin(outbox, key, mark=MARK, *, now=NOW):
     """Put one lead's request on record."""
-    outbox.begin(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
+    outbox.record_request_in_flight(LeadToCreate(key, "content", mark, has_provider_url=False), now=now)
 
 
 def test_marks_of_leads_with_an_id_are_forgotten_once_nothing_is_in_doubt(path):

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.records import LeadId
 from jobs.oplead_commands.creation.identity import LeadFingerprint, RecognitionMarkParts
-from jobs.oplead_commands.creation.outbox import LeadCreationState, LeadCreationRecord
+from jobs.oplead_commands.creation.outbox import LeadCreationRecord, LeadCreationState
 from jobs.oplead_commands.creation.recognition import LeadNotFoundReason, SeenLead, recognise_created_leads
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
@@ -41,7 +41,9 @@ PROVEN = seen("L-1", "mark of proof")
 
 def judged(marked, leads, *, claimed=("L-1",), is_whole=True):
     """What is said of each."""
-    return dict(recognise_created_leads(marked, leads, claimed={LeadId(one) for one in claimed}, is_whole=is_whole, skew=SKEW))
+    return dict(
+        recognise_created_leads(marked, leads, claimed={LeadId(one) for one in claimed}, is_whole=is_whole, skew=SKEW)
+    )
 
 
 def test_a_lead_with_its_mark_is_the_one():

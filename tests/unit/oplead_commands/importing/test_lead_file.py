@@ -140,7 +140,9 @@ def test_a_mapping_file_says_what_titles_mean(tmp_path):
     mapping = tmp_path / "columns.yaml"
     mapping.write_text("Contact: email\nBudget: leadData.budget\nCanal: { field: channel }\nNotes: ignore\n")
 
-    (row,) = read(tmp_path, "Contact;Budget;Canal;Notes\na@example.com;1;Site;Appeler\n", columns=read_column_mapping(mapping))
+    (row,) = read(
+        tmp_path, "Contact;Budget;Canal;Notes\na@example.com;1;Site;Appeler\n", columns=read_column_mapping(mapping)
+    )
 
     assert {"leadData.budget": "1", "channel": "Site"} == row.lead.fields
 
