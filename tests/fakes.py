@@ -254,7 +254,7 @@ class FakeSink:
         """The latest value of each key that was corrected, as text."""
         self._adjusted_at = {}
 
-    def identify(self, contact):
+    def hash_contact(self, contact):
         """E-mail addresses, hashed."""
         emails = [email.strip().lower() for email in contact.emails]
         return tuple(Identifier(IdentifierKind.EMAIL, sha(email)) for email in emails if email)
@@ -312,7 +312,7 @@ class FakeSink:
         step = self.adjust_script.popleft() if self.adjust_script else take
         return step(self, tuple(batch))
 
-    def resolve(self, ticket, *, rows):
+    def fetch_request_outcomes(self, ticket, *, rows):
         """Tell what became of a request: every row where it can be told, else how many failed."""
         self.asked.append(ticket)
         known = self.tickets.get(ticket)

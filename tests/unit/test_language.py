@@ -387,7 +387,7 @@ READ_VALUE_ERRORS = ("connectors/oplead/writing", "jobs/cli", "jobs/oplead_comma
 """Where what a `ValueError` says is shown to whoever wrote the value."""
 _MARKS = frozenset({"_", "_n", "N_"})
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-_COMMANDS = frozenset({"account_command_line", "command_line"})
+_COMMANDS = frozenset({"account_command_line", "command", "command_line"})
 _FOR_PROGRAMS = frozenset({"_words", "compile", "execute"})
 _HELP = frozenset({"epilog", "help"})
 _FOR_PROGRAMMERS = frozenset({"AttributeError", "RuntimeError", "TypeError", "AssertionError", "IllegalMoveError"})

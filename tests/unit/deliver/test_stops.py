@@ -112,7 +112,7 @@ class Turns:
         self._submit, sink.submit, sink.wait_for_quota = sink.submit, self._counted, self.wait_for_quota
 
     @contextmanager
-    def turn(self, _target):
+    def wait_for_quota(self, _target):
         """Take one, or say when there is one."""
         if not self.left:
             raise Transient("the quota of project shop is used up", retry_after=timedelta(hours=20))

@@ -83,7 +83,7 @@ class Carrier:
         self.adjusted.append((target.transport, len(batch)))
         return RowOutcomes((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
-    def resolve(self, ticket, *, rows):
+    def fetch_request_outcomes(self, ticket, *, rows):
         """Record the question; nothing is finished yet."""
         self.asked.append((ticket, rows))
         return StillPending()
