@@ -74,7 +74,7 @@ class WriteRefused:
 
 
 WriteReceipt = WriteAccepted | WriteRefused | NotSent | AnswerLost
-"""What became of one write; `Lost` means that it may or may not have been done."""
+"""What became of one write; `AnswerLost` means that it may or may not have been done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,12 @@ _chosen: ContextVar[Language | None] = ContextVar("language", default=None)
 
 
 def current_language() -> Language:
-    """Return the language chosen by `speaking`, else the terminal's, else English."""
+    """Return the language chosen by `using_language`, else the terminal's, else English."""
     return _chosen.get() or _terminal_language()
 
 
 def chosen_language() -> Language | None:
-    """Return the language chosen by `speaking`, if any."""
+    """Return the language chosen by `using_language`, if any."""
     return _chosen.get()
 
 

@@ -113,7 +113,7 @@ class ReadsExports(Protocol):
 
 
 class ConversionSink(Protocol):
-    """Where conversions are sent; each `submit` or `resolve` makes at most one wire call, without retries."""
+    """Where conversions are sent; `submit` and `fetch_request_outcomes` make at most one wire call, without retries."""
 
     @property
     def limits(self) -> SinkLimits:
@@ -175,7 +175,8 @@ class AdjustmentSink(ConversionSink, Protocol):
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send corrections for one target in one request; never raises for the platform's answer.
 
-        Pass the ticket of a `Received` to `ConversionSink.resolve`. A validate-only sink has them checked instead.
+        Pass the ticket of a `ReceivedForProcessing` to `ConversionSink.fetch_request_outcomes`. A validate-only sink
+        has them checked instead.
         """
 
 

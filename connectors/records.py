@@ -556,7 +556,7 @@ class SentRequest:
     sent_at: datetime
     rows: int
     ticket: str | None
-    """As in `Received`; None where the platform answered at once, or its answer was lost."""
+    """As in `ReceivedForProcessing`; None where the platform answered at once, or its answer was lost."""
 
 
 class StatementSubject(StrEnum):

@@ -72,7 +72,7 @@ class ProjectQuota:
 
 
 def quota_turn(quota: ProjectQuota | None, *, longest: timedelta = LONGEST_WAIT) -> AbstractContextManager[None]:
-    """Take a turn of a quota for the block, as `ProjectQuota.turn` does; without one there is no limit."""
+    """Take a turn of a quota for the block, as `ProjectQuota.wait_for_quota` does; without one there is no limit."""
     return nullcontext() if quota is None else quota.wait_for_quota(longest=longest)
 
 

@@ -203,7 +203,7 @@ class OpleadClient:
     ) -> RawWriteResponse | NotSent | AnswerLost:
         """Make one request that writes, and return what became of it; it is never repeated.
 
-        `NotSent` means that not a byte of it can have arrived; `Lost`, that some may have and no status came back.
+        `NotSent` means that not a byte of it can have arrived; `AnswerLost`, that some may have, without a status.
 
         Args:
             verb: POST, PUT, PATCH or DELETE.

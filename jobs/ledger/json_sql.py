@@ -58,7 +58,7 @@ def json_list_table(texts: str | BindParameter[str]) -> TableValuedAlias:
 
 
 def json_id_list_table(ids: str | BindParameter[str]) -> TableValuedAlias:
-    """Return a table of the row ids in a JSON list, as `listed` does of texts."""
+    """Return a table of the row ids in a JSON list, as `json_list_table` does of texts."""
     return _ListedIds(ids).table_valued("key", "value")
 
 

@@ -1,8 +1,8 @@
 """What the program says about itself, without what it knows about people or may tell nobody.
 
 Libraries log addresses, headers, bodies and tokens, and quote them in exceptions and warnings. None of their words
-leaves here: of each record a `Shape` remains, which says where in the code it was made. That place is enough to look
-the words up, and holds no data.
+leaves here: of each record a `RedactedLogRecord` remains, which says where in the code it was made. That place is
+enough to look the words up, and holds no data.
 """
 
 import logging

@@ -34,7 +34,7 @@ class LimitedRequestSender:
     """Consecutive failures; a refused request is not one."""
 
     def request_list(self, query: Mapping[str, str]) -> OpleadAnswer:
-        """Request the list with `query`; raises what `ask` does."""
+        """Request the list with `query`; raises what `send_request` does."""
         return self.send_request(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
     def send_request(self, target: str) -> OpleadAnswer:

@@ -193,7 +193,7 @@ def test_unreachable_servers_yield_only_unreadable_findings(inspector, ads, goog
 
 
 def test_missing_key_file_is_a_finding(inspector, tmp_path):
-    """Neither `preflight` nor `diagnose` raises."""
+    """Neither `preflight` nor `check_recent_uploads` raises."""
     inspects = inspector(key_file=tmp_path / "nowhere.json")
     findings = [*inspects.preflight([_expected()]), *inspects.check_recent_uploads()]
 

@@ -1,4 +1,4 @@
-"""`resolve` over real sockets: the outcome of a request, as far as the answer proves it."""
+"""`fetch_request_outcomes` over real sockets: the outcome of a request, as far as the answer proves it."""
 
 from datetime import timedelta
 
