@@ -52,7 +52,7 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 def has_lead_among(account: Mapped[str], lead: Mapped[str] | Mapped[str | None]) -> ColumnElement[bool]:
-    """Match rows of the leads that `select_rows`, `change_rows` or `lead_batch_parameters` is given, or of other rows."""
+    """Match rows of the leads that `select_rows`, `change_rows` or `lead_batch_parameters` is given, or other rows."""
     return (account == bindparam("of_account")) & is_among(lead, bindparam("of_leads", type_=ListOf(String())))
 
 
